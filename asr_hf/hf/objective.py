@@ -1,0 +1,94 @@
+"""The protocol between a training problem and the Hessian-free optimiser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Part(StrEnum):
+    """Which data a sample is drawn from."""
+
+    TRAIN = "train"
+    HELDOUT = "heldout"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Units (utterances) of one part of the data.
+
+    Args:
+        part: training or held-out data.
+        units: unit numbers [U], int64.
+    """
+
+    part: Part
+    units: np.ndarray
+
+
+@dataclass(frozen=True)
+class LossSum:
+    """A loss summed over frames.
+
+    Args:
+        total: sum of the loss over frames (nats), float64.
+        frames: number of frames summed over.
+        errors: frames whose most probable class is not the label.
+        per_unit: loss summed over each unit of the sample [U], float64.
+    """
+
+    total: float
+    frames: int
+    errors: int
+    per_unit: Tensor
+
+    @property
+    def mean(self) -> float:
+        """Loss per frame (nats)."""
+        return self.total / max(1, self.frames)
+
+
+class Curvature(Protocol):
+    """A positive semi-definite curvature matrix G(θ), summed over one sample's frames."""
+
+    frames: int
+
+    def product(self, vector: Tensor) -> Tensor:
+        """Return G v [n] for v [n]."""
+        ...
+
+
+class Objective(Protocol):
+    """A loss L(θ) that is a sum over units, each with a known number of frames."""
+
+    num_parameters: int
+    device: torch.device
+
+    def unit_frames(self, part: Part) -> np.ndarray:
+        """Frames of each unit of `part` [units], int64."""
+        ...
+
+    def loss(self, theta: Tensor, sample: Sample) -> LossSum:
+        """Loss summed over `sample` at θ [n]."""
+        ...
+
+    def gradient(self, theta: Tensor, sample: Sample) -> tuple[LossSum, Tensor]:
+        """Loss and its gradient [n], both summed over `sample`."""
+        ...
+
+    def curvature(self, theta: Tensor, sample: Sample) -> Curvature:
+        """The Gauss-Newton matrix at θ summed over `sample`, ready for many products."""
+        ...
+
+    def gradient_variance(self, theta: Tensor, sample: Sample) -> tuple[LossSum, Tensor, Tensor]:
+        """Loss, gradient [n] and the sum over units of squared unit gradients [n].
+
+        The last is what the variance test of Byrd, Chin, Nocedal and Wu (2012) and Martens'
+        diagonal preconditioner need.
+        """
+        ...

@@ -1,0 +1,42 @@
+"""The errors a user meets: each says what is wrong, where, and how to mend it."""
+
+from __future__ import annotations
+
+
+class AsrHfError(Exception):
+    """An error shown to the user without a traceback.
+
+    Args:
+        problem: what was found, with the file and the utterance it was found in.
+        expected: what should have been there.
+        remedy: what the user can do about it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, problem: str, *, expected: str = "", remedy: str = "") -> None:
+        self.problem, self.expected, self.remedy = problem, expected, remedy
+        lines = [problem]
+        if expected:
+            lines.append(f"  expected: {expected}")
+        if remedy:
+            lines.append(f"  remedy:   {remedy}")
+        super().__init__("\n".join(lines))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Worker processes send errors by pickle, which would otherwise lose the keywords.
+        return (_rebuild, (type(self), self.problem, self.expected, self.remedy))
+
+
+def _rebuild(kind: type[AsrHfError], problem: str, expected: str, remedy: str) -> AsrHfError:
+    return kind(problem, expected=expected, remedy=remedy)
+
+
+class InputError(AsrHfError):
+    """Bad input data or configuration (exit code 2)."""
+
+    exit_code = 2
+
+
+class RunError(AsrHfError):
+    """The work itself failed (exit code 1)."""
