@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -85,10 +86,6 @@ class Objective(Protocol):
         """The Gauss-Newton matrix at θ summed over `sample`, ready for many products."""
         ...
 
-    def gradient_variance(self, theta: Tensor, sample: Sample) -> tuple[LossSum, Tensor, Tensor]:
-        """Loss, gradient [n] and the sum over units of squared unit gradients [n].
-
-        The last is what the variance test of Byrd, Chin, Nocedal and Wu (2012) and Martens'
-        diagonal preconditioner need.
-        """
+    def unit_gradients(self, theta: Tensor, sample: Sample) -> Iterator[tuple[int, Tensor]]:
+        """Each unit's frames and its gradient [n], one by one; the tensor is reused."""
         ...

@@ -1,0 +1,61 @@
+"""What the outer loop and the solvers ask of a preconditioner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from torch import Tensor
+
+SquaredGradients = Callable[[], Tensor]
+
+
+class Preconditioner(Protocol):
+    """M ≈ A = G + λI, of which solvers apply the inverse."""
+
+    def prepare(self, damping: float, squared_gradients: SquaredGradients) -> None:
+        """Make ready for one CG run.
+
+        Args:
+            damping: λ of the run.
+            squared_gradients: gives the mean over the curvature sample's frames of the unit
+                gradients' squares [n]; costs about one gradient, so only called when needed.
+        """
+        ...
+
+    def apply(self, residual: Tensor) -> Tensor:
+        """Return M⁻¹ r [n]; may return `residual` itself."""
+        ...
+
+    def observe(self, direction: Tensor, product: Tensor) -> None:
+        """Learn from a direction p [n] and its undamped product G p [n]."""
+        ...
+
+    def finish(self) -> None:
+        """End a CG run: what was observed serves the next."""
+        ...
+
+    def state_dict(self) -> dict[str, dict[str, Any]]:
+        """Return {"tensors": ..., "values": ...} that `load_state_dict` restores exactly."""
+        ...
+
+    def load_state_dict(self, state: dict[str, dict[str, Any]]) -> None:
+        """Restore what `state_dict` returned."""
+        ...
+
+
+class Stateless:
+    """A preconditioner that learns nothing from a run."""
+
+    def observe(self, direction: Tensor, product: Tensor) -> None:
+        """Learn nothing."""
+
+    def finish(self) -> None:
+        """Keep nothing."""
+
+    def state_dict(self) -> dict[str, dict[str, Any]]:
+        """Return an empty state."""
+        return {"tensors": {}, "values": {}}
+
+    def load_state_dict(self, state: dict[str, dict[str, Any]]) -> None:
+        """Restore nothing."""

@@ -1,0 +1,30 @@
+"""Martens' diagonal preconditioner."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from asr_hf.hf.preconditioners.base import SquaredGradients, Stateless
+
+
+class DiagonalPreconditioner(Stateless):
+    """M = (diag(E[∇l ∘ ∇l]) + λI)^ξ, an empirical Fisher diagonal (Martens 2010, section 4.7).
+
+    The mean is taken over utterance gradients of the curvature sample, per frame.
+
+    Args:
+        exponent: ξ; 0.75 softens an estimate that is off-scale where gradients nearly vanish.
+    """
+
+    def __init__(self, exponent: float = 0.75) -> None:
+        self.exponent = exponent
+        self._inverse: Tensor | None = None
+
+    def prepare(self, damping: float, squared_gradients: SquaredGradients) -> None:
+        """Estimate the diagonal on the run's curvature sample."""
+        self._inverse = squared_gradients().add_(damping).pow_(-self.exponent)
+
+    def apply(self, residual: Tensor) -> Tensor:
+        """Return M⁻¹ r [n]."""
+        assert self._inverse is not None, "prepare() comes first"
+        return residual * self._inverse

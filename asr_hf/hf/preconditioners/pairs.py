@@ -1,0 +1,87 @@
+"""Which of a CG run's pairs (p, Gp) are kept."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import torch
+from torch import Tensor
+
+from asr_hf.hf.vectors import dot, norm
+
+
+class Keep(StrEnum):
+    """Which pairs of a run stay when there are more than fit."""
+
+    SPREAD = "spread"
+    FIRST = "first"
+    LAST = "last"
+
+
+class PairStore:
+    """At most `size` pairs, each scaled so that ‖s‖ = 1 (BFGS updates do not see the scale).
+
+    Pairs are rows of one matrix, S above Y, so that S r and Y r are one product.
+
+    Args:
+        size: m, the most pairs kept.
+        keep: SPREAD keeps them evenly over the run: when full, every second is dropped and the
+            stride doubled (Morales & Nocedal 2000, section 2); FIRST and LAST as they say.
+        curvature_floor: a pair with s'y <= this · ‖s‖‖y‖ is too noisy and is skipped.
+    """
+
+    def __init__(self, size: int, keep: Keep, curvature_floor: float = 1e-8) -> None:
+        self.size, self.keep, self.curvature_floor = size, keep, curvature_floor
+        self.count = self.skipped = 0
+        self._stride, self._seen = 1, 0
+        self._rows: Tensor | None = None
+        self._order: list[int] = []
+
+    def add(self, direction: Tensor, product: Tensor) -> None:
+        """Offer p [n] and G p [n]; copied when kept."""
+        slot = self._slot(direction, product)
+        if slot is None:
+            return
+        if self._rows is None:
+            self._rows = direction.new_zeros(2 * self.size, direction.numel())
+        scale = 1.0 / norm(direction)
+        torch.mul(direction, scale, out=self._rows[slot])
+        torch.mul(product, scale, out=self._rows[self.size + slot])
+        self._order.append(slot)
+        self.count = len(self._order)
+
+    def _slot(self, direction: Tensor, product: Tensor) -> int | None:
+        """The row that the next pair goes to, or None when it is not kept."""
+        seen, self._seen = self._seen, self._seen + 1
+        if self.keep is Keep.SPREAD and seen % self._stride:
+            return None
+        if self.keep is Keep.FIRST and self.count == self.size:
+            return None
+        sy = dot(direction, product)
+        if not sy > self.curvature_floor * norm(direction) * norm(product):
+            self.skipped += 1
+            return None
+        if self.count < self.size:
+            return next(i for i in range(self.size) if i not in self._order)
+        if self.keep is Keep.LAST:
+            return self._order.pop(0)
+        self._order = self._order[::2]
+        self.count = len(self._order)
+        self._stride *= 2
+        if seen % self._stride:
+            return None
+        return next(i for i in range(self.size) if i not in self._order)
+
+    def clear(self) -> None:
+        """Forget every pair, keeping the memory."""
+        self.count = self.skipped = self._seen = 0
+        self._stride = 1
+        self._order = []
+
+    def matrix(self) -> Tensor:
+        """Return the pairs as rows, S above Y [2 count, n], oldest first."""
+        assert self._rows is not None
+        if self._order != list(range(self.size)):
+            index = self._order + [self.size + i for i in self._order]
+            return self._rows[torch.tensor(index, device=self._rows.device)]
+        return self._rows

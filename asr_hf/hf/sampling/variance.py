@@ -1,0 +1,66 @@
+"""Samples that grow when a test on the gradient's variance asks for it (Byrd et al. 2012)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from asr_hf.hf.sampling.base import GradientSpread, SampleSizes
+from asr_hf.hf.sampling.fixed import check_share
+
+
+class VarianceSampling:
+    """Grow the gradient sample to ‖Var‖₁ / (ϑ²‖g‖²) when ‖Var‖₁ / |S| > ϑ²‖g‖².
+
+    Byrd, Chin, Nocedal & Wu (2012), section 3. The curvature sample is a fixed share of the
+    gradient sample, as in their section 4.
+
+    Args:
+        gradient: share of the training frames the gradient sample starts with.
+        theta: ϑ, the relative error of the gradient that is put up with.
+        growth_most: the most a sample grows in one iteration.
+        curvature: the curvature sample as a share of the gradient sample.
+        curvature_most: the curvature sample's bound as a share of the training frames.
+    """
+
+    needs_spread = True
+
+    def __init__(
+        self,
+        gradient: float = 0.05,
+        theta: float = 0.5,
+        growth_most: float = 2.0,
+        curvature: float = 0.2,
+        curvature_most: float = 0.05,
+    ) -> None:
+        check_share("sampling.gradient", gradient)
+        check_share("sampling.curvature", curvature)
+        check_share("sampling.curvature_most", curvature_most)
+        if theta <= 0 or growth_most < 1:
+            raise ValueError("sampling: needs theta > 0 and growth_most >= 1")
+        self.gradient, self.theta, self.growth_most = gradient, theta, growth_most
+        self.curvature, self.curvature_most = curvature, curvature_most
+        self._wanted: float | None = None
+
+    def sizes(self, iteration: int, total_frames: int) -> SampleSizes:
+        """See `SamplingSchedule.sizes`."""
+        start = self.gradient * total_frames
+        gradient = min(float(total_frames), start if self._wanted is None else self._wanted)
+        curvature = min(self.curvature * gradient, self.curvature_most * total_frames)
+        return SampleSizes(max(1, round(gradient)), max(1, round(curvature)))
+
+    def learn(self, spread: GradientSpread, frames: int) -> None:
+        """Apply the test to the last gradient sample."""
+        allowed = self.theta**2 * spread.squared_norm
+        before = frames if self._wanted is None else max(self._wanted, frames)
+        self._wanted = float(before)
+        if spread.variance > allowed * frames:
+            asked = spread.variance / max(allowed, 1e-300)
+            self._wanted = min(asked, self.growth_most * before)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The size asked for."""
+        return {"wanted": self._wanted}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore the size asked for."""
+        self._wanted = state["wanted"]

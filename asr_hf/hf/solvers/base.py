@@ -1,0 +1,86 @@
+"""What every solver of A d = b takes and returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from torch import Tensor
+
+
+class StopReason(StrEnum):
+    """Why a CG run ended."""
+
+    PROGRESS = "progress"
+    MAX_ITERATIONS = "max_iterations"
+    RESIDUAL = "residual"
+    NON_POSITIVE_CURVATURE = "non_positive_curvature"
+    NON_POSITIVE_PRECONDITIONER = "non_positive_preconditioner"
+    NON_FINITE = "non_finite"
+
+
+@dataclass(frozen=True)
+class Iterate:
+    """One stored point of a CG run.
+
+    Args:
+        iteration: how many CG steps led to it.
+        d: the point [n].
+        value: q(d) = ½ d'Ad - b'd.
+    """
+
+    iteration: int
+    d: Tensor
+    value: float
+
+
+@dataclass(frozen=True)
+class SolverResult:
+    """The outcome of one CG run.
+
+    Args:
+        iterates: stored points in order; the last is where the run ended.
+        values: q after each iteration, starting with q(d0) [iterations + 1].
+        iterations: CG steps taken.
+        reason: why it stopped.
+        drift: largest ‖recursive - true residual‖ / ‖b‖ met, None when never checked.
+    """
+
+    iterates: list[Iterate]
+    values: list[float]
+    iterations: int
+    reason: StopReason
+    drift: float | None
+
+
+class Operator(Protocol):
+    """A = G + λI as a solver sees it."""
+
+    damping: float
+
+    def curvature_product(self, vector: Tensor) -> Tensor:
+        """Return G v [n]; the caller owns the result."""
+        ...
+
+
+class SolverPreconditioner(Protocol):
+    """What a solver asks of a preconditioner M."""
+
+    def apply(self, residual: Tensor) -> Tensor:
+        """Return M⁻¹ r [n]; may return `residual` itself."""
+        ...
+
+    def observe(self, direction: Tensor, product: Tensor) -> None:
+        """Learn from a direction p [n] and its undamped product G p [n]; copy what is kept."""
+        ...
+
+
+class Solver(Protocol):
+    """Minimises q(d) = ½ d'Ad - b'd."""
+
+    def solve(
+        self, operator: Operator, b: Tensor, d0: Tensor, preconditioner: SolverPreconditioner
+    ) -> SolverResult:
+        """Run from d0 [n] towards A⁻¹ b [n]."""
+        ...

@@ -1,0 +1,40 @@
+"""What unit gradients tell: their squares for a diagonal, their spread for the sample size."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from asr_hf.hf.objective import Objective, Sample
+from asr_hf.hf.sampling.base import GradientSpread
+from asr_hf.hf.vectors import dot
+
+
+def unit_statistics(
+    objective: Objective, theta: Tensor, sample: Sample, mean_gradient: Tensor
+) -> tuple[Tensor, GradientSpread]:
+    """Go through the units of `sample` one by one.
+
+    With g_u the gradient of unit u summed over its f_u frames, F = Σ f_u and ḡ the mean gradient
+    per frame, a sample of K frames estimates ḡ with total variance v / K,
+    v = Σ_u ‖g_u - f_u ḡ‖² / F (the ratio estimator of cluster sampling).
+
+    Args:
+        mean_gradient: ḡ [n].
+
+    Returns:
+        Σ_u g_u ∘ g_u / F [n], and the spread with ‖ḡ‖² and v.
+    """
+    squares = torch.zeros_like(mean_gradient)
+    squared_norm = dot(mean_gradient, mean_gradient)
+    scatter, total = 0.0, 0
+    for frames, gradient in objective.unit_gradients(theta, sample):
+        squares.addcmul_(gradient, gradient)
+        scatter += (
+            dot(gradient, gradient)
+            - 2 * frames * dot(gradient, mean_gradient)
+            + frames**2 * squared_norm
+        )
+        total += frames
+    squares.div_(max(1, total))
+    return squares, GradientSpread(squared_norm, max(0.0, scatter / max(1, total)))

@@ -1,0 +1,116 @@
+"""A small objective with dense float64 oracles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from asr_hf.hf.gauss_newton import KeptDoubleBackward, SummedCurvature
+from asr_hf.hf.objective import LossSum, Part, Sample
+
+
+class TinyNet:
+    """Softmax over tanh units on Gaussian clusters; θ = (W1, b1, W2, b2) in one vector."""
+
+    def __init__(
+        self, dtype: torch.dtype = torch.float64, inputs: int = 4, hidden: int = 5
+    ) -> None:
+        self.shapes = [(hidden, inputs), (hidden,), (3, hidden), (3,)]
+        self.num_parameters = sum(int(np.prod(s)) for s in self.shapes)
+        self.device = torch.device("cpu")
+        self.frames = {"gradient": 0, "curvature": 0, "loss": 0}
+        rng = np.random.default_rng(0)
+        centres = rng.normal(size=(3, inputs)) * 1.5
+        self._data: dict[Part, list[tuple[Tensor, Tensor]]] = {}
+        for part, units in ((Part.TRAIN, 40), (Part.HELDOUT, 12)):
+            self._data[part] = []
+            for _ in range(units):
+                labels = rng.integers(0, 3, size=int(rng.integers(3, 12)))
+                x = centres[labels] + rng.normal(size=(len(labels), inputs))
+                self._data[part].append(
+                    (torch.tensor(x, dtype=dtype), torch.tensor(labels, dtype=torch.int64))
+                )
+
+    def unit_frames(self, part: Part) -> np.ndarray:
+        return np.array([len(y) for _, y in self._data[part]])
+
+    def batch(self, sample: Sample) -> tuple[Tensor, Tensor]:
+        data = [self._data[sample.part][u] for u in sample.units]
+        return torch.cat([x for x, _ in data]), torch.cat([y for _, y in data])
+
+    def parts(self, theta: Tensor) -> list[Tensor]:
+        pieces = theta.split([int(np.prod(s)) for s in self.shapes])
+        return [p.view(s) for p, s in zip(pieces, self.shapes, strict=True)]
+
+    def logits(self, parts: list[Tensor], x: Tensor) -> Tensor:
+        w1, b1, w2, b2 = parts
+        return torch.tanh(x @ w1.T + b1) @ w2.T + b2
+
+    def losses(self, theta: Tensor, sample: Sample) -> Tensor:
+        x, y = self.batch(sample)
+        logits = self.logits(self.parts(theta), x)
+        return torch.nn.functional.cross_entropy(logits, y, reduction="none")
+
+    def loss(self, theta: Tensor, sample: Sample) -> LossSum:
+        losses = self.losses(theta, sample).detach()
+        self.frames["loss"] += len(losses)
+        return LossSum(float(losses.double().sum()), len(losses), 0, losses)
+
+    def gradient(self, theta: Tensor, sample: Sample) -> tuple[LossSum, Tensor]:
+        leaf = theta.clone().requires_grad_()
+        losses = self.losses(leaf, sample)
+        (gradient,) = torch.autograd.grad(losses.sum(), leaf)
+        total = float(losses.detach().double().sum())
+        return LossSum(total, len(losses), 0, losses.detach()), gradient
+
+    def curvature(self, theta: Tensor, sample: Sample) -> SummedCurvature:
+        x, _ = self.batch(sample)
+        chunks = []
+        for piece in x.split(16):
+            leaves = [p.clone().requires_grad_() for p in self.parts(theta)]
+            logits = self.logits(leaves, piece)
+            p = logits.detach().softmax(1)
+
+            def fisher(u: Tensor, p: Tensor = p) -> Tensor:
+                pu = p * u
+                return pu - p * pu.sum(1, keepdim=True)
+
+            chunks.append(KeptDoubleBackward(logits, leaves, fisher))
+        return SummedCurvature(chunks, len(x), lambda frames: None)
+
+    def unit_gradients(self, theta: Tensor, sample: Sample) -> Iterator[tuple[int, Tensor]]:
+        for unit in sample.units:
+            loss, gradient = self.gradient(theta, Sample(sample.part, np.array([unit])))
+            yield loss.frames, gradient
+
+    def dense_gauss_newton(self, theta: Tensor, sample: Sample) -> Tensor:
+        """J'HJ [n, n] by the definition."""
+        x, _ = self.batch(sample)
+
+        def flat_logits(t: Tensor) -> Tensor:
+            return self.logits(self.parts(t), x)
+
+        jacobian = torch.autograd.functional.jacobian(flat_logits, theta)
+        p = flat_logits(theta).softmax(1)
+        hessian = torch.diag_embed(p) - p[:, :, None] * p[:, None, :]
+        return torch.einsum("tcn,tcd,tdm->nm", jacobian, hessian, jacobian)
+
+
+@pytest.fixture
+def net() -> TinyNet:
+    return TinyNet()
+
+
+@pytest.fixture
+def theta(net: TinyNet) -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return 0.5 * torch.randn(net.num_parameters, generator=generator, dtype=torch.float64)
+
+
+@pytest.fixture
+def everything(net: TinyNet) -> Sample:
+    return Sample(Part.TRAIN, np.arange(40))

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from asr_hf.hf.damping import DampedOperator, LevenbergMarquardt
+from asr_hf.hf.objective import Part, Sample
+from asr_hf.hf.statistics import unit_statistics
+
+
+def test_product_equals_dense_jacobian_product(net, theta, everything):
+    curvature = net.curvature(theta, everything)
+    dense = net.dense_gauss_newton(theta, everything)
+    for seed in range(3):
+        v = torch.randn(
+            net.num_parameters, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+        )
+        torch.testing.assert_close(curvature.product(v), dense @ v, rtol=1e-12, atol=1e-12)
+
+
+def test_damped_operator_is_the_mean_plus_lambda(net, theta, everything):
+    operator = DampedOperator(net.curvature(theta, everything), 0.3)
+    frames = net.unit_frames(Part.TRAIN).sum()
+    dense = net.dense_gauss_newton(theta, everything) / frames
+    dense += 0.3 * torch.eye(net.num_parameters, dtype=torch.float64)
+    v = torch.randn(net.num_parameters, dtype=torch.float64)
+    torch.testing.assert_close(operator.product(v), dense @ v, rtol=1e-12, atol=1e-12)
+
+
+def test_gradient_equals_finite_differences(net, theta, everything):
+    _, gradient = net.gradient(theta, everything)
+    for i in range(0, net.num_parameters, 7):
+        step = torch.zeros_like(theta)
+        step[i] = 1e-6
+        numeric = (
+            net.loss(theta + step, everything).total - net.loss(theta - step, everything).total
+        ) / 2e-6
+        assert float(gradient[i]) == pytest.approx(numeric, rel=1e-6, abs=1e-7)
+
+
+def test_spread_predicts_the_variance_of_sampled_gradients(net, theta, everything):
+    frames = net.unit_frames(Part.TRAIN)
+    _, total = net.gradient(theta, everything)
+    mean = total / frames.sum()
+    squares, spread = unit_statistics(net, theta, everything, mean)
+    rng = np.random.default_rng(0)
+    errors, sizes = [], []
+    for _ in range(400):
+        units = rng.integers(0, 40, size=20)
+        loss, g = net.gradient(theta, Sample(Part.TRAIN, units))
+        errors.append(float((g / loss.frames - mean).square().sum()))
+        sizes.append(loss.frames)
+    assert np.mean(errors) == pytest.approx(spread.variance / np.mean(sizes), rel=0.2)
+    by_hand = sum(
+        net.gradient(theta, Sample(Part.TRAIN, np.array([u])))[1].square() for u in range(40)
+    )
+    torch.testing.assert_close(squares, by_hand / frames.sum())
+
+
+def test_damping_follows_the_reduction_ratio():
+    damping = LevenbergMarquardt(value=1.0, floor=0.5, ceiling=2.0)
+    damping.update(0.5)
+    assert damping.value == 1.0
+    damping.update(0.1)
+    assert damping.value == 1.5
+    damping.update(0.9)
+    assert damping.value == pytest.approx(1.0)
+    for _ in range(9):
+        damping.reject()
+    assert damping.value == 2.0
+    for _ in range(9):
+        damping.update(2.0)
+    assert damping.value == 0.5
+
+
+def test_damping_refuses_a_start_outside_its_bounds():
+    with pytest.raises(ValueError, match="floor"):
+        LevenbergMarquardt(value=1e-9)

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from asr_hf.hf.damping import DampedOperator
+from asr_hf.hf.preconditioners.diagonal import DiagonalPreconditioner
+from asr_hf.hf.preconditioners.identity import IdentityPreconditioner
+from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
+from asr_hf.hf.preconditioners.pairs import Keep, PairStore
+from asr_hf.hf.solvers.cg import ConjugateGradient
+from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
+from asr_hf.hf.solvers.stopping import RelativeProgress
+from asr_hf.hf.statistics import unit_statistics
+
+N = 30
+
+
+def random_pairs(count, seed=0):
+    g = torch.Generator().manual_seed(seed)
+    root = torch.randn(N, N, generator=g, dtype=torch.float64)
+    curvature = root @ root.T / N
+    s = torch.randn(count, N, generator=g, dtype=torch.float64)
+    return s, s @ curvature
+
+
+def dense_bfgs(s, y, gamma):
+    """The inverse BFGS update, Nocedal & Wright (6.17), pair after pair."""
+    h = gamma * torch.eye(N, dtype=torch.float64)
+    for a, b in zip(s, y, strict=True):
+        rho = 1 / (a @ b)
+        left = torch.eye(N, dtype=torch.float64) - rho * torch.outer(a, b)
+        h = left @ h @ left.T + rho * torch.outer(a, a)
+    return h
+
+
+def two_loop(s, y, gamma, r):
+    """Nocedal & Wright, algorithm 7.4."""
+    q, alphas = r.clone(), []
+    for a, b in reversed(list(zip(s, y, strict=True))):
+        alphas.append((a @ q) / (a @ b))
+        q -= alphas[-1] * b
+    q *= gamma
+    for (a, b), alpha in zip(zip(s, y, strict=True), reversed(alphas), strict=True):
+        q += (alpha - (b @ q) / (a @ b)) * a
+    return q
+
+
+@pytest.mark.parametrize("damping", [0.0, 0.01, 3.0])
+@pytest.mark.parametrize("count", [1, 4, 8])
+def test_compact_form_equals_dense_bfgs_and_two_loop(damping, count):
+    s, g = random_pairs(count)
+    preconditioner = LBFGSPreconditioner(pairs=8)
+    for a, b in zip(s, g, strict=True):
+        preconditioner.observe(a, b)
+    preconditioner.finish()
+    preconditioner.prepare(damping, lambda: torch.empty(0))
+    y = g + damping * s
+    gamma = float(s[-1] @ y[-1] / (y[-1] @ y[-1]))
+    r = torch.randn(N, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
+    found = preconditioner.apply(r)
+    torch.testing.assert_close(found, dense_bfgs(s, y, gamma) @ r, rtol=1e-9, atol=1e-10)
+    torch.testing.assert_close(found, two_loop(s, y, gamma, r), rtol=1e-9, atol=1e-10)
+
+
+def test_lbfgs_is_symmetric_positive_definite():
+    s, g = random_pairs(6)
+    preconditioner = LBFGSPreconditioner(pairs=6)
+    for a, b in zip(s, g, strict=True):
+        preconditioner.observe(a, b)
+    preconditioner.finish()
+    preconditioner.prepare(1e-3, lambda: torch.empty(0))
+    columns = [preconditioner.apply(e) for e in torch.eye(N, dtype=torch.float64)]
+    dense = torch.stack(columns)
+    torch.testing.assert_close(dense, dense.T, rtol=1e-8, atol=1e-9)
+    assert torch.linalg.eigvalsh(0.5 * (dense + dense.T)).min() > 0
+
+
+def test_no_pairs_is_no_preconditioner():
+    preconditioner = LBFGSPreconditioner()
+    preconditioner.prepare(1.0, lambda: torch.empty(0))
+    r = torch.randn(N)
+    assert preconditioner.apply(r) is r
+
+
+def test_pairs_of_one_run_serve_the_next_and_survive_an_empty_one():
+    s, g = random_pairs(3)
+    preconditioner = LBFGSPreconditioner(pairs=4)
+    preconditioner.observe(s[0], g[0])
+    preconditioner.prepare(0.1, lambda: torch.empty(0))
+    assert preconditioner.count == 0
+    preconditioner.finish()
+    assert preconditioner.count == 1
+    preconditioner.finish()
+    assert preconditioner.count == 1
+
+
+@pytest.mark.parametrize(
+    ("keep", "kept"),
+    [
+        (Keep.FIRST, [0, 1, 2, 3]),
+        (Keep.LAST, [9, 10, 11, 12]),
+        (Keep.SPREAD, [0, 4, 8, 12]),
+    ],
+)
+def test_which_pairs_stay(keep, kept):
+    store = PairStore(4, keep)
+    for k in range(13):
+        direction = torch.zeros(20)
+        direction[k] = 1.0
+        store.add(direction, 2 * direction)
+    rows = store.matrix()[: store.count]
+    assert rows.argmax(1).tolist() == kept
+    torch.testing.assert_close(store.matrix()[store.count :], 2 * rows)
+
+
+def test_noisy_pairs_are_skipped_and_counted():
+    store = PairStore(4, Keep.LAST)
+    store.add(torch.ones(5), -torch.ones(5))
+    store.add(torch.ones(5), torch.zeros(5))
+    assert (store.count, store.skipped) == (0, 2)
+
+
+def test_lbfgs_of_the_last_run_saves_iterations(net, theta, everything):
+    never = RelativeProgress(tolerance=0.0)
+    solver = FlexibleConjugateGradient(max_iterations=200, stopping=never, residual_tolerance=1e-6)
+    operator = DampedOperator(net.curvature(theta, everything), 1e-3)
+    _, g = net.gradient(theta, everything)
+    zeros = torch.zeros_like(g)
+    plain = solver.solve(operator, -g, zeros, IdentityPreconditioner())
+    preconditioner = LBFGSPreconditioner(pairs=16)
+    preconditioner.prepare(1e-3, lambda: zeros)
+    solver.solve(operator, -g, zeros, preconditioner)
+    preconditioner.finish()
+    preconditioner.prepare(1e-3, lambda: zeros)
+    helped = solver.solve(operator, -g, zeros, preconditioner)
+    assert helped.iterations < 0.75 * plain.iterations
+
+
+def test_state_survives_a_round_trip():
+    s, g = random_pairs(5)
+    first, second = LBFGSPreconditioner(pairs=4), LBFGSPreconditioner(pairs=4)
+    for a, b in zip(s, g, strict=True):
+        first.observe(a.float(), b.float())
+    first.finish()
+    second.load_state_dict(first.state_dict())
+    r = torch.randn(N)
+    for p in (first, second):
+        p.prepare(0.2, lambda: torch.empty(0))
+    assert torch.equal(first.apply(r), second.apply(r))
+
+
+def test_diagonal_is_martens_formula(net, theta, everything):
+    _, g = net.gradient(theta, everything)
+    squares, _ = unit_statistics(net, theta, everything, g / 300)
+    preconditioner = DiagonalPreconditioner(exponent=0.75)
+    preconditioner.prepare(0.1, squares.clone)
+    r = torch.randn_like(g)
+    torch.testing.assert_close(preconditioner.apply(r), r / (squares + 0.1) ** 0.75)
+
+
+def test_cg_pairs_are_conjugate(net, theta, everything):
+    seen = []
+
+    class Record(IdentityPreconditioner):
+        def observe(self, direction, product):
+            seen.append((direction.clone(), product.clone()))
+
+    operator = DampedOperator(net.curvature(theta, everything), 0.1)
+    _, g = net.gradient(theta, everything)
+    ConjugateGradient(max_iterations=6).solve(operator, -g, torch.zeros_like(g), Record())
+    p = torch.stack([a for a, _ in seen])
+    y = torch.stack([b for _, b in seen]) + 0.1 * p
+    gram = p @ y.T
+    off = gram - torch.diag(torch.diagonal(gram))
+    assert off.abs().max() < 1e-8 * torch.diagonal(gram).max()

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import copy
+import math
+
+import pytest
+import torch
+
+from asr_hf.hf.damping import LevenbergMarquardt
+from asr_hf.hf.line_search import Armijo
+from asr_hf.hf.objective import LossSum, Part
+from asr_hf.hf.preconditioners.diagonal import DiagonalPreconditioner
+from asr_hf.hf.preconditioners.identity import IdentityPreconditioner
+from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
+from asr_hf.hf.sampling.fixed import FixedSampling
+from asr_hf.hf.sampling.geometric import GeometricSampling
+from asr_hf.hf.sampling.variance import VarianceSampling
+from asr_hf.hf.solvers.cg import ConjugateGradient
+from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
+from asr_hf.hf.trainer import HessianFree, Stopping
+from asr_hf.runtime.errors import RunError
+
+PRECONDITIONERS = {
+    "identity": IdentityPreconditioner,
+    "lbfgs": lambda: LBFGSPreconditioner(pairs=8),
+    "diagonal": DiagonalPreconditioner,
+}
+SAMPLINGS = {
+    "fixed": lambda: FixedSampling(curvature=0.5),
+    "geometric": lambda: GeometricSampling(
+        gradient=0.3, curvature=0.2, curvature_most=0.8, curvature_growth=1.5
+    ),
+    "variance": lambda: VarianceSampling(gradient=0.3, curvature=0.8, curvature_most=1.0),
+}
+
+
+def trainer(net, theta, preconditioner="lbfgs", sampling="fixed", solver=None, **changes):
+    settings = {
+        "objective": net,
+        "theta": theta,
+        "solver": solver or FlexibleConjugateGradient(max_iterations=20),
+        "preconditioner": PRECONDITIONERS[preconditioner](),
+        "sampling": SAMPLINGS[sampling](),
+        "damping": LevenbergMarquardt(),
+        "line_search": Armijo(),
+        "stopping": Stopping(max_iterations=12, patience=0),
+        "seed": 7,
+    }
+    return HessianFree(**(settings | changes))
+
+
+def run(hf):
+    events = []
+    while not hf.finished:
+        events.append(hf.step())
+    return events
+
+
+@pytest.mark.parametrize("preconditioner", PRECONDITIONERS)
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_heldout_loss_falls_and_never_rises(net, theta, preconditioner, sampling):
+    hf = trainer(net, theta, preconditioner, sampling)
+    run(hf)
+    assert all(b <= a for a, b in zip(hf.losses, hf.losses[1:], strict=False))
+    assert hf.losses[-1] < 0.75 * hf.losses[0]
+    assert hf.losses[-1] == pytest.approx(net.loss(hf.theta, hf.heldout).mean, rel=1e-9)
+
+
+@pytest.mark.parametrize("preconditioner", PRECONDITIONERS)
+@pytest.mark.parametrize("sampling", SAMPLINGS)
+def test_resumed_run_equals_the_undisturbed_one_bit_for_bit(net, theta, preconditioner, sampling):
+    whole = trainer(net, theta, preconditioner, sampling)
+    run(whole)
+    first = trainer(net, theta, preconditioner, sampling)
+    for _ in range(5):
+        first.step()
+    state = copy.deepcopy(first.state_dict())
+    second = trainer(net, torch.zeros_like(theta), preconditioner, sampling)
+    second.load_state_dict(state)
+    run(second)
+    assert torch.equal(whole.theta, second.theta)
+    assert whole.losses == second.losses
+    assert whole.damping.value == second.damping.value
+
+
+def test_converges_to_the_minimum_of_its_own_sample(net, theta, everything):
+    net._data[Part.HELDOUT] = net._data[Part.TRAIN]
+    hf = trainer(
+        net,
+        theta,
+        solver=ConjugateGradient(max_iterations=200),
+        sampling="fixed",
+        stopping=Stopping(max_iterations=60, patience=0),
+    )
+    hf.sampling = FixedSampling(1.0, 1.0)
+    run(hf)
+    assert float((net.gradient(hf.theta, everything)[1] / 300).norm()) < 2e-3
+
+
+def test_event_names_what_happened(net, theta):
+    event = trainer(net, theta).step()
+    assert event["cg_reason"] in {"progress", "max_iterations", "residual"}
+    assert event["gradient_frames"] == net.unit_frames(Part.TRAIN).sum()
+    assert 0 < event["curvature_frames"] < event["gradient_frames"]
+    assert event["accepted"] == (event["step"] > 0)
+    assert set(event["phase_seconds"]) >= {"gradient", "curvature", "backtrack"}
+
+
+def test_reduction_ratio_is_one_on_a_quadratic(net, theta):
+    matrix = torch.diag(torch.arange(1.0, net.num_parameters + 1, dtype=torch.float64))
+
+    class Quadratic(type(net)):
+        """L = ½ θ'Dθ a frame, whose Gauss-Newton matrix is D."""
+
+        def loss(self, t, sample):
+            frames = int(self.unit_frames(sample.part)[sample.units].sum())
+            return LossSum(frames * float(0.5 * t @ matrix @ t), frames, 0, torch.zeros(1))
+
+        def gradient(self, t, sample):
+            loss = self.loss(t, sample)
+            return loss, loss.frames * (matrix @ t)
+
+        def curvature(self, t, sample):
+            frames = int(self.unit_frames(sample.part)[sample.units].sum())
+
+            class Exact:
+                def product(self, v):
+                    return frames * (matrix @ v)
+
+            exact = Exact()
+            exact.frames = frames
+            return exact
+
+    damping = LevenbergMarquardt(value=1e-5, floor=1e-5)
+    event = trainer(Quadratic(), theta, damping=damping).step()
+    assert event["rho"] == pytest.approx(1.0, abs=1e-3)
+    assert event["accepted"] and event["step"] == 1.0
+
+
+def test_step_that_lowers_nothing_is_rejected_and_damping_raised(net, theta):
+    class Walled(type(net)):
+        def loss(self, t, sample):
+            loss = super().loss(t, sample)
+            return (
+                loss if torch.equal(t, theta) else LossSum(math.nan, loss.frames, 0, torch.ones(1))
+            )
+
+    hf = trainer(Walled(), theta)
+    event = hf.step()
+    assert not event["accepted"] and event["step"] == 0.0
+    assert torch.equal(hf.theta, theta)
+    assert hf.damping.value == pytest.approx(0.15)
+    assert not hf.warm_start.any()
+
+
+def test_non_finite_gradient_is_an_error_that_says_so(net, theta):
+    with pytest.raises(RunError, match="not finite"):
+        trainer(net, torch.full_like(theta, math.nan)).step()
+
+
+def test_stopping_on_little_progress():
+    stopping = Stopping(max_iterations=100, patience=3, min_improvement=0.01)
+    assert not stopping.reached([1.0, 0.9, 0.8, 0.7])
+    assert stopping.reached([1.0, 0.9, 0.899, 0.898, 0.897])
+    assert Stopping(max_iterations=2).reached([3.0, 2.0, 1.0])
+
+
+def test_acceptance_sample_is_bounded(net, theta):
+    hf = trainer(net, theta, heldout_frames=20)
+    frames = net.unit_frames(Part.HELDOUT)
+    assert 20 <= frames[hf.heldout.units].sum() < frames.sum()
