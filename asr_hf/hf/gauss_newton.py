@@ -8,11 +8,20 @@ The graph of J'w is built once and kept, which leaves two backward passes a prod
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 OutputCurvature = Callable[[Tensor], Tensor]
+
+
+class ChunkCurvature(Protocol):
+    """The curvature of one chunk of a sample."""
+
+    def add_product(self, vector: Tensor, out: Tensor) -> None:
+        """Add G v [n] of v [n] to `out` [n]."""
+        ...
 
 
 class KeptDoubleBackward:
@@ -47,7 +56,7 @@ class KeptDoubleBackward:
 
 
 def _split_like(vector: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
-    pieces = vector.split([p.numel() for p in parameters])
+    pieces = torch.split(vector, [p.numel() for p in parameters])
     return [piece.view(p.shape) for piece, p in zip(pieces, parameters, strict=True)]
 
 
@@ -62,7 +71,7 @@ class SummedCurvature:
 
     def __init__(
         self,
-        chunks: Sequence[KeptDoubleBackward],
+        chunks: Sequence[ChunkCurvature],
         frames: int,
         on_product: Callable[[int], None],
     ) -> None:

@@ -1,0 +1,132 @@
+"""Gauss-Newton products of a multi-layer perceptron, by hand.
+
+Pearlmutter's R-operator forward, then back-propagation (Schraudolph 2002; Martens 2010, section
+4.2). With the activations kept, a product costs four GEMMs a layer, three for the first, against
+three and two for a gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Activation(StrEnum):
+    """Hidden non-linearities whose derivative follows from their value."""
+
+    SIGMOID = "sigmoid"
+    TANH = "tanh"
+    RELU = "relu"
+
+
+class InPlaceCurvature(Protocol):
+    """u -> H u at the outputs, able to write its result into `out`."""
+
+    def __call__(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return H u [F, C]."""
+        ...
+
+
+_FORWARD: dict[Activation, Callable[[Tensor], Tensor]] = {
+    Activation.SIGMOID: torch.sigmoid_,
+    Activation.TANH: torch.tanh_,
+    Activation.RELU: torch.relu_,
+}
+
+
+def _times_derivative(kind: Activation, value: Tensor, activation: Tensor) -> None:
+    """Multiply `value` by the derivative at which the unit has `activation`, in place."""
+    if kind is Activation.SIGMOID:
+        torch.ops.aten.sigmoid_backward.grad_input(value, activation, grad_input=value)
+    elif kind is Activation.TANH:
+        torch.ops.aten.tanh_backward.grad_input(value, activation, grad_input=value)
+    else:
+        torch.ops.aten.threshold_backward.grad_input(value, activation, 0, grad_input=value)
+
+
+class MLPCurvature:
+    """G = J'H J of one chunk through a perceptron, its activations kept for many products.
+
+    The vector's entries are W1, b1, W2, b2, ... in order, W stored [out, in].
+
+    Args:
+        weights: W of each layer [out, in].
+        biases: b of each layer [out].
+        activation: the hidden non-linearity.
+        inputs: what the first layer sees [F, in].
+        output_curvature: logits [F, C] -> (u -> H u).
+    """
+
+    def __init__(
+        self,
+        weights: Sequence[Tensor],
+        biases: Sequence[Tensor],
+        activation: Activation,
+        inputs: Tensor,
+        output_curvature: Callable[[Tensor], InPlaceCurvature],
+    ) -> None:
+        self._weights = [w.detach() for w in weights]
+        self._kind = activation
+        self._activations = [inputs]
+        for weight, bias in zip(self._weights[:-1], biases[:-1], strict=True):
+            z = torch.addmm(bias.detach(), self._activations[-1], weight.T)
+            self._activations.append(_FORWARD[activation](z))
+        logits = torch.addmm(biases[-1].detach(), self._activations[-1], self._weights[-1].T)
+        self._output_curvature = output_curvature(logits)
+        self._logits_buffer = logits
+        widest = max((w.shape[0] for w in self._weights[:-1]), default=0)
+        self._buffers = [inputs.new_empty(len(inputs) * widest) for _ in range(2)]
+
+    def add_product(self, vector: Tensor, out: Tensor) -> None:
+        """Add G v [n] of v [n] to `out` [n]; nothing of the activations' size is allocated."""
+        tangent = self._forward(_layers_of(vector, self._weights))
+        delta = self._output_curvature(tangent, out=tangent)
+        self._backward(delta, _layers_of(out, self._weights))
+
+    def _forward(self, directions: list[tuple[Tensor, Tensor]]) -> Tensor:
+        """R z of the outputs [F, C]."""
+        tangent: Tensor | None = None
+        last = len(self._weights) - 1
+        for layer, (direction, shift) in enumerate(directions):
+            below = self._activations[layer]
+            z = self._buffer(layer)
+            torch.addmm(shift, below, direction.T, out=z)
+            if tangent is not None:
+                z.addmm_(tangent, self._weights[layer].T)
+            if layer < last:
+                _times_derivative(self._kind, z, self._activations[layer + 1])
+            tangent = z
+        assert tangent is not None
+        return tangent
+
+    def _backward(self, delta: Tensor, targets: list[tuple[Tensor, Tensor]]) -> None:
+        for layer in range(len(self._weights) - 1, -1, -1):
+            weight_target, bias_target = targets[layer]
+            weight_target.addmm_(delta.T, self._activations[layer])
+            bias_target.add_(delta.sum(0))
+            if layer:
+                below = self._buffer(layer - 1)
+                torch.mm(delta, self._weights[layer], out=below)
+                _times_derivative(self._kind, below, self._activations[layer])
+                delta = below
+
+    def _buffer(self, layer: int) -> Tensor:
+        """Scratch for a layer's values [F, out]; neighbours never share memory."""
+        if layer == len(self._weights) - 1:
+            return self._logits_buffer
+        frames, width = len(self._activations[0]), self._weights[layer].shape[0]
+        return self._buffers[layer % 2][: frames * width].view(frames, width)
+
+
+def _layers_of(vector: Tensor, weights: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """Views of a flat vector [n] as (W, b) of each layer."""
+    layers, start = [], 0
+    for weight in weights:
+        middle, stop = start + weight.numel(), start + weight.numel() + weight.shape[0]
+        layers.append((vector[start:middle].view(weight.shape), vector[middle:stop]))
+        start = stop
+    return layers
