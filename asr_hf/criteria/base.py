@@ -1,0 +1,49 @@
+"""What a training criterion over frames offers."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from torch import Tensor
+
+
+class FrameLoss(NamedTuple):
+    """A loss over frames, still on the device.
+
+    Args:
+        total: sum over frames, float64 [].
+        errors: frames whose most probable class is not the label, int64 [].
+        per_frame: loss of each frame [F], float32 or float64 as the logits are.
+    """
+
+    total: Tensor
+    errors: Tensor
+    per_frame: Tensor
+
+
+class OutputCurvature(Protocol):
+    """A symmetric positive semi-definite matrix over the outputs, one block a frame."""
+
+    def __call__(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return H u [F, C] of u [F, C], in `out` if given; `out` may be `vector` itself."""
+        ...
+
+
+class FrameCriterion(Protocol):
+    """A loss on logits [F, C] given labels [F]; all sums are over frames, not means."""
+
+    def loss(self, logits: Tensor, labels: Tensor) -> FrameLoss:
+        """The loss."""
+        ...
+
+    def gradient(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The derivative of the summed loss by the logits [F, C]."""
+        ...
+
+    def loss_and_gradient(self, logits: Tensor, labels: Tensor) -> tuple[FrameLoss, Tensor]:
+        """Both of the above for little more than the cost of one."""
+        ...
+
+    def curvature(self, logits: Tensor) -> OutputCurvature:
+        """The Gauss-Newton curvature of the summed loss by the logits."""
+        ...

@@ -1,0 +1,108 @@
+"""What every acoustic model has: a context window, input normalisation and log priors."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+
+from asr_hf.models.flat import FlatModule
+
+
+class AcousticModel(FlatModule):
+    """Maps spliced frames to logits over pdfs (HMM states).
+
+    The input is frame-wise: each row holds the frames t-left ... t+right of one utterance side
+    by side, edge frames repeated. Buffers, not trained: `input_mean` and `input_scale`
+    [input_dim] (zero and one until `set_input_statistics`), `log_priors` [pdfs] (uniform until
+    `set_log_priors`).
+
+    Args:
+        feature_dim: features of one frame.
+        num_pdfs: number of outputs.
+        left: frames of context before each frame.
+        right: frames of context after it.
+    """
+
+    input_mean: Tensor
+    input_scale: Tensor
+    log_priors: Tensor
+
+    def __init__(self, feature_dim: int, num_pdfs: int, left: int, right: int) -> None:
+        super().__init__()
+        if min(feature_dim, num_pdfs) < 1 or min(left, right) < 0:
+            raise ValueError(
+                "expected at least one feature and one pdf and no negative context, found "
+                f"feature_dim={feature_dim} num_pdfs={num_pdfs} left={left} right={right}"
+            )
+        self.feature_dim, self.num_pdfs = feature_dim, num_pdfs
+        self.left, self.right = left, right
+        self.input_dim = (left + 1 + right) * feature_dim
+        self.register_buffer("input_mean", torch.zeros(self.input_dim))
+        self.register_buffer("input_scale", torch.ones(self.input_dim))
+        self.register_buffer("log_priors", torch.full((num_pdfs,), 1.0 / num_pdfs).log())
+
+    @abstractmethod
+    def forward(self, spliced: Tensor) -> Tensor:
+        """Return logits [F, pdfs] of spliced frames [F, input_dim], before the softmax."""
+
+    def normalise(self, spliced: Tensor) -> Tensor:
+        """Return (x - mean) * scale [F, input_dim] in the parameters' dtype."""
+        centred = torch.sub(spliced, self.input_mean)
+        return centred.mul_(self.input_scale).to(self.input_scale.dtype)
+
+    @torch.no_grad()
+    def log_likelihoods(self, spliced: Tensor) -> Tensor:
+        """Return log p(pdf | x) - log p(pdf) [F, pdfs], float32 or wider.
+
+        These are log p(x | pdf) up to a constant of each frame, which decoding ignores.
+        """
+        logits = self(spliced)
+        wide = torch.promote_types(logits.dtype, torch.float32)
+        return torch.log_softmax(logits, dim=1, dtype=wide).sub_(self.log_priors)
+
+    def set_input_statistics(self, mean: Tensor, standard_deviation: Tensor) -> None:
+        """Normalise inputs to zero mean and unit variance.
+
+        Args:
+            mean: over the training frames, [feature_dim] (used at every context position) or
+                [input_dim].
+            standard_deviation: likewise. A constant input (zero deviation) is only centred.
+
+        Raises:
+            ValueError: wrong shape, a value that is not finite, or a negative deviation.
+        """
+        mean, deviation = self._over_window(mean), self._over_window(standard_deviation)
+        if bool((deviation < 0).any()):
+            raise ValueError("a standard deviation is negative")
+        self.input_mean.copy_(mean)
+        self.input_scale.copy_(torch.where(deviation > 0, deviation, 1.0).reciprocal())
+
+    def _over_window(self, statistic: Tensor) -> Tensor:
+        if statistic.shape == (self.feature_dim,):
+            statistic = statistic.repeat(self.left + 1 + self.right)
+        if statistic.shape != (self.input_dim,):
+            raise ValueError(
+                f"expected input statistics [{self.feature_dim}] or [{self.input_dim}], "
+                f"found {list(statistic.shape)}"
+            )
+        if not bool(torch.isfinite(statistic).all()):
+            raise ValueError("input statistics are not finite")
+        return statistic
+
+    def set_log_priors(self, counts: Tensor) -> None:
+        """Take the pdfs' priors from their frame counts [pdfs] in the training alignment.
+
+        A pdf never seen counts as one frame, so that its log prior stays finite.
+
+        Raises:
+            ValueError: wrong shape or a negative count.
+        """
+        if counts.shape != (self.num_pdfs,) or bool((counts < 0).any()):
+            raise ValueError(
+                f"expected {self.num_pdfs} frame counts of 0 or more, found "
+                f"{list(counts.shape)}, least {float(counts.min()) if counts.numel() else None}"
+            )
+        floored = counts.double().clamp_min(1.0)
+        self.log_priors.copy_((floored / floored.sum()).log())
