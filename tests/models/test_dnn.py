@@ -49,7 +49,7 @@ def test_gradient_equals_finite_differences(
         return torch.nn.functional.cross_entropy(model(spliced.double()), labels, reduction="sum")
 
     gradient = model.flat_grad
-    loss().backward()
+    loss().backward()  # type: ignore[no-untyped-call]
     step, flat = 1e-5, model.flat
     numeric = torch.zeros_like(flat)
     with torch.no_grad():

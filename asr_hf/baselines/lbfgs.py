@@ -1,0 +1,190 @@
+"""Full-batch L-BFGS: torch's implementation, one iteration a step, resumable."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from asr_hf.baselines.objective import CountingObjective, heldout_loss, whole
+from asr_hf.hf.objective import Part
+from asr_hf.runtime.clock import PhaseClock
+from asr_hf.runtime.errors import InputError, RunError
+
+_LINE_SEARCH_EVALUATIONS = 25
+_REMEMBERED = 4
+
+
+@dataclass(frozen=True)
+class _Evaluation:
+    """Mean loss and its gradient [n] at θ [n]."""
+
+    theta: Tensor
+    loss: float
+    gradient: Tensor
+
+
+class LBFGS:
+    """`torch.optim.LBFGS` with a strong-Wolfe line search on the whole training data.
+
+    torch evaluates the loss anew where the last line search ended; we remember what that search
+    has evaluated already, which saves a pass over the data in every iteration.
+
+    Args:
+        objective: the loss.
+        theta: where to start [n]; not written to.
+        history_size: pairs kept; each takes 2 n numbers.
+        max_iterations: when training ends at the latest.
+        tolerance_gradient: training ends when no entry of the mean gradient is larger.
+        learning_rate: step length that each line search tries first.
+
+    Raises:
+        InputError: a setting is out of range.
+    """
+
+    name = "lbfgs"
+
+    def __init__(
+        self,
+        *,
+        objective: CountingObjective,
+        theta: Tensor,
+        history_size: int = 20,
+        max_iterations: int = 100,
+        tolerance_gradient: float = 1e-7,
+        learning_rate: float = 1.0,
+    ) -> None:
+        if history_size < 1 or learning_rate <= 0.0:
+            raise InputError(
+                f"trainer: history_size {history_size}, learning_rate {learning_rate}",
+                expected="both positive",
+            )
+        self.objective, self.theta = objective, theta.detach().clone()
+        self.max_iterations = max_iterations
+        self.iteration = 0
+        self.converged = False
+        self._train = whole(objective, Part.TRAIN)
+        self._evaluations: deque[_Evaluation] = deque(maxlen=_REMEMBERED)
+        self._optimiser = torch.optim.LBFGS(
+            [self.theta],
+            lr=learning_rate,
+            max_iter=1,
+            max_eval=1 + _LINE_SEARCH_EVALUATIONS,
+            tolerance_grad=tolerance_gradient,
+            history_size=history_size,
+            line_search_fn="strong_wolfe",
+        )
+
+    @property
+    def finished(self) -> bool:
+        """Whether training has ended."""
+        return self.converged or self.iteration >= self.max_iterations
+
+    def step(self) -> dict[str, Any]:
+        """Run one iteration and return its event; `train_loss` is that after it."""
+        clock = PhaseClock(self.objective.device)
+        before = self.theta.clone()
+        with clock.phase("training"):
+            self._optimiser.step(self._closure)  # type: ignore[no-untyped-call]
+            self.theta.grad = None
+            here = self._evaluate()
+        if not math.isfinite(here.loss):
+            raise RunError(
+                f"lbfgs: the training loss is {here.loss} in iteration {self.iteration + 1}",
+                remedy="check the features for outliers, or lower trainer.learning_rate",
+            )
+        moved = not torch.equal(before, self.theta)
+        self._evaluations.clear()
+        self._evaluations.append(here)
+        self.converged = not moved
+        self.iteration += 1
+        with clock.phase("heldout"):
+            heldout = heldout_loss(self.objective, self.theta)
+        return {
+            "iteration": self.iteration,
+            "optimiser": self.name,
+            "train_loss": here.loss,
+            "heldout_loss": heldout.mean,
+            "heldout_frame_error": heldout.errors / max(1, heldout.frames),
+            "learning_rate": float(self._state.get("t", 0.0)),
+            "accepted": moved,
+            "phase_seconds": clock.seconds,
+        }
+
+    @property
+    def _state(self) -> dict[str, Any]:
+        state: dict[str, Any] = self._optimiser.state[self.theta]
+        return state
+
+    def _closure(self) -> float:
+        here = self._evaluate()
+        self.theta.grad = here.gradient
+        return here.loss
+
+    def _evaluate(self) -> _Evaluation:
+        """The loss and gradient at θ, remembered or computed."""
+        for known in self._evaluations:
+            if torch.equal(known.theta, self.theta):
+                return known
+        theta = self.theta.clone()
+        loss, gradient = self.objective.gradient(theta, self._train)
+        here = _Evaluation(theta, loss.mean, gradient.div(max(1, loss.frames)))
+        self._evaluations.append(here)
+        return here
+
+    def state_dict(self) -> dict[str, dict[str, Any]]:
+        """Return everything that the next iteration depends on."""
+        tensors, values = _encode(self._state)
+        tensors["theta"] = self.theta
+        if self._evaluations:
+            (here,) = self._evaluations
+            tensors["gradient"], values["loss"] = here.gradient, here.loss
+        values |= {"iteration": self.iteration, "converged": self.converged}
+        return {"tensors": tensors, "values": values}
+
+    def load_state_dict(self, state: dict[str, dict[str, Any]]) -> None:
+        """Restore what `state_dict` returned."""
+        values = state["values"]
+        tensors = {k: v.to(self.theta.device, copy=True) for k, v in state["tensors"].items()}
+        self.theta.copy_(tensors["theta"])
+        self.iteration, self.converged = values["iteration"], values["converged"]
+        self._evaluations.clear()
+        if "gradient" in tensors:
+            self._evaluations.append(
+                _Evaluation(tensors["theta"], values["loss"], tensors["gradient"])
+            )
+        self._optimiser.state[self.theta] = _decode(tensors, values)
+
+
+_PREFIX = "state."
+
+
+def _encode(state: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Part torch's state in tensors and JSON values; lists are spelt out and their lengths kept."""
+    tensors: dict[str, Tensor] = {}
+    numbers: dict[str, float] = {}
+    lengths: dict[str, int] = {}
+    for key, value in state.items():
+        if key == "al":
+            continue  # scratch space of the two-loop recursion
+        if isinstance(value, list):
+            lengths[key] = len(value)
+            tensors |= {f"{_PREFIX}{key}.{i}": item for i, item in enumerate(value)}
+        elif isinstance(value, Tensor):
+            tensors[_PREFIX + key] = value
+        else:
+            numbers[key] = value
+    return tensors, {"numbers": numbers, "lengths": lengths}
+
+
+def _decode(tensors: dict[str, Tensor], values: dict[str, Any]) -> dict[str, Any]:
+    """Undo `_encode`."""
+    state: dict[str, Any] = dict(values["numbers"])
+    for key, length in values["lengths"].items():
+        state[key] = [tensors[f"{_PREFIX}{key}.{i}"] for i in range(length)]
+    single = (k.removeprefix(_PREFIX) for k in tensors if k.startswith(_PREFIX))
+    return state | {key: tensors[_PREFIX + key] for key in single if "." not in key}

@@ -1,0 +1,219 @@
+"""What minibatch optimisers share: epochs, shuffling, learning rates, held-out tests, resuming."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from asr_hf.baselines.objective import MinibatchObjective, heldout_loss
+from asr_hf.baselines.schedules import Schedule
+from asr_hf.hf.objective import Part
+from asr_hf.runtime.clock import PhaseClock
+from asr_hf.runtime.errors import InputError, RunError
+from asr_hf.runtime.progress import progress
+
+
+class MinibatchTrainer(ABC):
+    """Minimises an objective by one small step a minibatch of shuffled frames.
+
+    Each `step()` is an epoch, or the same share of one each time, followed by a held-out test.
+    The order of the frames follows from (seed, epoch) alone, so that a resumed run repeats an
+    undisturbed one bit for bit. Updates run on θ as one tensor by torch's fused kernels, and the
+    host waits for the device once a `step()`.
+
+    Args:
+        objective: the loss.
+        theta: where to start [n]; not written to.
+        learning_rate: base rate, scaled by `schedule`.
+        schedule: scales the rate and may end training early.
+        batch_frames: frames of a minibatch.
+        max_epochs: when training ends at the latest.
+        evaluations_per_epoch: held-out tests in each epoch.
+        seed: of the order of the frames.
+
+    Raises:
+        InputError: a setting is out of range.
+    """
+
+    name: str
+
+    def __init__(
+        self,
+        *,
+        objective: MinibatchObjective[Any],
+        theta: Tensor,
+        learning_rate: float,
+        schedule: Schedule,
+        batch_frames: int,
+        max_epochs: int,
+        evaluations_per_epoch: int = 1,
+        seed: int = 0,
+    ) -> None:
+        self.objective, self.theta = objective, theta.detach().clone()
+        self.learning_rate, self.schedule = learning_rate, schedule
+        self.batch_frames, self.max_epochs, self.seed = batch_frames, max_epochs, seed
+        self.evaluations_per_epoch = evaluations_per_epoch
+        frames = int(objective.unit_frames(Part.TRAIN).sum())
+        self.batches_per_epoch = math.ceil(frames / max(1, batch_frames))
+        self._check()
+        self.update_rule = self.make_update_rule()
+        self.epoch, self.position, self.iteration = 0, 0, 0
+        self.best = self.theta.clone() if schedule.returns_to_best else None
+        # At the best θ (where an undone epoch returns to) or, without one, at the last.
+        self.heldout: dict[str, float] = {}
+        self._batches: Iterator[Any] | None = None
+
+    def _check(self) -> None:
+        settings = {
+            "learning_rate": self.learning_rate > 0.0,
+            "batch_frames": self.batch_frames >= 1,
+            "max_epochs": self.max_epochs >= 0,
+            "evaluations_per_epoch": 1 <= self.evaluations_per_epoch <= self.batches_per_epoch,
+        }
+        for key, fits in settings.items():
+            if not fits:
+                raise InputError(
+                    f"trainer.{key}: {getattr(self, key)} is out of range",
+                    expected="a positive number; no more held-out tests than an epoch's "
+                    f"{self.batches_per_epoch} minibatches",
+                )
+
+    @abstractmethod
+    def make_update_rule(self) -> torch.optim.Optimizer:
+        """Return the torch optimiser of `theta`, its only parameter."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether training has ended."""
+        return self.epoch >= self.max_epochs or self.schedule.finished
+
+    def step(self) -> dict[str, Any]:
+        """Train on the next part of an epoch, test, and return the event."""
+        clock = PhaseClock(self.objective.device)
+        if not self.heldout:
+            with clock.phase("heldout"):
+                self.heldout = self._test()
+            self._refuse_non_finite(self.heldout)
+        rate = self._rate()
+        with clock.phase("training"):
+            train_loss = self._train_until(self._part_end())
+        with clock.phase("heldout"):
+            after = self._test()
+        self.iteration += 1
+        if self.best is None:
+            self._refuse_non_finite(after)
+        over = self.position >= self.batches_per_epoch or not math.isfinite(after["loss"])
+        accepted = self._end_epoch(after) if over else True
+        shown = after if accepted else self.heldout
+        return {
+            "iteration": self.iteration,
+            "optimiser": self.name,
+            "epoch": self.epoch + self.position / self.batches_per_epoch,
+            "train_loss": train_loss if math.isfinite(train_loss) else None,
+            "heldout_loss": shown["loss"],
+            "heldout_frame_error": shown["frame_error"],
+            "learning_rate": rate,
+            "accepted": accepted,
+            "phase_seconds": clock.seconds,
+        }
+
+    def _rate(self) -> float:
+        done = self.epoch + self.position / self.batches_per_epoch
+        return self.learning_rate * self.schedule.factor(done / self.max_epochs)
+
+    def _part_end(self) -> int:
+        """Minibatches of this epoch that are done when the current part of it ends."""
+        part = self.position * self.evaluations_per_epoch // self.batches_per_epoch + 1
+        return math.ceil(part * self.batches_per_epoch / self.evaluations_per_epoch)
+
+    def _refuse_non_finite(self, test: dict[str, float]) -> None:
+        if not math.isfinite(test["loss"]):
+            raise RunError(
+                f"{self.name}: the held-out loss is {test['loss']} after epoch {self.epoch}, "
+                f"minibatch {self.position}",
+                remedy=f"lower trainer.learning_rate (now {self.learning_rate}), or check the "
+                "features for outliers",
+            )
+
+    def _train_until(self, end: int) -> float:
+        """Take minibatches up to number `end` of the epoch; return their mean loss."""
+        if self._batches is None:
+            whole_epoch = self.objective.minibatches(self.seed, self.epoch, self.batch_frames)
+            self._batches = islice(whole_epoch, self.position, None)
+        total = torch.zeros((), dtype=torch.float64, device=self.theta.device)
+        start = self.position
+        (group,) = self.update_rule.param_groups
+        batches = islice(self._batches, end - start)
+        for batch in progress(batches, desc=f"epoch {self.epoch + 1}", total=end - start):
+            loss, gradient = self.objective.minibatch_gradient(self.theta, batch)
+            total += loss
+            group["lr"] = self._rate()
+            self.theta.grad = gradient
+            self.update_rule.step()
+            self.position += 1
+        self.theta.grad = None
+        if self.position < end:
+            raise RunError(
+                f"epoch {self.epoch + 1} gave {self.position} minibatches",
+                expected=f"{self.batches_per_epoch} of {self.batch_frames} frames",
+            )
+        return float(total) / (end - start)
+
+    def _test(self) -> dict[str, float]:
+        loss = heldout_loss(self.objective, self.theta)
+        return {"loss": loss.mean, "frame_error": loss.errors / max(1, loss.frames)}
+
+    def _end_epoch(self, after: dict[str, float]) -> bool:
+        """Judge the epoch, undo it where the schedule says so, and go to the next."""
+        self.epoch, self.position, self._batches = self.epoch + 1, 0, None
+        accepted = self.schedule.judge(self.heldout["loss"], after["loss"])
+        if accepted:
+            self.heldout = after
+            if self.best is not None:
+                self.best.copy_(self.theta)
+        elif self.best is not None:
+            self.theta.copy_(self.best)
+            # Momentum gathered on the way to a worse place would lead back there.
+            self.update_rule.state.clear()
+        return accepted
+
+    def state_dict(self) -> dict[str, dict[str, Any]]:
+        """Return everything that the next step depends on."""
+        inner = self.update_rule.state.get(self.theta, {})
+        return {
+            "tensors": {
+                "theta": self.theta,
+                **({} if self.best is None else {"best": self.best}),
+                **{f"update_rule.{k}": v for k, v in inner.items() if v is not None},
+            },
+            "values": {
+                "iteration": self.iteration,
+                "epoch": self.epoch,
+                "position": self.position,
+                "heldout": self.heldout,
+                "schedule": self.schedule.state_dict(),
+            },
+        }
+
+    def load_state_dict(self, state: dict[str, dict[str, Any]]) -> None:
+        """Restore what `state_dict` returned."""
+        tensors, values = state["tensors"], state["values"]
+        self.theta.copy_(tensors["theta"])
+        if self.best is not None:
+            self.best.copy_(tensors["best"])
+        prefix = "update_rule."
+        self.update_rule.state[self.theta] = {
+            key.removeprefix(prefix): value.to(self.theta.device, copy=True)
+            for key, value in tensors.items()
+            if key.startswith(prefix)
+        }
+        self.iteration, self.epoch = values["iteration"], values["epoch"]
+        self.position, self.heldout = values["position"], dict(values["heldout"])
+        self.schedule.load_state_dict(values["schedule"])
+        self._batches = None

@@ -1,0 +1,131 @@
+"""Learning rates over a training run, and when held-out data end it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Protocol
+
+from asr_hf.runtime.errors import InputError
+
+
+class Schedule(Protocol):
+    """Scales the learning rate; judges each epoch by its held-out loss."""
+
+    returns_to_best: bool
+    """Whether an epoch may be rejected, so that the parameters before it must be kept."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether held-out data have ended the training."""
+        ...
+
+    def factor(self, progress: float) -> float:
+        """What to multiply the base rate by, `progress` in [0, 1] through the planned epochs."""
+        ...
+
+    def judge(self, before: float, after: float) -> bool:
+        """Take note of an epoch's held-out loss before and after; return whether to accept it."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what later decisions depend on, as JSON values."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        ...
+
+
+class Constant:
+    """The base rate throughout; every epoch is accepted."""
+
+    returns_to_best = False
+    finished = False
+
+    def factor(self, progress: float) -> float:
+        """Return 1."""
+        return 1.0
+
+    def judge(self, before: float, after: float) -> bool:
+        """Accept."""
+        return True
+
+    def state_dict(self) -> dict[str, Any]:
+        """There is no state."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """There is no state."""
+
+
+class Cosine(Constant):
+    """A linear rise, then half a cosine down to nothing (Loshchilov & Hutter 2017, equation 5).
+
+    Args:
+        warmup: share of the run during which the rate rises, in [0, 1).
+
+    Raises:
+        InputError: `warmup` is out of range.
+    """
+
+    def __init__(self, warmup: float = 0.0) -> None:
+        if not 0.0 <= warmup < 1.0:
+            raise InputError(f"schedule.warmup: {warmup}", expected="0 or more, below 1")
+        self.warmup = warmup
+
+    def factor(self, progress: float) -> float:
+        """Return the factor in [0, 1]."""
+        if progress < self.warmup:
+            return progress / self.warmup
+        return 0.5 * (1.0 + math.cos(math.pi * (progress - self.warmup) / (1.0 - self.warmup)))
+
+
+class Newbob:
+    """Halve the rate every epoch once the held-out gain is small; end when it is tiny.
+
+    Kaldi's nnet1 recipe: an epoch that does not lower the held-out loss is undone.
+
+    Args:
+        start_below: relative gain of an epoch below which halving sets in, for good.
+        stop_below: relative gain below which training ends, once halving has set in.
+        decay: factor of the rate at each halving.
+
+    Raises:
+        InputError: a setting is out of range.
+    """
+
+    returns_to_best = True
+
+    def __init__(
+        self, start_below: float = 0.01, stop_below: float = 0.001, decay: float = 0.5
+    ) -> None:
+        if not (stop_below <= start_below and 0.0 < decay < 1.0):
+            raise InputError(
+                f"schedule: start_below {start_below}, stop_below {stop_below}, decay {decay}",
+                expected="stop_below at most start_below, decay between 0 and 1",
+            )
+        self.start_below, self.stop_below, self.decay = start_below, stop_below, decay
+        self.halvings = 0
+        self.finished = False
+
+    def factor(self, progress: float) -> float:
+        """Return decay to the number of halvings."""
+        return self.decay**self.halvings
+
+    def judge(self, before: float, after: float) -> bool:
+        """Halve or stop by the relative gain; accept if there is one (a NaN is none)."""
+        accepted = after < before
+        gain = (before - after) / abs(before) if accepted else 0.0
+        if self.halvings and gain < self.stop_below:
+            self.finished = True
+        elif self.halvings or gain < self.start_below:
+            self.halvings += 1
+        return accepted
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the number of halvings and whether training has ended."""
+        return {"halvings": self.halvings, "finished": self.finished}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self.halvings, self.finished = state["halvings"], state["finished"]

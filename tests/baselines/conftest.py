@@ -1,0 +1,117 @@
+"""Softmax regression: convex, small, its minimum known from SciPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.optimize
+import torch
+from torch import Tensor
+
+from asr_hf.baselines.adam import Adam
+from asr_hf.baselines.lbfgs import LBFGS
+from asr_hf.baselines.schedules import Newbob
+from asr_hf.baselines.sgd import SGD
+from asr_hf.hf.objective import LossSum, Part, Sample
+
+CLASSES, INPUTS = 3, 4
+
+
+class SoftmaxRegression:
+    """Overlapping Gaussian clusters; θ is the matrix [classes, inputs + 1] in one vector.
+
+    Held-out data are the training data, so that the minimum is the same on both.
+    """
+
+    def __init__(self, dtype: torch.dtype = torch.float64) -> None:
+        self.num_parameters = CLASSES * (INPUTS + 1)
+        self.device = torch.device("cpu")
+        self.frames = {"gradient": 0, "curvature": 0, "loss": 0}
+        rng = np.random.default_rng(0)
+        self.lengths = rng.integers(3, 12, size=50)
+        labels = rng.integers(0, CLASSES, size=self.lengths.sum())
+        centres = rng.normal(size=(CLASSES, INPUTS)) * 0.8
+        x = np.hstack(
+            [centres[labels] + rng.normal(size=(len(labels), INPUTS)), np.ones((len(labels), 1))]
+        )
+        self.x, self.labels = torch.tensor(x, dtype=dtype), torch.tensor(labels)
+        self.unit = torch.repeat_interleave(torch.arange(50), torch.tensor(self.lengths))
+
+    def unit_frames(self, part: Part) -> np.ndarray:
+        return self.lengths
+
+    def _losses(self, theta: Tensor, chosen: Tensor) -> Tensor:
+        logits = self.x[chosen] @ theta.view(CLASSES, -1).T
+        return torch.nn.functional.cross_entropy(logits, self.labels[chosen], reduction="none")
+
+    def _frames(self, sample: Sample) -> Tensor:
+        return torch.isin(self.unit, torch.tensor(sample.units)).nonzero().squeeze(1)
+
+    def loss(self, theta: Tensor, sample: Sample) -> LossSum:
+        losses = self._losses(theta, self._frames(sample))
+        self.frames["loss"] += len(losses)
+        return LossSum(float(losses.double().sum()), len(losses), 0, losses)
+
+    def gradient(self, theta: Tensor, sample: Sample) -> tuple[LossSum, Tensor]:
+        chosen = self._frames(sample)
+        self.frames["gradient"] += len(chosen)
+        mean, gradient = self.minibatch_gradient(theta, chosen)
+        total = float(mean) * len(chosen)
+        return LossSum(total, len(chosen), 0, torch.empty(0)), gradient * len(chosen)
+
+    def curvature(self, theta: Tensor, sample: Sample) -> Any:
+        raise NotImplementedError
+
+    def unit_gradients(self, theta: Tensor, sample: Sample) -> Any:
+        raise NotImplementedError
+
+    def minibatches(self, seed: int, epoch: int, batch_frames: int) -> Iterator[Tensor]:
+        order = np.random.default_rng([seed, epoch]).permutation(len(self.labels))
+        yield from torch.split(torch.tensor(order), batch_frames)
+
+    def minibatch_gradient(self, theta: Tensor, minibatch: Tensor) -> tuple[Tensor, Tensor]:
+        leaf = theta.detach().clone().requires_grad_()
+        loss = self._losses(leaf, minibatch).mean()
+        (gradient,) = torch.autograd.grad(loss, leaf)
+        return loss.detach(), gradient
+
+    def minimum(self) -> float:
+        """The least mean loss, found by SciPy's BFGS in float64."""
+        everything = Sample(Part.TRAIN, np.arange(50))
+
+        def value(theta: np.ndarray) -> tuple[float, np.ndarray]:
+            loss, gradient = self.gradient(torch.tensor(theta), everything)
+            return loss.mean, gradient.numpy() / loss.frames
+
+        result = scipy.optimize.minimize(value, np.zeros(self.num_parameters), jac=True, tol=1e-10)
+        return float(result.fun)
+
+
+@pytest.fixture
+def problem() -> SoftmaxRegression:
+    return SoftmaxRegression()
+
+
+MakeTrainer = Callable[..., Any]
+
+
+@pytest.fixture
+def make_trainer() -> MakeTrainer:
+    """Make a baseline by name at θ = 0; keywords change its settings."""
+
+    def make(name: str, objective: SoftmaxRegression, **changes: Any) -> Any:
+        theta = torch.zeros(objective.num_parameters, dtype=objective.x.dtype)
+        settings: dict[str, Any] = {"objective": objective, "theta": theta}
+        if name == "lbfgs":
+            return LBFGS(**{**settings, **changes})
+        minibatch = {"schedule": Newbob(), "batch_frames": 32, "max_epochs": 40, "seed": 1}
+        rate = {"sgd": 0.1, "nesterov": 0.1, "adam": 0.05}[name]
+        settings |= {"learning_rate": rate, **minibatch, **changes}
+        if name == "adam":
+            return Adam(**settings)
+        return SGD(**settings, nesterov=name == "nesterov")
+
+    return make
