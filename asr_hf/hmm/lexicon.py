@@ -1,0 +1,190 @@
+"""Pronunciation lexicons, the joint phone table, and disambiguation symbols."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from asr_hf.runtime.errors import InputError
+
+SILENCE = "sil"
+SPOKEN_NOISE = "spn"
+UNKNOWN = "<unk>"
+RESERVED = re.compile(r"<s>|</s>|<eps>|#\d+")
+
+Pronunciation = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """The words of one language and their pronunciations, in the order of the file."""
+
+    language: str
+    pronunciations: Mapping[str, tuple[Pronunciation, ...]]
+
+    def __contains__(self, word: object) -> bool:
+        return word in self.pronunciations
+
+    @property
+    def phones(self) -> set[str]:
+        """Every phone some word uses."""
+        return {
+            phone
+            for variants in self.pronunciations.values()
+            for variant in variants
+            for phone in variant
+        }
+
+    def with_unknown(self) -> Lexicon:
+        """This lexicon with `<unk>`, pronounced as spoken noise unless it has it already."""
+        if UNKNOWN in self:
+            return self
+        return Lexicon(self.language, {**self.pronunciations, UNKNOWN: ((SPOKEN_NOISE,),)})
+
+    def text(self) -> str:
+        """The lexicon as a file: `word phone phone ...`, one pronunciation a line."""
+        return "".join(
+            f"{word} {' '.join(variant)}\n"
+            for word, variants in self.pronunciations.items()
+            for variant in variants
+        )
+
+
+def read_lexicon(path: str | os.PathLike[str], language: str) -> Lexicon:
+    """Read a lexicon of lines `word phone phone ...`; a word may have several lines.
+
+    Raises:
+        InputError: the file is missing or empty, a line has no phones, or a reserved symbol
+            (`<s>`, `</s>`, `<eps>`, `#0`...) stands for a word or a phone.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path}: the lexicon cannot be read: {error}",
+            expected="UTF-8 lines `word phone phone ...`",
+            remedy="run asr-hf prepare",
+        ) from error
+    found: dict[str, dict[Pronunciation, None]] = {}
+    for number, line in enumerate(lines, 1):
+        fields = line.split()
+        if not fields:
+            continue
+        word, phones = fields[0], tuple(fields[1:])
+        if not phones:
+            raise InputError(
+                f"{path}:{number}: the word {word!r} has no phones",
+                expected="word phone phone ...",
+                remedy="give it a pronunciation or remove the line",
+            )
+        for symbol in fields:
+            if RESERVED.fullmatch(symbol):
+                raise InputError(
+                    f"{path}:{number}: {symbol!r} is reserved and cannot be a word or a phone",
+                    remedy="remove the line",
+                )
+        found.setdefault(word, {})[phones] = None
+    if not found:
+        raise InputError(f"{path}: the lexicon is empty", remedy="run asr-hf prepare")
+    return Lexicon(language, {word: tuple(variants) for word, variants in found.items()})
+
+
+def map_unknown(words: Sequence[str], lexicon: Lexicon) -> tuple[list[str], list[str]]:
+    """Replace words outside the lexicon by `<unk>`.
+
+    Returns:
+        The words to align, and the words that were replaced.
+    """
+    unknown = [word for word in words if word not in lexicon]
+    return [word if word in lexicon else UNKNOWN for word in words], unknown
+
+
+@dataclass(frozen=True)
+class SymbolTable:
+    """Symbols and their ids; `<eps>` is 0."""
+
+    symbols: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_ids", {s: i for i, s in enumerate(self.symbols)})
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    def __contains__(self, symbol: object) -> bool:
+        return symbol in self._ids  # type: ignore[attr-defined]
+
+    def id(self, symbol: str) -> int:
+        """The id of `symbol`."""
+        return self._ids[symbol]  # type: ignore[attr-defined, no-any-return]
+
+    def ids(self, symbols: Iterable[str]) -> list[int]:
+        """The ids of several symbols."""
+        return [self.id(symbol) for symbol in symbols]
+
+    def text(self) -> str:
+        """The table in OpenFst's text form, `symbol id`."""
+        return "".join(f"{symbol} {number}\n" for number, symbol in enumerate(self.symbols))
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> SymbolTable:
+        """Read a table written by `text`.
+
+        Raises:
+            InputError: the file is missing, or its ids are not 0, 1, 2, ...
+        """
+        try:
+            rows = [line.split() for line in Path(path).read_text(encoding="utf-8").splitlines()]
+        except OSError as error:
+            raise InputError(
+                f"{path}: cannot be read: {error.strerror}", remedy="run asr-hf align"
+            ) from error
+        if any(len(row) != 2 or row[1] != str(i) for i, row in enumerate(rows)):
+            raise InputError(
+                f"{path}: not a symbol table",
+                expected="lines `symbol id` with ids 0, 1, 2, ...",
+                remedy="remove the folder and run asr-hf align again",
+            )
+        return cls(tuple(row[0] for row in rows))
+
+
+def phone_table(lexicons: Iterable[Lexicon]) -> SymbolTable:
+    """The joint table of all languages' phones: silence, spoken noise when used, then the rest.
+
+    Spoken noise gets a model only when some word needs it: a model without data would be an
+    output of the network that training never sees.
+    """
+    used = set().union(*(lexicon.phones for lexicon in lexicons))
+    shared = [SILENCE] + [SPOKEN_NOISE] * (SPOKEN_NOISE in used)
+    return SymbolTable(("<eps>", *shared, *sorted(used - {SILENCE, SPOKEN_NOISE})))
+
+
+def word_table(lexicon: Lexicon) -> SymbolTable:
+    """The words of one language, with the symbols a grammar needs at the end."""
+    return SymbolTable(("<eps>", *sorted(lexicon.pronunciations), "#0", "<s>", "</s>"))
+
+
+def disambiguation(lexicon: Lexicon) -> tuple[list[tuple[str, Pronunciation, int]], int]:
+    """Number the pronunciations that would make the lexicon transducer ambiguous.
+
+    A pronunciation is followed by `#n`, n >= 1, when another word has the same one or when it is
+    the beginning of a longer one (Mohri et al. 2002, section 3.2.1).
+
+    Returns:
+        (word, phones, n) for every pronunciation, n = 0 where no symbol is needed; and the
+        largest n.
+    """
+    entries = [(w, v) for w, variants in lexicon.pronunciations.items() for v in variants]
+    counts = Counter(phones for _, phones in entries)
+    beginnings = {phones[:n] for _, phones in entries for n in range(1, len(phones))}
+    used: Counter[Pronunciation] = Counter()
+    numbered = []
+    for word, phones in entries:
+        if counts[phones] > 1 or phones in beginnings:
+            used[phones] += 1
+        numbered.append((word, phones, used[phones]))
+    return numbered, max(used.values(), default=0)

@@ -1,0 +1,196 @@
+"""A whole HMM system on disk: phones, topology, transitions, lexicons, GMM, decoding graphs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_hf.hmm import fst as fsts
+from asr_hf.hmm.adapter import TransitionModel
+from asr_hf.hmm.decode import DecoderSource, SearchOptions
+from asr_hf.hmm.gmm import Gmm
+from asr_hf.hmm.language import Language
+from asr_hf.hmm.lexicon import Lexicon, SymbolTable, phone_table, read_lexicon
+from asr_hf.hmm.topology import topology_text
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.files import read_json, write_json, write_text
+
+
+@dataclass
+class HmmSystem:
+    """One joint transition model for the phones of all languages, and what belongs to it.
+
+    Attributes:
+        phones: the joint phone table.
+        transitions: the transition model.
+        languages: lexicon and word table of each language.
+        gmm: the flat start's mixtures; None until they are trained.
+    """
+
+    phones: SymbolTable
+    transitions: TransitionModel
+    languages: dict[str, Language]
+    gmm: Gmm | None = None
+
+    @classmethod
+    def create(cls, lexicons: Iterable[Lexicon]) -> HmmSystem:
+        """An untrained system for the phones of `lexicons`."""
+        lexicons = list(lexicons)
+        phones = phone_table(lexicons)
+        languages = {lexicon.language: Language(lexicon, phones) for lexicon in lexicons}
+        return cls(phones, TransitionModel(topology_text(phones)), languages)
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the system as text, and the mixtures as npz."""
+        folder = Path(folder)
+        write_text(folder / "phones.txt", self.phones.text())
+        write_text(folder / "topo", self.transitions.topology)
+        write_text(folder / "transitions.txt", transitions_text(self.transitions, self.phones))
+        for name, language in self.languages.items():
+            write_text(folder / "lang" / name / "lexicon.txt", language.lexicon.text())
+            write_text(folder / "lang" / name / "words.txt", language.words.text())
+        if self.gmm is not None:
+            self.gmm.save(folder / "gmm.npz")
+        write_json(
+            folder / "hmm.json",
+            {
+                "languages": list(self.languages),
+                "pdfs": self.transitions.num_pdfs,
+                "transition_ids": self.transitions.num_transition_ids,
+                "gaussians": None if self.gmm is None else self.gmm.num_gaussians,
+            },
+        )
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> HmmSystem:
+        """Read a system written by `save`.
+
+        Raises:
+            InputError: a file is missing or does not fit the others.
+        """
+        folder = Path(folder)
+        about = read_json(folder / "hmm.json")
+        phones = SymbolTable.read(folder / "phones.txt")
+        try:
+            topology = (folder / "topo").read_text(encoding="utf-8")
+        except OSError as error:
+            raise InputError(
+                f"{folder / 'topo'}: cannot be read: {error.strerror}", remedy="run asr-hf align"
+            ) from error
+        transitions = TransitionModel(topology, read_log_probs(folder / "transitions.txt"))
+        languages = {
+            name: Language(read_lexicon(folder / "lang" / name / "lexicon.txt", name), phones)
+            for name in about["languages"]
+        }
+        gmm = Gmm.load(folder / "gmm.npz") if about["gaussians"] else None
+        return cls(phones, transitions, languages, gmm)
+
+    def language(self, name: str, utterance: str) -> Language:
+        """The language `name` of `utterance`.
+
+        Raises:
+            InputError: the system has no such language.
+        """
+        if name not in self.languages:
+            raise InputError(
+                f"{utterance}: its language {name!r} has no lexicon",
+                expected=f"one of {', '.join(self.languages)}",
+                remedy="mend utt2lang, or add the language to corpus.languages",
+            )
+        return self.languages[name]
+
+    def make_graphs(self, folder: str | os.PathLike[str], models: Mapping[str, Path]) -> None:
+        """Make each language's decoding graph in `folder`/graph, unless it is there already.
+
+        Args:
+            folder: where the system is saved.
+            models: the ARPA language model of each language.
+
+        Raises:
+            InputError: a language model is missing or has words outside the lexicon.
+        """
+        for name, arpa in models.items():
+            target = graph_folder(folder, name)
+            origin = self._graph_origin(name, arpa)
+            mark = target / "graph.json"
+            if mark.is_file() and (target / "HCLG.fst").is_file() and read_json(mark) == origin:
+                continue
+            graph = self.languages[name].decoding_graph(arpa, self.transitions)
+            mark.unlink(missing_ok=True)
+            fsts.write(graph, target / "HCLG.fst")
+            write_json(mark, origin)
+
+    def _graph_origin(self, name: str, arpa: Path) -> dict[str, str]:
+        try:
+            model = arpa.read_bytes()
+        except OSError as error:
+            raise InputError(
+                f"{arpa}: the language model cannot be read: {error.strerror}",
+                remedy="run asr-hf prepare",
+            ) from error
+        lexicon = self.languages[name].lexicon.text() + self.phones.text()
+        transitions = self.transitions.topology.encode() + self.transitions.log_probs.tobytes()
+        parts = {"lm": model, "lexicon": lexicon.encode(), "transitions": transitions}
+        return {key: hashlib.sha256(value).hexdigest() for key, value in parts.items()}
+
+    def decoder_source(
+        self, folder: str | os.PathLike[str], options: SearchOptions
+    ) -> DecoderSource:
+        """What decoding needs, by file name: hand it to `asr_hf.hmm.decode.decode_all`."""
+        return DecoderSource(
+            self.transitions.topology,
+            tuple(float(x) for x in self.transitions.log_probs),
+            {
+                name: (graph_folder(folder, name) / "HCLG.fst", len(language.words) - 1)
+                for name, language in self.languages.items()
+            },
+            options,
+        )
+
+
+def graph_folder(folder: str | os.PathLike[str], language: str) -> Path:
+    """Where the decoding graph of `language` lies."""
+    return Path(folder) / "graph" / language
+
+
+def transitions_text(transitions: TransitionModel, phones: SymbolTable) -> str:
+    """The transition model as a table, one line a transition id."""
+    lines = ["# transition phone state pdf kind log_prob\n"]
+    columns = zip(
+        transitions.phone_of,
+        transitions.state_of,
+        transitions.pdf_of,
+        transitions.is_self_loop,
+        transitions.log_probs,
+        strict=True,
+    )
+    for number, (phone, state, pdf, loop, log_prob) in enumerate(columns):
+        if number:
+            kind = "loop" if loop else "forward"
+            name = phones.symbols[int(phone)]
+            # Nine digits bring a float32 back exactly.
+            lines.append(f"{number} {name} {state} {pdf} {kind} {float(log_prob):.9g}\n")
+    return "".join(lines)
+
+
+def read_log_probs(path: str | os.PathLike[str]) -> NDArray[np.float32]:
+    """The log probabilities in a table from `transitions_text` [transition ids + 1].
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()[1:]
+        return np.asarray([0.0, *(float(line.split()[5]) for line in lines)], np.float32)
+    except (OSError, ValueError, IndexError) as error:
+        raise InputError(
+            f"{path}: cannot be read: {error}",
+            expected="six columns, the last a log probability",
+            remedy="remove the folder and run asr-hf align again",
+        ) from error
