@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from asr_hf.baselines.objective import CountingObjective, heldout_loss, whole
+from asr_hf.baselines.objective import CountingObjective, whole
 from asr_hf.hf.objective import Part
 from asr_hf.runtime.clock import PhaseClock
 from asr_hf.runtime.errors import InputError, RunError
@@ -102,14 +102,10 @@ class LBFGS:
         self._evaluations.append(here)
         self.converged = not moved
         self.iteration += 1
-        with clock.phase("heldout"):
-            heldout = heldout_loss(self.objective, self.theta)
         return {
             "iteration": self.iteration,
             "optimiser": self.name,
             "train_loss": here.loss,
-            "heldout_loss": heldout.mean,
-            "heldout_frame_error": heldout.errors / max(1, heldout.frames),
             "learning_rate": float(self._state.get("t", 0.0)),
             "accepted": moved,
             "phase_seconds": clock.seconds,

@@ -1,4 +1,4 @@
-"""What minibatch optimisers share: epochs, shuffling, learning rates, held-out tests, resuming."""
+"""What minibatch optimisers share: epochs, shuffling, learning rates, undoing, resuming."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from asr_hf.baselines.objective import MinibatchObjective, heldout_loss
-from asr_hf.baselines.schedules import Schedule
+from asr_hf.baselines.schedules import EpochJudge, Schedule
 from asr_hf.hf.objective import Part
+from asr_hf.hf.vectors import is_finite
 from asr_hf.runtime.clock import PhaseClock
 from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.progress import progress
@@ -22,10 +23,10 @@ from asr_hf.runtime.progress import progress
 class MinibatchTrainer(ABC):
     """Minimises an objective by one small step a minibatch of shuffled frames.
 
-    Each `step()` is an epoch, or the same share of one each time, followed by a held-out test.
-    The order of the frames follows from (seed, epoch) alone, so that a resumed run repeats an
-    undisturbed one bit for bit. Updates run on θ as one tensor by torch's fused kernels, and the
-    host waits for the device once a `step()`.
+    Each `step()` is an epoch, or the same share of one each time. Held-out data are looked at only
+    after whole epochs, by schedules that steer by them. The order of the frames follows from
+    (seed, epoch) alone, so that a resumed run repeats an undisturbed one bit for bit. Updates run
+    on θ as one tensor by torch's fused kernels; the host waits for the device once a `step()`.
 
     Args:
         objective: the loss.
@@ -34,7 +35,7 @@ class MinibatchTrainer(ABC):
         schedule: scales the rate and may end training early.
         batch_frames: frames of a minibatch.
         max_epochs: when training ends at the latest.
-        evaluations_per_epoch: held-out tests in each epoch.
+        evaluations_per_epoch: steps, and so events, in each epoch.
         seed: of the order of the frames.
 
     Raises:
@@ -64,9 +65,10 @@ class MinibatchTrainer(ABC):
         self._check()
         self.update_rule = self.make_update_rule()
         self.epoch, self.position, self.iteration = 0, 0, 0
-        self.best = self.theta.clone() if schedule.returns_to_best else None
-        # At the best θ (where an undone epoch returns to) or, without one, at the last.
-        self.heldout: dict[str, float] = {}
+        # Where an undone epoch returns to, and its held-out loss.
+        self.judge = schedule if isinstance(schedule, EpochJudge) else None
+        self.best = self.theta.clone() if self.judge else None
+        self.best_loss: float | None = None
         self._batches: Iterator[Any] | None = None
 
     def _check(self) -> None:
@@ -80,7 +82,7 @@ class MinibatchTrainer(ABC):
             if not fits:
                 raise InputError(
                     f"trainer.{key}: {getattr(self, key)} is out of range",
-                    expected="a positive number; no more held-out tests than an epoch's "
+                    expected="a positive number; no more evaluations than an epoch's "
                     f"{self.batches_per_epoch} minibatches",
                 )
 
@@ -94,30 +96,30 @@ class MinibatchTrainer(ABC):
         return self.epoch >= self.max_epochs or self.schedule.finished
 
     def step(self) -> dict[str, Any]:
-        """Train on the next part of an epoch, test, and return the event."""
+        """Train on the next part of an epoch, judge the epoch at its end, return the event."""
         clock = PhaseClock(self.objective.device)
-        if not self.heldout:
+        if self.judge and self.best_loss is None:
             with clock.phase("heldout"):
-                self.heldout = self._test()
-            self._refuse_non_finite(self.heldout)
-        rate = self._rate()
+                self.best_loss = heldout_loss(self.objective, self.theta)
+            self._refuse_unless(math.isfinite(self.best_loss), "held-out", self.best_loss)
+        rate, accepted = self._rate(), True
         with clock.phase("training"):
             train_loss = self._train_until(self._part_end())
-        with clock.phase("heldout"):
-            after = self._test()
+            sound = math.isfinite(train_loss) and is_finite(self.theta)
         self.iteration += 1
-        if self.best is None:
-            self._refuse_non_finite(after)
-        over = self.position >= self.batches_per_epoch or not math.isfinite(after["loss"])
-        accepted = self._end_epoch(after) if over else True
-        shown = after if accepted else self.heldout
+        if self.judge is None:
+            self._refuse_unless(sound, "training", train_loss)
+        if self.position >= self.batches_per_epoch or not sound:
+            self.epoch, self.position, self._batches = self.epoch + 1, 0, None
+            if self.judge:
+                with clock.phase("heldout"):
+                    accepted = self._keep_or_undo(self.judge, sound)
         return {
             "iteration": self.iteration,
             "optimiser": self.name,
             "epoch": self.epoch + self.position / self.batches_per_epoch,
             "train_loss": train_loss if math.isfinite(train_loss) else None,
-            "heldout_loss": shown["loss"],
-            "heldout_frame_error": shown["frame_error"],
+            "acceptance_loss": self.best_loss,
             "learning_rate": rate,
             "accepted": accepted,
             "phase_seconds": clock.seconds,
@@ -132,11 +134,11 @@ class MinibatchTrainer(ABC):
         part = self.position * self.evaluations_per_epoch // self.batches_per_epoch + 1
         return math.ceil(part * self.batches_per_epoch / self.evaluations_per_epoch)
 
-    def _refuse_non_finite(self, test: dict[str, float]) -> None:
-        if not math.isfinite(test["loss"]):
+    def _refuse_unless(self, sound: bool, kind: str, loss: float) -> None:
+        if not sound:
             raise RunError(
-                f"{self.name}: the held-out loss is {test['loss']} after epoch {self.epoch}, "
-                f"minibatch {self.position}",
+                f"{self.name}: the {kind} loss is {loss} and the parameters may not be finite, in "
+                f"epoch {self.epoch + 1}, minibatch {self.position}",
                 remedy=f"lower trainer.learning_rate (now {self.learning_rate}), or check the "
                 "features for outliers",
             )
@@ -165,23 +167,18 @@ class MinibatchTrainer(ABC):
             )
         return float(total) / (end - start)
 
-    def _test(self) -> dict[str, float]:
-        loss = heldout_loss(self.objective, self.theta)
-        return {"loss": loss.mean, "frame_error": loss.errors / max(1, loss.frames)}
-
-    def _end_epoch(self, after: dict[str, float]) -> bool:
-        """Judge the epoch, undo it where the schedule says so, and go to the next."""
-        self.epoch, self.position, self._batches = self.epoch + 1, 0, None
-        accepted = self.schedule.judge(self.heldout["loss"], after["loss"])
-        if accepted:
-            self.heldout = after
-            if self.best is not None:
-                self.best.copy_(self.theta)
-        elif self.best is not None:
-            self.theta.copy_(self.best)
-            # Momentum gathered on the way to a worse place would lead back there.
-            self.update_rule.state.clear()
-        return accepted
+    def _keep_or_undo(self, judge: EpochJudge, sound: bool) -> bool:
+        """Whether the epoch that has just ended was kept."""
+        assert self.best is not None and self.best_loss is not None
+        after = heldout_loss(self.objective, self.theta) if sound else math.inf
+        if judge.judge(self.best_loss, after):
+            self.best.copy_(self.theta)
+            self.best_loss = after
+            return True
+        self.theta.copy_(self.best)
+        # Momentum gathered on the way to a worse place would lead back there.
+        self.update_rule.state.clear()
+        return False
 
     def state_dict(self) -> dict[str, dict[str, Any]]:
         """Return everything that the next step depends on."""
@@ -196,7 +193,7 @@ class MinibatchTrainer(ABC):
                 "iteration": self.iteration,
                 "epoch": self.epoch,
                 "position": self.position,
-                "heldout": self.heldout,
+                "best_loss": self.best_loss,
                 "schedule": self.schedule.state_dict(),
             },
         }
@@ -214,6 +211,6 @@ class MinibatchTrainer(ABC):
             if key.startswith(prefix)
         }
         self.iteration, self.epoch = values["iteration"], values["epoch"]
-        self.position, self.heldout = values["position"], dict(values["heldout"])
+        self.position, self.best_loss = values["position"], values["best_loss"]
         self.schedule.load_state_dict(values["schedule"])
         self._batches = None

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from torch import Tensor
 
-from asr_hf.hf.objective import LossSum, Objective, Part, Sample
+from asr_hf.hf.objective import Objective, Part, Sample
 
 MinibatchT = TypeVar("MinibatchT")
 
@@ -45,6 +45,6 @@ def whole(objective: Objective, part: Part) -> Sample:
     return Sample(part, np.arange(len(objective.unit_frames(part))))
 
 
-def heldout_loss(objective: Objective, theta: Tensor) -> LossSum:
-    """The loss at θ [n] over all held-out data."""
-    return objective.loss(theta, whole(objective, Part.HELDOUT))
+def heldout_loss(objective: Objective, theta: Tensor) -> float:
+    """Loss per frame at θ [n] over all held-out data."""
+    return objective.loss(theta, whole(objective, Part.HELDOUT)).mean

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from asr_hf.runtime.errors import InputError
 
 
 class Schedule(Protocol):
-    """Scales the learning rate; judges each epoch by its held-out loss."""
-
-    returns_to_best: bool
-    """Whether an epoch may be rejected, so that the parameters before it must be kept."""
+    """Scales the learning rate."""
 
     @property
     def finished(self) -> bool:
-        """Whether held-out data have ended the training."""
+        """Whether training has ended before its planned epochs."""
         ...
 
     def factor(self, progress: float) -> float:
         """What to multiply the base rate by, `progress` in [0, 1] through the planned epochs."""
-        ...
-
-    def judge(self, before: float, after: float) -> bool:
-        """Take note of an epoch's held-out loss before and after; return whether to accept it."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
@@ -36,19 +29,23 @@ class Schedule(Protocol):
         ...
 
 
-class Constant:
-    """The base rate throughout; every epoch is accepted."""
+@runtime_checkable
+class EpochJudge(Schedule, Protocol):
+    """A schedule that steers by the held-out loss, and may have an epoch undone."""
 
-    returns_to_best = False
+    def judge(self, before: float, after: float) -> bool:
+        """Take note of the held-out loss before and after an epoch; return whether to keep it."""
+        ...
+
+
+class Constant:
+    """The base rate throughout."""
+
     finished = False
 
     def factor(self, progress: float) -> float:
         """Return 1."""
         return 1.0
-
-    def judge(self, before: float, after: float) -> bool:
-        """Accept."""
-        return True
 
     def state_dict(self) -> dict[str, Any]:
         """There is no state."""
@@ -94,8 +91,6 @@ class Newbob:
         InputError: a setting is out of range.
     """
 
-    returns_to_best = True
-
     def __init__(
         self, start_below: float = 0.01, stop_below: float = 0.001, decay: float = 0.5
     ) -> None:
@@ -113,7 +108,7 @@ class Newbob:
         return self.decay**self.halvings
 
     def judge(self, before: float, after: float) -> bool:
-        """Halve or stop by the relative gain; accept if there is one (a NaN is none)."""
+        """Halve or stop by the relative gain; keep the epoch if there is one (a NaN is none)."""
         accepted = after < before
         gain = (before - after) / abs(before) if accepted else 0.0
         if self.halvings and gain < self.stop_below:

@@ -41,7 +41,7 @@ def shallower(model: DNN, depth: int) -> DNN:
         left=model.left,
         right=model.right,
         initialisation=model.initialisation,
-        seed=model.seed + depth,
+        seed=model.seed,
     ).to(model.flat)
     for name, buffer in smaller.named_buffers():
         buffer.copy_(model.get_buffer(name))

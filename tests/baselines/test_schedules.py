@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_hf.baselines.schedules import Constant, Cosine, Newbob
+from asr_hf.baselines.schedules import Constant, Cosine, EpochJudge, Newbob
 from asr_hf.runtime.errors import InputError
 
 
@@ -63,10 +63,14 @@ def test_cosine_at_its_corners() -> None:
 
 
 def test_constant_never_ends_training() -> None:
-    schedule = Constant()
-    assert schedule.judge(1.0, 2.0)
-    assert not schedule.finished
-    assert schedule.factor(0.7) == 1.0
+    assert not Constant().finished
+    assert Constant().factor(0.7) == 1.0
+
+
+def test_only_newbob_judges_epochs() -> None:
+    assert isinstance(Newbob(), EpochJudge)
+    assert not isinstance(Constant(), EpochJudge)
+    assert not isinstance(Cosine(), EpochJudge)
 
 
 @pytest.mark.parametrize(
