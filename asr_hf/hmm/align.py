@@ -58,14 +58,13 @@ class TranscriptGraphs:
 
     def __init__(self, system: HmmSystem) -> None:
         self.system = system
-        self.unknown: dict[str, int] = {}
         self._compilers = {
             name: TrainingGraphs(system.transitions, language.lexicon_fst())
             for name, language in system.languages.items()
         }
 
-    def words(self, utterance: str, transcript: Transcript) -> list[str]:
-        """The words to align: those outside the lexicon replaced by `<unk>` and counted.
+    def words(self, utterance: str, transcript: Transcript) -> tuple[list[str], list[str]]:
+        """The words to align, unknown ones replaced by `<unk>`; and the unknown ones.
 
         Raises:
             AlignmentError: there is such a word, and no model for unknown words.
@@ -78,9 +77,7 @@ class TranscriptGraphs:
                 expected="known words: no training transcript had an unknown one to learn from",
                 remedy=f"add {unknown[0]!r} to lang/{language.name}/lexicon.txt",
             )
-        for word in unknown:
-            self.unknown[word] = self.unknown.get(word, 0) + 1
-        return words
+        return words, unknown
 
     def graph(self, utterance: str, transcript: Transcript) -> Fst:
         """The training graph of one utterance.
@@ -88,14 +85,14 @@ class TranscriptGraphs:
         Raises:
             AlignmentError: its transcript is empty, or has a word that nothing stands for.
         """
-        words = self.words(utterance, transcript)
+        words, _ = self.words(utterance, transcript)
         language = self.system.language(transcript.language, utterance)
         return self._compilers[language.name].compile(language.words.ids(words), utterance)
 
     def first_phones(self, utterance: str, transcript: Transcript) -> list[int]:
         """Phone ids of an utterance, first pronunciations, with silence at both ends."""
         language = self.system.language(transcript.language, utterance)
-        words, _ = map_unknown(transcript.words, language.lexicon)
+        words, _ = self.words(utterance, transcript)
         names = [p for word in words for p in language.lexicon.pronunciations[word][0]]
         return self.system.phones.ids([SILENCE, *names, SILENCE])
 
@@ -135,6 +132,8 @@ def align_set(
         except AlignmentError as error:
             skips.add(utterance, error.problem)
             continue
+        for word in graphs.words(utterance, transcript)[1]:
+            aligned.unknown[word] = aligned.unknown.get(word, 0) + 1
         language = system.language(transcript.language, utterance)
         words = [language.words.symbols[word] for word in path.words]
         aligned.pdfs[utterance] = system.transitions.pdf_of[path.transition_ids]
@@ -143,7 +142,6 @@ def align_set(
         )
         found = word_segments(aligned.phones[utterance], words, language.lexicon)
         aligned.words[utterance] = found or []
-    aligned.unknown = dict(graphs.unknown)
     if aligned.unknown:
         total = sum(aligned.unknown.values())
         log.warning("%d words outside the lexicon became %s", total, UNKNOWN)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path as FilePath
 
 import numpy as np
@@ -144,8 +144,15 @@ def decode_all(
             yield _decode(decoders, job, settings)
         return
     context = multiprocessing.get_context("spawn")
+    waiting: deque[Future[list[Path]]] = deque()
     with ProcessPoolExecutor(processes, context, _start_worker, (source,)) as pool:
-        yield from pool.map(partial(_decode_in_worker, settings=settings), jobs)
+        for job in jobs:
+            waiting.append(pool.submit(_decode_in_worker, job, settings))
+            # Few at a time: the scores of a whole set may not fit in memory.
+            if len(waiting) > 4 * processes:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def tune(

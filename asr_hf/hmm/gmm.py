@@ -59,7 +59,7 @@ class Gmm:
         return len(self.weights)
 
     def _expanded(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """log N(x) = x · mean/var - x² · 1/(2 var) + constant: matrix for [x, x²], and constants."""
+        """log N(x) = x · mean/var - x² · 1/(2 var) + constant: matrix for [x, x²], constants."""
         precision = 1 / self.variances
         matrix = np.concatenate([self.means * precision, -0.5 * precision], axis=1)
         constants = np.log(self.weights) - 0.5 * (

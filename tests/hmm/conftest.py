@@ -28,10 +28,9 @@ def arpa_text() -> str:
         for word, p in UNIGRAMS.items()
     ]
     bigrams = [f"{p}\t{first} {second}" for (first, second), p in BIGRAMS.items()]
-    return "\n".join(
-        ["\\data\\", f"ngram 1={len(unigrams)}", f"ngram 2={len(bigrams)}", ""]
-        + ["\\1-grams:", *unigrams, "", "\\2-grams:", *bigrams, "", "\\end\\", ""]
-    )
+    counts = [f"ngram 1={len(unigrams)}", f"ngram 2={len(bigrams)}"]
+    lines = ["\\data\\", *counts, "", "\\1-grams:", *unigrams, "", "\\2-grams:", *bigrams]
+    return "\n".join([*lines, "", "\\end\\", ""])
 
 
 @pytest.fixture

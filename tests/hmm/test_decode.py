@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 import math
 
@@ -11,9 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from asr_hf.hmm.adapter import AlignmentError
-from asr_hf.hmm.decode import Decoder, Job, SearchOptions, Setting, decode_all, tune
-
+from asr_hf.hmm.decode import Decoder, SearchOptions, Setting
 
 WIDE = SearchOptions(beam=1000.0, max_active=100_000)
 LEFT_TO_RIGHT = np.array([[0.75, 0.25, 0, 0], [0, 0.75, 0.25, 0], [0, 0, 0.75, 0.25]])

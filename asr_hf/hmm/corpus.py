@@ -1,0 +1,165 @@
+"""From a corpus's data directories and filterbanks to a trained HMM system and its scores."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_hf.data.ark import ArkReader
+from asr_hf.data.kaldi_dir import DataDir, Utterance
+from asr_hf.hmm.adapter import AlignmentError, Scores
+from asr_hf.hmm.align import Transcript, TranscriptGraphs
+from asr_hf.hmm.cepstra import cepstra, normalise
+from asr_hf.hmm.flat_start import FlatStartOptions, flat_start
+from asr_hf.hmm.lexicon import Lexicon, read_lexicon
+from asr_hf.hmm.system import HmmSystem
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.skips import SkipList
+
+log = logging.getLogger(__name__)
+
+Features = Mapping[str, NDArray[np.float32]]
+
+
+def transcripts_of(data: DataDir, languages: list[str]) -> dict[str, Transcript]:
+    """The words and language of every utterance of a data directory.
+
+    Args:
+        data: the data directory.
+        languages: those of the corpus; utterances without utt2lang are in the only one.
+
+    Raises:
+        InputError: an utterance has no transcript, or no language where there are several.
+    """
+    found = {}
+    for utterance in data.utterances:
+        if utterance.text is None:
+            raise InputError(
+                f"{data.path}/text: utterance {utterance.id} has no transcript",
+                remedy="add it, or remove the utterance with asr-hf validate --fix",
+            )
+        language = utterance.language or (languages[0] if len(languages) == 1 else None)
+        if language not in languages:
+            raise InputError(
+                f"{data.path}/utt2lang: utterance {utterance.id}: language {language!r}",
+                expected=f"one of {', '.join(languages)}",
+                remedy="mend utt2lang, or add the language to corpus.languages",
+            )
+        found[utterance.id] = Transcript(utterance.text.split(), language)
+    return found
+
+
+def lexicons_of(
+    folder: Path, languages: list[str], transcripts: Mapping[str, Transcript]
+) -> list[Lexicon]:
+    """Each language's lexicon; with `<unk>` when training transcripts have unknown words.
+
+    Args:
+        folder: holds <language>/lexicon.txt.
+        languages: those of the corpus.
+        transcripts: of the training set.
+
+    Raises:
+        InputError: a lexicon is missing or damaged.
+    """
+    lexicons = []
+    for name in languages:
+        lexicon = read_lexicon(folder / name / "lexicon.txt", name)
+        spoken = {w for t in transcripts.values() if t.language == name for w in t.words}
+        unknown = sorted(word for word in spoken if word not in lexicon)
+        if unknown:
+            log.warning(
+                "%s: %d training words are not in the lexicon and become <unk>: %s",
+                name,
+                len(unknown),
+                " ".join(unknown[:10]) + (" ..." if len(unknown) > 10 else ""),
+            )
+            lexicon = lexicon.with_unknown()
+        lexicons.append(lexicon)
+    return lexicons
+
+
+def speaker_features(
+    data: DataDir, fbank: ArkReader, keep: Callable[[Utterance], bool] = lambda _: True
+) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Normalised cepstra of every utterance that has a filterbank, one speaker after another.
+
+    Yields:
+        The utterance and its features [frames, dim].
+    """
+    for speaker, utterances in data.by_speaker().items():
+        present = [u for u in utterances if u.id in fbank and keep(u)]
+        raw = {u.id: cepstra(finite(fbank[u.id], u.id)) for u in present}
+        yield from normalise(raw, dict.fromkeys(raw, speaker)).items()
+
+
+def finite(matrix: NDArray[np.float32], utterance: str) -> NDArray[np.float32]:
+    """The features of one utterance, refused when not finite.
+
+    Raises:
+        InputError: a value is NaN or infinite.
+    """
+    if not np.isfinite(matrix).all():
+        frame = int(np.flatnonzero(~np.isfinite(matrix).all(axis=1))[0])
+        raise InputError(
+            f"{utterance}: NaN or infinite feature in frame {frame}",
+            remedy="check the recording and run asr-hf features again",
+        )
+    return matrix
+
+
+def gmm_scores(system: HmmSystem, data: DataDir, fbank: ArkReader) -> Iterator[tuple[str, Scores]]:
+    """Log likelihoods [frames, pdfs] of every utterance under the system's GMMs."""
+    if system.gmm is None:
+        raise InputError("the HMM system has no GMM", remedy="run asr-hf align")
+    scorer = system.gmm.scorer()
+    for utterance, features in speaker_features(data, fbank):
+        yield utterance, scorer.log_likelihoods(features)
+
+
+def train_system(
+    lexicons: list[Lexicon],
+    data: DataDir,
+    fbank: ArkReader,
+    transcripts: Mapping[str, Transcript],
+    options: FlatStartOptions,
+    max_utterances: int,
+    skips: SkipList,
+) -> HmmSystem:
+    """Flat start on a data directory.
+
+    Of more than `max_utterances` utterances the shortest are taken: there the first, even
+    alignment is least wrong, and a monophone model needs no more data.
+
+    Raises:
+        InputError: too much has to be skipped, or nothing can be aligned.
+    """
+    system = HmmSystem.create(lexicons)
+    graphs = TranscriptGraphs(system)
+    chosen = _shortest(data, transcripts, max_utterances)
+    compiled, phones = {}, {}
+    for utterance in chosen:
+        try:
+            compiled[utterance] = graphs.graph(utterance, transcripts[utterance])
+        except AlignmentError as error:
+            skips.add(utterance, error.problem)
+            continue
+        phones[utterance] = graphs.first_phones(utterance, transcripts[utterance])
+    features = dict(speaker_features(data, fbank, lambda u: u.id in compiled))
+    for utterance in compiled.keys() - features.keys():
+        skips.add(utterance, f"no features in {fbank.path}")
+    skips.check(len(chosen))
+    if not features:
+        raise InputError(f"{data.path}: no utterance to train on", remedy="check text and features")
+    system.gmm = flat_start(system.transitions, features, compiled, phones, options, skips)
+    skips.check(len(chosen))
+    return system
+
+
+def _shortest(data: DataDir, transcripts: Mapping[str, Transcript], count: int) -> list[str]:
+    names = [u.id for u in data.utterances]
+    return sorted(names, key=lambda name: (len(transcripts[name].words), name))[:count]

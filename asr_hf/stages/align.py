@@ -1,0 +1,222 @@
+"""Align a corpus: GMM flat start, forced alignment of every set, and the packed frame stores."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from asr_hf.data.alignment import Alignments
+from asr_hf.data.ark import ArkReader
+from asr_hf.data.kaldi_dir import DataDir
+from asr_hf.data.store_writer import build_store
+from asr_hf.hmm.adapter import Scores
+from asr_hf.hmm.align import AlignedSet, AlignOptions, Transcript, TranscriptGraphs, align_set
+from asr_hf.hmm.corpus import gmm_scores, lexicons_of, train_system, transcripts_of
+from asr_hf.hmm.flat_start import FlatStartOptions
+from asr_hf.hmm.segments import ctm_lines
+from asr_hf.hmm.system import HmmSystem
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.files import read_json, write_json, write_text
+from asr_hf.runtime.progress import progress
+from asr_hf.runtime.skips import SkipList
+
+log = logging.getLogger(__name__)
+
+ScoreSource = Callable[[str], Iterator[tuple[str, Scores]]]
+
+
+def run(config: DictConfig, scores: ScoreSource | None = None) -> dict[str, Any]:
+    """Make the alignments and the frame stores of a corpus.
+
+    The GMM flat start on the training set aligns all sets; `alignment.from_run` aligns them with
+    a trained network instead, and `alignment.from_ark` takes pdf alignments made elsewhere.
+    Whatever is there already, made from the same input, is kept.
+
+    Args:
+        config: the configuration.
+        scores: log likelihoods of a set's utterances under the network of `alignment.from_run`;
+            by default they are computed from that run folder.
+
+    Returns:
+        pdfs, Gaussians, and of each set the utterances, frames and what was skipped.
+
+    Raises:
+        InputError: data are missing or damaged, or too many utterances cannot be aligned.
+    """
+    corpus = Path(config.corpus.dir)
+    data = {name: DataDir.read(corpus / name) for name in config.corpus.sets}
+    if config.alignment.from_ark is not None:
+        return _external(config, corpus, data)
+    languages = list(config.corpus.languages)
+    transcripts = {name: transcripts_of(d, languages) for name, d in data.items()}
+    system, origin = _system(config, corpus, data, transcripts)
+    if config.alignment.from_run is not None:
+        scores = scores or _network_scores(config)
+        origin = digest(origin, _file_digest(Path(config.alignment.from_run) / "model.safetensors"))
+    graphs = TranscriptGraphs(system)
+    sets = {}
+    for name, directory in data.items():
+        fbank = corpus / "fbank" / name
+        made = digest(origin, _text(directory), read_json(fbank / "fbank.json"))
+        source = scores(name) if scores else gmm_scores(system, directory, _features(fbank))
+        sets[name] = _align(config, graphs, directory, transcripts[name], source, made)
+    system.make_graphs(
+        corpus / "align", {name: corpus / "lang" / name / "lm.arpa" for name in languages}
+    )
+    assert system.gmm is not None
+    return {
+        "pdfs": system.transitions.num_pdfs,
+        "gaussians": system.gmm.num_gaussians,
+        "sets": sets,
+    }
+
+
+def _system(
+    config: DictConfig,
+    corpus: Path,
+    data: dict[str, DataDir],
+    transcripts: dict[str, dict[str, Transcript]],
+) -> tuple[HmmSystem, str]:
+    """Train the HMM system, or load the one trained from the same input; and its digest."""
+    folder, options = corpus / "align", config.alignment
+    name = config.corpus.train_set
+    lexicons = lexicons_of(corpus / "lang", list(config.corpus.languages), transcripts[name])
+    flat = FlatStartOptions(options.iterations, options.gaussians, options.seed)
+    origin = digest(
+        [lexicon.text() for lexicon in lexicons],
+        _text(data[name]),
+        read_json(corpus / "fbank" / name / "fbank.json"),
+        [flat.iterations, flat.gaussians, flat.seed, options.max_utterances],
+    )
+    mark = folder / "origin.json"
+    if mark.is_file() and read_json(mark) == {"digest": origin}:
+        log.info("%s: the HMM system is there already", folder)
+        return HmmSystem.load(folder), origin
+    mark.unlink(missing_ok=True)
+    skips = SkipList("flat start", options.max_skipped)
+    fbank = _features(corpus / "fbank" / name)
+    system = train_system(
+        lexicons, data[name], fbank, transcripts[name], flat, options.max_utterances, skips
+    )
+    system.save(folder)
+    write_json(mark, {"digest": origin})
+    return system, origin
+
+
+def _align(
+    config: DictConfig,
+    graphs: TranscriptGraphs,
+    data: DataDir,
+    transcripts: dict[str, Transcript],
+    scores: Iterator[tuple[str, Scores]],
+    origin: str,
+) -> dict[str, Any]:
+    """Align one set and pack its store, unless both are there already."""
+    options, corpus, name = config.alignment, Path(config.corpus.dir), data.path.name
+    folder, store = corpus / "align" / name, corpus / "store" / name
+    settings = AlignOptions(options.acoustic_scale, options.beam, options.retry_beam)
+    made = digest(origin, str(settings), config.features.dtype, options.max_skipped)
+    mark = folder / "summary.json"
+    if mark.is_file() and (store / "store.json").is_file():
+        summary: dict[str, Any] = read_json(mark)
+        if summary["digest"] == made:
+            return summary
+    mark.unlink(missing_ok=True)
+    skips = SkipList(f"alignment of {name}", options.max_skipped)
+    bar = progress(scores, desc=f"aligning {name}", total=len(transcripts), unit="utt")
+    aligned = align_set(graphs, bar, transcripts, settings, skips)
+    skips.check(len(transcripts))
+    alignments = Alignments(aligned.pdfs, graphs.system.transitions.num_pdfs)
+    alignments.write(folder)
+    _write_ctm(config, folder, aligned)
+    about = _store(config, data, alignments)
+    summary = {
+        "digest": made,
+        "utterances": about["utterances"],
+        "frames": about["frames"],
+        "unknown_words": aligned.unknown,
+        "skipped": skips.reasons | about["skipped"],
+    }
+    write_json(mark, summary)
+    return summary
+
+
+def _write_ctm(config: DictConfig, folder: Path, aligned: AlignedSet) -> None:
+    shift = config.features.frame_shift / 1000
+    for name, segments in (("phones", aligned.phones), ("words", aligned.words)):
+        lines = (ctm_lines(utterance, found, shift) for utterance, found in segments.items())
+        write_text(folder / f"{name}.ctm", "".join(lines))
+
+
+def _store(config: DictConfig, data: DataDir, alignments: Alignments) -> dict[str, Any]:
+    corpus, name = Path(config.corpus.dir), data.path.name
+    return build_store(
+        corpus / "store" / name,
+        data,
+        corpus / "fbank" / name,
+        alignments,
+        config.features.dtype,
+        config.alignment.max_skipped,
+    )
+
+
+def _external(config: DictConfig, corpus: Path, data: dict[str, DataDir]) -> dict[str, Any]:
+    """Pack the stores with alignments made elsewhere."""
+    options = config.alignment
+    path = Path(options.from_ark)
+    every = Alignments.from_kaldi(path, options.num_pdfs)
+    sets = {}
+    for name, directory in data.items():
+        mine = {u.id: every.pdfs[u.id] for u in directory.utterances if u.id in every.pdfs}
+        if not mine:
+            log.warning("%s: no alignment of any utterance of %s; no store for it", path, name)
+            continue
+        about = _store(config, directory, Alignments(mine, every.num_pdfs))
+        # The alignments in the store are no longer those of the HMM system.
+        (corpus / "align" / name / "summary.json").unlink(missing_ok=True)
+        sets[name] = {k: about[k] for k in ("utterances", "frames", "skipped")}
+    if config.corpus.train_set not in sets:
+        raise InputError(
+            f"{path}: no alignment of any utterance of {config.corpus.train_set}",
+            expected="keys that are utterance ids",
+            remedy="check that alignments and data directory belong together",
+        )
+    return {"pdfs": every.num_pdfs, "gaussians": None, "sets": sets}
+
+
+def _network_scores(config: DictConfig) -> ScoreSource:
+    # The network's libraries take seconds to load, and the usual alignment needs none of them.
+    from asr_hf.stages.decode import network_scores
+
+    return network_scores(config, Path(config.alignment.from_run))
+
+
+def _features(folder: Path) -> ArkReader:
+    if not (folder / "feats.scp").is_file():
+        raise InputError(f"{folder}/feats.scp: no features", remedy="run asr-hf features")
+    return ArkReader(folder / "feats.scp")
+
+
+def _text(data: DataDir) -> list[list[str | None]]:
+    return [[u.id, u.speaker, u.language, u.text] for u in data.utterances]
+
+
+def digest(*parts: Any) -> str:
+    """A fingerprint of JSON-able values."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError(
+            f"{path}: there is no trained model: {error.strerror}",
+            remedy="name a run folder that holds a finished one in alignment.from_run",
+        ) from error

@@ -1,0 +1,209 @@
+"""Decode sets of a corpus with a trained network, and score the words."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from asr_hf.data.kaldi_dir import DataDir
+from asr_hf.hmm.adapter import Scores
+from asr_hf.hmm.align import Transcript
+from asr_hf.hmm.corpus import transcripts_of
+from asr_hf.hmm.decode import DecoderSource, Job, SearchOptions, Setting, decode_all, tune
+from asr_hf.hmm.segments import Segment, ctm_lines, phone_segments, word_segments
+from asr_hf.hmm.system import HmmSystem
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.files import write_json, write_text
+from asr_hf.runtime.progress import progress
+from asr_hf.runtime.skips import SkipList
+from asr_hf.scoring.wer import WerResult, score
+
+log = logging.getLogger(__name__)
+
+ScoreSource = Callable[[str], Iterator[tuple[str, Scores]]]
+Words = dict[str, list[str]]
+
+
+def run(config: DictConfig) -> dict[str, Any]:
+    """Decode `decode.sets` with the network of `run_dir`; see `decode_sets`."""
+    return decode_sets(config, network_scores(config, Path(config.run_dir)))
+
+
+def decode_sets(config: DictConfig, scores: ScoreSource) -> dict[str, Any]:
+    """Choose the decoding weights on `decode.tune_on`, then decode every set of `decode.sets`.
+
+    Writes <run_dir>/decode/best.json, and ref.txt, hyp.txt, words.ctm and result.json of each
+    set.
+
+    Args:
+        config: the configuration.
+        scores: log likelihoods [frames, pdfs] of the utterances of a set.
+
+    Returns:
+        The chosen setting, and the word errors of each set, in all and by language.
+
+    Raises:
+        InputError: the corpus is not aligned, scores do not fit its HMMs, or too many
+            utterances have none.
+    """
+    corpus, options = Path(config.corpus.dir), config.decode
+    if not (corpus / "align" / "hmm.json").is_file():
+        raise InputError(
+            f"{corpus / 'align'}: no HMM system, so there is nothing to decode with",
+            expected="phones, transition model and graphs made by asr-hf align",
+            remedy=f"run asr-hf align +recipe={config.corpus.name} without alignment.from_ark",
+        )
+    system = HmmSystem.load(corpus / "align")
+    models = {name: corpus / "lang" / name / "lm.arpa" for name in system.languages}
+    system.make_graphs(corpus / "align", models)
+    search = SearchOptions(options.beam, options.max_active)
+    source = system.decoder_source(corpus / "align", search)
+    decoding = _Decoding(config, system, source, scores)
+    best, tried = tune(
+        list(options.acoustic_scales), list(options.insertion_penalties), decoding.errors
+    )
+    log.info("best on %s: %s", options.tune_on, best)
+    folder = Path(config.run_dir) / "decode"
+    tuned = {
+        "tuned_on": options.tune_on,
+        "best": asdict(best),
+        "tried": [asdict(setting) | {"errors": errors} for setting, errors in tried.items()],
+    }
+    write_json(folder / "best.json", tuned)
+    sets = {name: decoding.final(name, best, folder / name) for name in options.sets}
+    return tuned | {"sets": sets}
+
+
+class _Decoding:
+    """Decodes whole sets; what stays the same between calls."""
+
+    def __init__(
+        self, config: DictConfig, system: HmmSystem, source: DecoderSource, scores: ScoreSource
+    ) -> None:
+        self.config, self.system, self.source, self.scores = config, system, source, scores
+
+    def transcripts(self, name: str) -> dict[str, Transcript]:
+        """Transcripts of the set `name`."""
+        data = DataDir.read(Path(self.config.corpus.dir) / name)
+        return transcripts_of(data, list(self.system.languages))
+
+    def errors(self, settings: Sequence[Setting]) -> list[int]:
+        """Word errors on the tuning set under each setting."""
+        name = self.config.decode.tune_on
+        transcripts = self.transcripts(name)
+        found: list[Words] = [{} for _ in settings]
+        for utterance, per_setting in self._decode(name, transcripts, settings):
+            for words, (hypothesis, _) in zip(found, per_setting, strict=True):
+                words[utterance] = hypothesis
+        references = {u: list(transcripts[u].words) for u in found[0]}
+        return [score(references, words).errors for words in found]
+
+    def final(self, name: str, setting: Setting, folder: Path) -> dict[str, Any]:
+        """Decode the set `name`, write its files, and score it.
+
+        Utterances that have no scores count as if nothing had been recognised.
+        """
+        transcripts = self.transcripts(name)
+        hypotheses: Words = {}
+        lines = []
+        for utterance, [(words, segments)] in self._decode(name, transcripts, [setting]):
+            hypotheses[utterance] = words
+            lines.append(ctm_lines(utterance, segments, self.config.features.frame_shift / 1000))
+        skips = SkipList(f"decoding of {name}", self.config.decode.max_skipped)
+        for utterance in transcripts.keys() - hypotheses.keys():
+            skips.add(utterance, "no scores; counted as deletions")
+        skips.check(len(transcripts))
+        references = {u: list(t.words) for u, t in transcripts.items()}
+        hypotheses = {u: hypotheses.get(u, []) for u in references}
+        _write_words(folder / "ref.txt", references)
+        _write_words(folder / "hyp.txt", hypotheses)
+        write_text(folder / "words.ctm", "".join(lines))
+        result = summary(score(references, hypotheses))
+        result["languages"] = {
+            language: summary(score(_only(references, mine), _only(hypotheses, mine)))
+            for language in self.system.languages
+            if (mine := {u for u, t in transcripts.items() if t.language == language})
+        }
+        result["skipped"] = skips.reasons
+        write_json(folder / "result.json", result)
+        return result
+
+    def _decode(
+        self, name: str, transcripts: dict[str, Transcript], settings: Sequence[Setting]
+    ) -> Iterator[tuple[str, list[tuple[list[str], list[Segment]]]]]:
+        """Words and their segments of each utterance, under each setting."""
+        order: list[str] = []
+
+        def jobs() -> Iterator[Job]:
+            for utterance, log_likelihoods in self.scores(name):
+                if utterance not in transcripts:
+                    raise InputError(
+                        f"{utterance}: scores, but no such utterance in {name}",
+                        remedy="run asr-hf align again after changing the data",
+                    )
+                order.append(utterance)
+                yield Job(utterance, transcripts[utterance].language, log_likelihoods)
+
+        paths = decode_all(self.source, jobs(), settings, self.config.decode.jobs)
+        bar = progress(paths, desc=f"decoding {name}", total=len(transcripts), unit="utt")
+        for number, per_setting in enumerate(bar):
+            utterance = order[number]
+            language = self.system.languages[transcripts[utterance].language]
+            found = []
+            for path in per_setting:
+                words = [language.words.symbols[word] for word in path.words]
+                phones = phone_segments(
+                    path.transition_ids, self.system.transitions, self.system.phones
+                )
+                found.append((words, word_segments(phones, words, language.lexicon) or []))
+            yield utterance, found
+
+
+def summary(result: WerResult) -> dict[str, Any]:
+    """The numbers of a scored set, for JSON."""
+    return {
+        "percent": result.percent,
+        "words": result.words,
+        "errors": result.errors,
+        "substitutions": result.substitutions,
+        "deletions": result.deletions,
+        "insertions": result.insertions,
+        "interval": list(result.interval),
+    }
+
+
+def _only(words: Words, utterances: set[str]) -> Words:
+    return {u: words[u] for u in words if u in utterances}
+
+
+def _write_words(path: Path, words: Words) -> None:
+    write_text(
+        path, "".join(f"{u} {' '.join(found)}".rstrip() + "\n" for u, found in words.items())
+    )
+
+
+def network_scores(config: DictConfig, run_dir: Path) -> ScoreSource:
+    """Scores of a corpus's sets under the network that `run_dir` holds.
+
+    Raises:
+        InputError: there is no trained model.
+    """
+    # Aligning with GMMs and decoding given scores need none of these.
+    from asr_hf.data.store import FrameStore
+    from asr_hf.runtime.device import choose_device
+    from asr_hf.training.model_file import FILE_NAME, load_model
+    from asr_hf.training.posteriors import log_likelihoods
+
+    model, _ = load_model(run_dir / FILE_NAME)
+    device = choose_device(config.runtime.device, config.runtime.threads)
+
+    def of_set(name: str) -> Iterator[tuple[str, Scores]]:
+        store = FrameStore.open(Path(config.corpus.dir) / "store" / name)
+        return log_likelihoods(model, store, device)
+
+    return of_set
