@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 def progress(
-    items: Iterable[T] | None = None, *, desc: str, total: int | None = None, unit: str = "it"
+    items: Iterable[T] = (), *, desc: str, total: int | None = None, unit: str = "it"
 ) -> tqdm[T]:
-    """Wrap `items` in a progress bar, or make one to be updated by hand when `items` is None."""
+    """Wrap `items` in a progress bar; without items, one to be updated by hand."""
     return tqdm(
         items,
         desc=desc,

@@ -1,0 +1,18 @@
+"""Align a corpus and pack its training data.
+
+Flat-starts a monophone GMM on the training set, aligns every set by force, and packs features and
+labels into <corpus.dir>/store/<set>. alignment.from_run=<run folder> realigns with a trained model;
+alignment.from_ark=<ark of pdf ids> takes an alignment from outside.
+"""
+
+from __future__ import annotations
+
+from asr_hf.cli.compose import load_config
+
+
+def run(arguments: list[str]) -> None:
+    """Run the verb with its overrides."""
+    config = load_config(arguments)
+    from asr_hf.stages import align
+
+    align.run(config)

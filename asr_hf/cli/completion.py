@@ -1,0 +1,43 @@
+"""Print a completion script for bash, zsh or fish.
+
+  bash:  eval "$(asr-hf completion bash)"
+  zsh:   eval "$(asr-hf completion zsh)"
+  fish:  asr-hf completion fish | source
+"""
+
+from __future__ import annotations
+
+from asr_hf.cli.compose import groups
+from asr_hf.cli.main import VERBS
+from asr_hf.runtime.errors import InputError
+
+_BASH = """\
+_asr_hf() {{
+  local word="${{COMP_LINE:0:COMP_POINT}}"; word="${{word##* }}"
+  local words="{words}"
+  [ "$COMP_CWORD" -eq 1 ] && words="{verbs}"
+  COMPREPLY=( $(compgen -W "$words" -- "$word") )
+  [[ "$word" == *=* ]] && COMPREPLY=( "${{COMPREPLY[@]#*=}}" )
+}}
+complete -o nospace -F _asr_hf asr-hf
+"""
+
+
+def run(arguments: list[str]) -> None:
+    """Print the script of the shell named."""
+    shell = arguments[0] if arguments else ""
+    words = []
+    for group, options in groups().items():
+        plus = "+" if group in ("recipe", "debug") else ""
+        words += [f"{plus}{group}={option}" for option in options]
+    bash = _BASH.format(words=" ".join(words), verbs=" ".join(VERBS))
+    if shell == "bash":
+        print(bash)
+    elif shell == "zsh":
+        print("autoload -U +X bashcompinit && bashcompinit\n" + bash)
+    elif shell == "fish":
+        for verb, what in VERBS.items():
+            print(f"complete -c asr-hf -f -n __fish_use_subcommand -a {verb} -d '{what}'")
+        print(f"complete -c asr-hf -f -n 'not __fish_use_subcommand' -a '{' '.join(words)}'")
+    else:
+        raise InputError(f"completion: unknown shell {shell!r}", expected="bash, zsh or fish")

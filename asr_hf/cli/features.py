@@ -1,0 +1,16 @@
+"""Extract filterbank features of every set of a corpus.
+
+Writes <corpus.dir>/fbank/<set>. What is already there and current is left alone.
+"""
+
+from __future__ import annotations
+
+from asr_hf.cli.compose import load_config
+
+
+def run(arguments: list[str]) -> None:
+    """Run the verb with its overrides."""
+    config = load_config(arguments)
+    from asr_hf.stages import features
+
+    features.run(config)

@@ -1,0 +1,108 @@
+"""The `asr-hf` command: finds the verb, runs it, turns errors into messages and exit codes."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from asr_hf import __version__
+from asr_hf.runtime.errors import AsrHfError, InputError
+
+VERBS = {
+    "prepare": "make a corpus's data directories, lexicon and language model",
+    "validate": "check Kaldi data directories and list every offender",
+    "features": "extract filterbank features and CMVN statistics",
+    "align": "flat-start a GMM, align, and pack the training data",
+    "train": "train an acoustic model (-m sweeps)",
+    "decode": "tune on dev, decode the test sets, score",
+    "score": "score decoded sets again",
+    "config": "print the resolved configuration of any command",
+    "info": "print versions, devices, and what data and runs there are",
+    "completion": "print a completion script for bash, zsh or fish",
+}
+
+USAGE = """\
+asr-hf - Hessian-free training of DNN-HMM acoustic models
+
+usage: asr-hf VERB [+recipe=NAME] [group=OPTION ...] [key=value ...]
+
+{verbs}
+
+options:
+  --help        this page; after a verb, that verb's page
+  --version     print the version
+  --debug       show tracebacks and debug messages
+
+a first run, on 24 minutes of English voice prompts:
+  asr-hf prepare  +recipe=prompts
+  asr-hf features +recipe=prompts
+  asr-hf align    +recipe=prompts
+  asr-hf train    +recipe=prompts name=first
+  asr-hf decode   +recipe=prompts name=first
+
+a sweep over two groups:
+  asr-hf train -m +recipe=prompts preconditioner=identity,lbfgs sampling=fixed,geometric
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code (0, 1 failure, 2 bad input or config, 130)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    arguments = [a for a in arguments if a != "--debug"]
+    try:
+        return _dispatch(arguments, debug)
+    except AsrHfError as error:
+        return _report(error, error.exit_code, debug)
+    except KeyboardInterrupt:
+        print("asr-hf: interrupted; the same command continues", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        return _report(error, 1, debug)
+
+
+def _dispatch(arguments: list[str], debug: bool) -> int:
+    if not arguments or arguments[0] in ("--help", "-h", "help"):
+        verbs = "\n".join(f"  {verb:<12}{what}" for verb, what in VERBS.items())
+        print(USAGE.format(verbs=verbs))
+        return 0 if arguments else 2
+    if arguments[0] == "--version":
+        print(f"asr-hf {__version__}")
+        return 0
+    verb, rest = arguments[0], arguments[1:]
+    if verb not in VERBS:
+        near = difflib.get_close_matches(verb, VERBS, n=1)
+        raise InputError(
+            f"there is no verb {verb!r}",
+            expected=f"one of {', '.join(VERBS)}",
+            remedy=f"did you mean {near[0]!r}?" if near else "asr-hf --help explains them",
+        )
+    module = importlib.import_module(f"asr_hf.cli.{verb}")
+    if "--help" in rest or "-h" in rest:
+        from asr_hf.cli.help import verb_help
+
+        print(verb_help(verb, VERBS[verb], module.__doc__ or ""))
+        return 0
+    from asr_hf.runtime.logs import configure_logging
+
+    configure_logging(debug)
+    module.run(rest)
+    return 0
+
+
+def _report(error: Exception, code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exception(error)
+        return code
+    name = "" if isinstance(error, AsrHfError) else f"{type(error).__name__}: "
+    print(f"asr-hf: error: {name}{error}", file=sys.stderr)
+    if not isinstance(error, AsrHfError):
+        print("  remedy:   --debug shows where it happened", file=sys.stderr)
+    return code

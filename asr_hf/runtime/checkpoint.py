@@ -1,0 +1,114 @@
+"""Checkpoints: tensors and plain values in one safetensors file with its checksum."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.files import atomic_path
+
+log = logging.getLogger(__name__)
+
+_NAME = re.compile(r"(step|best)-(\d{6})\.ckpt")
+_VALUES = "values as json"
+_DIGEST = hashlib.sha256().digest_size
+
+
+def save_checkpoint(
+    folder: Path,
+    step: int,
+    tensors: dict[str, Tensor],
+    values: dict[str, Any],
+    *,
+    keep_last: int,
+    best: bool,
+) -> Path:
+    """Write a checkpoint and remove the ones that are no longer wanted.
+
+    Args:
+        folder: where checkpoints are kept.
+        step: iterations done.
+        tensors: what the next iteration depends on, on any device.
+        values: likewise, as JSON (NaN and infinities allowed).
+        keep_last: how many of the newest stay.
+        best: whether this one holds the best model so far; the newest best stays as well.
+    """
+    packed = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    text = json.dumps(values).encode()
+    packed[_VALUES] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
+    body = save_tensors(packed)
+    path = folder / f"{'best' if best else 'step'}-{step:06d}.ckpt"
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        file.write(hashlib.sha256(body).digest())
+        file.write(body)
+    _prune(folder, keep_last)
+    return path
+
+
+def _prune(folder: Path, keep_last: int) -> None:
+    found = checkpoints(folder)
+    best = [p for p in found if p.name.startswith("best")]
+    wanted = {*found[-keep_last:], *best[-1:]}
+    for path in found:
+        if path not in wanted:
+            path.unlink()
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """Checkpoints in `folder`, oldest first."""
+    named = [(m, p) for p in folder.glob("*.ckpt") if (m := _NAME.fullmatch(p.name))]
+    return [p for _, p in sorted(named, key=lambda item: int(item[0].group(2)))]
+
+
+def latest_checkpoint(folder: Path) -> tuple[Path, dict[str, Tensor], dict[str, Any]] | None:
+    """The newest checkpoint that is whole, with its tensors and values; None without any.
+
+    A damaged one is skipped, with a warning, for the one before.
+
+    Raises:
+        InputError: there are checkpoints, and all are damaged.
+    """
+    found = checkpoints(folder)
+    for path in reversed(found):
+        try:
+            return (path, *load_checkpoint(path))
+        except InputError as error:
+            log.warning("%s; trying the one before", error.problem)
+    if found:
+        raise InputError(
+            f"{folder}: every checkpoint is damaged",
+            remedy="start again in another folder (name=...), or remove this one",
+        )
+    return None
+
+
+def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read a checkpoint.
+
+    Raises:
+        InputError: it cannot be read or its checksum is wrong.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    digest, body = raw[:_DIGEST], raw[_DIGEST:]
+    if hashlib.sha256(body).digest() != digest:
+        raise InputError(f"{path}: damaged checkpoint: its checksum is wrong")
+    try:
+        tensors = load_tensors(body)
+        values = json.loads(tensors.pop(_VALUES).numpy().tobytes())
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise InputError(f"{path}: not a checkpoint of asr-hf: {error}") from error
+    return tensors, values

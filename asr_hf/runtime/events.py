@@ -1,0 +1,108 @@
+"""The events of a run: one JSON object a line, and the same in TensorBoard."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from asr_hf.runtime.errors import InputError, RunError
+from asr_hf.runtime.files import atomic_path
+
+FILE_NAME = "events.jsonl"
+
+
+class EventLog:
+    """Appends events to <folder>/events.jsonl and <folder>/tensorboard.
+
+    Every line reaches the disk before `append` returns.
+
+    Args:
+        folder: the run folder.
+        tensorboard: whether to write TensorBoard's file as well.
+    """
+
+    def __init__(self, folder: Path, tensorboard: bool = True) -> None:
+        self.path = folder / FILE_NAME
+        self._board_folder = folder / "tensorboard" if tensorboard else None
+        self._board: Any = None
+        self._file: IO[str] | None = None
+
+    def truncate_after(self, iteration: int) -> None:
+        """Drop events after `iteration` and a torn last line, before a run goes on."""
+        self._open_board(purge_step=iteration + 1)
+        if not self.path.exists():
+            return
+        kept = [e for e in read_events(self.path) if e["iteration"] <= iteration]
+        with atomic_path(self.path) as temporary:
+            temporary.write_text("".join(_line(e) for e in kept), encoding="utf-8")
+
+    def append(self, event: dict[str, Any]) -> None:
+        """Write one event.
+
+        Raises:
+            RunError: the disk is full or the folder read-only.
+        """
+        try:
+            if self._file is None:
+                self._file = open(self.path, "a", encoding="utf-8")
+            self._file.write(_line(event))
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise RunError(
+                f"{self.path}: cannot be written: {error.strerror or error}",
+                remedy="check free space and permissions, then give the same command again",
+            ) from error
+        if self._board is not None:
+            for tag, value in _scalars(event):
+                self._board.add_scalar(tag, value, event["iteration"])
+
+    def close(self) -> None:
+        """Close the files."""
+        if self._file is not None:
+            self._file.close()
+        if self._board is not None:
+            self._board.close()
+
+    def _open_board(self, purge_step: int) -> None:
+        if self._board_folder is None:
+            return
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._board = SummaryWriter(str(self._board_folder), purge_step=purge_step)
+
+
+def read_events(path: Path) -> list[dict[str, Any]]:
+    """Read events; a torn last line is left out.
+
+    Raises:
+        InputError: the file is missing, or another line is damaged.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    events = []
+    for number, line in enumerate(lines[:-1], start=1):
+        try:
+            events.append(json.loads(line))
+        except ValueError as error:
+            raise InputError(
+                f"{path}:{number}: not an event: {error}", remedy="remove the damaged lines"
+            ) from error
+    return events
+
+
+def _line(event: dict[str, Any]) -> str:
+    return json.dumps(event, ensure_ascii=False) + "\n"
+
+
+def _scalars(event: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    for key, value in event.items():
+        if isinstance(value, dict):
+            yield from _scalars(value, f"{prefix}{key}/")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield f"{prefix}{key}", float(value)

@@ -1,0 +1,56 @@
+"""Where the configuration tree and the recipes are, installed or in a checkout."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+import types
+from pathlib import Path
+
+from asr_hf.runtime.errors import InputError
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+_RECIPES = "asr_hf_recipes"
+
+
+def conf_dir() -> Path:
+    """The Hydra configuration tree."""
+    return _folder("conf")
+
+
+def recipes_dir() -> Path:
+    """The folder that holds one folder a recipe."""
+    return _folder("recipes")
+
+
+def _folder(name: str) -> Path:
+    # A wheel carries them inside the package, a checkout has them beside it.
+    inside, beside = _PACKAGE / name, _PACKAGE.parent / name
+    return inside if inside.is_dir() else beside
+
+
+def recipe_names() -> list[str]:
+    """Recipes that can prepare a corpus."""
+    return sorted(p.parent.name for p in recipes_dir().glob("*/prepare.py"))
+
+
+def load_recipe(name: str) -> types.ModuleType:
+    """Import recipes/<name>/prepare.py, whose relative imports work.
+
+    Raises:
+        InputError: there is no such recipe.
+    """
+    if name not in recipe_names():
+        near = difflib.get_close_matches(name, recipe_names(), n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise InputError(
+            f"corpus.recipe: there is no recipe {name!r}",
+            expected=f"one of {', '.join(recipe_names())}",
+            remedy=f"{hint}recipes stand in {recipes_dir()}",
+        )
+    if _RECIPES not in sys.modules:
+        package = types.ModuleType(_RECIPES)
+        package.__path__ = [str(recipes_dir())]
+        sys.modules[_RECIPES] = package
+    return importlib.import_module(f"{_RECIPES}.{name}.prepare")

@@ -1,0 +1,123 @@
+"""The folder of one run: its configuration, its lock, its checkpoints."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from asr_hf.runtime.errors import InputError, RunError
+from asr_hf.runtime.files import write_text
+
+# What may change between two parts of one run without changing its result so far.
+EXTENDABLE = (
+    "trainer.stopping.max_iterations",
+    "trainer.max_epochs",
+    "trainer.max_iterations",
+    "runtime.keep_checkpoints",
+    "runtime.checkpoint_seconds",
+    "decode",
+    "run_dir",
+    "paths",
+    "corpus.dir",
+)
+
+
+class RunFolder:
+    """A run folder that this process holds; use as a context manager.
+
+    Args:
+        path: exp/<name>.
+        lock: the open lock file.
+    """
+
+    def __init__(self, path: Path, lock: IO[str]) -> None:
+        self.path, self._lock = path, lock
+        self.checkpoints = path / "checkpoints"
+
+    @classmethod
+    def open(cls, path: Path, config: DictConfig) -> RunFolder:
+        """Take hold of a run folder and keep the resolved configuration in it.
+
+        Raises:
+            InputError: the folder holds a run of another configuration, or is in use.
+            RunError: it cannot be written to.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            lock = open(path / ".lock", "a+", encoding="utf-8")
+        except OSError as error:
+            raise RunError(
+                f"{path}: cannot be written: {error.strerror or error}",
+                remedy="choose another place with paths.exp=...",
+            ) from error
+        _take(lock, path)
+        folder = cls(path, lock)
+        try:
+            folder._keep(OmegaConf.to_container(config, resolve=True))
+        except BaseException:
+            lock.close()
+            raise
+        return folder
+
+    def _keep(self, config: Any) -> None:
+        """Write config.yaml, or refuse when it holds another configuration."""
+        file = self.path / "config.yaml"
+        if file.exists():
+            before = OmegaConf.to_container(OmegaConf.load(file))
+            changed = differences(before, config)
+            if changed:
+                listed = "\n".join(f"    {line}" for line in changed)
+                raise InputError(
+                    f"{self.path}: holds a run of another configuration:\n{listed}",
+                    remedy="give this run another folder with name=..., or remove the old one",
+                )
+        write_text(file, OmegaConf.to_yaml(OmegaConf.create(config)))
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._lock.close()
+
+
+def _take(lock: IO[str], path: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.seek(0)
+        holder = lock.read().strip() or "another process"
+        lock.close()
+        raise InputError(
+            f"{path}: in use by {holder}", remedy="wait for that run, or choose another name=..."
+        ) from error
+    lock.truncate(0)
+    lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+    lock.flush()
+
+
+def differences(before: Any, after: Any, key: str = "") -> list[str]:
+    """What differs between two plain configurations, as `key: old -> new`, but for EXTENDABLE."""
+    if key in EXTENDABLE or before == after:
+        return []
+    if isinstance(before, dict) and isinstance(after, dict):
+        return [
+            line
+            for name in sorted({*before, *after}, key=str)
+            for line in differences(
+                before.get(name, "(absent)"),
+                after.get(name, "(absent)"),
+                f"{key}.{name}" if key else str(name),
+            )
+        ]
+    return [f"{key}: {before} -> {after}"]

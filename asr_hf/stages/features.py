@@ -1,0 +1,46 @@
+"""Extract filterbank features of every set of a corpus."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from asr_hf.data.extract import extract_features
+from asr_hf.data.fbank import FbankOptions
+from asr_hf.data.kaldi_dir import DataDir
+from asr_hf.runtime.errors import InputError
+
+
+def run(config: DictConfig) -> dict[str, Any]:
+    """Write <corpus.dir>/fbank/<set> for each of the corpus's sets.
+
+    Raises:
+        InputError: a set is missing, or too much of its audio is unusable.
+    """
+    root = Path(config.corpus.dir)
+    options = fbank_options(config)
+    results = {}
+    for name in config.corpus.sets:
+        if not (root / name).is_dir():
+            raise InputError(
+                f"{root / name}: there is no set {name!r} of corpus {config.corpus.name!r}",
+                expected=str(config.corpus.needs).strip(),
+                remedy=f"asr-hf prepare +recipe={config.corpus.name}",
+            )
+        results[name] = extract_features(
+            DataDir.read(root / name),
+            root / "fbank" / name,
+            options,
+            cmvn=config.features.cmvn,
+            jobs=config.features.jobs,
+            max_skipped=config.features.max_skipped,
+        )
+    return results
+
+
+def fbank_options(config: DictConfig) -> FbankOptions:
+    """The filterbank options of a configuration."""
+    known = FbankOptions.__dataclass_fields__
+    return FbankOptions(**{k: v for k, v in config.features.items() if k in known})

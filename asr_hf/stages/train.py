@@ -1,0 +1,142 @@
+"""Train an acoustic model: open the data, build the model, run the optimiser, report."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from asr_hf.data.store import FrameStore
+from asr_hf.hf.objective import Part
+from asr_hf.models.acoustic import AcousticModel
+from asr_hf.report.html import write_report
+from asr_hf.runtime.device import choose_device, seed_everything
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.files import write_json
+from asr_hf.runtime.run_folder import RunFolder
+from asr_hf.training.curvature import CurvaturePath
+from asr_hf.training.frame_objective import FrameObjective
+from asr_hf.training.loop import Best, TrainingLoop
+from asr_hf.training.model_file import FILE_NAME, build_model, save_model
+
+log = logging.getLogger(__name__)
+
+_STATISTICS_FRAMES = 200_000
+
+
+def run(config: DictConfig) -> dict[str, Any]:
+    """Train as `config` says, in `config.run_dir`; continues a run that was cut off.
+
+    Returns:
+        What is written to result.json.
+
+    Raises:
+        InputError: data or configuration do not fit.
+    """
+    device = choose_device(config.runtime.device, config.runtime.threads)
+    seed_everything(config.runtime.seed)
+    with RunFolder.open(Path(config.run_dir), config) as folder:
+        stores = open_stores(config)
+        model = make_model(config, stores[Part.TRAIN], device)
+        criterion = instantiate(config.criterion)
+        objective = FrameObjective(
+            model,
+            criterion,
+            stores,
+            config.runtime.chunk_frames,
+            CurvaturePath(config.runtime.curvature_path),
+        )
+        optimiser = instantiate(config.trainer)(
+            objective=objective, theta=model.flat.detach().clone()
+        )
+        loop = TrainingLoop(
+            optimiser,
+            objective,
+            folder,
+            keep_last=config.runtime.keep_checkpoints,
+            checkpoint_seconds=config.runtime.checkpoint_seconds,
+        )
+        best = loop.run()
+        model.flat.data.copy_(best.theta)
+        about = {"corpus": config.corpus.name, "features": OmegaConf.to_container(config.features)}
+        save_model(folder.path / FILE_NAME, model, config.model, about)
+        result = summary(config, loop, best)
+        write_json(folder.path / "result.json", result)
+        write_report(folder.path)
+    return result
+
+
+def open_stores(config: DictConfig) -> dict[Part, FrameStore]:
+    """Open the training and held-out stores of the corpus.
+
+    Raises:
+        InputError: they are missing, or do not fit each other.
+    """
+    root = Path(config.corpus.dir) / "store"
+    for name in (config.corpus.train_set, config.corpus.heldout_set):
+        if not (root / name).is_dir():
+            raise InputError(
+                f"{root / name}: the corpus {config.corpus.name!r} is not ready for training",
+                expected=str(config.corpus.needs).strip(),
+                remedy=f"make data-{config.corpus.name}   (or: asr-hf prepare, features, align "
+                f"with +recipe={config.corpus.name})",
+            )
+    train = FrameStore.open(root / config.corpus.train_set)
+    heldout = FrameStore.open(root / config.corpus.heldout_set)
+    for what in ("dim", "num_pdfs"):
+        if getattr(train, what) != getattr(heldout, what):
+            raise InputError(
+                f"{root}: the training and held-out stores differ in {what}: "
+                f"{getattr(train, what)} and {getattr(heldout, what)}",
+                remedy="make both again with: asr-hf align",
+            )
+    return {Part.TRAIN: train, Part.HELDOUT: heldout}
+
+
+def make_model(config: DictConfig, train: FrameStore, device: torch.device) -> AcousticModel:
+    """Build the model and give it the training data's input statistics and priors."""
+    model = build_model(config.model, train.dim, train.num_pdfs, config.runtime.seed)
+    model.set_input_statistics(*input_statistics(train, config.runtime.seed))
+    model.set_log_priors(torch.from_numpy(train.label_counts()))
+    model.start_at_priors()
+    log.info(
+        "%s: %d parameters, %d inputs, %d pdfs; %d training frames on %s",
+        type(model).__name__,
+        model.flat.numel(),
+        model.input_dim,
+        model.num_pdfs,
+        train.num_frames,
+        device,
+    )
+    return model.to(device)
+
+
+def input_statistics(store: FrameStore, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean [D] and standard deviation [D] of the training frames, from a sample of them."""
+    order = np.random.default_rng([seed, 3]).permutation(store.num_units)
+    lengths = np.diff(store.offsets)[order]
+    count = int(np.searchsorted(np.cumsum(lengths), _STATISTICS_FRAMES)) + 1
+    frames = store.gather(np.sort(order[:count]), torch.device("cpu")).frames.double()
+    return frames.mean(0).float(), frames.std(0).float()
+
+
+def summary(config: DictConfig, loop: TrainingLoop, best: Best) -> dict[str, Any]:
+    """The figures of a finished run."""
+    return {
+        "name": config.name,
+        "optimiser": loop.optimiser.name,
+        "heldout_loss": best.loss,
+        "heldout_frame_error": best.frame_error,
+        "train_loss": best.train_loss,
+        "best_iteration": best.iteration,
+        "iterations": loop.optimiser.iteration,
+        "parameters": loop.objective.num_parameters,
+        "work": loop.objective.work,
+        "frames": dict(loop.objective.frames),
+        "seconds": loop.seconds,
+    }

@@ -1,0 +1,195 @@
+"""Frame-level training as the optimisers see it: frame store + model + criterion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from asr_hf.criteria.base import FrameCriterion, FrameLoss
+from asr_hf.data.splice import splice, splice_at
+from asr_hf.data.store import FrameBatch, FrameStore
+from asr_hf.hf.gauss_newton import ChunkCurvature, SummedCurvature
+from asr_hf.hf.objective import LossSum, Part, Sample
+from asr_hf.models.acoustic import AcousticModel
+from asr_hf.training.curvature import CurvaturePath, curvature_chunks
+
+Minibatch = tuple[Tensor, Tensor]
+
+
+class FrameObjective:
+    """Sums a frame criterion over utterances, a bounded number of frames at a time.
+
+    Args:
+        model: the network; its parameters are overwritten by each call's θ.
+        criterion: loss, gradient and curvature at the outputs.
+        stores: the packed frames and labels of the training and held-out parts.
+        chunk_frames: bound on the frames that go through the network at once; an utterance
+            longer than this goes through alone.
+        curvature_path: how Gauss-Newton products are computed.
+    """
+
+    def __init__(
+        self,
+        model: AcousticModel,
+        criterion: FrameCriterion,
+        stores: dict[Part, FrameStore],
+        chunk_frames: int = 8192,
+        curvature_path: CurvaturePath = CurvaturePath.AUTO,
+    ) -> None:
+        self.model, self.criterion, self.stores = model, criterion, stores
+        self.chunk_frames = chunk_frames
+        self._curvature_chunk = curvature_chunks(model, criterion, curvature_path)
+        self.num_parameters = model.flat.numel()
+        self.device = model.flat.device
+        self.frames = {"gradient": 0, "curvature": 0, "loss": 0}
+        self._resident: FrameBatch | None = None
+
+    @property
+    def work(self) -> float:
+        """Units of work done: gradient frame 3, curvature frame 4, loss frame 1."""
+        return float(
+            3 * self.frames["gradient"] + 4 * self.frames["curvature"] + self.frames["loss"]
+        )
+
+    @contextmanager
+    def uncounted(self) -> Iterator[None]:
+        """Leave what the block computes out of the work counters (reports, not training)."""
+        before = dict(self.frames)
+        try:
+            yield
+        finally:
+            self.frames.update(before)
+
+    def unit_frames(self, part: Part) -> np.ndarray:
+        """Frames of each utterance of `part` [units], int64."""
+        return np.diff(self.stores[part].offsets)
+
+    @torch.no_grad()
+    def loss(self, theta: Tensor, sample: Sample) -> LossSum:
+        """Loss summed over `sample` at θ [n]."""
+        self._load(theta)
+        sums = _LossSums(self.device)
+        for inputs, labels, lengths in self._chunks(sample):
+            sums.add(self.criterion.loss(self.model(inputs), labels), lengths)
+        self.frames["loss"] += sums.frames
+        return sums.result()
+
+    def gradient(self, theta: Tensor, sample: Sample) -> tuple[LossSum, Tensor]:
+        """Loss and its gradient [n], both summed over `sample`."""
+        self._load(theta)
+        self.model.flat_grad.zero_()
+        sums = _LossSums(self.device)
+        for inputs, labels, lengths in self._chunks(sample):
+            logits = self.model(inputs)
+            loss, at_outputs = self.criterion.loss_and_gradient(logits, labels)
+            sums.add(loss, lengths)
+            logits.backward(at_outputs)
+        self.frames["gradient"] += sums.frames
+        return sums.result(), self.model.flat_grad.clone()
+
+    def curvature(self, theta: Tensor, sample: Sample) -> SummedCurvature:
+        """The Gauss-Newton matrix at θ summed over `sample`; θ must not change while in use."""
+        self._load(theta)
+        chunks: list[ChunkCurvature] = []
+        frames = 0
+        for inputs, labels, _ in self._chunks(sample):
+            chunks.append(self._curvature_chunk(inputs))
+            frames += len(labels)
+
+        def count(frames: int) -> None:
+            self.frames["curvature"] += frames
+
+        return SummedCurvature(chunks, frames, count)
+
+    def unit_gradients(self, theta: Tensor, sample: Sample) -> Iterator[tuple[int, Tensor]]:
+        """Each utterance's frames and its gradient [n], one by one; the tensor is reused."""
+        self._load(theta)
+        for unit in sample.units:
+            self.model.flat_grad.zero_()
+            batch = self.stores[sample.part].gather(np.array([unit]), self.device)
+            logits = self.model(self._splice(batch))
+            logits.backward(self.criterion.gradient(logits.detach(), batch.labels))
+            self.frames["gradient"] += len(batch.labels)
+            yield len(batch.labels), self.model.flat_grad
+
+    def minibatches(self, seed: int, epoch: int, batch_frames: int) -> Iterator[Minibatch]:
+        """Training frames in an order fixed by (seed, epoch), shuffled across utterances."""
+        if self._resident is None:
+            store = self.stores[Part.TRAIN]
+            self._resident = store.gather(np.arange(store.num_units), self.device)
+        batch = self._resident
+        order = torch.from_numpy(
+            np.random.default_rng([seed, epoch]).permutation(len(batch.labels))
+        ).to(self.device)
+        for index in torch.split(order, batch_frames):
+            inputs = splice_at(batch, index, self.model.left, self.model.right, self._dtype)
+            yield inputs, batch.labels[index]
+
+    def minibatch_gradient(self, theta: Tensor, minibatch: Minibatch) -> tuple[Tensor, Tensor]:
+        """Mean loss (no host synchronisation) and the gradient of the mean [n], reused."""
+        self._load(theta)
+        inputs, labels = minibatch
+        self.model.flat_grad.zero_()
+        logits = self.model(inputs)
+        loss, at_outputs = self.criterion.loss_and_gradient(logits, labels)
+        logits.backward(at_outputs.div_(len(labels)))
+        self.frames["gradient"] += len(labels)
+        return loss.total / len(labels), self.model.flat_grad
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return self.model.flat.dtype
+
+    @torch.no_grad()
+    def _load(self, theta: Tensor) -> None:
+        if theta.data_ptr() != self.model.flat.data_ptr():
+            self.model.flat.copy_(theta)
+
+    def _splice(self, batch: FrameBatch) -> Tensor:
+        return splice(batch, self.model.left, self.model.right, self._dtype)
+
+    def _chunks(self, sample: Sample) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Spliced inputs [F, input_dim], labels [F] and utterance lengths [U] of each chunk."""
+        lengths = self.unit_frames(sample.part)[sample.units]
+        for first, last in chunk_bounds(lengths, self.chunk_frames):
+            batch = self.stores[sample.part].gather(sample.units[first:last], self.device)
+            yield self._splice(batch), batch.labels, torch.from_numpy(lengths[first:last])
+
+
+def chunk_bounds(lengths: np.ndarray, most: int) -> Iterator[tuple[int, int]]:
+    """Split runs of utterances so that each holds at most `most` frames, or one utterance."""
+    first, held = 0, 0
+    for place, length in enumerate(lengths.tolist()):
+        if place > first and held + length > most:
+            yield first, place
+            first, held = place, 0
+        held += length
+    if first < len(lengths):
+        yield first, len(lengths)
+
+
+class _LossSums:
+    """Adds up a criterion's results over chunks, on the device until the end."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.frames = 0
+        self._total = torch.zeros((), dtype=torch.float64, device=device)
+        self._errors = torch.zeros((), dtype=torch.int64, device=device)
+        self._per_unit: list[Tensor] = []
+
+    def add(self, loss: FrameLoss, lengths: Tensor) -> None:
+        self._total += loss.total
+        self._errors += loss.errors
+        self.frames += len(loss.per_frame)
+        lengths = lengths.to(loss.per_frame.device)
+        self._per_unit.append(
+            torch.segment_reduce(loss.per_frame.double(), "sum", lengths=lengths, unsafe=True)
+        )
+
+    def result(self) -> LossSum:
+        per_unit = torch.cat(self._per_unit) if self._per_unit else torch.zeros(0)
+        return LossSum(float(self._total), self.frames, int(self._errors), per_unit)

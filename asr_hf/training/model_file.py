@@ -1,0 +1,77 @@
+"""The trained model on disk: one safetensors file that carries its own configuration."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from asr_hf.models.acoustic import AcousticModel
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.files import atomic_path
+
+FILE_NAME = "model.safetensors"
+FORMAT = "asr-hf-model-1"
+
+
+def build_model(config: Any, feature_dim: int, num_pdfs: int, seed: int) -> AcousticModel:
+    """Make a model from its config group, with freshly initialised parameters."""
+    model = instantiate(config, feature_dim=feature_dim, num_pdfs=num_pdfs, seed=seed)
+    assert isinstance(model, AcousticModel)
+    return model
+
+
+def save_model(path: Path, model: AcousticModel, config: Any, about: dict[str, Any]) -> None:
+    """Write the model's parameters, buffers and configuration.
+
+    Args:
+        path: the file.
+        model: what to write.
+        config: its config group, from which `load_model` builds it again.
+        about: JSON-able facts kept with it (features, alignment, training).
+    """
+    tensors = {n: t.detach().cpu().contiguous() for n, t in model.state_tensors().items()}
+    metadata = {
+        "format": FORMAT,
+        "config": json.dumps(OmegaConf.to_container(config, resolve=True)),
+        "about": json.dumps(about | {"feature_dim": model.feature_dim, "num_pdfs": model.num_pdfs}),
+    }
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata)
+
+
+def load_model(path: Path) -> tuple[AcousticModel, dict[str, Any]]:
+    """Read a model written by `save_model`.
+
+    Returns:
+        The model on the CPU, and the facts kept with it.
+
+    Raises:
+        InputError: the file is missing, damaged or of another format.
+    """
+    remedy = "train the model again, or name a run folder that holds a finished one"
+    try:
+        with safe_open(path, framework="pt") as opened:
+            metadata = opened.metadata() or {}
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: there is no trained model", remedy=remedy) from error
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path}: damaged model file: {error}", remedy=remedy) from error
+    if metadata.get("format") != FORMAT:
+        raise InputError(
+            f"{path}: model format {metadata.get('format')!r}", expected=FORMAT, remedy=remedy
+        )
+    about = json.loads(metadata["about"])
+    config = OmegaConf.create(json.loads(metadata["config"]))
+    model = build_model(config, about["feature_dim"], about["num_pdfs"], seed=0)
+    try:
+        model.load_state_tensors(tensors)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}", remedy=remedy) from error
+    return model, about
