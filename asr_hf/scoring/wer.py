@@ -1,0 +1,201 @@
+"""Word error rates with counts and confidence intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from asr_hf.runtime.errors import InputError
+from asr_hf.scoring.alignment import EditCounts, add_counts, count_errors, word_alignment
+from asr_hf.scoring.bootstrap import Counts, quantile_interval, resampled_percentages
+
+Transcripts = Mapping[str, Sequence[str]]
+
+_NAMES_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class WerResult:
+    """The word error rate of a set of utterances.
+
+    Args:
+        counts: errors and reference words of the whole set.
+        interval: 95 % bootstrap confidence interval of `percent`.
+        utterance_errors: errors by utterance [U].
+        utterance_words: reference words by utterance [U].
+    """
+
+    counts: EditCounts
+    interval: tuple[float, float]
+    utterance_errors: Counts = field(repr=False, compare=False)
+    utterance_words: Counts = field(repr=False, compare=False)
+
+    @property
+    def errors(self) -> int:
+        """Substitutions, deletions and insertions together."""
+        return self.counts.errors
+
+    @property
+    def substitutions(self) -> int:
+        """Words recognised as another word."""
+        return self.counts.substitutions
+
+    @property
+    def deletions(self) -> int:
+        """Words left out."""
+        return self.counts.deletions
+
+    @property
+    def insertions(self) -> int:
+        """Words added."""
+        return self.counts.insertions
+
+    @property
+    def words(self) -> int:
+        """Words of the reference."""
+        return self.counts.words
+
+    @property
+    def utterances(self) -> int:
+        """Utterances scored."""
+        return len(self.utterance_words)
+
+    @property
+    def percent(self) -> float:
+        """Errors per hundred reference words."""
+        return 100.0 * self.errors / self.words
+
+    def as_dict(self) -> dict[str, Any]:
+        """The figures as JSON-able values."""
+        return {
+            "percent": self.percent,
+            "words": self.words,
+            "errors": self.errors,
+            "substitutions": self.substitutions,
+            "deletions": self.deletions,
+            "insertions": self.insertions,
+            "utterances": self.utterances,
+            "interval": list(self.interval),
+        }
+
+
+@dataclass(frozen=True)
+class PairedComparison:
+    """How system B compares with system A on the same utterances.
+
+    Args:
+        difference: WER of B minus WER of A, in percentage points; negative when B is better.
+        interval: 95 % bootstrap confidence interval of the difference.
+        probability: share of resampled test sets on which B makes fewer errors than A.
+    """
+
+    difference: float
+    interval: tuple[float, float]
+    probability: float
+
+
+def score(
+    refs: Transcripts, hyps: Transcripts, *, missing_as_deleted: bool = False, seed: int = 0
+) -> WerResult:
+    """Compare recognised with spoken words.
+
+    Args:
+        refs: utterance -> words spoken.
+        hyps: utterance -> words recognised.
+        missing_as_deleted: count every word of an utterance without hypothesis as deleted,
+            instead of refusing to score.
+        seed: fixes the bootstrap of the confidence interval.
+
+    Raises:
+        InputError: utterances lack a hypothesis or a reference, or there is not a single
+            reference word.
+    """
+    counts = list(utterance_counts(refs, hyps, missing_as_deleted=missing_as_deleted).values())
+    errors = np.array([c.errors for c in counts], dtype=np.int64)
+    words = np.array([c.words for c in counts], dtype=np.int64)
+    return _result(errors, words, add_counts(counts), seed)
+
+
+def pooled(results: Sequence[WerResult], *, seed: int = 0) -> WerResult:
+    """Score several disjoint sets as one: every word weighs the same.
+
+    Raises:
+        InputError: there is no result.
+    """
+    totals = add_counts(result.counts for result in results)
+    if not totals.words:
+        raise InputError("nothing to pool: no result was given")
+    errors = np.concatenate([result.utterance_errors for result in results])
+    words = np.concatenate([result.utterance_words for result in results])
+    return _result(errors, words, totals, seed)
+
+
+def paired_bootstrap(
+    refs: Transcripts, hyps_a: Transcripts, hyps_b: Transcripts, *, seed: int = 0
+) -> PairedComparison:
+    """Test whether system B differs from A, drawing the same utterances for both.
+
+    The utterances' shared difficulty cancels out, which makes this far sharper than comparing
+    two separate intervals (Bisani & Ney 2004, section 4).
+
+    Raises:
+        InputError: as for `score`, of either system.
+    """
+    counts = [list(utterance_counts(refs, hyps).values()) for hyps in (hyps_a, hyps_b)]
+    errors = np.array([[c.errors for c in system] for system in counts], dtype=np.int64)
+    words = np.array([c.words for c in counts[0]], dtype=np.int64)
+    if not words.sum():
+        raise InputError("nothing to compare: there is not a single reference word")
+    a, b = resampled_percentages(errors, words, seed=seed)
+    total_a, total_b = errors.sum(-1)
+    return PairedComparison(
+        difference=float(100.0 * (total_b - total_a) / words.sum()),
+        interval=quantile_interval(b - a),
+        probability=float(np.mean(b < a)),
+    )
+
+
+def utterance_counts(
+    refs: Transcripts, hyps: Transcripts, *, missing_as_deleted: bool = False
+) -> dict[str, EditCounts]:
+    """Errors of each utterance, in the order of `refs`.
+
+    Raises:
+        InputError: utterances lack a hypothesis (unless counted as deleted) or a reference.
+    """
+    unknown = [name for name in hyps if name not in refs]
+    if unknown:
+        raise InputError(
+            f"{len(unknown)} recognised utterances have no reference: {_listed(unknown)}",
+            expected=f"utterances among the {len(refs)} of the reference",
+            remedy="score the hypotheses against the set they were decoded from",
+        )
+    missing = [name for name in refs if name not in hyps]
+    if missing and not missing_as_deleted:
+        raise InputError(
+            f"{len(missing)} of {len(refs)} utterances have no hypothesis: {_listed(missing)}",
+            expected="a line for every utterance, even where no word was recognised",
+            remedy="decode them again, or count their words as deleted",
+        )
+    return {
+        name: count_errors(word_alignment(words, hyps.get(name, ())))
+        for name, words in refs.items()
+    }
+
+
+def _result(errors: Counts, words: Counts, totals: EditCounts, seed: int) -> WerResult:
+    if not totals.words:
+        raise InputError(
+            f"nothing to score: {len(words)} utterances without a single reference word",
+            remedy="check the reference transcripts",
+        )
+    interval = quantile_interval(resampled_percentages(errors, words, seed=seed))
+    return WerResult(totals, interval, errors, words)
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return ", ".join(names[:_NAMES_SHOWN]) + more
