@@ -28,7 +28,7 @@ class AlignmentError(InputError):
 
 
 @dataclass(frozen=True)
-class Path:
+class BestPath:
     """The best path of one utterance.
 
     Attributes:
@@ -115,6 +115,8 @@ class TransitionModel:
     def update(self, counts: NDArray[np.int64]) -> None:
         """Set the probabilities from the transitions' counts [transition ids + 1] (floor 0.01)."""
         self._model.mle_update(counts.astype(np.float64), khg.MleTransitionUpdateConfig())
+        # The derived probabilities then equal, to the last bit, those of a model read from disk.
+        self._set_log_probs(self.log_probs)
 
     def decoding_graph(self, lexicon_grammar: Fst, disambiguation: Sequence[int]) -> Fst:
         """H ∘ C ∘ (L ∘ G): a graph whose inputs are transition ids and outputs are words.
@@ -149,7 +151,7 @@ class TransitionModel:
         *,
         acoustic_scale: float,
         beams: tuple[float, float],
-    ) -> Path:
+    ) -> BestPath:
         """The best path through a training graph.
 
         Args:
@@ -178,7 +180,7 @@ class TransitionModel:
                 expected="a recording long enough for its words (three frames a phone)",
                 remedy="check its transcript, or raise alignment.retry_beam",
             )
-        return Path(np.asarray(transition_ids, np.int32), list(words), float(score))
+        return BestPath(np.asarray(transition_ids, np.int32), list(words), float(score))
 
     def _expand(self, log_likelihoods: Scores, scale: float, utterance: str) -> Scores:
         check_scores(log_likelihoods, self.num_pdfs, utterance)
@@ -268,7 +270,7 @@ class BestPathDecoder:
         options = kaldi_decoder.FasterDecoderOptions(beam=beam, max_active=max_active)
         self._decoder = kaldi_decoder.FasterDecoder(graph, options)
 
-    def decode(self, log_likelihoods: Scores, acoustic_scale: float, utterance: str) -> Path:
+    def decode(self, log_likelihoods: Scores, acoustic_scale: float, utterance: str) -> BestPath:
         """The best path for scores [frames, pdfs].
 
         Raises:
@@ -284,4 +286,4 @@ class BestPathDecoder:
             raise RunError(f"{utterance}: the search lost every path", remedy="raise decode.beam")
         _, transition_ids, words, weight = kaldifst.get_linear_symbol_sequence(lattice)
         score = -(weight.value1 + weight.value2)
-        return Path(np.asarray(transition_ids, np.int32), list(words), float(score))
+        return BestPath(np.asarray(transition_ids, np.int32), list(words), float(score))

@@ -7,12 +7,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path as FilePath
+from pathlib import Path
 
 import numpy as np
 
 from asr_hf.hmm import fst as fsts
-from asr_hf.hmm.adapter import BestPathDecoder, Path, Scores, TransitionModel
+from asr_hf.hmm.adapter import BestPath, BestPathDecoder, Scores, TransitionModel
 from asr_hf.hmm.fst import Fst
 
 
@@ -68,7 +68,7 @@ class Decoder:
         self._options = options
         self._searches: dict[float, BestPathDecoder] = {}
 
-    def decode(self, log_likelihoods: Scores, setting: Setting, utterance: str) -> Path:
+    def decode(self, log_likelihoods: Scores, setting: Setting, utterance: str) -> BestPath:
         """The best path for scores [frames, pdfs].
 
         Raises:
@@ -100,7 +100,7 @@ class DecoderSource:
 
     topology: str
     log_probs: tuple[float, ...]
-    graphs: Mapping[str, tuple[FilePath, int]]
+    graphs: Mapping[str, tuple[Path, int]]
     options: SearchOptions
 
     def decoders(self) -> dict[str, Decoder]:
@@ -119,18 +119,20 @@ def _start_worker(source: DecoderSource) -> None:
     _worker.update(source.decoders())
 
 
-def _decode_in_worker(job: Job, settings: Sequence[Setting]) -> list[Path]:
+def _decode_in_worker(job: Job, settings: Sequence[Setting]) -> list[BestPath]:
     return _decode(_worker, job, settings)
 
 
-def _decode(decoders: Mapping[str, Decoder], job: Job, settings: Sequence[Setting]) -> list[Path]:
+def _decode(
+    decoders: Mapping[str, Decoder], job: Job, settings: Sequence[Setting]
+) -> list[BestPath]:
     decoder = decoders[job.language]
     return [decoder.decode(job.log_likelihoods, s, job.utterance) for s in settings]
 
 
 def decode_all(
     source: DecoderSource, jobs: Iterable[Job], settings: Sequence[Setting], processes: int
-) -> Iterator[list[Path]]:
+) -> Iterator[list[BestPath]]:
     """Decode utterances under every setting, in order.
 
     Kaldi's decoders hold Python's lock, so that only processes run side by side.
@@ -144,7 +146,7 @@ def decode_all(
             yield _decode(decoders, job, settings)
         return
     context = multiprocessing.get_context("spawn")
-    waiting: deque[Future[list[Path]]] = deque()
+    waiting: deque[Future[list[BestPath]]] = deque()
     with ProcessPoolExecutor(processes, context, _start_worker, (source,)) as pool:
         for job in jobs:
             waiting.append(pool.submit(_decode_in_worker, job, settings))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_hf.hmm.adapter import AlignmentError, Path, TransitionModel
+from asr_hf.hmm.adapter import AlignmentError, BestPath, TransitionModel
 from asr_hf.hmm.fst import Fst
 from asr_hf.hmm.gmm import VARIANCE_FLOOR, Gmm, em_step, split
 from asr_hf.runtime.progress import progress
@@ -137,7 +137,7 @@ def _realign(
         scores = scorer.log_likelihoods(matrix)
         mine = labels[bounds[number] : bounds[number + 1]]
         try:
-            path: Path = transitions.align(
+            path: BestPath = transitions.align(
                 graphs[name], scores, name, acoustic_scale=ACOUSTIC_SCALE, beams=beams
             )
         except AlignmentError as error:

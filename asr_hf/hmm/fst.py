@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from asr_hf.hmm.kaldi import kaldifst, kaldilm, quiet
+from asr_hf.hmm.kaldi import arpa_to_text, kaldifst
 from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.files import atomic_path
 
@@ -48,18 +48,10 @@ def grammar(arpa: str | os.PathLike[str], words: str) -> Fst:
     Raises:
         InputError: the file is not an ARPA model.
     """
-    try:
-        with quiet() as said, tempfile.TemporaryDirectory() as folder:
-            table = Path(folder) / "words.txt"
-            table.write_text(words, encoding="utf-8")
-            text = kaldilm.arpa2fst(
-                str(arpa), disambig_symbol="#0", read_symbol_table=str(table), max_arpa_warnings=0
-            )
-    except RuntimeError as error:
-        raise InputError(
-            f"{arpa}: not an ARPA language model: {said.text or error}",
-            remedy="run asr-hf prepare again",
-        ) from error
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / "words.txt"
+        table.write_text(words, encoding="utf-8")
+        text = arpa_to_text(Path(arpa), table)
     return sort(kaldifst.compile(s=text, acceptor=False), "ilabel")
 
 

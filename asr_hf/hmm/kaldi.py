@@ -1,17 +1,16 @@
-"""The Kaldi libraries, imported in the one order that works.
+"""The Kaldi libraries; nothing else in the project imports them.
 
-Importing kaldi_decoder after kaldilm never returns (kaldi_decoder 0.2.11, kaldilm 1.15.5), and so
-nothing else in the project imports any of the four.
+Importing kaldi_decoder after kaldilm never returns (kaldi_decoder 0.2.11, kaldilm 1.15.5), and
+kaldilm ends the process when a language model is malformed: it runs in a process of its own.
 """
 
 from __future__ import annotations
 
-import os
+import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from pathlib import Path
+
+from asr_hf.runtime.errors import InputError
 
 if "kaldilm" in sys.modules and "kaldi_decoder" not in sys.modules:
     raise ImportError("kaldilm was imported before asr_hf.hmm: kaldi_decoder would hang after it")
@@ -19,30 +18,24 @@ if "kaldilm" in sys.modules and "kaldi_decoder" not in sys.modules:
 import kaldi_decoder
 import kaldi_hmm_gmm
 import kaldifst
-import kaldilm
 
-__all__ = ["kaldi_decoder", "kaldi_hmm_gmm", "kaldifst", "kaldilm", "quiet"]
-
-
-@dataclass
-class Said:
-    """What the libraries wrote to the standard error."""
-
-    text: str = ""
+__all__ = ["arpa_to_text", "kaldi_decoder", "kaldi_hmm_gmm", "kaldifst"]
 
 
-@contextmanager
-def quiet() -> Iterator[Said]:
-    """Catch what C++ code writes to the standard error; the text is complete at the end."""
-    said = Said()
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as stream:
-        os.dup2(stream.fileno(), 2)
-        try:
-            yield said
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
-            stream.seek(0)
-            said.text = stream.read().decode("utf-8", "replace").strip()
+def arpa_to_text(arpa: Path, words_file: Path) -> str:
+    """Convert an ARPA model to a transducer in text form, backing off through `#0`.
+
+    Raises:
+        InputError: the model is malformed.
+    """
+    options = ["--disambig-symbol=#0", f"--read-symbol-table={words_file}"]
+    command = [sys.executable, "-m", "kaldilm", *options, str(arpa)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    if answer.returncode or not answer.stdout.strip():
+        complaints = [line for line in answer.stderr.splitlines() if line.startswith("[")]
+        found = "; ".join(line for line in complaints if not line.startswith("[I]"))
+        raise InputError(
+            f"{arpa}: not an ARPA language model: {found or answer.stderr.strip()[-300:]}",
+            remedy="run asr-hf prepare again",
+        )
+    return answer.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import math
 
@@ -10,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from asr_hf.hmm.decode import Decoder, SearchOptions, Setting
+from asr_hf.hmm.adapter import AlignmentError
+from asr_hf.hmm.decode import Decoder, Job, SearchOptions, Setting, decode_all, tune
 
 WIDE = SearchOptions(beam=1000.0, max_active=100_000)
 LEFT_TO_RIGHT = np.array([[0.75, 0.25, 0, 0], [0, 0.75, 0.25, 0], [0, 0, 0.75, 0.25]])
@@ -114,3 +116,68 @@ def test_best_words_and_cost_equal_exhaustive_search(
     assert path.score == pytest.approx(-cost, abs=2e-3)
     assert tuple(symbols[w] for w in path.words) == words
     assert len(path.transition_ids) == frames
+
+
+def random_scores(system, frames=12, seed=0):
+    random = np.random.default_rng(seed)
+    return random.normal(0, 4, (frames, system.transitions.num_pdfs)).astype(np.float32)
+
+
+def test_decoder_outlives_what_it_was_built_on(system, arpa):
+    def make():
+        graph = system.languages["en"].decoding_graph(arpa, system.transitions)
+        return Decoder(system.transitions, graph, 7, WIDE)
+
+    decoder, scores = make(), random_scores(system)
+    first = decoder.decode(scores, Setting(1.0), "u")
+    gc.collect()
+    [make() for _ in range(3)]
+    again = decoder.decode(scores, Setting(1.0), "u")
+    assert first.words == again.words
+    assert first.score == again.score
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda s: s[:, :-1], r"utt7: scores of shape \[12, 10\]"),
+        (lambda s: s[:0], "utt7: no frames"),
+        (lambda s: np.where(np.arange(12)[:, None] == 5, np.nan, s), "utt7: NaN .* frame 5"),
+        (lambda s: np.where(np.arange(12)[:, None] == 3, -np.inf, s), "utt7: .*infinite.* frame 3"),
+    ],
+)
+def test_bad_scores_are_refused_by_name(system, decoder, damage, message):
+    scores = random_scores(system)
+    assert scores.shape == (12, 11)
+    with pytest.raises(AlignmentError, match=message):
+        decoder.decode(damage(scores), Setting(1.0), "utt7")
+
+
+def test_processes_give_what_one_process_gives(system, arpa, tmp_path):
+    system.save(tmp_path)
+    system.make_graphs(tmp_path, {"en": arpa})
+    source = system.decoder_source(tmp_path, WIDE)
+    jobs = [Job(f"u{i}", "en", random_scores(system, seed=i)) for i in range(11)]
+    settings_ = [Setting(1.0, 0.0), Setting(0.5, 2.0)]
+    one = list(decode_all(source, iter(jobs), settings_, 1))
+    two = list(decode_all(source, iter(jobs), settings_, 2))
+    assert [[p.words for p in paths] for paths in one] == [[p.words for p in ps] for ps in two]
+    assert len(one) == len(jobs)
+    assert all(len(paths) == 2 for paths in one)
+
+
+def test_tuning_takes_scale_first_then_penalty_and_the_earlier_of_equals():
+    asked = []
+
+    def errors(settings_):
+        asked.extend(settings_)
+        return [
+            int(100 * abs(s.acoustic_scale - 0.2)) + abs(int(s.insertion_penalty) - 1)
+            for s in settings_
+        ]
+
+    best, tried = tune([0.1, 0.2, 0.3], [0.0, 1.0, 2.0], errors)
+    assert best == Setting(0.2, 1.0)
+    assert list(tried) == asked
+    assert len(asked) == 5
+    assert tune([0.3, 0.1], [0.0], lambda s: [7] * len(s))[0] == Setting(0.3, 0.0)

@@ -1,0 +1,273 @@
+"""The align and decode stages on a small drawn corpus."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from omegaconf import DictConfig, OmegaConf
+
+from asr_hf.data.alignment import Alignments
+from asr_hf.data.ark import ArkReader, ArkWriter
+from asr_hf.data.cmvn import cmvn_stats
+from asr_hf.data.kaldi_dir import DataDir, Utterance
+from asr_hf.data.store import FrameStore
+from asr_hf.hmm.corpus import gmm_scores
+from asr_hf.hmm.system import HmmSystem
+from asr_hf.runtime.errors import InputError
+from asr_hf.stages import align, decode
+
+WORDS = {
+    language: {f"{language}{a}{b}": f"{language}_{a} {language}_{b}" for a in "pq" for b in "rs"}
+    for language in ("en", "fr")
+}
+SETS = {"train": 40, "dev": 8, "test": 8}
+BINS = 20
+
+
+def draw_set(root: Path, name: str, count: int, shapes: dict[str, np.ndarray], seed: int) -> None:
+    random = np.random.default_rng(seed)
+    utterances, folder = [], root / "fbank" / name
+    with ArkWriter(folder, "feats") as feats, ArkWriter(folder, "cmvn") as cmvn:
+        for number in range(count):
+            language = ("en", "fr")[number % 2]
+            words = list(random.choice(sorted(WORDS[language]), 3))
+            phones = ["sil", *" ".join(WORDS[language][w] for w in words).split(), "sil"]
+            means = np.concatenate([shapes[phone] for phone in phones])
+            frames = np.repeat(means, random.integers(2, 6, len(means)), axis=0)
+            fbank = (frames + random.normal(size=frames.shape)).astype(np.float32)
+            key = f"{name}{number:02d}"
+            feats.write(key, fbank)
+            cmvn.write(key, cmvn_stats(fbank))
+            utterances.append(
+                Utterance(key, f"s{number % 2}", key, text=" ".join(words), language=language)
+            )
+    about = {"cmvn": "utterance", "utterances": count, "options": {}, "format": "asr-hf-fbank-1"}
+    (folder / "fbank.json").write_text(json.dumps(about))
+    DataDir(root / name, utterances, {u.id: f"{u.id}.wav" for u in utterances}).write()
+
+
+def write_language(root: Path, language: str) -> None:
+    folder = root / "lang" / language
+    folder.mkdir(parents=True)
+    words = WORDS[language]
+    (folder / "lexicon.txt").write_text("".join(f"{w} {p}\n" for w, p in words.items()))
+    unigrams = "".join(f"-0.7\t{w}\n" for w in (*words, "</s>"))
+    (folder / "lm.arpa").write_text(
+        f"\\data\\\nngram 1={len(words) + 2}\n\n\\1-grams:\n-99\t<s>\n{unigrams}\n\\end\\\n"
+    )
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("drawn")
+    random = np.random.default_rng(0)
+    names = ["sil", *(f"{language}_{p}" for language in ("en", "fr") for p in "pqrs")]
+    shapes = {n: random.normal(0, 3, (5 if n == "sil" else 3, BINS)) for n in names}
+    for seed, (name, count) in enumerate(SETS.items()):
+        draw_set(root, name, count, shapes, seed)
+    for language in WORDS:
+        write_language(root, language)
+    align.run(configuration(root))
+    return root
+
+
+def configuration(root: Path) -> DictConfig:
+    return OmegaConf.create(
+        {
+            "run_dir": str(root / "exp"),
+            "corpus": {
+                "name": "drawn",
+                "dir": str(root),
+                "sets": list(SETS),
+                "train_set": "train",
+                "languages": list(WORDS),
+            },
+            "features": {"frame_shift": 10.0, "dtype": "float32"},
+            "alignment": {
+                "iterations": 12,
+                "gaussians": 60,
+                "max_utterances": 1000,
+                "acoustic_scale": 0.5,
+                "beam": 20.0,
+                "retry_beam": 80.0,
+                "from_ark": None,
+                "num_pdfs": None,
+                "from_run": None,
+                "max_skipped": 0.2,
+                "seed": 0,
+            },
+            "decode": {
+                "sets": ["dev", "test"],
+                "tune_on": "dev",
+                "acoustic_scales": [0.2, 0.5],
+                "insertion_penalties": [0.0, 1.0],
+                "beam": 20.0,
+                "max_active": 2000,
+                "jobs": 1,
+                "max_skipped": 0.2,
+            },
+        }
+    )
+
+
+@pytest.fixture
+def root(drawn: Path, tmp_path: Path) -> Path:
+    copy = tmp_path / "corpus"
+    shutil.copytree(drawn, copy)
+    for scp in copy.rglob("*.scp"):
+        scp.write_text(scp.read_text().replace(str(drawn), str(copy)))
+    return copy
+
+
+def scores_of(root: Path):
+    system = HmmSystem.load(root / "align")
+    return lambda name: gmm_scores(
+        system, DataDir.read(root / name), ArkReader(root / "fbank" / name / "feats.scp")
+    )
+
+
+def times(root: Path) -> dict[Path, int]:
+    made = [p for part in ("align", "store") for p in (root / part).rglob("*") if p.is_file()]
+    return {path: path.stat().st_mtime_ns for path in made}
+
+
+def test_the_same_command_again_does_nothing(root):
+    before, first = times(root), align.run(configuration(root))
+    assert times(root) == before
+    assert first["pdfs"] == 5 + 8 * 3
+    assert {name: s["utterances"] for name, s in first["sets"].items()} == SETS
+
+
+def test_stores_hold_the_alignment_and_two_flat_starts_agree(root):
+    store = FrameStore.open(root / "store" / "dev")
+    alignments = Alignments.read(root / "align" / "dev")
+    labels = np.concatenate([alignments.pdfs[u] for u in store.utterances])
+    np.testing.assert_array_equal(np.bincount(labels, minlength=29), store.label_counts())
+    first = {p: (root / p).read_bytes() for p in ("align/transitions.txt", "store/dev/labels.bin")}
+    shutil.rmtree(root / "align")
+    shutil.rmtree(root / "store")
+    align.run(configuration(root))
+    assert first == {path: (root / path).read_bytes() for path in first}
+
+
+def test_a_changed_transcript_renews_its_set_only(root):
+    before = times(root)
+    text = root / "dev" / "text"
+    line = text.read_text().splitlines()[0]
+    text.write_text(text.read_text().replace(line, line.rsplit(" ", 1)[0]))
+    align.run(configuration(root))
+    changed = {p.relative_to(root).parts[:2] for p, t in times(root).items() if before[p] != t}
+    assert changed == {("align", "dev"), ("store", "dev")}
+
+
+def test_ctm_covers_each_utterance(root):
+    alignments = Alignments.read(root / "align" / "test")
+    total: dict[str, float] = {}
+    for line in (root / "align" / "test" / "phones.ctm").read_text().splitlines():
+        utterance, _, start, duration, _ = line.split()
+        assert float(start) == pytest.approx(total.get(utterance, 0.0), abs=1e-6)
+        total[utterance] = float(start) + float(duration)
+    assert total == pytest.approx({u: len(p) * 0.01 for u, p in alignments.pdfs.items()})
+
+
+def test_decoding_with_the_gmm_recognises_the_drawn_words(root):
+    result = decode.decode_sets(configuration(root), scores_of(root))
+    assert result["sets"]["test"]["words"] == 24
+    assert result["sets"]["test"]["percent"] < 20
+    assert len(result["tried"]) == 3
+    by_language = result["sets"]["test"]["languages"]
+    assert sum(r["errors"] for r in by_language.values()) == result["sets"]["test"]["errors"]
+    folder = root / "exp" / "decode" / "test"
+    keys = [line.split()[0] for line in (folder / "hyp.txt").read_text().splitlines()]
+    assert keys == [f"test{n:02d}" for n in range(8)]
+    assert json.loads((folder / "result.json").read_text()) == result["sets"]["test"]
+
+
+def test_an_utterance_without_scores_counts_as_deleted(root):
+    scores = scores_of(root)
+
+    def incomplete(name):
+        return (entry for entry in scores(name) if entry[0] != "test03")
+
+    result = decode.decode_sets(configuration(root), incomplete)["sets"]["test"]
+    assert list(result["skipped"]) == ["test03"]
+    assert result["words"] == 24
+    assert result["deletions"] >= 3
+
+
+def test_scores_of_another_model_are_refused_by_name(root):
+    scores = scores_of(root)
+    with pytest.raises(InputError, match=r"dev00: scores of shape .*\n.*\[frames, 29\]"):
+        decode.decode_sets(configuration(root), lambda n: ((u, s[:, :-1]) for u, s in scores(n)))
+
+
+def test_decoding_an_unaligned_corpus_says_what_to_run(root):
+    shutil.rmtree(root / "align")
+    with pytest.raises(InputError, match="run asr-hf align"):
+        decode.decode_sets(configuration(root), lambda _: iter([]))
+
+
+def test_alignments_from_outside_take_the_place_of_the_flat_start(root):
+    ark = root / "pdf.txt"
+    data = [Alignments.read(root / "align" / name) for name in SETS]
+    every = {u: p for a in data for u, p in a.pdfs.items() if u != "train00"}
+    ark.write_text("".join(f"{u} {' '.join(map(str, 40 + p))}\n" for u, p in every.items()))
+    config = configuration(root)
+    config.alignment.from_ark, config.alignment.num_pdfs = str(ark), 70
+    result = align.run(config)
+    assert result["pdfs"] == FrameStore.open(root / "store" / "train").num_pdfs == 70
+    assert list(result["sets"]["train"]["skipped"]) == ["train00"]
+    assert FrameStore.open(root / "store" / "dev").label_counts()[:40].sum() == 0
+    align.run(configuration(root))
+    assert FrameStore.open(root / "store" / "dev").num_pdfs == 29
+
+
+def test_realignment_with_a_network_uses_its_scores_and_is_kept(root):
+    config = configuration(root)
+    config.alignment.from_run = str(root / "exp" / "net")
+    (root / "exp" / "net").mkdir(parents=True)
+    (root / "exp" / "net" / "model.safetensors").write_bytes(b"a model")
+    scores, asked = scores_of(root), []
+
+    def sharper(name):
+        asked.append(name)
+        return ((u, 3 * s) for u, s in scores(name))
+
+    align.run(config, sharper)
+    assert asked == list(SETS)
+    before = times(root)
+    align.run(config, sharper)
+    assert times(root) == before
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda r: (r / "dev" / "text").write_text("dev00 enpr\n"), "dev01 has no transcript"),
+        (lambda r: (r / "dev" / "utt2lang").unlink(), "utterance dev00: language None"),
+        (lambda r: (r / "lang" / "fr" / "lexicon.txt").unlink(), "fr/lexicon.txt"),
+        (lambda r: shutil.rmtree(r / "fbank" / "dev"), "fbank/dev"),
+    ],
+)
+def test_missing_pieces_are_named(root, damage, message):
+    damage(root)
+    shutil.rmtree(root / "align")
+    with pytest.raises(InputError, match=message):
+        align.run(configuration(root))
+
+
+def test_features_that_are_not_finite_are_refused_by_name(root):
+    fbank = ArkReader(root / "fbank" / "train" / "feats.scp")
+    with ArkWriter(root / "fbank" / "train", "feats") as ark:
+        for key in list(fbank):
+            matrix = fbank[key].copy()
+            if key == "train05":
+                matrix[7, 3] = np.nan
+            ark.write(key, matrix)
+    shutil.rmtree(root / "align")
+    with pytest.raises(InputError, match="train05: NaN or infinite feature in frame 7"):
+        align.run(configuration(root))
