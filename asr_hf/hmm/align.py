@@ -96,6 +96,15 @@ class TranscriptGraphs:
         names = [p for word in words for p in language.lexicon.pronunciations[word][0]]
         return self.system.phones.ids([SILENCE, *names, SILENCE])
 
+    def possible_pdfs(self, utterance: str, transcript: Transcript) -> NDArray[np.int32]:
+        """Every pdf the graph of one utterance has, ascending."""
+        language = self.system.language(transcript.language, utterance)
+        words, _ = self.words(utterance, transcript)
+        variants = (v for word in set(words) for v in language.lexicon.pronunciations[word])
+        names = {SILENCE, *(phone for variant in variants for phone in variant)}
+        pdfs = [self.system.transitions.pdfs_of_phone(p) for p in self.system.phones.ids(names)]
+        return np.sort(np.concatenate(pdfs))
+
 
 def align_set(
     graphs: TranscriptGraphs,

@@ -14,7 +14,7 @@ from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.hmm.adapter import AlignmentError, Scores
 from asr_hf.hmm.align import Transcript, TranscriptGraphs
 from asr_hf.hmm.cepstra import cepstra, normalise
-from asr_hf.hmm.flat_start import FlatStartOptions, flat_start
+from asr_hf.hmm.flat_start import FlatStartOptions, TrainingUtterance, flat_start
 from asr_hf.hmm.lexicon import Lexicon, read_lexicon
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.runtime.errors import InputError
@@ -127,7 +127,7 @@ def train_system(
     fbank: ArkReader,
     transcripts: Mapping[str, Transcript],
     options: FlatStartOptions,
-    max_utterances: int,
+    max_utterances: int | None,
     skips: SkipList,
 ) -> HmmSystem:
     """Flat start on a data directory.
@@ -141,25 +141,31 @@ def train_system(
     system = HmmSystem.create(lexicons)
     graphs = TranscriptGraphs(system)
     chosen = _shortest(data, transcripts, max_utterances)
-    compiled, phones = {}, {}
-    for utterance in chosen:
+    compiled = {}
+    for name in chosen:
         try:
-            compiled[utterance] = graphs.graph(utterance, transcripts[utterance])
+            compiled[name] = graphs.graph(name, transcripts[name])
         except AlignmentError as error:
-            skips.add(utterance, error.problem)
-            continue
-        phones[utterance] = graphs.first_phones(utterance, transcripts[utterance])
-    features = dict(speaker_features(data, fbank, lambda u: u.id in compiled))
-    for utterance in compiled.keys() - features.keys():
-        skips.add(utterance, f"no features in {fbank.path}")
+            skips.add(name, error.problem)
+    utterances = {
+        name: TrainingUtterance(
+            features,
+            compiled[name],
+            graphs.first_phones(name, transcripts[name]),
+            graphs.possible_pdfs(name, transcripts[name]),
+        )
+        for name, features in speaker_features(data, fbank, lambda u: u.id in compiled)
+    }
+    for name in compiled.keys() - utterances.keys():
+        skips.add(name, f"no features in {fbank.path}")
     skips.check(len(chosen))
-    if not features:
+    if not utterances:
         raise InputError(f"{data.path}: no utterance to train on", remedy="check text and features")
-    system.gmm = flat_start(system.transitions, features, compiled, phones, options, skips)
+    system.gmm = flat_start(system.transitions, utterances, options, skips)
     skips.check(len(chosen))
     return system
 
 
-def _shortest(data: DataDir, transcripts: Mapping[str, Transcript], count: int) -> list[str]:
+def _shortest(data: DataDir, transcripts: Mapping[str, Transcript], count: int | None) -> list[str]:
     names = [u.id for u in data.utterances]
     return sorted(names, key=lambda name: (len(transcripts[name].words), name))[:count]

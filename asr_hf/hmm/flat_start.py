@@ -41,6 +41,23 @@ class FlatStartOptions:
     seed: int = 0
 
 
+@dataclass(frozen=True)
+class TrainingUtterance:
+    """What the flat start needs of one utterance.
+
+    Attributes:
+        features: [frames, dim].
+        graph: its training graph.
+        phones: phone ids, one pronunciation a word, with silence at both ends.
+        pdfs: every pdf its graph has, ascending; no other is scored.
+    """
+
+    features: NDArray[np.float32]
+    graph: Fst
+    phones: list[int]
+    pdfs: NDArray[np.int32]
+
+
 def equal_alignment(
     transitions: TransitionModel, phones: list[int], frames: int
 ) -> NDArray[np.int32]:
@@ -60,9 +77,7 @@ def equal_alignment(
 
 def flat_start(
     transitions: TransitionModel,
-    features: Mapping[str, NDArray[np.float32]],
-    graphs: Mapping[str, Fst],
-    phones: Mapping[str, list[int]],
+    utterances: Mapping[str, TrainingUtterance],
     options: FlatStartOptions,
     skips: SkipList,
 ) -> Gmm:
@@ -74,22 +89,20 @@ def flat_start(
 
     Args:
         transitions: the transition model, updated in place.
-        features: [frames, dim] of each utterance.
-        graphs: the training graph of each utterance.
-        phones: phone ids of each utterance, for the first alignment.
+        utterances: the training set.
         options: settings.
         skips: receives the utterances that could not be aligned in the last realignment.
 
     Returns:
         The trained mixtures.
     """
-    names = list(features)
-    stacked = np.concatenate([features[name] for name in names])
-    bounds = np.concatenate([[0], np.cumsum([len(features[name]) for name in names])])
+    every = list(utterances.values())
+    stacked = np.concatenate([u.features for u in every])
+    bounds = np.concatenate([[0], np.cumsum([len(u.features) for u in every])])
     variance = stacked.var(axis=0, dtype=np.float64)
     gmm = Gmm.single(stacked.mean(axis=0, dtype=np.float64), variance, transitions.num_pdfs)
     labels = np.concatenate(
-        [equal_alignment(transitions, phones[name], len(features[name])) for name in names]
+        [equal_alignment(transitions, u.phones, len(u.features)) for u in every]
     )
     random = np.random.default_rng(options.seed)
     growing = max(1, round(GROWING_SHARE * options.iterations))
@@ -98,7 +111,7 @@ def flat_start(
     bar = progress(range(options.iterations), desc="flat start", unit="pass")
     for iteration in bar:
         if iteration in REALIGN:
-            failed = _realign(transitions, gmm, features, graphs, bounds, labels, iteration)
+            failed = _realign(transitions, gmm, utterances, bounds, labels, iteration)
         order, edges = group_by_pdf(labels, transitions.num_pdfs)
         floor = VARIANCE_FLOOR * variance
         gmm, occupancy, likelihood = em_step(gmm, stacked, order, edges, floor)
@@ -115,8 +128,7 @@ def flat_start(
 def _realign(
     transitions: TransitionModel,
     gmm: Gmm,
-    features: Mapping[str, NDArray[np.float32]],
-    graphs: Mapping[str, Fst],
+    utterances: Mapping[str, TrainingUtterance],
     bounds: NDArray[np.int64],
     labels: NDArray[np.int32],
     iteration: int,
@@ -133,12 +145,12 @@ def _realign(
     beams = (beam, RETRY_FACTOR * beam)
     counts = np.zeros(transitions.num_transition_ids + 1, np.int64)
     failed: dict[str, str] = {}
-    for number, (name, matrix) in enumerate(features.items()):
-        scores = scorer.log_likelihoods(matrix)
+    for number, (name, utterance) in enumerate(utterances.items()):
+        scores = scorer.log_likelihoods(utterance.features, utterance.pdfs)
         mine = labels[bounds[number] : bounds[number + 1]]
         try:
             path: BestPath = transitions.align(
-                graphs[name], scores, name, acoustic_scale=ACOUSTIC_SCALE, beams=beams
+                utterance.graph, scores, name, acoustic_scale=ACOUSTIC_SCALE, beams=beams
             )
         except AlignmentError as error:
             failed[name] = error.problem

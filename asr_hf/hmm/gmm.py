@@ -106,18 +106,40 @@ class GmmScorer:
     constants: NDArray[np.float32]
     starts: NDArray[np.int64]
 
-    def log_likelihoods(self, features: Array) -> NDArray[np.float32]:
-        """Log likelihood of each frame under each pdf: [frames, dim] to [frames, pdfs]."""
+    def log_likelihoods(
+        self, features: Array, pdfs: NDArray[np.int32] | None = None
+    ) -> NDArray[np.float32]:
+        """Log likelihood of each frame under each pdf.
+
+        Args:
+            features: [frames, dim].
+            pdfs: the pdfs to score, ascending; None for all.
+
+        Returns:
+            [frames, pdfs of the model]; 0 for pdfs that were not asked for.
+        """
         x = np.asarray(features, np.float32)
+        squares = np.concatenate([x, x * x], axis=1).T
+        if pdfs is None:
+            return np.ascontiguousarray(self._mixtures(squares, slice(None), self.starts).T)
+        counts = np.diff(self.starts)[pdfs]
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        rows = np.arange(starts[-1]) + np.repeat(self.starts[pdfs] - starts[:-1], counts)
+        scores = np.zeros((len(x), len(self.starts) - 1), np.float32)
+        scores[:, pdfs] = self._mixtures(squares, rows, starts).T
+        return scores
+
+    def _mixtures(
+        self, squares: Array, rows: slice | NDArray[np.int64], starts: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
         # Gaussians run along rows, so that the reductions over a mixture work on whole rows.
-        scores = self.matrix @ np.concatenate([x, x * x], axis=1).T
-        scores += self.constants[:, None]
-        firsts = self.starts[:-1]
-        largest = np.maximum.reduceat(scores, firsts, axis=0)
-        scores -= np.repeat(largest, np.diff(self.starts), axis=0)
+        scores = self.matrix[rows] @ squares
+        scores += self.constants[rows, None]
+        largest = np.maximum.reduceat(scores, starts[:-1], axis=0)
+        scores -= np.repeat(largest, np.diff(starts), axis=0)
         np.exp(scores, out=scores)
-        total = np.add.reduceat(scores, firsts, axis=0)
-        return np.ascontiguousarray((np.log(total) + largest).T)
+        total: NDArray[np.float32] = np.add.reduceat(scores, starts[:-1], axis=0)
+        return np.log(total) + largest
 
 
 def em_step(

@@ -110,9 +110,11 @@ class _Decoding:
         """
         transcripts = self.transcripts(name)
         hypotheses: Words = {}
-        lines = []
+        lines, unfinished = [], []
         for utterance, [(words, segments)] in self._decode(name, transcripts, [setting]):
             hypotheses[utterance] = words
+            if words and not segments:
+                unfinished.append(utterance)
             lines.append(ctm_lines(utterance, segments, self.config.features.frame_shift / 1000))
         skips = SkipList(f"decoding of {name}", self.config.decode.max_skipped)
         for utterance in transcripts.keys() - hypotheses.keys():
@@ -130,6 +132,15 @@ class _Decoding:
             if (mine := {u for u, t in transcripts.items() if t.language == language})
         }
         result["skipped"] = skips.reasons
+        result["unfinished"] = unfinished
+        if unfinished:
+            log.warning(
+                "%s: no path reached the end of %d utterances (%s ...), whose last words may be "
+                "missing and which the ctm leaves out; a larger decode.beam helps",
+                name,
+                len(unfinished),
+                " ".join(unfinished[:3]),
+            )
         write_json(folder / "result.json", result)
         return result
 
