@@ -1,0 +1,205 @@
+"""The figures of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from asr_hf.report.chart import Axes, Layer, Line, bar_chart, line_chart
+from asr_hf.report.run_data import Event, RunData, number
+from asr_hf.report.scale import readable_top, time_unit
+
+WORK = "work (gradient frame 3, curvature frame 4, loss frame 1)"
+ITERATION = "outer iteration"
+
+_REASONS = {
+    "progress": ("progress became small", "c7"),
+    "residual": ("residual small", "c1"),
+    "max_iterations": ("most iterations allowed", "c3"),
+    "non_positive_curvature": ("curvature not positive", "c5"),
+    "non_positive_preconditioner": ("preconditioner not positive", "c4"),
+    "non_finite": ("not finite", "c6"),
+}
+_PHASES = {
+    "training": ("minibatch steps", "c1"),
+    "gradient": ("gradient", "c1"),
+    "curvature": ("curvature and CG", "c2"),
+    "backtrack": ("backtracking", "c3"),
+    "line_search": ("line search", "c4"),
+    "heldout": ("held-out loss", "c6"),
+}
+_SPARE = "c5"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart with its title, a sentence on how to read it, and its legend.
+
+    Args:
+        title: what it shows.
+        note: how to read it.
+        svg: the drawing.
+        legend: (colour class, name).
+    """
+
+    title: str
+    note: str
+    svg: str
+    legend: Sequence[tuple[str, str]] = field(default=())
+
+
+def figures(run: RunData) -> list[Figure]:
+    """Every figure the run has data for."""
+    steps = run.steps
+    if not steps:
+        return []
+    drawn = [_loss(run, "work"), _loss(run, "seconds"), _frame_error(run)]
+    if any("cg_iterations" in event for event in steps):
+        drawn += [_cg(steps), _damping(steps), _ratio(steps), _samples(steps)]
+    if any(number(event, "learning_rate") is not None for event in steps):
+        drawn.append(_learning_rate(steps))
+    if any(event.get("phase_seconds") for event in steps):
+        drawn.append(_phases(steps))
+    return drawn
+
+
+def _loss(run: RunData, against: str) -> Figure:
+    scale, label = 1.0, WORK
+    if against == "seconds":
+        scale, label = time_unit(run.figure("seconds") or 0.0)
+        label = f"training time ({label})"
+    lines = [
+        Line("training sample", "c2", _points(run.events, against, "train_loss", scale)),
+        Line("held out", "c1", _points(run.events, against, "heldout_loss", scale)),
+    ]
+    best = run.best
+    ring = None
+    if best is not None and number(best, against) is not None:
+        ring = (float(best[against]) / scale, float(best["heldout_loss"]))
+    title = "Loss against " + ("work" if against == "work" else "time")
+    top, cut_note = _top(lines)
+    svg = line_chart(title, lines, Axes(label, "nats a frame", top=top), highlight=ring)
+    note = "The ring marks the parameters that were kept: the lowest held-out loss."
+    if against == "seconds":
+        note = "Time spent on training itself; computing these held-out losses is not in it."
+    note += cut_note
+    return Figure(title, note, svg, _legend(lines))
+
+
+def _frame_error(run: RunData) -> Figure:
+    points = [
+        (x, None if y is None else 100 * y)
+        for x, y in _points(run.events, "work", "heldout_frame_error")
+    ]
+    line = Line("held out", "c1", points)
+    title = "Frame error against work"
+    top, cut_note = _top([line])
+    svg = line_chart(title, [line], Axes(WORK, "% of frames", top=top))
+    note = "Held-out frames whose most likely pdf is not the aligned one."
+    return Figure(title, note + cut_note, svg)
+
+
+def _cg(steps: list[Event]) -> Figure:
+    reasons = list(dict.fromkeys(str(event.get("cg_reason")) for event in steps))
+    reasons.sort(key=lambda reason: list(_REASONS).index(reason) if reason in _REASONS else 99)
+    layers = []
+    for reason in reasons:
+        name, colour = _REASONS.get(reason, (reason, _SPARE))
+        heights = [
+            (number(event, "cg_iterations") or 0.0) if str(event.get("cg_reason")) == reason else 0
+            for event in steps
+        ]
+        layers.append(Layer(name, colour, heights))
+    rejected = _rejected(steps)
+    title = "CG iterations"
+    axes = Axes(ITERATION, "CG iterations")
+    svg = bar_chart(title, _iterations(steps), layers, axes, crosses=rejected)
+    note = "One bar an outer iteration, coloured by why CG stopped." + _rejection_note(rejected)
+    return Figure(title, note, svg, [(layer.colour, layer.name) for layer in layers])
+
+
+def _damping(steps: list[Event]) -> Figure:
+    line = Line("λ", "c4", _points(steps, "iteration", "lambda"))
+    svg = line_chart("Damping", [line], Axes(ITERATION, "λ", log_y=True))
+    note = "λ falls while the quadratic model predicts well, and rises when it does not."
+    return Figure("Damping", note, svg)
+
+
+def _ratio(steps: list[Event]) -> Figure:
+    line = Line("ρ", "c3", _points(steps, "iteration", "rho"))
+    rejected = _rejected(steps)
+    guides = ((0.25, "¼: λ rises below"), (0.75, "¾: λ falls above"))
+    axes = Axes(ITERATION, "ρ", guides=guides)
+    svg = line_chart("Reduction ratio", [line], axes, crosses=rejected)
+    note = "Fall of the loss over the fall that the quadratic model promised."
+    return Figure("Reduction ratio", note + _rejection_note(rejected), svg)
+
+
+def _samples(steps: list[Event]) -> Figure:
+    lines = [
+        Line("gradient", "c1", _points(steps, "iteration", "gradient_frames")),
+        Line("curvature", "c2", _points(steps, "iteration", "curvature_frames")),
+    ]
+    svg = line_chart("Sample sizes", lines, Axes(ITERATION, "frames", log_y=True))
+    note = "Frames whose gradient was taken, and frames behind each curvature product."
+    return Figure("Sample sizes", note, svg, _legend(lines))
+
+
+def _learning_rate(steps: list[Event]) -> Figure:
+    line = Line("learning rate", "c4", _points(steps, "iteration", "learning_rate"))
+    rejected = _rejected(steps)
+    axes = Axes("iteration", "learning rate", log_y=True)
+    svg = line_chart("Learning rate", [line], axes, crosses=rejected)
+    note = "The rate in use at each held-out test." + _rejection_note(rejected, "iteration")
+    return Figure("Learning rate", note, svg)
+
+
+def _phases(steps: list[Event]) -> Figure:
+    present = dict.fromkeys(name for event in steps for name in event.get("phase_seconds") or {})
+    ordered = [name for name in _PHASES if name in present]
+    ordered += [name for name in present if name not in _PHASES]
+    layers = []
+    for key in ordered:
+        name, colour = _PHASES.get(key, (key.replace("_", " "), _SPARE))
+        heights = [number(event.get("phase_seconds") or {}, key) or 0.0 for event in steps]
+        layers.append(Layer(name, colour, heights))
+    axes = Axes(ITERATION if any("lambda" in e for e in steps) else "iteration", "seconds")
+    svg = bar_chart("Seconds by phase", _iterations(steps), layers, axes)
+    note = "Where the time of each iteration went."
+    return Figure("Seconds by phase", note, svg, [(layer.colour, layer.name) for layer in layers])
+
+
+def _top(lines: Sequence[Line]) -> tuple[float | None, str]:
+    """Where to cut a steep start off, so that the rest can be told apart, and a note on it."""
+    values = [y for line in lines for _, y in line.points if y is not None]
+    top = readable_top(values)
+    if top is None:
+        return None, ""
+    return top, f" The start, at {max(values):.4g}, lies above the frame."
+
+
+def _points(
+    events: list[Event], x: str, y: str, scale: float = 1.0
+) -> list[tuple[float, float | None]]:
+    """(x / scale, y) of each event that has x."""
+    return [
+        (place / scale, number(event, y))
+        for event in events
+        if (place := number(event, x)) is not None
+    ]
+
+
+def _iterations(steps: list[Event]) -> list[float]:
+    return [float(event["iteration"]) for event in steps]
+
+
+def _rejected(steps: list[Event]) -> list[float]:
+    return [float(event["iteration"]) for event in steps if event.get("accepted") is False]
+
+
+def _rejection_note(rejected: list[float], what: str = "step") -> str:
+    return f" A cross marks a rejected {what}." if rejected else ""
+
+
+def _legend(lines: Sequence[Line]) -> list[tuple[str, str]]:
+    return [(line.colour, line.name) for line in reversed(lines)]

@@ -1,0 +1,119 @@
+"""What a run folder tells about a run, finished or cut off."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from yaml import YAMLError
+
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.events import FILE_NAME, read_events
+from asr_hf.runtime.files import read_json
+
+Event = dict[str, Any]
+
+OPTIMISERS = {"hf": "Hessian-free", "sgd": "SGD", "adam": "Adam", "lbfgs": "L-BFGS"}
+
+
+@dataclass
+class RunData:
+    """A run's events, configuration and results.
+
+    Args:
+        path: the run folder.
+        events: one an outer iteration or epoch; empty before the first.
+        config: the resolved configuration; empty when the folder has none.
+        result: result.json; empty while the run is unfinished.
+        worst: the worst utterances of score.json; empty before scoring.
+    """
+
+    path: Path
+    events: list[Event] = field(default_factory=list)
+    config: dict[str, Any] = field(default_factory=dict)
+    result: dict[str, Any] = field(default_factory=dict)
+    worst: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, path: Path) -> RunData:
+        """Read a run folder.
+
+        Raises:
+            InputError: there is no run in it, or one of its files is damaged.
+        """
+        events, result = path / FILE_NAME, path / "result.json"
+        if not events.exists() and not result.exists():
+            raise InputError(
+                f"{path}: no run here",
+                expected=f"a folder with {FILE_NAME}, as asr-hf train makes it",
+                remedy="name the folder of a run, such as exp/demo",
+            )
+        score = path / "score.json"
+        return cls(
+            path=path,
+            events=read_events(events) if events.exists() else [],
+            config=_read_config(path / "config.yaml"),
+            result=read_json(result) if result.exists() else {},
+            worst=read_json(score)["worst"] if score.exists() else [],
+        )
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return str(self.result.get("name") or self.config.get("name") or self.path.name)
+
+    @property
+    def optimiser(self) -> str:
+        """hf, sgd, adam or lbfgs; empty before the first iteration."""
+        named = [event["optimiser"] for event in self.events if event.get("optimiser")]
+        return str(self.result.get("optimiser") or (named[-1] if named else ""))
+
+    @property
+    def finished(self) -> bool:
+        """Whether training came to its end."""
+        return "heldout_loss" in self.result
+
+    @property
+    def steps(self) -> list[Event]:
+        """Events of iterations: the one before training left out."""
+        return [event for event in self.events if event["iteration"] > 0]
+
+    @property
+    def best(self) -> Event | None:
+        """The event with the lowest held-out loss."""
+        known = [event for event in self.events if number(event, "heldout_loss") is not None]
+        return min(known, key=lambda event: float(event["heldout_loss"]), default=None)
+
+    def figure(self, key: str) -> float | None:
+        """A figure of the whole run: of result.json, or else of the events so far."""
+        if number(self.result, key) is not None:
+            return number(self.result, key)
+        if not self.events:
+            return None
+        cumulative = key in ("seconds", "work", "iterations")
+        if cumulative:
+            return number(self.events[-1], "iteration" if key == "iterations" else key)
+        return number(self.best or {}, key)
+
+
+def number(event: Event, key: str) -> float | None:
+    """A finite number of an event; None where it is missing, null or not finite."""
+    value = event.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        config = OmegaConf.to_container(OmegaConf.load(path))
+    except (OSError, ValueError, YAMLError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(config, dict):
+        raise InputError(f"{path}: not a configuration", expected="keys with their values")
+    return {str(key): value for key, value in config.items()}

@@ -1,0 +1,121 @@
+"""Axes: where a value stands, which ticks to draw, how to write a number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Maps values to positions.
+
+    Args:
+        low: value at position `start`.
+        high: value at position `end`.
+        start: position in user units of the drawing.
+        end: position in user units of the drawing.
+        logarithmic: whether equal ratios take equal lengths.
+    """
+
+    low: float
+    high: float
+    start: float
+    end: float
+    logarithmic: bool = False
+
+    def __call__(self, value: float) -> float:
+        """Position of `value`."""
+        low, high = self.low, self.high
+        if self.logarithmic:
+            low, high, value = math.log10(low), math.log10(high), math.log10(value)
+        return self.start + (value - low) / (high - low) * (self.end - self.start)
+
+    def ticks(self, count: int = 5) -> list[float]:
+        """Round values inside the range, about `count` of them."""
+        if not self.logarithmic:
+            return _round_values(self.low, self.high, count)
+        decades = [
+            10.0**k
+            for k in range(math.ceil(math.log10(self.low)), math.floor(math.log10(self.high)) + 1)
+        ]
+        if len(decades) < 3:
+            finer = [m * 10.0**k for k in _decades(self.low, self.high) for m in (1, 2, 5)]
+            return [value for value in finer if self.low <= value <= self.high]
+        stride = math.ceil(len(decades) / count)
+        return decades[::stride]
+
+
+def fit(
+    values: Iterable[float],
+    start: float,
+    end: float,
+    *,
+    logarithmic: bool = False,
+    from_zero: bool = False,
+) -> Scale:
+    """A scale that holds all `values`, with a margin where it does not start at zero."""
+    listed = [value for value in values if not logarithmic or value > 0]
+    if not listed:
+        listed = [0.1, 1.0] if logarithmic else [0.0, 1.0]
+    low, high = min(listed), max(listed)
+    if logarithmic:
+        margin = max(1.15, (high / low) ** 0.05)
+        return Scale(low / margin, high * margin, start, end, logarithmic=True)
+    if from_zero and low >= 0:
+        return Scale(0.0, high * 1.05 or 1.0, start, end)
+    margin = 0.06 * (high - low) or 0.05 * abs(high) or 0.5
+    return Scale(low - margin, high + margin, start, end)
+
+
+def readable_top(values: Sequence[float]) -> float | None:
+    """Where to cut a steep start off a falling curve; None where nothing needs cutting."""
+    if not values:
+        return None
+    lowest = min(values)
+    top = lowest + 4 * (median(values) - lowest)
+    return top if lowest < top < max(values) else None
+
+
+def si(value: float) -> str:
+    """A number of at most four characters or so: 0.25, 12, 3.4k, 120M."""
+    size = abs(value)
+    for limit, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if size >= limit:
+            return f"{value / limit:.3g}{suffix}"
+    if size and size < 1e-3:
+        mantissa, exponent = f"{value:.0e}".split("e")
+        return f"{mantissa}e{int(exponent)}"
+    return f"{value:.3g}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person writes them: 8.4 s, 3 min 20 s, 2 h 05 min."""
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def time_unit(seconds: float) -> tuple[float, str]:
+    """The unit in which a span of `seconds` is drawn: (seconds in it, its name)."""
+    for length, name in ((3600.0, "hours"), (60.0, "minutes")):
+        if seconds > 3 * length:
+            return length, name
+    return 1.0, "seconds"
+
+
+def _round_values(low: float, high: float, count: int) -> list[float]:
+    rough = (high - low) / count
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = min((m * power for m in (1, 2, 2.5, 5, 10)), key=lambda s: abs(s - rough))
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [k * step for k in range(first, last + 1)]
+
+
+def _decades(low: float, high: float) -> range:
+    return range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)

@@ -1,0 +1,79 @@
+"""The configuration as a reader of the report wants it."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from typing import Any
+
+from asr_hf.report.run_data import RunData
+
+# Parts of the Hessian-free optimiser; the other optimisers have no use for them.
+_HF_PARTS = ("solver", "preconditioner", "sampling", "damping")
+
+
+def parts_chosen(run: RunData) -> list[str]:
+    """Names of the classes chosen for the run, as words: "flexible conjugate gradient"."""
+    groups = ["model", "criterion"]
+    if run.optimiser == "hf":
+        groups = ["solver", "preconditioner", "sampling", *groups]
+    chosen = []
+    for group in groups:
+        section = run.config.get(group)
+        target = section.get("_target_") if isinstance(section, dict) else None
+        if target:
+            chosen.append(_in_words(str(target).rsplit(".", 1)[-1]))
+    return chosen
+
+
+def settings_html(run: RunData) -> str:
+    """Every setting, by section, folded away."""
+    sections = {"run": {k: v for k, v in run.config.items() if not isinstance(v, dict)}}
+    for name, section in run.config.items():
+        unused = name in _HF_PARTS and run.optimiser != "hf"
+        if isinstance(section, dict) and not unused:
+            # The trainer repeats the parts that have sections of their own.
+            left_out = _HF_PARTS if name == "trainer" else ()
+            sections[name] = {k: v for k, v in section.items() if k not in left_out}
+    body = "".join(
+        f"<section><h3>{escape(name)}</h3><dl>{_rows(section)}</dl></section>"
+        for name, section in sections.items()
+        if section
+    )
+    return (
+        "<details><summary>All settings</summary>"
+        f'<div class="panel settings">{body}</div></details>'
+    )
+
+
+def _rows(section: dict[str, Any]) -> str:
+    return "".join(
+        f"<dt>{escape(key)}</dt><dd>{escape(_shown(value))}</dd>"
+        for key, value in _flat(section).items()
+    )
+
+
+def _flat(section: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    rows: dict[str, Any] = {}
+    for key, value in section.items():
+        if isinstance(value, dict):
+            rows |= _flat(value, f"{prefix}{key}.")
+        else:
+            rows[f"{prefix}{key}"] = value
+    return rows
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(_shown(one) for one in value)
+    return str(value).strip()
+
+
+def _in_words(name: str) -> str:
+    """FlexibleConjugateGradient -> flexible conjugate gradient; acronyms stay as they are."""
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name)
+    return " ".join(word if word.isupper() else word.lower() for word in words)

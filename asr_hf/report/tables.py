@@ -1,0 +1,114 @@
+"""The tables of the report: iterations, word error rates, worst utterances."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+from asr_hf.report.run_data import Event, RunData, number
+from asr_hf.report.scale import si
+
+_WORST_SHOWN = 12
+
+_COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+    ("iteration", "iteration", lambda v: f"{v:.0f}"),
+    ("train_loss", "train loss", lambda v: f"{v:.4f}"),
+    ("heldout_loss", "held-out loss", lambda v: f"{v:.4f}"),
+    ("heldout_frame_error", "frame error", lambda v: f"{100 * v:.2f} %"),
+    ("learning_rate", "rate", si),
+    ("cg_iterations", "CG", lambda v: f"{v:.0f}"),
+    ("lambda", "λ", si),
+    ("rho", "ρ", lambda v: f"{v:.2f}"),
+    ("step", "step", lambda v: f"{v:.3g}" if v else "rejected"),
+    ("gradient_norm", "‖gradient‖", si),
+    ("gradient_frames", "gradient frames", si),
+    ("curvature_frames", "curvature frames", si),
+    ("work", "work", si),
+    ("seconds", "seconds", lambda v: f"{v:.1f}"),
+)
+
+
+def iterations_table(run: RunData) -> str:
+    """Every event as a row, folded away; columns that no event fills are left out."""
+    columns = [
+        column for column in _COLUMNS if any(number(e, column[0]) is not None for e in run.events)
+    ]
+    head = "".join(f'<th scope="col">{escape(title)}</th>' for _, title, _ in columns)
+    rows = "".join(
+        "<tr>"
+        + "".join(f"<td>{escape(_cell(event, key, write))}</td>" for key, _, write in columns)
+        + "</tr>"
+        for event in run.events
+    )
+    return (
+        "<details><summary>Every iteration in figures</summary>"
+        f'<div class="panel"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+        "</div></details>"
+    )
+
+
+def wer_table(wer: dict[str, Any]) -> str:
+    """Word error rates by set and, where there are several, by language."""
+    titles = ("set", "WER", "95 % interval", "errors", "words", "sub", "del", "ins", "utterances")
+    head = "".join(f'<th scope="col">{title}</th>' for title in titles)
+    rows = []
+    for name, figures in wer["sets"].items():
+        rows.append(_wer_row(name, figures))
+        languages = figures.get("languages") or {}
+        if len(languages) > 1:
+            rows += [_wer_row(language, one, part=True) for language, one in languages.items()]
+    return (
+        f'<div class="panel"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def worst_html(run: RunData) -> str:
+    """The headline set's worst utterances, word by word."""
+    headline = run.result["wer"].get("set")
+    chosen = [one for one in run.worst if one["set"] == headline][:_WORST_SHOWN]
+    if not chosen:
+        return ""
+    blocks = "".join(_utterance(one) for one in chosen)
+    return (
+        f"<h2>Worst utterances of {escape(headline)}</h2>"
+        '<p class="key">Spoken above, recognised below; a dash where a word is missing.</p>'
+        f'<div class="panel">{blocks}</div>'
+    )
+
+
+def _cell(event: Event, key: str, write: Callable[[float], str]) -> str:
+    value = number(event, key)
+    return "–" if value is None else write(value)
+
+
+def _wer_row(name: str, figures: dict[str, Any], *, part: bool = False) -> str:
+    low, high = figures["interval"]
+    cells = [f"{figures['percent']:.2f} %", f"{low:.1f} to {high:.1f}"]
+    counts = ("errors", "words", "substitutions", "deletions", "insertions", "utterances")
+    cells += [str(figures[key]) for key in counts]
+    kind = ' class="part"' if part else ""
+    return (
+        f'<tr{kind}><th scope="row">{escape(name)}</th>'
+        + "".join(f"<td>{cell}</td>" for cell in cells)
+        + "</tr>"
+    )
+
+
+def _utterance(one: dict[str, Any]) -> str:
+    words = "".join(_word(ref, hyp) for ref, hyp in one["alignment"])
+    errors = f"{one['errors']} error{'' if one['errors'] == 1 else 's'} in {one['words']} words"
+    return (
+        f'<div class="utterance"><p>{escape(one["utterance"])}: {errors}</p>'
+        f'<div class="words">{words}</div></div>'
+    )
+
+
+def _word(ref: str | None, hyp: str | None) -> str:
+    kind = "" if ref == hyp else ' class="wrong"'
+    return f"<span{kind}>{_shown(ref)}{_shown(hyp)}</span>"
+
+
+def _shown(word: str | None) -> str:
+    return '<div class="gap">–</div>' if word is None else f"<div>{escape(word)}</div>"

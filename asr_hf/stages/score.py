@@ -1,0 +1,168 @@
+"""Score what was decoded: word error rates by set and language, and the worst utterances."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from asr_hf.report.html import write_report
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.files import read_json, write_json, write_text
+from asr_hf.runtime.skips import SkipList
+from asr_hf.scoring.sclite import compare_with_sclite
+from asr_hf.scoring.transcripts import read_table
+from asr_hf.scoring.wer import WerResult, score
+from asr_hf.scoring.worst import AlignedUtterance, format_utterance, worst_utterances
+
+log = logging.getLogger(__name__)
+
+_WORST = 20
+
+
+@dataclass(frozen=True)
+class _SetScore:
+    name: str
+    result: WerResult
+    languages: dict[str, WerResult]
+    worst: list[AlignedUtterance]
+
+
+def run(config: DictConfig) -> dict[str, Any]:
+    """Score the decoded sets of the run in `config.run_dir`.
+
+    Writes score.json and score.txt, enters `wer` in result.json (the test set's figures, or the
+    last set's where none is called test) and renews report.html.
+
+    Returns:
+        What is entered as `wer`.
+
+    Raises:
+        InputError: hypotheses or references are missing or do not belong together.
+    """
+    run_dir = Path(config.run_dir)
+    scores = [_score_set(config, run_dir, name) for name in config.decode.sets]
+    if not scores:
+        raise InputError("decode.sets is empty", remedy="name a set to score, e.g. [dev, test]")
+    wer = _summary(scores)
+    write_json(run_dir / "score.json", {"wer": wer, "worst": _worst_rows(scores)})
+    table = format_table(scores)
+    write_text(run_dir / "score.txt", table + "\n" + _worst_text(scores))
+    result_path = run_dir / "result.json"
+    result = read_json(result_path) if result_path.exists() else {}
+    write_json(result_path, result | {"wer": wer})
+    if (run_dir / "events.jsonl").exists():
+        write_report(run_dir)
+    print(table)
+    return wer
+
+
+def _score_set(config: DictConfig, run_dir: Path, name: str) -> _SetScore:
+    folder = run_dir / "decode" / name
+    refs, hyps = read_table(folder / "ref.txt"), read_table(folder / "hyp.txt")
+    lost = SkipList(f"scoring of {folder}", limit=config.decode.max_skipped)
+    for utterance in refs:
+        if utterance not in hyps:
+            lost.add(utterance, "no hypothesis; all its words count as deleted")
+    lost.check(len(refs))
+    languages = _languages(config, name, refs)
+    by_language = {
+        language: score(
+            {u: refs[u] for u in members},
+            {u: hyps[u] for u in members if u in hyps},
+            missing_as_deleted=True,
+        )
+        for language, members in languages.items()
+    }
+    result = score(refs, hyps, missing_as_deleted=True)
+    _cross_check(name, refs, hyps)
+    return _SetScore(name, result, by_language, worst_utterances(refs, hyps, _WORST))
+
+
+def _languages(config: DictConfig, name: str, refs: dict[str, list[str]]) -> dict[str, list[str]]:
+    """The scored utterances of each language, sorted by its name."""
+    path = Path(config.corpus.dir) / name / "utt2lang"
+    if not path.exists():
+        return {}
+    table = read_table(path)
+    members: dict[str, list[str]] = {}
+    for utterance in refs:
+        fields = table.get(utterance, [])
+        if len(fields) != 1:
+            raise InputError(
+                f"{path}: utterance {utterance} has {len(fields)} languages",
+                expected="one line with one language for every utterance of the set",
+                remedy="prepare the corpus again, or decode again if it has changed since",
+            )
+        members.setdefault(fields[0], []).append(utterance)
+    return dict(sorted(members.items()))
+
+
+def _cross_check(name: str, refs: dict[str, list[str]], hyps: dict[str, list[str]]) -> None:
+    compared = compare_with_sclite(refs, hyps)
+    if compared is None:
+        log.info("%s: sclite is not installed; its cross-check is left out", name)
+    elif compared.agree:
+        log.info("%s: sclite agrees (%d errors)", name, compared.theirs.errors)
+    else:
+        log.warning("%s: sclite counts %s, we count %s", name, compared.theirs, compared.ours)
+
+
+def _summary(scores: list[_SetScore]) -> dict[str, Any]:
+    headline = next((one for one in scores if one.name == "test"), scores[-1])
+    sets = {
+        one.name: one.result.as_dict()
+        | {"languages": {name: wer.as_dict() for name, wer in one.languages.items()}}
+        for one in scores
+    }
+    return headline.result.as_dict() | {"set": headline.name, "sets": sets}
+
+
+def format_table(scores: list[_SetScore]) -> str:
+    """A table of word error rates for the terminal."""
+    titles = ("set", "WER %", "95 % interval", "errors", "words", "sub", "del", "ins")
+    rows: list[tuple[str, ...]] = [titles]
+    for one in scores:
+        if len(one.languages) > 1:
+            rows += [_row(f"{one.name} {name}", wer) for name, wer in one.languages.items()]
+        rows.append(_row(one.name, one.result))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        first, *others = (
+            cell.ljust(w) if i == 0 else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
+        lines.append("  ".join([first, *others]))
+    return "\n".join(lines) + "\n"
+
+
+def _row(name: str, wer: WerResult) -> tuple[str, ...]:
+    low, high = wer.interval
+    counts = (wer.errors, wer.words, wer.substitutions, wer.deletions, wer.insertions)
+    return (name, f"{wer.percent:.2f}", f"{low:.1f} to {high:.1f}", *map(str, counts))
+
+
+def _worst_rows(scores: list[_SetScore]) -> list[dict[str, Any]]:
+    return [
+        {
+            "set": one.name,
+            "utterance": worst.name,
+            "errors": worst.counts.errors,
+            "words": worst.counts.words,
+            "alignment": [list(pair) for pair in worst.alignment],
+        }
+        for one in scores
+        for worst in one.worst
+    ]
+
+
+def _worst_text(scores: list[_SetScore]) -> str:
+    parts = []
+    for one in scores:
+        parts.append(f"Worst utterances of {one.name}\n")
+        parts += [format_utterance(worst) + "\n" for worst in one.worst]
+    return "\n".join(parts)
