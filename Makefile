@@ -1,0 +1,64 @@
+# Everything from a clean clone; `make` alone lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+ASR_HF := $(BIN)/asr-hf
+RECIPES := prompts prompts5 switchboard
+DATA := $(RECIPES:%=data-%)
+# More overrides for the commands of a target: make data-prompts ARGS="corpus.source=DIR".
+ARGS ?=
+# The interpreter the environment is made with: the first that is fit for it.
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
+	$$p -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	2>/dev/null && echo $$p && break; done)
+
+.PHONY: help setup test demo $(DATA) bench clean
+
+help: ## list the targets
+	@echo 'asr-hf: Hessian-free training of DNN-HMM acoustic models'
+	@echo
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.ready ## make the environment .venv with everything in it
+
+$(VENV)/.ready: pyproject.toml setup.py constraints.txt
+ifeq ($(PYTHON),)
+	@echo 'asr-hf needs Python 3.11, 3.12 or 3.13 with its venv module, and found none.' >&2
+	@echo '  Debian, Ubuntu:  sudo apt-get install python3-venv' >&2
+	@echo '  elsewhere:       make setup PYTHON=/path/to/python3.11' >&2
+	@exit 1
+else
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+endif
+
+test: setup ## check style and types, run the tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal $(ARGS)
+
+demo: data-prompts ## from nothing to a word error rate: fetch, prepare, train, decode, score
+	$(ASR_HF) train +recipe=prompts name=demo $(ARGS)
+	$(ASR_HF) decode +recipe=prompts name=demo $(ARGS)
+	$(ASR_HF) score +recipe=prompts name=demo $(ARGS)
+
+data-prompts: ## English voice prompts, 24 minutes: fetch, prepare, features, alignment
+data-prompts5: ## voice prompts in five languages, 2 hours
+data-switchboard: ## Switchboard (licensed; says what it needs)
+
+$(DATA): data-%: setup
+	$(ASR_HF) prepare +recipe=$* $(ARGS)
+	$(ASR_HF) features +recipe=$* $(ARGS)
+	$(ASR_HF) align +recipe=$* $(ARGS)
+
+bench: setup ## measure speed, where there are benchmarks
+	@if [ -e benchmarks/run.py ]; then $(BIN)/python benchmarks/run.py $(ARGS); \
+	else echo 'no benchmarks yet'; fi
+
+clean: ## remove the environment and caches; data/ and exp/ stay
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
