@@ -91,6 +91,10 @@ def line_chart(
     parts = _frame(axes, across, up)
     parts += _clipped([part for line in lines for part in _draw_line(line, across, up)])
     parts += [_cross(across(x), HEIGHT - _BOTTOM - 6) for x in crosses]
+    parts += [
+        f'<text class="guide" x="{WIDTH - _RIGHT}" y="{up(value) - 4:.1f}">{escape(text)}</text>'
+        for value, text in axes.guides
+    ]
     if highlight is not None:
         x, y = across(highlight[0]), up(highlight[1])
         side = "end" if x > WIDTH * 0.6 else "start"
@@ -165,10 +169,8 @@ def _frame(axes: Axes, across: Scale, up: Scale, *, whole: bool = False) -> list
             f'<text class="x" x="{across(value):.1f}" y="{bottom + 16}">{_tick(value)}</text>'
         )
     parts.append(f'<path class="axis" d="M{_LEFT} {bottom}H{right}"/>')
-    for value, text in axes.guides:
-        y = up(value)
-        parts.append(f'<path class="guide" d="M{_LEFT} {y:.1f}H{right}"/>')
-        parts.append(f'<text class="guide" x="{right}" y="{y - 4:.1f}">{escape(text)}</text>')
+    for value, _ in axes.guides:
+        parts.append(f'<path class="guide" d="M{_LEFT} {up(value):.1f}H{right}"/>')
     parts.append(f'<text class="label" x="4" y="12">{escape(axes.y_label)}</text>')
     parts.append(
         f'<text class="label end" x="{right}" y="{HEIGHT - 5}">{escape(axes.x_label)}</text>'

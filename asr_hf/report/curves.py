@@ -68,8 +68,10 @@ def _loss(run: RunData, against: str) -> Figure:
     if against == "seconds":
         scale, label = time_unit(run.figure("seconds") or 0.0)
         label = f"training time ({label})"
+    # The Hessian-free optimiser meets its training loss before it steps, the others while they do.
+    trained = "training sample, before the step" if run.optimiser == "hf" else "training"
     lines = [
-        Line("training sample", "c2", _points(run.events, against, "train_loss", scale)),
+        Line(trained, "c2", _points(run.events, against, "train_loss", scale)),
         Line("held out", "c1", _points(run.events, against, "heldout_loss", scale)),
     ]
     best = run.best

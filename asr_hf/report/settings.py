@@ -58,6 +58,10 @@ def _flat(section: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in section.items():
         if isinstance(value, dict):
             rows |= _flat(value, f"{prefix}{key}.")
+        elif key == "_target_":
+            rows[f"{prefix}class"] = str(value).rsplit(".", 1)[-1]
+        elif key == "_partial_":
+            continue
         else:
             rows[f"{prefix}{key}"] = value
     return rows
