@@ -104,6 +104,7 @@ details .panel { margin-top: 4px; }
 .words .gap { opacity: .55; font-weight: 400 !important; }
 .key { color: var(--soft); font-size: .86rem; margin: 0 0 8px; }
 footer { margin-top: 44px; color: var(--soft); font-size: .84rem; }
+@media (max-width: 1120px) { .cards { grid-template-columns: repeat(3, 1fr); } }
 @media (max-width: 560px) {
   main { padding: 24px 14px 40px; }
   .cards { grid-template-columns: 1fr 1fr; gap: 8px; }
