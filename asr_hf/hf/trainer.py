@@ -73,6 +73,8 @@ class HessianFree:
         seed: fixes every sample.
     """
 
+    name = "hf"
+
     def __init__(
         self,
         *,
@@ -130,7 +132,7 @@ class HessianFree:
         self._move(chosen, length if accepted else 0.0, rho, heldout)
         return {
             "iteration": self.iteration,
-            "optimiser": "hf",
+            "optimiser": self.name,
             "train_loss": loss.mean,
             "acceptance_loss": self.losses[-1],
             "lambda": used_damping,

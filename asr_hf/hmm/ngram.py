@@ -1,0 +1,97 @@
+"""N-gram language models over a closed vocabulary, as ARPA text."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable
+
+Ngram = tuple[str, ...]
+BOS, EOS, UNK = "<s>", "</s>", "<unk>"
+
+
+def estimate_ngram(sentences: Iterable[list[str]], vocabulary: Collection[str], order: int) -> str:
+    """Estimate an interpolated Kneser-Ney model (Chen & Goodman 1999, section 3).
+
+    One absolute discount an order, n1 / (n1 + 2 n2); unigrams interpolate with a uniform
+    distribution, so that every word of the vocabulary, `</s>` and `<unk>` has a probability.
+
+    Args:
+        sentences: words of each.
+        vocabulary: every word that may be recognised; words of sentences beyond it are `<unk>`.
+        order: 1 and up.
+
+    Returns:
+        The ARPA file's text.
+    """
+    known = {*vocabulary, UNK} - {BOS, EOS}
+    padded = [(BOS, *(w if w in known else UNK for w in sentence), EOS) for sentence in sentences]
+    counts = _adjusted_counts(padded, order)
+    uniform = 1.0 / (len(known) + 1)
+    lower: dict[Ngram, float] = {(w,): uniform for w in [*known, EOS]}
+    probabilities: list[dict[Ngram, float]] = []
+    backoffs: list[dict[Ngram, float]] = []
+    for n in range(1, order + 1):
+        found, kept = _interpolate(counts[n], lower if n == 1 else probabilities[-1], n)
+        if n == 1:
+            found = {w: found.get(w, kept.get((), 1.0) * p) for w, p in lower.items()}
+        else:
+            backoffs.append(kept)
+        probabilities.append(found)
+    return _arpa(probabilities, backoffs)
+
+
+def _adjusted_counts(padded: list[Ngram], order: int) -> dict[int, Counter[Ngram]]:
+    """Raw counts at the top; below, in how many contexts an n-gram occurs.
+
+    N-grams that start a sentence have no left context and keep their raw counts.
+    """
+    raw = {
+        n: Counter(s[i : i + n] for s in padded for i in range(len(s) - n + 1))
+        for n in range(1, order + 1)
+    }
+    del raw[1][(BOS,)]
+    adjusted = {order: raw[order]}
+    for n in range(order - 1, 0, -1):
+        contexts = Counter(ngram[1:] for ngram in raw[n + 1])
+        starts = {g: c for g, c in raw[n].items() if g[0] == BOS}
+        adjusted[n] = Counter({g: c for g, c in contexts.items() if g[0] != BOS} | starts)
+    return adjusted
+
+
+def _interpolate(
+    counts: Counter[Ngram], lower: dict[Ngram, float], n: int
+) -> tuple[dict[Ngram, float], dict[Ngram, float]]:
+    """Discounted probabilities of the n-grams seen, and each context's back-off weight."""
+    ones = sum(c == 1 for c in counts.values())
+    twos = sum(c == 2 for c in counts.values())
+    discount = ones / (ones + 2 * twos) if ones and twos else 0.5
+    total: dict[Ngram, int] = defaultdict(int)
+    kinds: dict[Ngram, int] = defaultdict(int)
+    for ngram, count in counts.items():
+        total[ngram[:-1]] += count
+        kinds[ngram[:-1]] += 1
+    backoff = {context: discount * kinds[context] / total[context] for context in total}
+    found = {
+        ngram: (count - discount) / total[ngram[:-1]]
+        + backoff[ngram[:-1]] * lower[ngram[1:] if n > 1 else ngram]
+        for ngram, count in counts.items()
+    }
+    return found, backoff
+
+
+def _arpa(probabilities: list[dict[Ngram, float]], backoffs: list[dict[Ngram, float]]) -> str:
+    sections = ["\\data\\"]
+    tables = [dict(p) for p in probabilities]
+    tables[0][(BOS,)] = 0.0
+    sections += [f"ngram {n}={len(t)}" for n, t in enumerate(tables, start=1)]
+    for n, entries in enumerate(tables, start=1):
+        sections.append(f"\n\\{n}-grams:")
+        weights = backoffs[n - 1] if n <= len(backoffs) else {}
+        for ngram in sorted(entries):
+            p = entries[ngram]
+            line = f"{math.log10(p) if p > 0 else -99:.6f}\t{' '.join(ngram)}"
+            if ngram in weights:
+                line += f"\t{math.log10(weights[ngram]):.6f}"
+            sections.append(line)
+    return "\n".join([*sections, "\n\\end\\", ""])

@@ -1,0 +1,34 @@
+"""Make a corpus by its recipe, and check what came out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from asr_hf.data.validate import validate
+from asr_hf.runtime.errors import RunError
+from asr_hf.runtime.resources import load_recipe
+
+
+def run(config: DictConfig) -> dict[str, Any]:
+    """Run recipes/<corpus.recipe>/prepare.py and validate every set.
+
+    Raises:
+        InputError: the recipe lacks data.
+        RunError: what it made is not valid.
+    """
+    about: dict[str, Any] = load_recipe(config.corpus.recipe).prepare(config)
+    problems = [
+        problem
+        for name in config.corpus.sets
+        for problem in validate(Path(config.corpus.dir) / name)
+    ]
+    if problems:
+        listed = "\n".join(f"    {problem}" for problem in problems[:20])
+        raise RunError(
+            f"{config.corpus.dir}: {len(problems)} problems in the prepared data:\n{listed}",
+            remedy="asr-hf validate lists them all",
+        )
+    return about

@@ -1,0 +1,92 @@
+"""A deterministic split in which near-duplicate sentences never straddle sets."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from itertools import combinations
+
+
+def trigrams(text: str) -> frozenset[str]:
+    """Character trigrams of a text, its ends marked."""
+    padded = f"  {text} "
+    return frozenset(padded[i : i + 3] for i in range(len(padded) - 2))
+
+
+def similar(a: Sequence[str], b: Sequence[str], threshold: float = 0.6) -> bool:
+    """Whether two sentences are near-duplicates.
+
+    They are when trigram sets overlap by `threshold` (Jaccard), or when one, of three words or
+    more, stands whole inside the other.
+    """
+    one, two = " ".join(a), " ".join(b)
+    short, long = sorted((a, b), key=len)
+    if len(short) >= 3 and f" {' '.join(short)} " in f" {' '.join(long)} ":
+        return True
+    x, y = trigrams(one), trigrams(two)
+    return len(x & y) >= threshold * len(x | y)
+
+
+def group(sentences: dict[str, list[str]]) -> list[list[str]]:
+    """Groups of utterances linked by `similar`, each sorted, in the order of their first member."""
+    parent = {name: name for name in sentences}
+
+    def root(name: str) -> str:
+        while parent[name] != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    for a, b in combinations(sorted(sentences), 2):
+        if root(a) != root(b) and similar(sentences[a], sentences[b]):
+            parent[max(root(a), root(b))] = min(root(a), root(b))
+    groups: dict[str, list[str]] = {}
+    for name in sorted(sentences):
+        groups.setdefault(root(name), []).append(name)
+    return list(groups.values())
+
+
+def split(sentences: dict[str, list[str]], test_words: int, dev_words: int) -> dict[str, list[str]]:
+    """Split utterances into train, dev and test.
+
+    Groups are taken in the order of a hash of their sentences, first for test, then for dev,
+    until each holds its number of words. A group is passed over when it is large against the
+    set, or when it holds a word that no other training sentence has: the vocabulary is closed,
+    and a word never seen could not be recognised.
+
+    Args:
+        sentences: utterance -> words.
+        test_words: least words of the test set.
+        dev_words: least words of the dev set.
+    """
+    groups = sorted(group(sentences), key=lambda g: _hash([sentences[u] for u in g]))
+    seen = Counter(w for words in sentences.values() for w in set(words))
+    taken: dict[str, list[str]] = {"test": [], "dev": []}
+    rest = []
+    wanted = {"test": test_words, "dev": dev_words}
+    for members in groups:
+        size = sum(len(sentences[u]) for u in members)
+        inside = Counter(w for u in members for w in set(sentences[u]))
+        covered = all(seen[w] > count for w, count in inside.items())
+        name = next((n for n in taken if _words(sentences, taken[n]) < wanted[n]), None)
+        if (
+            name is None
+            or not covered
+            or size > wanted[name] / 12
+            or len(sentences[members[0]]) < 2
+        ):
+            rest += members
+            continue
+        taken[name] += members
+        seen -= inside
+    return {"train": sorted(rest), "dev": sorted(taken["dev"]), "test": sorted(taken["test"])}
+
+
+def _words(sentences: dict[str, list[str]], utterances: list[str]) -> int:
+    return sum(len(sentences[u]) for u in utterances)
+
+
+def _hash(sentences: list[list[str]]) -> str:
+    text = "\n".join(sorted(" ".join(words) for words in sentences))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,110 @@
+"""From a prompt's transcript to the words that are spoken."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from num2words import num2words
+
+_SYMBOLS = {
+    "en": {"*": "star", "#": "pound"},
+    "es": {"*": "asterisco", "#": "numero"},
+    "fr": {"*": "étoile", "#": "dièse"},
+    "it": {"*": "asterisco", "#": "cancelletto"},
+    "ru": {"*": "звездочка", "#": "решетка"},
+}
+_ENCLOSED = re.compile(r"^\s*(\[[^\]]*\]|\([^)]*\)|<[^>]*>)\s*$")
+_COMMENT = re.compile(r"\([^)]*\)|\[\W*\]")
+_OPTIONAL = re.compile(r"\[[^\]]*\w[^\]]*\]")
+_NUMBER = re.compile(r"\d+")
+_APOSTROPHES = str.maketrans({"’": "'", "`": "'", "´": "'"})
+_LATIN = re.compile(r"[a-z]")
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A prompt that is left out, and why."""
+
+    reason: str
+
+
+def parse_transcripts(text: str) -> dict[str, str]:
+    """Read `name: transcript` lines; comments, blank lines and a BOM are skipped.
+
+    A name that comes twice keeps its first transcript.
+    """
+    found: dict[str, str] = {}
+    for line in text.removeprefix("\ufeff").splitlines():
+        name, colon, transcript = line.strip().partition(":")
+        if colon and name and not name.startswith(";"):
+            found.setdefault(name.strip(), transcript.strip())
+    return found
+
+
+def normalise(
+    name: str, transcript: str, language: str, corrections: dict[str, str]
+) -> list[str] | Dropped:
+    """Return the words spoken in a prompt.
+
+    Args:
+        name: of the prompt, without extension.
+        transcript: as published.
+        language: en, es, fr, it or ru.
+        corrections: of the language: words (or `=name` for whole prompts) and what is right;
+            an empty right side drops the prompt.
+    """
+    if f"={name}" in corrections:
+        transcript = corrections[f"={name}"]
+        if not transcript:
+            return Dropped("transcript known not to be what is spoken")
+    if name.startswith("silence/") or _ENCLOSED.match(transcript):
+        return Dropped("no speech")
+    spoken = _COMMENT.sub(" ", transcript.translate(_APOSTROPHES))
+    if _OPTIONAL.search(spoken):
+        return Dropped("words in brackets that may or may not be spoken")
+    for symbol, word in _SYMBOLS[language].items():
+        spoken = spoken.replace(symbol, f" {word} ")
+    spoken = re.sub(r"(\d)(D\b)", r"\1 \2", spoken)
+    spoken = _NUMBER.sub(lambda m: f" {_spell(m.group(), language)} ", spoken)
+    words = [corrections.get(word, word) for word in _words(spoken, language)]
+    words = [word for entry in words for word in entry.split()]
+    if not words:
+        return Dropped("no words")
+    if language == "ru" and any(_LATIN.search(word) for word in words):
+        return Dropped("words in another script")
+    return words
+
+
+def _spell(digits: str, language: str) -> str:
+    """A number in words; digit by digit when it starts with a zero."""
+    if len(digits) > 1 and digits.startswith("0"):
+        return " ".join(_spell(d, language) for d in digits)
+    return str(num2words(int(digits), lang=language))
+
+
+def _words(text: str, language: str) -> list[str]:
+    """Lower-case words: letters and inner apostrophes."""
+    text = unicodedata.normalize("NFC", text.lower())
+    if language == "es":
+        text = strip_accents(text, keep="ñ")
+    if language == "ru":
+        text = text.replace("ё", "е")
+    # Elision: l'appel is two words to a grapheme lexicon, don't is one to CMUdict.
+    text = re.sub(r"'", "' ", text) if language in ("fr", "it") else text
+    cleaned = "".join(c if c.isalpha() or c == "'" else " " for c in text)
+    stripped = (
+        w.lstrip("'") if language in ("fr", "it") else w.strip("'") for w in cleaned.split()
+    )
+    return [w for w in stripped if any(c.isalpha() for c in w)]
+
+
+def strip_accents(text: str, keep: str = "") -> str:
+    """Drop combining marks, but for the letters of `keep`."""
+    return "".join(
+        c
+        if c in keep
+        else "".join(d for d in unicodedata.normalize("NFD", c) if not unicodedata.combining(d))
+        for c in text
+    )
