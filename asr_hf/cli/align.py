@@ -8,11 +8,9 @@ alignment.from_ark=<ark of pdf ids> takes an alignment from outside.
 from __future__ import annotations
 
 from asr_hf.cli.compose import load_config
+from asr_hf.cli.stage import run_stage
 
 
 def run(arguments: list[str]) -> None:
     """Run the verb with its overrides."""
-    config = load_config(arguments)
-    from asr_hf.stages import align
-
-    align.run(config)
+    run_stage("align", load_config(arguments))

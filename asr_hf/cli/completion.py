@@ -1,14 +1,15 @@
 """Print a completion script for bash, zsh or fish.
 
-  bash:  eval "$(asr-hf completion bash)"
-  zsh:   eval "$(asr-hf completion zsh)"
-  fish:  asr-hf completion fish | source
+bash:  eval "$(asr-hf completion bash)"
+zsh:   eval "$(asr-hf completion zsh)"
+fish:  asr-hf completion fish | source
 """
 
 from __future__ import annotations
 
-from asr_hf.cli.compose import groups
+from asr_hf.cli.compose import load_config
 from asr_hf.cli.main import VERBS
+from asr_hf.cli.suggest import ADDED_GROUPS, groups, keys
 from asr_hf.runtime.errors import InputError
 
 _BASH = """\
@@ -28,8 +29,9 @@ def run(arguments: list[str]) -> None:
     shell = arguments[0] if arguments else ""
     words = []
     for group, options in groups().items():
-        plus = "+" if group in ("recipe", "debug") else ""
+        plus = "+" if group in ADDED_GROUPS else ""
         words += [f"{plus}{group}={option}" for option in options]
+    words += [f"{key}=" for key in keys(load_config(["+recipe=prompts"])) if "_target_" not in key]
     bash = _BASH.format(words=" ".join(words), verbs=" ".join(VERBS))
     if shell == "bash":
         print(bash)

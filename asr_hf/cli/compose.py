@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -14,59 +11,96 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from asr_hf.cli.suggest import check_types, nearest
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.resources import conf_dir
 
 CONFIG_NAME = "train"
+COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException)
 
 
-def load_config(overrides: list[str]) -> DictConfig:
-    """Compose conf/train.yaml with `overrides`, every path made absolute.
+def load_config(arguments: list[str]) -> DictConfig:
+    """Compose conf/train.yaml with overrides, every path made absolute.
+
+    Args:
+        arguments: what follows the verb.
 
     Raises:
         InputError: an override is malformed, or names a key or option that does not exist; the
             message names the nearest that does.
     """
-    overrides = with_search_path(overrides)
+    overrides = with_search_path(arguments)
     try:
-        config = _compose(overrides)
-    except (HydraException, OmegaConfBaseException) as error:
+        config = compose_tree(overrides)
+    except COMPOSITION_ERRORS as error:
         raise explain(overrides, error) from error
-    return absolute(config, None)
+    check_types(overrides, config, compose_tree)
+    return complete(config)
 
 
-def absolute(config: DictConfig, run_dir: str | None) -> DictConfig:
-    """Make the configuration's paths absolute and check that nothing is missing or unresolved.
+def compose_tree(overrides: list[str]) -> DictConfig:
+    """Compose conf/train.yaml with overrides; errors are Hydra's own."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        return compose(CONFIG_NAME, overrides=overrides)
+
+
+def complete(config: DictConfig, run_dir: str | None = None) -> DictConfig:
+    """Make paths absolute, set the run folder, and check that every value can be had.
 
     Args:
         config: as composed.
         run_dir: the run folder; None for <paths.exp>/<name>.
+
+    Raises:
+        InputError: a value is missing, or an interpolation leads nowhere.
     """
-    with open_dict(config):
-        for key in config.paths:
-            config.paths[key] = os.path.abspath(config.paths[key])
+    try:
         if missing := sorted(OmegaConf.missing_keys(config)):
             raise InputError(
                 f"the configuration lacks {', '.join(missing)}",
                 remedy="choose a recipe, e.g. +recipe=prompts, or set them",
             )
-        config.run_dir = os.path.abspath(run_dir or Path(config.paths.exp) / config.name)
-    try:
+        _check_name(str(config.name))
+        with open_dict(config):
+            for key in config.paths:
+                config.paths[key] = os.path.abspath(config.paths[key])
+            config.run_dir = os.path.abspath(run_dir or Path(config.paths.exp) / str(config.name))
         OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
-        raise InputError(f"the configuration cannot be resolved: {error}") from error
+        raise InputError(
+            f"the configuration cannot be resolved: {str(error).splitlines()[0]}",
+            remedy="mend the ${...} in it, or put back the group it points at",
+        ) from error
     return config
 
 
+def _check_name(name: str) -> None:
+    path = PurePosixPath(name)
+    if not path.parts or path.is_absolute() or ".." in path.parts:
+        raise InputError(
+            f"name: {name!r} is no name for a run",
+            expected="a folder below paths.exp",
+            remedy="name=first, for example; paths.exp=DIR puts runs elsewhere",
+        )
+
+
 def with_search_path(arguments: list[str]) -> list[str]:
-    """Turn `--config-dir DIR` into Hydra's search path."""
+    """Turn `--config-dir DIR` into Hydra's search path and refuse other options.
+
+    Raises:
+        InputError: there is another option, or no such folder.
+    """
     overrides, rest = [], list(arguments)
     while rest:
         argument = rest.pop(0)
         if argument in ("--config-dir", "-cd"):
-            if not rest:
-                raise InputError(f"{argument} needs a folder")
-            overrides.append(f"hydra.searchpath=[file://{os.path.abspath(rest.pop(0))}]")
+            if not rest or not Path(rest[0]).is_dir():
+                raise InputError(
+                    f"{argument} {' '.join(rest[:1])}: no such folder",
+                    expected="a folder with groups of your own, e.g. DIR/recipe/mine.yaml",
+                )
+            overrides.append(f"hydra.searchpath=['file://{os.path.abspath(rest.pop(0))}']")
         elif argument.startswith("-"):
             raise InputError(
                 f"unknown option {argument!r}",
@@ -81,54 +115,9 @@ def explain(overrides: list[str], error: Exception) -> InputError:
     """Find the override that composition fails at, and what it should have been."""
     for number, override in enumerate(overrides):
         try:
-            _compose(overrides[: number + 1])
-        except (HydraException, OmegaConfBaseException) as found:
+            compose_tree(overrides[: number + 1])
+        except COMPOSITION_ERRORS as found:
+            before = compose_tree(overrides[:number])
             problem = f"{override}: {str(found).splitlines()[0]}"
-            return InputError(problem, remedy=_nearest(overrides[:number], override))
+            return InputError(problem, remedy=nearest(override, before))
     return InputError(str(error))
-
-
-def groups() -> dict[str, list[str]]:
-    """Config groups and their options."""
-    root = conf_dir()
-    return {
-        folder.name: sorted(p.stem for p in folder.glob("*.yaml"))
-        for folder in sorted(root.iterdir())
-        if folder.is_dir()
-    }
-
-
-def _compose(overrides: list[str]) -> DictConfig:
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-        return compose(CONFIG_NAME, overrides=overrides)
-
-
-def _nearest(before: list[str], override: str) -> str:
-    """The remedy for one override that does not fit."""
-    if "=" not in override:
-        return "overrides have the form key=value"
-    key, _, value = override.lstrip("+~").partition("=")
-    options = groups()
-    if key in options:
-        near = difflib.get_close_matches(value, options[key], n=1)
-        hint = f"did you mean {key}={near[0]}? " if near else ""
-        return f"{hint}options of {key}: {', '.join(options[key])}"
-    known = [*options, *flat_keys(_compose(before))]
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    if near and near[0] != key:
-        return f"did you mean {near[0]}={value}?"
-    if near and key in ("recipe", "debug"):
-        return f"write +{key}={value}"
-    return "asr-hf config +recipe=... prints every key"
-
-
-def flat_keys(config: Any, prefix: str = "") -> Iterator[str]:
-    """Every key of a configuration, dotted."""
-    if not isinstance(config, DictConfig):
-        return
-    for key in config:
-        name = f"{prefix}{key}"
-        yield name
-        if not OmegaConf.is_missing(config, key) and not OmegaConf.is_interpolation(config, key):
-            yield from flat_keys(config[key], f"{name}.")

@@ -1,17 +1,16 @@
-"""Decode with a trained model and score.
+"""Decode with a trained model.
 
 Sweeps acoustic scale and insertion penalty on decode.tune_on, decodes decode.sets at the best of
-them, and writes hypotheses, ctm and WER into the run folder (name=...).
+them, and writes hypotheses and ctm into <run folder>/decode/<set>. `asr-hf score` with the same
+overrides counts the errors.
 """
 
 from __future__ import annotations
 
 from asr_hf.cli.compose import load_config
+from asr_hf.cli.stage import run_stage
 
 
 def run(arguments: list[str]) -> None:
     """Run the verb with its overrides."""
-    config = load_config(arguments)
-    from asr_hf.stages import decode
-
-    decode.run(config)
+    run_stage("decode", load_config(arguments))

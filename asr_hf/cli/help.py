@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asr_hf.cli.compose import groups
+from asr_hf.cli.suggest import groups
 
 _OVERRIDES = """\
 overrides most used:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -18,8 +19,8 @@ VERBS = {
     "features": "extract filterbank features and CMVN statistics",
     "align": "flat-start a GMM, align, and pack the training data",
     "train": "train an acoustic model (-m sweeps)",
-    "decode": "tune on dev, decode the test sets, score",
-    "score": "score decoded sets again",
+    "decode": "tune on dev, decode the test sets",
+    "score": "count word errors of what was decoded",
     "config": "print the resolved configuration of any command",
     "info": "print versions, devices, and what data and runs there are",
     "completion": "print a completion script for bash, zsh or fish",
@@ -43,6 +44,7 @@ a first run, on 24 minutes of English voice prompts:
   asr-hf align    +recipe=prompts
   asr-hf train    +recipe=prompts name=first
   asr-hf decode   +recipe=prompts name=first
+  asr-hf score    +recipe=prompts name=first
 
 a sweep over two groups:
   asr-hf train -m +recipe=prompts preconditioner=identity,lbfgs sampling=fixed,geometric
@@ -51,6 +53,10 @@ a sweep over two groups:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code (0, 1 failure, 2 bad input or config, 130)."""
+    # A terminal that cannot show λ or ρ gets a question mark, not an error.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     arguments = [a for a in arguments if a != "--debug"]

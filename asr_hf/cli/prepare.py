@@ -7,11 +7,9 @@ Set corpus.source=DIR to take the recordings from a folder of yours.
 from __future__ import annotations
 
 from asr_hf.cli.compose import load_config
+from asr_hf.cli.stage import run_stage
 
 
 def run(arguments: list[str]) -> None:
     """Run the verb with its overrides."""
-    config = load_config(arguments)
-    from asr_hf.stages import prepare
-
-    prepare.run(config)
+    run_stage("prepare", load_config(arguments))

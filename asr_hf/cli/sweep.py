@@ -2,65 +2,137 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
-from asr_hf.cli.compose import CONFIG_NAME, absolute, explain, with_search_path
+from asr_hf.cli.compose import (
+    COMPOSITION_ERRORS,
+    CONFIG_NAME,
+    complete,
+    explain,
+    load_config,
+    with_search_path,
+)
+from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
 from asr_hf.runtime.resources import conf_dir
+
+# Names the file in which every job, in whatever process, enters its run folder.
+_JOBS = "ASR_HF_SWEEP_JOBS"
 
 
 def sweep(arguments: list[str]) -> None:
     """Run every combination of the overrides and print one table.
 
     Raises:
-        InputError: an override does not fit.
+        InputError: an override does not fit; no run has started then.
+        AsrHfError: a run failed; the table of the others is printed first.
     """
     overrides = with_search_path(arguments)
+    parsed = _parse(overrides)
+    _check_each(overrides, parsed)
+    constant = [o.key_or_group or "" for o in parsed if not o.is_sweep_override()]
+    # Run folders are named by what is swept; what all have in common belongs in name=.
+    overrides.append(f"hydra.job.config.override_dirname.exclude_keys={_quoted(constant)}")
+    with tempfile.TemporaryDirectory() as scratch:
+        jobs = Path(scratch) / "jobs"
+        main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=CONFIG_NAME)(
+            _job
+        )
+        try:
+            with _command_line(overrides, jobs):
+                main()
+        except COMPOSITION_ERRORS as error:
+            raise explain(overrides, error) from error
+        finally:
+            _tabulate(jobs)
+
+
+@contextmanager
+def _command_line(overrides: list[str], jobs: Path) -> Iterator[None]:
+    """Lend Hydra's entry point, which reads sys.argv, a command line of its own."""
+    before = sys.argv
+    sys.argv = ["asr-hf", "--multirun", *overrides]
+    os.environ[_JOBS] = str(jobs)
     # Hydra then raises errors in place of printing them and leaving.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    sys.argv = ["asr-hf", "--multirun", *overrides]
     try:
-        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=CONFIG_NAME)(_job)()
-    except (HydraException, OmegaConfBaseException) as error:
-        raise explain([_first_choice(o) for o in overrides], error) from error
-    _tabulate()
+        yield
+    finally:
+        sys.argv = before
+        del os.environ[_JOBS], os.environ["HYDRA_FULL_ERROR"]
 
 
-_FOLDERS: list[Path] = []
+def _parse(overrides: list[str]) -> list[Override]:
+    parser = OverridesParser.create()
+    parsed = []
+    for override in overrides:
+        try:
+            parsed.append(parser.parse_override(override))
+        except HydraException as error:
+            raise explain([override], error) from error
+    return parsed
+
+
+def _check_each(overrides: list[str], parsed: list[Override]) -> None:
+    """Compose every swept value once, so that a typo stops the sweep before its first run."""
+    fixed = [o for o, p in zip(overrides, parsed, strict=True) if not p.is_sweep_override()]
+    # Globs are expanded by Hydra, to what exists; intervals are a sweeper's.
+    swept = [o for o in parsed if o.is_choice_sweep() or o.is_range_sweep()]
+    choices = [[f"{o.get_key_element()}={v}" for v in o.sweep_string_iterator()] for o in swept]
+    first = [values[0] for values in choices]
+    for position, values in enumerate(choices):
+        for value in values:
+            load_config([*fixed, *first[:position], value, *first[position + 1 :]])
+    if not any(o.is_sweep_override() for o in parsed):
+        raise InputError(
+            "-m: nothing is swept",
+            expected="an override with several values, e.g. preconditioner=identity,lbfgs",
+            remedy="leave -m out for a single run",
+        )
+
+
+def _quoted(keys: list[str]) -> str:
+    return "[" + ",".join(f"'{key}'" for key in keys) + "]"
 
 
 def _job(config: DictConfig) -> float:
     """One run of the sweep; returns the held-out loss for sweepers that optimise."""
+    from asr_hf.cli.train import train
     from asr_hf.runtime.logs import configure_logging
-    from asr_hf.stages import train
 
-    configure_logging(debug=False)
+    # Launchers may run this in a process that has not seen the command line.
+    configure_logging(debug=logging.getLogger("asr_hf").level == logging.DEBUG)
     folder = Path(HydraConfig.get().runtime.output_dir)
-    _FOLDERS.append(folder)
-    result = train.run(absolute(config, str(folder)))
-    return float(result["heldout_loss"])
+    with open(os.environ[_JOBS], "a", encoding="utf-8") as jobs:
+        jobs.write(f"{folder}\n")
+    return float(train(complete(config, str(folder)))["heldout_loss"])
 
 
-def _tabulate() -> None:
-    """Print the table of the runs, and keep it beside them."""
+def _tabulate(jobs: Path) -> None:
+    """Print the table of the runs that have a result, and keep it beside them."""
     from asr_hf.report.compare import compare
 
-    if not _FOLDERS:
+    if not jobs.exists():
         return
-    table, _ = compare(_FOLDERS, [folder.name for folder in _FOLDERS])
+    listed = dict.fromkeys(map(Path, jobs.read_text(encoding="utf-8").splitlines()))
+    folders = [folder for folder in listed if (folder / "result.json").exists()]
+    if not folders:
+        return
+    table, _ = compare(folders, [folder.name for folder in folders])
     print(table)
-    write_text(_FOLDERS[0].parent / "sweep.md", table + "\n")
-
-
-def _first_choice(override: str) -> str:
-    """One value of a swept override, to find the one that does not fit."""
-    key, _, value = override.partition("=")
-    return override if value[:1] in "[{'\"" else f"{key}={value.split(',')[0]}"
+    target = Path(os.path.commonpath([folder.parent for folder in folders])) / "sweep.md"
+    write_text(target, table + "\n")
+    print(f"table: {target}")

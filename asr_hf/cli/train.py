@@ -2,12 +2,19 @@
 
 Writes exp/<name>/: config.yaml, events.jsonl, checkpoints, model.safetensors, result.json,
 report.html and TensorBoard files. With decode.after_training=true it also decodes and scores.
-With -m (or --multirun) every comma-separated override is swept and a table is printed.
+With -m (or --multirun) every override that lists several values (trainer=hf,sgd) is swept: each
+combination is a run in exp/<name>/<swept overrides>, and exp/<name>/sweep.md compares them.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
 from asr_hf.cli.compose import load_config
+from asr_hf.cli.stage import run_stage
 
 
 def run(arguments: list[str]) -> None:
@@ -17,6 +24,26 @@ def run(arguments: list[str]) -> None:
 
         sweep([a for a in arguments if a not in ("-m", "--multirun")])
         return
-    from asr_hf.stages import train
+    config = load_config(arguments)
+    result = train(config)
+    print(
+        f"held-out loss {result['heldout_loss']:.4f}, "
+        f"frame error {100 * result['heldout_frame_error']:.2f} %"
+    )
+    say_where(config.run_dir)
 
-    train.run(load_config(arguments))
+
+def train(config: DictConfig) -> dict[str, Any]:
+    """Train as configured, and decode and score as well where that is asked for."""
+    result = run_stage("train", config)
+    if config.decode.after_training:
+        run_stage("decode", config)
+        run_stage("score", config)
+    return result
+
+
+def say_where(run_dir: str) -> None:
+    """Print where the report of a run is, if there is one."""
+    report = Path(run_dir) / "report.html"
+    if report.exists():
+        print(f"report: {report}")

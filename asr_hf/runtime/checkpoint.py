@@ -44,7 +44,8 @@ def save_checkpoint(
         keep_last: how many of the newest stay.
         best: whether this one holds the best model so far; the newest best stays as well.
     """
-    packed = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    # safetensors refuses tensors that share memory.
+    packed = {n: t.detach().cpu().clone().contiguous() for n, t in tensors.items()}
     text = json.dumps(values).encode()
     packed[_VALUES] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
     body = save_tensors(packed)

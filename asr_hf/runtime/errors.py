@@ -17,10 +17,9 @@ class AsrHfError(Exception):
     def __init__(self, problem: str, *, expected: str = "", remedy: str = "") -> None:
         self.problem, self.expected, self.remedy = problem, expected, remedy
         lines = [problem]
-        if expected:
-            lines.append(f"  expected: {expected}")
-        if remedy:
-            lines.append(f"  remedy:   {remedy}")
+        for label, text in (("expected:", expected), ("remedy:  ", remedy)):
+            if text:
+                lines.append(f"  {label} " + text.replace("\n", "\n" + " " * 12))
         super().__init__("\n".join(lines))
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO
 
 from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.files import atomic_path
+
+log = logging.getLogger(__name__)
 
 FILE_NAME = "events.jsonl"
 
@@ -28,7 +31,7 @@ class EventLog:
         self.path = folder / FILE_NAME
         self._board_folder = folder / "tensorboard" if tensorboard else None
         self._board: Any = None
-        self._file: IO[str] | None = None
+        self._file: BinaryIO | None = None
 
     def truncate_after(self, iteration: int) -> None:
         """Drop events after `iteration` and a torn last line, before a run goes on."""
@@ -47,8 +50,8 @@ class EventLog:
         """
         try:
             if self._file is None:
-                self._file = open(self.path, "a", encoding="utf-8")
-            self._file.write(_line(event))
+                self._file = open(self.path, "ab")  # noqa: SIM115 (held until close)
+            self._file.write(_line(event).encode())
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
@@ -61,11 +64,17 @@ class EventLog:
                 self._board.add_scalar(tag, value, event["iteration"])
 
     def close(self) -> None:
-        """Close the files."""
-        if self._file is not None:
-            self._file.close()
-        if self._board is not None:
-            self._board.close()
+        """Close the files.
+
+        What could not be written has been reported by `append`, and is not reported again.
+        """
+        try:
+            if self._file is not None:
+                self._file.close()
+            if self._board is not None:
+                self._board.close()
+        except OSError as error:
+            log.warning("%s: cannot be closed: %s", self.path, error.strerror or error)
 
     def _open_board(self, purge_step: int) -> None:
         if self._board_folder is None:

@@ -10,8 +10,11 @@ from types import TracebackType
 from typing import IO, Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from asr_hf.runtime.errors import InputError, RunError
+from asr_hf.runtime.events import FILE_NAME as EVENTS
 from asr_hf.runtime.files import write_text
 
 # What may change between two parts of one run without changing its result so far.
@@ -21,6 +24,7 @@ EXTENDABLE = (
     "trainer.max_iterations",
     "runtime.keep_checkpoints",
     "runtime.checkpoint_seconds",
+    "features.jobs",
     "decode",
     "run_dir",
     "paths",
@@ -50,7 +54,7 @@ class RunFolder:
         """
         try:
             path.mkdir(parents=True, exist_ok=True)
-            lock = open(path / ".lock", "a+", encoding="utf-8")
+            lock = open(path / ".lock", "a+", encoding="utf-8")  # noqa: SIM115 (held by the run)
         except OSError as error:
             raise RunError(
                 f"{path}: cannot be written: {error.strerror or error}",
@@ -59,6 +63,7 @@ class RunFolder:
         _take(lock, path)
         folder = cls(path, lock)
         try:
+            folder._sweep_up()
             folder._keep(OmegaConf.to_container(config, resolve=True))
         except BaseException:
             lock.close()
@@ -66,11 +71,10 @@ class RunFolder:
         return folder
 
     def _keep(self, config: Any) -> None:
-        """Write config.yaml, or refuse when it holds another configuration."""
+        """Write config.yaml, or refuse when a run of another configuration has begun here."""
         file = self.path / "config.yaml"
-        if file.exists():
-            before = OmegaConf.to_container(OmegaConf.load(file))
-            changed = differences(before, config)
+        if file.exists() and self._begun():
+            changed = differences(_read_config(file), config)
             if changed:
                 listed = "\n".join(f"    {line}" for line in changed)
                 raise InputError(
@@ -78,6 +82,15 @@ class RunFolder:
                     remedy="give this run another folder with name=..., or remove the old one",
                 )
         write_text(file, OmegaConf.to_yaml(OmegaConf.create(config)))
+
+    def _begun(self) -> bool:
+        return (self.path / EVENTS).exists() or any(self.checkpoints.glob("*"))
+
+    def _sweep_up(self) -> None:
+        """Remove what a killed process left half-written."""
+        for folder in (self.path, self.checkpoints):
+            for stale in folder.glob(".*.tmp"):
+                stale.unlink()
 
     def __enter__(self) -> RunFolder:
         return self
@@ -94,16 +107,33 @@ class RunFolder:
 def _take(lock: IO[str], path: Path) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except BlockingIOError as error:
         lock.seek(0)
         holder = lock.read().strip() or "another process"
         lock.close()
         raise InputError(
             f"{path}: in use by {holder}", remedy="wait for that run, or choose another name=..."
         ) from error
+    except OSError as error:
+        lock.close()
+        raise RunError(
+            f"{path}: cannot be locked: {error.strerror or error}",
+            remedy="choose a place whose file system has locks with paths.exp=...",
+        ) from error
     lock.truncate(0)
     lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
     lock.flush()
+
+
+def _read_config(file: Path) -> Any:
+    try:
+        return OmegaConf.to_container(OmegaConf.load(file))
+    except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
+        raise InputError(
+            f"{file}: cannot be read: {error}",
+            expected="the configuration of the run that is kept there",
+            remedy="give this run another folder with name=..., or remove the old one",
+        ) from error
 
 
 def differences(before: Any, after: Any, key: str = "") -> list[str]:
