@@ -11,6 +11,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from asr_hf.cli.check import check_choices
 from asr_hf.cli.suggest import check_types, nearest
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.resources import conf_dir
@@ -65,8 +66,10 @@ def complete(config: DictConfig, run_dir: str | None = None) -> DictConfig:
         with open_dict(config):
             for key in config.paths:
                 config.paths[key] = os.path.abspath(config.paths[key])
-            config.run_dir = os.path.abspath(run_dir or Path(config.paths.exp) / str(config.name))
+            config.name = str(config.name)
+            config.run_dir = os.path.abspath(run_dir or Path(config.paths.exp) / config.name)
         OmegaConf.to_container(config, resolve=True)
+        check_choices(config)
     except OmegaConfBaseException as error:
         raise InputError(
             f"the configuration cannot be resolved: {str(error).splitlines()[0]}",

@@ -9,6 +9,7 @@ from hydra.errors import InstantiationException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from asr_hf.cli.check import check_targets
 from asr_hf.runtime.errors import AsrHfError, InputError
 
 
@@ -21,14 +22,17 @@ def run_stage(verb: str, config: DictConfig) -> dict[str, Any]:
     """
     # Late, so that help and errors in overrides do not wait for torch.
     module = importlib.import_module(f"asr_hf.stages.{verb}")
+    if verb == "train":
+        check_targets(config)
     try:
         summary: dict[str, Any] = module.run(config)
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, AsrHfError):
             raise cause from error
+        key = str(error).rpartition("full_key: ")[2]
         raise InputError(
-            f"the configuration describes something that cannot be built: {error}",
+            f"the configuration describes something that cannot be built: {key}: {cause or error}",
             remedy=f"asr-hf config with the same overrides prints it; asr-hf {verb} --help lists "
             "groups and options",
         ) from error

@@ -41,9 +41,13 @@ def nearest(override: str, config: DictConfig) -> str:
     if key in known:
         return f"quote the value, as in '{key}=\"...\"', if it holds spaces, brackets or commas"
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    if not close:
+    if not close or not _alike(close[0].rpartition(".")[2], key.rpartition(".")[2]):
         return "asr-hf config +recipe=... prints every key"
     return f"did you mean {_plus(close[0])}{close[0]}={value}?"
+
+
+def _alike(name: str, other: str) -> bool:
+    return difflib.SequenceMatcher(None, name, other).ratio() >= 0.6
 
 
 def _option(override: str, group: str, value: str, options: list[str]) -> str:
@@ -88,7 +92,8 @@ def check_types(
     plain = compose([o for o, key in named if key.lstrip("+~") in options or "hydra." in key])
     for override, key in changed:
         before, after = _kind(plain, key), _kind(config, key)
-        if before != after and None not in (before, after):
+        # A number may stand for a text, as in name=2024.
+        if before != after and None not in (before, after) and before != "a text":
             raise InputError(
                 f"{override}: {after} where {before} belongs",
                 expected=f"as in {key}={OmegaConf.select(plain, key)}",

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+
+import pytest
+
+from asr_hf.runtime.errors import AsrHfError, InputError, RunError
+from asr_hf.runtime.files import atomic_path, read_json, write_json, write_text
+from asr_hf.runtime.skips import SkipList
+
+
+def test_a_failing_block_leaves_the_old_file_and_no_rubbish(tmp_path):
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+    with pytest.raises(KeyError), atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise KeyError
+    assert path.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_read_only_folder_is_reported_with_its_file(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(RunError, match=r"a\.txt: cannot be written: Permission denied"):
+        write_text(tmp_path / "a.txt", "x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_json_that_strict_readers_refuse_is_not_written(tmp_path):
+    with pytest.raises(ValueError):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert not (tmp_path / "a.json").exists()
+
+
+@pytest.mark.parametrize("content", [None, "", "{", '{"a": 1} x'])
+def test_json_that_is_missing_or_damaged_is_named(tmp_path, content):
+    path = tmp_path / "a.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(InputError, match=r"a\.json"):
+        read_json(path)
+
+
+@pytest.mark.parametrize("kind", [AsrHfError, InputError, RunError])
+def test_errors_survive_the_way_between_processes(kind):
+    error = kind("p", expected="e", remedy="r")
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is kind and str(again) == str(error) and again.remedy == "r"
+
+
+def fail(_):
+    raise InputError("in a worker", remedy="none")
+
+
+def test_errors_of_workers_keep_their_message():
+    with multiprocessing.get_context("fork").Pool(1) as pool, pytest.raises(InputError) as caught:
+        pool.map(fail, [0])
+    assert caught.value.problem == "in a worker" and caught.value.remedy == "none"
+
+
+def test_lists_in_messages_stay_aligned():
+    lines = str(InputError("p", expected="one\ntwo")).splitlines()
+    assert lines[1].index("one") == lines[2].index("two")
+
+
+@pytest.mark.parametrize(
+    ("skipped", "total", "stops"), [(0, 0, False), (1, 20, False), (2, 20, True), (1, 1, True)]
+)
+def test_more_skipped_utterances_than_the_limit_stop_the_run(skipped, total, stops):
+    skips = SkipList("test", limit=0.05)
+    for number in range(skipped):
+        skips.add(f"u{number}", "empty")
+    if not stops:
+        skips.check(total)
+        return
+    with pytest.raises(InputError, match="u0: empty"):
+        skips.check(total)
