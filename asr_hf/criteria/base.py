@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from torch import Tensor
+from torch import Generator, Tensor
 
 
 class FrameLoss(NamedTuple):
@@ -46,4 +46,12 @@ class FrameCriterion(Protocol):
 
     def curvature(self, logits: Tensor) -> OutputCurvature:
         """The Gauss-Newton curvature of the summed loss by the logits."""
+        ...
+
+    def sampled_gradient(self, logits: Tensor, generator: Generator) -> Tensor:
+        """The derivative by the logits [F, C] for labels drawn from the model.
+
+        Its second moment is the Fisher matrix, which is `curvature` where the loss is a negative
+        log-likelihood.
+        """
         ...

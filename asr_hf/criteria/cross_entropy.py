@@ -31,6 +31,14 @@ class CrossEntropy:
         gradient.scatter_add_(1, rows, gradient.new_full(rows.shape, -1.0))
         return loss, gradient.to(logits.dtype)
 
+    @torch.no_grad()
+    def sampled_gradient(self, logits: Tensor, generator: torch.Generator) -> Tensor:
+        """p - e_y of logits [F, C] with y drawn from p (Martens & Grosse 2015, section 5)."""
+        gradient = _softmax(logits)
+        labels = torch.multinomial(gradient, 1, generator=generator)
+        ones = gradient.new_full(labels.shape, -1.0)
+        return gradient.scatter_add_(1, labels, ones).to(logits.dtype)
+
     def curvature(self, logits: Tensor) -> SoftmaxCurvature:
         """The curvature of the summed loss at logits [F, C], for many products."""
         return SoftmaxCurvature(logits)

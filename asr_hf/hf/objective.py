@@ -54,6 +54,22 @@ class LossSum:
         return self.total / max(1, self.frames)
 
 
+@dataclass(frozen=True)
+class KroneckerFactor:
+    """The Fisher block of one affine layer, E[aa'] ⊗ E[gg'] (Martens & Grosse 2015, section 3).
+
+    Args:
+        start: where the layer's W [out, in] begins in θ; its b [out] follows.
+        inputs: mean over frames of (a, 1)(a, 1)' [in+1, in+1], a the layer's input.
+        outputs: mean over frames of gg' [out, out], g the gradient at the layer's output of the
+            loss with labels drawn from the model.
+    """
+
+    start: int
+    inputs: Tensor
+    outputs: Tensor
+
+
 class Curvature(Protocol):
     """A positive semi-definite curvature matrix G(θ), summed over one sample's frames."""
 
@@ -88,4 +104,8 @@ class Objective(Protocol):
 
     def unit_gradients(self, theta: Tensor, sample: Sample) -> Iterator[tuple[int, Tensor]]:
         """Each unit's frames and its gradient [n], one by one; the tensor is reused."""
+        ...
+
+    def kronecker_factors(self, theta: Tensor, sample: Sample, seed: int) -> list[KroneckerFactor]:
+        """Fisher blocks of the affine layers at θ; `seed` fixes the labels drawn."""
         ...

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-from asr_hf.hf.objective import Objective, Sample
+from asr_hf.hf.objective import KroneckerFactor, Objective, Sample
 from asr_hf.hf.sampling.base import GradientSpread
 from asr_hf.hf.vectors import dot
 
@@ -38,3 +40,34 @@ def unit_statistics(
         total += frames
     squares.div_(max(1, total))
     return squares, GradientSpread(squared_norm, max(0.0, scatter / max(1, total)))
+
+
+@dataclass(frozen=True)
+class SampleStatistics:
+    """Statistics of one iteration's curvature sample, computed when a preconditioner asks.
+
+    Args:
+        objective: whose gradients they are.
+        theta: where [n].
+        sample: the curvature sample.
+        mean_gradient: of the gradient sample [n].
+        seed: fixes the labels drawn from the model.
+    """
+
+    objective: Objective
+    theta: Tensor
+    sample: Sample
+    mean_gradient: Tensor
+    seed: int
+
+    def squared_gradients(self) -> Tensor:
+        """Sum of the unit gradients' squares, over the sample's frames [n]."""
+        return self.spread()[0]
+
+    def spread(self) -> tuple[Tensor, GradientSpread]:
+        """See `unit_statistics`."""
+        return unit_statistics(self.objective, self.theta, self.sample, self.mean_gradient)
+
+    def kronecker_factors(self) -> list[KroneckerFactor]:
+        """Fisher blocks of the affine layers."""
+        return self.objective.kronecker_factors(self.theta, self.sample, self.seed)

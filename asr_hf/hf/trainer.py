@@ -14,9 +14,9 @@ from asr_hf.hf.damping import DampedOperator, LevenbergMarquardt
 from asr_hf.hf.line_search import Armijo, backtrack
 from asr_hf.hf.objective import LossSum, Objective, Part, Sample
 from asr_hf.hf.preconditioners.base import Preconditioner
-from asr_hf.hf.sampling.base import GradientSpread, SamplingSchedule, UnitSampler
+from asr_hf.hf.sampling.base import SamplingSchedule, UnitSampler
 from asr_hf.hf.solvers.base import Iterate, Solver, SolverResult
-from asr_hf.hf.statistics import unit_statistics
+from asr_hf.hf.statistics import SampleStatistics
 from asr_hf.hf.vectors import dot, is_finite, norm
 from asr_hf.runtime.clock import PhaseClock
 from asr_hf.runtime.errors import RunError
@@ -93,7 +93,7 @@ class HessianFree:
         self.objective, self.theta = objective, theta.clone()
         self.solver, self.preconditioner, self.sampling = solver, preconditioner, sampling
         self.damping, self.line_search, self.stopping = damping, line_search, stopping
-        self.warm_start_decay = warm_start_decay
+        self.warm_start_decay, self.seed = warm_start_decay, seed
         self.sampler = UnitSampler(objective.unit_frames(Part.TRAIN), seed)
         self.heldout = _heldout_sample(objective, heldout_frames, seed)
         self.warm_start = torch.zeros_like(self.theta)
@@ -174,14 +174,18 @@ class HessianFree:
         self, gradient: Tensor, gradient_sample: Sample, curvature_sample: Sample
     ) -> SolverResult:
         """CG on q(d) = g'd + ½ d'(G + λI)d from the warm start."""
-
-        def squared_gradients() -> Tensor:
-            return unit_statistics(self.objective, self.theta, curvature_sample, gradient)[0]
-
+        statistics = SampleStatistics(
+            self.objective,
+            self.theta,
+            curvature_sample,
+            gradient,
+            self.seed + self.iteration,
+        )
         if self.sampling.needs_spread:
-            self.sampling.learn(*self._spread(gradient, gradient_sample, curvature_sample))
+            frames = int(self.sampler.frames[gradient_sample.units].sum())
+            self.sampling.learn(statistics.spread()[1], frames)
         curvature = self.objective.curvature(self.theta, curvature_sample)
-        self.preconditioner.prepare(self.damping.value, squared_gradients)
+        self.preconditioner.prepare(self.damping.value, statistics)
         run = self.solver.solve(
             DampedOperator(curvature, self.damping.value),
             gradient.neg(),
@@ -190,13 +194,6 @@ class HessianFree:
         )
         self.preconditioner.finish()
         return run
-
-    def _spread(
-        self, gradient: Tensor, gradient_sample: Sample, curvature_sample: Sample
-    ) -> tuple[GradientSpread, int]:
-        frames = int(self.sampler.frames[gradient_sample.units].sum())
-        spread = unit_statistics(self.objective, self.theta, curvature_sample, gradient)[1]
-        return spread, frames
 
     def _move(self, chosen: Iterate, length: float, rho: float | None, heldout: float) -> None:
         """Take the step (length 0: reject it) and steer λ and the warm start."""

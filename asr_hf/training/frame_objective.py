@@ -13,9 +13,10 @@ from asr_hf.criteria.base import FrameCriterion, FrameLoss
 from asr_hf.data.splice import splice, splice_at
 from asr_hf.data.store import FrameBatch, FrameStore
 from asr_hf.hf.gauss_newton import ChunkCurvature, SummedCurvature
-from asr_hf.hf.objective import LossSum, Part, Sample
+from asr_hf.hf.objective import KroneckerFactor, LossSum, Part, Sample
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.training.curvature import CurvaturePath, curvature_chunks
+from asr_hf.training.moments import LayerMoments
 
 Minibatch = tuple[Tensor, Tensor]
 
@@ -115,6 +116,19 @@ class FrameObjective:
             logits.backward(self.criterion.gradient(logits.detach(), batch.labels))
             self.frames["gradient"] += len(batch.labels)
             yield len(batch.labels), self.model.flat_grad
+
+    def kronecker_factors(self, theta: Tensor, sample: Sample, seed: int) -> list[KroneckerFactor]:
+        """Fisher blocks of the model's affine layers at θ; `seed` fixes the labels drawn."""
+        self._load(theta)
+        moments = LayerMoments(self.model)
+        generator = torch.Generator(self.device).manual_seed(seed)
+        for inputs, labels, _ in self._chunks(sample):
+            with moments.recorded() as outputs:
+                logits = self.model(inputs)
+            at_outputs = self.criterion.sampled_gradient(logits.detach(), generator)
+            moments.add(torch.autograd.grad(logits, outputs, at_outputs))
+            self.frames["gradient"] += len(labels)
+        return moments.factors()
 
     def minibatches(self, seed: int, epoch: int, batch_frames: int) -> Iterator[Minibatch]:
         """Training frames in an order fixed by (seed, epoch), shuffled across utterances."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from asr_hf.hf.gauss_newton import KeptDoubleBackward, SummedCurvature
-from asr_hf.hf.objective import LossSum, Part, Sample
+from asr_hf.hf.objective import KroneckerFactor, LossSum, Part, Sample
 
 
 class TinyNet:
@@ -86,6 +86,23 @@ class TinyNet:
         for unit in sample.units:
             loss, gradient = self.gradient(theta, Sample(sample.part, np.array([unit])))
             yield loss.frames, gradient
+
+    def kronecker_factors(self, theta: Tensor, sample: Sample, seed: int) -> list[KroneckerFactor]:
+        """By the definition, from the gradients of one frame after another."""
+        x, _ = self.batch(sample)
+        w1, b1, w2, b2 = self.parts(theta)
+        generator = torch.Generator().manual_seed(seed)
+        hidden = torch.tanh(x @ w1.T + b1)
+        p = (hidden @ w2.T + b2).softmax(1)
+        labels = torch.multinomial(p, 1, generator=generator).squeeze(1)
+        top = p - torch.nn.functional.one_hot(labels, 3)
+        below = (top @ w2) * (1 - hidden**2)
+        factors, start = [], 0
+        for a, g in ((x, below), (hidden, top)):
+            a = torch.cat([a, torch.ones_like(a[:, :1])], dim=1)
+            factors.append(KroneckerFactor(start, a.T @ a / len(a), g.T @ g / len(g)))
+            start += a.shape[1] * g.shape[1]
+        return factors
 
     def dense_gauss_newton(self, theta: Tensor, sample: Sample) -> Tensor:
         """J'HJ [n, n] by the definition."""

@@ -4,14 +4,16 @@ import pytest
 import torch
 
 from asr_hf.hf.damping import DampedOperator
+from asr_hf.hf.objective import KroneckerFactor
 from asr_hf.hf.preconditioners.diagonal import DiagonalPreconditioner
 from asr_hf.hf.preconditioners.identity import IdentityPreconditioner
+from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
 from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
 from asr_hf.hf.preconditioners.pairs import Keep, PairStore
 from asr_hf.hf.solvers.cg import ConjugateGradient
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
 from asr_hf.hf.solvers.stopping import RelativeProgress
-from asr_hf.hf.statistics import unit_statistics
+from asr_hf.hf.statistics import SampleStatistics, unit_statistics
 
 N = 30
 
@@ -54,7 +56,7 @@ def test_compact_form_equals_dense_bfgs_and_two_loop(damping, count):
     for a, b in zip(s, g, strict=True):
         preconditioner.observe(a, b)
     preconditioner.finish()
-    preconditioner.prepare(damping, lambda: torch.empty(0))
+    preconditioner.prepare(damping, None)
     y = g + damping * s
     gamma = float(s[-1] @ y[-1] / (y[-1] @ y[-1]))
     r = torch.randn(N, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
@@ -69,7 +71,7 @@ def test_lbfgs_is_symmetric_positive_definite():
     for a, b in zip(s, g, strict=True):
         preconditioner.observe(a, b)
     preconditioner.finish()
-    preconditioner.prepare(1e-3, lambda: torch.empty(0))
+    preconditioner.prepare(1e-3, None)
     columns = [preconditioner.apply(e) for e in torch.eye(N, dtype=torch.float64)]
     dense = torch.stack(columns)
     torch.testing.assert_close(dense, dense.T, rtol=1e-8, atol=1e-9)
@@ -78,7 +80,7 @@ def test_lbfgs_is_symmetric_positive_definite():
 
 def test_no_pairs_is_no_preconditioner():
     preconditioner = LBFGSPreconditioner()
-    preconditioner.prepare(1.0, lambda: torch.empty(0))
+    preconditioner.prepare(1.0, None)
     r = torch.randn(N)
     assert preconditioner.apply(r) is r
 
@@ -87,7 +89,7 @@ def test_pairs_of_one_run_serve_the_next_and_survive_an_empty_one():
     s, g = random_pairs(3)
     preconditioner = LBFGSPreconditioner(pairs=4)
     preconditioner.observe(s[0], g[0])
-    preconditioner.prepare(0.1, lambda: torch.empty(0))
+    preconditioner.prepare(0.1, None)
     assert preconditioner.count == 0
     preconditioner.finish()
     assert preconditioner.count == 1
@@ -129,10 +131,10 @@ def test_lbfgs_of_the_last_run_saves_iterations(net, theta, everything):
     zeros = torch.zeros_like(g)
     plain = solver.solve(operator, -g, zeros, IdentityPreconditioner())
     preconditioner = LBFGSPreconditioner(pairs=16)
-    preconditioner.prepare(1e-3, lambda: zeros)
+    preconditioner.prepare(1e-3, None)
     solver.solve(operator, -g, zeros, preconditioner)
     preconditioner.finish()
-    preconditioner.prepare(1e-3, lambda: zeros)
+    preconditioner.prepare(1e-3, None)
     helped = solver.solve(operator, -g, zeros, preconditioner)
     assert helped.iterations < 0.75 * plain.iterations
 
@@ -146,7 +148,7 @@ def test_state_survives_a_round_trip():
     second.load_state_dict(first.state_dict())
     r = torch.randn(N)
     for p in (first, second):
-        p.prepare(0.2, lambda: torch.empty(0))
+        p.prepare(0.2, None)
     assert torch.equal(first.apply(r), second.apply(r))
 
 
@@ -154,7 +156,7 @@ def test_diagonal_is_martens_formula(net, theta, everything):
     _, g = net.gradient(theta, everything)
     squares, _ = unit_statistics(net, theta, everything, g / 300)
     preconditioner = DiagonalPreconditioner(exponent=0.75)
-    preconditioner.prepare(0.1, squares.clone)
+    preconditioner.prepare(0.1, SampleStatistics(net, theta, everything, g / 300, 0))
     r = torch.randn_like(g)
     torch.testing.assert_close(preconditioner.apply(r), r / (squares + 0.1) ** 0.75)
 
@@ -174,3 +176,63 @@ def test_cg_pairs_are_conjugate(net, theta, everything):
     gram = p @ y.T
     off = gram - torch.diag(torch.diagonal(gram))
     assert off.abs().max() < 1e-8 * torch.diagonal(gram).max()
+
+
+class Factors:
+    def __init__(self, factors):
+        self.factors = factors
+
+    def kronecker_factors(self):
+        return self.factors
+
+
+def random_factor(start, fan_in, fan_out, seed):
+    g = torch.Generator().manual_seed(seed)
+    a = torch.randn(50, fan_in + 1, generator=g, dtype=torch.float64)
+    b = torch.randn(50, fan_out, generator=g, dtype=torch.float64)
+    return KroneckerFactor(start, a.T @ a / 50, b.T @ b / 50)
+
+
+def dense_block(factor, damping):
+    a, b = factor.inputs, factor.outputs
+    pi = ((a.trace() / len(a)) / (b.trace() / len(b))).sqrt()
+    a = a + pi * damping**0.5 * torch.eye(len(a), dtype=a.dtype)
+    b = b + damping**0.5 / pi * torch.eye(len(b), dtype=b.dtype)
+    return a, b
+
+
+@pytest.mark.parametrize("damping", [1e-3, 0.5])
+def test_kfac_equals_the_dense_kronecker_inverse(damping):
+    first, second = random_factor(0, 4, 3, 1), random_factor(15, 3, 2, 2)
+    preconditioner = KFACPreconditioner()
+    preconditioner.prepare(damping, Factors([first, second]))
+    r = torch.randn(23, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    found = preconditioner.apply(r)
+    for factor, (fan_in, fan_out) in ((first, (4, 3)), (second, (3, 2))):
+        a, b = dense_block(factor, damping)
+        start, split = factor.start, factor.start + fan_in * fan_out
+        stop = split + fan_out
+        # Row-major vec of [W b]: the matrix is B ⊗ A.
+        wb = torch.cat([r[start:split].view(fan_out, fan_in), r[split:stop, None]], dim=1)
+        exact = torch.linalg.solve(torch.kron(b, a), wb.reshape(-1)).view(fan_out, fan_in + 1)
+        torch.testing.assert_close(found[start:split].view(fan_out, fan_in), exact[:, :-1])
+        torch.testing.assert_close(found[split:stop], exact[:, -1])
+
+
+def test_kfac_is_symmetric_positive_definite():
+    preconditioner = KFACPreconditioner()
+    preconditioner.prepare(1e-3, Factors([random_factor(0, 4, 3, 1)]))
+    dense = torch.stack([preconditioner.apply(e) for e in torch.eye(15, dtype=torch.float64)])
+    torch.testing.assert_close(dense, dense.T)
+    assert torch.linalg.eigvalsh(dense).min() > 0
+
+
+def test_kfac_averages_its_estimates():
+    one, two = random_factor(0, 4, 3, 1), random_factor(0, 4, 3, 2)
+    mean = KroneckerFactor(0, (one.inputs + two.inputs) / 2, (one.outputs + two.outputs) / 2)
+    r = torch.randn(15, dtype=torch.float64)
+    averaged, direct = KFACPreconditioner(decay=0.9), KFACPreconditioner()
+    averaged.prepare(0.1, Factors([one]))
+    averaged.prepare(0.1, Factors([two]))
+    direct.prepare(0.1, Factors([mean]))
+    torch.testing.assert_close(averaged.apply(r), direct.apply(r))

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Protocol
 
 from torch import Tensor
 
-SquaredGradients = Callable[[], Tensor]
+from asr_hf.hf.objective import KroneckerFactor
+
+
+class CurvatureStatistics(Protocol):
+    """What a preconditioner may ask of a run's curvature sample; each costs about a gradient."""
+
+    def squared_gradients(self) -> Tensor:
+        """Sum of the unit gradients' squares, over the sample's frames [n]."""
+        ...
+
+    def kronecker_factors(self) -> list[KroneckerFactor]:
+        """Fisher blocks of the affine layers."""
+        ...
 
 
 class Preconditioner(Protocol):
     """M ≈ A = G + λI, of which solvers apply the inverse."""
 
-    def prepare(self, damping: float, squared_gradients: SquaredGradients) -> None:
-        """Make ready for one CG run.
-
-        Args:
-            damping: λ of the run.
-            squared_gradients: gives the mean over the curvature sample's frames of the unit
-                gradients' squares [n]; costs about one gradient, so only called when needed.
-        """
+    def prepare(self, damping: float, statistics: CurvatureStatistics) -> None:
+        """Make ready for one CG run with damping λ."""
         ...
 
     def apply(self, residual: Tensor) -> Tensor:

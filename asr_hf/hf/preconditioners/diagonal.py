@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from asr_hf.hf.preconditioners.base import SquaredGradients, Stateless
+from asr_hf.hf.preconditioners.base import CurvatureStatistics, Stateless
 
 
 class DiagonalPreconditioner(Stateless):
@@ -20,9 +20,9 @@ class DiagonalPreconditioner(Stateless):
         self.exponent = exponent
         self._inverse: Tensor | None = None
 
-    def prepare(self, damping: float, squared_gradients: SquaredGradients) -> None:
+    def prepare(self, damping: float, statistics: CurvatureStatistics) -> None:
         """Estimate the diagonal on the run's curvature sample."""
-        self._inverse = squared_gradients().add_(damping).pow_(-self.exponent)
+        self._inverse = statistics.squared_gradients().add_(damping).pow_(-self.exponent)
 
     def apply(self, residual: Tensor) -> Tensor:
         """Return M⁻¹ r [n]."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from asr_hf.hf.preconditioners.base import SquaredGradients, Stateless
+from asr_hf.hf.preconditioners.base import CurvatureStatistics, Stateless
 
 
 class IdentityPreconditioner(Stateless):
     """M = I."""
 
-    def prepare(self, damping: float, squared_gradients: SquaredGradients) -> None:
+    def prepare(self, damping: float, statistics: CurvatureStatistics) -> None:
         """Nothing to prepare."""
 
     def apply(self, residual: Tensor) -> Tensor:

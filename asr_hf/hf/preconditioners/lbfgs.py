@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from asr_hf.hf.preconditioners.base import SquaredGradients
+from asr_hf.hf.preconditioners.base import CurvatureStatistics
 from asr_hf.hf.preconditioners.pairs import Keep, PairStore
 
 
@@ -40,7 +40,7 @@ class LBFGSPreconditioner:
         """How many pairs are in use."""
         return 0 if self._pairs is None else self._pairs.shape[0] // 2
 
-    def prepare(self, damping: float, squared_gradients: SquaredGradients) -> None:
+    def prepare(self, damping: float, statistics: CurvatureStatistics) -> None:
         """Make the small matrices of this λ."""
         self._damping, self._compact = damping, None
         if self._gram is None:

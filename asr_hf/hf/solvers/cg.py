@@ -115,14 +115,14 @@ class _Run:
     def _advance(self, p: Tensor, iteration: int) -> StopReason | None:
         """Step along p to the minimum of q, and say whether the run ends there."""
         product = self.operator.curvature_product(p)
-        pp, pGp, pr = dot(p, p), dot(p, product), dot(p, self.r)
-        pAp = pGp + self.operator.damping * pp
-        if not (math.isfinite(pAp) and math.isfinite(pr)):
+        pp, curvature, pr = dot(p, p), dot(p, product), dot(p, self.r)
+        damped = curvature + self.operator.damping * pp
+        if not (math.isfinite(damped) and math.isfinite(pr)):
             return StopReason.NON_FINITE
         # A is positive definite by construction: a smaller p'Ap can only be rounding.
-        if not pAp > 0 or pGp < -1e-6 * pAp:
+        if not damped > 0 or curvature < -1e-6 * damped:
             return StopReason.NON_POSITIVE_CURVATURE
-        alpha = pr / pAp
+        alpha = pr / damped
         self.d.add_(p, alpha=alpha)
         self.values.append(self.values[-1] - 0.5 * alpha * pr)
         self.r.add_(product, alpha=-alpha).add_(p, alpha=-alpha * self.operator.damping)

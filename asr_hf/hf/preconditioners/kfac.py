@@ -1,0 +1,126 @@
+"""Kronecker-factored curvature as a preconditioner (Martens & Grosse 2015)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from asr_hf.hf.objective import KroneckerFactor
+from asr_hf.hf.preconditioners.base import CurvatureStatistics
+
+
+@dataclass
+class _Block:
+    """One layer: running factors, and their damped inverses once prepared."""
+
+    start: int
+    inputs: Tensor
+    outputs: Tensor
+    inverse_inputs: Tensor | None = None
+    inverse_outputs: Tensor | None = None
+
+
+class KFACPreconditioner:
+    """M = blockdiag over layers of (A + π√λ I) ⊗ (B + √λ/π I).
+
+    A = E[(a, 1)(a, 1)'] of a layer's input, B = E[gg'] of the gradient at its output with labels
+    drawn from the model, both running means over the curvature samples met. The damping is
+    factored, π² = (tr A / dim A) / (tr B / dim B) (Martens & Grosse 2015, section 6.3).
+
+    Args:
+        decay: of the running means; the k-th estimate weighs at least 1 / k (section 5).
+        refresh_every: CG runs between two estimates of the factors.
+    """
+
+    def __init__(self, decay: float = 0.9, refresh_every: int = 1) -> None:
+        if not 0 <= decay < 1 or refresh_every < 1:
+            raise ValueError("preconditioner: needs 0 <= decay < 1 and refresh_every >= 1")
+        self.decay, self.refresh_every = decay, refresh_every
+        self._blocks: list[_Block] = []
+        self._estimates = self._runs = 0
+
+    def prepare(self, damping: float, statistics: CurvatureStatistics) -> None:
+        """Renew the factors when it is time, and invert them for this λ."""
+        if self._runs % self.refresh_every == 0:
+            self._update(statistics.kronecker_factors())
+        self._runs += 1
+        for block in self._blocks:
+            _invert(block, damping)
+
+    def _update(self, factors: list[KroneckerFactor]) -> None:
+        self._estimates += 1
+        keep = min(1 - 1 / self._estimates, self.decay)
+        if not self._blocks:
+            self._blocks = [_Block(f.start, f.inputs, f.outputs) for f in factors]
+            return
+        for block, factor in zip(self._blocks, factors, strict=True):
+            block.inputs.lerp_(factor.inputs, 1 - keep)
+            block.outputs.lerp_(factor.outputs, 1 - keep)
+
+    def apply(self, residual: Tensor) -> Tensor:
+        """Return M⁻¹ r [n]; entries of no affine layer pass unchanged."""
+        result = residual.clone()
+        for block in self._blocks:
+            a, b = block.inverse_inputs, block.inverse_outputs
+            assert a is not None and b is not None, "prepare() comes first"
+            weight, bias = _views(residual, block)
+            weight_out, bias_out = _views(result, block)
+            # B⁻¹ [W b] A⁻¹ with the last row and column of A⁻¹ taken apart.
+            inner = torch.addr(weight @ a[:-1, :-1], bias, a[-1, :-1])
+            torch.mm(b, inner, out=weight_out)
+            torch.mv(b, torch.addmv(bias * a[-1, -1], weight, a[:-1, -1]), out=bias_out)
+        return result
+
+    def observe(self, direction: Tensor, product: Tensor) -> None:
+        """Learn nothing from CG's steps."""
+
+    def finish(self) -> None:
+        """Keep nothing of them."""
+
+    def state_dict(self) -> dict[str, dict[str, Any]]:
+        """Return the running factors."""
+        tensors = {}
+        for number, block in enumerate(self._blocks):
+            tensors[f"inputs.{number}"] = block.inputs
+            tensors[f"outputs.{number}"] = block.outputs
+        values = {
+            "starts": [block.start for block in self._blocks],
+            "estimates": self._estimates,
+            "runs": self._runs,
+        }
+        return {"tensors": tensors, "values": values}
+
+    def load_state_dict(self, state: dict[str, dict[str, Any]]) -> None:
+        """Restore the running factors."""
+        tensors, values = state["tensors"], state["values"]
+        self._estimates, self._runs = values["estimates"], values["runs"]
+        self._blocks = [
+            _Block(start, tensors[f"inputs.{number}"], tensors[f"outputs.{number}"])
+            for number, start in enumerate(values["starts"])
+        ]
+
+
+def _views(vector: Tensor, block: _Block) -> tuple[Tensor, Tensor]:
+    """A layer's W [out, in] and b [out] inside a vector [n]."""
+    width, height = block.inputs.shape[0] - 1, block.outputs.shape[0]
+    middle = block.start + height * width
+    weight = vector[block.start : middle].view(height, width)
+    return weight, vector[middle : middle + height]
+
+
+def _invert(block: _Block, damping: float) -> None:
+    a, b = block.inputs.double(), block.outputs.double()
+    mean_a, mean_b = a.diagonal().mean().clamp_min(1e-30), b.diagonal().mean().clamp_min(1e-30)
+    pi = (mean_a / mean_b).sqrt()
+    root = damping**0.5
+    block.inverse_inputs = _inverse(a, pi * root).to(block.inputs)
+    block.inverse_outputs = _inverse(b, root / pi).to(block.outputs)
+
+
+def _inverse(matrix: Tensor, shift: Tensor) -> Tensor:
+    damped = matrix + shift * torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
+    inverse: Tensor = torch.cholesky_inverse(torch.linalg.cholesky(damped))
+    return 0.5 * (inverse + inverse.T)
