@@ -10,6 +10,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from asr_hf.cli.check import check_choices
 from asr_hf.cli.suggest import check_types, nearest
@@ -17,7 +18,7 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.resources import conf_dir
 
 CONFIG_NAME = "train"
-COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException)
+COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError)
 
 
 def load_config(arguments: list[str]) -> DictConfig:
@@ -119,6 +120,9 @@ def explain(overrides: list[str], error: Exception) -> InputError:
     for number, override in enumerate(overrides):
         try:
             compose_tree(overrides[: number + 1])
+        except YAMLError as found:
+            # Its lines name the file, the line and what was expected there.
+            return InputError(f"{override}: " + " ".join(str(found).split()))
         except COMPOSITION_ERRORS as found:
             before = compose_tree(overrides[:number])
             problem = f"{override}: {str(found).splitlines()[0]}"

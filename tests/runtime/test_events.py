@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr_hf.runtime.errors import InputError, RunError
@@ -38,6 +38,7 @@ def test_each_event_is_on_disk_when_append_returns(tmp_path):
     log.close()
 
 
+@settings(max_examples=40)
 @given(kept=st.integers(-1, 6), torn=st.integers(0, 30))
 def test_a_resumed_log_is_the_log_of_an_unbroken_run(kept, torn, tmp_path_factory):
     """Events after the checkpoint and a line torn anywhere are gone, and written again."""

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
@@ -92,6 +92,7 @@ TREE = st.recursive(
 )
 
 
+@settings(max_examples=40)
 @given(tree=st.dictionaries(st.text("abc", min_size=1), TREE, max_size=4))
 def test_a_configuration_differs_from_itself_nowhere_once_on_disk(tree, tmp_path_factory):
     path = tmp_path_factory.mktemp("run")

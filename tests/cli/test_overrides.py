@@ -1,0 +1,106 @@
+"""What an override that does not fit meets: exit code 2, what is wrong, what would be right."""
+
+from __future__ import annotations
+
+import pytest
+
+P = "+recipe=prompts"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "remedy"),
+    [
+        (["preconditoner=lbfgs", P], "preconditioner=lbfgs?"),
+        ([P, "solver=flexibel_cg"], "solver=flexible_cg?"),
+        ([P, "trainer.stopping.max_iteration=3"], "trainer.stopping.max_iterations=3?"),
+        ([P, "model.hiden_sizes=[8]"], "model.hidden_sizes=[8]?"),
+        (["+recipe=prompt"], "+recipe=prompts?"),
+        (["recipe=prompts"], "+recipe=prompts?"),
+        (["recpie=prompts"], "+recipe=prompts?"),
+        (["+corpus=prompts", P], "corpus=prompts?"),
+        ([P, "sampling=zzz"], "options of sampling: fixed, geometric, variance"),
+        ([P, "features.cmvn=speakers"], "features.cmvn=speaker?"),
+        ([P, "runtime.curvature_path=rop"], "one of auto, r_operator, double_backward"),
+        ([P, "seed"], "key=value"),
+        ([P, "model.hidden_sizes=[1,2"], "quote the value"),
+        ([P, "model.hidden_sizes=512"], "model.hidden_sizes=[512, 512, 512]"),
+        ([P, "runtime.seed=one"], "runtime.seed=0"),
+        ([P, "runtime.seed=${nowhere}"], "${...}"),
+        ([P, "~solver"], "put back the group"),
+        ([P, "name="], "name=first"),
+        ([P, "name=../elsewhere"], "paths.exp=DIR"),
+        ([P, "name=/tmp/elsewhere"], "paths.exp=DIR"),
+        ([], "+recipe=prompts"),
+        ([P, "--hydra-help"], "--config-dir DIR"),
+        ([P, "--config-dir", "nowhere"], "DIR/recipe/mine.yaml"),
+    ],
+    ids=lambda value: " ".join(value)[-40:] if isinstance(value, list) else "",
+)
+@pytest.mark.parametrize("verb", ["config"])
+def test_a_typo_is_refused_and_mended(asr_hf, verb, overrides, remedy):
+    outcome = asr_hf(verb, *overrides)
+    assert outcome.code == 2 and outcome.out == ""
+    assert remedy in outcome.err and "Traceback" not in outcome.err
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "runtime.threads=2",
+        "runtime.threads=null",
+        "trainer.warm_start_decay=1",
+        "name=2024",
+        "name=a/b",
+        "corpus.source=/some/where",
+        "trainer.heldout_frames=3000",
+        "model.hidden_sizes=[8,8]",
+        "decode.acoustic_scales=[0.1]",
+    ],
+)
+def test_values_that_fit_are_taken(asr_hf, override):
+    outcome = asr_hf("config", P, override)
+    assert outcome.code == 0, outcome.err
+    key, _, value = override.rpartition("=")
+    assert value.strip("[]").split(",")[0] in outcome.out and key.rpartition(".")[2] in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("+solver.nonsense=1", "solver.nonsense: FlexibleConjugateGradient has no such setting"),
+        ("+trainer.max_epochs=3", "trainer.max_epochs: HessianFree has no such setting"),
+        ("solver._target_=asr_hf.hf.solvers.cg.Nothing", "cannot be imported"),
+        ("model.activation=swish", "swish"),
+        ("runtime.device=gpu", "'gpu' is no device"),
+        ("runtime.threads=0", "at least one thread"),
+        ("sampling.gradient=3", "sampling.gradient"),
+    ],
+)
+def test_what_cannot_be_built_is_refused_before_training(asr_hf, corpus, override, message):
+    outcome = asr_hf("train", *corpus, override)
+    assert outcome.code == 2 and message in outcome.err
+
+
+def test_own_groups_stand_beside_the_built_in_ones(asr_hf, tmp_path):
+    (tmp_path / "mine" / "recipe").mkdir(parents=True)
+    (tmp_path / "mine" / "recipe" / "home.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - override /corpus: prompts\nname: home\n"
+    )
+    outcome = asr_hf("config", "--config-dir", "mine", "+recipe=home")
+    assert outcome.code == 0 and "name: home" in outcome.out
+
+
+def test_a_broken_yaml_file_is_named(asr_hf, tmp_path):
+    (tmp_path / "mine" / "recipe").mkdir(parents=True)
+    (tmp_path / "mine" / "recipe" / "broken.yaml").write_text("name: [1, 2\nother: 3\n")
+    outcome = asr_hf("config", "--config-dir", "mine", "+recipe=broken")
+    assert outcome.code == 2
+    assert "broken.yaml" in outcome.err and "line 2" in outcome.err
+
+
+def test_the_printed_configuration_is_yaml_that_resolves_to_itself(asr_hf):
+    from omegaconf import OmegaConf
+
+    text = asr_hf("config", P, "name=x").out
+    again = OmegaConf.to_yaml(OmegaConf.create(text), resolve=True)
+    assert again == text and "${" not in text

@@ -1,0 +1,119 @@
+"""Training through the command line: runs that are cut off, refused or swept."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from asr_hf.training.model_file import FILE_NAME
+
+STEPS = "trainer.stopping.max_iterations={}"
+LONG = [STEPS.format(80), "trainer.stopping.patience=1000"]
+
+
+def figures(folder: Path) -> dict:
+    """result.json without what a clock says."""
+    result = json.loads((folder / "result.json").read_text())
+    return {key: value for key, value in result.items() if key not in ("seconds", "name")}
+
+
+def wait_for(path: Path, lines: int) -> None:
+    end = time.monotonic() + 60
+    while not path.exists() or path.read_bytes().count(b"\n") < lines:
+        assert time.monotonic() < end, f"{path} does not grow"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def start(tmp_path, corpus):
+    """Start a run in a process of its own and wait for some events."""
+
+    def call(name: str, lines: int) -> subprocess.Popen[str]:
+        line = [sys.executable, "-m", "asr_hf", "train", *corpus, f"name={name}", *LONG]
+        process = subprocess.Popen(line, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        wait_for(tmp_path / "exp" / name / "events.jsonl", lines)
+        return process
+
+    return call
+
+
+def test_after_kill_9_the_same_command_ends_in_the_same_parameters(start, asr_hf, corpus, tmp_path):
+    cut = start("cut", 15)
+    cut.kill()
+    assert cut.wait() == -signal.SIGKILL
+    for name in ("cut", "whole"):
+        assert asr_hf("train", *corpus, *LONG, f"name={name}").code == 0
+    whole, resumed = (load_file(tmp_path / "exp" / n / FILE_NAME) for n in ("whole", "cut"))
+    assert whole.keys() == resumed.keys() and all(torch.equal(whole[k], resumed[k]) for k in whole)
+    assert figures(tmp_path / "exp" / "whole") == figures(tmp_path / "exp" / "cut")
+    lines = (tmp_path / "exp" / "cut" / "events.jsonl").read_text().splitlines()
+    iterations = [json.loads(line)["iteration"] for line in lines]
+    assert iterations == list(range(len(iterations)))
+
+
+def test_ctrl_c_ends_with_130_and_a_hint(start):
+    process = start("a", 3)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command continues" in err and "Traceback" not in err
+
+
+def test_a_finished_run_goes_on_when_its_end_is_moved(asr_hf, corpus, tmp_path):
+    assert asr_hf("train", *corpus, STEPS.format(2)).code == 0
+    assert asr_hf("train", *corpus, STEPS.format(4)).code == 0
+    assert asr_hf("train", *corpus, STEPS.format(4), "name=whole").code == 0
+    assert figures(tmp_path / "exp" / "prompts") == figures(tmp_path / "exp" / "whole")
+
+
+def test_another_configuration_in_the_folder_is_refused(asr_hf, corpus):
+    assert asr_hf("train", *corpus, STEPS.format(1)).code == 0
+    outcome = asr_hf("train", *corpus, STEPS.format(1), "solver=cg", "runtime.seed=3")
+    assert outcome.code == 2
+    assert "runtime.seed: 0 -> 3" in outcome.err and "name=..." in outcome.err
+
+
+def test_a_sweep_runs_every_combination_and_prints_one_table(asr_hf, corpus, tmp_path):
+    swept = ["preconditioner=identity,lbfgs", "solver.max_iterations=2,5"]
+    outcome = asr_hf("train", "-m", *corpus, *swept, STEPS.format(1))
+    assert outcome.code == 0, outcome.err
+    names = [
+        f"preconditioner={p},solver.max_iterations={i}"
+        for p in ("identity", "lbfgs")
+        for i in (2, 5)
+    ]
+    folder = tmp_path / "exp" / "prompts"
+    assert all((folder / name / "result.json").exists() for name in names)
+    table = (folder / "sweep.md").read_text()
+    assert table in outcome.out
+    for name in names:
+        row = next(line for line in table.splitlines() if f" {name} " in line)
+        assert f"{figures(folder / name)['heldout_loss']:.4f}" in row
+    assert sorted(os.listdir(tmp_path)) == ["data", "exp"]
+
+
+def test_a_typo_in_a_swept_value_stops_the_sweep_before_its_first_run(asr_hf, corpus, tmp_path):
+    outcome = asr_hf("train", "-m", *corpus, "preconditioner=identity,lbgfs")
+    assert outcome.code == 2 and "preconditioner=lbfgs?" in outcome.err
+    assert not (tmp_path / "exp").exists()
+
+
+def test_a_sweep_with_a_failing_run_says_so_and_tables_the_others(asr_hf, corpus, tmp_path):
+    outcome = asr_hf("train", "-m", *corpus, "sampling.gradient=1.0,3", STEPS.format(1))
+    assert outcome.code == 2 and "sampling.gradient" in outcome.err
+    table = (tmp_path / "exp" / "prompts" / "sweep.md").read_text()
+    assert "sampling.gradient=1.0" in table and "sampling.gradient=3" not in table
+
+
+def test_a_sweep_of_nothing_is_refused(asr_hf, corpus):
+    outcome = asr_hf("train", "--multirun", *corpus)
+    assert outcome.code == 2 and "nothing is swept" in outcome.err

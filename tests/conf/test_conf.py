@@ -1,0 +1,93 @@
+"""Every file of the configuration tree composes, and every class it names exists."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from asr_hf.cli.check import CHOICES, check_targets
+from asr_hf.cli.compose import load_config
+from asr_hf.cli.suggest import ADDED_GROUPS, groups
+from asr_hf.data.cmvn import CmvnMode
+from asr_hf.models.acoustic import AcousticModel
+from asr_hf.runtime.resources import conf_dir
+from asr_hf.training.curvature import CurvaturePath
+from asr_hf.training.model_file import build_model
+
+OPTIONS = [(group, option) for group, options in groups().items() for option in options]
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_option_composes_and_its_classes_take_its_settings(group, option):
+    plus = "+" if group in ADDED_GROUPS else ""
+    base = [] if group == "recipe" else ["+recipe=prompts"]
+    check_targets(load_config([*base, f"{plus}{group}={option}"]))
+
+
+@pytest.mark.parametrize("recipe", groups()["recipe"])
+@pytest.mark.parametrize("debug", groups()["debug"])
+def test_debug_presets_fit_every_recipe(recipe, debug):
+    check_targets(load_config([f"+recipe={recipe}", f"+debug={debug}"]))
+
+
+def test_a_setting_that_no_class_takes_would_be_noticed():
+    """The tests above rest on this: the check itself can fail."""
+    from asr_hf.runtime.errors import InputError
+
+    for override in (
+        "+trainer.nonsense=1",
+        "+model.nonsense=1",
+        "solver._target_=asr_hf.nowhere.X",
+    ):
+        with pytest.raises(InputError):
+            check_targets(load_config(["+recipe=prompts", override]))
+
+
+@pytest.mark.parametrize("model", groups()["model"])
+def test_every_model_is_built_with_parameters_in_one_flat_vector(model):
+    config = load_config(["+recipe=prompts", f"model={model}", "model.hidden_sizes=[8]"])
+    built = build_model(config.model, 3, 5, seed=0)
+    assert isinstance(built, AcousticModel)
+    assert built.flat.numel() == sum(p.numel() for p in built.parameters())
+
+
+def test_the_choices_of_the_command_line_are_those_of_the_code():
+    assert set(CHOICES["features.cmvn"]) == {mode.value for mode in CmvnMode}
+    assert set(CHOICES["runtime.curvature_path"]) == {path.value for path in CurvaturePath}
+
+
+def test_every_window_of_the_choices_is_one_of_torchaudio():
+    import torch
+    from torchaudio.compliance.kaldi import fbank
+
+    for window in CHOICES["features.window"]:
+        assert (
+            fbank(torch.randn(1, 800), sample_frequency=8000.0, window_type=window).isfinite().all()
+        )
+
+
+@pytest.mark.parametrize("path", sorted(conf_dir().rglob("*.yaml")), ids=lambda p: p.stem)
+def test_every_file_says_first_what_it_is(path):
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("# @package")]
+    assert re.fullmatch(r"# \S.*", lines[0])
+
+
+def test_paths_are_absolute_wherever_the_command_is_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = load_config(["+recipe=prompts", "paths.data=d", "name=n"])
+    assert config.corpus.dir == str(tmp_path / "d" / "prompts")
+    assert config.run_dir == str(tmp_path / "exp" / "n")
+
+
+@pytest.mark.parametrize("trainer", ["hf", "sgd", "adam"])
+def test_one_seed_serves_training_while_the_alignment_keeps_its_own(trainer):
+    config = load_config(["+recipe=prompts", f"trainer={trainer}", "runtime.seed=7"])
+    assert (config.trainer.seed, config.alignment.seed) == (7, 0)
+
+
+def test_switchboard_is_the_paper_s_larger_network_on_its_features():
+    config = load_config(["+recipe=switchboard"])
+    assert list(config.model.hidden_sizes) == [2048] * 6
+    assert (config.features.num_mel_bins, config.features.low_freq) == (36, 64.0)
+    assert "LDC97S62" in config.corpus.needs
