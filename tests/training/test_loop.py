@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from asr_hf.hf.damping import LevenbergMarquardt
+from asr_hf.hf.line_search import Armijo
+from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
+from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
+from asr_hf.hf.sampling.geometric import GeometricSampling
+from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
+from asr_hf.hf.trainer import HessianFree, Stopping
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.run_folder import RunFolder
+from asr_hf.training.loop import TrainingLoop
+from asr_hf.training.model_file import load_model, save_model
+
+CONFIG = OmegaConf.create({"name": "test"})
+PRECONDITIONERS = {"lbfgs": LBFGSPreconditioner, "kfac": KFACPreconditioner}
+
+
+class Killed(Exception):
+    pass
+
+
+def optimiser(objective, preconditioner):
+    return HessianFree(
+        objective=objective,
+        theta=objective.model.flat.clone(),
+        solver=FlexibleConjugateGradient(max_iterations=5),
+        preconditioner=PRECONDITIONERS[preconditioner](),
+        sampling=GeometricSampling(gradient=0.3, curvature=0.2, curvature_most=0.5),
+        damping=LevenbergMarquardt(),
+        line_search=Armijo(),
+        stopping=Stopping(max_iterations=8, patience=0),
+        seed=1,
+    )
+
+
+def train(make_objective, path, preconditioner, kill_at=None):
+    objective = make_objective(dtype=torch.float32)
+    hf = optimiser(objective, preconditioner)
+    if kill_at is not None:
+        step = hf.step
+
+        def failing():
+            if hf.iteration == kill_at:
+                raise Killed
+            return step()
+
+        hf.step = failing
+    with RunFolder.open(path, CONFIG) as folder:
+        loop = TrainingLoop(hf, objective, folder, keep_last=2, checkpoint_seconds=0)
+        loop.run()
+    return loop
+
+
+def events(path):
+    timing = ("seconds", "phase_seconds")
+    lines = (path / "events.jsonl").read_text().splitlines()
+    return [{k: v for k, v in json.loads(x).items() if k not in timing} for x in lines]
+
+
+@pytest.mark.parametrize("preconditioner", PRECONDITIONERS)
+@pytest.mark.parametrize("kill_at", [0, 1, 5])
+def test_killed_run_continues_to_the_same_bits(make_objective, tmp_path, preconditioner, kill_at):
+    whole = train(make_objective, tmp_path / "whole", preconditioner)
+    with pytest.raises(Killed):
+        train(make_objective, tmp_path / "cut", preconditioner, kill_at)
+    resumed = train(make_objective, tmp_path / "cut", preconditioner)
+    assert torch.equal(whole.optimiser.theta, resumed.optimiser.theta)
+    assert torch.equal(whole.best.theta, resumed.best.theta)
+    assert whole.best.loss == resumed.best.loss
+    assert events(tmp_path / "whole") == events(tmp_path / "cut")
+    assert whole.objective.frames == resumed.objective.frames
+
+
+def test_finished_run_does_nothing_again(make_objective, tmp_path):
+    first = train(make_objective, tmp_path, "lbfgs")
+    before = (tmp_path / "events.jsonl").read_bytes()
+    again = train(make_objective, tmp_path, "lbfgs")
+    assert (tmp_path / "events.jsonl").read_bytes() == before
+    assert torch.equal(first.best.theta, again.best.theta)
+
+
+def test_report_passes_are_not_counted_as_work(make_objective, tmp_path):
+    loop = train(make_objective, tmp_path, "lbfgs")
+    last = events(tmp_path)[-1]
+    assert last["work"] == loop.objective.work
+    assert events(tmp_path)[0]["work"] == 0.0
+
+
+def test_model_file_round_trip(make_objective, tmp_path):
+    model = make_objective(dtype=torch.float32).model
+    model.set_log_priors(torch.tensor([1, 2, 3, 4]))
+    config = OmegaConf.create(
+        {
+            "_target_": "asr_hf.models.dnn.DNN",
+            "hidden_sizes": [6, 5],
+            "activation": "sigmoid",
+            "left": 1,
+            "right": 2,
+        }
+    )
+    save_model(tmp_path / "m.safetensors", model, config, {"corpus": "drawn"})
+    loaded, about = load_model(tmp_path / "m.safetensors")
+    x = torch.randn(5, model.input_dim)
+    assert torch.equal(model.log_likelihoods(x), loaded.log_likelihoods(x))
+    assert about["corpus"] == "drawn"
+
+
+def test_damaged_or_missing_model_is_named(tmp_path):
+    with pytest.raises(InputError, match="no trained model"):
+        load_model(tmp_path / "absent.safetensors")
+    (tmp_path / "bad.safetensors").write_bytes(b"\0" * 100)
+    with pytest.raises(InputError, match="damaged"):
+        load_model(tmp_path / "bad.safetensors")
