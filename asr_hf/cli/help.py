@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from asr_hf.cli.suggest import groups
+from asr_hf.cli.suggest import added_groups, groups
 
 _OVERRIDES = """\
 overrides most used:
   +recipe=prompts         the corpus and its settings
   name=NAME               the run folder exp/NAME
-  trainer=hf|sgd|adam|lbfgs
-  solver=... preconditioner=... sampling=...
   model.hidden_sizes=[512,512,512]
   runtime.device=auto|cpu|cuda runtime.threads=2 runtime.seed=0
   paths.data=DIR paths.exp=DIR
@@ -22,5 +20,17 @@ def verb_help(verb: str, short: str, text: str) -> str:
     lines = [f"asr-hf {verb}: {short}", "", text.strip()]
     if verb in ("validate", "completion"):
         return "\n".join(lines)
-    listed = "\n".join(f"  {group:<16}{', '.join(names)}" for group, names in groups().items())
-    return "\n".join([*lines, "", "config groups:", listed, "", _OVERRIDES])
+    listed = "\n".join(
+        f"  {'+' if group in added_groups() else ''}{group + '=':<17}{'|'.join(names)}"
+        for group, names in groups().items()
+    )
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "config groups (the defaults are those of conf/train.yaml; + where there is none):",
+            listed,
+            "",
+            _OVERRIDES,
+        ]
+    )

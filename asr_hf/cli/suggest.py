@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.resources import conf_dir
-
-# Groups without a default: they are added, so a plus stands before them.
-ADDED_GROUPS = ("recipe", "debug")
 
 
 def groups() -> dict[str, list[str]]:
@@ -22,6 +20,15 @@ def groups() -> dict[str, list[str]]:
         for folder in sorted(conf_dir().iterdir())
         if folder.is_dir()
     }
+
+
+@cache
+def added_groups() -> frozenset[str]:
+    """Groups without a default: they are added, so a plus stands before them."""
+    tree = OmegaConf.load(conf_dir() / "train.yaml")
+    assert isinstance(tree, DictConfig)
+    chosen = {str(key) for line in tree.defaults if isinstance(line, DictConfig) for key in line}
+    return frozenset(groups()) - chosen
 
 
 def nearest(override: str, config: DictConfig) -> str:
@@ -58,7 +65,7 @@ def _option(override: str, group: str, value: str, options: list[str]) -> str:
 
 
 def _plus(key: str) -> str:
-    return "+" if key in ADDED_GROUPS else ""
+    return "+" if key in added_groups() else ""
 
 
 def keys(config: Any, prefix: str = "") -> Iterator[str]:
