@@ -20,17 +20,10 @@ def verb_help(verb: str, short: str, text: str) -> str:
     lines = [f"asr-hf {verb}: {short}", "", text.strip()]
     if verb in ("validate", "completion"):
         return "\n".join(lines)
-    listed = "\n".join(
-        f"  {'+' if group in added_groups() else ''}{group + '=':<17}{'|'.join(names)}"
-        for group, names in groups().items()
-    )
-    return "\n".join(
-        [
-            *lines,
-            "",
-            "config groups (the defaults are those of conf/train.yaml; + where there is none):",
-            listed,
-            "",
-            _OVERRIDES,
-        ]
-    )
+    heading = "config groups (+ before those that have no default):"
+    return "\n".join([*lines, "", heading, *map(_group_line, groups()), "", _OVERRIDES])
+
+
+def _group_line(group: str) -> str:
+    plus = "+" if group in added_groups() else ""
+    return f"  {plus + group + '=':<18}{'|'.join(groups()[group])}"
