@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import multiprocessing
 import os
 import pickle
 
@@ -50,16 +49,6 @@ def test_errors_survive_the_way_between_processes(kind):
     error = kind("p", expected="e", remedy="r")
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is kind and str(again) == str(error) and again.remedy == "r"
-
-
-def fail(_):
-    raise InputError("in a worker", remedy="none")
-
-
-def test_errors_of_workers_keep_their_message():
-    with multiprocessing.get_context("fork").Pool(1) as pool, pytest.raises(InputError) as caught:
-        pool.map(fail, [0])
-    assert caught.value.problem == "in a worker" and caught.value.remedy == "none"
 
 
 def test_lists_in_messages_stay_aligned():
