@@ -47,6 +47,10 @@ class AcousticModel(FlatModule):
     def forward(self, spliced: Tensor) -> Tensor:
         """Return logits [F, pdfs] of spliced frames [F, input_dim], before the softmax."""
 
+    @abstractmethod
+    def start_at_priors(self) -> None:
+        """Set the output layer so that posteriors of fresh weights start near `log_priors`."""
+
     def normalise(self, spliced: Tensor) -> Tensor:
         """Return (x - mean) * scale [F, input_dim] in the parameters' dtype."""
         centred = torch.sub(spliced, self.input_mean)

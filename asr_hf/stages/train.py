@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,16 @@ from asr_hf.data.store import FrameStore
 from asr_hf.hf.objective import Part
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.report.html import write_report
+from asr_hf.runtime.checkpoint import checkpoints
 from asr_hf.runtime.device import choose_device, seed_everything
 from asr_hf.runtime.errors import InputError
-from asr_hf.runtime.files import write_json
+from asr_hf.runtime.files import read_json, write_json
 from asr_hf.runtime.run_folder import RunFolder
 from asr_hf.training.curvature import CurvaturePath
 from asr_hf.training.frame_objective import FrameObjective
 from asr_hf.training.loop import Best, TrainingLoop
 from asr_hf.training.model_file import FILE_NAME, build_model, save_model
+from asr_hf.training.pretraining import pretrain_layers
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +54,9 @@ def run(config: DictConfig) -> dict[str, Any]:
             config.runtime.chunk_frames,
             CurvaturePath(config.runtime.curvature_path),
         )
+        start = time.perf_counter()
+        if config.get("pretraining") and not checkpoints(folder.checkpoints):
+            pretrain_layers(objective, config.pretraining.trainer)
         optimiser = instantiate(config.trainer)(
             objective=objective, theta=model.flat.detach().clone()
         )
@@ -60,15 +66,25 @@ def run(config: DictConfig) -> dict[str, Any]:
             folder,
             keep_last=config.runtime.keep_checkpoints,
             checkpoint_seconds=config.runtime.checkpoint_seconds,
+            seconds=time.perf_counter() - start,
         )
         best = loop.run()
-        model.flat.data.copy_(best.theta)
+        model.flat.copy_(best.theta)
         about = {"corpus": config.corpus.name, "features": OmegaConf.to_container(config.features)}
         save_model(folder.path / FILE_NAME, model, config.model, about)
-        result = summary(config, loop, best)
+        result = summary(config, loop, best) | _scores_of(folder.path / "result.json", best)
         write_json(folder.path / "result.json", result)
         write_report(folder.path)
     return result
+
+
+def _scores_of(path: Path, best: Best) -> dict[str, Any]:
+    """Word error rates that still hold, because the model is the one that was decoded."""
+    before = read_json(path) if path.exists() else {}
+    same = before.get("heldout_loss") == best.loss and before.get("best_iteration") == (
+        best.iteration
+    )
+    return {"wer": before["wer"]} if same and "wer" in before else {}
 
 
 def open_stores(config: DictConfig) -> dict[Part, FrameStore]:

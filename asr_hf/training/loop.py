@@ -70,6 +70,7 @@ class TrainingLoop:
         keep_last: checkpoints kept beside the best.
         checkpoint_seconds: a checkpoint is written after the first step that ends this long after
             the last one; steps since then are done again, to the same result, after a kill.
+        seconds: spent on training before the loop (pretraining).
     """
 
     def __init__(
@@ -80,12 +81,13 @@ class TrainingLoop:
         *,
         keep_last: int,
         checkpoint_seconds: float,
+        seconds: float = 0.0,
     ) -> None:
         self.optimiser, self.objective, self.folder = optimiser, objective, folder
         self.keep_last, self.checkpoint_seconds = keep_last, checkpoint_seconds
         self._saved_at = time.monotonic()
         self._improved = False
-        self.seconds = 0.0
+        self.seconds = seconds
         self.best = Best(optimiser.theta.clone())
         self.events = EventLog(folder.path)
 

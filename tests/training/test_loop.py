@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 
 from asr_hf.hf.damping import LevenbergMarquardt
 from asr_hf.hf.line_search import Armijo
+from asr_hf.hf.objective import Part
 from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
 from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
 from asr_hf.hf.sampling.geometric import GeometricSampling
@@ -17,6 +18,7 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.run_folder import RunFolder
 from asr_hf.training.loop import TrainingLoop
 from asr_hf.training.model_file import load_model, save_model
+from asr_hf.training.pretraining import pretrain_layers
 
 CONFIG = OmegaConf.create({"name": "test"})
 PRECONDITIONERS = {"lbfgs": LBFGSPreconditioner, "kfac": KFACPreconditioner}
@@ -118,3 +120,23 @@ def test_damaged_or_missing_model_is_named(tmp_path):
     (tmp_path / "bad.safetensors").write_bytes(b"\0" * 100)
     with pytest.raises(InputError, match="damaged"):
         load_model(tmp_path / "bad.safetensors")
+
+
+def test_pretraining_starts_lower_and_counts_its_work(make_objective, stores):
+    plain, pretrained = make_objective(dtype=torch.float32), make_objective(dtype=torch.float32)
+    trainer = OmegaConf.create(
+        {
+            "_target_": "asr_hf.baselines.sgd.SGD",
+            "_partial_": True,
+            "learning_rate": 0.05,
+            "batch_frames": 16,
+            "max_epochs": 5,
+            "schedule": {"_target_": "asr_hf.baselines.schedules.Constant"},
+        }
+    )
+    upper = [layer.weight.clone() for layer in pretrained.model.linear_layers()[1:]]
+    pretrain_layers(pretrained, trainer)
+    assert pretrained.frames["gradient"] == 5 * stores[Part.TRAIN].num_frames
+    layers = pretrained.model.linear_layers()
+    assert not torch.equal(layers[0].weight, plain.model.linear_layers()[0].weight)
+    assert all(torch.equal(a, b.weight) for a, b in zip(upper, layers[1:], strict=True))

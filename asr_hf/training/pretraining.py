@@ -1,0 +1,57 @@
+"""Layer-wise pretraining of a model over a frame store, before the run proper."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from hydra.utils import instantiate
+
+from asr_hf.models.dnn import DNN
+from asr_hf.models.pretrain import pretrain
+from asr_hf.runtime.errors import InputError
+from asr_hf.training.frame_objective import FrameObjective
+from asr_hf.training.loop import Optimiser
+
+log = logging.getLogger(__name__)
+
+
+def pretrain_layers(objective: FrameObjective, trainer: Any) -> None:
+    """Replace the model's hidden layers below the last by pretrained ones, in place.
+
+    The work is counted in `objective.frames`.
+
+    Args:
+        objective: whose model is pretrained.
+        trainer: config of the optimiser that trains each depth.
+
+    Raises:
+        InputError: the model is no plain DNN.
+    """
+    model = objective.model
+    if not isinstance(model, DNN):
+        raise InputError(
+            f"pretraining: {type(model).__name__} cannot be grown layer by layer",
+            remedy="leave out pretraining=layerwise",
+        )
+
+    def train(smaller: DNN) -> None:
+        smaller_objective = FrameObjective(
+            smaller, objective.criterion, objective.stores, objective.chunk_frames
+        )
+        optimiser: Optimiser = instantiate(trainer)(
+            objective=smaller_objective, theta=smaller.flat.detach().clone()
+        )
+        while not optimiser.finished:
+            event = optimiser.step()
+            log.info(
+                "pretraining %d hidden layers, epoch %d: train %.4f",
+                len(smaller.hidden_sizes),
+                event["iteration"],
+                event["train_loss"],
+            )
+        smaller.flat.copy_(optimiser.theta)
+        for kind, frames in smaller_objective.frames.items():
+            objective.frames[kind] += frames
+
+    pretrain(model, train)
