@@ -20,8 +20,11 @@ class Alignments:
     """Pdf ids of every frame of every utterance.
 
     Args:
-        pdfs: utterance -> pdf ids [frames], int32.
+        pdfs: utterance -> pdf ids [frames], integers.
         num_pdfs: how many pdfs there are.
+
+    Raises:
+        InputError: a label is no pdf, naming its utterance and frame.
     """
 
     pdfs: dict[str, np.ndarray]
@@ -31,16 +34,16 @@ class Alignments:
         for utterance, labels in self.pdfs.items():
             if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
                 raise InputError(
-                    f"alignment of {utterance}: {labels.dtype} {labels.shape}",
-                    expected="a vector of pdf ids",
+                    f"alignment of {utterance}: {labels.dtype} of shape {labels.shape}",
+                    expected="a vector of integer pdf ids",
                 )
-            if len(labels) and not 0 <= labels.min() <= labels.max() < self.num_pdfs:
-                worst = labels.max() if labels.max() >= self.num_pdfs else labels.min()
+            wrong = np.flatnonzero((labels < 0) | (labels >= self.num_pdfs))
+            if len(wrong):
                 raise InputError(
-                    f"alignment of {utterance}: pdf {worst} at frame "
-                    f"{int(np.argmax(labels == worst))}",
+                    f"alignment of {utterance}: pdf {labels[wrong[0]]} at frame {wrong[0]}",
                     expected=f"pdfs from 0 to {self.num_pdfs - 1}",
-                    remedy="use the alignment and the number of pdfs of the same model",
+                    remedy="use the alignment and the number of pdfs of the same model "
+                    "(pdf ids, as Kaldi's ali-to-pdf writes them, not transition ids)",
                 )
 
     def write(self, folder: Path) -> None:
@@ -54,8 +57,7 @@ class Alignments:
     def read(cls, folder: Path) -> Alignments:
         """Read what `write` wrote."""
         ark = ArkReader(folder / "ali.scp")
-        num_pdfs = int(read_json(folder / "ali.json")["num_pdfs"])
-        return cls({key: ark[key].astype(np.int32) for key in ark}, num_pdfs)
+        return cls({key: ark[key] for key in ark}, int(read_json(folder / "ali.json")["num_pdfs"]))
 
     @classmethod
     def from_kaldi(cls, path: Path | str, num_pdfs: int | None = None) -> Alignments:
@@ -64,33 +66,42 @@ class Alignments:
         Args:
             path: the ark (as ali-to-pdf writes it).
             num_pdfs: how many pdfs there are; None takes the largest id plus one.
+
+        Raises:
+            InputError: it cannot be read, is corrupt or empty, or holds an utterance twice.
         """
         raw = _contents(path)
-        binary = b"\0" in raw[:4096]
-        entries = read_ark(path) if binary else _text_entries(path, raw.decode("utf-8"))
-        pdfs = {key: np.asarray(labels).astype(np.int32) for key, labels in entries}
-        if not pdfs:
-            raise InputError(f"{path}: holds no alignments")
+        pdfs: dict[str, np.ndarray] = {}
+        for key, labels in read_ark(path) if b"\0" in raw[:4096] else _text_entries(path, raw):
+            if key in pdfs:
+                raise InputError(f"{path}: alignment of {key}: twice", remedy="keep one of them")
+            pdfs[key] = labels
+        if not any(len(labels) for labels in pdfs.values()):
+            raise InputError(f"{path}: holds no alignments", expected="an ark of pdf ids")
         if num_pdfs is None:
-            num_pdfs = 1 + max(int(labels.max()) for labels in pdfs.values() if len(labels))
+            num_pdfs = 1 + int(max(labels.max() for labels in pdfs.values() if labels.size))
         return cls(pdfs, num_pdfs)
 
 
 def _contents(path: Path | str) -> bytes:
     try:
-        with open(path, "rb") as file:
-            raw = file.read()
+        raw = Path(path).read_bytes()
         return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
+        raise InputError(
+            f"{path}: cannot be read: {error}", expected="an ark of pdf ids, gzipped or not"
+        ) from error
 
 
-def _text_entries(path: Path | str, text: str) -> Iterator[tuple[str, np.ndarray]]:
-    for number, line in enumerate(text.splitlines(), start=1):
+def _text_entries(path: Path | str, raw: bytes) -> Iterator[tuple[str, np.ndarray]]:
+    for number, line in enumerate(raw.split(b"\n"), start=1):
+        if not line.strip():
+            continue
         key, *ids = line.split()
+        name = key.decode(errors="replace")
         try:
-            yield key, np.array([int(i) for i in ids], dtype=np.int32)
-        except ValueError as error:
+            yield name, np.array([int(i) for i in ids], dtype=np.int32)
+        except (ValueError, OverflowError) as error:
             raise InputError(
-                f"{path}:{number}: alignment of {key}: {error}", expected="integer pdf ids"
+                f"{path}:{number}: alignment of {name}: {error}", expected="integer pdf ids"
             ) from error

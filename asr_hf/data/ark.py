@@ -2,42 +2,46 @@
 
 from __future__ import annotations
 
-import os
+import gzip
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import BinaryIO, cast
 
-import kaldiio
 import numpy as np
 
+from asr_hf.data.ark_values import read_value, write_value
 from asr_hf.data.kaldi_dir import read_table, write_table
 from asr_hf.runtime.errors import InputError, RunError
+from asr_hf.runtime.files import atomic_path
 
 
 class ArkReader:
     """Random access to the archive entries that an scp file lists.
 
     Args:
-        path: the scp file.
-        allow_pipes: let entries that end in "|" run through a shell, as Kaldi does.
+        path: the scp file; its lines are "key archive:offset".
 
     Raises:
-        InputError: the scp is missing or malformed, or holds a pipe that is not allowed.
+        InputError: the scp is missing or malformed, or holds a command.
     """
 
-    def __init__(self, path: Path | str, allow_pipes: bool = False) -> None:
+    def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self._entries = read_table(self.path)
-        for key, entry in self._entries.items():
-            if entry.endswith("|") and not allow_pipes:
-                raise InputError(
-                    f"{self.path}: {key}: a command: {entry!r}",
-                    expected="archive:offset; commands run only when they are allowed",
-                    remedy="set features.allow_pipes=true if you trust this file",
-                )
+        self._entries = {k: self._parse(k, entry) for k, entry in read_table(self.path).items()}
 
-    def __contains__(self, key: str) -> bool:
+    def _parse(self, key: str, entry: str) -> tuple[str, int]:
+        if entry.endswith(("|", "]")) or entry.startswith("|"):
+            raise InputError(
+                f"{self.path}: {key}: a command or a range: {entry!r}",
+                expected="archive:offset; commands are never run",
+                remedy="copy it into one archive, e.g. with Kaldi's copy-feats",
+            )
+        archive, colon, offset = entry.rpartition(":")
+        return (archive, int(offset)) if colon and offset.isdecimal() else (entry, 0)
+
+    def __contains__(self, key: object) -> bool:
         return key in self._entries
 
     def __iter__(self) -> Iterator[str]:
@@ -52,20 +56,21 @@ class ArkReader:
         Raises:
             InputError: the archive is missing or corrupt at this entry.
         """
-        entry = self._entries[key]
+        archive, offset = self._entries[key]
         try:
-            value = kaldiio.load_mat(entry)
+            with open(archive, "rb") as file:
+                file.seek(offset)
+                return read_value(file)
         except OSError as error:
             raise InputError(
-                f"{entry}: cannot be read ({self.path}, {key}): {error.strerror or error}"
+                f"{archive}: cannot be read ({self.path}, {key}): {error.strerror or error}",
+                remedy="make the archive again; scp files name it by its absolute path",
             ) from error
         except Exception as error:  # kaldiio meets bad bytes with any of a dozen exceptions
             raise InputError(
-                f"{entry}: corrupt archive at {key}: {error}", remedy="make the archive again"
+                f"{archive}:{offset}: corrupt archive at {key}: {_said(error)}",
+                remedy="make the archive again",
             ) from error
-        if not isinstance(value, np.ndarray):
-            raise InputError(f"{entry}: {key}: no matrix or vector but {type(value).__name__}")
-        return value
 
 
 class ArkWriter:
@@ -74,33 +79,45 @@ class ArkWriter:
     Args:
         folder: where they go.
         name: feats -> feats.ark and feats.scp.
+
+    Raises:
+        RunError: the disk is full or the folder read-only.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
-        self.ark, self.scp = (folder / name).with_suffix(".ark"), folder / f"{name}.scp"
-        self._part = folder / f".{name}.{os.getpid()}.tmp"
-        folder.mkdir(parents=True, exist_ok=True)
+        self.ark, self.scp = folder / f"{name}.ark", folder / f"{name}.scp"
         self._offsets: dict[str, int] = {}
 
     def __enter__(self) -> ArkWriter:
-        self._file = open(self._part, "wb")
+        try:
+            with ExitStack() as stack:
+                part = stack.enter_context(atomic_path(self.ark))
+                self._file = stack.enter_context(open(part, "wb"))
+                self._open = stack.pop_all()
+        except OSError as error:
+            raise self._not_written(error) from error
         return self
+
+    def _not_written(self, error: OSError) -> RunError:
+        return RunError(
+            f"{self.ark}: cannot be written: {error.strerror or error}",
+            remedy="check free space and permissions of the folder",
+        )
 
     def write(self, key: str, value: np.ndarray) -> None:
         """Append a float matrix [F, D] or an int32 vector [F].
 
         Raises:
-            RunError: the disk is full or the folder read-only.
+            RunError: the disk is full.
         """
+        if key in self._offsets:
+            raise ValueError(f"{key} is in {self.ark} already")
         try:
             self._file.write(f"{key} ".encode())
             self._offsets[key] = self._file.tell()
-            kaldiio.save_mat(self._file, value)
+            write_value(self._file, value)
         except OSError as error:
-            raise RunError(
-                f"{self.ark}: cannot be written: {error.strerror or error}",
-                remedy="check free space and permissions of the folder",
-            ) from error
+            raise self._not_written(error) from error
 
     def __exit__(
         self,
@@ -108,33 +125,51 @@ class ArkWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        try:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        finally:
-            self._file.close()
-            if kind is not None:
-                self._part.unlink(missing_ok=True)
         if kind is None:
-            os.replace(self._part, self.ark)
+            # An old index must never point into a new archive.
+            self.scp.unlink(missing_ok=True)
+        self._open.__exit__(kind, error, trace)
+        if kind is None:
             name = self.ark.absolute()
             write_table(self.scp, ((k, f"{name}:{o}") for k, o in self._offsets.items()))
 
 
-def read_ark(path: Path | str) -> Iterator[tuple[str, Any]]:
-    """Yield every entry of an ark file in order, gzipped or not.
+def read_ark(path: Path | str) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield every entry of a binary ark file in order, gzipped or not.
 
     Raises:
         InputError: it cannot be read or is corrupt.
     """
     last = "its beginning"
     try:
-        for key, value in kaldiio.load_ark(str(path)):
-            yield key, value
-            last = f"utterance {key}"
+        with open(path, "rb") as plain:
+            zipped = plain.read(2) == b"\x1f\x8b"
+            plain.seek(0)
+            file = cast(BinaryIO, gzip.GzipFile(fileobj=plain)) if zipped else plain
+            while (key := _read_key(file)) is not None:
+                value = read_value(file)
+                yield key, value
+                last = f"utterance {key}"
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+        raise InputError(
+            f"{path}: cannot be read after {last}: {error.strerror or error}"
+        ) from error
     except Exception as error:  # kaldiio meets bad bytes with any of a dozen exceptions
         raise InputError(
-            f"{path}: corrupt after {last}: {error}", remedy="make the archive again"
+            f"{path}: corrupt after {last}: {_said(error)}", remedy="make the archive again"
         ) from error
+
+
+def _read_key(file: BinaryIO) -> str | None:
+    key = bytearray()
+    while (byte := file.read(1)) not in (b" ", b""):
+        key += byte
+    if byte == b" ":
+        return key.decode().strip()
+    if key.strip():
+        raise ValueError(f"ends after {bytes(key[:40])!r}")
+    return None
+
+
+def _said(error: Exception) -> str:
+    return str(error) or type(error).__name__

@@ -1,19 +1,141 @@
-"""Reading audio, by segment and channel."""
+"""Reading audio, by segment and channel, from files or the commands of a wav.scp."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import soundfile
 import torch
 from torch import Tensor
 
+from asr_hf.data.audio_header import read_header
 from asr_hf.runtime.errors import InputError
 
 _SCALE = 32768.0
+# Seconds by which a segment may end after the audio, as in Kaldi's extract-segments.
+MAX_OVERSHOOT = 0.5
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Audio that can be read piece by piece.
+
+    Args:
+        name: the file or command, for messages.
+        source: an audio file, or what a command put out.
+    """
+
+    name: str
+    source: Path | bytes
+
+    def read(
+        self,
+        sample_rate: int,
+        channel: int = 0,
+        start: float | None = None,
+        end: float | None = None,
+    ) -> Tensor:
+        """Read one channel of one segment; see `load_audio`."""
+        opened = BytesIO(self.source) if isinstance(self.source, bytes) else self.source
+        try:
+            with soundfile.SoundFile(opened) as audio:
+                if isinstance(self.source, bytes) and audio.channels == 1:
+                    channel = 0  # a command such as sph2pipe -c 2 has chosen already
+                self._check(audio, sample_rate, channel)
+                first, wanted = self._bounds(audio.frames, sample_rate, start, end)
+                try:
+                    audio.seek(first)
+                    samples = audio.read(wanted, dtype="float32", always_2d=True)
+                except soundfile.LibsndfileError as error:
+                    raise InputError(
+                        f"{self.name}: truncated or damaged: {error}",
+                        expected=f"{wanted} samples from {first} on",
+                        remedy="fetch the audio again",
+                    ) from error
+        except soundfile.LibsndfileError as error:
+            raise InputError(
+                f"{self.name}: not readable as audio: {error}",
+                expected="WAV, FLAC, OGG or SPHERE",
+                remedy="fetch the audio again, or convert it",
+            ) from error
+        if len(samples) < wanted:
+            raise InputError(
+                f"{self.name}: truncated: {len(samples)} samples",
+                expected=f"{wanted}",
+                remedy="fetch the audio again",
+            )
+        return torch.from_numpy(samples[:, channel]).mul(_SCALE)
+
+    def _check(self, audio: soundfile.SoundFile, sample_rate: int, channel: int) -> None:
+        if audio.samplerate != sample_rate:
+            raise InputError(
+                f"{self.name}: sample rate {audio.samplerate} Hz",
+                expected=f"{sample_rate} Hz",
+                remedy="resample the audio, or set features.sample_rate",
+            )
+        if not 0 <= channel < audio.channels:
+            raise InputError(
+                f"{self.name}: channel {channel + 1} of {audio.channels}",
+                expected=f"a channel from 1 to {audio.channels}",
+                remedy="mend reco2file_and_channel, or remove it where every channel has its file",
+            )
+        if not audio.frames:
+            raise InputError(
+                f"{self.name}: holds no audio", expected="samples", remedy="fetch the audio again"
+            )
+
+    def _bounds(
+        self, frames: int, sample_rate: int, start: float | None, end: float | None
+    ) -> tuple[int, int]:
+        """First sample and number of samples of a segment."""
+        first = 0 if start is None else round(start * sample_rate)
+        last = frames if end is None else round(end * sample_rate)
+        if not 0 <= first < min(last, frames) or last > frames + MAX_OVERSHOOT * sample_rate:
+            found = f"from {start or 0.0:g} s " + ("on" if end is None else f"to {end:g} s")
+            raise InputError(
+                f"{self.name}: segment {found}",
+                expected=f"a segment within {frames / sample_rate:.2f} s of audio",
+                remedy="mend segments",
+            )
+        return first, min(last, frames) - first
+
+
+def open_recording(entry: str | Path, allow_pipes: bool = False) -> Recording:
+    """Open an entry of wav.scp: a file, or a command that ends in "|".
+
+    A command runs once, in the shell, and so does `sph2pipe` for shortened SPHERE files.
+
+    Raises:
+        InputError: no such file, empty or truncated; a command that is not allowed or fails.
+    """
+    if str(entry).endswith("|"):
+        if not allow_pipes:
+            raise refused_pipe(str(entry))
+        return Recording(str(entry), _output(["bash", "-o", "pipefail", "-c", str(entry)[:-1]]))
+    path = Path(entry)
+    if not path.is_file():
+        raise InputError(
+            f"{path}: no such audio file",
+            expected="a file",
+            remedy="mend wav.scp or fetch the audio",
+        )
+    try:
+        header = read_header(path)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read: {error.strerror}", remedy="mend its permissions"
+        ) from error
+    if not path.stat().st_size or header.fault:
+        raise InputError(
+            f"{path}: {header.fault or 'empty audio file'}",
+            expected="whole audio",
+            remedy="fetch the audio again",
+        )
+    return Recording(str(path), _expand(path) if header.shortened else path)
 
 
 def load_audio(
@@ -25,91 +147,61 @@ def load_audio(
 ) -> Tensor:
     """Read one channel of WAV, FLAC, OGG or NIST SPHERE audio.
 
-    Shortened SPHERE files go through `sph2pipe` when it is installed.
+    Shortened SPHERE files go through `sph2pipe`, which must be installed for them.
 
     Args:
         path: the audio file.
         sample_rate: what the file must have (Hz).
         channel: 0-based.
         start: where to begin (seconds), None for the beginning.
-        end: where to end (seconds), None for the end.
+        end: where to end (seconds), None for the end; at most 0.5 s after it.
 
     Returns:
         [samples] float32 in the range of 16-bit integers, as Kaldi has it.
 
     Raises:
-        InputError: missing, truncated or empty file, another sample rate, or no such channel.
+        InputError: missing, truncated or empty file, another sample rate, no such channel, or a
+            segment that is not within the audio.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such audio file", remedy="mend wav.scp or fetch the audio")
-    if path.stat().st_size == 0:
-        raise InputError(f"{path}: empty audio file", remedy="fetch the audio again")
-    try:
-        return _read(path, sample_rate, channel, start, end)
-    except soundfile.LibsndfileError as error:
-        if path.suffix.lower() == ".sph":
-            return _through_sph2pipe(path, sample_rate, channel, start, end, error)
-        raise InputError(
-            f"{path}: not readable as audio: {error}", remedy="fetch the audio again"
-        ) from error
+    return open_recording(path).read(sample_rate, channel, start, end)
 
 
-def _read(
-    path: Path, sample_rate: int, channel: int, start: float | None, end: float | None
-) -> Tensor:
-    with soundfile.SoundFile(path) as audio:
-        if audio.samplerate != sample_rate:
-            raise InputError(
-                f"{path}: sample rate {audio.samplerate} Hz",
-                expected=f"{sample_rate} Hz",
-                remedy="resample the audio, or set features.sample_rate",
-            )
-        if not 0 <= channel < audio.channels:
-            raise InputError(
-                f"{path}: channel {channel + 1} of {audio.channels}",
-                expected=f"a channel from 1 to {audio.channels}",
-            )
-        first = 0 if start is None else round(start * sample_rate)
-        last = audio.frames if end is None else round(end * sample_rate)
-        if not 0 <= first < min(last, audio.frames):
-            raise InputError(
-                f"{path}: nothing from {start} s to {end} s",
-                expected=f"a segment within {audio.frames / sample_rate:.2f} s",
-                remedy="mend segments",
-            )
-        audio.seek(first)
-        wanted = min(last, audio.frames) - first
-        samples = audio.read(wanted, dtype="float32", always_2d=True)
-    if len(samples) < wanted:
-        raise InputError(
-            f"{path}: truncated: {len(samples)} samples",
-            expected=f"{wanted}",
-            remedy="fetch the audio again",
-        )
-    return torch.from_numpy(samples[:, channel]).mul(_SCALE)
+def refused_pipe(entry: str) -> InputError:
+    """The error of a command that is not allowed to run."""
+    return InputError(
+        f"wav.scp holds a command: {entry!r}",
+        expected="audio files; commands run only when they are allowed",
+        remedy="set features.allow_pipes=true if you trust this file",
+    )
 
 
-def _through_sph2pipe(
-    path: Path,
-    sample_rate: int,
-    channel: int,
-    start: float | None,
-    end: float | None,
-    cause: Exception,
-) -> Tensor:
+def _expand(path: Path) -> bytes:
     program = shutil.which("sph2pipe")
     if program is None:
         raise InputError(
-            f"{path}: libsndfile cannot read this SPHERE file ({cause}); it may be shortened",
-            remedy="install sph2pipe on the PATH, or convert the file to WAV or FLAC",
-        ) from cause
-    with tempfile.TemporaryDirectory() as folder:
-        wav = Path(folder) / "converted.wav"
-        done = subprocess.run(
-            [program, "-f", "wav", "-p", str(path), str(wav)], capture_output=True, check=False
+            f"{path}: a shortened SPHERE file, and there is no sph2pipe",
+            expected="plain SPHERE, WAV, FLAC or OGG",
+            remedy="install sph2pipe on the PATH, or convert the file",
         )
-        if done.returncode or not wav.exists():
-            message = done.stderr.decode(errors="replace").strip()
-            raise InputError(f"{path}: sph2pipe failed: {message}") from cause
-        return _read(wav, sample_rate, channel, start, end)
+    return _output([program, "-f", "wav", "-p", str(path)])
+
+
+def _output(command: list[str]) -> bytes:
+    """What a command prints.
+
+    Raises:
+        InputError: it fails or prints nothing; with what it said.
+    """
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    except OSError as error:
+        raise InputError(f"{command[0]}: cannot be run: {error.strerror}") from error
+    if done.returncode or not done.stdout:
+        said = done.stderr.decode(errors="replace").strip()[-2000:]
+        raise InputError(
+            f"{command[-1].strip()}: exit status {done.returncode}, "
+            f"{len(done.stdout)} bytes of audio: {said or 'no message'}",
+            expected="exit status 0 and audio",
+            remedy="run the command by hand",
+        )
+    return done.stdout

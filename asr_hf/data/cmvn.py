@@ -76,5 +76,6 @@ class CmvnSource:
             raise InputError(
                 f"{self.stats.path}: statistics of {key} are {stats.shape}",
                 expected=f"(2, {features.shape[1] + 1}) for utterance {utterance.id}",
+                remedy="run asr-hf features again",
             )
         return apply_cmvn(features, stats)

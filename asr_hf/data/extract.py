@@ -6,10 +6,12 @@ import hashlib
 import json
 import logging
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
-from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,11 @@ import numpy as np
 import torch
 
 from asr_hf.data.ark import ArkWriter
-from asr_hf.data.audio import load_audio
+from asr_hf.data.audio import open_recording, refused_pipe
 from asr_hf.data.cmvn import CmvnMode, cmvn_stats
 from asr_hf.data.fbank import FbankOptions, fbank
 from asr_hf.data.kaldi_dir import DataDir, Utterance
-from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.files import read_json, write_json
 from asr_hf.runtime.progress import progress
 from asr_hf.runtime.skips import SkipList
@@ -29,7 +31,23 @@ from asr_hf.runtime.skips import SkipList
 log = logging.getLogger(__name__)
 
 FORMAT = "asr-hf-fbank-1"
-Outcome = tuple[Utterance, np.ndarray | None, str]
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One recording: its audio is opened, or its command run, once for all its utterances."""
+
+    wav: str
+    utterances: list[Utterance]
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """An utterance's features [F, bins], or why there are none."""
+
+    utterance: Utterance
+    features: np.ndarray | None = None
+    reason: str = ""
 
 
 def extract_features(
@@ -39,6 +57,7 @@ def extract_features(
     cmvn: str = "utterance",
     jobs: int = 1,
     max_skipped: float = 0.05,
+    allow_pipes: bool = False,
 ) -> dict[str, Any]:
     """Write feats.ark/scp, cmvn.ark/scp and fbank.json; nothing to do when they are current.
 
@@ -49,22 +68,30 @@ def extract_features(
         cmvn: pool statistics by "utterance" or "speaker", or "none".
         jobs: processes.
         max_skipped: largest share of utterances whose audio may be unusable.
+        allow_pipes: run the commands of wav.scp that end in "|" in a shell.
 
     Returns:
         What fbank.json holds: options, counts, skipped utterances and why.
 
     Raises:
-        InputError: too many utterances are unusable.
+        InputError: too many utterances are unusable, or a command is not allowed.
+        RunError: the folder cannot be written to, or a process died.
     """
-    mode = CmvnMode(cmvn)
+    mode, stage = CmvnMode(cmvn), f"features of {data.path.name}"
+    for utterance in data.utterances:
+        if not allow_pipes and data.wavs[utterance.recording].endswith("|"):
+            raise refused_pipe(data.wavs[utterance.recording])
     origin = fingerprint(data, options, mode)
     marker = folder / "fbank.json"
-    if marker.exists() and (about := read_json(marker)).get("origin") == origin:
+    if (known := _current(folder, origin)) is not None:
+        SkipList(stage, max_skipped, known["skipped"]).check(len(data.utterances))
         log.info("%s: features are up to date", folder)
-        return dict(about)
-    skips = SkipList(f"features of {data.path.name}", max_skipped)
-    frames, stats = _write_features(data, folder, options, mode, jobs, skips)
-    skips.check(len(data.utterances))
+        return known
+    _forget(marker)
+    skips = SkipList(stage, max_skipped)
+    work = partial(_compute, options=options, allow_pipes=allow_pipes)
+    with ArkWriter(folder, "feats") as ark, _outcomes(data, work, jobs) as outcomes:
+        frames, stats = _write_features(ark, outcomes, len(data.utterances), mode, skips)
     if mode is not CmvnMode.NONE:
         with ArkWriter(folder, "cmvn") as ark:
             for key, value in sorted(stats.items()):
@@ -83,77 +110,121 @@ def extract_features(
 
 
 def fingerprint(data: DataDir, options: FbankOptions, cmvn: str) -> str:
-    """A hash of everything the features depend on: segments, audio files and options."""
+    """A hash of everything the features depend on: segments, audio files and options.
+
+    Of an audio file its size and time of change count, not its content, which would have to be
+    read in full.
+    """
     digest = hashlib.sha256(json.dumps([FORMAT, options.to_dict(), str(cmvn)]).encode())
     for u in data.utterances:
         digest.update(repr((u.id, u.speaker, u.recording, u.channel, u.start, u.end)).encode())
     for recording, wav in sorted(data.wavs.items()):
         path = Path(wav)
-        size = path.stat().st_size if path.is_file() else -1
-        digest.update(repr((recording, wav, size)).encode())
+        known = path.stat() if path.is_file() else None
+        stamp = (known.st_size, known.st_mtime_ns) if known else None
+        digest.update(repr((recording, wav, stamp)).encode())
     return digest.hexdigest()
 
 
+def _current(folder: Path, origin: str) -> dict[str, Any] | None:
+    """What fbank.json holds when the features beside it are whole and of this origin."""
+    marker = folder / "fbank.json"
+    if not marker.exists():
+        return None
+    about: dict[str, Any] = read_json(marker)
+    names = ["feats"] if about.get("cmvn") == CmvnMode.NONE else ["feats", "cmvn"]
+    whole = all((folder / f"{n}.{end}").is_file() for n in names for end in ("ark", "scp"))
+    return about if whole and about.get("origin") == origin else None
+
+
+def _forget(marker: Path) -> None:
+    """Without its marker, a half-renewed folder cannot pass for a current one."""
+    try:
+        marker.unlink(missing_ok=True)
+    except OSError as error:
+        raise RunError(
+            f"{marker}: cannot be replaced: {error.strerror}",
+            remedy="mend the permissions of the folder",
+        ) from error
+
+
 def _write_features(
-    data: DataDir,
-    folder: Path,
-    options: FbankOptions,
-    mode: CmvnMode,
-    jobs: int,
-    skips: SkipList,
+    ark: ArkWriter, outcomes: Iterable[_Outcome], total: int, mode: CmvnMode, skips: SkipList
 ) -> tuple[int, dict[str, np.ndarray]]:
     """Write the archive; return the number of frames and the CMVN statistics."""
     stats: dict[str, np.ndarray] = {}
     frames = 0
-    work = partial(_features_of, wavs=data.wavs, options=options)
-    with ArkWriter(folder, "feats") as ark, _mapper(jobs) as pool:
-        results = (
-            pool.imap(work, data.utterances, chunksize=16) if pool else map(work, data.utterances)
-        )
-        bar = progress(
-            results, desc=f"fbank {data.path.name}", total=len(data.utterances), unit="utt"
-        )
-        for utterance, features, reason in bar:
-            if features is None:
-                skips.add(utterance.id, reason)
-                continue
-            ark.write(utterance.id, features)
-            frames += len(features)
-            key = mode.key(utterance)
-            stats[key] = stats.get(key, 0) + cmvn_stats(features)
+    for outcome in progress(outcomes, desc=skips.stage, total=total, unit="utt"):
+        utterance, features = outcome.utterance, outcome.features
+        if features is None:
+            skips.add(utterance.id, outcome.reason)
+            if len(skips.reasons) > skips.limit * total:
+                break  # no need to read the rest of the corpus before saying so
+            continue
+        ark.write(utterance.id, features)
+        frames += len(features)
+        key = mode.key(utterance)
+        stats[key] = stats.get(key, 0) + cmvn_stats(features)
+    skips.check(total)
     return frames, stats
 
 
 @contextmanager
-def _mapper(jobs: int) -> Iterator[Pool | None]:
+def _outcomes(
+    data: DataDir, compute: Callable[[_Work], list[_Outcome]], jobs: int
+) -> Iterator[Iterator[_Outcome]]:
+    """The outcome of every utterance, one recording after another, in an order of their own."""
+    by_recording: dict[str, _Work] = {}
+    for u in data.utterances:
+        work = by_recording.setdefault(u.recording, _Work(data.wavs[u.recording], []))
+        work.utterances.append(u)
+    works = list(by_recording.values())
     if jobs <= 1:
-        yield None
+        yield (outcome for work in works for outcome in compute(work))
         return
     # Forking a process that holds torch's thread pool can hang, so workers start afresh.
-    with multiprocessing.get_context("spawn").Pool(jobs, initializer=_single_thread) as pool:
-        yield pool
-
-
-def _single_thread() -> None:
-    torch.set_num_threads(1)
-
-
-def _features_of(utterance: Utterance, wavs: dict[str, str], options: FbankOptions) -> Outcome:
-    """Compute one utterance's features [F, bins], or say why they cannot be."""
+    pool = ProcessPoolExecutor(
+        jobs, multiprocessing.get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
+    )
     try:
-        waveform = load_audio(
-            wavs[utterance.recording],
-            options.sample_rate,
-            utterance.channel,
-            utterance.start,
-            utterance.end,
-        )
+        several = max(1, min(16, len(works) // (4 * jobs)))
+        yield (o for found in pool.map(compute, works, chunksize=several) for o in found)
+    except BrokenProcessPool as error:
+        raise RunError(
+            f"features of {data.path.name}: a process died, perhaps for want of memory",
+            remedy="set features.jobs lower",
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _compute(work: _Work, options: FbankOptions, allow_pipes: bool) -> list[_Outcome]:
+    """The features of a recording's utterances."""
+    try:
+        recording = open_recording(work.wav, allow_pipes)
     except InputError as error:
-        return utterance, None, error.problem
-    features = fbank(waveform, options).numpy()
-    if not len(features):
-        seconds = len(waveform) / options.sample_rate
-        return utterance, None, f"{seconds:.3f} s of audio, shorter than one frame"
-    if not np.isfinite(features).all():
-        return utterance, None, "its features are not finite"
-    return utterance, features, ""
+        return [_Outcome(u, reason=_in_one_line(error)) for u in work.utterances]
+    outcomes = []
+    for u in work.utterances:
+        try:
+            waveform = recording.read(options.sample_rate, u.channel, u.start, u.end)
+        except InputError as error:
+            outcomes.append(_Outcome(u, reason=_in_one_line(error)))
+            continue
+        features = fbank(waveform, options).numpy()
+        if not len(features):
+            reason = (
+                f"{work.wav}: {1000 * len(waveform) / options.sample_rate:.1f} ms of audio, "
+                f"expected at least one window of {options.frame_length:g} ms"
+            )
+            outcomes.append(_Outcome(u, reason=reason))
+        elif not np.isfinite(features).all():
+            outcomes.append(_Outcome(u, reason=f"{work.wav}: its features are not finite"))
+        else:
+            outcomes.append(_Outcome(u, features))
+    return outcomes
+
+
+def _in_one_line(error: InputError) -> str:
+    expected = f", expected {error.expected}" if error.expected else ""
+    return f"{error.problem}{expected}; {error.remedy}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,10 +66,17 @@ class DataDir:
         texts = read_table(path / "text", optional=True, empty_values=True)
         languages = read_table(path / "utt2lang", optional=True)
         segments = _read_segments(path / "segments")
+        for file, table in (("text", texts), ("utt2lang", languages), ("segments", segments or {})):
+            for name in sorted(table.keys() - speakers.keys())[:1]:
+                raise InputError(
+                    f"{path}/{file}: utterance {name} has no speaker in utt2spk", remedy=_VALIDATE
+                )
         channels = _read_channels(path / "reco2file_and_channel")
         utterances = []
         for name in sorted(speakers, key=_c_locale):
-            recording, start, end = name, None, None
+            recording: str = name
+            start: float | None = None
+            end: float | None = None
             if segments is not None:
                 if name not in segments:
                     raise InputError(
@@ -94,34 +103,38 @@ class DataDir:
         return cls(path, utterances, wavs)
 
     def write(self, path: Path | str | None = None) -> None:
-        """Write the directory's files, sorted as in the C locale, audio paths made absolute."""
+        """Write the directory's files, sorted as in the C locale, audio paths made absolute.
+
+        A file that would say nothing (no segments, no transcripts ...) is removed.
+
+        Raises:
+            InputError: a name or transcript that Kaldi's files cannot hold.
+            RunError: the folder cannot be written to.
+        """
         path = Path(path or self.path)
         ordered = sorted(self.utterances, key=lambda u: _c_locale(u.id))
         used = {u.recording for u in ordered}
         wavs = {r: _absolute(w) for r, w in self.wavs.items() if r in used}
+        speakers: dict[str, list[str]] = {}
+        for u in ordered:
+            speakers.setdefault(u.speaker, []).append(u.id)
         write_table(path / "wav.scp", wavs.items())
         write_table(path / "utt2spk", ((u.id, u.speaker) for u in ordered))
-        by_speaker: dict[str, list[str]] = {}
-        for u in ordered:
-            by_speaker.setdefault(u.speaker, []).append(u.id)
-        write_table(path / "spk2utt", ((s, " ".join(us)) for s, us in by_speaker.items()))
-        if any(u.text is not None for u in ordered):
-            write_table(path / "text", ((u.id, u.text) for u in ordered if u.text is not None))
-        if any(u.language is not None for u in ordered):
-            write_table(path / "utt2lang", ((u.id, u.language) for u in ordered if u.language))
-        if any(u.start is not None for u in ordered):
-            write_table(
-                path / "segments",
-                ((u.id, f"{u.recording} {u.start or 0.0:.6g} {u.end:.6g}") for u in ordered),
-            )
-        if any(u.channel for u in ordered):
-            write_table(
-                path / "reco2file_and_channel",
-                {u.recording: f"{u.recording} {'AB'[u.channel]}" for u in ordered}.items(),
-            )
+        write_table(path / "spk2utt", ((s, " ".join(us)) for s, us in speakers.items()))
+        optional = {
+            "text": [(u.id, u.text) for u in ordered if u.text is not None],
+            "utt2lang": [(u.id, u.language) for u in ordered if u.language is not None],
+            "segments": _segment_rows(ordered),
+            "reco2file_and_channel": _channel_rows(ordered),
+        }
+        for name, rows in optional.items():
+            if rows:
+                write_table(path / name, rows)
+            else:
+                (path / name).unlink(missing_ok=True)
 
     def by_speaker(self) -> dict[str, list[Utterance]]:
-        """Utterances of each speaker."""
+        """Utterances of each speaker, in order."""
         groups: dict[str, list[Utterance]] = {}
         for utterance in self.utterances:
             groups.setdefault(utterance.speaker, []).append(utterance)
@@ -131,6 +144,9 @@ class DataDir:
 _VALIDATE = "run asr-hf validate on the directory for a list of every offender"
 
 
+_BLANK = " \t\r\n"
+
+
 def table_lines(path: Path) -> Iterator[tuple[int, str, str]]:
     """Yield (line number, key, rest) of a Kaldi text table.
 
@@ -138,18 +154,24 @@ def table_lines(path: Path) -> Iterator[tuple[int, str, str]]:
         InputError: the file cannot be read or is not UTF-8.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # A byte order mark is no part of the first key.
+        content = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise InputError(
             f"{path}: not UTF-8 at byte {error.start}", remedy="convert it, e.g. with iconv"
         ) from error
-    for number, line in enumerate(lines, start=1):
-        key, _, rest = line.strip().partition(" ")
-        if "\t" in key:
-            key, _, rest = line.strip().partition("\t")
-        yield number, key, rest.strip()
+    # Only line feeds end lines, and only ASCII blanks part words, as in Kaldi.
+    lines = content.split("\n")
+    for number, line in enumerate(lines[:-1] if not lines[-1] else lines, start=1):
+        key, *rest = words_of(line, 1)
+        yield number, key, rest[0] if rest else ""
+
+
+def words_of(line: str, splits: int = 0) -> list[str]:
+    """A line's words as Kaldi parts them: only by ASCII blanks."""
+    return re.split(r"[ \t]+", line.strip(_BLANK), maxsplit=splits)
 
 
 def read_table(path: Path, optional: bool = False, empty_values: bool = False) -> dict[str, str]:
@@ -166,34 +188,88 @@ def read_table(path: Path, optional: bool = False, empty_values: bool = False) -
 
 
 def write_table(path: Path, items: Iterable[tuple[str, str]]) -> None:
-    """Write key value lines, sorted as in the C locale."""
-    lines = sorted((f"{key} {value}".rstrip() for key, value in items), key=_c_locale)
-    write_text(path, "".join(f"{line}\n" for line in lines))
+    """Write key value lines, sorted as in the C locale.
+
+    Raises:
+        InputError: a blank in a key or a line feed in a value.
+    """
+    lines = []
+    for key, value in items:
+        if not key or re.search(r"[ \t\r\n]", key) or "\n" in value:
+            raise InputError(
+                f"{path}: cannot hold {key!r} with {value[:80]!r}",
+                expected="a key without blanks, a value of one line",
+                remedy="rename the utterance, recording or speaker",
+            )
+        lines.append(f"{key} {value}".rstrip(_BLANK))
+    write_text(path, "".join(f"{line}\n" for line in sorted(lines, key=_c_locale)))
 
 
-def _read_segments(path: Path) -> dict[str, tuple[str, float, float]] | None:
+def _read_segments(path: Path) -> dict[str, tuple[str, float, float | None]] | None:
     if not path.exists():
         return None
-    segments = {}
+    segments: dict[str, tuple[str, float, float | None]] = {}
     for key, rest in read_table(path).items():
-        try:
-            recording, start, end = rest.split()
-            segments[key] = (recording, float(start), float(end))
-        except ValueError as error:
+        segment = parse_segment(rest)
+        if segment is None:
             raise InputError(
-                f"{path}: utterance {key}: {rest!r}", expected="recording start end (seconds)"
-            ) from error
+                f"{path}: utterance {key}: {rest!r}", expected=SEGMENT, remedy=_VALIDATE
+            )
+        segments[key] = segment
     return segments
+
+
+SEGMENT = "recording, start and end in seconds, 0 <= start < end (-1: to the end)"
+
+
+def parse_segment(text: str) -> tuple[str, float, float | None] | None:
+    """(recording, start, end) of a line of segments; None when it is malformed."""
+    try:
+        recording, start, end = words_of(text)
+        first, last = float(start), float(end)
+    except ValueError:
+        return None
+    if last == -1 and 0 <= first < math.inf:
+        return recording, first, None
+    return (recording, first, last) if 0 <= first < last < math.inf else None
+
+
+def _segment_rows(utterances: list[Utterance]) -> list[tuple[str, str]]:
+    """Lines of segments; none when every utterance is a recording of its own name."""
+    if all(u.start is None and u.end is None and u.recording == u.id for u in utterances):
+        return []
+    # Ten digits keep microseconds in recordings of an hour.
+    return [
+        (u.id, f"{u.recording} {u.start or 0.0:.10g} {-1 if u.end is None else u.end:.10g}")
+        for u in utterances
+    ]
+
+
+def _channel_rows(utterances: list[Utterance]) -> list[tuple[str, str]]:
+    channels: dict[str, int] = {}
+    for u in utterances:
+        if channels.setdefault(u.recording, u.channel) != u.channel:
+            raise InputError(
+                f"utterance {u.id}: channel {u.channel + 1} of recording {u.recording}, "
+                "other utterances have another channel",
+                expected="a recording for each channel, as in Kaldi",
+                remedy=f"name them {u.recording}-A and {u.recording}-B in wav.scp",
+            )
+    if not any(channels.values()):
+        return []
+    return [(r, f"{r} {'AB'[c] if c < 2 else c + 1}") for r, c in channels.items()]
 
 
 def _read_channels(path: Path) -> dict[str, int]:
     channels = {}
     for key, rest in read_table(path, optional=True).items():
-        name = rest.split()[-1]
-        index = {"A": 0, "B": 1, "1": 0, "2": 1}.get(name)
-        if index is None:
-            raise InputError(f"{path}: recording {key}: channel {name!r}", expected="A or B")
-        channels[key] = index
+        name = words_of(rest)[-1]
+        number = {"A": 1, "B": 2}.get(name) or (int(name) if name.isdecimal() else 0)
+        if number < 1:
+            raise InputError(
+                f"{path}: recording {key}: channel {name!r}", expected="A, B or a number from 1"
+            )
+        channels[key] = number - 1
     return channels
 
 

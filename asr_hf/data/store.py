@@ -46,7 +46,7 @@ class FrameStore:
         self.dim = int(about["dim"])
         self.num_pdfs = int(about["num_pdfs"])
         self.dtype = np.dtype(about["dtype"])
-        self.offsets: np.ndarray = np.load(folder / "offsets.npy", allow_pickle=False)
+        self.offsets = _load_offsets(folder / "offsets.npy", int(about["utterances"]))
         self.num_frames, self.num_units = int(self.offsets[-1]), len(self.offsets) - 1
         self._frames = self._map("frames.bin", self.dtype, (self.num_frames, self.dim))
         self._labels = (
@@ -63,6 +63,10 @@ class FrameStore:
             InputError: it is missing, truncated or of another format.
         """
         folder = Path(folder)
+        if not (folder / "store.json").is_file():
+            raise InputError(
+                f"{folder}: no frame store", expected="store.json and frames.bin", remedy=_REMEDY
+            )
         about = read_json(folder / "store.json")
         if about.get("format") != FORMAT:
             raise InputError(
@@ -95,7 +99,16 @@ class FrameStore:
         return self._lines("speakers.txt")
 
     def _lines(self, name: str) -> list[str]:
-        return (self.folder / name).read_text(encoding="utf-8").splitlines()
+        path = self.folder / name
+        try:
+            lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read: {error.strerror}", remedy=_REMEDY) from error
+        if len(lines) != self.num_units:
+            raise InputError(
+                f"{path}: {len(lines)} lines", expected=str(self.num_units), remedy=_REMEDY
+            )
+        return lines
 
     def frames_of(self, unit: int) -> int:
         """Frames of utterance number `unit`."""
@@ -125,15 +138,41 @@ class FrameStore:
         """Frames of each pdf [pdfs], int64.
 
         Raises:
-            InputError: the store has no labels.
+            InputError: the store has no labels, or one that is no pdf.
         """
         if self._labels is None:
             raise InputError(f"{self.folder}: this store has no labels", remedy=_REMEDY)
         counts = np.zeros(self.num_pdfs, dtype=np.int64)
         for start in range(0, self.num_frames, 1 << 22):
             piece = self._labels[start : start + (1 << 22)]
+            wrong = np.flatnonzero((piece < 0) | (piece >= self.num_pdfs))
+            if len(wrong):
+                raise self._wrong_label(start + int(wrong[0]), int(piece[wrong[0]]))
             counts += np.bincount(piece, minlength=self.num_pdfs)
         return counts
+
+    def _wrong_label(self, frame: int, label: int) -> InputError:
+        unit = int(np.searchsorted(self.offsets, frame, side="right")) - 1
+        return InputError(
+            f"{self.folder}/labels.bin: utterance {self.utterances[unit]}: pdf {label} at frame "
+            f"{frame - int(self.offsets[unit])}",
+            expected=f"pdfs from 0 to {self.num_pdfs - 1}",
+            remedy=_REMEDY,
+        )
+
+
+def _load_offsets(path: Path, utterances: int) -> np.ndarray:
+    try:
+        offsets: np.ndarray = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path}: cannot be read: {error}", remedy=_REMEDY) from error
+    if offsets.shape != (utterances + 1,) or offsets[0] or (np.diff(offsets) <= 0).any():
+        raise InputError(
+            f"{path}: not the offsets of this store",
+            expected=f"{utterances + 1} rising offsets",
+            remedy=_REMEDY,
+        )
+    return offsets
 
 
 def _runs(firsts: np.ndarray, lasts: np.ndarray) -> list[tuple[int, int]]:

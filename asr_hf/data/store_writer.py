@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,7 +18,7 @@ from asr_hf.data.ark import ArkReader
 from asr_hf.data.cmvn import CmvnSource
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.data.store import FORMAT
-from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.files import read_json, write_json, write_text
 from asr_hf.runtime.progress import progress
 from asr_hf.runtime.skips import SkipList
@@ -61,85 +63,101 @@ def build_store(
         The store's description, as written to store.json.
 
     Raises:
-        InputError: non-finite features, a label beyond the number of pdfs, or too many skips.
+        InputError: non-finite features, a corrupt archive, nothing to pack, or too many skips.
+        RunError: the disk is full or the folder read-only.
     """
     folder = Path(folder)
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    part.mkdir(parents=True)
-    try:
-        about = _pack(part, folder.name, data, Path(feature_folder), alignments, dtype, max_skipped)
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(part, folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    features, cmvn = ArkReader(feature_folder / "feats.scp"), CmvnSource.open(feature_folder)
+    packed, skips = _Packed(), SkipList(f"packing {folder.name}", max_skipped)
+    with _replaced(folder) as part:
+        _write_frames(part, data, features, cmvn, alignments, np.dtype(dtype), packed, skips)
+        skips.check(len(data.utterances))
+        if not packed.utterances:
+            raise InputError(
+                f"{data.path}: no utterance to pack", remedy="check the data directory"
+            )
+        offsets = np.concatenate([[0], np.cumsum(packed.lengths, dtype=np.int64)])
+        np.save(part / "offsets.npy", offsets, allow_pickle=False)
+        write_text(part / "utterances.txt", "".join(f"{u}\n" for u in packed.utterances))
+        write_text(part / "speakers.txt", "".join(f"{s}\n" for s in packed.speakers))
+        about = {
+            "format": FORMAT,
+            "dim": packed.dim,
+            "dtype": dtype,
+            "labelled": alignments is not None,
+            "num_pdfs": 0 if alignments is None else alignments.num_pdfs,
+            "frames": int(offsets[-1]),
+            "utterances": len(packed.utterances),
+            "trimmed": packed.trimmed,
+            "skipped": skips.reasons,
+            "features": read_json(feature_folder / "fbank.json"),
+        }
+        write_json(part / "store.json", about)
+    if packed.trimmed:
+        log.info("%s: %d utterances trimmed by 1 or 2 frames", skips.stage, packed.trimmed)
     return about
 
 
-def _pack(
+@contextmanager
+def _replaced(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder that takes the place of `folder` when the block succeeds."""
+    # The same name each time: what a killed run left, perhaps gigabytes, goes now.
+    part = folder.with_name(f".{folder.name}.part")
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        yield part
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(part, folder)
+    except OSError as error:
+        raise RunError(
+            f"{folder}: cannot be written: {error.strerror or error}",
+            remedy="check free space and permissions of the folder",
+        ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _write_frames(
     part: Path,
-    name: str,
     data: DataDir,
-    feature_folder: Path,
+    features: ArkReader,
+    cmvn: CmvnSource,
     alignments: Alignments | None,
-    dtype: str,
-    max_skipped: float,
-) -> dict[str, Any]:
-    features = ArkReader(feature_folder / "feats.scp")
-    cmvn = CmvnSource.open(feature_folder)
-    packed, skips = _Packed(), SkipList(f"packing {name}", max_skipped)
+    dtype: np.dtype[Any],
+    packed: _Packed,
+    skips: SkipList,
+) -> None:
     with open(part / "frames.bin", "wb") as frames, open(part / "labels.bin", "wb") as labels:
-        for utterance in progress(data.utterances, desc=f"packing {name}", unit="utt"):
+        for utterance in progress(data.utterances, desc=skips.stage, unit="utt"):
             if utterance.id not in features:
                 skips.add(utterance.id, f"no features in {features.path}")
                 continue
             matrix = cmvn.apply(utterance, features[utterance.id])
-            pdfs = _labels_for(utterance, len(matrix), alignments, skips)
-            if alignments is not None and pdfs is None:
-                continue
-            _write(packed, utterance, matrix, pdfs, np.dtype(dtype), frames, labels)
-    skips.check(len(data.utterances))
+            pdfs = None if alignments is None else alignments.pdfs.get(utterance.id)
+            reason = "" if alignments is None else _mismatch(len(matrix), pdfs)
+            if reason or not len(matrix):
+                skips.add(utterance.id, reason or "features of no frames")
+            else:
+                _write(packed, utterance, matrix, pdfs, dtype, frames, labels)
+        for file in (frames, labels):
+            file.flush()
+            os.fsync(file.fileno())
     if alignments is None:
         (part / "labels.bin").unlink()
-    offsets = np.concatenate([[0], np.cumsum(packed.lengths, dtype=np.int64)])
-    np.save(part / "offsets.npy", offsets, allow_pickle=False)
-    write_text(part / "utterances.txt", "".join(f"{u}\n" for u in packed.utterances))
-    write_text(part / "speakers.txt", "".join(f"{s}\n" for s in packed.speakers))
-    about = {
-        "format": FORMAT,
-        "dim": packed.dim,
-        "dtype": dtype,
-        "labelled": alignments is not None,
-        "num_pdfs": 0 if alignments is None else alignments.num_pdfs,
-        "frames": int(offsets[-1]),
-        "utterances": len(packed.utterances),
-        "trimmed": packed.trimmed,
-        "skipped": skips.reasons,
-        "features": read_json(feature_folder / "fbank.json"),
-    }
-    write_json(part / "store.json", about)
-    if packed.trimmed:
-        log.info("packing %s: %d utterances trimmed by 1 or 2 frames", name, packed.trimmed)
-    return about
 
 
-def _labels_for(
-    utterance: Utterance, frames: int, alignments: Alignments | None, skips: SkipList
-) -> np.ndarray | None:
-    """The utterance's labels, or None when it cannot be used."""
-    if alignments is None:
-        return None
-    pdfs = alignments.pdfs.get(utterance.id)
-    if pdfs is None:
-        skips.add(utterance.id, "no alignment")
-        return None
-    if abs(len(pdfs) - frames) > _TOLERANCE:
-        skips.add(
-            utterance.id,
-            f"{frames} feature frames but {len(pdfs)} aligned frames "
-            f"(at most {_TOLERANCE} may differ; are frame shift and segments the same?)",
-        )
-        return None
-    return pdfs
+def _mismatch(frames: int, pdfs: np.ndarray | None) -> str:
+    """Why an utterance's labels do not fit its features, or nothing."""
+    if pdfs is None or not len(pdfs):
+        return "no alignment"
+    if abs(len(pdfs) - frames) <= _TOLERANCE:
+        return ""
+    return (
+        f"{frames} feature frames but {len(pdfs)} aligned frames "
+        f"(at most {_TOLERANCE} may differ; are frame shift and segments the same?)"
+    )
 
 
 def _write(
@@ -153,18 +171,12 @@ def _write(
 ) -> None:
     length = len(matrix) if pdfs is None else min(len(matrix), len(pdfs))
     packed.trimmed += pdfs is not None and len(matrix) != len(pdfs)
-    narrow = matrix[:length].astype(dtype)
-    if not np.isfinite(narrow).all():
-        raise InputError(
-            f"utterance {utterance.id}: its features hold values that are not finite "
-            f"in {dtype.name}",
-            expected="finite filterbank features",
-            remedy="look at its audio; extract features again",
-        )
+    narrow = _narrow(utterance, matrix[:length], dtype)
     if packed.dim not in (0, matrix.shape[1]):
         raise InputError(
             f"utterance {utterance.id}: features of {matrix.shape[1]} dimensions",
             expected=f"{packed.dim}, as in the utterances before it",
+            remedy="extract the features of all utterances with the same options",
         )
     packed.dim = matrix.shape[1]
     frames.write(narrow.tobytes())
@@ -173,3 +185,21 @@ def _write(
     packed.utterances.append(utterance.id)
     packed.speakers.append(utterance.speaker)
     packed.lengths.append(length)
+
+
+def _narrow(utterance: Utterance, matrix: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    """The features in the store's precision, finite."""
+    with np.errstate(over="ignore"):
+        narrow: np.ndarray = matrix.astype(dtype)
+    wrong = np.argwhere(~np.isfinite(narrow))
+    if not len(wrong):
+        return narrow
+    frame, dimension = wrong[0].tolist()
+    value = matrix[frame, dimension]
+    raise InputError(
+        f"utterance {utterance.id}: value {value:g} in frame {frame}, dimension {dimension}",
+        expected=f"normalised features, finite in {dtype.name}",
+        remedy="set features.dtype=float32, and look at its audio"
+        if np.isfinite(value)
+        else "look at its audio and extract the features again",
+    )

@@ -36,6 +36,7 @@ def run(config: DictConfig) -> dict[str, Any]:
             cmvn=config.features.cmvn,
             jobs=config.features.jobs,
             max_skipped=config.features.max_skipped,
+            allow_pipes=config.features.allow_pipes,
         )
     return results
 

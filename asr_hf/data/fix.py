@@ -1,0 +1,106 @@
+"""Mending a data directory as far as that can be done without its maker."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+
+from asr_hf.data.audio_check import audio_problems
+from asr_hf.data.kaldi_dir import words_of, write_table
+from asr_hf.data.tables import PER_UTTERANCE, REQUIRED, Table, read_tables
+from asr_hf.runtime.errors import InputError, RunError
+
+log = logging.getLogger(__name__)
+
+
+def fix_dir(path: Path) -> dict[str, str]:
+    """Sort files, drop repeated lines and utterances that cannot be used, rebuild spk2utt.
+
+    An utterance is dropped when a file lacks it or holds it with two values, or when its audio
+    cannot be used. The files as they were are kept in <path>/.backup (.backup.2 next time).
+
+    Returns:
+        Dropped utterance -> reason; each is logged.
+
+    Raises:
+        InputError: a required file is missing, one is not readable, or nothing would be left.
+        RunError: the directory cannot be written to.
+    """
+    tables = read_tables(path)
+    for name in REQUIRED:
+        if name not in tables:
+            raise InputError(f"{path / name}: missing", remedy="a data directory needs this file")
+    for table in tables.values():
+        if not table.readable:
+            raise InputError(table.problems[-1].what, remedy=table.problems[-1].remedy)
+    dropped = _unusable(tables)
+    kept = {u: s for u, s in tables["utt2spk"].rows.items() if u not in dropped}
+    if not kept:
+        listed = "\n".join(f"    {u}: {why}" for u, why in sorted(dropped.items())[:5])
+        raise InputError(
+            f"{path}: fixing would drop every utterance:\n{listed}",
+            remedy="mend what they have in common",
+        )
+    wanted = {name: _wanted(table, set(kept)) for name, table in tables.items()}
+    speakers: dict[str, list[str]] = {}
+    for utterance in sorted(kept, key=str.encode):
+        speakers.setdefault(kept[utterance], []).append(utterance)
+    wanted["spk2utt"] = {speaker: " ".join(us) for speaker, us in speakers.items()}
+    changed = {
+        name: rows
+        for name, rows in wanted.items()
+        if name not in tables or tables[name].problems or tables[name].rows != rows
+    }
+    if changed:
+        _back_up(path, list(tables))
+    for name, rows in changed.items():
+        write_table(path / name, rows.items())
+    for utterance, reason in sorted(dropped.items()):
+        log.warning("%s: dropped %s: %s", path, utterance, reason)
+    return dropped
+
+
+def _unusable(tables: dict[str, Table]) -> dict[str, str]:
+    """Utterances to drop, and why."""
+    utterances = tables["utt2spk"].rows
+    reasons = {u: p.what.split(": ", 1)[-1] for u, p in audio_problems(tables) if u is not None}
+    twice = tables["wav.scp"].conflicts
+    segments = tables["segments"].rows if "segments" in tables else None
+    for utterance, speaker in utterances.items():
+        line = utterance if segments is None else segments.get(utterance, "")
+        recording = words_of(line)[0]
+        if recording in twice:
+            reasons[utterance] = f"wav.scp: recording {recording} twice, not the same"
+        if not speaker:
+            reasons[utterance] = "utt2spk: no speaker"
+    for name in ("utt2spk", *PER_UTTERANCE):
+        if name in tables:
+            table = tables[name]
+            reasons |= dict.fromkeys(table.conflicts, f"{name}: twice, not the same")
+            reasons |= {u: f"{name}: missing" for u in utterances if not table.rows.get(u)}
+            reasons |= {u: "utt2spk: no speaker" for u in table.rows if u not in utterances}
+    return reasons
+
+
+def _wanted(table: Table, kept: set[str]) -> dict[str, str]:
+    """The rows that stay."""
+    if table.path.name in ("utt2spk", *PER_UTTERANCE):
+        return {key: value for key, value in table.rows.items() if key in kept}
+    return {k: v for k, v in table.rows.items() if v and k not in table.conflicts}
+
+
+def _back_up(path: Path, names: list[str]) -> None:
+    number, folder = 1, path / ".backup"
+    while folder.exists():
+        number += 1
+        folder = path / f".backup.{number}"
+    try:
+        folder.mkdir()
+        for name in names:
+            shutil.copy2(path / name, folder / name)
+    except OSError as error:
+        raise RunError(
+            f"{folder}: cannot be written: {error.strerror}",
+            remedy="check free space and permissions of the folder",
+        ) from error

@@ -1,0 +1,84 @@
+"""The files of a data directory as they are, right or wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from asr_hf.data.kaldi_dir import table_lines
+from asr_hf.runtime.errors import InputError
+
+REQUIRED = ("wav.scp", "utt2spk")
+PER_UTTERANCE = ("text", "segments", "utt2lang")
+FILES = (*REQUIRED, *PER_UTTERANCE, "spk2utt", "reco2file_and_channel")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a data directory.
+
+    Args:
+        where: file, and line where there is one.
+        what: the utterance or recording and what is wrong with it.
+        remedy: how to mend it.
+    """
+
+    where: str
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what} ({self.remedy})"
+
+
+@dataclass(frozen=True)
+class Table:
+    """One file of a data directory.
+
+    Args:
+        path: the file.
+        rows: key -> value, the first of several.
+        problems: of its lines.
+        conflicts: keys that stand twice with different values.
+        readable: whether all of it could be read.
+    """
+
+    path: Path
+    rows: dict[str, str]
+    problems: list[Problem]
+    conflicts: set[str]
+    readable: bool = True
+
+
+def read_tables(path: Path) -> dict[str, Table]:
+    """Read those of a directory's files that there are, whatever is wrong with them."""
+    return {name: _read(path / name) for name in FILES if (path / name).exists()}
+
+
+def _read(path: Path) -> Table:
+    rows: dict[str, str] = {}
+    problems: list[Problem] = []
+    conflicts: set[str] = set()
+    before = b""
+    try:
+        for number, key, rest in table_lines(path):
+            where = f"{path}:{number}"
+            if not key:
+                problems.append(Problem(where, "an empty line", "remove it, or --fix"))
+                continue
+            if key in rows:
+                if rows[key] != rest:
+                    conflicts.add(key)
+                how = "with another value" if rows[key] != rest else "the same"
+                remedy = "keep one; --fix drops utterances that contradict themselves"
+                problems.append(Problem(where, f"{key}: appears twice, {how}", remedy))
+            elif key.encode() < before:
+                problems.append(Problem(where, f"{key}: not sorted (C locale)", "--fix sorts"))
+            if not rest:
+                problems.append(Problem(where, f"{key}: no value", "complete or remove the line"))
+            before = max(before, key.encode())
+            rows.setdefault(key, rest)
+    except InputError as error:
+        problems.append(Problem(str(path), error.problem, error.remedy or "mend the file"))
+        return Table(path, rows, problems, conflicts, readable=False)
+    return Table(path, rows, problems, conflicts)
