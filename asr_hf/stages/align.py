@@ -25,6 +25,7 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json, write_json, write_text
 from asr_hf.runtime.progress import progress
 from asr_hf.runtime.skips import SkipList
+from asr_hf.stages.layout import alignment_folder, store_folder
 
 log = logging.getLogger(__name__)
 
@@ -118,8 +119,8 @@ def _align(
     origin: str,
 ) -> dict[str, Any]:
     """Align one set and pack its store, unless both are there already."""
-    options, corpus, name = config.alignment, Path(config.corpus.dir), data.path.name
-    folder, store = corpus / "align" / name, corpus / "store" / name
+    options, name = config.alignment, data.path.name
+    folder, store = alignment_folder(config, name), store_folder(config, name)
     settings = AlignOptions(options.acoustic_scale, options.beam, options.retry_beam)
     made = digest(origin, str(settings), config.features.dtype, options.max_skipped)
     mark = folder / "summary.json"
@@ -157,7 +158,7 @@ def _write_ctm(config: DictConfig, folder: Path, aligned: AlignedSet) -> None:
 def _store(config: DictConfig, data: DataDir, alignments: Alignments) -> dict[str, Any]:
     corpus, name = Path(config.corpus.dir), data.path.name
     return build_store(
-        corpus / "store" / name,
+        store_folder(config, name),
         data,
         corpus / "fbank" / name,
         alignments,
@@ -179,7 +180,7 @@ def _external(config: DictConfig, corpus: Path, data: dict[str, DataDir]) -> dic
             continue
         about = _store(config, directory, Alignments(mine, every.num_pdfs))
         # The alignments in the store are no longer those of the HMM system.
-        (corpus / "align" / name / "summary.json").unlink(missing_ok=True)
+        (alignment_folder(config, name) / "summary.json").unlink(missing_ok=True)
         sets[name] = {k: about[k] for k in ("utterances", "frames", "skipped")}
     if config.corpus.train_set not in sets:
         raise InputError(

@@ -21,7 +21,9 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_json, write_text
 from asr_hf.runtime.progress import progress
 from asr_hf.runtime.skips import SkipList
-from asr_hf.scoring.wer import WerResult, score
+from asr_hf.scoring.alignment import add_counts
+from asr_hf.scoring.wer import WerResult, score, utterance_counts
+from asr_hf.stages.layout import store_folder
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +103,7 @@ class _Decoding:
             for words, (hypothesis, _) in zip(found, per_setting, strict=True):
                 words[utterance] = hypothesis
         references = {u: list(transcripts[u].words) for u in found[0]}
-        return [score(references, words).errors for words in found]
+        return [add_counts(utterance_counts(references, w).values()).errors for w in found]
 
     def final(self, name: str, setting: Setting, folder: Path) -> dict[str, Any]:
         """Decode the set `name`, write its files, and score it.
@@ -214,7 +216,7 @@ def network_scores(config: DictConfig, run_dir: Path) -> ScoreSource:
     device = choose_device(config.runtime.device, config.runtime.threads)
 
     def of_set(name: str) -> Iterator[tuple[str, Scores]]:
-        store = FrameStore.open(Path(config.corpus.dir) / "store" / name)
+        store = FrameStore.open(store_folder(config, name))
         return log_likelihoods(model, store, device)
 
     return of_set

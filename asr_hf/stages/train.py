@@ -21,6 +21,7 @@ from asr_hf.runtime.device import choose_device, seed_everything
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json, write_json
 from asr_hf.runtime.run_folder import RunFolder
+from asr_hf.stages.layout import store_folder
 from asr_hf.training.curvature import CurvaturePath
 from asr_hf.training.frame_objective import FrameObjective
 from asr_hf.training.loop import Best, TrainingLoop
@@ -43,8 +44,8 @@ def run(config: DictConfig) -> dict[str, Any]:
     """
     device = choose_device(config.runtime.device, config.runtime.threads)
     seed_everything(config.runtime.seed)
+    stores = open_stores(config)
     with RunFolder.open(Path(config.run_dir), config) as folder:
-        stores = open_stores(config)
         model = make_model(config, stores[Part.TRAIN], device)
         criterion = instantiate(config.criterion)
         objective = FrameObjective(
@@ -93,21 +94,20 @@ def open_stores(config: DictConfig) -> dict[Part, FrameStore]:
     Raises:
         InputError: they are missing, or do not fit each other.
     """
-    root = Path(config.corpus.dir) / "store"
-    for name in (config.corpus.train_set, config.corpus.heldout_set):
-        if not (root / name).is_dir():
+    folders = [store_folder(config, config.corpus[k]) for k in ("train_set", "heldout_set")]
+    for folder in folders:
+        if not folder.is_dir():
             raise InputError(
-                f"{root / name}: the corpus {config.corpus.name!r} is not ready for training",
+                f"{folder}: the corpus {config.corpus.name!r} is not ready for training",
                 expected=str(config.corpus.needs).strip(),
                 remedy=f"make data-{config.corpus.name}   (or: asr-hf prepare, features, align "
                 f"with +recipe={config.corpus.name})",
             )
-    train = FrameStore.open(root / config.corpus.train_set)
-    heldout = FrameStore.open(root / config.corpus.heldout_set)
+    train, heldout = (FrameStore.open(folder) for folder in folders)
     for what in ("dim", "num_pdfs"):
         if getattr(train, what) != getattr(heldout, what):
             raise InputError(
-                f"{root}: the training and held-out stores differ in {what}: "
+                f"{folders[0].parent}: the training and held-out stores differ in {what}: "
                 f"{getattr(train, what)} and {getattr(heldout, what)}",
                 remedy="make both again with: asr-hf align",
             )

@@ -15,6 +15,7 @@ from asr_hf.data.store import FrameBatch, FrameStore
 from asr_hf.hf.gauss_newton import ChunkCurvature, SummedCurvature
 from asr_hf.hf.objective import KroneckerFactor, LossSum, Part, Sample
 from asr_hf.models.acoustic import AcousticModel
+from asr_hf.runtime.errors import InputError
 from asr_hf.training.curvature import CurvaturePath, curvature_chunks
 from asr_hf.training.moments import LayerMoments
 
@@ -41,6 +42,8 @@ class FrameObjective:
         chunk_frames: int = 8192,
         curvature_path: CurvaturePath = CurvaturePath.AUTO,
     ) -> None:
+        if chunk_frames < 1:
+            raise InputError(f"runtime.chunk_frames={chunk_frames}", expected="1 or more")
         self.model, self.criterion, self.stores = model, criterion, stores
         self.chunk_frames = chunk_frames
         self._curvature_chunk = curvature_chunks(model, criterion, curvature_path)

@@ -17,6 +17,7 @@ from asr_hf.runtime.files import atomic_path
 
 FILE_NAME = "model.safetensors"
 FORMAT = "asr-hf-model-1"
+_KEY = "asr-hf"
 
 
 def build_model(config: Any, feature_dim: int, num_pdfs: int, seed: int) -> AcousticModel:
@@ -36,13 +37,15 @@ def save_model(path: Path, model: AcousticModel, config: Any, about: dict[str, A
         about: JSON-able facts kept with it (features, alignment, training).
     """
     tensors = {n: t.detach().cpu().contiguous() for n, t in model.state_tensors().items()}
-    metadata = {
+    facts = about | {"feature_dim": model.feature_dim, "num_pdfs": model.num_pdfs}
+    # One key, because safetensors writes several in no fixed order.
+    header = {
         "format": FORMAT,
-        "config": json.dumps(OmegaConf.to_container(config, resolve=True)),
-        "about": json.dumps(about | {"feature_dim": model.feature_dim, "num_pdfs": model.num_pdfs}),
+        "config": OmegaConf.to_container(config, resolve=True),
+        "about": facts,
     }
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata)
+        save_file(tensors, temporary, {_KEY: json.dumps(header)})
 
 
 def load_model(path: Path) -> tuple[AcousticModel, dict[str, Any]]:
@@ -57,18 +60,18 @@ def load_model(path: Path) -> tuple[AcousticModel, dict[str, Any]]:
     remedy = "train the model again, or name a run folder that holds a finished one"
     try:
         with safe_open(path, framework="pt") as opened:
-            metadata = opened.metadata() or {}
+            header = json.loads((opened.metadata() or {}).get(_KEY, "{}"))
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
     except FileNotFoundError as error:
         raise InputError(f"{path}: there is no trained model", remedy=remedy) from error
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: damaged model file: {error}", remedy=remedy) from error
-    if metadata.get("format") != FORMAT:
+    if header.get("format") != FORMAT:
         raise InputError(
-            f"{path}: model format {metadata.get('format')!r}", expected=FORMAT, remedy=remedy
+            f"{path}: model format {header.get('format')!r}", expected=FORMAT, remedy=remedy
         )
-    about = json.loads(metadata["about"])
-    config = OmegaConf.create(json.loads(metadata["config"]))
+    about = header["about"]
+    config = OmegaConf.create(header["config"])
     model = build_model(config, about["feature_dim"], about["num_pdfs"], seed=0)
     try:
         model.load_state_tensors(tensors)

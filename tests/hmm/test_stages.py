@@ -97,6 +97,7 @@ def configuration(root: Path) -> DictConfig:
                 "from_ark": None,
                 "num_pdfs": None,
                 "from_run": None,
+                "tag": None,
                 "max_skipped": 0.2,
                 "seed": 0,
             },
