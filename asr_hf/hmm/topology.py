@@ -40,6 +40,6 @@ def _left_to_right(states: int) -> list[dict[int, float]]:
 
 def _silence_states() -> list[dict[int, float]]:
     last = SILENCE_STATES - 1
-    first = {to: 1 / last for to in range(last)}
-    inner = [{to: 1 / last for to in range(1, last + 1)} for _ in range(1, last)]
+    first = dict.fromkeys(range(last), 1 / last)
+    inner = [dict.fromkeys(range(1, last + 1), 1 / last) for _ in range(1, last)]
     return [first, *inner, {last: SELF_LOOP, last + 1: 1 - SELF_LOOP}]
