@@ -139,8 +139,10 @@ def _current(folder: Path, origin: str) -> dict[str, Any] | None:
 
 def _forget(marker: Path) -> None:
     """Without its marker, a half-renewed folder cannot pass for a current one."""
+    if not marker.exists():
+        return
     try:
-        marker.unlink(missing_ok=True)
+        marker.unlink()
     except OSError as error:
         raise RunError(
             f"{marker}: cannot be replaced: {error.strerror}",

@@ -87,7 +87,7 @@ def files_in(folder: Path) -> list[str]:
 
 
 def _helper(function: Callable[..., object]) -> object:
-    return pytest.fixture(name=function.__name__)(lambda: function)
+    return pytest.fixture(name=function.__name__, scope="session")(lambda: function)
 
 
 # Test modules cannot import this one, so they ask for its functions by name.

@@ -8,7 +8,7 @@ import pickle
 import kaldiio
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -22,6 +22,7 @@ values = st.one_of(
 )
 
 
+@settings(max_examples=50)
 @given(st.lists(values, min_size=1, max_size=4))
 def test_kaldiio_and_we_read_what_either_writes(tmp_path_factory, matrices):
     folder = tmp_path_factory.mktemp("ark")

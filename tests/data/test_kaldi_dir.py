@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr_hf.data.kaldi_dir import DataDir, Utterance
@@ -38,6 +38,7 @@ def directories(draw) -> DataDir:
     return DataDir(Path("x"), sorted(utterances, key=lambda u: u.id.encode()), wavs)
 
 
+@settings(max_examples=40)
 @given(directories())
 def test_what_is_written_is_read(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("data")
