@@ -6,6 +6,8 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 
+from asr_hf.runtime.errors import InputError
+
 Ngram = tuple[str, ...]
 BOS, EOS, UNK = "<s>", "</s>", "<unk>"
 
@@ -23,7 +25,12 @@ def estimate_ngram(sentences: Iterable[list[str]], vocabulary: Collection[str], 
 
     Returns:
         The ARPA file's text.
+
+    Raises:
+        InputError: the order is not at least 1.
     """
+    if order < 1:
+        raise InputError(f"lm.order: {order} is no order of an n-gram model", expected="1 or more")
     known = {*vocabulary, UNK} - {BOS, EOS}
     padded = [(BOS, *(w if w in known else UNK for w in sentence), EOS) for sentence in sentences]
     counts = _adjusted_counts(padded, order)

@@ -10,21 +10,33 @@ import os
 import shutil
 import subprocess
 import tarfile
-import urllib.error
 import urllib.request
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from http.client import HTTPException
 from pathlib import Path
 
-from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.files import atomic_path
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("asr_hf.recipes.prompts")
 
 _TARBALL = (
     "https://downloads.asterisk.org/pub/telephony/sounds/releases/"
     "asterisk-core-sounds-{language}-wav-1.6.1.tar.gz"
 )
+_SECONDS = 600
+# Who reads each language: the same names wherever the recordings come from.
+_SPEAKERS = {
+    "en": "en_us_f_allison",
+    "es": "es_mx_f_allison",
+    "fr": "fr_ca_f_june",
+    "it": "it_it_m_carlo",
+    "ru": "ru_ru_f_ivrvoiceru",
+}
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,16 @@ class Recordings:
     transcripts: str
     origin: str
 
+    @cached_property
+    def digest(self) -> str:
+        """A hash of every recording."""
+        return recordings_hash(self.folder)
+
+    @property
+    def speaker(self) -> str:
+        """The one who reads them."""
+        return _SPEAKERS[self.language]
+
 
 class Unavailable(Exception):
     """A source that cannot be used, and why."""
@@ -55,14 +77,19 @@ def find_recordings(language: str, source: str | None, cache: Path) -> Recording
     Debian's packages, the Asterisk project's tarball.
 
     Raises:
-        InputError: none has them; says why each failed.
+        InputError: none has them, and why each failed; or the recipe does not know the language.
     """
+    if language not in _SPEAKERS:
+        raise InputError(
+            f"corpus.languages: the prompts have no {language!r}",
+            expected=f"some of {', '.join(_SPEAKERS)}",
+        )
     ways: list[tuple[str, Callable[[], Recordings]]]
     if source is not None:
         ways = [("corpus.source", lambda: in_folder(language, Path(source)))]
     else:
         ways = [
-            ("installed system", lambda: in_folder(language, Path("/usr/share"))),
+            ("installed system", lambda: installed(language)),
             ("Debian packages", lambda: from_debian(language, cache)),
             ("Asterisk tarball", lambda: from_tarball(language, cache)),
         ]
@@ -70,10 +97,10 @@ def find_recordings(language: str, source: str | None, cache: Path) -> Recording
     for name, way in ways:
         try:
             found = way()
-        except Unavailable as error:
+        except (Unavailable, OSError) as error:
             reasons.append(f"    {name}: {error}")
             continue
-        check_manifest(found)
+        _check_recordings(found)
         return found
     raise InputError(
         f"the {language} prompts cannot be had:\n" + "\n".join(reasons),
@@ -82,24 +109,38 @@ def find_recordings(language: str, source: str | None, cache: Path) -> Recording
     )
 
 
+def installed(language: str, share: Path = Path("/usr/share")) -> Recordings:
+    """Look where Debian's packages install them."""
+    return _recordings(
+        language,
+        sorted((share / "doc" / f"asterisk-core-sounds-{language}").glob(f"*-{language}.txt*")),
+        sorted((share / "asterisk" / "sounds").glob(f"{language}_*")),
+        share,
+    )
+
+
 def in_folder(language: str, root: Path) -> Recordings:
     """Look for sounds and transcripts below a folder, laid out as the packages or tarballs are."""
     if not root.is_dir():
         raise Unavailable(f"{root} is no folder")
-    lists = [
-        path
-        for pattern in (f"core-sounds-{language}.txt.gz", f"core-sounds-{language}.txt")
-        for path in sorted(root.glob(f"**/{pattern}"))
-    ]
+    lists = sorted(root.glob(f"**/core-sounds-{language}.txt*"))
+    folders = [*sorted(root.glob(f"**/sounds/{language}_*")), *(path.parent for path in lists)]
+    return _recordings(language, lists, folders, root)
+
+
+def _recordings(language: str, lists: list[Path], folders: list[Path], root: Path) -> Recordings:
+    """The first readable list and the first folder with recordings."""
     if not lists:
         raise Unavailable(f"{root} holds no core-sounds-{language}.txt")
-    folders = [p for p in sorted(root.glob(f"**/sounds/{language}_*")) if p.is_dir()]
-    folders += [p.parent for p in lists if (p.parent / "vm-goodbye.wav").exists()]
-    if not folders:
+    folder = next((f for f in folders if next(f.glob("**/*.wav"), None)), None)
+    if folder is None:
         raise Unavailable(f"{root} holds no {language} recordings (*.wav)")
-    raw = lists[0].read_bytes()
-    text = gzip.decompress(raw) if lists[0].suffix == ".gz" else raw
-    return Recordings(language, folders[0], text.decode("utf-8-sig"), str(root))
+    try:
+        raw = lists[0].read_bytes()
+        text = (gzip.decompress(raw) if lists[0].suffix == ".gz" else raw).decode("utf-8-sig")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise Unavailable(f"{lists[0]} cannot be read: {error}") from error
+    return Recordings(language, folder, text, str(root))
 
 
 def from_debian(language: str, cache: Path) -> Recordings:
@@ -108,9 +149,7 @@ def from_debian(language: str, cache: Path) -> Recordings:
         raise Unavailable("no apt-get and dpkg-deb on this machine")
     unpacked = cache / "prompts" / f"debian-{language}"
     if not unpacked.is_dir():
-        part = unpacked.with_name(f".{unpacked.name}.{os.getpid()}")
-        part.mkdir(parents=True)
-        try:
+        with _unpacking(unpacked) as part:
             for package in (
                 f"asterisk-core-sounds-{language}",
                 f"asterisk-core-sounds-{language}-wav",
@@ -119,10 +158,20 @@ def from_debian(language: str, cache: Path) -> Recordings:
             for archive in part.glob("*.deb"):
                 _run(["dpkg-deb", "-x", archive.name, "."], part)
                 archive.unlink()
-            os.replace(part, unpacked)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
     return in_folder(language, unpacked)
+
+
+@contextmanager
+def _unpacking(folder: Path) -> Iterator[Path]:
+    """A folder beside `folder` that becomes it when the block succeeds."""
+    part = folder.with_name(f".{folder.name}.{os.getpid()}")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        yield part
+        os.replace(part, folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _apt_download(package: str, folder: Path) -> None:
@@ -141,58 +190,69 @@ def _apt_download(package: str, folder: Path) -> None:
 
 
 def _run(command: list[str], folder: Path) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, check=False, timeout=_SECONDS
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Unavailable(f"{' '.join(command)}: no end after {_SECONDS} s") from error
     if done.returncode:
         raise Unavailable(f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
 
 
 def from_tarball(language: str, cache: Path) -> Recordings:
-    """Download and unpack the Asterisk project's release."""
+    """Download, check and unpack the Asterisk project's release."""
     unpacked = cache / "prompts" / f"asterisk-{language}"
     if not unpacked.is_dir():
         url = _TARBALL.format(language=language)
         archive = cache / "prompts" / url.rpartition("/")[2]
-        log.info("fetching %s", url)
-        try:
-            with (
-                urllib.request.urlopen(url, timeout=60) as reply,
-                atomic_path(archive) as temporary,
-                open(temporary, "wb") as file,
-            ):
-                shutil.copyfileobj(reply, file)
-        except (urllib.error.URLError, OSError, InputError) as error:
-            raise Unavailable(f"{url}: {error}") from error
-        part = unpacked.with_name(f".{unpacked.name}.{os.getpid()}")
-        with tarfile.open(archive) as opened:
+        _download(url, archive)
+        digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+        if digest != (pinned := _pinned(language)["tarball"]):
+            archive.unlink()
+            raise Unavailable(f"{url}: its SHA-256 is {digest}, expected {pinned}")
+        with _unpacking(unpacked) as part, tarfile.open(archive) as opened:
             opened.extractall(part, filter="data")
-        os.replace(part, unpacked)
+        archive.unlink()
     return in_folder(language, unpacked)
 
 
-def manifest_of(folder: Path) -> dict[str, str]:
-    """A hash of every recording, by its path in lower case."""
-    return {
+def _download(url: str, archive: Path) -> None:
+    log.info("fetching %s", url)
+    try:
+        with (
+            urllib.request.urlopen(url, timeout=60) as reply,
+            atomic_path(archive) as temporary,
+            open(temporary, "wb") as file,
+        ):
+            shutil.copyfileobj(reply, file)
+    except (OSError, HTTPException, RunError) as error:
+        raise Unavailable(f"{url}: {error}") from error
+
+
+def _pinned(language: str) -> dict[str, str]:
+    """SHA-256 of a language's recordings and of its tarball, release 1.6.1."""
+    manifest = json.loads(Path(__file__).with_name("manifest.json").read_text(encoding="utf-8"))
+    return dict(manifest[language])
+
+
+def recordings_hash(folder: Path) -> str:
+    """One hash of the recordings in a folder and their paths, whatever the case of these."""
+    hashes = {
         str(path.relative_to(folder)).lower(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.glob("**/*.wav"))
     }
+    return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
 
 
-def manifest_hash(manifest: dict[str, str]) -> str:
-    """One hash of a manifest."""
-    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-
-
-def check_manifest(found: Recordings) -> str:
+def _check_recordings(found: Recordings) -> None:
     """Warn when the recordings are not those the published figures were made with."""
-    pinned = json.loads(Path(__file__).with_name("manifest.json").read_text())
-    digest = manifest_hash(manifest_of(found.folder))
-    if digest != pinned.get(found.language):
+    if found.digest != (pinned := _pinned(found.language)["recordings"]):
         log.warning(
             "%s: the %s recordings differ from release 1.6.1 (hash %s, expected %s); "
             "figures will differ from the published ones",
             found.folder,
             found.language,
-            digest[:12],
-            pinned.get(found.language, "none")[:12],
+            found.digest[:12],
+            pinned[:12],
         )
-    return digest

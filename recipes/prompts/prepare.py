@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 import shutil
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,32 +18,48 @@ from omegaconf import DictConfig
 
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.hmm.ngram import estimate_ngram
-from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.files import read_json, write_json, write_text
 from asr_hf.runtime.progress import progress
+from asr_hf.runtime.skips import SkipList
 
-from .fetch import Recordings, find_recordings, manifest_hash, manifest_of
+from .fetch import Recordings, find_recordings
 from .lexicon import lexicon
 from .split import split
 from .text import Dropped, normalise, parse_transcripts
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("asr_hf.recipes.prompts")
 
 _FOLDER = Path(__file__).parent
+_SAMPLE_RATE = 8000
 # Seconds a letter of text that real reading stays within.
 _FASTEST, _SLOWEST = 0.035, 1.5
-_TEST_WORDS, _DEV_WORDS = 375, 375
+# Words of test and dev. Only so many sentences share all their words with others, fewest in
+# Russian, whose words bend most.
+_WORDS = {"en": (375, 375), "es": (300, 200), "fr": (300, 200), "it": (250, 150), "ru": (200, 120)}
+
+
+@dataclass
+class _Prompt:
+    """One usable prompt."""
+
+    words: list[str]
+    wav: Path
+    seconds: float
 
 
 @dataclass
 class _Language:
-    """The usable prompts of one language."""
+    """The prompts of one language: utterance -> prompt, prompt left out -> why, set -> utterances.
+
+    Args:
+        recordings: where they are.
+    """
 
     recordings: Recordings
-    words: dict[str, list[str]] = field(default_factory=dict)
-    wavs: dict[str, Path] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
+    prompts: dict[str, _Prompt] = field(default_factory=dict)
     dropped: dict[str, str] = field(default_factory=dict)
+    sets: dict[str, list[str]] = field(default_factory=dict)
 
 
 def prepare(config: DictConfig) -> dict[str, Any]:
@@ -54,7 +71,8 @@ def prepare(config: DictConfig) -> dict[str, Any]:
         What corpus.json holds.
 
     Raises:
-        InputError: recordings cannot be had, or words have no pronunciation.
+        InputError: recordings cannot be had or used, words have no pronunciation, or the folder
+            holds something else.
     """
     target = Path(config.corpus.dir)
     cache = Path(config.paths.cache)
@@ -63,98 +81,171 @@ def prepare(config: DictConfig) -> dict[str, Any]:
         for name in config.corpus.languages
     ]
     origin = _fingerprint(config, languages)
-    if (target / "corpus.json").exists() and read_json(target / "corpus.json")["origin"] == origin:
+    about = _about(target)
+    if about.get("origin") == origin:
         log.info("%s: the corpus is there already", target)
-        return dict(read_json(target / "corpus.json"))
-    part = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        summary = {ln.recordings.language: _language(part, ln, config.lm.order) for ln in languages}
-        _write_sets(part, languages, summary)
+        return about
+    with _replacing(target) as part:
+        for language in languages:
+            _collect(language)
+            _write_language(part / "lang" / language.recordings.language, language, config.lm.order)
+        _write_sets(part, languages)
+        summary = {ln.recordings.language: _summary(ln) for ln in languages}
         about = {
             "name": config.corpus.name,
             "languages": list(config.corpus.languages),
-            "sample_rate": 8000,
+            "sample_rate": _SAMPLE_RATE,
             "origin": origin,
             "summary": summary,
         }
         write_json(part / "corpus.json", about)
-        shutil.rmtree(target, ignore_errors=True)
+    log.info("%s:\n%s", target, table(summary))
+    return about
+
+
+def _about(target: Path) -> dict[str, Any]:
+    """The corpus.json of a corpus that is there; empty when nothing is.
+
+    Raises:
+        InputError: the folder holds something that is no corpus, and would be lost.
+    """
+    if (target / "corpus.json").exists():
+        return dict(read_json(target / "corpus.json"))
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise InputError(
+            f"{target}: exists and holds no corpus.json",
+            expected="a corpus that asr-hf prepare made, or nothing",
+            remedy="set corpus.dir or paths.data to a folder of its own, or remove it",
+        )
+    return {}
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
+    """A folder beside `target` that takes its place when the block succeeds.
+
+    Raises:
+        RunError: the folder cannot be written to.
+    """
+    part, old = (target.with_name(f".{target.name}.{os.getpid()}.{end}") for end in ("tmp", "old"))
+    try:
+        _remove_left_over(target)
+        yield part
+        if target.exists():
+            os.replace(target, old)
         os.replace(part, target)
+    except OSError as error:
+        raise RunError(
+            f"{target}: cannot be written: {error.strerror or error}",
+            remedy="check free space and permissions of the folder",
+        ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    log.info("%s", table(summary))
-    return about
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _remove_left_over(target: Path) -> None:
+    """Remove what killed runs left beside `target`."""
+    for end in ("tmp", "old"):
+        for folder in target.parent.glob(f".{target.name}.*.{end}"):
+            pid = folder.name.split(".")[-2]
+            if pid.isdigit() and not Path("/proc", pid).exists():
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _fingerprint(config: DictConfig, languages: list[_Language]) -> str:
     """A hash of the recordings, their place, and every rule file of the recipe."""
-    digest = hashlib.sha256(json.dumps([_TEST_WORDS, _DEV_WORDS, config.lm.order]).encode())
+    digest = hashlib.sha256(f"{config.lm.order}".encode())
     for path in sorted(_FOLDER.rglob("*")):
         if path.suffix in (".py", ".tsv", ".txt"):
             digest.update(path.read_bytes())
     for language in languages:
-        folder = language.recordings.folder
-        digest.update(f"{folder} {manifest_hash(manifest_of(folder))}".encode())
+        digest.update(f"{language.recordings.folder} {language.recordings.digest}".encode())
     return digest.hexdigest()
 
 
-def _language(part: Path, language: _Language, order: int) -> dict[str, Any]:
-    """Read, normalise and split one language; write its lexicon and language model."""
-    name = language.recordings.language
-    _collect(language)
-    sets = split(language.words, _TEST_WORDS, _DEV_WORDS)
-    folder = part / "lang" / name
-    entries = lexicon(name, {w for words in language.words.values() for w in words})
-    lines = "".join(f"{word} {' '.join(phones)}\n" for word, phones in entries)
-    write_text(folder / "lexicon.txt", lines)
-    sentences = [language.words[u] for u in sets["train"]]
-    write_text(folder / "lm_text", "".join(" ".join(words) + "\n" for words in sentences))
-    vocabulary = {word for word, _ in entries}
-    write_text(folder / "lm.arpa", estimate_ngram(sentences, vocabulary, order))
-    return {
-        "origin": language.recordings.origin,
-        "sets": {
-            set_name: {
-                "utterances": len(utterances),
-                "minutes": round(sum(language.seconds[u] for u in utterances) / 60, 2),
-                "words": sum(len(language.words[u]) for u in utterances),
-                "vocabulary": len({w for u in utterances for w in language.words[u]}),
-                "ids": utterances,
-            }
-            for set_name, utterances in sets.items()
-        },
-        "dropped": dict(Counter(language.dropped.values())),
-        "dropped_prompts": language.dropped,
-    }
-
-
 def _collect(language: _Language) -> None:
-    """Match transcripts with recordings and keep what can be used."""
+    """Match transcripts with recordings, keep what can be used, and split it.
+
+    Raises:
+        InputError: too many recordings are missing or unusable.
+    """
     recordings = language.recordings
     corrections = read_corrections(recordings.language)
-    transcripts = parse_transcripts(recordings.transcripts)
+    listed = {
+        name.lower(): (name, text)
+        for name, text in parse_transcripts(recordings.transcripts).items()
+    }
     wavs = {
         str(p.relative_to(recordings.folder).with_suffix("")).lower(): p
         for p in recordings.folder.glob("**/*.wav")
     }
-    listed = {name.lower(): (name, text) for name, text in transcripts.items()}
-    for name in sorted(wavs.keys() - listed.keys()):
-        language.dropped[name] = "recording without transcript"
+    unlisted = dict.fromkeys(sorted(wavs.keys() - listed.keys()), "recording without transcript")
+    language.dropped |= unlisted
+    faulty = SkipList(f"prompts {recordings.language}")
     for name in progress(sorted(listed), desc=f"prompts {recordings.language}", unit="prompt"):
-        if name not in wavs:
-            language.dropped[name] = "transcript without recording"
-            continue
         words = normalise(*listed[name], recordings.language, corrections)
         if isinstance(words, Dropped):
             language.dropped[name] = words.reason
             continue
-        seconds = soundfile.info(wavs[name]).duration
-        if not _FASTEST <= seconds / len("".join(words)) <= _SLOWEST:
-            language.dropped[name] = "duration does not fit the transcript"
+        found = _prompt(words, wavs.get(name))
+        if isinstance(found, Dropped):
+            faulty.add(name, found.reason)
             continue
-        utterance = f"{recordings.folder.name.lower()}-{name.replace('/', '_')}"
-        language.words[utterance], language.wavs[utterance] = words, wavs[name]
-        language.seconds[utterance] = seconds
+        language.prompts[f"{recordings.speaker}-{name.replace('/', '_')}"] = found
+    faulty.check(len(listed))
+    language.dropped |= faulty.reasons
+    sentences = {u: prompt.words for u, prompt in language.prompts.items()}
+    language.sets = split(sentences, *_WORDS[recordings.language])
+
+
+def _prompt(words: list[str], wav: Path | None) -> _Prompt | Dropped:
+    """A prompt, when its recording can be that of its words."""
+    if wav is None:
+        return Dropped("transcript without recording")
+    try:
+        audio = soundfile.info(wav)
+    except soundfile.LibsndfileError:
+        return Dropped("recording cannot be read")
+    if audio.samplerate != _SAMPLE_RATE:
+        return Dropped(f"sample rate {audio.samplerate}, not {_SAMPLE_RATE}")
+    if not _FASTEST <= audio.duration / len("".join(words)) <= _SLOWEST:
+        return Dropped("duration does not fit the transcript")
+    return _Prompt(words, wav, audio.duration)
+
+
+def _write_language(folder: Path, language: _Language, order: int) -> None:
+    """Write a language's lexicon, language model, and the text this is made of."""
+    prompts = language.prompts
+    entries = lexicon(
+        language.recordings.language, {w for prompt in prompts.values() for w in prompt.words}
+    )
+    lines = "".join(f"{word} {' '.join(phones)}\n" for word, phones in entries)
+    write_text(folder / "lexicon.txt", lines)
+    sentences = [prompts[u].words for u in language.sets["train"]]
+    write_text(folder / "lm_text", "".join(" ".join(words) + "\n" for words in sentences))
+    vocabulary = {word for word, _ in entries}
+    write_text(folder / "lm.arpa", estimate_ngram(sentences, vocabulary, order))
+
+
+def _summary(language: _Language) -> dict[str, Any]:
+    """What corpus.json says of a language."""
+    sets = {}
+    for name, utterances in language.sets.items():
+        prompts = [language.prompts[u] for u in utterances]
+        words = [word for prompt in prompts for word in prompt.words]
+        sets[name] = {
+            "utterances": len(prompts),
+            "minutes": round(sum(prompt.seconds for prompt in prompts) / 60, 2),
+            "words": len(words),
+            "vocabulary": len(set(words)),
+        }
+    return {
+        "origin": language.recordings.origin,
+        "sets": sets,
+        "dropped": dict(Counter(language.dropped.values())),
+        "dropped_prompts": language.dropped,
+    }
 
 
 def read_corrections(language: str) -> dict[str, str]:
@@ -166,17 +257,17 @@ def read_corrections(language: str) -> dict[str, str]:
     return {left: right.strip() for left, _, right in rows}
 
 
-def _write_sets(part: Path, languages: list[_Language], summary: dict[str, Any]) -> None:
+def _write_sets(part: Path, languages: list[_Language]) -> None:
     """Write the pooled data directories; each language has one reader."""
     for name in ("train", "dev", "test"):
         utterances, wavs = [], {}
         for language in languages:
-            code = language.recordings.language
-            speaker = language.recordings.folder.name.lower()
-            for u in summary[code]["sets"][name].pop("ids"):
-                text = " ".join(language.words[u])
+            code, speaker = language.recordings.language, language.recordings.speaker
+            for u in language.sets[name]:
+                prompt = language.prompts[u]
+                text = " ".join(prompt.words)
                 utterances.append(Utterance(u, speaker, u, text=text, language=code))
-                wavs[u] = str(language.wavs[u])
+                wavs[u] = str(prompt.wav)
         DataDir(part / name, utterances, wavs).write()
 
 

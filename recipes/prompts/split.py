@@ -8,6 +8,10 @@ from collections.abc import Sequence
 from itertools import combinations
 
 
+# Words of a group that may still be held out: a large one would be most of a set.
+_LARGEST_GROUP = 31
+
+
 def trigrams(text: str) -> frozenset[str]:
     """Character trigrams of a text, its ends marked."""
     padded = f"  {text} "
@@ -51,9 +55,9 @@ def split(sentences: dict[str, list[str]], test_words: int, dev_words: int) -> d
     """Split utterances into train, dev and test.
 
     Groups are taken in the order of a hash of their sentences, first for test, then for dev,
-    until each holds its number of words. A group is passed over when it is large against the
-    set, or when it holds a word that no other training sentence has: the vocabulary is closed,
-    and a word never seen could not be recognised.
+    until each holds its number of words. A group stays in training when it is large, when its
+    sentences are single words, or when it holds a word that no other training sentence has: the
+    vocabulary is closed, and the language model has to have seen a word.
 
     Args:
         sentences: utterance -> words.
@@ -73,7 +77,7 @@ def split(sentences: dict[str, list[str]], test_words: int, dev_words: int) -> d
         if (
             name is None
             or not covered
-            or size > wanted[name] / 12
+            or size > _LARGEST_GROUP
             or len(sentences[members[0]]) < 2
         ):
             rest += members

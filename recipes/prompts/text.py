@@ -21,6 +21,11 @@ _OPTIONAL = re.compile(r"\[[^\]]*\w[^\]]*\]")
 _NUMBER = re.compile(r"\d+")
 _APOSTROPHES = str.maketrans({"’": "'", "`": "'", "´": "'"})
 _LATIN = re.compile(r"[a-z]")
+_CYRILLIC = re.compile(r"[а-я]")
+_GLUED = re.compile(r"\s([a-z]+(?:[-/][a-z0-9]+)+):\s")
+# Italian: an è lost in the published list's encoding.
+_LOST = re.compile(r"(?<=\w )\?(?= \w)")
+_LOOK_ALIKE = str.maketrans("aceopxykmtbh", "асеорхукмтвн")
 
 
 @dataclass(frozen=True)
@@ -33,13 +38,17 @@ class Dropped:
 def parse_transcripts(text: str) -> dict[str, str]:
     """Read `name: transcript` lines; comments, blank lines and a BOM are skipped.
 
-    A name that comes twice keeps its first transcript.
+    Entries that were glued to the end of another's line are taken apart. A name that comes twice
+    keeps its first transcript that says something.
     """
     found: dict[str, str] = {}
     for line in text.removeprefix("\ufeff").splitlines():
-        name, colon, transcript = line.strip().partition(":")
-        if colon and name and not name.startswith(";"):
-            found.setdefault(name.strip(), transcript.strip())
+        if line.startswith(";"):
+            continue
+        for entry in _GLUED.sub(r"\n\1: ", f"{line} ").split("\n"):
+            name, colon, transcript = (part.strip() for part in entry.partition(":"))
+            if colon and name and not found.get(name):
+                found[name] = transcript
     return found
 
 
@@ -64,6 +73,8 @@ def normalise(
     spoken = _COMMENT.sub(" ", transcript.translate(_APOSTROPHES))
     if _OPTIONAL.search(spoken):
         return Dropped("words in brackets that may or may not be spoken")
+    if language == "it":
+        spoken = _LOST.sub("è", spoken)
     for symbol, word in _SYMBOLS[language].items():
         spoken = spoken.replace(symbol, f" {word} ")
     spoken = re.sub(r"(\d)(D\b)", r"\1 \2", spoken)
@@ -90,7 +101,7 @@ def _words(text: str, language: str) -> list[str]:
     if language == "es":
         text = strip_accents(text, keep="ñ")
     if language == "ru":
-        text = text.replace("ё", "е")
+        text = " ".join(map(_one_script, text.replace("ё", "е").split()))
     # Elision: l'appel is two words to a grapheme lexicon, don't is one to CMUdict.
     text = re.sub(r"'", "' ", text) if language in ("fr", "it") else text
     cleaned = "".join(c if c.isalpha() or c == "'" else " " for c in text)
@@ -98,6 +109,11 @@ def _words(text: str, language: str) -> list[str]:
         w.lstrip("'") if language in ("fr", "it") else w.strip("'") for w in cleaned.split()
     )
     return [w for w in stripped if any(c.isalpha() for c in w)]
+
+
+def _one_script(word: str) -> str:
+    """A Cyrillic word in which look-alike Latin letters are written in Cyrillic too."""
+    return word.translate(_LOOK_ALIKE) if _CYRILLIC.search(word) else word
 
 
 def strip_accents(text: str, keep: str = "") -> str:
