@@ -24,14 +24,14 @@ COMMON = "+recipe=prompts5 model.hidden_sizes=[256,256,256] runtime.threads=1 ru
 HF = "trainer.stopping.patience=0"
 METHODS = {
     "plain-hf": f"solver=cg preconditioner=identity sampling=fixed {HF} "
-    "trainer.stopping.max_iterations=12",
+    "trainer.stopping.max_iterations=10",
     "paper-hf": f"solver=flexible_cg preconditioner=lbfgs sampling=geometric {HF} "
-    "trainer.stopping.max_iterations=24",
-    "kfac-hf": "+preset=kfac trainer.stopping.max_iterations=45",
-    "sgd-0.05": "trainer=sgd trainer.learning_rate=0.05",
-    "sgd-0.2": "trainer=sgd trainer.learning_rate=0.2",
-    "adam-0.0005": "trainer=adam trainer.learning_rate=0.0005",
-    "adam-0.001": "trainer=adam trainer.learning_rate=0.001",
+    "trainer.stopping.max_iterations=20",
+    "kfac-hf": "+preset=kfac trainer.stopping.max_iterations=36",
+    "sgd-0.05": "trainer=sgd trainer.learning_rate=0.05 trainer.max_epochs=10",
+    "sgd-0.2": "trainer=sgd trainer.learning_rate=0.2 trainer.max_epochs=10",
+    "adam-0.0005": "trainer=adam trainer.learning_rate=0.0005 trainer.max_epochs=10",
+    "adam-0.001": "trainer=adam trainer.learning_rate=0.001 trainer.max_epochs=10",
 }
 LABELS = {
     "plain-hf": "plain HF (cg, identity, fixed)",

@@ -1,0 +1,109 @@
+"""The whole path on real recordings, through the command line, killed once on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SMALL = [
+    "+recipe=prompts",
+    "+preset=kfac",
+    "alignment.iterations=12",
+    "alignment.gaussians=400",
+    "alignment.max_utterances=200",
+    "model.hidden_sizes=[96]",
+    "trainer.stopping.max_iterations=14",
+    "trainer.stopping.patience=0",
+    "sampling.gradient=0.3",
+    "sampling.curvature=0.03",
+    "runtime.checkpoint_seconds=0",
+    "runtime.threads=1",
+    "features.jobs=1",
+    "decode.acoustic_scales=[0.1,0.2]",
+    "decode.insertion_penalties=[0.0]",
+    "decode.beam=12.0",
+]
+
+
+def command(verb: str, folder: Path, *overrides: str) -> list[str]:
+    paths = [f"paths.data={folder}/data", f"paths.exp={folder}/exp", f"paths.cache={ROOT}/.cache"]
+    return [sys.executable, "-m", "asr_hf", verb, *SMALL, *paths, *overrides]
+
+
+def run(verb: str, folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        command(verb, folder, *overrides), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("real")
+    done = subprocess.run(command("prepare", folder), capture_output=True, text=True, check=False)
+    if done.returncode and "cannot be had" in done.stderr and not os.environ.get("CI"):
+        pytest.skip(f"no real speech on this machine: {done.stderr}")
+    assert done.returncode == 0, done.stderr
+    run("features", folder)
+    run("align", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(corpus) -> Path:
+    run("train", corpus, "name=whole")
+    return corpus / "exp" / "whole"
+
+
+def events(folder: Path) -> list[dict]:
+    path = folder / "events.jsonl"
+    return [json.loads(x) for x in path.read_text().splitlines()] if path.exists() else []
+
+
+def test_training_on_real_speech_learns(trained):
+    losses = [event["heldout_loss"] for event in events(trained)]
+    assert losses[0] > 4.0
+    assert min(losses) < 2.0
+
+
+def test_a_killed_run_ends_in_the_same_model(corpus, trained):
+    folder = corpus / "exp" / "killed"
+    process = subprocess.Popen(
+        command("train", corpus, "name=killed"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while len(events(folder)) < 5:
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (folder / "result.json").exists()
+    run("train", corpus, "name=killed")
+    name = "model.safetensors"
+    assert (folder / name).read_bytes() == (trained / name).read_bytes()
+    whole, killed = (json.loads((f / "result.json").read_text()) for f in (trained, folder))
+    for result in (whole, killed):
+        for key in ("name", "seconds"):
+            del result[key]
+    assert whole == killed
+
+
+def test_decoding_recognises_words(corpus, trained):
+    run("decode", corpus, "name=whole")
+    run("score", corpus, "name=whole")
+    wer = json.loads((trained / "result.json").read_text())["wer"]
+    assert wer["words"] > 300
+    assert wer["percent"] < 60.0
+    assert "<svg" in (trained / "report.html").read_text()
