@@ -183,3 +183,16 @@ def test_an_utterance_is_written_once(tmp_path):
     with pytest.raises(ValueError, match="utt"), ArkWriter(tmp_path, "x") as ark:
         ark.write("utt", np.zeros(3, np.int32))
         ark.write("utt", np.zeros(3, np.int32))
+
+
+def test_an_old_index_never_points_into_a_new_archive(tmp_path, monkeypatch):
+    two_entries(tmp_path, np.ones((2, 2), np.float32))
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("asr_hf.data.ark.write_table", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        two_entries(tmp_path, np.zeros((3, 3), np.float32))
+    with pytest.raises(InputError, match=r"a\.scp"):
+        ArkReader(tmp_path / "a.scp")
