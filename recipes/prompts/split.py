@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
 
-
 # Words of a group that may still be held out: a large one would be most of a set.
 _LARGEST_GROUP = 31
 
@@ -78,7 +77,7 @@ def split(sentences: dict[str, list[str]], test_words: int, dev_words: int) -> d
             name is None
             or not covered
             or size > _LARGEST_GROUP
-            or len(sentences[members[0]]) < 2
+            or any(len(sentences[u]) < 2 for u in members)
         ):
             rest += members
             continue

@@ -22,7 +22,7 @@ _NUMBER = re.compile(r"\d+")
 _APOSTROPHES = str.maketrans({"’": "'", "`": "'", "´": "'"})
 _LATIN = re.compile(r"[a-z]")
 _CYRILLIC = re.compile(r"[а-я]")
-_GLUED = re.compile(r"\s([a-z]+(?:[-/][a-z0-9]+)+):\s")
+_GLUED = re.compile(r"(?<![\w/-])([a-z]+(?:[-/][a-z0-9]+)+):(?=\s)")
 # Italian: an è lost in the published list's encoding.
 _LOST = re.compile(r"(?<=\w )\?(?= \w)")
 _LOOK_ALIKE = str.maketrans("aceopxykmtbh", "асеорхукмтвн")
