@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import soundfile
 
 from asr_hf.data.audio import MAX_OVERSHOOT
 from asr_hf.data.audio_header import read_header
-from asr_hf.data.kaldi_dir import SEGMENT, parse_segment, words_of
+from asr_hf.data.fields import parse_channel, parse_segment, words_of
 from asr_hf.data.tables import Problem, Table
 from asr_hf.runtime.progress import progress
+
+
+@dataclass(frozen=True)
+class AudioSize:
+    """How much there is in an audio file.
+
+    Args:
+        seconds: of each channel.
+        channels: how many.
+    """
+
+    seconds: float
+    channels: int
 
 
 def audio_problems(tables: dict[str, Table]) -> list[tuple[str | None, Problem]]:
@@ -21,8 +35,9 @@ def audio_problems(tables: dict[str, Table]) -> list[tuple[str | None, Problem]]
         run and so may well be good.
     """
     wavs, segments = tables["wav.scp"].rows, tables.get("segments")
+    channels = tables["reco2file_and_channel"].rows if "reco2file_and_channel" in tables else {}
     problems: list[tuple[str | None, Problem]] = []
-    seconds: dict[str, float | str] = {}
+    sizes: dict[str, AudioSize | str] = {}
     for utterance in progress(tables["utt2spk"].rows, desc="checking audio", unit="utt"):
         line = utterance if segments is None else segments.rows.get(utterance, "")
         if not line:
@@ -30,18 +45,21 @@ def audio_problems(tables: dict[str, Table]) -> list[tuple[str | None, Problem]]
         recording = words_of(line)[0]
         wav = wavs.get(recording, "")
         if wav.endswith("|"):
-            if recording not in seconds:
-                seconds[recording] = 0.0
+            if recording not in sizes:
+                sizes[recording] = ""
                 what = f"{recording}: a command, which is not run here: {wav!r}"
                 remedy = "name an audio file; features.allow_pipes=true runs it"
                 problems.append((None, Problem(str(tables["wav.scp"].path), what, remedy)))
             continue
-        if recording not in seconds:
-            seconds[recording] = duration(wav) if wav else f"recording {recording} is missing"
-        found = seconds[recording]
-        fault = found if isinstance(found, str) else ""
-        if segments is not None and isinstance(found, float):
-            fault = _segment_fault(line, found)
+        if recording not in sizes:
+            sizes[recording] = measure(wav) if wav else f"recording {recording} is missing"
+        size = sizes[recording]
+        if isinstance(size, str):
+            fault = size
+        else:
+            fault = _channel_fault(channels.get(recording, ""), size)
+            if segments is not None and not fault:
+                fault = _segment_fault(line, size)
         if fault:
             where = wav or str(tables["wav.scp"].path)
             problem = Problem(where, f"{utterance}: {fault}", "mend it, or --fix drops it")
@@ -49,8 +67,8 @@ def audio_problems(tables: dict[str, Table]) -> list[tuple[str | None, Problem]]
     return problems
 
 
-def duration(wav: str) -> float | str:
-    """Seconds of audio, or what is wrong with the file."""
+def measure(wav: str) -> AudioSize | str:
+    """The size of an audio file, or what is wrong with it."""
     path = Path(wav)
     if not path.is_file():
         return "no such audio file"
@@ -69,18 +87,28 @@ def duration(wav: str) -> float | str:
             audio.seek(frames - 1)
             if not len(audio.read(1)):
                 return f"truncated: no sample {frames}, which its header declares"
-            return frames / float(audio.samplerate)
+            return AudioSize(frames / float(audio.samplerate), audio.channels)
     except OSError as error:
         return f"cannot be read: {error.strerror}"
     except soundfile.LibsndfileError as error:
         return f"{'truncated or damaged' if opened else 'not readable as audio'}: {error}"
 
 
-def _segment_fault(line: str, seconds: float) -> str:
+def _channel_fault(line: str, size: AudioSize) -> str:
+    channel = parse_channel(line)
+    if channel is None or channel < size.channels:
+        return ""
+    return f"channel {channel + 1} of {size.channels} (reco2file_and_channel)"
+
+
+def _segment_fault(line: str, size: AudioSize) -> str:
     segment = parse_segment(line)
     if segment is None:
-        return f"segment {line!r}, expected {SEGMENT}"
+        return ""  # a malformed line is a problem of segments, not of the audio
     _, start, end = segment
-    if start >= seconds or (end or 0.0) > seconds + MAX_OVERSHOOT:
-        return f"segment from {start:g} s to {end or seconds:g} s of {seconds:.2f} s of audio"
+    if start >= size.seconds or (end or 0.0) > size.seconds + MAX_OVERSHOOT:
+        return (
+            f"segment from {start:g} s to {end or size.seconds:g} s of {size.seconds:.2f} s "
+            "of audio"
+        )
     return ""

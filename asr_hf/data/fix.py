@@ -7,8 +7,9 @@ import shutil
 from pathlib import Path
 
 from asr_hf.data.audio_check import audio_problems
-from asr_hf.data.kaldi_dir import words_of, write_table
-from asr_hf.data.tables import PER_UTTERANCE, REQUIRED, Table, read_tables
+from asr_hf.data.fields import words_of
+from asr_hf.data.kaldi_dir import write_table
+from asr_hf.data.tables import PER_RECORDING, PER_UTTERANCE, REQUIRED, Table, read_tables
 from asr_hf.runtime.errors import InputError, RunError
 
 log = logging.getLogger(__name__)
@@ -17,8 +18,9 @@ log = logging.getLogger(__name__)
 def fix_dir(path: Path) -> dict[str, str]:
     """Sort files, drop repeated lines and utterances that cannot be used, rebuild spk2utt.
 
-    An utterance is dropped when a file lacks it or holds it with two values, or when its audio
-    cannot be used. The files as they were are kept in <path>/.backup (.backup.2 next time).
+    An utterance is dropped when a file lacks it, holds it malformed or with two values, or when
+    its audio cannot be used. The files as they were are kept in <path>/.backup (.backup.2 next
+    time).
 
     Returns:
         Dropped utterance -> reason; each is logged.
@@ -34,7 +36,8 @@ def fix_dir(path: Path) -> dict[str, str]:
     for table in tables.values():
         if not table.readable:
             raise InputError(table.problems[-1].what, remedy=table.problems[-1].remedy)
-    dropped = _unusable(tables)
+    recordings = _unusable_recordings(tables)
+    dropped = _unusable(tables, recordings)
     kept = {u: s for u, s in tables["utt2spk"].rows.items() if u not in dropped}
     if not kept:
         listed = "\n".join(f"    {u}: {why}" for u, why in sorted(dropped.items())[:5])
@@ -42,7 +45,7 @@ def fix_dir(path: Path) -> dict[str, str]:
             f"{path}: fixing would drop every utterance:\n{listed}",
             remedy="mend what they have in common",
         )
-    wanted = {name: _wanted(table, set(kept)) for name, table in tables.items()}
+    wanted = {name: _wanted(table, set(kept), recordings) for name, table in tables.items()}
     speakers: dict[str, list[str]] = {}
     for utterance in sorted(kept, key=str.encode):
         speakers.setdefault(kept[utterance], []).append(utterance)
@@ -61,33 +64,44 @@ def fix_dir(path: Path) -> dict[str, str]:
     return dropped
 
 
-def _unusable(tables: dict[str, Table]) -> dict[str, str]:
+def _unusable(tables: dict[str, Table], recordings: dict[str, str]) -> dict[str, str]:
     """Utterances to drop, and why."""
     utterances = tables["utt2spk"].rows
     reasons = {u: p.what.split(": ", 1)[-1] for u, p in audio_problems(tables) if u is not None}
-    twice = tables["wav.scp"].conflicts
     segments = tables["segments"].rows if "segments" in tables else None
     for utterance, speaker in utterances.items():
         line = utterance if segments is None else segments.get(utterance, "")
         recording = words_of(line)[0]
-        if recording in twice:
-            reasons[utterance] = f"wav.scp: recording {recording} twice, not the same"
+        if recording in recordings:
+            reasons[utterance] = recordings[recording]
         if not speaker:
             reasons[utterance] = "utt2spk: no speaker"
     for name in ("utt2spk", *PER_UTTERANCE):
         if name in tables:
             table = tables[name]
-            reasons |= dict.fromkeys(table.conflicts, f"{name}: twice, not the same")
+            reasons |= {u: f"{name}: {why}" for u, why in table.unusable.items()}
             reasons |= {u: f"{name}: missing" for u in utterances if not table.rows.get(u)}
             reasons |= {u: "utt2spk: no speaker" for u in table.rows if u not in utterances}
     return reasons
 
 
-def _wanted(table: Table, kept: set[str]) -> dict[str, str]:
+def _unusable_recordings(tables: dict[str, Table]) -> dict[str, str]:
+    """Recordings that a file lacks or holds malformed or with two values, and how."""
+    present = {name: tables[name] for name in PER_RECORDING if name in tables}
+    reasons = {}
+    for recording in {key for table in present.values() for key in table.rows}:
+        for name, table in present.items():
+            why = table.unusable.get(recording, "")
+            if why or not table.rows.get(recording):
+                reasons[recording] = f"{name}: recording {recording}: {why or 'missing'}"
+    return reasons
+
+
+def _wanted(table: Table, kept: set[str], unusable_recordings: dict[str, str]) -> dict[str, str]:
     """The rows that stay."""
     if table.path.name in ("utt2spk", *PER_UTTERANCE):
         return {key: value for key, value in table.rows.items() if key in kept}
-    return {k: v for k, v in table.rows.items() if v and k not in table.conflicts}
+    return {k: v for k, v in table.rows.items() if k not in unusable_recordings}
 
 
 def _back_up(path: Path, names: list[str]) -> None:

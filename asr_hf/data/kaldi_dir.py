@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from asr_hf.data.fields import BLANK, expected_of, parse_channel, parse_segment, words_of
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
 
@@ -62,9 +62,9 @@ class DataDir:
         """
         path = Path(path)
         wavs = read_table(path / "wav.scp")
-        speakers = read_table(path / "utt2spk")
+        speakers = _read_fields(path / "utt2spk")
         texts = read_table(path / "text", optional=True, empty_values=True)
-        languages = read_table(path / "utt2lang", optional=True)
+        languages = _read_fields(path / "utt2lang", optional=True)
         segments = _read_segments(path / "segments")
         for file, table in (("text", texts), ("utt2lang", languages), ("segments", segments or {})):
             for name in sorted(table.keys() - speakers.keys())[:1]:
@@ -144,9 +144,6 @@ class DataDir:
 _VALIDATE = "run asr-hf validate on the directory for a list of every offender"
 
 
-_BLANK = " \t\r\n"
-
-
 def table_lines(path: Path) -> Iterator[tuple[int, str, str]]:
     """Yield (line number, key, rest) of a Kaldi text table.
 
@@ -167,11 +164,6 @@ def table_lines(path: Path) -> Iterator[tuple[int, str, str]]:
     for number, line in enumerate(lines[:-1] if not lines[-1] else lines, start=1):
         key, *rest = words_of(line, 1)
         yield number, key, rest[0] if rest else ""
-
-
-def words_of(line: str, splits: int = 0) -> list[str]:
-    """A line's words as Kaldi parts them: only by ASCII blanks."""
-    return re.split(r"[ \t]+", line.strip(_BLANK), maxsplit=splits)
 
 
 def read_table(path: Path, optional: bool = False, empty_values: bool = False) -> dict[str, str]:
@@ -201,37 +193,27 @@ def write_table(path: Path, items: Iterable[tuple[str, str]]) -> None:
                 expected="a key without blanks, a value of one line",
                 remedy="rename the utterance, recording or speaker",
             )
-        lines.append(f"{key} {value}".rstrip(_BLANK))
+        lines.append(f"{key} {value}".rstrip(BLANK))
     write_text(path, "".join(f"{line}\n" for line in sorted(lines, key=_c_locale)))
+
+
+def _read_fields(path: Path, optional: bool = False) -> dict[str, str]:
+    """Read a table whose values have a form of their own."""
+    table = read_table(path, optional)
+    noun = "recording" if path.name == "reco2file_and_channel" else "utterance"
+    for key, value in table.items():
+        if expected := expected_of(path.name, value):
+            raise InputError(
+                f"{path}: {noun} {key}: {value!r}", expected=expected, remedy=_VALIDATE
+            )
+    return table
 
 
 def _read_segments(path: Path) -> dict[str, tuple[str, float, float | None]] | None:
     if not path.exists():
         return None
-    segments: dict[str, tuple[str, float, float | None]] = {}
-    for key, rest in read_table(path).items():
-        segment = parse_segment(rest)
-        if segment is None:
-            raise InputError(
-                f"{path}: utterance {key}: {rest!r}", expected=SEGMENT, remedy=_VALIDATE
-            )
-        segments[key] = segment
-    return segments
-
-
-SEGMENT = "recording, start and end in seconds, 0 <= start < end (-1: to the end)"
-
-
-def parse_segment(text: str) -> tuple[str, float, float | None] | None:
-    """(recording, start, end) of a line of segments; None when it is malformed."""
-    try:
-        recording, start, end = words_of(text)
-        first, last = float(start), float(end)
-    except ValueError:
-        return None
-    if last == -1 and 0 <= first < math.inf:
-        return recording, first, None
-    return (recording, first, last) if 0 <= first < last < math.inf else None
+    table = _read_fields(path)
+    return {key: segment for key, line in table.items() if (segment := parse_segment(line))}
 
 
 def _segment_rows(utterances: list[Utterance]) -> list[tuple[str, str]]:
@@ -261,16 +243,8 @@ def _channel_rows(utterances: list[Utterance]) -> list[tuple[str, str]]:
 
 
 def _read_channels(path: Path) -> dict[str, int]:
-    channels = {}
-    for key, rest in read_table(path, optional=True).items():
-        name = words_of(rest)[-1]
-        number = {"A": 1, "B": 2}.get(name) or (int(name) if name.isdecimal() else 0)
-        if number < 1:
-            raise InputError(
-                f"{path}: recording {key}: channel {name!r}", expected="A, B or a number from 1"
-            )
-        channels[key] = number - 1
-    return channels
+    table = _read_fields(path, optional=True)
+    return {key: channel for key, v in table.items() if (channel := parse_channel(v)) is not None}
 
 
 def _absolute(wav: str) -> str:

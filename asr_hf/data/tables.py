@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from asr_hf.data.fields import expected_of
 from asr_hf.data.kaldi_dir import table_lines
 from asr_hf.runtime.errors import InputError
 
 REQUIRED = ("wav.scp", "utt2spk")
+_MEND = "mend the line; --fix drops its utterances"
 PER_UTTERANCE = ("text", "segments", "utt2lang")
-FILES = (*REQUIRED, *PER_UTTERANCE, "spk2utt", "reco2file_and_channel")
+PER_RECORDING = ("wav.scp", "reco2file_and_channel")
+FILES = ("utt2spk", *PER_UTTERANCE, *PER_RECORDING, "spk2utt")
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,14 @@ class Table:
         path: the file.
         rows: key -> value, the first of several.
         problems: of its lines.
-        conflicts: keys that stand twice with different values.
+        unusable: key -> why its value cannot be used.
         readable: whether all of it could be read.
     """
 
     path: Path
     rows: dict[str, str]
     problems: list[Problem]
-    conflicts: set[str]
+    unusable: dict[str, str]
     readable: bool = True
 
 
@@ -58,7 +61,7 @@ def read_tables(path: Path) -> dict[str, Table]:
 def _read(path: Path) -> Table:
     rows: dict[str, str] = {}
     problems: list[Problem] = []
-    conflicts: set[str] = set()
+    unusable: dict[str, str] = {}
     before = b""
     try:
         for number, key, rest in table_lines(path):
@@ -68,7 +71,7 @@ def _read(path: Path) -> Table:
                 continue
             if key in rows:
                 if rows[key] != rest:
-                    conflicts.add(key)
+                    unusable[key] = "twice, not the same"
                 how = "with another value" if rows[key] != rest else "the same"
                 remedy = "keep one; --fix drops utterances that contradict themselves"
                 problems.append(Problem(where, f"{key}: appears twice, {how}", remedy))
@@ -76,9 +79,12 @@ def _read(path: Path) -> Table:
                 problems.append(Problem(where, f"{key}: not sorted (C locale)", "--fix sorts"))
             if not rest:
                 problems.append(Problem(where, f"{key}: no value", "complete or remove the line"))
+            elif expected := expected_of(path.name, rest):
+                unusable[key] = f"{rest!r}, expected {expected}"
+                problems.append(Problem(where, f"{key}: {unusable[key]}", _MEND))
             before = max(before, key.encode())
             rows.setdefault(key, rest)
     except InputError as error:
         problems.append(Problem(str(path), error.problem, error.remedy or "mend the file"))
-        return Table(path, rows, problems, conflicts, readable=False)
-    return Table(path, rows, problems, conflicts)
+        return Table(path, rows, problems, unusable, readable=False)
+    return Table(path, rows, problems, unusable)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from asr_hf.data.audio_check import audio_problems
+from asr_hf.data.fields import words_of
 from asr_hf.data.fix import fix_dir
-from asr_hf.data.kaldi_dir import words_of
 from asr_hf.data.tables import PER_UTTERANCE, REQUIRED, Problem, Table, read_tables
 from asr_hf.runtime.errors import InputError
 
@@ -37,7 +37,7 @@ def validate(path: Path | str, fix: bool = False) -> list[Problem]:
     ]
     problems += [p for table in tables.values() for p in table.problems]
     if all(name in tables for name in REQUIRED):
-        problems += _cross_check(path, tables)
+        problems += _cross_check(path, tables) + _channel_check(path, tables)
         problems += [p for _, p in audio_problems(tables)]
     return problems
 
@@ -71,3 +71,18 @@ def _cross_check(path: Path, tables: dict[str, Table]) -> list[Problem]:
             Problem(str(path / "spk2utt"), "does not agree with utt2spk", "--fix rebuilds it")
         )
     return problems
+
+
+def _channel_check(path: Path, tables: dict[str, Table]) -> list[Problem]:
+    """Whether reco2file_and_channel, where there is one, speaks of the same recordings."""
+    if "reco2file_and_channel" not in tables:
+        return []
+    where = str(path / "reco2file_and_channel")
+    listed, wavs = tables["reco2file_and_channel"].rows.keys(), tables["wav.scp"].rows.keys()
+    return [
+        Problem(where, f"recording {name}: missing", "add it, or --fix drops its utterances")
+        for name in sorted(wavs - listed)
+    ] + [
+        Problem(where, f"recording {name}: not in wav.scp", "remove it, or --fix does")
+        for name in sorted(listed - wavs)
+    ]

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from asr_hf.data.audio import load_audio, open_recording
-from asr_hf.data.audio_check import duration
+from asr_hf.data.audio_check import measure
 from asr_hf.runtime.errors import InputError
 
 
@@ -94,7 +94,7 @@ def test_truncated_sphere(tmp_path, coding, sample_bytes):
     data = bytes(1000 * sample_bytes)
     path = sphere(tmp_path / "a.sph", coding, sample_bytes, 1, data, 4000)
     refused("a.sph", "truncated", f"{4000 * sample_bytes}", call=lambda: load_audio(path, 8000))
-    assert "truncated" in duration(str(path))
+    assert "truncated" in measure(str(path))
 
 
 def fake_sph2pipe(folder: Path, script: str, monkeypatch) -> None:
@@ -134,7 +134,7 @@ def test_missing_empty_and_foreign_files(tmp_path):
 def test_wav_without_samples(tmp_path, write_wav):
     path = write_wav(tmp_path / "a.wav", np.zeros(0, np.int16))
     refused("a.wav", "holds no audio", call=lambda: load_audio(path, 8000))
-    assert duration(str(path)) == "holds no audio"
+    assert measure(str(path)) == "holds no audio"
 
 
 @pytest.mark.parametrize("format", ["WAV", "FLAC", "OGG"])
@@ -143,7 +143,7 @@ def test_truncated_files_are_found_by_reader_and_validation(tmp_path, speech, fo
     soundfile.write(path, speech(2.0), 8000, format=format)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     word = "holds no audio" if format == "OGG" else "truncated"  # of one page, none is left
-    assert word in str(duration(str(path)))
+    assert word in str(measure(str(path)))
     refused(word, call=lambda: load_audio(path, 8000))
 
 

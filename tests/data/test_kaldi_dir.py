@@ -95,7 +95,11 @@ def test_tabs_carriage_returns_and_byte_order_marks_are_no_content(tmp_path):
         ("segments", "u1 r1 nan 2\n", r"segments: utterance u1"),
         ("text", "u1 a\nu9 b\n", r"text: utterance u9 has no speaker"),
         ("utt2lang", "u9 en\n", r"utt2lang: utterance u9 has no speaker"),
-        ("reco2file_and_channel", "r1 r1 C\n", r"recording r1: channel 'C'"),
+        ("reco2file_and_channel", "r1 r1 C\n", r"recording r1: 'r1 C'"),
+        ("reco2file_and_channel", "r1 A\n", r"recording r1: 'A'"),
+        ("reco2file_and_channel", "r1 r1 0\n", r"recording r1: 'r1 0'"),
+        ("utt2spk", "u1 s t\n", r"utt2spk: utterance u1: 's t'"),
+        ("utt2lang", "u1 en fr\n", r"utt2lang: utterance u1: 'en fr'"),
     ],
 )
 def test_damage_is_named(tmp_path, file, content, said):

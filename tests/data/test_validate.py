@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.data.validate import validate
@@ -18,6 +22,12 @@ def cut_segments(corpus, line):
     """Give the directory segments, that of the first utterance as told."""
     rows = [f"{u.id} {u.recording} 0 0.4" for u in corpus.utterances]
     (corpus.path / "segments").write_text("\n".join([line, *rows[1:]]) + "\n")
+
+
+def name_channels(corpus, line, *more):
+    """Give the directory channels, that of the first recording as told."""
+    rows = [line, *(f"{u.recording} {u.recording} A" for u in corpus.utterances[1:]), *more]
+    (corpus.path / "reco2file_and_channel").write_text("\n".join(rows) + "\n")
 
 
 def spoil_audio(corpus, change):
@@ -119,6 +129,36 @@ DAMAGE = {
         ("s0-u00", "0 <= start < end"),
         {"s0-u00"},
     ),
+    "two-speakers": (
+        lambda c: edit(c, "utt2spk", lambda x: ["s0-u00 s0 s1", *x[1:]]),
+        ("utt2spk:1: s0-u00", "expected one speaker"),
+        {"s0-u00"},
+    ),
+    "two-languages": (
+        lambda c: edit(c, "utt2lang", lambda x: ["s0-u00 en fr", *x[1:]]),
+        ("utt2lang:1: s0-u00", "expected one language"),
+        {"s0-u00"},
+    ),
+    "no-such-channel-name": (
+        lambda c: name_channels(c, "s0-u00 s0-u00 L"),
+        ("reco2file_and_channel:1: s0-u00", "A, B or a number"),
+        {"s0-u00"},
+    ),
+    "channel-beyond": (
+        lambda c: name_channels(c, "s0-u00 s0-u00 B"),
+        ("s0-u00", "channel 2 of 1"),
+        {"s0-u00"},
+    ),
+    "channel-missing": (
+        lambda c: name_channels(c, "s0-u09 s0-u09 A"),
+        ("reco2file_and_channel: recording s0-u00", "missing"),
+        {"s0-u00"},
+    ),
+    "channel-of-nothing": (
+        lambda c: name_channels(c, "s0-u00 s0-u00 A", "s9 s9 A"),
+        ("reco2file_and_channel: recording s9", "not in wav.scp"),
+        set(),
+    ),
     "segment-missing": (
         lambda c: cut_segments(c, "s0-u09 s0-u00 0 0.1"),
         ("segments: s0-u00", "missing"),
@@ -212,3 +252,57 @@ def test_required_files(corpus, name):
 def test_no_directory(tmp_path):
     with pytest.raises(InputError, match="nowhere: no such directory"):
         validate(tmp_path / "nowhere")
+
+
+WORD = st.sampled_from(["", "A", "B", "C", "2", "-1", "nan", "x", "s0-u00", "\ufeff", "\t", "\xa0"])
+EDIT = st.tuples(
+    st.sampled_from(["wav.scp", "utt2spk", "text", "segments", "utt2lang", "spk2utt"])
+    | st.just("reco2file_and_channel"),
+    st.integers(0, 3),
+    st.sampled_from(["drop", "replace", "append", "cut", "double", "insert"]),
+    st.lists(WORD, min_size=1, max_size=4),
+)
+
+
+def garble(lines, at, how, words):
+    """Damage line number `at`."""
+    fields = lines[at].split(" ")
+    changed = {
+        "drop": [],
+        "replace": [" ".join([*fields[:-1], words[0]])],
+        "append": [" ".join([*fields, *words])],
+        "cut": [" ".join(fields[:-1])],
+        "double": [lines[at], lines[0]],
+        "insert": [" ".join(words), lines[at]],
+    }[how]
+    return [*lines[:at], *changed, *lines[at + 1 :]]
+
+
+@settings(max_examples=100)
+@given(edits=st.lists(EDIT, min_size=1, max_size=2, unique_by=lambda edit: edit[0]))
+def test_what_passes_can_be_read_and_what_is_fixed_passes(garbled, edits):
+    folder, content = garbled
+    for name, text in content.items():
+        (folder / name).write_text(text)
+    for name, at, how, words in edits:
+        lines = content[name].splitlines()
+        changed = garble(lines, at % len(lines), how, words)
+        (folder / name).write_text("\n".join(changed) + "\n")
+    if not validate(folder):
+        data = DataDir.read(folder)
+        data.write(folder / "again")
+        assert DataDir.read(folder / "again").utterances == data.utterances
+    # Two edits spoil at most three of four utterances, so that something is left.
+    assert validate(folder, fix=True) == []
+    DataDir.read(folder)
+
+
+@pytest.fixture(scope="module")
+def garbled(tmp_path_factory, make_corpus):
+    """A data directory with every file there can be, and what its files hold."""
+    data = make_corpus(tmp_path_factory.mktemp("garbled"), 4)
+    whole = [dataclasses.replace(u, start=0.0, end=0.3) for u in data.utterances]
+    DataDir(data.path, whole, data.wavs).write()
+    channels = "".join(f"{u.recording} {u.recording} A\n" for u in whole)
+    (data.path / "reco2file_and_channel").write_text(channels)
+    return data.path, {p.name: p.read_text() for p in data.path.iterdir()}
