@@ -5,10 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +20,7 @@ from asr_hf.data.audio import open_recording, refused_pipe
 from asr_hf.data.cmvn import CmvnMode, cmvn_stats
 from asr_hf.data.fbank import FbankOptions, fbank
 from asr_hf.data.kaldi_dir import DataDir, Utterance
+from asr_hf.data.processes import in_order
 from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.files import read_json, write_json
 from asr_hf.runtime.progress import progress
@@ -31,6 +29,8 @@ from asr_hf.runtime.skips import SkipList
 log = logging.getLogger(__name__)
 
 FORMAT = "asr-hf-fbank-1"
+# Starting a process takes as long as the features of this many bytes of audio (half an hour).
+_WORTH_A_PROCESS = 32 << 20
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def extract_features(
         folder: where the files go.
         options: of the filterbank.
         cmvn: pool statistics by "utterance" or "speaker", or "none".
-        jobs: processes.
+        jobs: processes at most; a small set takes fewer.
         max_skipped: largest share of utterances whose audio may be unusable.
         allow_pipes: run the commands of wav.scp that end in "|" in a shell.
 
@@ -90,7 +90,7 @@ def extract_features(
     _forget(marker)
     skips = SkipList(stage, max_skipped)
     work = partial(_compute, options=options, allow_pipes=allow_pipes)
-    with ArkWriter(folder, "feats") as ark, _outcomes(data, work, jobs) as outcomes:
+    with ArkWriter(folder, "feats") as ark, _outcomes(data, work, jobs, stage) as outcomes:
         frames, stats = _write_features(ark, outcomes, len(data.utterances), mode, skips)
     if mode is not CmvnMode.NONE:
         with ArkWriter(folder, "cmvn") as ark:
@@ -173,31 +173,26 @@ def _write_features(
 
 @contextmanager
 def _outcomes(
-    data: DataDir, compute: Callable[[_Work], list[_Outcome]], jobs: int
+    data: DataDir, compute: Callable[[_Work], list[_Outcome]], jobs: int, stage: str
 ) -> Iterator[Iterator[_Outcome]]:
     """The outcome of every utterance, one recording after another, in an order of their own."""
     by_recording: dict[str, _Work] = {}
     for u in data.utterances:
         work = by_recording.setdefault(u.recording, _Work(data.wavs[u.recording], []))
         work.utterances.append(u)
-    works = list(by_recording.values())
-    if jobs <= 1:
-        yield (outcome for work in works for outcome in compute(work))
-        return
-    # Forking a process that holds torch's thread pool can hang, so workers start afresh.
-    pool = ProcessPoolExecutor(
-        jobs, multiprocessing.get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
-    )
-    try:
-        several = max(1, min(16, len(works) // (4 * jobs)))
-        yield (o for found in pool.map(compute, works, chunksize=several) for o in found)
-    except BrokenProcessPool as error:
-        raise RunError(
-            f"features of {data.path.name}: a process died, perhaps for want of memory",
-            remedy="set features.jobs lower",
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
+    jobs = min(jobs, 1 + sum(map(_bytes, by_recording.values())) // _WORTH_A_PROCESS)
+    with in_order(compute, by_recording.values(), jobs, stage, _single_thread) as found:
+        yield (outcome for outcomes in found for outcome in outcomes)
+
+
+def _bytes(work: _Work) -> int:
+    """Size of a recording; one from a command is taken for long."""
+    path = Path(work.wav)
+    return path.stat().st_size if path.is_file() else _WORTH_A_PROCESS
+
+
+def _single_thread() -> None:
+    torch.set_num_threads(1)
 
 
 def _compute(work: _Work, options: FbankOptions, allow_pipes: bool) -> list[_Outcome]:

@@ -83,6 +83,10 @@ class FbankOptions:
 def fbank(waveform: Tensor, options: FbankOptions) -> Tensor:
     """Compute log-mel energies, without dither.
 
+    Kaldi's values differ by less than 1e-3. Only in filters with next to no energy beside loud
+    ones (one value in 10^5 of real recordings, with Povey or Hann windows) can the rounding of
+    either float32 transform, which grows with the loudest filter, show more: up to 4e-3.
+
     Args:
         waveform: [samples] in the range of 16-bit integers.
         options: see `FbankOptions`.
