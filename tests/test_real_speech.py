@@ -107,3 +107,13 @@ def test_decoding_recognises_words(corpus, trained):
     assert wer["words"] > 300
     assert wer["percent"] < 60.0
     assert "<svg" in (trained / "report.html").read_text()
+
+
+def test_realignment_with_the_network_trains_on(corpus, trained):
+    tagged = (f"alignment.from_run={trained}", "alignment.tag=again")
+    run("align", corpus, *tagged)
+    run("train", corpus, *tagged, "name=again", "trainer.stopping.max_iterations=3")
+    first, again = (json.loads((corpus / f"data/prompts/{s}/train/store.json").read_text())
+                    for s in ("store", "store-again"))  # fmt: skip
+    assert first["num_pdfs"] == again["num_pdfs"]
+    assert len(events(corpus / "exp" / "again")) == 4

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from asr_hf.data.alignment import Alignments
 from asr_hf.data.ark import ArkReader
@@ -195,7 +195,12 @@ def _network_scores(config: DictConfig) -> ScoreSource:
     # The network's libraries take seconds to load, and the usual alignment needs none of them.
     from asr_hf.stages.decode import network_scores
 
-    return network_scores(config, Path(config.alignment.from_run))
+    run_dir = Path(config.alignment.from_run)
+    # The network reads the store it was trained on; the tagged one is still to be made.
+    source = config.copy()
+    if (run_dir / "config.yaml").exists():
+        source.alignment.tag = OmegaConf.load(run_dir / "config.yaml").alignment.tag
+    return network_scores(source, run_dir)
 
 
 def _features(folder: Path) -> ArkReader:
