@@ -26,12 +26,12 @@ METHODS = {
     "plain-hf": f"solver=cg preconditioner=identity sampling=fixed {HF} "
     "trainer.stopping.max_iterations=10",
     "paper-hf": f"solver=flexible_cg preconditioner=lbfgs sampling=geometric {HF} "
-    "trainer.stopping.max_iterations=20",
-    "kfac-hf": "+preset=kfac trainer.stopping.max_iterations=36",
-    "sgd-0.05": "trainer=sgd trainer.learning_rate=0.05 trainer.max_epochs=10",
-    "sgd-0.2": "trainer=sgd trainer.learning_rate=0.2 trainer.max_epochs=10",
-    "adam-0.0005": "trainer=adam trainer.learning_rate=0.0005 trainer.max_epochs=10",
-    "adam-0.001": "trainer=adam trainer.learning_rate=0.001 trainer.max_epochs=10",
+    "trainer.stopping.max_iterations=18",
+    "kfac-hf": "+preset=kfac trainer.stopping.max_iterations=30",
+    "sgd-0.05": "trainer=sgd trainer.learning_rate=0.05 trainer.max_epochs=8",
+    "sgd-0.2": "trainer=sgd trainer.learning_rate=0.2 trainer.max_epochs=8",
+    "adam-0.0005": "trainer=adam trainer.learning_rate=0.0005 trainer.max_epochs=8",
+    "adam-0.001": "trainer=adam trainer.learning_rate=0.001 trainer.max_epochs=8",
 }
 LABELS = {
     "plain-hf": "plain HF (cg, identity, fixed)",
