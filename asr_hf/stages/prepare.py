@@ -29,6 +29,6 @@ def run(config: DictConfig) -> dict[str, Any]:
         listed = "\n".join(f"    {problem}" for problem in problems[:20])
         raise RunError(
             f"{config.corpus.dir}: {len(problems)} problems in the prepared data:\n{listed}",
-            remedy="asr-hf validate lists them all",
+            remedy="asr-hf validate lists them all; remove the folder to have it made again",
         )
     return about

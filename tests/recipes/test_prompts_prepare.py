@@ -50,6 +50,17 @@ def test_what_is_made_is_valid_and_closed_in_its_vocabulary(config, target):
     assert "| en | test |" in recipe.table(about["summary"])
 
 
+def test_a_corpus_damaged_since_is_refused_and_named_not_passed_on(config, target):
+    stage.run(config)
+    text = target / "dev" / "text"
+    lost, *kept = text.read_text().splitlines(keepends=True)
+    text.write_text("".join(kept))
+    with pytest.raises(RunError) as refused:
+        stage.run(config)
+    assert f"{text}: {lost.split()[0]}: missing" in str(refused.value)
+    assert "to have it made again" in str(refused.value)
+
+
 def test_the_second_time_nothing_is_done(config, target, monkeypatch):
     first = recipe.prepare(config)
     (target / "fbank").mkdir()
