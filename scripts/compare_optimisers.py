@@ -20,25 +20,25 @@ from asr_hf.report.compare import compare, plot_compare
 from asr_hf.runtime.files import read_json, write_text
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMON = "+recipe=prompts5 model.hidden_sizes=[256,256,256] runtime.threads=1 runtime.device=cpu"
+COMMON = "+recipe=prompts5 model.hidden_sizes=[128,128] runtime.threads=1 runtime.device=cpu"
 HF = "trainer.stopping.patience=0"
 METHODS = {
     "plain-hf": f"solver=cg preconditioner=identity sampling=fixed {HF} "
     "trainer.stopping.max_iterations=10",
     "paper-hf": f"solver=flexible_cg preconditioner=lbfgs sampling=geometric {HF} "
-    "trainer.stopping.max_iterations=18",
+    "trainer.stopping.max_iterations=20",
     "kfac-hf": "+preset=kfac trainer.stopping.max_iterations=30",
-    "sgd-0.05": "trainer=sgd trainer.learning_rate=0.05 trainer.max_epochs=8",
-    "sgd-0.2": "trainer=sgd trainer.learning_rate=0.2 trainer.max_epochs=8",
-    "adam-0.0005": "trainer=adam trainer.learning_rate=0.0005 trainer.max_epochs=8",
-    "adam-0.001": "trainer=adam trainer.learning_rate=0.001 trainer.max_epochs=8",
+    "sgd-0.05": "trainer=sgd trainer.learning_rate=0.05 trainer.max_epochs=5",
+    "sgd-0.2": "trainer=sgd trainer.learning_rate=0.2 trainer.max_epochs=5",
+    "adam-0.0005": "trainer=adam trainer.learning_rate=0.0005 trainer.max_epochs=5",
+    "adam-0.001": "trainer=adam trainer.learning_rate=0.001 trainer.max_epochs=5",
 }
 LABELS = {
     "plain-hf": "plain HF (cg, identity, fixed)",
     "paper-hf": "paper's HF (flexible_cg, lbfgs, geometric)",
     "kfac-hf": "HF, +preset=kfac",
-    "sgd": "SGD, tuned",
-    "adam": "Adam, tuned",
+    "sgd": "SGD, better of two rates",
+    "adam": "Adam, better of two rates",
 }
 
 
@@ -81,7 +81,8 @@ def write_page() -> None:
         "# How do the optimisers compare?\n\n"
         "One net, one set of frames (prompts5), each run on one CPU thread, two runs at a time. "
         "Work counts a gradient frame as 3, a curvature frame as 4 and a loss frame as 1. "
-        "Made by `python scripts/compare_optimisers.py`.\n\n"
+        "Made by `python scripts/compare_optimisers.py`. Runs marked unfinished were stopped by "
+        "hand before their bound; what they would have reached is not known.\n\n"
         f"![held-out loss against work and seconds](optimisers-compared.svg)\n\n{table}\n\n"
         f"## Commands\n\n```\n{commands}\n```\n",
     )
