@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -62,10 +63,16 @@ class SampleStatistics:
 
     def squared_gradients(self) -> Tensor:
         """Sum of the unit gradients' squares, over the sample's frames [n]."""
-        return self.spread()[0]
+        return self._by_unit[0]
 
-    def spread(self) -> tuple[Tensor, GradientSpread]:
-        """See `unit_statistics`."""
+    @property
+    def spread(self) -> GradientSpread:
+        """How much unit gradients differ."""
+        return self._by_unit[1]
+
+    @cached_property
+    def _by_unit(self) -> tuple[Tensor, GradientSpread]:
+        # One pass serves both the variance test and a diagonal preconditioner.
         return unit_statistics(self.objective, self.theta, self.sample, self.mean_gradient)
 
     def kronecker_factors(self) -> list[KroneckerFactor]:

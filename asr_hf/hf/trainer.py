@@ -183,7 +183,7 @@ class HessianFree:
         )
         if self.sampling.needs_spread:
             frames = int(self.sampler.frames[gradient_sample.units].sum())
-            self.sampling.learn(statistics.spread()[1], frames)
+            self.sampling.learn(statistics.spread, frames)
         curvature = self.objective.curvature(self.theta, curvature_sample)
         self.preconditioner.prepare(self.damping.value, statistics)
         run = self.solver.solve(

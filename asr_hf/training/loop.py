@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from asr_hf.hf.objective import LossSum, Part, Sample
+from asr_hf.baselines.objective import whole
+from asr_hf.hf.objective import LossSum, Part
 from asr_hf.runtime.checkpoint import latest_checkpoint, save_checkpoint
 from asr_hf.runtime.events import EventLog
 from asr_hf.runtime.progress import progress
@@ -139,10 +140,8 @@ class TrainingLoop:
 
     def _heldout(self) -> LossSum:
         """Loss over every held-out utterance, for the report."""
-        units = self.objective.stores[Part.HELDOUT].num_units
-        everything = Sample(Part.HELDOUT, torch.arange(units).numpy())
         with self.objective.uncounted():
-            return self.objective.loss(self.optimiser.theta, everything)
+            return self.objective.loss(self.optimiser.theta, whole(self.objective, Part.HELDOUT))
 
     def _save(self) -> None:
         state = self.optimiser.state_dict()

@@ -22,7 +22,7 @@ class DiagonalPreconditioner(Stateless):
 
     def prepare(self, damping: float, statistics: CurvatureStatistics) -> None:
         """Estimate the diagonal on the run's curvature sample."""
-        self._inverse = statistics.squared_gradients().add_(damping).pow_(-self.exponent)
+        self._inverse = statistics.squared_gradients().add(damping).pow_(-self.exponent)
 
     def apply(self, residual: Tensor) -> Tensor:
         """Return M⁻¹ r [n]."""
