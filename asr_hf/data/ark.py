@@ -13,8 +13,8 @@ import numpy as np
 
 from asr_hf.data.ark_values import read_value, write_value
 from asr_hf.data.kaldi_dir import read_table, write_table
-from asr_hf.runtime.errors import InputError, RunError
-from asr_hf.runtime.files import atomic_path
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.files import atomic_path, not_written
 
 
 class ArkReader:
@@ -95,14 +95,8 @@ class ArkWriter:
                 self._file = stack.enter_context(open(part, "wb"))
                 self._open = stack.pop_all()
         except OSError as error:
-            raise self._not_written(error) from error
+            raise not_written(self.ark, error) from error
         return self
-
-    def _not_written(self, error: OSError) -> RunError:
-        return RunError(
-            f"{self.ark}: cannot be written: {error.strerror or error}",
-            remedy="check free space and permissions of the folder",
-        )
 
     def write(self, key: str, value: np.ndarray) -> None:
         """Append a float matrix [F, D] or an int32 vector [F].
@@ -117,7 +111,7 @@ class ArkWriter:
             self._offsets[key] = self._file.tell()
             write_value(self._file, value)
         except OSError as error:
-            raise self._not_written(error) from error
+            raise not_written(self.ark, error) from error
 
     def __exit__(
         self,

@@ -10,7 +10,8 @@ from asr_hf.data.audio_check import audio_problems
 from asr_hf.data.fields import words_of
 from asr_hf.data.kaldi_dir import write_table
 from asr_hf.data.tables import PER_RECORDING, PER_UTTERANCE, REQUIRED, Table, read_tables
-from asr_hf.runtime.errors import InputError, RunError
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.files import not_written
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +115,4 @@ def _back_up(path: Path, names: list[str]) -> None:
         for name in names:
             shutil.copy2(path / name, folder / name)
     except OSError as error:
-        raise RunError(
-            f"{folder}: cannot be written: {error.strerror}",
-            remedy="check free space and permissions of the folder",
-        ) from error
+        raise not_written(folder, error) from error

@@ -18,8 +18,8 @@ from asr_hf.data.ark import ArkReader
 from asr_hf.data.cmvn import CmvnSource
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.data.store import FORMAT
-from asr_hf.runtime.errors import InputError, RunError
-from asr_hf.runtime.files import read_json, write_json, write_text
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.files import not_written, read_json, write_json, write_text
 from asr_hf.runtime.progress import progress
 from asr_hf.runtime.skips import SkipList
 
@@ -111,10 +111,7 @@ def _replaced(folder: Path) -> Iterator[Path]:
             shutil.rmtree(folder)
         os.replace(part, folder)
     except OSError as error:
-        raise RunError(
-            f"{folder}: cannot be written: {error.strerror or error}",
-            remedy="check free space and permissions of the folder",
-        ) from error
+        raise not_written(folder, error) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

@@ -12,6 +12,14 @@ from typing import Any
 from asr_hf.runtime.errors import InputError, RunError
 
 
+def not_written(path: str | os.PathLike[str], error: OSError) -> RunError:
+    """The error for a file or folder that cannot be written."""
+    return RunError(
+        f"{os.fspath(path)}: cannot be written: {error.strerror or error}",
+        remedy="check free space and permissions of the folder",
+    )
+
+
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it onto `path` when the block succeeds.
@@ -31,10 +39,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             os.fsync(written.fileno())
         os.replace(temporary, target)
     except OSError as error:
-        raise RunError(
-            f"{target}: cannot be written: {error.strerror or error}",
-            remedy="check free space and permissions of the folder",
-        ) from error
+        raise not_written(target, error) from error
     finally:
         # Gone already after the rename; where it cannot be removed, the error above says why.
         with suppress(OSError):

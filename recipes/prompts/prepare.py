@@ -18,8 +18,8 @@ from omegaconf import DictConfig
 
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.hmm.ngram import estimate_ngram
-from asr_hf.runtime.errors import InputError, RunError
-from asr_hf.runtime.files import read_json, write_json, write_text
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.files import not_written, read_json, write_json, write_text
 from asr_hf.runtime.progress import progress
 from asr_hf.runtime.skips import SkipList
 
@@ -135,10 +135,7 @@ def _replacing(target: Path) -> Iterator[Path]:
             os.replace(target, old)
         os.replace(part, target)
     except OSError as error:
-        raise RunError(
-            f"{target}: cannot be written: {error.strerror or error}",
-            remedy="check free space and permissions of the folder",
-        ) from error
+        raise not_written(target, error) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
