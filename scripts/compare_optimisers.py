@@ -20,25 +20,26 @@ from asr_hf.report.compare import compare, plot_compare
 from asr_hf.runtime.files import read_json, write_text
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMON = "+recipe=prompts5 model.hidden_sizes=[128,128] runtime.threads=1 runtime.device=cpu"
+COMMON = "+recipe=prompts5 model.hidden_sizes=[256,256,256] runtime.threads=1 runtime.device=cpu"
 HF = "trainer.stopping.patience=0"
+RATES = {"sgd": (0.05, 0.1, 0.2), "adam": (0.0005, 0.001, 0.002)}
 METHODS = {
-    "plain-hf": f"solver=cg preconditioner=identity sampling=fixed {HF} "
-    "trainer.stopping.max_iterations=10",
+    "kfac-hf": "+preset=kfac trainer.stopping.max_iterations=50",
     "paper-hf": f"solver=flexible_cg preconditioner=lbfgs sampling=geometric {HF} "
-    "trainer.stopping.max_iterations=20",
-    "kfac-hf": "+preset=kfac trainer.stopping.max_iterations=30",
-    "sgd-0.05": "trainer=sgd trainer.learning_rate=0.05 trainer.max_epochs=5",
-    "sgd-0.2": "trainer=sgd trainer.learning_rate=0.2 trainer.max_epochs=5",
-    "adam-0.0005": "trainer=adam trainer.learning_rate=0.0005 trainer.max_epochs=5",
-    "adam-0.001": "trainer=adam trainer.learning_rate=0.001 trainer.max_epochs=5",
+    "trainer.stopping.max_iterations=28",
+    "plain-hf": f"solver=cg preconditioner=identity sampling=fixed {HF} "
+    "trainer.stopping.max_iterations=16",
+} | {
+    f"{trainer}-{rate}": f"trainer={trainer} trainer.learning_rate={rate} trainer.max_epochs=12"
+    for trainer, rates in RATES.items()
+    for rate in rates
 }
 LABELS = {
     "plain-hf": "plain HF (cg, identity, fixed)",
     "paper-hf": "paper's HF (flexible_cg, lbfgs, geometric)",
     "kfac-hf": "HF, +preset=kfac",
-    "sgd": "SGD, better of two rates",
-    "adam": "Adam, better of two rates",
+    "sgd": "SGD, best of three rates",
+    "adam": "Adam, best of three rates",
 }
 
 
