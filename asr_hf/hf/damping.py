@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from asr_hf.hf.objective import Curvature
+from asr_hf.hf.precision import Precision
 
 
 class DampedOperator:
@@ -22,13 +23,22 @@ class DampedOperator:
         self._curvature = curvature
         self._scale = 1.0 / max(1, curvature.frames)
 
-    def curvature_product(self, vector: Tensor) -> Tensor:
-        """Return G v / frames [n], without the damping."""
-        return self._curvature.product(vector).mul_(self._scale)
+    @property
+    def precision(self) -> Precision:
+        """Of `curvature_product`."""
+        return self._curvature.precision
 
-    def product(self, vector: Tensor) -> Tensor:
-        """Return A v [n]."""
-        return self.curvature_product(vector).add_(vector, alpha=self.damping)
+    def curvature_product(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return G v / frames [n], without the damping, in `out` if given."""
+        return self._curvature.product(vector, out).mul_(self._scale)
+
+    def exact_product(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return G v / frames [n] in full precision, in `out` if given."""
+        return self._curvature.exact_product(vector, out).mul_(self._scale)
+
+    def raise_precision(self) -> None:
+        """Compute products in the next higher precision from now on."""
+        self._curvature.raise_precision()
 
 
 @dataclass

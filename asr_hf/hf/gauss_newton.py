@@ -13,6 +13,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from asr_hf.hf.precision import Precision, matrix_arithmetic
+
 OutputCurvature = Callable[[Tensor], Tensor]
 
 
@@ -60,29 +62,83 @@ def _split_like(vector: Tensor, parameters: Sequence[Tensor]) -> list[Tensor]:
     return [piece.view(p.shape) for piece, p in zip(pieces, parameters, strict=True)]
 
 
-class SummedCurvature:
-    """The curvature of a sample that is held in several chunks.
+class NarrowedChunk:
+    """A chunk whose products are computed in a lower precision and added up in full.
 
     Args:
-        chunks: one operator a chunk.
+        inner: takes and adds to vectors of the lower precision.
+        vector: room for a vector [n] of that precision; chunks that work in turn share it.
+        product: room for a product [n], likewise.
+    """
+
+    def __init__(self, inner: ChunkCurvature, vector: Tensor, product: Tensor) -> None:
+        self._inner, self._vector, self._product = inner, vector, product
+
+    def add_product(self, vector: Tensor, out: Tensor) -> None:
+        """Add G v [n] of v [n] to `out` [n]."""
+        self._vector.copy_(vector)
+        self._inner.add_product(self._vector, self._product.zero_())
+        out.add_(self._product)
+
+
+class SampleCurvature:
+    """The curvature of a sample that goes through the network in chunks.
+
+    Args:
+        make: chunk number and precision -> its operator.
+        chunks: how many there are.
         frames: frames of the whole sample.
-        on_product: called after each product, for work counters.
+        on_product: called with `frames` after each product, for work counters.
+        precision: of the products.
+        kept: how many chunks keep their activations; the others are made anew for each product,
+            which costs a forward pass and saves memory. None keeps all.
     """
 
     def __init__(
         self,
-        chunks: Sequence[ChunkCurvature],
+        make: Callable[[int, Precision], ChunkCurvature],
+        chunks: int,
         frames: int,
         on_product: Callable[[int], None],
+        precision: Precision = Precision.FP32,
+        kept: int | None = None,
     ) -> None:
-        self.frames = frames
-        self._chunks = chunks
-        self._on_product = on_product
+        self.frames, self.precision = frames, precision
+        self._make, self._count, self._on_product = make, chunks, on_product
+        self._kept: list[ChunkCurvature] = []
+        self._keep(chunks if kept is None else min(kept, chunks))
 
-    def product(self, vector: Tensor) -> Tensor:
-        """Return G v [n], summed over the sample's frames."""
-        out = torch.zeros_like(vector)
-        for chunk in self._chunks:
-            chunk.add_product(vector, out)
+    def _keep(self, count: int) -> None:
+        self._kept.clear()
+        with matrix_arithmetic(self.precision):
+            self._kept.extend(self._make(place, self.precision) for place in range(count))
+
+    def product(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return G v [n], summed over the sample's frames, in `out` if given."""
+        return self._product(vector, out, self.precision, self._kept)
+
+    def exact_product(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return G v [n] in full precision, in `out` if given."""
+        kept = self._kept if self.precision is Precision.FP32 else []
+        return self._product(vector, out, Precision.FP32, kept)
+
+    def raise_precision(self) -> None:
+        """Compute products in the next higher precision from now on."""
+        if self.precision is not Precision.FP32:
+            self.precision = self.precision.higher
+            self._keep(len(self._kept))
+
+    def _product(
+        self,
+        vector: Tensor,
+        out: Tensor | None,
+        precision: Precision,
+        kept: Sequence[ChunkCurvature],
+    ) -> Tensor:
+        out = torch.zeros_like(vector) if out is None else out.zero_()
+        with matrix_arithmetic(precision):
+            for place in range(self._count):
+                chunk = kept[place] if place < len(kept) else self._make(place, precision)
+                chunk.add_product(vector, out)
         self._on_product(self.frames)
         return out

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from asr_hf.hf.precision import Precision
+
 
 class Part(StrEnum):
     """Which data a sample is drawn from."""
@@ -74,9 +76,18 @@ class Curvature(Protocol):
     """A positive semi-definite curvature matrix G(θ), summed over one sample's frames."""
 
     frames: int
+    precision: Precision
 
-    def product(self, vector: Tensor) -> Tensor:
-        """Return G v [n] for v [n]."""
+    def product(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return G v [n] for v [n], computed in `precision`, in `out` if given."""
+        ...
+
+    def exact_product(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return G v [n] in full precision, in `out` if given."""
+        ...
+
+    def raise_precision(self) -> None:
+        """Compute products in the next higher precision from now on."""
         ...
 
 

@@ -83,9 +83,9 @@ class MLPCurvature:
 
     def add_product(self, vector: Tensor, out: Tensor) -> None:
         """Add G v [n] of v [n] to `out` [n]; nothing of the activations' size is allocated."""
-        tangent = self._forward(_layers_of(vector, self._weights))
+        tangent = self._forward(layers_of(vector, self._weights))
         delta = self._output_curvature(tangent, out=tangent)
-        self._backward(delta, _layers_of(out, self._weights))
+        self._backward(delta, layers_of(out, self._weights))
 
     def _forward(self, directions: list[tuple[Tensor, Tensor]]) -> Tensor:
         """R z of the outputs [F, C]."""
@@ -122,7 +122,7 @@ class MLPCurvature:
         return self._buffers[layer % 2][: frames * width].view(frames, width)
 
 
-def _layers_of(vector: Tensor, weights: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
+def layers_of(vector: Tensor, weights: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
     """Views of a flat vector [n] as (W, b) of each layer."""
     layers, start = [], 0
     for weight in weights:

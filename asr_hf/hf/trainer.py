@@ -141,6 +141,7 @@ class HessianFree:
             "cg_reason": str(run.reason),
             "cg_value": run.values[-1],
             "cg_drift": run.drift,
+            "cg_precision": str(run.precision),
             "iterate": chosen.iteration,
             "step": length if accepted else 0.0,
             "accepted": accepted,

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from asr_hf.data.store import FrameStore
 from asr_hf.hf.objective import Part
+from asr_hf.hf.precision import Precision
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.report.html import write_report
 from asr_hf.runtime.checkpoint import checkpoints
@@ -44,6 +45,7 @@ def run(config: DictConfig) -> dict[str, Any]:
     """
     device = choose_device(config.runtime.device, config.runtime.threads)
     seed_everything(config.runtime.seed)
+    precision = choose_precision(config.precision)
     stores = open_stores(config)
     with RunFolder.open(Path(config.run_dir), config) as folder:
         model = make_model(config, stores[Part.TRAIN], device)
@@ -54,6 +56,7 @@ def run(config: DictConfig) -> dict[str, Any]:
             stores,
             config.runtime.chunk_frames,
             CurvaturePath(config.runtime.curvature_path),
+            precision,
         )
         start = time.perf_counter()
         if config.get("pretraining") and not checkpoints(folder.checkpoints):
@@ -77,6 +80,13 @@ def run(config: DictConfig) -> dict[str, Any]:
         write_json(folder.path / "result.json", result)
         write_report(folder.path)
     return result
+
+
+def choose_precision(wanted: str) -> Precision:
+    """Set the arithmetic of gradients and losses; return that of curvature products."""
+    precision = Precision(wanted)
+    torch.set_float32_matmul_precision("highest" if precision is Precision.FP32 else "high")
+    return precision
 
 
 def _scores_of(path: Path, best: Best) -> dict[str, Any]:

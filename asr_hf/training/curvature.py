@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import StrEnum
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from asr_hf.criteria.base import FrameCriterion
-from asr_hf.hf.gauss_newton import ChunkCurvature, KeptDoubleBackward
-from asr_hf.hf.r_operator import Activation, MLPCurvature
+from asr_hf.hf.gauss_newton import ChunkCurvature, KeptDoubleBackward, NarrowedChunk
+from asr_hf.hf.precision import Precision
+from asr_hf.hf.r_operator import Activation, MLPCurvature, layers_of
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.models.dnn import DNN
 from asr_hf.runtime.errors import InputError
@@ -23,41 +25,67 @@ class CurvaturePath(StrEnum):
     DOUBLE_BACKWARD = "double_backward"
 
 
-def curvature_chunks(
-    model: AcousticModel, criterion: FrameCriterion, path: CurvaturePath
-) -> Callable[[Tensor], ChunkCurvature]:
-    """Return what makes the curvature of one chunk from its spliced inputs [F, input_dim].
+class ChunkMaker:
+    """Makes the curvature of one chunk from a model's inputs.
+
+    Args:
+        model: whose parameters the curvature is of.
+        criterion: gives the curvature at the outputs.
+        path: how products are computed.
 
     Raises:
         InputError: the R-operator is asked of a model that is no plain DNN.
     """
-    plain = isinstance(model, DNN)
-    if path is CurvaturePath.R_OPERATOR and not plain:
-        raise InputError(
-            f"runtime.curvature_path=r_operator: {type(model).__name__} is no plain DNN",
-            remedy="use runtime.curvature_path=auto",
+
+    def __init__(
+        self, model: AcousticModel, criterion: FrameCriterion, path: CurvaturePath
+    ) -> None:
+        if path is CurvaturePath.R_OPERATOR and not isinstance(model, DNN):
+            raise InputError(
+                f"runtime.curvature_path=r_operator: {type(model).__name__} is no plain DNN",
+                remedy="use runtime.curvature_path=auto",
+            )
+        self._model, self._criterion = model, criterion
+        self.by_hand = path is not CurvaturePath.DOUBLE_BACKWARD and isinstance(model, DNN)
+        self._narrow: tuple[Tensor, Tensor, Tensor] | None = None
+
+    def __call__(self, inputs: Any, precision: Precision) -> ChunkCurvature:
+        """The curvature of the frames in `inputs`, as the model's `inputs()` made them."""
+        if self.by_hand:
+            assert isinstance(self._model, DNN)
+            return self._by_r_operator(self._model, inputs, precision)
+        return self._by_double_backward(inputs, precision)
+
+    def _by_r_operator(self, model: DNN, inputs: Tensor, precision: Precision) -> ChunkCurvature:
+        layers = model.linear_layers()
+        weights, biases = [x.weight for x in layers], [x.bias for x in layers]
+        normalised = model.normalise(inputs)
+        kind, curvature = Activation(model.activation), self._criterion.curvature
+        if precision is not Precision.BF16:
+            return MLPCurvature(weights, biases, kind, normalised, curvature)
+        narrow, vector, product = self._narrow_vectors()
+        pieces = layers_of(narrow.copy_(model.flat), weights)
+        inner = MLPCurvature(
+            [w for w, _ in pieces],
+            [b for _, b in pieces],
+            kind,
+            normalised.bfloat16(),
+            curvature,
         )
-    if isinstance(model, DNN) and path is not CurvaturePath.DOUBLE_BACKWARD:
-        dnn = model
-        return lambda inputs: _by_r_operator(dnn, criterion, inputs)
-    return lambda inputs: _by_double_backward(model, criterion, inputs)
+        return NarrowedChunk(inner, vector, product)
 
+    def _narrow_vectors(self) -> tuple[Tensor, Tensor, Tensor]:
+        """θ, a vector and a product [n] in bfloat16, allocated once."""
+        if self._narrow is None:
+            flat = self._model.flat
+            theta, vector, product = (torch.empty_like(flat, dtype=torch.bfloat16) for _ in "tvp")
+            self._narrow = theta, vector, product
+        return self._narrow
 
-def _by_r_operator(model: DNN, criterion: FrameCriterion, inputs: Tensor) -> ChunkCurvature:
-    layers = model.linear_layers()
-    return MLPCurvature(
-        [layer.weight for layer in layers],
-        [layer.bias for layer in layers],
-        Activation(model.activation),
-        model.normalise(inputs),
-        criterion.curvature,
-    )
-
-
-def _by_double_backward(
-    model: AcousticModel, criterion: FrameCriterion, inputs: Tensor
-) -> ChunkCurvature:
-    logits = model(inputs)
-    return KeptDoubleBackward(
-        logits, list(model.parameters()), criterion.curvature(logits.detach())
-    )
+    def _by_double_backward(self, inputs: Any, precision: Precision) -> ChunkCurvature:
+        device = self._model.flat.device.type
+        with torch.autocast(device, torch.bfloat16, enabled=precision is Precision.BF16):
+            logits = self._model(inputs)
+        return KeptDoubleBackward(
+            logits, list(self._model.parameters()), self._criterion.curvature(logits.detach())
+        )

@@ -12,11 +12,12 @@ from torch import Tensor
 from asr_hf.criteria.base import FrameCriterion, FrameLoss
 from asr_hf.data.splice import splice, splice_at
 from asr_hf.data.store import FrameBatch, FrameStore
-from asr_hf.hf.gauss_newton import ChunkCurvature, SummedCurvature
+from asr_hf.hf.gauss_newton import ChunkCurvature, SampleCurvature
 from asr_hf.hf.objective import KroneckerFactor, LossSum, Part, Sample
+from asr_hf.hf.precision import Precision
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
-from asr_hf.training.curvature import CurvaturePath, curvature_chunks
+from asr_hf.training.curvature import ChunkMaker, CurvaturePath
 from asr_hf.training.moments import LayerMoments
 
 Minibatch = tuple[Tensor, Tensor]
@@ -32,6 +33,7 @@ class FrameObjective:
         chunk_frames: bound on the frames that go through the network at once; an utterance
             longer than this goes through alone.
         curvature_path: how Gauss-Newton products are computed.
+        precision: of Gauss-Newton products.
     """
 
     def __init__(
@@ -41,12 +43,14 @@ class FrameObjective:
         stores: dict[Part, FrameStore],
         chunk_frames: int = 8192,
         curvature_path: CurvaturePath = CurvaturePath.AUTO,
+        precision: Precision = Precision.FP32,
     ) -> None:
         if chunk_frames < 1:
             raise InputError(f"runtime.chunk_frames={chunk_frames}", expected="1 or more")
         self.model, self.criterion, self.stores = model, criterion, stores
         self.chunk_frames = chunk_frames
-        self._curvature_chunk = curvature_chunks(model, criterion, curvature_path)
+        self.precision = precision
+        self._curvature_chunk = ChunkMaker(model, criterion, curvature_path)
         self.num_parameters = model.flat.numel()
         self.device = model.flat.device
         self.frames = {"gradient": 0, "curvature": 0, "loss": 0}
@@ -95,19 +99,21 @@ class FrameObjective:
         self.frames["gradient"] += sums.frames
         return sums.result(), self.model.flat_grad.clone()
 
-    def curvature(self, theta: Tensor, sample: Sample) -> SummedCurvature:
+    def curvature(self, theta: Tensor, sample: Sample) -> SampleCurvature:
         """The Gauss-Newton matrix at θ summed over `sample`; θ must not change while in use."""
         self._load(theta)
-        chunks: list[ChunkCurvature] = []
-        frames = 0
-        for inputs, labels, _ in self._chunks(sample):
-            chunks.append(self._curvature_chunk(inputs))
-            frames += len(labels)
+        lengths = self.unit_frames(sample.part)[sample.units]
+        bounds = list(chunk_bounds(lengths, self.chunk_frames))
+
+        def make(place: int, precision: Precision) -> ChunkCurvature:
+            first, last = bounds[place]
+            batch = self.stores[sample.part].gather(sample.units[first:last], self.device)
+            return self._curvature_chunk(self._splice(batch), precision)
 
         def count(frames: int) -> None:
             self.frames["curvature"] += frames
 
-        return SummedCurvature(chunks, frames, count)
+        return SampleCurvature(make, len(bounds), int(lengths.sum()), count, self.precision)
 
     def unit_gradients(self, theta: Tensor, sample: Sample) -> Iterator[tuple[int, Tensor]]:
         """Each utterance's frames and its gradient [n], one by one; the tensor is reused."""

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from asr_hf.hf.gauss_newton import KeptDoubleBackward, SummedCurvature
+from asr_hf.hf.gauss_newton import KeptDoubleBackward, SampleCurvature
 from asr_hf.hf.objective import KroneckerFactor, LossSum, Part, Sample
 
 
@@ -67,7 +67,7 @@ class TinyNet:
         total = float(losses.detach().double().sum())
         return LossSum(total, len(losses), 0, losses.detach()), gradient
 
-    def curvature(self, theta: Tensor, sample: Sample) -> SummedCurvature:
+    def curvature(self, theta: Tensor, sample: Sample) -> SampleCurvature:
         x, _ = self.batch(sample)
         chunks = []
         for piece in x.split(16):
@@ -80,7 +80,9 @@ class TinyNet:
                 return pu - p * pu.sum(1, keepdim=True)
 
             chunks.append(KeptDoubleBackward(logits, leaves, fisher))
-        return SummedCurvature(chunks, len(x), lambda frames: None)
+        return SampleCurvature(
+            lambda place, _: chunks[place], len(chunks), len(x), lambda frames: None
+        )
 
     def unit_gradients(self, theta: Tensor, sample: Sample) -> Iterator[tuple[int, Tensor]]:
         for unit in sample.units:

@@ -123,20 +123,26 @@ def test_noisy_pairs_are_skipped_and_counted():
     assert (store.count, store.skipped) == (0, 2)
 
 
-def test_lbfgs_of_the_last_run_saves_iterations(net, theta, everything):
+def test_lbfgs_of_the_last_run_saves_iterations(net, everything):
+    """In the mean over starting points: late pairs of one run are at the mercy of rounding."""
     never = RelativeProgress(tolerance=0.0)
     solver = FlexibleConjugateGradient(max_iterations=200, stopping=never, residual_tolerance=1e-6)
-    operator = DampedOperator(net.curvature(theta, everything), 1e-3)
-    _, g = net.gradient(theta, everything)
-    zeros = torch.zeros_like(g)
-    plain = solver.solve(operator, -g, zeros, IdentityPreconditioner())
-    preconditioner = LBFGSPreconditioner(pairs=16)
-    preconditioner.prepare(1e-3, None)
-    solver.solve(operator, -g, zeros, preconditioner)
-    preconditioner.finish()
-    preconditioner.prepare(1e-3, None)
-    helped = solver.solve(operator, -g, zeros, preconditioner)
-    assert helped.iterations < 0.75 * plain.iterations
+    shares = []
+    for seed in range(12):
+        generator = torch.Generator().manual_seed(seed)
+        theta = 0.5 * torch.randn(net.num_parameters, generator=generator, dtype=torch.float64)
+        operator = DampedOperator(net.curvature(theta, everything), 1e-3)
+        _, g = net.gradient(theta, everything)
+        zeros = torch.zeros_like(g)
+        plain = solver.solve(operator, -g, zeros, IdentityPreconditioner())
+        preconditioner = LBFGSPreconditioner(pairs=16)
+        preconditioner.prepare(1e-3, None)
+        solver.solve(operator, -g, zeros, preconditioner)
+        preconditioner.finish()
+        preconditioner.prepare(1e-3, None)
+        helped = solver.solve(operator, -g, zeros, preconditioner)
+        shares.append(helped.iterations / plain.iterations)
+    assert sum(shares) / len(shares) < 0.75
 
 
 def test_state_survives_a_round_trip():

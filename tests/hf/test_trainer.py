@@ -9,6 +9,7 @@ import torch
 from asr_hf.hf.damping import LevenbergMarquardt
 from asr_hf.hf.line_search import Armijo
 from asr_hf.hf.objective import LossSum, Part
+from asr_hf.hf.precision import Precision
 from asr_hf.hf.preconditioners.diagonal import DiagonalPreconditioner
 from asr_hf.hf.preconditioners.identity import IdentityPreconditioner
 from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
@@ -134,8 +135,10 @@ def test_reduction_ratio_is_one_on_a_quadratic(net, theta):
             frames = int(self.unit_frames(sample.part)[sample.units].sum())
 
             class Exact:
-                def product(self, v):
-                    return frames * (matrix @ v)
+                precision = Precision.FP32
+
+                def product(self, v, out=None):
+                    return torch.mul(matrix @ v, frames, out=out)
 
             exact = Exact()
             exact.frames = frames

@@ -7,6 +7,7 @@ import torch
 from asr_hf.criteria.cross_entropy import CrossEntropy
 from asr_hf.data.splice import splice
 from asr_hf.hf.objective import Part, Sample
+from asr_hf.hf.precision import Precision
 from asr_hf.training.curvature import CurvaturePath
 from asr_hf.training.frame_objective import FrameObjective, chunk_bounds
 
@@ -172,3 +173,23 @@ def test_work_counts_frames_by_kind(make_objective, sample):
         objective.loss(theta, sample)
     assert objective.frames == {"gradient": frames, "curvature": 2 * frames, "loss": frames}
     assert objective.work == 3 * frames + 8 * frames + frames
+
+
+@pytest.mark.parametrize("path", [CurvaturePath.R_OPERATOR, CurvaturePath.DOUBLE_BACKWARD])
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu"])
+def test_bfloat16_products_are_near_those_of_full_precision(
+    make_objective, sample, path, activation
+):
+    made = make_objective(activation=activation)
+    model = made.model.float()
+    full = FrameObjective(model, CrossEntropy(), made.stores, 40, path)
+    half = FrameObjective(model, CrossEntropy(), made.stores, 40, path, Precision.BF16)
+    theta = model.flat.clone()
+    v = torch.randn(len(theta), generator=torch.Generator().manual_seed(0))
+    expected = full.curvature(theta, sample).product(v)
+    curvature = half.curvature(theta, sample)
+    found = curvature.product(v)
+    assert found.dtype == torch.float32 and curvature.precision is Precision.BF16
+    error = (found - expected).norm() / expected.norm()
+    assert 1e-5 < error < 0.03
+    torch.testing.assert_close(curvature.exact_product(v), expected)

@@ -28,8 +28,8 @@ class Preconditioner(Protocol):
         """Make ready for one CG run with damping λ."""
         ...
 
-    def apply(self, residual: Tensor) -> Tensor:
-        """Return M⁻¹ r [n]; may return `residual` itself."""
+    def apply(self, residual: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return M⁻¹ r [n], in `out` if given; or `residual` itself."""
         ...
 
     def observe(self, direction: Tensor, product: Tensor) -> None:

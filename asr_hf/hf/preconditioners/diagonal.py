@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from asr_hf.hf.preconditioners.base import CurvatureStatistics, Stateless
@@ -24,7 +25,7 @@ class DiagonalPreconditioner(Stateless):
         """Estimate the diagonal on the run's curvature sample."""
         self._inverse = statistics.squared_gradients().add(damping).pow_(-self.exponent)
 
-    def apply(self, residual: Tensor) -> Tensor:
-        """Return M⁻¹ r [n]."""
+    def apply(self, residual: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return M⁻¹ r [n], in `out` if given."""
         assert self._inverse is not None, "prepare() comes first"
-        return residual * self._inverse
+        return torch.mul(residual, self._inverse, out=out)

@@ -13,6 +13,6 @@ class IdentityPreconditioner(Stateless):
     def prepare(self, damping: float, statistics: CurvatureStatistics) -> None:
         """Nothing to prepare."""
 
-    def apply(self, residual: Tensor) -> Tensor:
+    def apply(self, residual: Tensor, out: Tensor | None = None) -> Tensor:
         """Return `residual` itself."""
         return residual

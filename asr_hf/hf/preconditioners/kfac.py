@@ -40,6 +40,7 @@ class KFACPreconditioner:
             raise ValueError("preconditioner: needs 0 <= decay < 1 and refresh_every >= 1")
         self.decay, self.refresh_every = decay, refresh_every
         self._blocks: list[_Block] = []
+        self._room: Tensor | None = None
         self._estimates = self._runs = 0
 
     def prepare(self, damping: float, statistics: CurvatureStatistics) -> None:
@@ -60,19 +61,27 @@ class KFACPreconditioner:
             block.inputs.lerp_(factor.inputs, 1 - keep)
             block.outputs.lerp_(factor.outputs, 1 - keep)
 
-    def apply(self, residual: Tensor) -> Tensor:
-        """Return M⁻¹ r [n]; entries of no affine layer pass unchanged."""
-        result = residual.clone()
+    def apply(self, residual: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return M⁻¹ r [n], in `out` if given; entries of no affine layer pass unchanged."""
+        result = residual.clone() if out is None else out.copy_(residual)
         for block in self._blocks:
             a, b = block.inverse_inputs, block.inverse_outputs
             assert a is not None and b is not None, "prepare() comes first"
             weight, bias = _views(residual, block)
             weight_out, bias_out = _views(result, block)
             # B⁻¹ [W b] A⁻¹ with the last row and column of A⁻¹ taken apart.
-            inner = torch.addr(weight @ a[:-1, :-1], bias, a[-1, :-1])
+            inner = self._room_for(weight)
+            torch.mm(weight, a[:-1, :-1], out=inner).addr_(bias, a[-1, :-1])
             torch.mm(b, inner, out=weight_out)
             torch.mv(b, torch.addmv(bias * a[-1, -1], weight, a[:-1, -1]), out=bias_out)
         return result
+
+    def _room_for(self, weight: Tensor) -> Tensor:
+        """Scratch in the shape of a layer's weights, shared by all layers."""
+        if self._room is None:
+            most = max(len(b.outputs) * (len(b.inputs) - 1) for b in self._blocks)
+            self._room = weight.new_empty(most)
+        return self._room[: weight.numel()].view(weight.shape)
 
     def observe(self, direction: Tensor, product: Tensor) -> None:
         """Learn nothing from CG's steps."""

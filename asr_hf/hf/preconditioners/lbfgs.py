@@ -54,8 +54,8 @@ class LBFGSPreconditioner:
         inner = torch.diag(torch.diagonal(sy)) + gamma * yy
         self._compact = (upper, inner, gamma)
 
-    def apply(self, residual: Tensor) -> Tensor:
-        """Return H r [n]; r itself while there are no pairs."""
+    def apply(self, residual: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return H r [n], in `out` if given; r itself while there are no pairs."""
         if self._compact is None:
             return residual
         assert self._pairs is not None
@@ -68,7 +68,7 @@ class LBFGSPreconditioner:
         u = torch.linalg.solve_triangular(upper.T, inner @ t - gamma * y_r, upper=False)
         # S u - γ Y t with Y = G S + λ S, so that Y is never formed.
         weights = torch.cat([u - gamma * self._damping * t, -gamma * t]).squeeze(1)
-        return torch.addmv(residual, self._pairs.T, weights.to(residual), beta=gamma)
+        return torch.addmv(residual, self._pairs.T, weights.to(residual), beta=gamma, out=out)
 
     def observe(self, direction: Tensor, product: Tensor) -> None:
         """Offer a pair for the next run."""

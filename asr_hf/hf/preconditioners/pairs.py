@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 
 import torch
 from torch import Tensor
 
-from asr_hf.hf.vectors import dot, norm
+from asr_hf.hf.vectors import dots
 
 
 class Keep(StrEnum):
@@ -39,37 +40,36 @@ class PairStore:
 
     def add(self, direction: Tensor, product: Tensor) -> None:
         """Offer p [n] and G p [n]; copied when kept."""
-        slot = self._slot(direction, product)
+        seen, self._seen = self._seen, self._seen + 1
+        if self.keep is Keep.SPREAD and seen % self._stride:
+            return
+        if self.keep is Keep.FIRST and self.count == self.size:
+            return
+        ss, sy, yy = dots((direction, direction), (direction, product), (product, product))
+        if not sy > self.curvature_floor * math.sqrt(ss * yy):
+            self.skipped += 1
+            return
+        slot = self._slot(seen)
         if slot is None:
             return
         if self._rows is None:
             self._rows = direction.new_zeros(2 * self.size, direction.numel())
-        scale = 1.0 / norm(direction)
+        scale = 1.0 / math.sqrt(ss)
         torch.mul(direction, scale, out=self._rows[slot])
         torch.mul(product, scale, out=self._rows[self.size + slot])
         self._order.append(slot)
         self.count = len(self._order)
 
-    def _slot(self, direction: Tensor, product: Tensor) -> int | None:
-        """The row that the next pair goes to, or None when it is not kept."""
-        seen, self._seen = self._seen, self._seen + 1
-        if self.keep is Keep.SPREAD and seen % self._stride:
-            return None
-        if self.keep is Keep.FIRST and self.count == self.size:
-            return None
-        sy = dot(direction, product)
-        if not sy > self.curvature_floor * norm(direction) * norm(product):
-            self.skipped += 1
-            return None
-        if self.count < self.size:
-            return next(i for i in range(self.size) if i not in self._order)
-        if self.keep is Keep.LAST:
-            return self._order.pop(0)
-        self._order = self._order[::2]
-        self.count = len(self._order)
-        self._stride *= 2
-        if seen % self._stride:
-            return None
+    def _slot(self, seen: int) -> int | None:
+        """The row that pair number `seen` goes to, or None when it is not kept after all."""
+        if self.count == self.size:
+            if self.keep is Keep.LAST:
+                return self._order.pop(0)
+            self._order = self._order[::2]
+            self.count = len(self._order)
+            self._stride *= 2
+            if seen % self._stride:
+                return None
         return next(i for i in range(self.size) if i not in self._order)
 
     def clear(self) -> None:

@@ -8,6 +8,8 @@ from typing import Protocol
 
 from torch import Tensor
 
+from asr_hf.hf.precision import Precision
+
 
 class StopReason(StrEnum):
     """Why a CG run ended."""
@@ -45,6 +47,7 @@ class SolverResult:
         iterations: CG steps taken.
         reason: why it stopped.
         drift: largest ‖recursive - true residual‖ / ‖b‖ met, None when never checked.
+        precision: of the products when the run ended.
     """
 
     iterates: list[Iterate]
@@ -52,6 +55,7 @@ class SolverResult:
     iterations: int
     reason: StopReason
     drift: float | None
+    precision: Precision
 
 
 class Operator(Protocol):
@@ -59,16 +63,29 @@ class Operator(Protocol):
 
     damping: float
 
-    def curvature_product(self, vector: Tensor) -> Tensor:
-        """Return G v [n]; the caller owns the result."""
+    @property
+    def precision(self) -> Precision:
+        """Of `curvature_product`."""
+        ...
+
+    def curvature_product(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return G v [n], in `out` if given."""
+        ...
+
+    def exact_product(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return G v [n] in full precision, in `out` if given."""
+        ...
+
+    def raise_precision(self) -> None:
+        """Compute products in the next higher precision from now on."""
         ...
 
 
 class SolverPreconditioner(Protocol):
     """What a solver asks of a preconditioner M."""
 
-    def apply(self, residual: Tensor) -> Tensor:
-        """Return M⁻¹ r [n]; may return `residual` itself."""
+    def apply(self, residual: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return M⁻¹ r [n], in `out` if given; or `residual` itself."""
         ...
 
     def observe(self, direction: Tensor, product: Tensor) -> None:
@@ -82,5 +99,5 @@ class Solver(Protocol):
     def solve(
         self, operator: Operator, b: Tensor, d0: Tensor, preconditioner: SolverPreconditioner
     ) -> SolverResult:
-        """Run from d0 [n] towards A⁻¹ b [n]."""
+        """Run from d0 [n] towards A⁻¹ b [n]; the iterates hold until the next run."""
         ...

@@ -9,9 +9,28 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from asr_hf.hf.precision import Precision
 from asr_hf.hf.solvers.base import Iterate, Operator, SolverPreconditioner, SolverResult, StopReason
 from asr_hf.hf.solvers.stopping import RelativeProgress, stored_iterations
-from asr_hf.hf.vectors import dot, norm
+from asr_hf.hf.solvers.workspace import Workspace
+from asr_hf.hf.vectors import dots, norm
+
+
+@dataclass(frozen=True)
+class StepProducts:
+    """Inner products at the end of a step; z is the preconditioned residual.
+
+    Args:
+        zr: z₊'r₊.
+        zr_before: z'r, of the step before.
+        zap: z₊'Ap; 0.0 where the method does not ask for it.
+        pap: p'Ap.
+    """
+
+    zr: float
+    zr_before: float
+    zap: float
+    pap: float
 
 
 @dataclass
@@ -24,124 +43,152 @@ class ConjugateGradient:
         residual_tolerance: also stop at ‖r‖ <= this · ‖b‖.
         store_ratio: iterates are kept at ⌈store_ratio^j⌉.
         recompute_every: replace the recursive residual by the true one this often.
+        recompute_every_reduced: the same while products are of less than full precision.
+        drift_tolerance: raise the precision of the products when recursive and true residual
+            differ by more than this, relative to the true one.
     """
 
-    keeps_residual: ClassVar[bool] = False
+    flexible: ClassVar[bool] = False
 
     max_iterations: int = 250
     stopping: RelativeProgress = field(default_factory=RelativeProgress)
     residual_tolerance: float = 1e-8
     store_ratio: float = 1.3
     recompute_every: int = 50
+    recompute_every_reduced: int = 10
+    drift_tolerance: float = 0.3
+
+    def __post_init__(self) -> None:
+        self._workspace = Workspace()
 
     def solve(
         self, operator: Operator, b: Tensor, d0: Tensor, preconditioner: SolverPreconditioner
     ) -> SolverResult:
         """Minimise q(d) = ½ d'Ad - b'd from d0 [n]; see `Solver`."""
-        return _Run(self, operator, b, d0, preconditioner).finish()
+        return _Run(self, self._workspace, operator, b, d0, preconditioner).finish()
 
-    def beta(
-        self, z: Tensor, r: Tensor, r_before: Tensor | None, zr: float, zr_before: float
-    ) -> float:
-        """How much of the last direction is kept.
-
-        Args:
-            z: preconditioned new residual [n].
-            r: new residual [n].
-            r_before: residual before it [n], when `keeps_residual`.
-            zr: z'r of the new ones.
-            zr_before: z'r of the ones before.
-        """
-        return zr / zr_before
+    def beta(self, products: StepProducts) -> float:
+        """How much of the last direction is kept."""
+        return products.zr / products.zr_before
 
 
 class _Run:
-    """The state of one CG run."""
+    """The state of one CG run: d, r = b - Ad, direction p, and Gp."""
 
     def __init__(
         self,
         method: ConjugateGradient,
+        workspace: Workspace,
         operator: Operator,
         b: Tensor,
         d0: Tensor,
         preconditioner: SolverPreconditioner,
     ) -> None:
-        self.method, self.operator, self.b, self.preconditioner = (
-            method,
-            operator,
-            b,
-            preconditioner,
-        )
+        self.method, self.workspace, self.operator = method, workspace, operator
+        self.b, self.preconditioner = b, preconditioner
         self.keep = stored_iterations(method.store_ratio, method.max_iterations)
         self.b_norm = norm(b)
-        self.d = d0.clone()
-        self.r = b.clone()
+        self.d, self.r = workspace.copy("d", d0), workspace.copy("r", b)
+        self.p, self.gp = workspace.vector("p", b), workspace.vector("gp", b)
         self.drift: float | None = None
+        self.restart = False
         value = 0.0
         if bool(d0.any()):
-            self.r.sub_(self._damped(d0))
-            value = -0.5 * (dot(d0, self.r) + dot(d0, b))
+            self._subtract_damped(self.operator.curvature_product(d0, out=self.gp), d0)
+            value = self._value()
         self.values = [value]
         self.iterates: list[Iterate] = []
 
-    def _damped(self, v: Tensor) -> Tensor:
-        return self.operator.curvature_product(v).add_(v, alpha=self.operator.damping)
+    def _value(self) -> float:
+        """q(d) = -½ d'(r + b), while r is the true residual."""
+        return -0.5 * sum(dots((self.d, self.r), (self.d, self.b)))
+
+    def _subtract_damped(self, product: Tensor, v: Tensor, scale: float = 1.0) -> None:
+        """r ← r - scale (Gv + λv)."""
+        self.r.add_(product, alpha=-scale).add_(v, alpha=-scale * self.operator.damping)
 
     def finish(self) -> SolverResult:
         reason = self._iterate()
         done = len(self.values) - 1
         if not self.iterates or self.iterates[-1].iteration != done:
             self.iterates.append(Iterate(done, self.d, self.values[-1]))
-        return SolverResult(self.iterates, self.values, done, reason, self.drift)
+        return SolverResult(
+            self.iterates, self.values, done, reason, self.drift, self.operator.precision
+        )
 
     def _iterate(self) -> StopReason:
-        z = self.preconditioner.apply(self.r)
-        zr = dot(z, self.r)
-        p = z.clone()
-        r_before = torch.empty_like(self.r) if self.method.keeps_residual else None
+        room = self.workspace.vector("z", self.r)
+        z = self.preconditioner.apply(self.r, out=room)
+        self.p.copy_(z)
+        (zr,) = dots((z, self.r))
         for iteration in range(1, self.method.max_iterations + 1):
             if not zr > 0:
                 return StopReason.RESIDUAL if zr == 0 else _broken(zr)
-            if r_before is not None:
-                r_before.copy_(self.r)
-            reason = self._advance(p, iteration)
-            if reason is not None:
-                return reason
-            z = self.preconditioner.apply(self.r)
-            zr, zr_before = dot(z, self.r), zr
-            p.mul_(self.method.beta(z, self.r, r_before, zr, zr_before)).add_(z)
+            stopped, pap = self._advance(iteration)
+            if stopped is not None:
+                return stopped
+            z = self.preconditioner.apply(self.r, out=room)
+            zr_before = zr
+            zr, zap, rr = self._products(z)
+            if math.sqrt(rr) <= self.method.residual_tolerance * self.b_norm:
+                return StopReason.RESIDUAL
+            beta = self.method.beta(StepProducts(zr, zr_before, zap, pap))
+            torch.add(z, self.p, alpha=0.0 if self.restart else beta, out=self.p)
+            self.restart = False
         return StopReason.MAX_ITERATIONS
 
-    def _advance(self, p: Tensor, iteration: int) -> StopReason | None:
-        """Step along p to the minimum of q, and say whether the run ends there."""
-        product = self.operator.curvature_product(p)
-        pp, curvature, pr = dot(p, p), dot(p, product), dot(p, self.r)
+    def _products(self, z: Tensor) -> tuple[float, float, float]:
+        """z'r, z'Ap (0.0 unless the method is flexible) and r'r."""
+        if not self.method.flexible:
+            zr, rr = dots((z, self.r), (self.r, self.r))
+            return zr, 0.0, rr
+        zr, rr, zgp, zp = dots((z, self.r), (self.r, self.r), (z, self.gp), (z, self.p))
+        return zr, zgp + self.operator.damping * zp, rr
+
+    def _advance(self, iteration: int) -> tuple[StopReason | None, float]:
+        """Step along p to the minimum of q; say whether the run ends there, and p'Ap."""
+        p = self.p
+        product = self.operator.curvature_product(p, out=self.gp)
+        pp, curvature, pr = dots((p, p), (p, product), (p, self.r))
         damped = curvature + self.operator.damping * pp
         if not (math.isfinite(damped) and math.isfinite(pr)):
-            return StopReason.NON_FINITE
+            return StopReason.NON_FINITE, damped
         # A is positive definite by construction: a smaller p'Ap can only be rounding.
         if not damped > 0 or curvature < -1e-6 * damped:
-            return StopReason.NON_POSITIVE_CURVATURE
+            return StopReason.NON_POSITIVE_CURVATURE, damped
         alpha = pr / damped
         self.d.add_(p, alpha=alpha)
         self.values.append(self.values[-1] - 0.5 * alpha * pr)
-        self.r.add_(product, alpha=-alpha).add_(p, alpha=-alpha * self.operator.damping)
+        self._subtract_damped(product, p, alpha)
         self.preconditioner.observe(p, product)
-        if iteration % self.method.recompute_every == 0:
+        if iteration % self._recompute_every == 0:
             self._recompute_residual()
         if iteration in self.keep:
-            self.iterates.append(Iterate(iteration, self.d.clone(), self.values[-1]))
-        if self.method.stopping.reached(self.values):
-            return StopReason.PROGRESS
-        if norm(self.r) <= self.method.residual_tolerance * self.b_norm:
-            return StopReason.RESIDUAL
-        return None
+            stored = self.workspace.copy(f"iterate.{iteration}", self.d)
+            self.iterates.append(Iterate(iteration, stored, self.values[-1]))
+        progress = self.method.stopping.reached(self.values)
+        return (StopReason.PROGRESS if progress else None), damped
+
+    @property
+    def _recompute_every(self) -> int:
+        full = self.operator.precision is Precision.FP32
+        return self.method.recompute_every if full else self.method.recompute_every_reduced
 
     def _recompute_residual(self) -> None:
-        true = self.b - self._damped(self.d)
-        drift = norm(true - self.r) / max(self.b_norm, 1e-300)
+        """Put the true residual in r's place; raise the precision if they had parted."""
+        recursive = self.workspace.copy("recursive", self.r)
+        product = self.operator.exact_product(self.d, out=self.workspace.vector("gd", self.r))
+        self.r.copy_(self.b)
+        self._subtract_damped(product, self.d)
+        difference, true = norm(recursive.sub_(self.r)), norm(self.r)
+        drift = difference / max(self.b_norm, 1e-300)
         self.drift = drift if self.drift is None else max(self.drift, drift)
-        self.r.copy_(true)
+        self.values[-1] = self._value()
+        reduced = self.operator.precision is not Precision.FP32
+        if reduced and difference > self.method.drift_tolerance * true:
+            self.operator.raise_precision()
+            # Directions conjugate under the coarser products are not so under the finer ones.
+            self.restart = True
 
 
 def _broken(zr: float) -> StopReason:

@@ -5,25 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor
-
-from asr_hf.hf.solvers.cg import ConjugateGradient
-from asr_hf.hf.vectors import dot
+from asr_hf.hf.solvers.cg import ConjugateGradient, StepProducts
 
 
 @dataclass
 class FlexibleConjugateGradient(ConjugateGradient):
-    """CG with β = z₊'(r₊ - r) / z'r (Polak-Ribière form).
+    """CG with β = -z₊'Ap / p'Ap, which makes the next direction A-orthogonal to p.
 
-    With a fixed preconditioner z₊'r is zero and the method is plain CG; when the preconditioner
-    varies, the extra term keeps successive directions A-orthogonal (Notay 2000, section 2).
+    With r₊ = r - αAp this is the Polak-Ribière form z₊'(r₊ - r) / z'r, without its difference of
+    residuals. With a fixed preconditioner it is plain CG; when the preconditioner varies,
+    successive directions stay A-orthogonal (Notay 2000, section 2, one direction kept).
     """
 
-    keeps_residual: ClassVar[bool] = True
+    flexible: ClassVar[bool] = True
 
-    def beta(
-        self, z: Tensor, r: Tensor, r_before: Tensor | None, zr: float, zr_before: float
-    ) -> float:
+    def beta(self, products: StepProducts) -> float:
         """See `ConjugateGradient.beta`."""
-        assert r_before is not None
-        return (zr - dot(z, r_before)) / zr_before
+        return -products.zap / products.pap

@@ -1,0 +1,37 @@
+"""The arithmetic of curvature products.
+
+Products may be less precise than gradients and losses: CG only needs a descent direction, and its
+scalars stay in float64. What is lost shows in the true residual, which solvers check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+
+import torch
+
+
+class Precision(StrEnum):
+    """From the most precise down; TF32 differs from FP32 on NVIDIA GPUs since Ampere only."""
+
+    FP32 = "fp32"
+    TF32 = "tf32"
+    BF16 = "bf16"
+
+    @property
+    def higher(self) -> Precision:
+        """The next more precise one; FP32 has none and returns itself."""
+        return Precision.TF32 if self is Precision.BF16 else Precision.FP32
+
+
+@contextmanager
+def matrix_arithmetic(precision: Precision) -> Iterator[None]:
+    """Multiply float32 matrices in TF32 inside the block, or in full where it is FP32."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest" if precision is Precision.FP32 else "high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -1,0 +1,99 @@
+"""Inside CG's loop nothing of the parameters' size is allocated."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from asr_hf.hf.damping import DampedOperator
+from asr_hf.hf.gauss_newton import SampleCurvature
+from asr_hf.hf.objective import KroneckerFactor
+from asr_hf.hf.preconditioners.diagonal import DiagonalPreconditioner
+from asr_hf.hf.preconditioners.identity import IdentityPreconditioner
+from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
+from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
+from asr_hf.hf.r_operator import Activation, MLPCurvature
+from asr_hf.hf.solvers.cg import ConjugateGradient
+from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
+from asr_hf.hf.solvers.stopping import RelativeProgress
+
+SIZES = [(300, 200), (100, 300)]
+N = sum(o * i + o for o, i in SIZES)
+
+
+class LargestNew(TorchDispatchMode):
+    """Remembers the most bytes that one operation asked the allocator for."""
+
+    def __init__(self):
+        super().__init__()
+        self.bytes, self.operation = 0, None
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        known = {
+            t.untyped_storage().data_ptr()
+            for t in [*args, *kwargs.values()]
+            if isinstance(t, torch.Tensor)
+        }
+        result = func(*args, **kwargs)
+        for t in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(t, torch.Tensor) and t.untyped_storage().data_ptr() not in known:
+                size = t.untyped_storage().nbytes()
+                # A view has its base's whole storage: only what an operation fills itself counts.
+                if size > self.bytes and not t._is_view():
+                    self.bytes, self.operation = size, str(func)
+        return result
+
+
+class Statistics:
+    """Ready-made statistics of the two layers."""
+
+    def squared_gradients(self):
+        return torch.rand(N, generator=torch.Generator().manual_seed(0))
+
+    def kronecker_factors(self):
+        return [
+            KroneckerFactor(start, torch.eye(i + 1), torch.eye(o))
+            for start, (o, i) in zip((0, 300 * 201), SIZES, strict=True)
+        ]
+
+
+def curvature():
+    g = torch.Generator().manual_seed(0)
+    weights = [torch.randn(o, i, generator=g) / i**0.5 for o, i in SIZES]
+    inputs = torch.randn(16, 200, generator=g)
+
+    def identity(logits):
+        return lambda u, out=None: u
+
+    chunk = MLPCurvature(
+        weights, [torch.zeros(o) for o, _ in SIZES], Activation.TANH, inputs, identity
+    )
+    return SampleCurvature(lambda place, precision: chunk, 1, 16, lambda frames: None)
+
+
+PRECONDITIONERS = {
+    "identity": IdentityPreconditioner,
+    "diagonal": DiagonalPreconditioner,
+    "lbfgs": lambda: LBFGSPreconditioner(pairs=4),
+    "kfac": KFACPreconditioner,
+}
+
+
+@pytest.mark.parametrize("kind", [ConjugateGradient, FlexibleConjugateGradient])
+@pytest.mark.parametrize("name", PRECONDITIONERS)
+def test_a_second_run_allocates_no_vector(kind, name, monkeypatch):
+    monkeypatch.setattr("asr_hf.hf.vectors._BLOCK", 1 << 12)
+    solver = kind(max_iterations=12, stopping=RelativeProgress(tolerance=0.0), recompute_every=5)
+    preconditioner = PRECONDITIONERS[name]()
+    b = torch.randn(N, generator=torch.Generator().manual_seed(1))
+    operator, start = DampedOperator(curvature(), 0.1), torch.ones(N)
+    for _ in range(3):
+        preconditioner.prepare(0.1, Statistics())
+        preconditioner.apply(b, out=torch.empty_like(b))
+        with LargestNew() as largest:
+            solver.solve(operator, b, start, preconditioner)
+        preconditioner.finish()
+    # Not even a layer's weights, let alone all of θ.
+    assert largest.bytes < 4 * 300 * 100, largest.operation
