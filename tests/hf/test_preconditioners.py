@@ -111,9 +111,28 @@ def test_which_pairs_stay(keep, kept):
         direction = torch.zeros(20)
         direction[k] = 1.0
         store.add(direction, 2 * direction)
-    rows = store.matrix()[: store.count]
+    buffer, count = store.take()
+    rows = buffer[:count]
     assert rows.argmax(1).tolist() == kept
-    torch.testing.assert_close(store.matrix()[store.count :], 2 * rows)
+    torch.testing.assert_close(buffer[count : 2 * count], 2 * rows)
+    assert store.count == 0
+
+
+@pytest.mark.parametrize("keep", Keep)
+@pytest.mark.parametrize("offered", [1, 3, 5, 7, 30])
+def test_a_store_taken_from_again_and_again_keeps_its_order(keep, offered):
+    """Two buffers change places; what they held before must not show."""
+    store, spare = PairStore(4, keep), None
+    for _ in range(3):
+        for k in range(offered):
+            direction = torch.zeros(40)
+            direction[k] = 1.0
+            store.add(direction, (k + 1) * direction)
+        spare, count = store.take(spare)
+        order = spare[:count].argmax(1)
+        assert order.tolist() == sorted(order.tolist())
+        expected = (order + 1.0)[:, None] * spare[:count]
+        torch.testing.assert_close(spare[count : 2 * count], expected)
 
 
 def test_noisy_pairs_are_skipped_and_counted():

@@ -30,6 +30,7 @@ class LBFGSPreconditioner:
         if pairs < 1:
             raise ValueError(f"preconditioner.pairs: needs at least 1, found {pairs}")
         self._observed = PairStore(pairs, Keep(keep))
+        self._buffer: Tensor | None = None
         self._pairs: Tensor | None = None
         self._gram: Tensor | None = None
         self._damping = 0.0
@@ -77,8 +78,9 @@ class LBFGSPreconditioner:
     def finish(self) -> None:
         """Put the run's pairs in place of the ones before; a run without any changes nothing."""
         if self._observed.count:
-            self._use(self._observed.matrix().clone())
-        self._observed.clear()
+            # The buffer of the pairs in use becomes the one for the pairs after these.
+            self._buffer, count = self._observed.take(spare=self._buffer)
+            self._use(self._buffer[: 2 * count])
 
     def _use(self, pairs: Tensor) -> None:
         self._pairs = pairs

@@ -72,16 +72,36 @@ class PairStore:
                 return None
         return next(i for i in range(self.size) if i not in self._order)
 
-    def clear(self) -> None:
-        """Forget every pair, keeping the memory."""
-        self.count = self.skipped = self._seen = 0
-        self._stride = 1
-        self._order = []
+    def take(self, spare: Tensor | None = None) -> tuple[Tensor, int]:
+        """Hand over the pairs and start again.
 
-    def matrix(self) -> Tensor:
-        """Return the pairs as rows, S above Y [2 count, n], oldest first."""
+        Args:
+            spare: a buffer handed over before, to be used for the pairs to come.
+
+        Returns:
+            A buffer [2 size, n] whose first rows are the pairs, oldest first, S [count, n] above
+            Y [count, n]; and their count.
+        """
         assert self._rows is not None
-        if self._order != list(range(self.size)):
-            index = self._order + [self.size + i for i in self._order]
-            return self._rows[torch.tensor(index, device=self._rows.device)]
-        return self._rows
+        buffer, count = self._rows, self.count
+        _bring_to_front(buffer, self._order + [self.size + slot for slot in self._order])
+        self._rows = spare
+        self.count = self._seen = 0
+        self._stride, self._order = 1, []
+        return buffer, count
+
+
+def _bring_to_front(rows: Tensor, wanted: list[int]) -> None:
+    """Move the rows numbered `wanted` to the front, in that order, in place."""
+    place = list(range(len(rows)))
+    holds = list(range(len(rows)))
+    for target, row in enumerate(wanted):
+        at = place[row]
+        if at == target:
+            continue
+        displaced = holds[target]
+        moved = rows[at].clone()
+        rows[at] = rows[target]
+        rows[target] = moved
+        holds[at], holds[target] = displaced, row
+        place[displaced], place[row] = at, target
