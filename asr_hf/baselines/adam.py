@@ -20,6 +20,7 @@ class Adam(MinibatchTrainer):
     """
 
     name = "adam"
+    state_vectors = 2
 
     def __init__(
         self,

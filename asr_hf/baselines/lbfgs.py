@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from asr_hf.baselines.objective import CountingObjective, whole
+from asr_hf.hf.memory import MemoryNeed, ProblemSize
 from asr_hf.hf.objective import Part
 from asr_hf.runtime.clock import PhaseClock
 from asr_hf.runtime.errors import InputError, RunError
@@ -64,7 +65,7 @@ class LBFGS:
                 expected="both positive",
             )
         self.objective, self.theta = objective, theta.detach().clone()
-        self.max_iterations = max_iterations
+        self.max_iterations, self.history_size = max_iterations, history_size
         self.iteration = 0
         self.converged = False
         self._train = whole(objective, Part.TRAIN)
@@ -83,6 +84,10 @@ class LBFGS:
     def finished(self) -> bool:
         """Whether training has ended."""
         return self.converged or self.iteration >= self.max_iterations
+
+    def memory(self, size: ProblemSize) -> MemoryNeed:
+        """What it will allocate: pairs, and vectors of torch's and of the remembered points."""
+        return MemoryNeed(size.vectors(2 * self.history_size + 6 + 2 * _REMEMBERED))
 
     def step(self) -> dict[str, Any]:
         """Run one iteration and return its event; `train_loss` is that after it."""

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from asr_hf.baselines.objective import MinibatchObjective, heldout_loss
 from asr_hf.baselines.schedules import EpochJudge, Schedule
+from asr_hf.hf.memory import MemoryNeed, ProblemSize
 from asr_hf.hf.objective import Part
 from asr_hf.hf.vectors import is_finite
 from asr_hf.runtime.clock import PhaseClock
@@ -43,6 +44,7 @@ class MinibatchTrainer(ABC):
     """
 
     name: str
+    state_vectors: int
 
     def __init__(
         self,
@@ -85,6 +87,10 @@ class MinibatchTrainer(ABC):
                     expected="a positive number; no more evaluations than an epoch's "
                     f"{self.batches_per_epoch} minibatches",
                 )
+
+    def memory(self, size: ProblemSize) -> MemoryNeed:
+        """What it will allocate: the running means of its update rule."""
+        return MemoryNeed(size.vectors(self.state_vectors), gradient_frames=self.batch_frames)
 
     @abstractmethod
     def make_update_rule(self) -> torch.optim.Optimizer:

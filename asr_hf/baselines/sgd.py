@@ -19,6 +19,7 @@ class SGD(MinibatchTrainer):
     """
 
     name = "sgd"
+    state_vectors = 1
 
     def __init__(self, *, momentum: float = 0.9, nesterov: bool = False, **settings: Any) -> None:
         self.momentum, self.nesterov = momentum, nesterov

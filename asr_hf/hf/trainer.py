@@ -12,6 +12,7 @@ from torch import Tensor
 
 from asr_hf.hf.damping import DampedOperator, LevenbergMarquardt
 from asr_hf.hf.line_search import Armijo, backtrack
+from asr_hf.hf.memory import MemoryNeed, ProblemSize
 from asr_hf.hf.objective import LossSum, Objective, Part, Sample
 from asr_hf.hf.preconditioners.base import Preconditioner
 from asr_hf.hf.sampling.base import SamplingSchedule, UnitSampler
@@ -105,6 +106,11 @@ class HessianFree:
         """Whether training has ended."""
         return bool(self.losses) and self.stopping.reached(self.losses)
 
+    def memory(self, size: ProblemSize) -> MemoryNeed:
+        """What it will allocate: gradient, its negative, a trial θ, and what its parts hold."""
+        parts = self.solver.memory(size) + self.preconditioner.memory(size)
+        return MemoryNeed(size.vectors(3) + parts, self.sampling.most_curvature(self.sampler.total))
+
     def step(self) -> dict[str, Any]:
         """Run one outer iteration and return its event."""
         clock = PhaseClock(self.objective.device)
@@ -185,8 +191,9 @@ class HessianFree:
         if self.sampling.needs_spread:
             frames = int(self.sampler.frames[gradient_sample.units].sum())
             self.sampling.learn(statistics.spread, frames)
-        curvature = self.objective.curvature(self.theta, curvature_sample)
+        # First what needs passes of its own: the curvature then fills the memory that is left.
         self.preconditioner.prepare(self.damping.value, statistics)
+        curvature = self.objective.curvature(self.theta, curvature_sample)
         run = self.solver.solve(
             DampedOperator(curvature, self.damping.value),
             gradient.neg(),

@@ -6,13 +6,13 @@ import hashlib
 import json
 import logging
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from asr_hf.runtime.errors import InputError
@@ -22,6 +22,16 @@ log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"(step|best)-(\d{6})\.ckpt")
 _VALUES = "values as json"
+_DTYPES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.bfloat16: "BF16",
+    torch.float16: "F16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
 _DIGEST = hashlib.sha256().digest_size
 
 
@@ -44,17 +54,40 @@ def save_checkpoint(
         keep_last: how many of the newest stay.
         best: whether this one holds the best model so far; the newest best stays as well.
     """
-    # safetensors refuses tensors that share memory.
-    packed = {n: t.detach().cpu().clone().contiguous() for n, t in tensors.items()}
     text = json.dumps(values).encode()
-    packed[_VALUES] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
-    body = save_tensors(packed)
+    packed = {**tensors, _VALUES: torch.frombuffer(bytearray(text), dtype=torch.uint8)}
     path = folder / f"{'best' if best else 'step'}-{step:06d}.ckpt"
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        file.write(hashlib.sha256(body).digest())
-        file.write(body)
+        file.write(bytes(_DIGEST))
+        digest = hashlib.sha256()
+        for piece in _pieces(packed):
+            digest.update(piece)
+            file.write(piece)
+        file.seek(0)
+        file.write(digest.digest())
     _prune(folder, keep_last)
     return path
+
+
+def _pieces(tensors: dict[str, Tensor]) -> Iterator[bytes | memoryview]:
+    """The safetensors format bit by bit: its own writer holds everything twice in memory."""
+    header: dict[str, Any] = {}
+    start = 0
+    for name, tensor in tensors.items():
+        stop = start + tensor.numel() * tensor.element_size()
+        header[name] = {
+            "dtype": _DTYPES[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [start, stop],
+        }
+        start = stop
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    yield len(text).to_bytes(8, "little")
+    yield text
+    for tensor in tensors.values():
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        yield flat.view(torch.uint8).numpy().data
 
 
 def _prune(folder: Path, keep_last: int) -> None:
@@ -101,10 +134,10 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         InputError: it cannot be read or its checksum is wrong.
     """
     try:
-        raw = path.read_bytes()
+        with open(path, "rb") as file:
+            digest, body = file.read(_DIGEST), file.read()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    digest, body = raw[:_DIGEST], raw[_DIGEST:]
     if hashlib.sha256(body).digest() != digest:
         raise InputError(f"{path}: damaged checkpoint: its checksum is wrong")
     try:

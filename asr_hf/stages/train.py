@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from asr_hf.hf.objective import Part
 from asr_hf.hf.precision import Precision
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.report.html import write_report
+from asr_hf.runtime.allocator import return_large_blocks
 from asr_hf.runtime.checkpoint import checkpoints
 from asr_hf.runtime.device import choose_device, seed_everything
 from asr_hf.runtime.errors import InputError
@@ -25,7 +27,8 @@ from asr_hf.runtime.run_folder import RunFolder
 from asr_hf.stages.layout import store_folder
 from asr_hf.training.curvature import CurvaturePath
 from asr_hf.training.frame_objective import FrameObjective
-from asr_hf.training.loop import Best, TrainingLoop
+from asr_hf.training.loop import Best, Optimiser, TrainingLoop
+from asr_hf.training.memory import parse_bytes, plan_memory, problem_size
 from asr_hf.training.model_file import FILE_NAME, build_model, save_model
 from asr_hf.training.pretraining import pretrain_layers
 
@@ -43,6 +46,7 @@ def run(config: DictConfig) -> dict[str, Any]:
     Raises:
         InputError: data or configuration do not fit.
     """
+    return_large_blocks()
     device = choose_device(config.runtime.device, config.runtime.threads)
     seed_everything(config.runtime.seed)
     precision = choose_precision(config.precision)
@@ -64,6 +68,7 @@ def run(config: DictConfig) -> dict[str, Any]:
         optimiser = instantiate(config.trainer)(
             objective=objective, theta=model.flat.detach().clone()
         )
+        fit_memory(config, objective, optimiser)
         loop = TrainingLoop(
             optimiser,
             objective,
@@ -80,6 +85,22 @@ def run(config: DictConfig) -> dict[str, Any]:
         write_json(folder.path / "result.json", result)
         write_report(folder.path)
     return result
+
+
+def fit_memory(config: DictConfig, objective: FrameObjective, optimiser: Optimiser) -> None:
+    """Predict the run's memory, say it, and cut up the data so that it fits.
+
+    Raises:
+        InputError: it cannot be made to fit `runtime.memory`.
+    """
+    size = problem_size(objective)
+    need = optimiser.memory(size)
+    # The loop keeps the best parameters.
+    need = replace(need, bytes=need.bytes + size.vectors(1))
+    budget = parse_bytes(config.runtime.memory, "runtime.memory")
+    plan = plan_memory(objective, need, config.runtime.chunk_frames, budget)
+    objective.chunk_frames, objective.chunks_kept = plan.chunk_frames, plan.chunks_kept
+    log.info("%s", plan.describe())
 
 
 def choose_precision(wanted: str) -> Precision:

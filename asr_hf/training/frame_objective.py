@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -53,6 +53,8 @@ class FrameObjective:
         self._curvature_chunk = ChunkMaker(model, criterion, curvature_path)
         self.num_parameters = model.flat.numel()
         self.device = model.flat.device
+        # How many of the chunks of these frames keep their activations between products.
+        self.chunks_kept: Callable[[list[int]], int] = len
         self.frames = {"gradient": 0, "curvature": 0, "loss": 0}
         self._resident: FrameBatch | None = None
 
@@ -71,6 +73,15 @@ class FrameObjective:
             yield
         finally:
             self.frames.update(before)
+
+    @contextmanager
+    def in_one_chunk(self) -> Iterator[None]:
+        """Let every sample of the block go through the network at once."""
+        before, self.chunk_frames = self.chunk_frames, 1 << 62
+        try:
+            yield
+        finally:
+            self.chunk_frames = before
 
     def unit_frames(self, part: Part) -> np.ndarray:
         """Frames of each utterance of `part` [units], int64."""
@@ -104,6 +115,7 @@ class FrameObjective:
         self._load(theta)
         lengths = self.unit_frames(sample.part)[sample.units]
         bounds = list(chunk_bounds(lengths, self.chunk_frames))
+        kept = self.chunks_kept([int(lengths[first:last].sum()) for first, last in bounds])
 
         def make(place: int, precision: Precision) -> ChunkCurvature:
             first, last = bounds[place]
@@ -113,7 +125,7 @@ class FrameObjective:
         def count(frames: int) -> None:
             self.frames["curvature"] += frames
 
-        return SampleCurvature(make, len(bounds), int(lengths.sum()), count, self.precision)
+        return SampleCurvature(make, len(bounds), int(lengths.sum()), count, self.precision, kept)
 
     def unit_gradients(self, theta: Tensor, sample: Sample) -> Iterator[tuple[int, Tensor]]:
         """Each utterance's frames and its gradient [n], one by one; the tensor is reused."""

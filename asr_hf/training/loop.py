@@ -12,6 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from asr_hf.baselines.objective import whole
+from asr_hf.hf.memory import MemoryNeed, ProblemSize
 from asr_hf.hf.objective import LossSum, Part
 from asr_hf.runtime.checkpoint import latest_checkpoint, save_checkpoint
 from asr_hf.runtime.events import EventLog
@@ -28,6 +29,10 @@ class Optimiser(Protocol):
     name: str
     theta: Tensor
     iteration: int
+
+    def memory(self, size: ProblemSize) -> MemoryNeed:
+        """What its steps will allocate."""
+        ...
 
     @property
     def finished(self) -> bool:

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from asr_hf.hf.memory import ProblemSize
 from asr_hf.hf.objective import KroneckerFactor
 
 
@@ -23,6 +24,10 @@ class CurvatureStatistics(Protocol):
 
 class Preconditioner(Protocol):
     """M ≈ A = G + λI, of which solvers apply the inverse."""
+
+    def memory(self, size: ProblemSize) -> int:
+        """Bytes it will hold."""
+        ...
 
     def prepare(self, damping: float, statistics: CurvatureStatistics) -> None:
         """Make ready for one CG run with damping λ."""

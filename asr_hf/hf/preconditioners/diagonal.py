@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from asr_hf.hf.memory import ProblemSize
 from asr_hf.hf.preconditioners.base import CurvatureStatistics, Stateless
 
 
@@ -20,6 +21,10 @@ class DiagonalPreconditioner(Stateless):
     def __init__(self, exponent: float = 0.75) -> None:
         self.exponent = exponent
         self._inverse: Tensor | None = None
+
+    def memory(self, size: ProblemSize) -> int:
+        """The diagonal, and the one of the run before while it is made."""
+        return size.vectors(2)
 
     def prepare(self, damping: float, statistics: CurvatureStatistics) -> None:
         """Estimate the diagonal on the run's curvature sample."""

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from asr_hf.hf.memory import ProblemSize
 from asr_hf.hf.preconditioners.base import CurvatureStatistics, Stateless
 
 
 class IdentityPreconditioner(Stateless):
     """M = I."""
+
+    def memory(self, size: ProblemSize) -> int:
+        """Nothing."""
+        return 0
 
     def prepare(self, damping: float, statistics: CurvatureStatistics) -> None:
         """Nothing to prepare."""

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from asr_hf.hf.memory import ProblemSize
 from asr_hf.hf.objective import KroneckerFactor
 from asr_hf.hf.preconditioners.base import CurvatureStatistics
 
@@ -42,6 +43,15 @@ class KFACPreconditioner:
         self._blocks: list[_Block] = []
         self._room: Tensor | None = None
         self._estimates = self._runs = 0
+
+    def memory(self, size: ProblemSize) -> int:
+        """Factors, their inverses, scratch for one layer.
+
+        New estimates and the inversion's work come and go before the curvature is there.
+        """
+        squares = sum(d**2 for i, o in size.layers for d in (i + 1, o))
+        room = max((i * o for i, o in size.layers), default=0)
+        return size.itemsize * (2 * squares + room)
 
     def prepare(self, damping: float, statistics: CurvatureStatistics) -> None:
         """Renew the factors when it is time, and invert them for this λ."""

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from asr_hf.hf.memory import ProblemSize
 from asr_hf.hf.preconditioners.base import CurvatureStatistics
 from asr_hf.hf.preconditioners.pairs import Keep, PairStore
 
@@ -40,6 +41,10 @@ class LBFGSPreconditioner:
     def count(self) -> int:
         """How many pairs are in use."""
         return 0 if self._pairs is None else self._pairs.shape[0] // 2
+
+    def memory(self, size: ProblemSize) -> int:
+        """The pairs in use and those to come."""
+        return size.vectors(4 * self._observed.size)
 
     def prepare(self, damping: float, statistics: CurvatureStatistics) -> None:
         """Make the small matrices of this λ."""

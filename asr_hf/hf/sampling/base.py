@@ -41,6 +41,10 @@ class SamplingSchedule(Protocol):
         """Sample sizes of `iteration` (from 0) out of `total_frames`."""
         ...
 
+    def most_curvature(self, total_frames: int) -> int:
+        """The largest curvature sample that there can be, in frames."""
+        ...
+
     def learn(self, spread: GradientSpread, frames: int) -> None:
         """Take in the spread measured on the last gradient sample of `frames` frames."""
         ...

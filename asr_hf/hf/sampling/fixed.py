@@ -29,6 +29,10 @@ class FixedSampling:
             max(1, round(self.curvature * total_frames)),
         )
 
+    def most_curvature(self, total_frames: int) -> int:
+        """See `SamplingSchedule`."""
+        return round(self.curvature * total_frames)
+
     def learn(self, spread: GradientSpread, frames: int) -> None:
         """Nothing to learn."""
 

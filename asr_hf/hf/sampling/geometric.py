@@ -46,6 +46,10 @@ class GeometricSampling(FixedSampling):
             max(1, round(gradient * total_frames)), max(1, round(curvature * total_frames))
         )
 
+    def most_curvature(self, total_frames: int) -> int:
+        """See `SamplingSchedule`."""
+        return round(self.curvature_most * total_frames)
+
 
 def _grown(start: float, growth: float, most: float, iteration: int) -> float:
     if growth == 1 or start >= most:

@@ -48,6 +48,10 @@ class VarianceSampling:
         curvature = min(self.curvature * gradient, self.curvature_most * total_frames)
         return SampleSizes(max(1, round(gradient)), max(1, round(curvature)))
 
+    def most_curvature(self, total_frames: int) -> int:
+        """See `SamplingSchedule`."""
+        return round(self.curvature_most * total_frames)
+
     def learn(self, spread: GradientSpread, frames: int) -> None:
         """Apply the test to the last gradient sample."""
         allowed = self.theta**2 * spread.squared_norm

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from asr_hf.hf.memory import ProblemSize
 from asr_hf.hf.precision import Precision
 
 
@@ -95,6 +96,10 @@ class SolverPreconditioner(Protocol):
 
 class Solver(Protocol):
     """Minimises q(d) = ½ d'Ad - b'd."""
+
+    def memory(self, size: ProblemSize) -> int:
+        """Bytes it will hold."""
+        ...
 
     def solve(
         self, operator: Operator, b: Tensor, d0: Tensor, preconditioner: SolverPreconditioner

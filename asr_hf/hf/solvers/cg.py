@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from asr_hf.hf.memory import ProblemSize
 from asr_hf.hf.precision import Precision
 from asr_hf.hf.solvers.base import Iterate, Operator, SolverPreconditioner, SolverResult, StopReason
 from asr_hf.hf.solvers.stopping import RelativeProgress, stored_iterations
@@ -66,6 +67,11 @@ class ConjugateGradient:
     ) -> SolverResult:
         """Minimise q(d) = ½ d'Ad - b'd from d0 [n]; see `Solver`."""
         return _Run(self, self._workspace, operator, b, d0, preconditioner).finish()
+
+    def memory(self, size: ProblemSize) -> int:
+        """Bytes it will hold: seven vectors and the stored iterates."""
+        stored = stored_iterations(self.store_ratio, self.max_iterations)
+        return size.vectors(7 + len(stored))
 
     def beta(self, products: StepProducts) -> float:
         """How much of the last direction is kept."""

@@ -1,0 +1,41 @@
+"""What an optimiser will need of memory, said before it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ProblemSize:
+    """What the memory of an optimiser depends on.
+
+    Args:
+        parameters: n.
+        itemsize: bytes of one parameter.
+        layers: inputs and outputs of each affine layer.
+        frames: training frames.
+    """
+
+    parameters: int
+    itemsize: int
+    layers: tuple[tuple[int, int], ...]
+    frames: int
+
+    def vectors(self, count: int) -> int:
+        """Bytes of `count` vectors [n]."""
+        return count * self.parameters * self.itemsize
+
+
+@dataclass(frozen=True)
+class MemoryNeed:
+    """What an optimiser will allocate in its steps.
+
+    Args:
+        bytes: of vectors and matrices that last, beside what it holds already.
+        curvature_frames: most frames of a curvature sample; 0 without one.
+        gradient_frames: most frames of one gradient pass; None where it goes by chunks.
+    """
+
+    bytes: int
+    curvature_frames: int = 0
+    gradient_frames: int | None = None
