@@ -79,15 +79,15 @@ class UnitSampler:
         """The next units that hold at least `wanted` frames; all units when that is everything."""
         if wanted >= self.total:
             return Sample(Part.TRAIN, np.arange(len(self.frames)))
-        taken: list[int] = []
+        taken: set[int] = set()
         held = 0
         while held < wanted and len(taken) < len(self.frames):
             unit = self._at(self.position)
             self.position += 1
             if unit not in taken:
-                taken.append(unit)
+                taken.add(unit)
                 held += int(self.frames[unit])
-        return Sample(Part.TRAIN, np.sort(np.array(taken, dtype=np.int64)))
+        return Sample(Part.TRAIN, np.array(sorted(taken), dtype=np.int64))
 
     def _at(self, position: int) -> int:
         number, place = divmod(position, len(self.frames))
