@@ -1,0 +1,1 @@
+"""How fast asr-hf computes, beside its peers."""

@@ -1,0 +1,55 @@
+"""What the figures were measured on."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+_PEERS = ("curvlinops-for-pytorch", "backpack-for-pytorch")
+
+
+def describe(device: torch.device) -> dict[str, object]:
+    """Processor, libraries and threads."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": gpu_name() if device.type == "cuda" else None,
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "blas": _blas(device),
+        "peers": {name: _version(name) for name in _PEERS},
+    }
+
+
+def gpu_name() -> str:
+    """The GPU's name and memory."""
+    properties = torch.cuda.get_device_properties(0)
+    return f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
+
+
+def _cpu_model() -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or "unknown"
+
+
+def _blas(device: torch.device) -> str:
+    if device.type == "cuda":
+        return f"cuBLAS of CUDA {torch.version.cuda}"
+    lines = [line.strip() for line in torch.__config__.parallel_info().splitlines()]
+    named = [line for line in lines if "Math Kernel Library" in line]
+    return named[0] if named else "as torch was built"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,155 @@
+"""Ways to compute a Gauss-Newton product J'H J v, ours and others.
+
+Each takes a problem and returns a function of no arguments that computes one product with the
+problem's vector. What a method keeps between products it makes when it is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.func import functional_call, linearize
+from torch.nn.functional import cross_entropy
+
+from asr_hf.criteria.cross_entropy import CrossEntropy
+from asr_hf.hf.precision import Precision
+from asr_hf.runtime.errors import InputError
+from asr_hf.training.curvature import ChunkMaker, CurvaturePath
+from benchmarks.nets import Problem
+
+# Their declared results leave out what they return without auxiliary outputs.
+jvp: Callable[..., tuple[Tensor, Tensor]] = torch.func.jvp
+vjp: Callable[..., tuple[Tensor, Callable[[Tensor], tuple[Tensor, ...]]]] = torch.func.vjp
+
+# A flat vector [n], or one piece for each parameter.
+Result = Tensor | tuple[Tensor, ...]
+Product = Callable[[], Result]
+Method = Callable[[Problem, Precision], Product]
+
+
+def gradient(problem: Problem, precision: Precision) -> Product:
+    """What everything is compared with: autograd's gradient on the same frames."""
+
+    def compute() -> Result:
+        loss = cross_entropy(problem.model(problem.inputs), problem.labels, reduction="sum")
+        return torch.autograd.grad(loss, problem.parameters)
+
+    return compute
+
+
+def r_operator(problem: Problem, precision: Precision) -> Product:
+    """asr-hf's path for plain DNNs."""
+    return _ours(problem, precision, CurvaturePath.R_OPERATOR)
+
+
+def double_backward(problem: Problem, precision: Precision) -> Product:
+    """asr-hf's path for any network."""
+    return _ours(problem, precision, CurvaturePath.DOUBLE_BACKWARD)
+
+
+def _ours(problem: Problem, precision: Precision, path: CurvaturePath) -> Product:
+    chunk = ChunkMaker(problem.model, CrossEntropy(), path)(problem.inputs, precision)
+    out = torch.empty_like(problem.vector)
+
+    def compute() -> Result:
+        chunk.add_product(problem.vector, out.zero_())
+        return out
+
+    return compute
+
+
+def jvp_vjp(problem: Problem, precision: Precision) -> Product:
+    """torch.func's forward and reverse mode, both from the parameters each time."""
+    outputs = _of_parameters(problem)
+    parameters = tuple(p.detach() for p in problem.parameters)
+
+    def compute() -> Result:
+        logits, forward = jvp(outputs, parameters, problem.pieces)
+        _, transpose = vjp(outputs, *parameters)
+        return transpose(CrossEntropy().curvature(logits)(forward))
+
+    return compute
+
+
+def linearised(problem: Problem, precision: Precision) -> Product:
+    """torch.func.linearize and a vjp, both kept between products."""
+    outputs = _of_parameters(problem)
+    parameters = tuple(p.detach() for p in problem.parameters)
+    logits, push = linearize(outputs, *parameters)
+    _, pull = vjp(outputs, *parameters)
+    curvature = CrossEntropy().curvature(logits)
+    return lambda: pull(curvature(push(*problem.pieces)))
+
+
+def _of_parameters(problem: Problem) -> Callable[..., Tensor]:
+    names = [name for name, _ in problem.model.named_parameters()]
+
+    def outputs(*parameters: Tensor) -> Tensor:
+        values = dict(zip(names, parameters, strict=True))
+        logits: Tensor = functional_call(problem.model, values, (problem.inputs,))
+        return logits
+
+    return outputs
+
+
+def curvlinops(problem: Problem, precision: Precision) -> Product:
+    """GGNLinearOperator of curvlinops."""
+    operator = _peer("curvlinops").GGNLinearOperator(
+        problem.model,
+        torch.nn.CrossEntropyLoss(reduction="sum"),
+        problem.parameters,
+        [(problem.inputs, problem.labels)],
+        check_deterministic=False,
+        num_data=problem.net.frames,
+    )
+
+    def compute() -> Result:
+        product: Tensor = operator @ problem.vector
+        return product
+
+    return compute
+
+
+def backpack(problem: Problem, precision: Precision) -> Product:
+    """ggn_vector_product of BackPACK; the forward pass's graph is kept for it."""
+    multiply = _peer("backpack.hessianfree.ggnvp").ggn_vector_product
+    logits = problem.model(problem.inputs)
+    loss = cross_entropy(logits, problem.labels, reduction="sum")
+    return lambda: tuple(multiply(loss, logits, problem.model, list(problem.pieces)))
+
+
+def _peer(module: str) -> Any:
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise InputError(
+            f"{module.split('.')[0]} is not installed: {error}", remedy="run: make bench"
+        ) from error
+
+
+OURS: dict[str, Method] = {"r_operator": r_operator, "double_backward": double_backward}
+PEERS: dict[str, Method] = {
+    "linearize": linearised,
+    "jvp_vjp": jvp_vjp,
+    "curvlinops": curvlinops,
+    "backpack": backpack,
+}
+METHODS: dict[str, Method] = {"gradient": gradient, **OURS, **PEERS}
+
+
+def methods_in(precision: Precision) -> dict[str, Method]:
+    """Those that can compute in `precision`; peers follow torch's switch for TF32."""
+    if precision is Precision.BF16:
+        return {"gradient": gradient, **OURS}
+    return METHODS
+
+
+def flat(result: Result) -> Tensor:
+    """A result as one vector [n]."""
+    if isinstance(result, Tensor):
+        return result
+    return torch.cat([piece.detach().reshape(-1) for piece in result])

@@ -1,0 +1,112 @@
+"""The networks that are timed, and what their products cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from asr_hf.models.dnn import DNN
+
+CONTEXT = 5
+_WINDOW = 2 * CONTEXT + 1
+
+
+@dataclass(frozen=True)
+class Net:
+    """A plain network.
+
+    Args:
+        name: its key in the results.
+        sizes: inputs (a multiple of the context window of 11 frames), hidden layers, outputs.
+        frames: F, how many go through it at once.
+    """
+
+    name: str
+    sizes: tuple[int, ...]
+    frames: int
+
+    @property
+    def layout(self) -> str:
+        """For example 440-1024×5-2220."""
+        first, *hidden, last = self.sizes
+        same = len(set(hidden)) == 1
+        middle = f"{hidden[0]}×{len(hidden)}" if same else "-".join(map(str, hidden))
+        return f"{first}-{middle}-{last}"
+
+    @property
+    def feature_dim(self) -> int:
+        """Features of one frame."""
+        return self.sizes[0] // _WINDOW
+
+    @property
+    def parameters(self) -> int:
+        """n, with the biases."""
+        return sum((a + 1) * b for a, b in pairwise(self.sizes))
+
+    @property
+    def product_flops(self) -> int:
+        """Of a Gauss-Newton product's GEMMs: four a layer, three for the first."""
+        return self._flops(4)
+
+    @property
+    def gradient_flops(self) -> int:
+        """Of a gradient's GEMMs: three a layer, two for the first."""
+        return self._flops(3)
+
+    def _flops(self, gemms: int) -> int:
+        weights = [a * b for a, b in pairwise(self.sizes)]
+        return 2 * self.frames * (gemms * sum(weights) - weights[0])
+
+    def model(self, seed: int = 0) -> DNN:
+        """Sigmoid units, random weights."""
+        _, *hidden, last = self.sizes
+        return DNN(
+            feature_dim=self.feature_dim,
+            num_pdfs=last,
+            hidden_sizes=hidden,
+            left=CONTEXT,
+            right=CONTEXT,
+            seed=seed,
+        )
+
+
+NETS = (
+    Net("A", (440, *[1024] * 5, 2220), 4096),
+    Net("B", (440, *[2048] * 6, 9300), 1024),
+)
+QUICK_NETS = (
+    Net("A", (44, *[128] * 3, 200), 512),
+    Net("B", (44, *[192] * 4, 400), 256),
+)
+
+
+class Problem:
+    """A network with frames, labels and a vector to be multiplied, all random.
+
+    Args:
+        net: the network's shape and the number of frames.
+        device: where everything lies.
+        dtype: of everything but the labels.
+        seed: of the random numbers.
+    """
+
+    def __init__(self, net: Net, device: torch.device, dtype: torch.dtype, seed: int = 0) -> None:
+        self.net = net
+        self.model = net.model(seed).to(device=device, dtype=dtype)
+        random = torch.Generator().manual_seed(seed)
+        shape = (net.frames, net.sizes[0])
+        self.inputs = torch.randn(shape, generator=random).to(device, dtype)
+        self.labels = torch.randint(net.sizes[-1], (net.frames,), generator=random).to(device)
+        # A product's precision may be lower than its vector's.
+        wide = torch.float32 if dtype is torch.bfloat16 else dtype
+        self.vector = torch.randn(net.parameters, generator=random).to(device, wide)
+        self.parameters = list(self.model.parameters())
+
+    @property
+    def pieces(self) -> tuple[Tensor, ...]:
+        """Views of the vector in the parameters' shapes."""
+        parts = torch.split(self.vector, [p.numel() for p in self.parameters])
+        return tuple(part.view(p.shape) for part, p in zip(parts, self.parameters, strict=True))

@@ -1,0 +1,170 @@
+"""Gauss-Newton products of one net by every method: right first, then fast."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+
+from asr_hf.hf.precision import Precision, matrix_arithmetic
+from asr_hf.runtime.errors import RunError
+from asr_hf.runtime.progress import progress
+from benchmarks.gemm import product_gemms, square_gemm
+from benchmarks.memory import dtype_of, peak_bytes
+from benchmarks.methods import PEERS, Product, flat, jvp_vjp, methods_in
+from benchmarks.nets import Net, Problem
+from benchmarks.rounds import Rounds, Stopwatch, Task, interleave
+
+_CHECKED_FRAMES = 16
+_EXACT = 1e-10
+_ROUNDING = {Precision.FP32: 1e-4, Precision.TF32: 2e-2, Precision.BF16: 1e-1}
+_SETUPS = 3
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure.
+
+    Args:
+        rounds: that must count.
+        square: size of the square GEMM.
+    """
+
+    rounds: int
+    square: int
+
+    @property
+    def most(self) -> int:
+        """Rounds made at most."""
+        return 2 * self.rounds
+
+
+def differences(problem: Problem, precision: Precision, most: float) -> dict[str, float]:
+    """Relative difference of each method's product from torch.func's jvp and vjp.
+
+    The latter stay in the problem's own precision, the others take `precision`.
+
+    Raises:
+        RunError: one is above `most`.
+    """
+    true = flat(jvp_vjp(problem, Precision.FP32)())
+    found = {}
+    with matrix_arithmetic(precision):
+        for name, method in methods_in(precision).items():
+            if name == "gradient":
+                continue
+            product = flat(method(problem, precision)())
+            found[name] = float((product - true).norm() / true.norm())
+            if not found[name] <= most:
+                raise RunError(
+                    f"net {problem.net.name}: {name} ({precision}, {true.dtype}) is off by "
+                    f"{found[name]:.1e} of the product's norm",
+                    expected=f"at most {most:.0e} from jvp + vjp",
+                )
+    return found
+
+
+def bench_products(
+    net: Net, device: torch.device, precision: Precision, effort: Effort
+) -> dict[str, Any]:
+    """Check, time and weigh every method on one net in one precision.
+
+    Raises:
+        RunError: products differ, or no round counts.
+    """
+    few = Problem(replace(net, frames=_CHECKED_FRAMES), device, torch.float64)
+    exact = differences(few, Precision.FP32, _EXACT)
+    timed = differences(Problem(net, device, torch.float32), precision, _ROUNDING[precision])
+    with matrix_arithmetic(precision):
+        setups, products = _set_up(net, device, precision)
+        rounds = _time(net, device, precision, effort, products)
+    del products
+    memory = {
+        name: peak_bytes(net, name, precision, device)
+        for name in progress(list(setups), desc=f"memory, net {net.name}")
+    }
+    record = summarise(net, rounds, 2 * effort.square**3)
+    for name, method in record["methods"].items():
+        method["peak_bytes"] = memory[name]
+        method["setup_seconds"] = setups[name]
+        if name in timed:
+            method["difference"] = {"float64": exact[name], str(precision): timed[name]}
+    return record
+
+
+def _set_up(
+    net: Net, device: torch.device, precision: Precision
+) -> tuple[dict[str, float], dict[str, Product]]:
+    """Seconds to make each method ready, the least of three; and the methods ready."""
+    problems = {
+        dtype: Problem(net, device, dtype)
+        for dtype in {dtype_of(name, precision) for name in methods_in(precision)}
+    }
+    watch = Stopwatch(device)
+    seconds: dict[str, float] = {}
+    products: dict[str, Product] = {}
+    for name, make in methods_in(precision).items():
+        problem = problems[dtype_of(name, precision)]
+
+        def build(name: str = name, make: Any = make, problem: Problem = problem) -> None:
+            products.pop(name, None)
+            products[name] = make(problem, precision)
+
+        seconds[name] = min(watch.seconds(name, build, repeat=False) for _ in range(_SETUPS))
+    return seconds, products
+
+
+def _time(
+    net: Net,
+    device: torch.device,
+    precision: Precision,
+    effort: Effort,
+    products: dict[str, Product],
+) -> Rounds:
+    dtype = torch.bfloat16 if precision is Precision.BF16 else torch.float32
+    reference = product_gemms(net, device, dtype)
+    tasks: dict[str, Task] = {**products, "square": square_gemm(effort.square, device, dtype)}
+    desc = f"net {net.name}, {precision}"
+    return interleave(tasks, reference, device, effort.rounds, effort.most, desc)
+
+
+def summarise(net: Net, rounds: Rounds, square_flops: int) -> dict[str, Any]:
+    """The figures of a net's rounds: medians of ratios within a round.
+
+    Args:
+        net: what was timed.
+        rounds: with the tasks "gradient", "square", and methods by name.
+        square_flops: of the task "square".
+    """
+    dnn = "r_operator"
+    names = sorted(name for name in rounds.all[0].seconds if name != "square")
+    return {
+        "layers": net.layout,
+        "frames": net.frames,
+        "parameters": net.parameters,
+        "flop_bound": net.product_flops / net.gradient_flops,
+        "ratio_to_gradient": rounds.ratio(dnn, "gradient").median,
+        "gemm_fraction": rounds.gemm_share(dnn).median,
+        "square_gemm_fraction": (net.product_flops / square_flops)
+        * rounds.ratio("square", dnn).median,
+        "speedup_over": {n: rounds.ratio(n, dnn).median for n in names if n in PEERS},
+        "generic_over_dnn": rounds.ratio("double_backward", dnn).median,
+        "gemm_flops_per_second": net.product_flops / rounds.gemm_seconds().median,
+        "square_gemm_flops_per_second": square_flops / rounds.seconds("square").median,
+        "rounds": rounds.counts(),
+        "methods": {name: _of_method(net, rounds, name) for name in names},
+        "raw_seconds": [
+            {"valid": r in rounds.valid, "gemm": list(r.reference), **r.seconds} for r in rounds.all
+        ],
+    }
+
+
+def _of_method(net: Net, rounds: Rounds, name: str) -> dict[str, Any]:
+    # A method's fraction counts the GEMMs that have to be done, not those it does.
+    work = net.gradient_flops / net.product_flops if name == "gradient" else 1.0
+    return {
+        "seconds": asdict(rounds.seconds(name)),
+        "ratio_to_gradient": asdict(rounds.ratio(name, "gradient")),
+        "gemm_fraction": asdict(rounds.gemm_share(name, work)),
+    }
