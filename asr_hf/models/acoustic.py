@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from asr_hf.data.store import FrameBatch
 from asr_hf.models.flat import FlatModule
 
 
 class AcousticModel(FlatModule):
-    """Maps spliced frames to logits over pdfs (HMM states).
+    """Maps frames in their context to logits over pdfs (HMM states).
 
-    The input is frame-wise: each row holds the frames t-left ... t+right of one utterance side
-    by side, edge frames repeated. Buffers, not trained: `input_mean` and `input_scale`
-    [input_dim] (zero and one until `set_input_statistics`), `log_priors` [pdfs] (uniform until
-    `set_log_priors`).
+    A model makes its own inputs from a batch of frames; those of frame t hold the frames t-left
+    ... t+right of its utterance, edge frames repeated. Buffers, not trained: `input_mean` and
+    `input_scale` [input_dim] (zero and one until `set_input_statistics`), `log_priors` [pdfs]
+    (uniform until `set_log_priors`).
 
     Args:
         feature_dim: features of one frame.
         num_pdfs: number of outputs.
         left: frames of context before each frame.
         right: frames of context after it.
+        input_dim: columns of what `normalise` takes: a multiple of `feature_dim`.
     """
 
     input_mean: Tensor
     input_scale: Tensor
     log_priors: Tensor
 
-    def __init__(self, feature_dim: int, num_pdfs: int, left: int, right: int) -> None:
+    def __init__(
+        self, feature_dim: int, num_pdfs: int, left: int, right: int, input_dim: int
+    ) -> None:
         super().__init__()
         if min(feature_dim, num_pdfs) < 1 or min(left, right) < 0:
             raise ValueError(
@@ -38,31 +43,40 @@ class AcousticModel(FlatModule):
             )
         self.feature_dim, self.num_pdfs = feature_dim, num_pdfs
         self.left, self.right = left, right
-        self.input_dim = (left + 1 + right) * feature_dim
+        self.input_dim = input_dim
         self.register_buffer("input_mean", torch.zeros(self.input_dim))
         self.register_buffer("input_scale", torch.ones(self.input_dim))
         self.register_buffer("log_priors", torch.full((num_pdfs,), 1.0 / num_pdfs).log())
 
     @abstractmethod
-    def forward(self, spliced: Tensor) -> Tensor:
-        """Return logits [F, pdfs] of spliced frames [F, input_dim], before the softmax."""
+    def inputs(self, batch: FrameBatch, index: Tensor | None = None) -> Any:
+        """Make what `forward` takes, in the parameters' dtype.
+
+        Args:
+            batch: unspliced frames [F, D] with their utterance bounds.
+            index: frames of the batch whose logits are wanted [K]; None wants all, in order.
+        """
+
+    @abstractmethod
+    def forward(self, inputs: Any) -> Tensor:
+        """Return logits [F, pdfs], before the softmax, of what `inputs` made of F frames."""
 
     @abstractmethod
     def start_at_priors(self) -> None:
         """Set the output layer so that posteriors of fresh weights start near `log_priors`."""
 
-    def normalise(self, spliced: Tensor) -> Tensor:
-        """Return (x - mean) * scale [F, input_dim] in the parameters' dtype."""
-        centred = torch.sub(spliced, self.input_mean)
+    def normalise(self, rows: Tensor) -> Tensor:
+        """Return (x - mean) * scale of rows x [T, input_dim], in the parameters' dtype."""
+        centred = torch.sub(rows, self.input_mean)
         return centred.mul_(self.input_scale).to(self.input_scale.dtype)
 
     @torch.no_grad()
-    def log_likelihoods(self, spliced: Tensor) -> Tensor:
+    def log_likelihoods(self, inputs: Any) -> Tensor:
         """Return log p(pdf | x) - log p(pdf) [F, pdfs], float32 or wider.
 
         These are log p(x | pdf) up to a constant of each frame, which decoding ignores.
         """
-        logits = self(spliced)
+        logits = self(inputs)
         wide = torch.promote_types(logits.dtype, torch.float32)
         return torch.log_softmax(logits, dim=1, dtype=wide).sub_(self.log_priors)
 
@@ -70,7 +84,7 @@ class AcousticModel(FlatModule):
         """Normalise inputs to zero mean and unit variance.
 
         Args:
-            mean: over the training frames, [feature_dim] (used at every context position) or
+            mean: over the training frames, [feature_dim] (used for every frame of a window) or
                 [input_dim].
             standard_deviation: likewise. A constant input (zero deviation) is only centred.
 
@@ -85,7 +99,7 @@ class AcousticModel(FlatModule):
 
     def _over_window(self, statistic: Tensor) -> Tensor:
         if statistic.shape == (self.feature_dim,):
-            statistic = statistic.repeat(self.left + 1 + self.right)
+            statistic = statistic.repeat(self.input_dim // self.feature_dim)
         if statistic.shape != (self.input_dim,):
             raise ValueError(
                 f"expected input statistics [{self.feature_dim}] or [{self.input_dim}], "

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
 
-import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor
 
-from asr_hf.models.acoustic import AcousticModel
-from asr_hf.models.initialisation import INITIALISATIONS, centring_bias, initialise
-from asr_hf.runtime.errors import InputError
-
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "sigmoid": torch.sigmoid,
-    "relu": torch.relu,
-    "tanh": torch.tanh,
-}
+from asr_hf.data.splice import splice, splice_at
+from asr_hf.data.store import FrameBatch
+from asr_hf.models.feed_forward import ACTIVATIONS, FeedForward
 
 
-class DNN(AcousticModel):
+class DNN(FeedForward):
     """Fully connected hidden layers on spliced frames, linear outputs.
+
+    Its inputs [F, input_dim] hold the frames t-left ... t+right of one utterance side by side,
+    edge frames repeated.
 
     Args:
         feature_dim: features of one frame.
@@ -48,27 +43,25 @@ class DNN(AcousticModel):
         initialisation: str = "glorot",
         seed: int = 0,
     ) -> None:
-        super().__init__(feature_dim, num_pdfs, left, right)
-        _one_of("activation", activation, ACTIVATIONS)
-        _one_of("initialisation", initialisation, INITIALISATIONS)
-        if any(size < 1 for size in hidden_sizes):
-            raise InputError(
-                f"model.hidden_sizes: {list(hidden_sizes)}", expected="sizes of 1 or more"
-            )
-        self.hidden_sizes = [int(size) for size in hidden_sizes]
-        self.activation, self.initialisation, self.seed = activation, initialisation, seed
-        sizes = [self.input_dim, *self.hidden_sizes, num_pdfs]
-        self.layers = nn.ModuleList(
-            # skip_init leaves torch's global random state alone.
-            nn.utils.skip_init(nn.Linear, fan_in, fan_out)  # type: ignore[no-untyped-call]
-            for fan_in, fan_out in pairwise(sizes)
+        input_dim = (left + 1 + right) * feature_dim
+        super().__init__(
+            feature_dim=feature_dim,
+            num_pdfs=num_pdfs,
+            left=left,
+            right=right,
+            fan_ins=[input_dim, *hidden_sizes],
+            hidden_sizes=hidden_sizes,
+            input_dim=input_dim,
+            activation=activation,
+            initialisation=initialisation,
+            seed=seed,
         )
-        generator = Generator().manual_seed(seed)
-        initialise(self.linear_layers(), activation, INITIALISATIONS[initialisation], generator)
 
-    def linear_layers(self) -> list[nn.Linear]:
-        """Hidden layers from the input up, then the output layer."""
-        return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
+    def inputs(self, batch: FrameBatch, index: Tensor | None = None) -> Tensor:
+        """Return the spliced frames [F, input_dim] of `batch`, or of those at `index` [F]."""
+        if index is None:
+            return splice(batch, self.left, self.right, self.flat.dtype)
+        return splice_at(batch, index, self.left, self.right, self.flat.dtype)
 
     def forward(self, spliced: Tensor) -> Tensor:
         """Return logits [F, pdfs] of spliced frames [F, input_dim]."""
@@ -79,20 +72,3 @@ class DNN(AcousticModel):
             activations = activate(layer(activations))
         logits: Tensor = output(activations)
         return logits
-
-    @torch.no_grad()
-    def start_at_priors(self) -> None:
-        """Set the output bias so that posteriors start near `log_priors`.
-
-        For a model with fresh weights: saves the first steps of training, which would do nothing
-        but learn the priors.
-        """
-        output = self.linear_layers()[-1]
-        output.bias.copy_(self.log_priors)
-        if self.activation == "sigmoid" and self.hidden_sizes:
-            output.bias.add_(centring_bias(output.weight))
-
-
-def _one_of(key: str, value: str, known: Iterable[str]) -> None:
-    if value not in known:
-        raise InputError(f"model.{key}: unknown: {value!r}", expected=f"one of {sorted(known)}")

@@ -152,10 +152,11 @@ def make_model(config: DictConfig, train: FrameStore, device: torch.device) -> A
     model.set_log_priors(torch.from_numpy(train.label_counts()))
     model.start_at_priors()
     log.info(
-        "%s: %d parameters, %d inputs, %d pdfs; %d training frames on %s",
+        "%s: %d parameters, %d frames of %d features in, %d pdfs out; %d training frames on %s",
         type(model).__name__,
         model.flat.numel(),
-        model.input_dim,
+        model.left + 1 + model.right,
+        model.feature_dim,
         model.num_pdfs,
         train.num_frames,
         device,

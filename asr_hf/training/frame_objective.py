@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from asr_hf.criteria.base import FrameCriterion, FrameLoss
-from asr_hf.data.splice import splice, splice_at
 from asr_hf.data.store import FrameBatch, FrameStore
 from asr_hf.hf.gauss_newton import ChunkCurvature, SampleCurvature
 from asr_hf.hf.objective import KroneckerFactor, LossSum, Part, Sample
@@ -20,7 +20,7 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.training.curvature import ChunkMaker, CurvaturePath
 from asr_hf.training.moments import LayerMoments
 
-Minibatch = tuple[Tensor, Tensor]
+Minibatch = tuple[Any, Tensor]
 
 
 class FrameObjective:
@@ -120,7 +120,7 @@ class FrameObjective:
         def make(place: int, precision: Precision) -> ChunkCurvature:
             first, last = bounds[place]
             batch = self.stores[sample.part].gather(sample.units[first:last], self.device)
-            return self._curvature_chunk(self._splice(batch), precision)
+            return self._curvature_chunk(self.model.inputs(batch), precision)
 
         def count(frames: int) -> None:
             self.frames["curvature"] += frames
@@ -133,7 +133,7 @@ class FrameObjective:
         for unit in sample.units:
             self.model.flat_grad.zero_()
             batch = self.stores[sample.part].gather(np.array([unit]), self.device)
-            logits = self.model(self._splice(batch))
+            logits = self.model(self.model.inputs(batch))
             logits.backward(self.criterion.gradient(logits.detach(), batch.labels))
             self.frames["gradient"] += len(batch.labels)
             yield len(batch.labels), self.model.flat_grad
@@ -147,7 +147,7 @@ class FrameObjective:
             with moments.recorded() as outputs:
                 logits = self.model(inputs)
             at_outputs = self.criterion.sampled_gradient(logits.detach(), generator)
-            moments.add(torch.autograd.grad(logits, outputs, at_outputs))
+            moments.add(torch.autograd.grad(logits, outputs, at_outputs), len(labels))
             self.frames["gradient"] += len(labels)
         return moments.factors()
 
@@ -161,8 +161,7 @@ class FrameObjective:
             np.random.default_rng([seed, epoch]).permutation(len(batch.labels))
         ).to(self.device)
         for index in torch.split(order, batch_frames):
-            inputs = splice_at(batch, index, self.model.left, self.model.right, self._dtype)
-            yield inputs, batch.labels[index]
+            yield self.model.inputs(batch, index), batch.labels[index]
 
     def minibatch_gradient(self, theta: Tensor, minibatch: Minibatch) -> tuple[Tensor, Tensor]:
         """Mean loss (no host synchronisation) and the gradient of the mean [n], reused."""
@@ -175,24 +174,17 @@ class FrameObjective:
         self.frames["gradient"] += len(labels)
         return loss.total / len(labels), self.model.flat_grad
 
-    @property
-    def _dtype(self) -> torch.dtype:
-        return self.model.flat.dtype
-
     @torch.no_grad()
     def _load(self, theta: Tensor) -> None:
         if theta.data_ptr() != self.model.flat.data_ptr():
             self.model.flat.copy_(theta)
 
-    def _splice(self, batch: FrameBatch) -> Tensor:
-        return splice(batch, self.model.left, self.model.right, self._dtype)
-
-    def _chunks(self, sample: Sample) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Spliced inputs [F, input_dim], labels [F] and utterance lengths [U] of each chunk."""
+    def _chunks(self, sample: Sample) -> Iterator[tuple[Any, Tensor, Tensor]]:
+        """The model's inputs, labels [F] and utterance lengths [U] of each chunk."""
         lengths = self.unit_frames(sample.part)[sample.units]
         for first, last in chunk_bounds(lengths, self.chunk_frames):
             batch = self.stores[sample.part].gather(sample.units[first:last], self.device)
-            yield self._splice(batch), batch.labels, torch.from_numpy(lengths[first:last])
+            yield self.model.inputs(batch), batch.labels, torch.from_numpy(lengths[first:last])
 
 
 def chunk_bounds(lengths: np.ndarray, most: int) -> Iterator[tuple[int, int]]:

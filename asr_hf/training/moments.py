@@ -15,6 +15,11 @@ from asr_hf.models.flat import FlatModule, parameter_slices
 class LayerMoments:
     """Adds up (a, 1)(a, 1)' and gg' of every linear layer over chunks of frames.
 
+    A layer may have more rows than there are frames, as those of a convolution over time do. Its
+    Fisher block per frame is then taken as mean over rows of (a, 1)(a, 1)' ⊗ sum over rows of
+    gg' per frame: inputs independent of gradients, gradients uncorrelated between rows (Grosse &
+    Martens 2016, theorem 1). Rows that no output uses count among the inputs, with g = 0.
+
     Args:
         model: whose `nn.Linear` layers are looked at.
     """
@@ -52,17 +57,22 @@ class LayerMoments:
             for handle in handles:
                 handle.remove()
 
-    def add(self, gradients: Sequence[Tensor]) -> None:
-        """Take in the gradients [F, out] at the outputs of the recorded pass."""
+    def add(self, gradients: Sequence[Tensor], frames: int) -> None:
+        """Take in the gradients [rows, out] at the layers' outputs in the recorded pass.
+
+        Args:
+            gradients: of the loss summed over the pass's frames, layer by layer.
+            frames: how many frames those are.
+        """
         for total, g in zip(self._outputs, gradients, strict=True):
             total.addmm_(g.T, g)
-        self._frames += len(gradients[0])
+        self._frames += frames
 
     def factors(self) -> list[KroneckerFactor]:
-        """The means over all frames taken in."""
-        scale = 1.0 / max(1, self._frames)
+        """The means over all that was taken in."""
         return [
-            KroneckerFactor(start, a * scale, g * scale)
+            # The corner of a layer's input moments holds its number of rows.
+            KroneckerFactor(start, a / a[-1, -1].clamp_min(1), g / max(1, self._frames))
             for start, a, g in zip(self._starts, self._inputs, self._outputs, strict=True)
         ]
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from asr_hf.data.splice import splice
 from asr_hf.data.store import FrameStore
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import RunError
@@ -28,8 +27,7 @@ def log_likelihoods(
     model = model.to(device)
     for unit, utterance in enumerate(store.utterances):
         batch = store.gather(np.array([unit]), device)
-        inputs = splice(batch, model.left, model.right, model.flat.dtype)
-        scores = model.log_likelihoods(inputs).float().cpu().numpy()
+        scores = model.log_likelihoods(model.inputs(batch)).float().cpu().numpy()
         if not np.isfinite(scores).all():
             raise RunError(
                 f"utterance {utterance}: the model's scores are not finite",

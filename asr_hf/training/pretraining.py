@@ -32,6 +32,7 @@ def pretrain_layers(objective: FrameObjective, trainer: Any) -> None:
     if not isinstance(model, DNN):
         raise InputError(
             f"pretraining: {type(model).__name__} cannot be grown layer by layer",
+            expected="model=dnn",
             remedy="leave out pretraining=layerwise",
         )
 

@@ -1,0 +1,90 @@
+"""What the DNN and the TDNN share: linear layers with an activation between any two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+from torch import Generator, Tensor, nn
+
+from asr_hf.models.acoustic import AcousticModel
+from asr_hf.models.initialisation import INITIALISATIONS, centring_bias, initialise
+from asr_hf.runtime.errors import InputError
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "sigmoid": torch.sigmoid,
+    "relu": torch.relu,
+    "tanh": torch.tanh,
+}
+
+
+class FeedForward(AcousticModel):
+    """A stack of linear layers, the last one linear in its output.
+
+    Args:
+        feature_dim: features of one frame.
+        num_pdfs: number of outputs.
+        left: frames of context before each frame.
+        right: frames of context after it.
+        fan_ins: inputs of each layer, from the lowest hidden layer to the output layer.
+        hidden_sizes: units of each hidden layer; one fewer than `fan_ins`.
+        input_dim: columns of what is normalised before the lowest layer.
+        activation: sigmoid, relu or tanh.
+        initialisation: glorot or sparse (see `models/initialisation.py`).
+        seed: of the initial weights.
+
+    Raises:
+        InputError: an unknown activation or initialisation, or an empty layer.
+    """
+
+    def __init__(
+        self,
+        *,
+        feature_dim: int,
+        num_pdfs: int,
+        left: int,
+        right: int,
+        fan_ins: Sequence[int],
+        hidden_sizes: Sequence[int],
+        input_dim: int,
+        activation: str,
+        initialisation: str,
+        seed: int,
+    ) -> None:
+        super().__init__(feature_dim, num_pdfs, left, right, input_dim)
+        _one_of("activation", activation, ACTIVATIONS)
+        _one_of("initialisation", initialisation, INITIALISATIONS)
+        if any(size < 1 for size in hidden_sizes):
+            raise InputError(
+                f"model.hidden_sizes: {list(hidden_sizes)}", expected="sizes of 1 or more"
+            )
+        self.hidden_sizes = [int(size) for size in hidden_sizes]
+        self.activation, self.initialisation, self.seed = activation, initialisation, seed
+        self.layers = nn.ModuleList(
+            # skip_init leaves torch's global random state alone.
+            nn.utils.skip_init(nn.Linear, fan_in, fan_out)  # type: ignore[no-untyped-call]
+            for fan_in, fan_out in zip(fan_ins, [*self.hidden_sizes, num_pdfs], strict=True)
+        )
+        generator = Generator().manual_seed(seed)
+        initialise(self.linear_layers(), activation, INITIALISATIONS[initialisation], generator)
+
+    def linear_layers(self) -> list[nn.Linear]:
+        """Hidden layers from the input up, then the output layer."""
+        return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
+
+    @torch.no_grad()
+    def start_at_priors(self) -> None:
+        """Set the output bias so that posteriors start near `log_priors`.
+
+        For a model with fresh weights: saves the first steps of training, which would do nothing
+        but learn the priors.
+        """
+        output = self.linear_layers()[-1]
+        output.bias.copy_(self.log_priors)
+        if self.activation == "sigmoid" and self.hidden_sizes:
+            output.bias.add_(centring_bias(output.weight))
+
+
+def _one_of(key: str, value: str, known: Iterable[str]) -> None:
+    if value not in known:
+        raise InputError(f"model.{key}: unknown: {value!r}", expected=f"one of {sorted(known)}")

@@ -1,0 +1,172 @@
+"""The time-delay network (Waibel et al. 1989), as by Peddinti, Povey & Khudanpur (2015)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from asr_hf.data.store import FrameBatch
+from asr_hf.models.feed_forward import ACTIVATIONS, FeedForward
+from asr_hf.runtime.errors import InputError
+
+
+@dataclass(frozen=True)
+class TDNNInputs:
+    """Frames with all the context that the wanted ones need.
+
+    Args:
+        frames: [T, D]. Either utterances one behind the other, each with its first frame repeated
+            `left` times before it and its last `right` times after it; or, if `windows` is not 0,
+            the windows of single frames, in which row t * windows + w is time t of window w.
+        rows: where the wanted frames are among the outputs [F]; None if they are all of them.
+            A window across the border of two utterances is computed and thrown away.
+        windows: how many windows; 0 for utterances.
+    """
+
+    frames: Tensor
+    rows: Tensor | None
+    windows: int
+
+
+class TDNN(FeedForward):
+    """Dilated convolutions over time, linear outputs.
+
+    Each hidden layer sees the layer below at a few times relative to its own. Over whole
+    utterances neighbouring frames share what their windows have in common; a single frame only
+    takes the times that it needs (subsampling, Peddinti et al. 2015, section 3.2).
+
+    Args:
+        feature_dim: features of one frame.
+        num_pdfs: number of outputs.
+        context: times that each hidden layer sees of the one below, rising, from the input up.
+        hidden_sizes: units of each hidden layer, or of all in one number.
+        activation: sigmoid, relu or tanh.
+        initialisation: glorot or sparse (see `models/initialisation.py`).
+        seed: of the initial weights.
+
+    Raises:
+        InputError: context and sizes do not fit, or a setting is unknown.
+    """
+
+    def __init__(
+        self,
+        *,
+        feature_dim: int,
+        num_pdfs: int,
+        context: Sequence[Sequence[int]],
+        hidden_sizes: Sequence[int],
+        activation: str = "sigmoid",
+        initialisation: str = "glorot",
+        seed: int = 0,
+    ) -> None:
+        layers = _checked(context)
+        sizes = list(hidden_sizes) * (len(layers) if len(hidden_sizes) == 1 else 1)
+        if len(sizes) != len(layers):
+            raise InputError(
+                f"model.hidden_sizes={sizes}: {len(layers)} layers have a model.context",
+                expected=f"{len(layers)} sizes, or one for all layers",
+            )
+        fan_ins = [
+            len(times) * size for times, size in zip(layers, [feature_dim, *sizes], strict=False)
+        ]
+        super().__init__(
+            feature_dim=feature_dim,
+            num_pdfs=num_pdfs,
+            left=-sum(times[0] for times in layers),
+            right=sum(times[-1] for times in layers),
+            fan_ins=[*fan_ins, sizes[-1]],
+            hidden_sizes=sizes,
+            input_dim=feature_dim,
+            activation=activation,
+            initialisation=initialisation,
+            seed=seed,
+        )
+        self.context = layers
+        self._taps = _taps(layers)
+
+    def inputs(self, batch: FrameBatch, index: Tensor | None = None) -> TDNNInputs:
+        """Return the padded utterances of `batch`, or the windows of the frames at `index` [F]."""
+        if index is None:
+            picked, rows = self._padded(batch)
+            return TDNNInputs(batch.frames[picked].to(self.flat.dtype), rows, 0)
+        times = torch.arange(-self.left, self.right + 1, device=index.device)
+        wanted = times[:, None] + index
+        wanted = torch.minimum(torch.maximum(wanted, batch.starts[index]), batch.ends[index] - 1)
+        frames = batch.frames[wanted.flatten()].to(self.flat.dtype)
+        return TDNNInputs(frames, None, len(index))
+
+    def _padded(self, batch: FrameBatch) -> tuple[Tensor, Tensor]:
+        """Which frame each row of the padded utterances is [T], and where outputs are [F]."""
+        index = torch.arange(len(batch.starts), device=batch.starts.device)
+        first = batch.starts == index
+        context = self.left + self.right
+        rows = index + (first.cumsum(0) - 1) * context
+        starts, ends = batch.starts[first], batch.ends[first]
+        lengths = ends - starts + context
+        total = len(index) + len(starts) * context
+        # The distance from a row's number to its frame's is the same all through an utterance.
+        distance = starts - self.left - (lengths.cumsum(0) - lengths)
+        bounds = torch.stack([distance, starts, ends - 1])
+        distance, starts, last = bounds.repeat_interleave(lengths, dim=1, output_size=total)
+        picked = torch.arange(total, device=index.device) + distance
+        return torch.minimum(torch.maximum(picked, starts), last), rows
+
+    def forward(self, inputs: TDNNInputs) -> Tensor:
+        """Return logits [F, pdfs] of the wanted frames."""
+        *hidden, output = self.layers
+        activate = ACTIVATIONS[self.activation]
+        activations = self.normalise(inputs.frames)
+        for layer, times, taps in zip(hidden, self.context, self._taps, strict=True):
+            if inputs.windows:
+                below = tapped(activations, taps, inputs.windows)
+            else:
+                below = shifted(activations, times)
+            activations = activate(layer(below))
+        if inputs.rows is not None:
+            activations = activations[inputs.rows]
+        logits: Tensor = output(activations)
+        return logits
+
+
+def shifted(rows: Tensor, times: Sequence[int]) -> Tensor:
+    """Rows [T, C] at several times side by side [T - (times[-1] - times[0]), len(times) * C]."""
+    length = len(rows) - (times[-1] - times[0])
+    return torch.cat([rows[t - times[0] :][:length] for t in times], dim=1)
+
+
+def tapped(rows: Tensor, taps: Tensor, windows: int) -> Tensor:
+    """Rows of interleaved windows [S * windows, C] -> [K * windows, len(times) * C].
+
+    Args:
+        rows: at S times of each window.
+        taps: which of the S times each output takes [K, len(times)].
+        windows: how many there are.
+    """
+    picked = rows.view(-1, windows, rows.shape[1])[taps]
+    return picked.transpose(1, 2).reshape(len(taps) * windows, -1)
+
+
+def _taps(context: Sequence[Sequence[int]]) -> list[Tensor]:
+    """For one output frame: the rows that each layer takes of those computed below it."""
+    wanted, found = [0], []
+    for times in reversed(context):
+        below = sorted({at + t for at in wanted for t in times})
+        found.append(torch.tensor([[below.index(at + t) for t in times] for at in wanted]))
+        wanted = below
+    return found[::-1]
+
+
+def _checked(context: Sequence[Sequence[int]]) -> list[list[int]]:
+    layers = [[int(time) for time in times] for times in context]
+    for times in layers:
+        if not times or sorted(set(times)) != times or times[0] > 0 or times[-1] < 0:
+            raise InputError(
+                f"model.context: a layer's times are {times}",
+                expected="rising whole numbers from 0 or below to 0 or above, e.g. [-3, 3]",
+            )
+    if not layers:
+        raise InputError("model.context: no layers", expected="a list of times for each layer")
+    return layers
