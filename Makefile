@@ -61,9 +61,13 @@ $(DATA): data-%: setup
 	$(ASR_HF) features +recipe=$* $(ARGS)
 	$(ASR_HF) align +recipe=$* $(ARGS)
 
-bench: setup ## measure speed, where there are benchmarks
-	@if [ -e benchmarks/run.py ]; then $(BIN)/python benchmarks/run.py $(ARGS); \
-	else echo 'no benchmarks yet'; fi
+bench: $(VENV)/.bench ## measure speed beside peers, 15 minutes (ARGS="--quick": one)
+	$(BIN)/python -m benchmarks.run $(ARGS)
+
+$(VENV)/.bench: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	-e '.[dev,bench]'
+	@touch $@
 
 clean: ## remove the environment and caches; data/ and exp/ stay
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

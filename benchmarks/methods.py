@@ -6,6 +6,7 @@ problem's vector. What a method keeps between products it makes when it is calle
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -21,9 +22,9 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.training.curvature import ChunkMaker, CurvaturePath
 from benchmarks.nets import Problem
 
-# Their declared results leave out what they return without auxiliary outputs.
-jvp: Callable[..., tuple[Tensor, Tensor]] = torch.func.jvp
-vjp: Callable[..., tuple[Tensor, Callable[[Tensor], tuple[Tensor, ...]]]] = torch.func.vjp
+# Declared to return one value more than they do without auxiliary outputs.
+jvp: Any = torch.func.jvp
+vjp: Any = torch.func.vjp
 
 # A flat vector [n], or one piece for each parameter.
 Result = Tensor | tuple[Tensor, ...]
@@ -70,7 +71,7 @@ def jvp_vjp(problem: Problem, precision: Precision) -> Product:
     def compute() -> Result:
         logits, forward = jvp(outputs, parameters, problem.pieces)
         _, transpose = vjp(outputs, *parameters)
-        return transpose(CrossEntropy().curvature(logits)(forward))
+        return tuple(transpose(CrossEntropy().curvature(logits)(forward)))
 
     return compute
 
@@ -79,10 +80,13 @@ def linearised(problem: Problem, precision: Precision) -> Product:
     """torch.func.linearize and a vjp, both kept between products."""
     outputs = _of_parameters(problem)
     parameters = tuple(p.detach() for p in problem.parameters)
-    logits, push = linearize(outputs, *parameters)
+    with warnings.catch_warnings():
+        # Its constant folding warns of nodes of its own making.
+        warnings.filterwarnings("ignore", message="Attempted to insert a get_attr Node")
+        logits, push = linearize(outputs, *parameters)
     _, pull = vjp(outputs, *parameters)
     curvature = CrossEntropy().curvature(logits)
-    return lambda: pull(curvature(push(*problem.pieces)))
+    return lambda: tuple(pull(curvature(push(*problem.pieces))))
 
 
 def _of_parameters(problem: Problem) -> Callable[..., Tensor]:

@@ -48,17 +48,20 @@ class Net:
 
     @property
     def product_flops(self) -> int:
-        """Of a Gauss-Newton product's GEMMs: four a layer, three for the first."""
-        return self._flops(4)
+        """Of a Gauss-Newton product's GEMMs: four a layer, two for the first.
+
+        The first layer's input has no tangent, and nothing is propagated back to it.
+        """
+        return self._flops(4, 2)
 
     @property
     def gradient_flops(self) -> int:
         """Of a gradient's GEMMs: three a layer, two for the first."""
-        return self._flops(3)
+        return self._flops(3, 2)
 
-    def _flops(self, gemms: int) -> int:
+    def _flops(self, gemms: int, first: int) -> int:
         weights = [a * b for a, b in pairwise(self.sizes)]
-        return 2 * self.frames * (gemms * sum(weights) - weights[0])
+        return 2 * self.frames * (gemms * sum(weights[1:]) + first * weights[0])
 
     def model(self, seed: int = 0) -> DNN:
         """Sigmoid units, random weights."""

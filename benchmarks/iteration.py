@@ -1,0 +1,181 @@
+"""One whole Hessian-free iteration by its phases."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from asr_hf.criteria.cross_entropy import CrossEntropy
+from asr_hf.hf.damping import LevenbergMarquardt
+from asr_hf.hf.line_search import Armijo
+from asr_hf.hf.objective import Curvature, LossSum, Objective, Part, Sample
+from asr_hf.hf.precision import Precision, matrix_arithmetic
+from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
+from asr_hf.hf.sampling.fixed import FixedSampling
+from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
+from asr_hf.hf.trainer import HessianFree, Stopping
+from asr_hf.runtime.clock import PhaseClock
+from asr_hf.training.frame_objective import FrameObjective
+from benchmarks.busy import busy_fraction
+from benchmarks.gemm import product_gemms
+from benchmarks.nets import Net
+from benchmarks.rounds import Spread, Task, interleave, valid
+from benchmarks.synthetic import make_store
+
+# Passes through the data; whatever else an iteration does is overhead.
+PASSES = ("gradient", "curvature_setup", "products", "loss")
+
+
+@dataclass(frozen=True)
+class Work:
+    """The size of an iteration.
+
+    Args:
+        gradient: frames of the gradient.
+        curvature: frames of the curvature.
+        heldout: frames of the acceptance test.
+        cg: bound on CG's iterations.
+        rounds: iterations that must count.
+    """
+
+    gradient: int
+    curvature: int
+    heldout: int
+    cg: int
+    rounds: int
+
+
+class TimedObjective:
+    """An objective whose passes are timed; see `Objective`."""
+
+    def __init__(self, inner: FrameObjective) -> None:
+        self._inner = inner
+        self.num_parameters, self.device = inner.num_parameters, inner.device
+        self.unit_frames = inner.unit_frames
+        self.unit_gradients, self.kronecker_factors = inner.unit_gradients, inner.kronecker_factors
+        self.clock = PhaseClock(inner.device)
+
+    def loss(self, theta: Tensor, sample: Sample) -> LossSum:
+        """Timed as "loss"."""
+        with self.clock.phase("loss"):
+            return self._inner.loss(theta, sample)
+
+    def gradient(self, theta: Tensor, sample: Sample) -> tuple[LossSum, Tensor]:
+        """Timed as "gradient"."""
+        with self.clock.phase("gradient"):
+            return self._inner.gradient(theta, sample)
+
+    def curvature(self, theta: Tensor, sample: Sample) -> Curvature:
+        """Timed as "curvature_setup"."""
+        with self.clock.phase("curvature_setup"):
+            return _TimedCurvature(self._inner.curvature(theta, sample), self.clock)
+
+
+class _TimedCurvature:
+    """A curvature whose products are timed as "products"."""
+
+    def __init__(self, inner: Curvature, clock: PhaseClock) -> None:
+        self._inner, self._clock = inner, clock
+        self.frames, self.precision = inner.frames, inner.precision
+
+    def product(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
+        with self._clock.phase("products"):
+            return self._inner.product(vector, out)
+
+    def exact_product(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
+        with self._clock.phase("products"):
+            return self._inner.exact_product(vector, out)
+
+    def raise_precision(self) -> None:
+        with self._clock.phase("curvature_setup"):
+            self._inner.raise_precision()
+        self.precision = self._inner.precision
+
+
+def compare(
+    net: Net, device: torch.device, work: Work, precision: Precision = Precision.FP32
+) -> dict[str, Any]:
+    """Time iterations with the default solver and preconditioner, after one to warm up."""
+    dtype = torch.bfloat16 if precision is Precision.BF16 else torch.float32
+    with matrix_arithmetic(precision), tempfile.TemporaryDirectory() as folder:
+        inner = _objective(net, device, work, precision, Path(folder))
+        timed = TimedObjective(inner)
+        optimiser = _optimiser(timed, inner.model.flat, work)
+        optimiser.step()
+        optimiser.sampling = FixedSampling(1.0, work.curvature / work.gradient)
+        phases: list[dict[str, float]] = []
+        events: list[dict[str, Any]] = []
+
+        def iterate() -> None:
+            timed.clock = PhaseClock(device)
+            events.append(optimiser.step())
+            phases.append(timed.clock.seconds)
+
+        tasks: dict[str, Task] = {"iteration": iterate}
+        rounds = interleave(
+            tasks,
+            product_gemms(net, device, dtype),
+            device,
+            work.rounds,
+            work.rounds + 1,
+            f"HF iteration, net {net.name}",
+            repeat=False,
+        )
+        good = valid(rounds.all)
+        record = summarise(
+            [p for p, ok in zip(phases, good, strict=True) if ok],
+            [r.seconds["iteration"] for r in rounds.valid],
+        )
+        if device.type == "cuda":
+            optimiser.objective = inner
+            record["gpu_busy_fraction"] = busy_fraction(optimiser.step)
+    cg = [event["cg_iterations"] for event, ok in zip(events, good, strict=True) if ok]
+    return {**asdict(work), "cg_iterations": cg, **record, "rounds": rounds.counts()}
+
+
+def summarise(phases: Sequence[dict[str, float]], totals: Sequence[float]) -> dict[str, Any]:
+    """Seconds by phase, and the share of everything that is no pass through the data.
+
+    Args:
+        phases: seconds of each pass, one an iteration.
+        totals: seconds of the whole iterations.
+    """
+    rest = [t - sum(p.get(k, 0.0) for k in PASSES) for p, t in zip(phases, totals, strict=True)]
+    shares = [r / t for r, t in zip(rest, totals, strict=True)]
+    seconds = {name: Spread.of([p.get(name, 0.0) for p in phases]) for name in PASSES}
+    seconds |= {"rest": Spread.of(rest), "whole": Spread.of(totals)}
+    return {
+        "seconds": {name: asdict(spread) for name, spread in seconds.items()},
+        "overhead": asdict(Spread.of(shares)),
+    }
+
+
+def _objective(
+    net: Net, device: torch.device, work: Work, precision: Precision, folder: Path
+) -> FrameObjective:
+    dim, pdfs = net.feature_dim, net.sizes[-1]
+    stores = {
+        Part.TRAIN: make_store(folder / "train", work.gradient, dim, pdfs, seed=1),
+        Part.HELDOUT: make_store(folder / "heldout", work.heldout, dim, pdfs, seed=2),
+    }
+    return FrameObjective(net.model().to(device), CrossEntropy(), stores, precision=precision)
+
+
+def _optimiser(objective: Objective, theta: Tensor, work: Work) -> HessianFree:
+    """As conf/ sets it up, with a bound on CG; its first iteration looks at little data."""
+    return HessianFree(
+        objective=objective,
+        theta=theta.detach().clone(),
+        solver=FlexibleConjugateGradient(max_iterations=work.cg),
+        preconditioner=LBFGSPreconditioner(),
+        sampling=FixedSampling(1 / 8, 1 / 16),
+        damping=LevenbergMarquardt(),
+        line_search=Armijo(),
+        stopping=Stopping(),
+    )
