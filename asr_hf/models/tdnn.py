@@ -20,10 +20,10 @@ class TDNNInputs:
     Args:
         frames: [T, D]. Either utterances one behind the other, each with its first frame repeated
             `left` times before it and its last `right` times after it; or, if `windows` is not 0,
-            the windows of single frames, in which row t * windows + w is time t of window w.
+            what single frames need of their windows, one time after the other.
         rows: where the wanted frames are among the outputs [F]; None if they are all of them.
             A window across the border of two utterances is computed and thrown away.
-        windows: how many windows; 0 for utterances.
+        windows: how many single frames; 0 for utterances.
     """
 
     frames: Tensor
@@ -85,14 +85,14 @@ class TDNN(FeedForward):
             seed=seed,
         )
         self.context = layers
-        self._taps = _taps(layers)
+        self._times, self._taps = _subsampled(layers)
 
     def inputs(self, batch: FrameBatch, index: Tensor | None = None) -> TDNNInputs:
-        """Return the padded utterances of `batch`, or the windows of the frames at `index` [F]."""
+        """Return the padded utterances of `batch`, or what the frames at `index` [F] need."""
         if index is None:
             picked, rows = self._padded(batch)
             return TDNNInputs(batch.frames[picked].to(self.flat.dtype), rows, 0)
-        times = torch.arange(-self.left, self.right + 1, device=index.device)
+        times = torch.tensor(self._times, device=index.device)
         wanted = times[:, None] + index
         wanted = torch.minimum(torch.maximum(wanted, batch.starts[index]), batch.ends[index] - 1)
         frames = batch.frames[wanted.flatten()].to(self.flat.dtype)
@@ -149,14 +149,14 @@ def tapped(rows: Tensor, taps: Tensor, windows: int) -> Tensor:
     return picked.transpose(1, 2).reshape(len(taps) * windows, -1)
 
 
-def _taps(context: Sequence[Sequence[int]]) -> list[Tensor]:
-    """For one output frame: the rows that each layer takes of those computed below it."""
+def _subsampled(context: Sequence[Sequence[int]]) -> tuple[list[int], list[Tensor]]:
+    """What one frame needs: the times of the input, and each layer's rows of those below it."""
     wanted, found = [0], []
     for times in reversed(context):
         below = sorted({at + t for at in wanted for t in times})
         found.append(torch.tensor([[below.index(at + t) for t in times] for at in wanted]))
         wanted = below
-    return found[::-1]
+    return wanted, found[::-1]
 
 
 def _checked(context: Sequence[Sequence[int]]) -> list[list[int]]:
