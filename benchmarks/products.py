@@ -28,16 +28,13 @@ class Effort:
 
     Args:
         rounds: that must count.
+        most: rounds made at most.
         square: size of the square GEMM.
     """
 
     rounds: int
+    most: int
     square: int
-
-    @property
-    def most(self) -> int:
-        """Rounds made at most."""
-        return 2 * self.rounds
 
 
 def differences(problem: Problem, precision: Precision, most: float) -> dict[str, float]:

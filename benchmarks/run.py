@@ -49,17 +49,17 @@ class Plan:
 
 
 CPU_PLANS = (
-    Plan(NETS[0], Effort(7, 2048), 64, Work(65_536, 16_384, 8_192, 10, 2)),
-    Plan(NETS[1], Effort(5, 2048), 8, Work(16_384, 4_096, 2_048, 5, 1)),
+    Plan(NETS[0], Effort(7, 14, 2048), 64, Work(65_536, 16_384, 8_192, 10, 2)),
+    Plan(NETS[1], Effort(5, 10, 2048), 8, Work(16_384, 4_096, 2_048, 5, 1)),
 )
 QUICK_PLANS = (
-    Plan(QUICK_NETS[0], Effort(3, 256), 64, Work(4_096, 1_024, 512, 5, 2)),
-    Plan(QUICK_NETS[1], Effort(3, 256), 8, Work(4_096, 1_024, 512, 5, 2)),
+    Plan(QUICK_NETS[0], Effort(3, 30, 256), 64, Work(4_096, 1_024, 512, 5, 2)),
+    Plan(QUICK_NETS[1], Effort(3, 30, 256), 8, Work(4_096, 1_024, 512, 5, 2)),
 )
 GPU_PLANS = tuple(
     Plan(
         replace(plan.net, frames=_GPU_FRAMES),
-        Effort(9, 8192),
+        Effort(9, 18, 8192),
         plan.pairs,
         Work(4 * _GPU_FRAMES, _GPU_FRAMES, _GPU_FRAMES // 4, 10, 3),
     )
@@ -127,7 +127,7 @@ def _chosen(plans: tuple[Plan, ...], options: argparse.Namespace) -> tuple[Plan,
     return tuple(
         replace(
             plan,
-            effort=replace(plan.effort, rounds=options.rounds),
+            effort=replace(plan.effort, rounds=options.rounds, most=2 * options.rounds),
             work=replace(plan.work, rounds=options.rounds),
         )
         for plan in plans
