@@ -126,7 +126,7 @@ class TDNN(FeedForward):
                 below = shifted(activations, times)
             activations = activate(layer(below))
         if inputs.rows is not None:
-            activations = activations[inputs.rows]
+            activations = activations.index_select(0, inputs.rows)
         logits: Tensor = output(activations)
         return logits
 
