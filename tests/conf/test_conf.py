@@ -52,6 +52,13 @@ def test_every_model_is_built_with_parameters_in_one_flat_vector(model):
     assert built.flat.numel() == sum(p.numel() for p in built.parameters())
 
 
+@pytest.mark.parametrize("model", groups()["model"])
+@pytest.mark.parametrize("debug", groups()["debug"])
+def test_every_model_is_built_under_every_debug_preset(model, debug):
+    config = load_config(["+recipe=prompts", f"model={model}", f"+debug={debug}"])
+    assert build_model(config.model, 3, 5, seed=0).flat.isfinite().all()
+
+
 def test_the_choices_of_the_command_line_are_those_of_the_code():
     assert set(CHOICES["features.cmvn"]) == {mode.value for mode in CmvnMode}
     assert set(CHOICES["runtime.curvature_path"]) == {path.value for path in CurvaturePath}
