@@ -1,7 +1,7 @@
 """Gauss-Newton products of a multi-layer perceptron, by hand.
 
 Pearlmutter's R-operator forward, then back-propagation (Schraudolph 2002; Martens 2010, section
-4.2). With the activations kept, a product costs four GEMMs a layer, three for the first, against
+4.2). With the activations kept, a product costs four GEMMs a layer, two for the first, against
 three and two for a gradient.
 """
 
