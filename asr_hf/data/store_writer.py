@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,7 +16,7 @@ from asr_hf.data.cmvn import CmvnSource
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.data.store import FORMAT
 from asr_hf.runtime.errors import InputError
-from asr_hf.runtime.files import not_written, read_json, write_json, write_text
+from asr_hf.runtime.files import read_json, replaced_folder, write_json, write_text
 from asr_hf.runtime.progress import progress
 from asr_hf.runtime.skips import SkipList
 
@@ -69,7 +66,7 @@ def build_store(
     folder = Path(folder)
     features, cmvn = ArkReader(feature_folder / "feats.scp"), CmvnSource.open(feature_folder)
     packed, skips = _Packed(), SkipList(f"packing {folder.name}", max_skipped)
-    with _replaced(folder) as part:
+    with replaced_folder(folder) as part:
         _write_frames(part, data, features, cmvn, alignments, np.dtype(dtype), packed, skips)
         skips.check(len(data.utterances))
         if not packed.utterances:
@@ -96,24 +93,6 @@ def build_store(
     if packed.trimmed:
         log.info("%s: %d utterances trimmed by 1 or 2 frames", skips.stage, packed.trimmed)
     return about
-
-
-@contextmanager
-def _replaced(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder that takes the place of `folder` when the block succeeds."""
-    # The same name each time: what a killed run left, perhaps gigabytes, goes now.
-    part = folder.with_name(f".{folder.name}.part")
-    try:
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        yield part
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(part, folder)
-    except OSError as error:
-        raise not_written(folder, error) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def _write_frames(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -44,6 +45,40 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         # Gone already after the rename; where it cannot be removed, the error above says why.
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replaced_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield an empty folder that takes the place of `folder` when the block succeeds.
+
+    The old folder is put aside first and removed last: whatever happens, what stands at `folder`
+    is whole. What killed runs left beside it, perhaps gigabytes, goes.
+
+    Raises:
+        RunError: the folder cannot be written to or the disk is full.
+    """
+    target = Path(folder)
+    part, old = (target.with_name(f".{target.name}.{os.getpid()}.{end}") for end in ("tmp", "old"))
+    try:
+        _remove_left_over(target)
+        part.mkdir(parents=True)
+        yield part
+        if target.exists():
+            os.replace(target, old)
+        os.replace(part, target)
+    except OSError as error:
+        raise not_written(target, error) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _remove_left_over(target: Path) -> None:
+    for end in ("tmp", "old"):
+        for folder in target.parent.glob(f".{target.name}.*.{end}"):
+            pid = folder.name.split(".")[-2]
+            if pid.isdigit() and not Path("/proc", pid).exists():
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from asr_hf.criteria.base import FrameCriterion, FrameLoss
-from asr_hf.data.store import FrameBatch, FrameStore
+from asr_hf.data.store import FrameStore
 from asr_hf.hf.gauss_newton import ChunkCurvature, SampleCurvature
 from asr_hf.hf.objective import KroneckerFactor, LossSum, Part, Sample
 from asr_hf.hf.precision import Precision
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
 from asr_hf.training.curvature import ChunkMaker, CurvaturePath
+from asr_hf.training.minibatches import ShuffledFrames
 from asr_hf.training.moments import LayerMoments
 
 Minibatch = tuple[Any, Tensor]
@@ -34,6 +35,7 @@ class FrameObjective:
             longer than this goes through alone.
         curvature_path: how Gauss-Newton products are computed.
         precision: of Gauss-Newton products.
+        block_frames: bound on the frames held for minibatches (see `ShuffledFrames`).
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class FrameObjective:
         chunk_frames: int = 8192,
         curvature_path: CurvaturePath = CurvaturePath.AUTO,
         precision: Precision = Precision.FP32,
+        block_frames: int = 1 << 22,
     ) -> None:
         if chunk_frames < 1:
             raise InputError(f"runtime.chunk_frames={chunk_frames}", expected="1 or more")
@@ -56,7 +59,7 @@ class FrameObjective:
         # How many of the chunks of these frames keep their activations between products.
         self.chunks_kept: Callable[[list[int]], int] = len
         self.frames = {"gradient": 0, "curvature": 0, "loss": 0}
-        self._resident: FrameBatch | None = None
+        self._shuffled = ShuffledFrames(stores[Part.TRAIN], self.device, block_frames)
 
     @property
     def work(self) -> float:
@@ -153,14 +156,7 @@ class FrameObjective:
 
     def minibatches(self, seed: int, epoch: int, batch_frames: int) -> Iterator[Minibatch]:
         """Training frames in an order fixed by (seed, epoch), shuffled across utterances."""
-        if self._resident is None:
-            store = self.stores[Part.TRAIN]
-            self._resident = store.gather(np.arange(store.num_units), self.device)
-        batch = self._resident
-        order = torch.from_numpy(
-            np.random.default_rng([seed, epoch]).permutation(len(batch.labels))
-        ).to(self.device)
-        for index in torch.split(order, batch_frames):
+        for batch, index in self._shuffled.epoch(seed, epoch, batch_frames):
             yield self.model.inputs(batch, index), batch.labels[index]
 
     def minibatch_gradient(self, theta: Tensor, minibatch: Minibatch) -> tuple[Tensor, Tensor]:

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import shutil
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +15,7 @@ from omegaconf import DictConfig
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.hmm.ngram import estimate_ngram
 from asr_hf.runtime.errors import InputError
-from asr_hf.runtime.files import not_written, read_json, write_json, write_text
+from asr_hf.runtime.files import read_json, replaced_folder, write_json, write_text
 from asr_hf.runtime.progress import progress
 from asr_hf.runtime.skips import SkipList
 
@@ -85,7 +81,7 @@ def prepare(config: DictConfig) -> dict[str, Any]:
     if about.get("origin") == origin:
         log.info("%s: the corpus is there already", target)
         return about
-    with _replacing(target) as part:
+    with replaced_folder(target) as part:
         for language in languages:
             _collect(language)
             _write_language(part / "lang" / language.recordings.language, language, config.lm.order)
@@ -118,36 +114,6 @@ def _about(target: Path) -> dict[str, Any]:
             remedy="set corpus.dir or paths.data to a folder of its own, or remove it",
         )
     return {}
-
-
-@contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
-    """A folder beside `target` that takes its place when the block succeeds.
-
-    Raises:
-        RunError: the folder cannot be written to.
-    """
-    part, old = (target.with_name(f".{target.name}.{os.getpid()}.{end}") for end in ("tmp", "old"))
-    try:
-        _remove_left_over(target)
-        yield part
-        if target.exists():
-            os.replace(target, old)
-        os.replace(part, target)
-    except OSError as error:
-        raise not_written(target, error) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def _remove_left_over(target: Path) -> None:
-    """Remove what killed runs left beside `target`."""
-    for end in ("tmp", "old"):
-        for folder in target.parent.glob(f".{target.name}.*.{end}"):
-            pid = folder.name.split(".")[-2]
-            if pid.isdigit() and not Path("/proc", pid).exists():
-                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _fingerprint(config: DictConfig, languages: list[_Language]) -> str:

@@ -264,13 +264,6 @@ def test_a_full_disk_leaves_the_old_store(
     assert FrameStore.open(store.folder).num_frames == sum(LENGTHS.values())
 
 
-def test_what_a_killed_run_left_goes(small, files_in, tmp_path):
-    (tmp_path / ".store.part").mkdir()
-    (tmp_path / ".store.part" / "frames.bin").write_bytes(b"half")
-    small(labels())
-    assert not any(".part" in name for name in files_in(tmp_path))
-
-
 def test_a_place_that_cannot_be_written_to(tmp_path, bare_data, make_features):
     fbank = make_features(tmp_path / "fbank", matrices())
     (tmp_path / "file").touch()

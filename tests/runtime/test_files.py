@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 from asr_hf.runtime.errors import AsrHfError, InputError, RunError
-from asr_hf.runtime.files import atomic_path, read_json, write_json, write_text
+from asr_hf.runtime.files import atomic_path, read_json, replaced_folder, write_json, write_text
 from asr_hf.runtime.skips import SkipList
 
 
@@ -68,3 +68,38 @@ def test_more_skipped_utterances_than_the_limit_stop_the_run(skipped, total, sto
         return
     with pytest.raises(InputError, match="u0: empty"):
         skips.check(total)
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path):
+    target = tmp_path / "store"
+    for content in ("old", "new"):
+        with replaced_folder(target) as part:
+            (part / "file").write_text(content)
+        assert (target / "file").read_text() == content
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_failed_replacement_leaves_the_old_folder(tmp_path):
+    target = tmp_path / "store"
+    target.mkdir()
+    (target / "file").write_text("old")
+    with pytest.raises(ValueError, match="stop"), replaced_folder(target) as part:
+        (part / "file").write_text("half")
+        raise ValueError("stop")
+    assert (target / "file").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_a_killed_run_left_goes_and_a_living_one_keeps_its_own(tmp_path):
+    dead, living = tmp_path / ".store.999999999.tmp", tmp_path / f".store.{os.getppid()}.tmp"
+    dead.mkdir()
+    living.mkdir()
+    with replaced_folder(tmp_path / "store"):
+        pass
+    assert not dead.exists() and living.exists()
+
+
+def test_a_folder_that_cannot_be_made_is_a_run_error(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(RunError, match="store"), replaced_folder(tmp_path / "file" / "store"):
+        pass

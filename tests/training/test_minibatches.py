@@ -1,0 +1,64 @@
+"""Shuffling a store that is held whole, and one that is not."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from asr_hf.hf.objective import Part
+from asr_hf.training.minibatches import ShuffledFrames
+
+CPU = torch.device("cpu")
+
+
+def epoch(store, block_frames, batch_frames, seed=1, number=0):
+    """Each minibatch's frames [K, D] beside their labels, and the most frames held at once."""
+    found, held = [], 0
+    for batch, index in ShuffledFrames(store, CPU, block_frames).epoch(seed, number, batch_frames):
+        held = max(held, len(batch.frames))
+        found.append(torch.cat([batch.frames[index], batch.labels[index, None].float()], 1))
+    return found, held
+
+
+def by_row(rows):
+    return rows[np.lexsort(rows.numpy().T)]
+
+
+@pytest.mark.parametrize("batch_frames", [1, 7, 16])
+@pytest.mark.parametrize("block_frames", [1, 50, 90, 10**6])
+def test_every_frame_comes_once_in_as_many_minibatches(stores, block_frames, batch_frames):
+    store = stores[Part.TRAIN]
+    everything = store.gather(np.arange(store.num_units), CPU)
+    expected = torch.cat([everything.frames, everything.labels[:, None].float()], 1)
+    found, held = epoch(store, block_frames, batch_frames)
+    assert len(found) == math.ceil(store.num_frames / batch_frames)
+    torch.testing.assert_close(by_row(torch.cat(found)), by_row(expected))
+    if block_frames < store.num_frames:
+        longest = int(np.diff(store.offsets).max())
+        assert held <= max(block_frames, 2 * batch_frames + longest)
+        assert all(1 <= len(f) < 2 * batch_frames + 1 for f in found)
+
+
+@pytest.mark.parametrize("block_frames", [60, 10**6])
+def test_seed_and_epoch_fix_the_order(stores, block_frames):
+    store = stores[Part.TRAIN]
+    once, again = (torch.cat(epoch(store, block_frames, 8)[0]) for _ in "ab")
+    assert torch.equal(once, again)
+    assert not torch.equal(once, torch.cat(epoch(store, block_frames, 8, number=1)[0]))
+    assert not torch.equal(once, torch.cat(epoch(store, block_frames, 8, seed=2)[0]))
+
+
+def test_blocks_mix_utterances(stores):
+    store = stores[Part.TRAIN]
+    found, _ = epoch(store, 80, 16)
+    first = store.gather(np.arange(3), CPU).frames
+    places = [
+        place
+        for place, rows in enumerate(found)
+        for row in rows[:, :-1]
+        if (first == row).all(1).any()
+    ]
+    assert len(set(places)) > 3
