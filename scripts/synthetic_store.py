@@ -41,7 +41,10 @@ def write_store(folder: Path, frames: int, pdfs: int, dim: int, seed: int) -> No
             progress(desc=folder.name, total=frames, unit="frame") as bar,
         ):
             while written < frames:
-                block = rng.integers(_SHORTEST, _LONGEST, size=_BLOCK // _LONGEST + 1)
+                wanted = min(_BLOCK, frames - written)
+                block = rng.integers(
+                    _SHORTEST, _LONGEST, size=2 * wanted // (_SHORTEST + _LONGEST) + 1
+                )
                 count = int(block.sum())
                 segments = rng.integers(0, pdfs, size=count // 4 + 1, dtype=np.int32)
                 pdf = np.repeat(segments, 4)[:count]
