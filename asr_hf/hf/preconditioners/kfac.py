@@ -45,13 +45,10 @@ class KFACPreconditioner:
         self._estimates = self._runs = 0
 
     def memory(self, size: ProblemSize) -> int:
-        """Factors, their inverses, scratch for one layer.
-
-        New estimates and the inversion's work come and go before the curvature is there.
-        """
-        squares = sum(d**2 for i, o in size.layers for d in (i + 1, o))
+        """Factors, their inverses, scratch for one layer, and the inversion of the largest."""
+        squares = [d**2 for i, o in size.layers for d in (i + 1, o)]
         room = max((i * o for i, o in size.layers), default=0)
-        return size.itemsize * (2 * squares + room)
+        return size.itemsize * (2 * sum(squares) + room) + 3 * 8 * max(squares, default=0)
 
     def prepare(self, damping: float, statistics: CurvatureStatistics) -> None:
         """Renew the factors when it is time, and invert them for this λ."""
@@ -131,15 +128,20 @@ def _views(vector: Tensor, block: _Block) -> tuple[Tensor, Tensor]:
 
 
 def _invert(block: _Block, damping: float) -> None:
-    a, b = block.inputs.double(), block.outputs.double()
-    mean_a, mean_b = a.diagonal().mean().clamp_min(1e-30), b.diagonal().mean().clamp_min(1e-30)
-    pi = (mean_a / mean_b).sqrt()
+    a, b = block.inputs.diagonal().double(), block.outputs.diagonal().double()
+    pi = (a.mean().clamp_min(1e-30) / b.mean().clamp_min(1e-30)).sqrt()
     root = damping**0.5
-    block.inverse_inputs = _inverse(a, pi * root).to(block.inputs)
-    block.inverse_outputs = _inverse(b, root / pi).to(block.outputs)
+    # The old ones first, so that they need not stand beside the new.
+    block.inverse_inputs = block.inverse_outputs = None
+    block.inverse_inputs = _inverse(block.inputs, pi * root)
+    block.inverse_outputs = _inverse(block.outputs, root / pi)
 
 
 def _inverse(matrix: Tensor, shift: Tensor) -> Tensor:
-    damped = matrix + shift * torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
-    inverse: Tensor = torch.cholesky_inverse(torch.linalg.cholesky(damped))
-    return 0.5 * (inverse + inverse.T)
+    """(matrix + shift I)⁻¹, computed in float64 and returned in the matrix's dtype."""
+    damped = matrix.to(torch.float64, copy=True)
+    damped.diagonal().add_(shift)
+    lower = torch.linalg.cholesky(damped)
+    del damped
+    inverse = torch.cholesky_inverse(lower).to(matrix)
+    return inverse.add(inverse.T).mul_(0.5)
