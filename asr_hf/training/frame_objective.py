@@ -86,6 +86,11 @@ class FrameObjective:
         finally:
             self.chunk_frames = before
 
+    @property
+    def minibatch_bytes(self) -> int:
+        """Memory that the frames take which minibatches are drawn from."""
+        return self._shuffled.bytes
+
     def unit_frames(self, part: Part) -> np.ndarray:
         """Frames of each utterance of `part` [units], int64."""
         return np.diff(self.stores[part].offsets)

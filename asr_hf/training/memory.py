@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +221,8 @@ def plan_memory(
     Raises:
         InputError: the budget is too small for the smallest chunks.
     """
+    if need.gradient_frames:
+        need = replace(need, bytes=need.bytes + objective.minibatch_bytes)
     passes = measure_passes(objective, bool(need.curvature_frames))
     longest = int(max(objective.unit_frames(part).max() for part in Part))
     base = held_now(objective.device)

@@ -28,6 +28,12 @@ class ShuffledFrames:
         self._store, self._device, self._block_frames = store, device, block_frames
         self._resident: FrameBatch | None = None
 
+    @property
+    def bytes(self) -> int:
+        """What is held of an epoch: frames, and five numbers a frame."""
+        held = min(self._store.num_frames, self._block_frames)
+        return held * (self._store.dim * self._store.dtype.itemsize + 5 * 8)
+
     def epoch(
         self, seed: int, epoch: int, batch_frames: int
     ) -> Iterator[tuple[FrameBatch, Tensor]]:
