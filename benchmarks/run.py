@@ -49,8 +49,8 @@ class Plan:
 
 
 CPU_PLANS = (
-    Plan(NETS[0], Effort(7, 14, 2048), 64, Work(65_536, 16_384, 8_192, 10, 2)),
-    Plan(NETS[1], Effort(5, 10, 2048), 8, Work(16_384, 4_096, 2_048, 5, 1)),
+    Plan(NETS[0], Effort(7, 14, 2048), 64, Work(32_768, 8_192, 4_096, 10, 2)),
+    Plan(NETS[1], Effort(5, 10, 2048), 8, Work(8_192, 4_096, 1_024, 5, 1)),
 )
 QUICK_PLANS = (
     Plan(QUICK_NETS[0], Effort(3, 30, 256), 64, Work(4_096, 1_024, 512, 5, 2)),
@@ -115,20 +115,22 @@ def measure(options: argparse.Namespace, known: dict[str, Any]) -> dict[str, Any
     if options.only == "gpu" and not torch.cuda.is_available():
         raise InputError("--only gpu: torch finds no GPU here", remedy="use --only cpu")
     if options.only != "gpu":
-        results |= measure_cpu(_chosen(QUICK_PLANS if options.quick else CPU_PLANS, options))
+        found = measure_cpu(_chosen(QUICK_PLANS if options.quick else CPU_PLANS, options))
+        results |= found | {"nets": results.get("nets", {}) | found["nets"]}
     if options.only != "cpu" and torch.cuda.is_available():
         results["gpu"] = measure_gpu(_chosen(QUICK_PLANS if options.quick else GPU_PLANS, options))
     return results
 
 
 def _chosen(plans: tuple[Plan, ...], options: argparse.Namespace) -> tuple[Plan, ...]:
+    plans = tuple(plan for plan in plans if options.net in (None, plan.net.name))
     if options.rounds is None:
         return plans
     return tuple(
         replace(
             plan,
             effort=replace(plan.effort, rounds=options.rounds, most=2 * options.rounds),
-            work=replace(plan.work, rounds=options.rounds),
+            work=replace(plan.work, rounds=min(plan.work.rounds, options.rounds)),
         )
         for plan in plans
     )
@@ -148,7 +150,8 @@ def parse(given: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small nets, into build/bench")
     parser.add_argument("--only", choices=("cpu", "gpu"), help="leave the other's results alone")
-    parser.add_argument("--rounds", type=int, help="rounds and iterations that must count")
+    parser.add_argument("--net", choices=("A", "B"), help="leave the other's results alone")
+    parser.add_argument("--rounds", type=int, help="rounds that must count")
     parser.add_argument("--threads", type=int, help="CPU threads; torch's choice by default")
     options = parser.parse_args(given)
     for name in ("rounds", "threads"):
