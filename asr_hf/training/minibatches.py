@@ -32,7 +32,7 @@ class ShuffledFrames:
     def bytes(self) -> int:
         """What is held of an epoch: frames, and five numbers a frame."""
         held = min(self._store.num_frames, self._block_frames)
-        return held * (self._store.dim * self._store.dtype.itemsize + 5 * 8)
+        return int(held * (self._store.dim * self._store.dtype.itemsize + 5 * 8))
 
     def epoch(
         self, seed: int, epoch: int, batch_frames: int
