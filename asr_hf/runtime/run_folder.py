@@ -22,6 +22,7 @@ EXTENDABLE = (
     "trainer.stopping.max_iterations",
     "trainer.max_epochs",
     "trainer.max_iterations",
+    "runtime.resident",
     "runtime.keep_checkpoints",
     "runtime.checkpoint_seconds",
     "features.jobs",

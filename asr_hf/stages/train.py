@@ -27,6 +27,7 @@ from asr_hf.runtime.run_folder import RunFolder
 from asr_hf.stages.layout import store_folder
 from asr_hf.training.curvature import CurvaturePath
 from asr_hf.training.frame_objective import FrameObjective
+from asr_hf.training.frame_source import FrameSource, make_sources, room_for_features
 from asr_hf.training.loop import Best, Optimiser, TrainingLoop
 from asr_hf.training.memory import parse_bytes, plan_memory, problem_size
 from asr_hf.training.model_file import FILE_NAME, build_model, save_model
@@ -61,6 +62,7 @@ def run(config: DictConfig) -> dict[str, Any]:
             config.runtime.chunk_frames,
             CurvaturePath(config.runtime.curvature_path),
             precision,
+            sources=open_sources(config, stores, device),
         )
         start = time.perf_counter()
         if config.get("pretraining") and not checkpoints(folder.checkpoints):
@@ -143,6 +145,20 @@ def open_stores(config: DictConfig) -> dict[Part, FrameStore]:
                 remedy="make both again with: asr-hf align",
             )
     return {Part.TRAIN: train, Part.HELDOUT: heldout}
+
+
+def open_sources(
+    config: DictConfig, stores: dict[Part, FrameStore], device: torch.device
+) -> dict[Part, FrameSource]:
+    """Bring the features to the device as far as `runtime.resident` and `runtime.memory` let them.
+
+    Raises:
+        InputError: either is no size of memory.
+    """
+    wanted = config.runtime.resident
+    size = None if wanted == "auto" else parse_bytes(wanted, "runtime.resident") or 0
+    budget = parse_bytes(config.runtime.memory, "runtime.memory")
+    return make_sources(stores, device, room_for_features(device, size, budget))
 
 
 def make_model(config: DictConfig, train: FrameStore, device: torch.device) -> AcousticModel:

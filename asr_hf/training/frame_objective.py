@@ -18,6 +18,7 @@ from asr_hf.hf.precision import Precision
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
 from asr_hf.training.curvature import ChunkMaker, CurvaturePath
+from asr_hf.training.frame_source import Batches, FrameSource, make_sources
 from asr_hf.training.minibatches import ShuffledFrames
 from asr_hf.training.moments import LayerMoments
 
@@ -36,6 +37,7 @@ class FrameObjective:
         curvature_path: how Gauss-Newton products are computed.
         precision: of Gauss-Newton products.
         block_frames: bound on the frames held for minibatches (see `ShuffledFrames`).
+        sources: how the stores' frames come to the device; None reads them from the memory map.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class FrameObjective:
         curvature_path: CurvaturePath = CurvaturePath.AUTO,
         precision: Precision = Precision.FP32,
         block_frames: int = 1 << 22,
+        sources: dict[Part, FrameSource] | None = None,
     ) -> None:
         if chunk_frames < 1:
             raise InputError(f"runtime.chunk_frames={chunk_frames}", expected="1 or more")
@@ -59,7 +62,8 @@ class FrameObjective:
         # How many of the chunks of these frames keep their activations between products.
         self.chunks_kept: Callable[[list[int]], int] = len
         self.frames = {"gradient": 0, "curvature": 0, "loss": 0}
-        self._shuffled = ShuffledFrames(stores[Part.TRAIN], self.device, block_frames)
+        self.sources = sources or make_sources(stores, self.device, room=0)
+        self._shuffled = ShuffledFrames(self.sources[Part.TRAIN], block_frames)
 
     @property
     def work(self) -> float:
@@ -121,26 +125,23 @@ class FrameObjective:
     def curvature(self, theta: Tensor, sample: Sample) -> SampleCurvature:
         """The Gauss-Newton matrix at θ summed over `sample`; θ must not change while in use."""
         self._load(theta)
-        lengths = self.unit_frames(sample.part)[sample.units]
-        bounds = list(chunk_bounds(lengths, self.chunk_frames))
-        kept = self.chunks_kept([int(lengths[first:last].sum()) for first, last in bounds])
+        batches, lengths = self._batches(sample)
+        frames = [int(x.sum()) for x in lengths]
+        kept = self.chunks_kept(frames)
 
         def make(place: int, precision: Precision) -> ChunkCurvature:
-            first, last = bounds[place]
-            batch = self.stores[sample.part].gather(sample.units[first:last], self.device)
-            return self._curvature_chunk(self.model.inputs(batch), precision)
+            return self._curvature_chunk(self.model.inputs(batches[place]), precision)
 
         def count(frames: int) -> None:
             self.frames["curvature"] += frames
 
-        return SampleCurvature(make, len(bounds), int(lengths.sum()), count, self.precision, kept)
+        return SampleCurvature(make, len(frames), sum(frames), count, self.precision, kept)
 
     def unit_gradients(self, theta: Tensor, sample: Sample) -> Iterator[tuple[int, Tensor]]:
         """Each utterance's frames and its gradient [n], one by one; the tensor is reused."""
         self._load(theta)
-        for unit in sample.units:
+        for batch in self.sources[sample.part].batches(list(sample.units[:, None])):
             self.model.flat_grad.zero_()
-            batch = self.stores[sample.part].gather(np.array([unit]), self.device)
             logits = self.model(self.model.inputs(batch))
             logits.backward(self.criterion.gradient(logits.detach(), batch.labels))
             self.frames["gradient"] += len(batch.labels)
@@ -182,10 +183,18 @@ class FrameObjective:
 
     def _chunks(self, sample: Sample) -> Iterator[tuple[Any, Tensor, Tensor]]:
         """The model's inputs, labels [F] and utterance lengths [U] of each chunk."""
+        batches, lengths = self._batches(sample)
+        for place, units in enumerate(lengths):
+            batch = batches[place]
+            yield self.model.inputs(batch), batch.labels, torch.from_numpy(units)
+
+    def _batches(self, sample: Sample) -> tuple[Batches, list[np.ndarray]]:
+        """The chunks of a sample, and the utterance lengths [U] of each."""
         lengths = self.unit_frames(sample.part)[sample.units]
-        for first, last in chunk_bounds(lengths, self.chunk_frames):
-            batch = self.stores[sample.part].gather(sample.units[first:last], self.device)
-            yield self.model.inputs(batch), batch.labels, torch.from_numpy(lengths[first:last])
+        bounds = list(chunk_bounds(lengths, self.chunk_frames))
+        groups = [sample.units[first:last] for first, last in bounds]
+        batches = self.sources[sample.part].batches(groups)
+        return batches, [lengths[first:last] for first, last in bounds]
 
 
 def chunk_bounds(lengths: np.ndarray, most: int) -> Iterator[tuple[int, int]]:

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from asr_hf.data.store import FrameBatch, FrameStore
+from asr_hf.data.store import FrameBatch
+from asr_hf.training.frame_source import FrameSource
 
 
 class ShuffledFrames:
@@ -19,20 +20,20 @@ class ShuffledFrames:
     gathered, shuffled and let go, so that memory does not grow with the corpus.
 
     Args:
-        store: the frames.
-        device: where they are wanted.
+        source: the frames.
         block_frames: bound on the frames held; a longer utterance is a block of its own.
     """
 
-    def __init__(self, store: FrameStore, device: torch.device, block_frames: int) -> None:
-        self._store, self._device, self._block_frames = store, device, block_frames
-        self._resident: FrameBatch | None = None
+    def __init__(self, source: FrameSource, block_frames: int) -> None:
+        self._source, self._store, self._block_frames = source, source.store, block_frames
+        self._whole: FrameBatch | None = None
 
     @property
     def bytes(self) -> int:
-        """What is held of an epoch: frames, and five numbers a frame."""
+        """What is held of an epoch: a block, another one read ahead, and their order."""
         held = min(self._store.num_frames, self._block_frames)
-        return int(held * (self._store.dim * self._store.dtype.itemsize + 5 * 8))
+        blocks = 2 if self._source.ahead and held < self._store.num_frames else 1
+        return held * (blocks * (self._store.frame_bytes + 3 * 8) + 2 * 8)
 
     def epoch(
         self, seed: int, epoch: int, batch_frames: int
@@ -45,30 +46,41 @@ class ShuffledFrames:
         """
         rng = np.random.default_rng([seed, epoch])
         if self._store.num_frames <= self._block_frames:
-            if self._resident is None:
-                self._resident = self._gather(np.arange(self._store.num_units))
-            for index in torch.split(self._shuffled(rng, self._resident), batch_frames):
-                yield self._resident, index
+            if self._whole is None:
+                self._whole = self._source.gather(np.arange(self._store.num_units))
+            for index in torch.split(self._shuffled(rng, self._whole), batch_frames):
+                yield self._whole, index
             return
+        groups, parts = self._blocks(rng, batch_frames)
+        batches = self._source.batches(groups)
+        for place, count in enumerate(parts):
+            batch = batches[place]
+            for index in self._shuffled(rng, batch).tensor_split(count):
+                yield batch, index
+            # Before the next one takes its memory.
+            del batch, index
+
+    def _blocks(
+        self, rng: np.random.Generator, batch_frames: int
+    ) -> tuple[list[np.ndarray], list[int]]:
+        """The utterances of each block, and how many minibatches it gives."""
         lengths = np.diff(self._store.offsets)
         # So that no block, however its utterances fall, is smaller than a minibatch.
         block = max(self._block_frames, 2 * batch_frames + int(lengths.max()))
         units = rng.permutation(self._store.num_units)
         ends = np.cumsum(lengths[units])
         total, done, first = int(ends[-1]), 0, 0
+        groups, parts = [], []
         while first < len(units):
             before = int(ends[first - 1]) if first else 0
             last = int(np.searchsorted(ends, before + block, side="right"))
             # Numbered from the epoch's start, so that the count does not hang on the blocks.
             end = int(ends[last - 1])
             upto = end // batch_frames if end < total else -(-total // batch_frames)
-            batch = self._gather(units[first:last])
-            for index in self._shuffled(rng, batch).tensor_split(upto - done):
-                yield batch, index
+            groups.append(units[first:last])
+            parts.append(upto - done)
             done, first = upto, last
-
-    def _gather(self, units: np.ndarray) -> FrameBatch:
-        return self._store.gather(units, self._device)
+        return groups, parts
 
     def _shuffled(self, rng: np.random.Generator, batch: FrameBatch) -> Tensor:
-        return torch.from_numpy(rng.permutation(len(batch.labels))).to(self._device)
+        return torch.from_numpy(rng.permutation(len(batch.labels))).to(self._source.device)

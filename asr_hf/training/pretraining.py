@@ -38,7 +38,11 @@ def pretrain_layers(objective: FrameObjective, trainer: Any) -> None:
 
     def train(smaller: DNN) -> None:
         smaller_objective = FrameObjective(
-            smaller, objective.criterion, objective.stores, objective.chunk_frames
+            smaller,
+            objective.criterion,
+            objective.stores,
+            objective.chunk_frames,
+            sources=objective.sources,
         )
         optimiser: Optimiser = instantiate(trainer)(
             objective=smaller_objective, theta=smaller.flat.detach().clone()

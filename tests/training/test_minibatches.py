@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from asr_hf.hf.objective import Part
+from asr_hf.training.frame_source import FrameSource
 from asr_hf.training.minibatches import ShuffledFrames
 
 CPU = torch.device("cpu")
@@ -17,7 +18,9 @@ CPU = torch.device("cpu")
 def epoch(store, block_frames, batch_frames, seed=1, number=0):
     """Each minibatch's frames [K, D] beside their labels, and the most frames held at once."""
     found, held = [], 0
-    for batch, index in ShuffledFrames(store, CPU, block_frames).epoch(seed, number, batch_frames):
+    for batch, index in ShuffledFrames(FrameSource(store, CPU), block_frames).epoch(
+        seed, number, batch_frames
+    ):
         held = max(held, len(batch.frames))
         found.append(torch.cat([batch.frames[index], batch.labels[index, None].float()], 1))
     return found, held
