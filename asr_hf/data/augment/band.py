@@ -1,0 +1,68 @@
+"""Band-limiting, as by a telephone line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import butter, sosfiltfilt
+
+from asr_hf.data.augment.draws import check_probability, check_range, happens
+from asr_hf.runtime.errors import InputError
+
+# Of the Butterworth filter, which is run forwards and backwards.
+_ORDER = 4
+
+
+@dataclass(frozen=True)
+class BandSettings:
+    """Chances of a narrower band.
+
+    Args:
+        probability: of one.
+        low_hz: least and most of its lower edge.
+        high_hz: least and most of its upper edge.
+
+    Raises:
+        InputError: a value that cannot be.
+    """
+
+    probability: float
+    low_hz: tuple[int, int]
+    high_hz: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        check_probability("band.probability", self.probability)
+        check_range("band.low_hz", self.low_hz, 1, self.high_hz[0] - 1)
+        check_range("band.high_hz", self.high_hz, self.low_hz[1] + 1, 96000)
+
+    def check(self, sample_rate: int) -> None:
+        """Check that recordings at `sample_rate` (Hz) hold the band.
+
+        Raises:
+            InputError: they do not.
+        """
+        if self.probability and self.high_hz[1] >= sample_rate / 2:
+            raise InputError(
+                f"corpus.augmentation.band.high_hz={list(self.high_hz)} cannot be",
+                expected=f"edges below {sample_rate / 2:g} Hz, half the sample rate",
+            )
+
+    def draw(self, random: np.random.Generator) -> tuple[int, int] | None:
+        """Draw lower and upper edge (Hz); None for all frequencies."""
+        if not happens(random, self.probability):
+            return None
+        low, high = (
+            int(random.integers(a, b, endpoint=True)) for a, b in (self.low_hz, self.high_hz)
+        )
+        return low, high
+
+
+def limit_band(
+    samples: NDArray[np.float64], edges: tuple[int, int], sample_rate: int
+) -> NDArray[np.float64]:
+    """Keep what lies between two edges (Hz, 6 dB down there), without delay: [N] -> [N]."""
+    sections = butter(_ORDER, edges, "bandpass", fs=sample_rate, output="sos")
+    limited: NDArray[np.float64] = sosfiltfilt(sections, samples, padtype=None)
+    return limited

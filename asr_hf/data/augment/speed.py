@@ -1,0 +1,49 @@
+"""Speed: time and pitch together, as on a tape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import resample_poly
+
+from asr_hf.runtime.errors import InputError
+
+
+@dataclass(frozen=True)
+class SpeedSettings:
+    """Speeds, each as likely as the others.
+
+    Args:
+        factors: 1.1 is faster and higher by a tenth; rounded to hundredths.
+
+    Raises:
+        InputError: no factor, or one that speech does not survive.
+    """
+
+    factors: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not self.factors or not all(0.5 <= factor <= 2 for factor in self.factors):
+            raise InputError(
+                f"corpus.augmentation.speed.factors={list(self.factors)} cannot be",
+                expected="one speed or more, from 0.5 to 2",
+            )
+
+    def draw(self, random: np.random.Generator) -> float:
+        """One of the factors."""
+        return float(self.factors[int(random.integers(len(self.factors)))])
+
+
+def change_speed(samples: NDArray[np.float64], factor: float) -> NDArray[np.float64]:
+    """Play `samples` [N] at `factor` times their speed: [ceil(N / factor)].
+
+    Resampled without phase shift: what was at time t is at t / factor.
+    """
+    ratio = Fraction(factor).limit_denominator(100)
+    if ratio == 1:
+        return samples
+    changed: NDArray[np.float64] = resample_poly(samples, ratio.denominator, ratio.numerator)
+    return changed

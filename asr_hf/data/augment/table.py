@@ -1,0 +1,62 @@
+"""What was drawn for each copy: a file beside the data, one line of JSON a copy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from asr_hf.data.augment.chain import Effects
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.files import write_text
+
+FILE_NAME = "augmentation.jsonl"
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One copy of an utterance.
+
+    Args:
+        utterance: its name.
+        clean: the utterance it is a copy of.
+        number: which of this utterance's copies it is, from 1 on.
+        effects: what was done to it.
+    """
+
+    utterance: str
+    clean: str
+    number: int
+    effects: Effects
+
+
+def write_copies(folder: Path, copies: Iterable[Copy]) -> None:
+    """Write <folder>/augmentation.jsonl."""
+    lines = []
+    for copy in copies:
+        row = {"utterance": copy.utterance, "clean": copy.clean, "copy": copy.number}
+        lines.append(json.dumps(row | copy.effects.to_dict()) + "\n")
+    write_text(folder / FILE_NAME, "".join(lines))
+
+
+def read_copies(folder: Path) -> dict[str, Copy]:
+    """Read what `write_copies` wrote, by utterance; nothing for a set without copies.
+
+    Raises:
+        InputError: a line is damaged.
+    """
+    path = folder / FILE_NAME
+    if not path.exists():
+        return {}
+    copies = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            row = json.loads(line)
+            one = Copy(row["utterance"], row["clean"], row["copy"], Effects.from_dict(row))
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{path}:{number}: damaged: {error!r}", remedy="prepare the corpus again"
+            ) from error
+        copies[one.utterance] = one
+    return copies
