@@ -6,7 +6,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 ASR_HF := $(BIN)/asr-hf
-RECIPES := prompts prompts5 switchboard
+RECIPES := prompts prompts5 prompts5x switchboard
 DATA := $(RECIPES:%=data-%)
 # More overrides for the commands of a target: make data-prompts ARGS="corpus.source=DIR".
 ARGS ?=
@@ -54,6 +54,7 @@ demo: data-prompts ## from nothing to a word error rate: fetch, prepare, train, 
 
 data-prompts: ## English voice prompts, 24 minutes: fetch, prepare, features, alignment
 data-prompts5: ## voice prompts in five languages, 2 hours
+data-prompts5x: data-prompts5 ## altered copies of those (noise, babble, codecs), 9 hours
 data-switchboard: ## Switchboard (licensed; says what it needs)
 
 $(DATA): data-%: setup

@@ -25,6 +25,13 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json, write_json, write_text
 from asr_hf.runtime.progress import progress
 from asr_hf.runtime.skips import SkipList
+from asr_hf.stages.carry import (
+    carried_alignments,
+    carried_ctm,
+    clean_summary,
+    clean_system,
+    table_text,
+)
 from asr_hf.stages.layout import alignment_folder, store_folder
 
 log = logging.getLogger(__name__)
@@ -36,7 +43,8 @@ def run(config: DictConfig, scores: ScoreSource | None = None) -> dict[str, Any]
     """Make the alignments and the frame stores of a corpus.
 
     The GMM flat start on the training set aligns all sets; `alignment.from_run` aligns them with
-    a trained network instead, and `alignment.from_ark` takes pdf alignments made elsewhere.
+    a trained network instead, and `alignment.from_ark` takes pdf alignments made elsewhere. A
+    corpus of copies (`corpus.clean`) has the HMM system and alignments of its clean recordings.
     Whatever is there already, made from the same input, is kept.
 
     Args:
@@ -60,11 +68,15 @@ def run(config: DictConfig, scores: ScoreSource | None = None) -> dict[str, Any]
     if config.alignment.from_run is not None:
         scores = scores or _network_scores(config)
         origin = digest(origin, _file_digest(Path(config.alignment.from_run) / "model.safetensors"))
+    carry = config.corpus.get("clean") is not None and scores is None
     graphs = TranscriptGraphs(system)
     sets = {}
     for name, directory in data.items():
         fbank = corpus / "fbank" / name
         made = digest(origin, _text(directory), read_json(fbank / "fbank.json"))
+        if carry:
+            sets[name] = _carry(config, directory, _features(fbank), made)
+            continue
         source = scores(name) if scores else gmm_scores(system, directory, _features(fbank))
         sets[name] = _align(config, graphs, directory, transcripts[name], source, made)
     system.make_graphs(
@@ -86,6 +98,14 @@ def _system(
 ) -> tuple[HmmSystem, str]:
     """Train the HMM system, or load the one trained from the same input; and its digest."""
     folder, options = corpus / "align", config.alignment
+    mark = folder / "origin.json"
+    if config.corpus.get("clean") is not None:
+        system, origin = clean_system(config)
+        if not mark.is_file() or read_json(mark) != {"digest": origin}:
+            mark.unlink(missing_ok=True)
+            system.save(folder)
+            write_json(mark, {"digest": origin})
+        return system, origin
     name = config.corpus.train_set
     lexicons = lexicons_of(corpus / "lang", list(config.corpus.languages), transcripts[name])
     flat = FlatStartOptions(options.iterations, options.gaussians, options.seed)
@@ -95,7 +115,6 @@ def _system(
         read_json(corpus / "fbank" / name / "fbank.json"),
         [flat.iterations, flat.gaussians, flat.seed, options.max_utterances],
     )
-    mark = folder / "origin.json"
     if mark.is_file() and read_json(mark) == {"digest": origin}:
         log.info("%s: the HMM system is there already", folder)
         return HmmSystem.load(folder), origin
@@ -120,15 +139,11 @@ def _align(
 ) -> dict[str, Any]:
     """Align one set and pack its store, unless both are there already."""
     options, name = config.alignment, data.path.name
-    folder, store = alignment_folder(config, name), store_folder(config, name)
+    folder = alignment_folder(config, name)
     settings = AlignOptions(options.acoustic_scale, options.beam, options.retry_beam)
     made = digest(origin, str(settings), config.features.dtype, options.max_skipped)
-    mark = folder / "summary.json"
-    if mark.is_file() and (store / "store.json").is_file():
-        summary: dict[str, Any] = read_json(mark)
-        if summary["digest"] == made:
-            return summary
-    mark.unlink(missing_ok=True)
+    if (known := _current(config, name, made)) is not None:
+        return known
     skips = SkipList(f"alignment of {name}", options.max_skipped)
     bar = progress(scores, desc=f"aligning {name}", total=len(transcripts), unit="utt")
     aligned = align_set(graphs, bar, transcripts, settings, skips)
@@ -136,15 +151,57 @@ def _align(
     alignments = Alignments(aligned.pdfs, graphs.system.transitions.num_pdfs)
     alignments.write(folder)
     _write_ctm(config, folder, aligned)
+    return _packed(config, data, alignments, made, aligned.unknown, skips)
+
+
+def _carry(config: DictConfig, data: DataDir, fbank: ArkReader, origin: str) -> dict[str, Any]:
+    """Carry over the alignments of one set and pack its store, unless both are there already."""
+    options, name = config.alignment, data.path.name
+    clean = clean_summary(config, name)
+    made = digest(
+        origin, clean["digest"], table_text(data.path), config.features.dtype, options.max_skipped
+    )
+    if (known := _current(config, name, made)) is not None:
+        return known
+    skips = SkipList(f"alignment of {name}", options.max_skipped)
+    alignments = carried_alignments(config, data, fbank, skips)
+    skips.check(len(data.utterances))
+    folder = alignment_folder(config, name)
+    alignments.write(folder)
+    for kind in ("phones", "words"):
+        write_text(folder / f"{kind}.ctm", carried_ctm(config, data, kind))
+    return _packed(config, data, alignments, made, clean["unknown_words"], skips)
+
+
+def _current(config: DictConfig, name: str, made: str) -> dict[str, Any] | None:
+    """The summary of a set that is aligned and packed already; otherwise its mark is removed."""
+    mark = alignment_folder(config, name) / "summary.json"
+    if mark.is_file() and (store_folder(config, name) / "store.json").is_file():
+        summary: dict[str, Any] = read_json(mark)
+        if summary["digest"] == made:
+            return summary
+    mark.unlink(missing_ok=True)
+    return None
+
+
+def _packed(
+    config: DictConfig,
+    data: DataDir,
+    alignments: Alignments,
+    made: str,
+    unknown: dict[str, int],
+    skips: SkipList,
+) -> dict[str, Any]:
+    """Pack the store of an aligned set, and mark both as done."""
     about = _store(config, data, alignments)
     summary = {
         "digest": made,
         "utterances": about["utterances"],
         "frames": about["frames"],
-        "unknown_words": aligned.unknown,
-        "skipped": skips.reasons | about["skipped"],
+        "unknown_words": unknown,
+        "skipped": about["skipped"] | skips.reasons,
     }
-    write_json(mark, summary)
+    write_json(alignment_folder(config, data.path.name) / "summary.json", summary)
     return summary
 
 

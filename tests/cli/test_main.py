@@ -95,6 +95,7 @@ def test_bash_completes_verbs_options_and_keys(asr_hf):
     assert complete(script, "asr-hf train +rec") == {
         "+recipe=prompts",
         "+recipe=prompts5",
+        "+recipe=prompts5x",
         "+recipe=switchboard",
     }
     assert complete(script, "asr-hf train model.hid") == {"model.hidden_sizes="}

@@ -63,11 +63,12 @@ def make(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_make_alone_lists_the_targets():
     listed = make().stdout
-    for target in ("setup", "test", "demo", "data-prompts", "data-prompts5", "data-switchboard"):
+    data = ("data-prompts", "data-prompts5", "data-prompts5x", "data-switchboard")
+    for target in ("setup", "test", "demo", *data):
         assert f"\n  {target} " in listed
 
 
-@pytest.mark.parametrize("recipe", ["prompts", "prompts5", "switchboard"])
+@pytest.mark.parametrize("recipe", ["prompts", "prompts5", "prompts5x", "switchboard"])
 def test_data_targets_run_the_stages_in_order(recipe):
     lines = make("-n", f"data-{recipe}", "ARGS=corpus.source=/x").stdout.splitlines()
     stages = [line.split()[1] for line in lines if f"+recipe={recipe} corpus.source=/x" in line]

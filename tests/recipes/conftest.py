@@ -57,7 +57,7 @@ def write_package(
     return sounds
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def package() -> Callable[..., Path]:
     return write_package
 

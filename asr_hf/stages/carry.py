@@ -1,0 +1,117 @@
+"""HMM system and alignments of a clean corpus, carried over to a corpus of its copies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig
+
+from asr_hf.data.alignment import Alignments
+from asr_hf.data.ark import ArkReader
+from asr_hf.data.augment.carry import FrameGrid
+from asr_hf.data.augment.table import Copy, read_copies
+from asr_hf.data.kaldi_dir import DataDir
+from asr_hf.hmm.system import HmmSystem
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.files import read_json
+from asr_hf.runtime.skips import SkipList
+from asr_hf.stages.layout import clean_alignment_folder, clean_corpus
+
+
+def clean_system(config: DictConfig) -> tuple[HmmSystem, str]:
+    """The HMM system of the clean corpus, and the digest of what it was trained on.
+
+    Raises:
+        InputError: that corpus is not aligned.
+    """
+    folder, name = clean_corpus(config) / "align", config.corpus.clean
+    if not (folder / "origin.json").is_file():
+        raise InputError(
+            f"{folder}: no HMM system to carry over to {config.corpus.name!r}",
+            expected=f"the corpus {name!r}, aligned",
+            remedy=f"make data-{name}   (or: asr-hf align +recipe={name})",
+        )
+    return HmmSystem.load(folder), str(read_json(folder / "origin.json")["digest"])
+
+
+def clean_summary(config: DictConfig, name: str) -> dict[str, Any]:
+    """What the clean corpus's alignment says of the clean set that the set `name` is made from.
+
+    Raises:
+        InputError: that set is not aligned.
+    """
+    mark = clean_alignment_folder(config, name) / "summary.json"
+    if not mark.is_file():
+        clean, tag = config.corpus.clean, config.alignment.tag
+        raise InputError(
+            f"{mark.parent}: no alignments to carry over to {name!r} of {config.corpus.name!r}",
+            expected=f"those that asr-hf align made of {clean!r}"
+            + ("" if tag is None else f" under alignment.tag={tag}"),
+            remedy=f"asr-hf align +recipe={clean} first",
+        )
+    summary: dict[str, Any] = read_json(mark)
+    return summary
+
+
+def carried_alignments(
+    config: DictConfig, data: DataDir, fbank: ArkReader, skips: SkipList
+) -> Alignments:
+    """Labels of every utterance whose clean recording has an alignment.
+
+    Args:
+        config: the configuration.
+        data: a set of the corpus.
+        fbank: its features.
+        skips: takes copies that do not fit their clean recording.
+    """
+    clean = Alignments.read(clean_alignment_folder(config, data.path.name))
+    grid = FrameGrid(config.features.frame_length, config.features.frame_shift)
+    copies = read_copies(data.path)
+    carried: dict[str, np.ndarray] = {}
+    for utterance in data.utterances:
+        name, speed = _origin(utterance.id, copies)
+        if name not in clean.pdfs or utterance.id not in fbank:
+            continue
+        try:
+            frames = len(fbank[utterance.id])
+            carried[utterance.id] = grid.carry(clean.pdfs[name], frames, speed)
+        except InputError as error:
+            skips.add(utterance.id, f"{error.problem}, expected {error.expected}")
+    return Alignments(carried, clean.num_pdfs)
+
+
+def carried_ctm(config: DictConfig, data: DataDir, kind: str) -> str:
+    """The ctm of phones or words, its times divided by each copy's speed."""
+    path = clean_alignment_folder(config, data.path.name) / f"{kind}.ctm"
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read: {error.strerror}",
+            remedy=f"asr-hf align +recipe={config.corpus.clean} again",
+        ) from error
+    segments: dict[str, list[list[str]]] = {}
+    for line in lines:
+        utterance, *rest = line.split()
+        segments.setdefault(utterance, []).append(rest)
+    copies = read_copies(data.path)
+    text = []
+    for one in data.utterances:
+        name, speed = _origin(one.id, copies)
+        for channel, start, duration, label in segments.get(name, []):
+            times = f"{float(start) / speed:.3f} {float(duration) / speed:.3f}"
+            text.append(f"{one.id} {channel} {times} {label}\n")
+    return "".join(text)
+
+
+def table_text(folder: Path) -> dict[str, list[object]]:
+    """What carried alignments depend on: the origin and speed of each copy."""
+    return {name: [c.clean, c.effects.speed] for name, c in read_copies(folder).items()}
+
+
+def _origin(utterance: str, copies: dict[str, Copy]) -> tuple[str, float]:
+    """The clean utterance of a name, and how much faster the named one is."""
+    copy = copies.get(utterance)
+    return (utterance, 1.0) if copy is None else (copy.clean, copy.effects.speed)

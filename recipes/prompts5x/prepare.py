@@ -1,0 +1,194 @@
+"""Voice prompts with altered copies of each: a larger, harder set from the recordings of another.
+
+The copies' alignments are carried over from that corpus by `asr-hf align`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import soundfile
+from omegaconf import DictConfig, OmegaConf
+
+from asr_hf.data import augment
+from asr_hf.data.augment.chain import EffectSettings
+from asr_hf.data.augment.copies import draw_copies, make_copies, utterances_of
+from asr_hf.data.augment.table import Copy, write_copies
+from asr_hf.data.kaldi_dir import DataDir, Utterance
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.files import read_json, replaced_folder, write_json
+from asr_hf.runtime.skips import SkipList
+from asr_hf.stages.layout import clean_corpus
+
+log = logging.getLogger("asr_hf.recipes.prompts5x")
+
+
+def prepare(config: DictConfig) -> dict[str, Any]:
+    """Write data directories, altered recordings and language models into `config.corpus.dir`.
+
+    Nothing to do when they are there already, made from the same corpus with the same settings.
+
+    Returns:
+        What corpus.json holds.
+
+    Raises:
+        InputError: the clean corpus is missing, a setting cannot be, or the folder holds
+            something else.
+    """
+    target, clean = Path(config.corpus.dir), _clean(config)
+    settings: Any = OmegaConf.to_container(config.corpus.augmentation, resolve=True)
+    effects = EffectSettings.from_config(settings["effects"])
+    effects.band.check(clean["sample_rate"])
+    origin = _fingerprint(config, clean, settings)
+    about = _about(target)
+    if about.get("origin") == origin:
+        log.info("%s: the corpus is there already", target)
+        return about
+    with replaced_folder(target) as part:
+        shutil.copytree(clean_corpus(config) / "lang", part / "lang")
+        sets = {name: _write_set(config, part, name, effects) for name in config.corpus.sets}
+        about = {
+            "name": config.corpus.name,
+            "languages": list(config.corpus.languages),
+            "sample_rate": clean["sample_rate"],
+            "origin": origin,
+            "summary": {"clean": config.corpus.clean, "sets": sets},
+        }
+        write_json(part / "corpus.json", about)
+    log.info("%s:\n%s", target, table(sets))
+    return about
+
+
+def _clean(config: DictConfig) -> dict[str, Any]:
+    """The corpus.json of the corpus that copies are made of.
+
+    Raises:
+        InputError: it is not there, or lacks a language.
+    """
+    folder, name = clean_corpus(config), config.corpus.clean
+    if not (folder / "corpus.json").is_file():
+        raise InputError(
+            f"{folder}: the corpus {name!r}, which {config.corpus.name!r} is made of, is not there",
+            remedy=f"make data-{name}   (or: asr-hf prepare, features, align with +recipe={name})",
+        )
+    about: dict[str, Any] = read_json(folder / "corpus.json")
+    if lacking := sorted(set(config.corpus.languages) - set(about["languages"])):
+        raise InputError(
+            f"{folder}: the language {lacking[0]!r} is missing",
+            expected=", ".join(config.corpus.languages),
+            remedy=f"prepare {name} with all of them",
+        )
+    return about
+
+
+def _about(target: Path) -> dict[str, Any]:
+    """The corpus.json of a corpus that is there; empty when nothing is.
+
+    Raises:
+        InputError: the folder holds something that is no corpus, and would be lost.
+    """
+    if (target / "corpus.json").exists():
+        return dict(read_json(target / "corpus.json"))
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise InputError(
+            f"{target}: exists and holds no corpus.json",
+            expected="a corpus that asr-hf prepare made, or nothing",
+            remedy="set corpus.dir or paths.data to a folder of its own, or remove it",
+        )
+    return {}
+
+
+def _fingerprint(config: DictConfig, clean: dict[str, Any], settings: Any) -> str:
+    """A hash of the clean corpus, the settings, the place, and the code that makes copies."""
+    parts = [clean["origin"], settings, list(config.corpus.sets), str(config.corpus.dir)]
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
+    for path in (Path(__file__), *sorted(Path(augment.__path__[0]).glob("*.py"))):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _write_set(
+    config: DictConfig, part: Path, name: str, effects: EffectSettings
+) -> dict[str, Any]:
+    """Write one set: its recordings, data directory and table of what was drawn."""
+    augmentation = config.corpus.augmentation
+    if name not in augmentation.sets:
+        raise InputError(
+            f"corpus.augmentation.sets: says nothing of the set {name!r} of corpus.sets",
+            expected=f"{name}: {{of: train, clean: true, copies: 4}}, for example",
+        )
+    made_of = augmentation.sets[name]
+    clean = DataDir.read(clean_corpus(config) / made_of.of)
+    copies = draw_copies(clean, made_of.copies, effects, augmentation.seed)
+    skips = SkipList(f"copies for {name}", config.features.max_skipped)
+    rate, jobs = config.features.sample_rate, config.features.jobs
+    samples = make_copies(clean, copies, part / "wav" / name, rate, jobs, skips)
+    copies = [copy for copy in copies if copy.utterance in samples]
+    # Where the files will be once the folder is in its place.
+    wavs = {u: os.path.join(config.corpus.dir, "wav", name, f"{u}.wav") for u in samples}
+    utterances = utterances_of(clean, copies)
+    if made_of.clean:
+        utterances += clean.utterances
+        wavs |= clean.wavs
+    DataDir(part / name, utterances, wavs).write()
+    if copies:
+        write_copies(part / name, copies)
+    clean_seconds = _seconds(clean) if made_of.clean else 0.0
+    return _summary(utterances, copies, clean_seconds, sum(samples.values()) / rate, skips)
+
+
+def _seconds(data: DataDir) -> float:
+    """How long all utterances of a clean set are."""
+    whole = {r: soundfile.info(wav).duration for r, wav in data.wavs.items()}
+    return sum(
+        (whole[u.recording] if u.end is None else u.end) - (u.start or 0.0) for u in data.utterances
+    )
+
+
+def _summary(
+    utterances: list[Utterance],
+    copies: list[Copy],
+    clean_seconds: float,
+    copied_seconds: float,
+    skips: SkipList,
+) -> dict[str, Any]:
+    """What corpus.json says of a set."""
+    drawn = [copy.effects for copy in copies]
+    return {
+        "utterances": len(utterances),
+        "copies": len(copies),
+        "minutes": round((clean_seconds + copied_seconds) / 60, 2),
+        "copied_minutes": round(copied_seconds / 60, 2),
+        "words": sum(len((u.text or "").split()) for u in utterances),
+        "copies_with": {
+            "another_speed": sum(one.speed != 1 for one in drawn),
+            "babble": sum(one.babble is not None for one in drawn),
+            "noise": sum(one.noise is not None for one in drawn),
+            "band": sum(one.band is not None for one in drawn),
+            "mulaw": sum(one.codec == "mulaw" for one in drawn),
+            "gsm": sum(one.codec == "gsm" for one in drawn),
+        },
+        "skipped": skips.reasons,
+    }
+
+
+def table(sets: dict[str, Any]) -> str:
+    """The summary as a Markdown table."""
+    lines = [
+        "| set | utterances | copies | hours | words "
+        "| speed | babble | noise | band | mulaw | gsm |",
+        "|" + "---|" * 11,
+    ]
+    for name, row in sets.items():
+        effects = " | ".join(str(count) for count in row["copies_with"].values())
+        lines.append(
+            f"| {name} | {row['utterances']} | {row['copies']} | {row['minutes'] / 60:.2f} | "
+            f"{row['words']} | {effects} |"
+        )
+    return "\n".join(lines)
