@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from asr_hf.criteria.cross_entropy import CrossEntropy
+from asr_hf.hf.acceptance import Backtracking
 from asr_hf.hf.damping import LevenbergMarquardt
-from asr_hf.hf.line_search import Armijo
 from asr_hf.hf.objective import Curvature, LossSum, Objective, Part, Sample
 from asr_hf.hf.precision import Precision, matrix_arithmetic
 from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
@@ -176,6 +176,6 @@ def _optimiser(objective: Objective, theta: Tensor, work: Work) -> HessianFree:
         preconditioner=LBFGSPreconditioner(),
         sampling=FixedSampling(1 / 8, 1 / 16),
         damping=LevenbergMarquardt(),
-        line_search=Armijo(),
+        acceptance=Backtracking(),
         stopping=Stopping(),
     )

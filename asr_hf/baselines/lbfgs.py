@@ -81,6 +81,11 @@ class LBFGS:
         )
 
     @property
+    def estimate(self) -> Tensor:
+        """The parameters found so far [n]."""
+        return self.theta
+
+    @property
     def finished(self) -> bool:
         """Whether training has ended."""
         return self.converged or self.iteration >= self.max_iterations

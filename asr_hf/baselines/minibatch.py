@@ -97,6 +97,11 @@ class MinibatchTrainer(ABC):
         """Return the torch optimiser of `theta`, its only parameter."""
 
     @property
+    def estimate(self) -> Tensor:
+        """The parameters found so far [n]."""
+        return self.theta
+
+    @property
     def finished(self) -> bool:
         """Whether training has ended."""
         return self.epoch >= self.max_epochs or self.schedule.finished

@@ -82,6 +82,10 @@ class LevenbergMarquardt:
         elif rho > self.high:
             self._scale(self.decrease)
 
+    def relax(self) -> None:
+        """Shrink λ after a step that did what it should."""
+        self._scale(self.decrease)
+
     def reject(self) -> None:
         """Grow λ after a step that did not lower the loss."""
         self._scale(self.increase)

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from asr_hf.hf.acceptance import Acceptance, Proposal, Verdict
 from asr_hf.hf.damping import DampedOperator, LevenbergMarquardt
-from asr_hf.hf.line_search import Armijo, backtrack
 from asr_hf.hf.memory import MemoryNeed, ProblemSize
 from asr_hf.hf.objective import LossSum, Objective, Part, Sample
 from asr_hf.hf.preconditioners.base import Preconditioner
 from asr_hf.hf.sampling.base import SamplingSchedule, UnitSampler
-from asr_hf.hf.solvers.base import Iterate, Solver, SolverResult
+from asr_hf.hf.solvers.base import Solver, SolverResult
 from asr_hf.hf.statistics import SampleStatistics
-from asr_hf.hf.vectors import dot, is_finite, norm
+from asr_hf.hf.vectors import is_finite, norm
 from asr_hf.runtime.clock import PhaseClock
 from asr_hf.runtime.errors import RunError
 
@@ -52,12 +51,9 @@ class Stopping:
 class HessianFree:
     """Minimises an objective by Gauss-Newton steps found with conjugate gradients.
 
-    Each `step()` is one outer iteration: gradient on its sample, CG on the curvature sample from
-    a decayed warm start, backtracking over CG's iterates on the held-out loss, damping by the
-    reduction ratio, an Armijo search along the iterate chosen, and a last held-out test.
-
-    The reduction ratio compares q(d_N) with the loss on the gradient sample, where q's gradient
-    comes from; q's curvature comes from a subset of it, as in Byrd et al. (2012).
+    Each `step()` is one outer iteration: gradient on its sample, CG on the curvature sample with
+    a decayed warm start, and the acceptance rule, which chooses among CG's iterates, sets how far
+    to go and steers the damping.
 
     Args:
         objective: the loss, its gradient and curvature.
@@ -66,11 +62,14 @@ class HessianFree:
         preconditioner: M of the CG runs.
         sampling: how many frames each iteration uses.
         damping: λ and its rule.
-        line_search: step length along the chosen iterate.
+        acceptance: which step is taken.
         stopping: when to end.
-        warm_start_decay: β; CG starts from β times the step taken before. (The paper starts
-            from β d_N, which hurts whenever the step taken is shorter than d_N.)
+        warm_start_decay: β; CG is given β times the step taken before. (The paper gives β d_N,
+            which hurts whenever the step taken is shorter than d_N.)
         heldout_frames: bound on the frames of the acceptance test; None takes all.
+        averaging: ᾱ; `estimate` is the running mean θ̄ ← ᾱ θ̄ + (1 - ᾱ) θ, the k-th iterate weighing
+            at least 1 / (k + 1) (Martens & Grosse 2015, section 10). It evens out what small
+            samples do to single iterates. 0 reports the iterates themselves.
         seed: fixes every sample.
     """
 
@@ -85,21 +84,32 @@ class HessianFree:
         preconditioner: Preconditioner,
         sampling: SamplingSchedule,
         damping: LevenbergMarquardt,
-        line_search: Armijo,
+        acceptance: Acceptance,
         stopping: Stopping,
         warm_start_decay: float = 0.95,
         heldout_frames: int | None = None,
+        averaging: float = 0.0,
         seed: int = 0,
     ) -> None:
+        if not 0 <= averaging < 1:
+            raise ValueError(f"trainer.averaging: needs 0 <= averaging < 1, found {averaging}")
         self.objective, self.theta = objective, theta.clone()
         self.solver, self.preconditioner, self.sampling = solver, preconditioner, sampling
-        self.damping, self.line_search, self.stopping = damping, line_search, stopping
-        self.warm_start_decay, self.seed = warm_start_decay, seed
+        self.damping, self.acceptance, self.stopping = damping, acceptance, stopping
+        self.warm_start_decay, self.averaging, self.seed = warm_start_decay, averaging, seed
         self.sampler = UnitSampler(objective.unit_frames(Part.TRAIN), seed)
         self.heldout = _heldout_sample(objective, heldout_frames, seed)
         self.warm_start = torch.zeros_like(self.theta)
+        self.average = self.theta.clone() if averaging else None
         self.iteration = 0
+        # Acceptance loss at the start and after each iteration; the last one unit by unit.
         self.losses: list[float] = []
+        self.heldout_loss: LossSum | None = None
+
+    @property
+    def estimate(self) -> Tensor:
+        """The parameters found so far [n]: the iterate, or the running mean of iterates."""
+        return self.theta if self.average is None else self.average
 
     @property
     def finished(self) -> bool:
@@ -107,50 +117,56 @@ class HessianFree:
         return bool(self.losses) and self.stopping.reached(self.losses)
 
     def memory(self, size: ProblemSize) -> MemoryNeed:
-        """What it will allocate: gradient, its negative, a trial θ, and what its parts hold."""
+        """What it will allocate: gradient, its negative, a trial θ, a mean, and its parts."""
         parts = self.solver.memory(size) + self.preconditioner.memory(size)
-        return MemoryNeed(size.vectors(3) + parts, self.sampling.most_curvature(self.sampler.total))
+        vectors = 4 if self.averaging else 3
+        return MemoryNeed(
+            size.vectors(vectors) + parts, self.sampling.most_curvature(self.sampler.total)
+        )
 
     def step(self) -> dict[str, Any]:
         """Run one outer iteration and return its event."""
         clock = PhaseClock(self.objective.device)
-        if not self.losses:
+        if self.heldout_loss is None:
             with clock.phase("heldout"):
-                self.losses.append(self._heldout_loss(self.theta).mean)
+                self.heldout_loss = self.objective.loss(self.theta, self.heldout)
+                self.losses.append(self.heldout_loss.mean)
         gradient_sample, curvature_sample = self._draw()
         with clock.phase("gradient"):
             loss, gradient = self._gradient(gradient_sample)
         with clock.phase("curvature"):
             run = self._minimise_quadratic(gradient, gradient_sample, curvature_sample)
-        with clock.phase("backtrack"):
-            chosen, heldout = backtrack(run.iterates, self._heldout_along)
         used_damping = self.damping.value
-        trial = _Trial(self, gradient_sample, loss.mean)
-        rho, length = None, 0.0
-        if heldout < self.losses[-1]:
-            with clock.phase("line_search"):
-                rho = trial.reduction_ratio(run.iterates[-1])
-                slope = dot(gradient, chosen.d)
-                length = self.line_search.search(trial.along(chosen), loss.mean, slope)
-                if length not in (0.0, 1.0):
-                    heldout = self._heldout_along(chosen, length)
-        accepted = length > 0 and heldout < self.losses[-1]
-        self._move(chosen, length if accepted else 0.0, rho, heldout)
+        verdict = self.acceptance.judge(
+            Proposal(
+                self.objective,
+                self.theta,
+                run,
+                gradient,
+                gradient_sample,
+                loss.mean,
+                self.heldout,
+                self.heldout_loss,
+                clock,
+            ),
+            self.damping,
+        )
+        self._move(verdict)
         return {
             "iteration": self.iteration,
             "optimiser": self.name,
             "train_loss": loss.mean,
             "acceptance_loss": self.losses[-1],
             "lambda": used_damping,
-            "rho": rho,
+            "rho": verdict.rho,
             "cg_iterations": run.iterations,
             "cg_reason": str(run.reason),
             "cg_value": run.values[-1],
             "cg_drift": run.drift,
             "cg_precision": str(run.precision),
-            "iterate": chosen.iteration,
-            "step": length if accepted else 0.0,
-            "accepted": accepted,
+            "iterate": verdict.iterate.iteration,
+            "step": verdict.length,
+            "accepted": verdict.length > 0,
             "gradient_norm": norm(gradient),
             "gradient_frames": loss.frames,
             "curvature_frames": int(self.sampler.frames[curvature_sample.units].sum()),
@@ -203,38 +219,37 @@ class HessianFree:
         self.preconditioner.finish()
         return run
 
-    def _move(self, chosen: Iterate, length: float, rho: float | None, heldout: float) -> None:
-        """Take the step (length 0: reject it) and steer λ and the warm start."""
+    def _move(self, verdict: Verdict) -> None:
+        """Take the step (length 0: none), and keep what the next iteration starts from."""
         self.iteration += 1
-        if length == 0.0:
-            self.damping.reject()
+        self.heldout_loss = verdict.heldout
+        self.losses.append(verdict.heldout.mean)
+        if verdict.length == 0.0:
             self.warm_start.zero_()
-            self.losses.append(self.losses[-1])
-            return
-        if rho is not None:
-            self.damping.update(rho)
-        self.theta.add_(chosen.d, alpha=length)
-        torch.mul(chosen.d, self.warm_start_decay * length, out=self.warm_start)
-        self.losses.append(heldout)
-
-    def _heldout_loss(self, theta: Tensor) -> LossSum:
-        return self.objective.loss(theta, self.heldout)
-
-    def _heldout_along(self, iterate: Iterate, length: float = 1.0) -> float:
-        return self._heldout_loss(self.theta.add(iterate.d, alpha=length)).mean
+        else:
+            self.theta.add_(verdict.iterate.d, alpha=verdict.length)
+            scale = self.warm_start_decay * verdict.length
+            torch.mul(verdict.iterate.d, scale, out=self.warm_start)
+        if self.average is not None:
+            keep = min(self.averaging, 1 - 1 / (self.iteration + 1))
+            self.average.lerp_(self.theta, 1 - keep)
 
     def state_dict(self) -> dict[str, dict[str, Any]]:
         """Return everything that the next iteration depends on."""
         inner = self.preconditioner.state_dict()
+        held = self.heldout_loss
         return {
             "tensors": {
                 "theta": self.theta,
                 "warm_start": self.warm_start,
+                **({} if self.average is None else {"average": self.average}),
+                **({} if held is None else {"heldout_per_unit": held.per_unit}),
                 **{f"preconditioner.{k}": v for k, v in inner["tensors"].items()},
             },
             "values": {
                 "iteration": self.iteration,
                 "losses": self.losses,
+                "heldout": held and {k: getattr(held, k) for k in ("total", "frames", "errors")},
                 "damping": self.damping.value,
                 "position": self.sampler.position,
                 "sampling": self.sampling.state_dict(),
@@ -247,7 +262,12 @@ class HessianFree:
         tensors, values = state["tensors"], state["values"]
         self.theta.copy_(tensors["theta"])
         self.warm_start.copy_(tensors["warm_start"])
+        if self.average is not None:
+            self.average.copy_(tensors["average"])
         self.iteration, self.losses = values["iteration"], list(values["losses"])
+        if values["heldout"] is not None:
+            per_unit = tensors["heldout_per_unit"].to(self.theta.device)
+            self.heldout_loss = LossSum(**values["heldout"], per_unit=per_unit)
         self.damping.value = values["damping"]
         self.sampler.position = values["position"]
         self.sampling.load_state_dict(values["sampling"])
@@ -262,33 +282,6 @@ class HessianFree:
                 "values": values["preconditioner"],
             }
         )
-
-
-class _Trial:
-    """Losses on the gradient sample around one θ, each computed once."""
-
-    def __init__(self, trainer: HessianFree, sample: Sample, loss: float) -> None:
-        self._trainer, self._sample, self._loss = trainer, sample, loss
-        self._known: dict[tuple[int, float], float] = {}
-
-    def at(self, iterate: Iterate, length: float) -> float:
-        """L(θ + αd) on the gradient sample."""
-        key = (iterate.iteration, length)
-        if key not in self._known:
-            theta = self._trainer.theta.add(iterate.d, alpha=length)
-            self._known[key] = self._trainer.objective.loss(theta, self._sample).mean
-        return self._known[key]
-
-    def along(self, iterate: Iterate) -> Callable[[float], float]:
-        """α -> L(θ + αd)."""
-        return lambda length: self.at(iterate, length)
-
-    def reduction_ratio(self, last: Iterate) -> float:
-        """ρ = (L(θ+d_N) - L(θ)) / q(d_N); -inf where the loss is not finite."""
-        loss = self.at(last, 1.0)
-        if not math.isfinite(loss) or not last.value < 0:
-            return -math.inf
-        return (loss - self._loss) / last.value
 
 
 def _heldout_sample(objective: Objective, frames: int | None, seed: int) -> Sample:

@@ -63,6 +63,7 @@ def run(config: DictConfig) -> dict[str, Any]:
             CurvaturePath(config.runtime.curvature_path),
             precision,
             sources=open_sources(config, stores, device),
+            frame_stride=config.frame_stride,
         )
         start = time.perf_counter()
         if config.get("pretraining") and not checkpoints(folder.checkpoints):

@@ -18,9 +18,10 @@ from asr_hf.hf.precision import Precision
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
 from asr_hf.training.curvature import ChunkMaker, CurvaturePath
-from asr_hf.training.frame_source import Batches, FrameSource, make_sources
+from asr_hf.training.frame_source import FrameSource, make_sources
 from asr_hf.training.minibatches import ShuffledFrames
 from asr_hf.training.moments import LayerMoments
+from asr_hf.training.units import Units
 
 Minibatch = tuple[Any, Tensor]
 
@@ -38,6 +39,7 @@ class FrameObjective:
         precision: of Gauss-Newton products.
         block_frames: bound on the frames held for minibatches (see `ShuffledFrames`).
         sources: how the stores' frames come to the device; None reads them from the memory map.
+        frame_stride: of the units that samples are drawn in (see `Units`).
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class FrameObjective:
         precision: Precision = Precision.FP32,
         block_frames: int = 1 << 22,
         sources: dict[Part, FrameSource] | None = None,
+        frame_stride: int = 1,
     ) -> None:
         if chunk_frames < 1:
             raise InputError(f"runtime.chunk_frames={chunk_frames}", expected="1 or more")
@@ -63,6 +66,7 @@ class FrameObjective:
         self.chunks_kept: Callable[[list[int]], int] = len
         self.frames = {"gradient": 0, "curvature": 0, "loss": 0}
         self.sources = sources or make_sources(stores, self.device, room=0)
+        self.units = {part: Units(source, frame_stride) for part, source in self.sources.items()}
         self._shuffled = ShuffledFrames(self.sources[Part.TRAIN], block_frames)
 
     @property
@@ -96,8 +100,8 @@ class FrameObjective:
         return self._shuffled.bytes
 
     def unit_frames(self, part: Part) -> np.ndarray:
-        """Frames of each utterance of `part` [units], int64."""
-        return np.diff(self.stores[part].offsets)
+        """Frames of each unit of `part` [units], int64."""
+        return self.units[part].frames
 
     @torch.no_grad()
     def loss(self, theta: Tensor, sample: Sample) -> LossSum:
@@ -125,12 +129,13 @@ class FrameObjective:
     def curvature(self, theta: Tensor, sample: Sample) -> SampleCurvature:
         """The Gauss-Newton matrix at θ summed over `sample`; θ must not change while in use."""
         self._load(theta)
-        batches, lengths = self._batches(sample)
-        frames = [int(x.sum()) for x in lengths]
+        chunks = self.units[sample.part].batches(sample.units, self.chunk_frames)
+        frames = chunks.frames
         kept = self.chunks_kept(frames)
 
         def make(place: int, precision: Precision) -> ChunkCurvature:
-            return self._curvature_chunk(self.model.inputs(batches[place]), precision)
+            chunk = chunks[place]
+            return self._curvature_chunk(self.model.inputs(chunk.batch, chunk.index), precision)
 
         def count(frames: int) -> None:
             self.frames["curvature"] += frames
@@ -138,14 +143,14 @@ class FrameObjective:
         return SampleCurvature(make, len(frames), sum(frames), count, self.precision, kept)
 
     def unit_gradients(self, theta: Tensor, sample: Sample) -> Iterator[tuple[int, Tensor]]:
-        """Each utterance's frames and its gradient [n], one by one; the tensor is reused."""
+        """Each unit's frames and its gradient [n], one by one; the tensor is reused."""
         self._load(theta)
-        for batch in self.sources[sample.part].batches(list(sample.units[:, None])):
+        for unit in self.units[sample.part].one_by_one(sample.units):
             self.model.flat_grad.zero_()
-            logits = self.model(self.model.inputs(batch))
-            logits.backward(self.criterion.gradient(logits.detach(), batch.labels))
-            self.frames["gradient"] += len(batch.labels)
-            yield len(batch.labels), self.model.flat_grad
+            logits = self.model(self.model.inputs(unit.batch, unit.index))
+            logits.backward(self.criterion.gradient(logits.detach(), unit.labels))
+            self.frames["gradient"] += len(logits)
+            yield len(logits), self.model.flat_grad
 
     def kronecker_factors(self, theta: Tensor, sample: Sample, seed: int) -> list[KroneckerFactor]:
         """Fisher blocks of the model's affine layers at θ; `seed` fixes the labels drawn."""
@@ -182,31 +187,10 @@ class FrameObjective:
             self.model.flat.copy_(theta)
 
     def _chunks(self, sample: Sample) -> Iterator[tuple[Any, Tensor, Tensor]]:
-        """The model's inputs, labels [F] and utterance lengths [U] of each chunk."""
-        batches, lengths = self._batches(sample)
-        for place, units in enumerate(lengths):
-            batch = batches[place]
-            yield self.model.inputs(batch), batch.labels, torch.from_numpy(units)
-
-    def _batches(self, sample: Sample) -> tuple[Batches, list[np.ndarray]]:
-        """The chunks of a sample, and the utterance lengths [U] of each."""
-        lengths = self.unit_frames(sample.part)[sample.units]
-        bounds = list(chunk_bounds(lengths, self.chunk_frames))
-        groups = [sample.units[first:last] for first, last in bounds]
-        batches = self.sources[sample.part].batches(groups)
-        return batches, [lengths[first:last] for first, last in bounds]
-
-
-def chunk_bounds(lengths: np.ndarray, most: int) -> Iterator[tuple[int, int]]:
-    """Split runs of utterances so that each holds at most `most` frames, or one utterance."""
-    first, held = 0, 0
-    for place, length in enumerate(lengths.tolist()):
-        if place > first and held + length > most:
-            yield first, place
-            first, held = place, 0
-        held += length
-    if first < len(lengths):
-        yield first, len(lengths)
+        """The model's inputs, labels [F] and unit lengths [U] of each chunk."""
+        for chunk in self.units[sample.part].batches(sample.units, self.chunk_frames):
+            inputs = self.model.inputs(chunk.batch, chunk.index)
+            yield inputs, chunk.labels, torch.from_numpy(chunk.lengths)
 
 
 class _LossSums:

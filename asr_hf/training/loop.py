@@ -27,8 +27,12 @@ class Optimiser(Protocol):
     """What the loop asks of HF and of the baselines."""
 
     name: str
-    theta: Tensor
     iteration: int
+
+    @property
+    def estimate(self) -> Tensor:
+        """The parameters found so far [n]."""
+        ...
 
     def memory(self, size: ProblemSize) -> MemoryNeed:
         """What its steps will allocate."""
@@ -94,7 +98,7 @@ class TrainingLoop:
         self._saved_at = time.monotonic()
         self._improved = False
         self.seconds = seconds
-        self.best = Best(optimiser.theta.clone())
+        self.best = Best(optimiser.estimate.clone())
         self.events = EventLog(folder.path)
 
     def run(self) -> Best:
@@ -131,7 +135,7 @@ class TrainingLoop:
         if heldout.mean < self.best.loss:
             self._improved = True
             self.best = Best(
-                self.optimiser.theta.clone(),
+                self.optimiser.estimate.clone(),
                 heldout.mean,
                 event["heldout_frame_error"],
                 event.get("train_loss"),
@@ -146,7 +150,7 @@ class TrainingLoop:
     def _heldout(self) -> LossSum:
         """Loss over every held-out utterance, for the report."""
         with self.objective.uncounted():
-            return self.objective.loss(self.optimiser.theta, whole(self.objective, Part.HELDOUT))
+            return self.objective.loss(self.optimiser.estimate, whole(self.objective, Part.HELDOUT))
 
     def _save(self) -> None:
         state = self.optimiser.state_dict()

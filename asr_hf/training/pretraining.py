@@ -55,7 +55,7 @@ def pretrain_layers(objective: FrameObjective, trainer: Any) -> None:
                 event["iteration"],
                 event["train_loss"],
             )
-        smaller.flat.copy_(optimiser.theta)
+        smaller.flat.copy_(optimiser.estimate)
         for kind, frames in smaller_objective.frames.items():
             objective.frames[kind] += frames
 

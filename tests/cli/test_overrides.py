@@ -73,7 +73,7 @@ def test_values_that_fit_are_taken(asr_hf, override):
         ("model.activation=swish", "swish"),
         ("runtime.device=gpu", "'gpu' is no device"),
         ("runtime.threads=0", "at least one thread"),
-        ("sampling.gradient=3", "sampling.gradient"),
+        ("sampling.gradient=3.5", "sampling.gradient"),
     ],
 )
 def test_what_cannot_be_built_is_refused_before_training(asr_hf, corpus, override, message):

@@ -58,14 +58,18 @@ class TinyNet:
     def loss(self, theta: Tensor, sample: Sample) -> LossSum:
         losses = self.losses(theta, sample).detach()
         self.frames["loss"] += len(losses)
-        return LossSum(float(losses.double().sum()), len(losses), 0, losses)
+        return self.summed(losses, sample)
+
+    def summed(self, losses: Tensor, sample: Sample) -> LossSum:
+        wide, frames = losses.double(), self.unit_frames(sample.part)[sample.units]
+        per_unit = torch.stack([x.sum() for x in wide.split(frames.tolist())])
+        return LossSum(float(wide.sum()), len(wide), 0, per_unit)
 
     def gradient(self, theta: Tensor, sample: Sample) -> tuple[LossSum, Tensor]:
         leaf = theta.clone().requires_grad_()
         losses = self.losses(leaf, sample)
         (gradient,) = torch.autograd.grad(losses.sum(), leaf)
-        total = float(losses.detach().double().sum())
-        return LossSum(total, len(losses), 0, losses.detach()), gradient
+        return self.summed(losses.detach(), sample), gradient
 
     def curvature(self, theta: Tensor, sample: Sample) -> SampleCurvature:
         x, _ = self.batch(sample)

@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 
+from asr_hf.hf.acceptance import Backtracking
 from asr_hf.hf.damping import LevenbergMarquardt
 from asr_hf.hf.line_search import Armijo
 from asr_hf.hf.objective import LossSum, Part
@@ -45,7 +46,7 @@ def trainer(net, theta, preconditioner="lbfgs", sampling="fixed", solver=None, *
         "preconditioner": PRECONDITIONERS[preconditioner](),
         "sampling": SAMPLINGS[sampling](),
         "damping": LevenbergMarquardt(),
-        "line_search": Armijo(),
+        "acceptance": Backtracking(Armijo()),
         "stopping": Stopping(max_iterations=12, patience=0),
         "seed": 7,
     }

@@ -9,7 +9,8 @@ from asr_hf.data.splice import splice
 from asr_hf.hf.objective import Part, Sample
 from asr_hf.hf.precision import Precision
 from asr_hf.training.curvature import CurvaturePath
-from asr_hf.training.frame_objective import FrameObjective, chunk_bounds
+from asr_hf.training.frame_objective import FrameObjective
+from asr_hf.training.units import chunk_bounds
 
 UNITS = np.array([2, 3, 7, 11, 12, 13, 29])
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from asr_hf.hf.acceptance import Backtracking
 from asr_hf.hf.damping import LevenbergMarquardt
-from asr_hf.hf.line_search import Armijo
 from asr_hf.hf.objective import Part
 from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
 from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
@@ -36,7 +36,7 @@ def optimiser(objective, preconditioner):
         preconditioner=PRECONDITIONERS[preconditioner](),
         sampling=GeometricSampling(gradient=0.3, curvature=0.2, curvature_most=0.5),
         damping=LevenbergMarquardt(),
-        line_search=Armijo(),
+        acceptance=Backtracking(),
         stopping=Stopping(max_iterations=8, patience=0),
         seed=1,
     )

@@ -118,7 +118,7 @@ torch.set_num_threads(1)
 from asr_hf.criteria.cross_entropy import CrossEntropy
 from asr_hf.data.store import FrameStore
 from asr_hf.hf.damping import LevenbergMarquardt
-from asr_hf.hf.line_search import Armijo
+from asr_hf.hf.acceptance import Backtracking
 from asr_hf.hf.objective import Part
 from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
 from asr_hf.hf.sampling.fixed import FixedSampling
@@ -136,7 +136,7 @@ hf = HessianFree(
     objective=objective, theta=model.flat.detach().clone(),
     solver=FlexibleConjugateGradient(max_iterations=3),
     preconditioner=LBFGSPreconditioner(pairs=4), sampling=FixedSampling(1.0, 0.9),
-    damping=LevenbergMarquardt(), line_search=Armijo(), stopping=Stopping(),
+    damping=LevenbergMarquardt(), acceptance=Backtracking(), stopping=Stopping(),
 )
 plan = plan_memory(objective, hf.memory(problem_size(objective)), 8192, budget)
 objective.chunk_frames, objective.chunks_kept = plan.chunk_frames, plan.chunks_kept

@@ -22,6 +22,7 @@ class _Block:
     outputs: Tensor
     inverse_inputs: Tensor | None = None
     inverse_outputs: Tensor | None = None
+    damping: float | None = None
 
 
 class KFACPreconditioner:
@@ -33,7 +34,8 @@ class KFACPreconditioner:
 
     Args:
         decay: of the running means; the k-th estimate weighs at least 1 / k (section 5).
-        refresh_every: CG runs between two estimates of the factors.
+        refresh_every: CG runs between two estimates of the factors; each of the first runs of
+            this number makes one, while the network changes fast.
     """
 
     def __init__(self, decay: float = 0.9, refresh_every: int = 1) -> None:
@@ -52,11 +54,13 @@ class KFACPreconditioner:
 
     def prepare(self, damping: float, statistics: CurvatureStatistics) -> None:
         """Renew the factors when it is time, and invert them for this λ."""
-        if self._runs % self.refresh_every == 0:
+        fresh = self._runs % self.refresh_every == 0 or self._runs < self.refresh_every
+        if fresh:
             self._update(statistics.kronecker_factors())
         self._runs += 1
         for block in self._blocks:
-            _invert(block, damping)
+            if fresh or block.damping != damping:
+                _invert(block, damping)
 
     def _update(self, factors: list[KroneckerFactor]) -> None:
         self._estimates += 1
@@ -130,7 +134,7 @@ def _views(vector: Tensor, block: _Block) -> tuple[Tensor, Tensor]:
 def _invert(block: _Block, damping: float) -> None:
     a, b = block.inputs.diagonal().double(), block.outputs.diagonal().double()
     pi = (a.mean().clamp_min(1e-30) / b.mean().clamp_min(1e-30)).sqrt()
-    root = damping**0.5
+    root, block.damping = damping**0.5, damping
     # The old ones first, so that they need not stand beside the new.
     block.inverse_inputs = block.inverse_outputs = None
     block.inverse_inputs = _inverse(block.inputs, pi * root)

@@ -53,7 +53,7 @@ class PairStore:
         if slot is None:
             return
         if self._rows is None:
-            self._rows = direction.new_zeros(2 * self.size, direction.numel())
+            self._rows = direction.new_empty(2 * self.size, direction.numel())
         scale = 1.0 / math.sqrt(ss)
         torch.mul(direction, scale, out=self._rows[slot])
         torch.mul(product, scale, out=self._rows[self.size + slot])

@@ -11,8 +11,8 @@ class FixedSampling:
     """The same share of the data at every iteration.
 
     Args:
-        gradient: share of the training frames for the gradient, in (0, 1].
-        curvature: share of the training frames for the curvature, in (0, 1].
+        gradient: share of the training frames for the gradient, or a number of frames above 1.
+        curvature: the same for the curvature.
     """
 
     needs_spread = False
@@ -25,13 +25,13 @@ class FixedSampling:
     def sizes(self, iteration: int, total_frames: int) -> SampleSizes:
         """See `SamplingSchedule.sizes`."""
         return SampleSizes(
-            max(1, round(self.gradient * total_frames)),
-            max(1, round(self.curvature * total_frames)),
+            max(1, round(share_of(self.gradient, total_frames) * total_frames)),
+            max(1, round(share_of(self.curvature, total_frames) * total_frames)),
         )
 
     def most_curvature(self, total_frames: int) -> int:
         """See `SamplingSchedule`."""
-        return round(self.curvature * total_frames)
+        return round(share_of(self.curvature, total_frames) * total_frames)
 
     def learn(self, spread: GradientSpread, frames: int) -> None:
         """Nothing to learn."""
@@ -45,6 +45,13 @@ class FixedSampling:
 
 
 def check_share(name: str, value: float) -> None:
-    """Refuse a share outside (0, 1]."""
-    if not 0 < value <= 1:
-        raise ValueError(f"{name}: needs a share of the data in (0, 1], found {value}")
+    """Refuse what is neither a share in (0, 1] nor a whole number of frames."""
+    if not (0 < value <= 1 or (value > 1 and value == int(value))):
+        raise ValueError(
+            f"{name}: needs a share of the data in (0, 1], or a number of frames; found {value}"
+        )
+
+
+def share_of(value: float, total_frames: int) -> float:
+    """A share, or a number of frames above 1, as a share of `total_frames`."""
+    return value if value <= 1 else min(1.0, value / max(1, total_frames))

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 
 from asr_hf.hf.sampling.base import SampleSizes
-from asr_hf.hf.sampling.fixed import FixedSampling, check_share
+from asr_hf.hf.sampling.fixed import FixedSampling, check_share, share_of
 
 
 class GeometricSampling(FixedSampling):
     """|S_{k+1}| = min(N, α_g |S_k|) and |R_{k+1}| = min(R_max, α_c |R_k|).
+
+    Sizes are shares of the training frames, or numbers of frames where above 1: how noisy a
+    gradient is depends on how many frames it is of, not on how many there are.
 
     Args:
         gradient: share of the training frames the gradient sample starts with.
@@ -40,15 +43,19 @@ class GeometricSampling(FixedSampling):
 
     def sizes(self, iteration: int, total_frames: int) -> SampleSizes:
         """See `SamplingSchedule.sizes`."""
-        gradient = _grown(self.gradient, self.gradient_growth, self.gradient_most, iteration)
-        curvature = _grown(self.curvature, self.curvature_growth, self.curvature_most, iteration)
+        gradient, gradient_most, curvature, curvature_most = (
+            share_of(value, total_frames)
+            for value in (self.gradient, self.gradient_most, self.curvature, self.curvature_most)
+        )
+        gradient = _grown(gradient, self.gradient_growth, gradient_most, iteration)
+        curvature = _grown(curvature, self.curvature_growth, curvature_most, iteration)
         return SampleSizes(
             max(1, round(gradient * total_frames)), max(1, round(curvature * total_frames))
         )
 
     def most_curvature(self, total_frames: int) -> int:
         """See `SamplingSchedule`."""
-        return round(self.curvature_most * total_frames)
+        return round(share_of(self.curvature_most, total_frames) * total_frames)
 
 
 def _grown(start: float, growth: float, most: float, iteration: int) -> float:

@@ -47,6 +47,7 @@ class ConjugateGradient:
         recompute_every_reduced: the same while products are of less than full precision.
         drift_tolerance: raise the precision of the products when recursive and true residual
             differ by more than this, relative to the true one.
+        along_start: see `FlexibleConjugateGradient`, which alone can do it.
     """
 
     flexible: ClassVar[bool] = False
@@ -58,8 +59,11 @@ class ConjugateGradient:
     recompute_every: int = 50
     recompute_every_reduced: int = 10
     drift_tolerance: float = 0.3
+    along_start: bool = False
 
     def __post_init__(self) -> None:
+        if self.along_start and not self.flexible:
+            raise ValueError("solver.along_start: needs solver=flexible_cg")
         self._workspace = Workspace()
 
     def solve(
@@ -98,12 +102,27 @@ class _Run:
         self.p, self.gp = workspace.vector("p", b), workspace.vector("gp", b)
         self.drift: float | None = None
         self.restart = False
-        value = 0.0
-        if bool(d0.any()):
-            self._subtract_damped(self.operator.curvature_product(d0, out=self.gp), d0)
-            value = self._value()
-        self.values = [value]
+        # p'Ap of a direction that the first one has to be A-orthogonal to.
+        self.before: float | None = None
+        self.values = [self._start(d0) if bool(d0.any()) else 0.0]
         self.iterates: list[Iterate] = []
+
+    def _start(self, d0: Tensor) -> float:
+        """Start at d0, or where q is lowest between 0 and d0; returns q there."""
+        self._subtract_damped(self.operator.curvature_product(d0, out=self.gp), d0)
+        if not self.method.along_start:
+            return self._value()
+        self.p.copy_(d0)
+        pb, pr = dots((self.p, self.b), (self.p, self.r))
+        pap = pb - pr
+        if not (pap > 0 and math.isfinite(pb)):
+            return self._value()
+        share = min(1.0, max(0.0, pb / pap))
+        self.d.mul_(share)
+        # b - A (share d0), where A d0 = b - r.
+        torch.lerp(self.b, self.r, share, out=self.r)
+        self.before = pap
+        return share * (0.5 * share * pap - pb)
 
     def _value(self) -> float:
         """q(d) = -½ d'(r + b), while r is the true residual."""
@@ -125,7 +144,12 @@ class _Run:
     def _iterate(self) -> StopReason:
         room = self.workspace.vector("z", self.r)
         z = self.preconditioner.apply(self.r, out=room)
-        self.p.copy_(z)
+        if self.before is None:
+            self.p.copy_(z)
+        else:
+            zgp, zp = dots((z, self.gp), (z, self.p))
+            beta = -(zgp + self.operator.damping * zp) / self.before
+            torch.add(z, self.p, alpha=beta, out=self.p)
         (zr,) = dots((z, self.r))
         for iteration in range(1, self.method.max_iterations + 1):
             if not zr > 0:

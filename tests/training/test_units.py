@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr_hf.runtime.errors import InputError
+from asr_hf.training.units import Units
+
+
+class Store:
+    def __init__(self, lengths):
+        self.offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+class Source:
+    """Gives the numbers of the frames as their labels."""
+
+    def __init__(self, lengths):
+        self.store = Store(lengths)
+
+    def batches(self, groups):
+        return [Batch(self.store.offsets, group) for group in groups]
+
+
+class Batch:
+    def __init__(self, offsets, units):
+        pieces = [torch.arange(int(offsets[u]), int(offsets[u + 1])) for u in units]
+        self.labels = self.frames = torch.cat(pieces)
+
+
+LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=8)
+
+
+@given(LENGTHS, st.integers(1, 12), st.integers(1, 60))
+def test_every_frame_is_in_one_unit_and_comes_with_it(lengths, stride, most):
+    units = Units(Source(lengths), stride)
+    everything = np.arange(len(units.frames))
+    assert units.frames.sum() == sum(lengths)
+    found, held = [], []
+    for chunk in units.batches(everything, most):
+        assert len(chunk.labels) == chunk.lengths.sum()
+        assert len(chunk.labels) <= max(most, chunk.lengths.max())
+        found.append(chunk.labels)
+        held.extend(chunk.lengths.tolist())
+    assert held == units.frames.tolist()
+    assert sorted(torch.cat(found).tolist()) == list(range(sum(lengths)))
+
+
+def test_a_unit_holds_every_kth_frame_of_its_utterance():
+    units = Units(Source([7, 10, 2]), 3)
+    chosen = np.array([1, 3 + 2, 6 + 0, 6 + 2])
+    chunks = list(units.batches(chosen, 100))
+    assert chunks[0].labels.tolist() == [1, 4, 9, 12, 15, 17]
+    assert chunks[0].lengths.tolist() == [2, 3, 1, 0]
+    assert [len(unit.labels) for unit in units.one_by_one(chosen)] == [2, 3, 1]
+
+
+def test_a_stride_of_nothing_is_refused():
+    with pytest.raises(InputError, match="frame_stride=0"):
+        Units(Source([3]), 0)
