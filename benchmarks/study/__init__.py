@@ -1,0 +1,1 @@
+"""Which optimiser reaches which loss at what cost: the study behind docs/acceleration.md."""

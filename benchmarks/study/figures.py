@@ -1,0 +1,136 @@
+"""What the runs say: losses reached, word error rates, and who is how much faster than whom."""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Any
+
+from asr_hf.report.run_data import RunData, number
+from asr_hf.scoring.transcripts import read_table
+from asr_hf.scoring.wer import paired_bootstrap
+from benchmarks.study.methods import METHODS, Preset
+from benchmarks.study.runs import Run, grid, tuned
+
+COSTS = ("work", "seconds")
+# The faster first; None where both baselines together are meant.
+PAIRS = (
+    ("preconditioner", "plain"),
+    ("sampling", "plain"),
+    ("paper", "plain"),
+    ("best", "plain"),
+    ("best", "paper"),
+    ("best", "sgd"),
+    ("best", "adam"),
+)
+BASELINES = ("sgd", "adam")
+
+
+def cost_to(run: RunData, loss: float, cost: str) -> float | None:
+    """What a run had spent when its held-out loss was `loss` or less for the first time."""
+    for event in run.events:
+        reached = number(event, "heldout_loss")
+        if reached is not None and reached <= loss:
+            return number(event, cost)
+    return None
+
+
+def best_loss(run: RunData) -> float:
+    """The lowest held-out loss of a run."""
+    return float((run.best or {})["heldout_loss"])
+
+
+def speed_up(fast: RunData, slow: RunData, loss: float, cost: str) -> dict[str, Any] | None:
+    """How many times `fast` is faster to a loss.
+
+    Returns:
+        `ratio`, and `at_least` where `slow` never reaches the loss: all that it spent is counted.
+        None if `fast` never does.
+    """
+    mine, theirs = cost_to(fast, loss, cost), cost_to(slow, loss, cost)
+    if not mine:
+        return None
+    if theirs is None:
+        return {"ratio": (number(slow.events[-1], cost) or 0.0) / mine, "at_least": True}
+    return {"ratio": theirs / mine, "at_least": False}
+
+
+def read_runs(preset: Preset) -> dict[str, dict[int, RunData]]:
+    """The finished runs of each method by seed, those of tuned methods at their best rate."""
+    found: dict[str, dict[int, RunData]] = {}
+    for method in METHODS:
+        done = [run for run in tuned(method, preset) if run.result()]
+        found[method.key] = {run.seed: RunData.read(run.folder) for run in done}
+    return found
+
+
+def figures(preset: Preset) -> dict[str, Any]:
+    """Everything that acceleration.json holds beside the machine."""
+    runs = read_runs(preset)
+    return {
+        "methods": {m.key: _method(runs[m.key], m.label) | _grid(m.key, preset) for m in METHODS},
+        **{f"{fast}_over_{slow}": _over(runs, fast, slow) for fast, slow in PAIRS},
+        "wer_paper_minus_plain": _wer_difference(preset, "plain", "paper"),
+        "wer_best_minus_sgd": _wer_difference(preset, "sgd", "best"),
+    }
+
+
+def _method(runs: dict[int, RunData], label: str) -> dict[str, Any]:
+    rows = [
+        {
+            "seed": seed,
+            "heldout_loss": best_loss(run),
+            "frame_error": run.figure("heldout_frame_error"),
+            "wer": {k: run.result["wer"][k] for k in ("percent", "errors", "words", "interval")}
+            if run.result.get("wer")
+            else None,
+            "iterations": run.figure("iterations"),
+            **{cost: run.figure(cost) for cost in COSTS},
+        }
+        for seed, run in sorted(runs.items())
+    ]
+    return {"label": label, "runs": rows}
+
+
+def _grid(key: str, preset: Preset) -> dict[str, Any]:
+    (method,) = (m for m in METHODS if m.key == key)
+    if not method.rates:
+        return {}
+    losses = {f"{run.rate:g}": run.result().get("heldout_loss") for run in grid(method, preset)}
+    chosen = tuned(method, preset)
+    return {"rate": chosen[0].rate if chosen else None, "heldout_loss_by_rate": losses}
+
+
+def _over(runs: dict[str, dict[int, RunData]], fast: str, slow: str) -> dict[str, Any]:
+    """Speed-ups of one method over another, by seed and their median.
+
+    The loss is the best of the slower method; against SGD or Adam, the best of both.
+    """
+    rivals = BASELINES if slow in BASELINES else (slow,)
+    seeds = sorted(set(runs[fast]).intersection(*(runs[rival] for rival in rivals)))
+    result: dict[str, Any] = {"seeds": seeds}
+    for cost in COSTS:
+        each = []
+        for seed in seeds:
+            target = min(best_loss(runs[rival][seed]) for rival in rivals)
+            each.append(speed_up(runs[fast][seed], runs[slow][seed], target, cost))
+        known = [one["ratio"] for one in each if one]
+        result[cost] = median(known) if known and len(known) == len(each) else None
+        result[f"{cost}_by_seed"] = each
+    return result
+
+
+def _wer_difference(preset: Preset, before: str, after: str) -> dict[str, Any] | None:
+    """Pooled paired test of two methods' first seeds on the test set."""
+    methods = {m.key: m for m in METHODS}
+    chosen = [next(iter(tuned(methods[key], preset)), None) for key in (before, after)]
+    if not all(run and run.result().get("wer") for run in chosen):
+        return None
+    a, b = (run for run in chosen if run)
+    refs = read_table(_decoded(a, "ref"))
+    hyps = [read_table(_decoded(run, "hyp")) for run in (a, b)]
+    test = paired_bootstrap(refs, *hyps)
+    return {"difference": test.difference, "interval": list(test.interval)}
+
+
+def _decoded(run: Run, kind: str) -> Any:
+    return run.folder / "decode" / "test" / f"{kind}.txt"

@@ -1,0 +1,101 @@
+"""What the study compares, on which data and for how long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+HF = "trainer.stopping.patience=0 trainer.stopping.max_iterations={iterations}"
+NEWBOB = "trainer.max_epochs={epochs} trainer.evaluations_per_epoch=4"
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to train.
+
+    Args:
+        key: names its runs.
+        label: in tables and pictures.
+        overrides: of `asr-hf train`; {iterations} and {epochs} stand for the preset's.
+        rates: learning rates to choose from by held-out loss; empty where there is none to tune.
+    """
+
+    key: str
+    label: str
+    overrides: str
+    rates: tuple[float, ...] = ()
+
+
+METHODS = (
+    Method(
+        "plain",
+        "plain HF (2012)",
+        f"solver=cg preconditioner=identity sampling=fixed {HF}",
+    ),
+    Method(
+        "preconditioner",
+        "+ L-BFGS preconditioner",
+        f"solver=flexible_cg preconditioner=lbfgs sampling=fixed {HF}",
+    ),
+    Method(
+        "sampling",
+        "+ geometric sampling",
+        f"solver=cg preconditioner=identity sampling=geometric {HF}",
+    ),
+    Method(
+        "paper",
+        "both: the paper (2013)",
+        f"solver=flexible_cg preconditioner=lbfgs sampling=geometric {HF}",
+    ),
+    Method("best", "best HF (+preset=kfac)", "+preset=kfac"),
+    Method("sgd", "SGD, momentum, halving", f"trainer=sgd {NEWBOB}", (0.05, 0.1, 0.2, 0.4)),
+    Method("adam", "Adam, halving", f"trainer=adam {NEWBOB}", (0.0005, 0.001, 0.002, 0.004)),
+)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Data, net and length of a study.
+
+    Args:
+        recipe: the corpus.
+        overrides: of every run, the net's among them.
+        seeds: each gives every method one run; grids of rates are searched with the first.
+        iterations: bound on the outer iterations of each HF method that does not stop by itself.
+        epochs: bound of SGD and Adam.
+        extra: overrides for single methods.
+    """
+
+    recipe: str
+    overrides: str
+    seeds: tuple[int, ...]
+    iterations: dict[str, int]
+    epochs: int
+    extra: dict[str, str]
+
+
+PRESETS = {
+    "full": Preset(
+        "prompts5",
+        "model.hidden_sizes=[256,256,256,256,256]",
+        (0, 1, 2),
+        {"plain": 24, "preconditioner": 24, "sampling": 36, "paper": 36},
+        16,
+        {},
+    ),
+    "augmented": Preset(
+        "prompts5x",
+        "model.hidden_sizes=[256,256,256,256,256]",
+        (0,),
+        {"plain": 8, "preconditioner": 8, "sampling": 28, "paper": 28},
+        10,
+        {},
+    ),
+    "fast": Preset(
+        "prompts",
+        "model.hidden_sizes=[64,64,64,64,64]",
+        (0,),
+        {"plain": 8, "preconditioner": 8, "sampling": 16, "paper": 16},
+        4,
+        {"best": "trainer.stopping.max_iterations=40"},
+    ),
+}

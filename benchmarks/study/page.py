@@ -1,0 +1,121 @@
+"""The study as a page with tables and pictures."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from asr_hf.report.compare import plot_compare
+from asr_hf.runtime.files import write_text
+from benchmarks.study.methods import METHODS, Preset
+from benchmarks.study.runs import Run, grid, tuned
+
+_RATIOS = {
+    "preconditioner_over_plain": "L-BFGS preconditioner over plain HF",
+    "sampling_over_plain": "geometric sampling over plain HF",
+    "paper_over_plain": "both (the paper) over plain HF",
+    "best_over_plain": "best HF over plain HF",
+    "best_over_paper": "best HF over the paper's",
+    "best_over_sgd": "best HF over SGD",
+    "best_over_adam": "best HF over Adam",
+}
+
+
+def methods_table(results: dict[str, Any]) -> str:
+    """What each method reached: medians over seeds, ranges behind."""
+    lines = [
+        "| method | rate | held-out loss | frame error | test WER | work | time | runs |",
+        "| :-- | --: | --: | --: | --: | --: | --: | --: |",
+    ]
+    for method in results["methods"].values():
+        runs = method["runs"]
+        if not runs:
+            continue
+        rate = method.get("rate")
+        errors = [run["wer"]["percent"] for run in runs if run["wer"]]
+        cells = [
+            method["label"],
+            "–" if rate is None else f"{rate:g}",
+            _spread([run["heldout_loss"] for run in runs], "{:.3f}"),
+            _spread([100 * run["frame_error"] for run in runs], "{:.1f}") + " %",
+            _spread(errors, "{:.1f}") + " %" if errors else "–",
+            _spread([run["work"] / 1e6 for run in runs], "{:.0f}") + " M",
+            _spread([run["seconds"] for run in runs], "{:.0f}") + " s",
+            str(len(runs)),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def ratios_table(results: dict[str, Any]) -> str:
+    """Who is how much faster to whose best loss."""
+    lines = ["| faster over slower | work | time |", "| :-- | --: | --: |"]
+    for key, label in _RATIOS.items():
+        cells = [label]
+        for cost in ("work", "seconds"):
+            each = [one for one in results[key][f"{cost}_by_seed"] if one]
+            reached = results[key][cost] is not None
+            bound = "≥ " if any(one["at_least"] for one in each) else ""
+            spread = _spread([one["ratio"] for one in each], "{:.2f}")
+            cells.append(f"{bound}{spread}×" if reached else "not reached")
+        if results[key]["seeds"]:
+            lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _spread(values: list[float], form: str) -> str:
+    middle = form.format(median(values))
+    if len(values) == 1:
+        return middle
+    return f"{middle} ({form.format(min(values))}–{form.format(max(values))})"
+
+
+def shown_runs(preset: Preset) -> dict[str, Run]:
+    """The first seed's finished run of each method, by label."""
+    chosen = {method.label: tuned(method, preset) for method in METHODS}
+    return {label: runs[0] for label, runs in chosen.items() if runs and runs[0].result()}
+
+
+def commands(preset: Preset) -> str:
+    """The training command of every run."""
+    runs = [
+        run
+        for method in METHODS
+        for run in dict.fromkeys([*grid(method, preset), *tuned(method, preset)])
+    ]
+    return "\n".join(shlex.join(["asr-hf", "train", *run.overrides]) for run in runs)
+
+
+def write_page(preset: Preset, results: dict[str, Any], command: str, out: Path) -> None:
+    """Write the page to `out`, and its picture beside it as SVG."""
+    shown = shown_runs(preset)
+    picture = out.with_suffix(".svg")
+    plot_compare([run.folder for run in shown.values()], list(shown), picture)
+    machine = results["machine"]
+    wers = [
+        f"- {label}: {test['difference']:+.2f} points, 95 % interval "
+        f"{test['interval'][0]:+.2f} to {test['interval'][1]:+.2f} (paired over utterances)\n"
+        for label, test in (
+            ("test WER of the paper's HF minus plain HF's", results["wer_paper_minus_plain"]),
+            ("test WER of the best HF minus SGD's", results["wer_best_minus_sgd"]),
+        )
+        if test
+    ]
+    write_text(
+        out,
+        f"# Acceleration on {preset.recipe}\n\n"
+        f"Made by `{command}` on {machine['cpu']}, torch {machine['torch']}; every run has one "
+        f"thread on a core of its own. Net: `{preset.overrides}`. Median over seeds, smallest and "
+        "largest behind. Work counts a gradient frame as 3, a curvature frame as 4, a loss frame "
+        "as 1; time is what the optimiser spent, its own looks at held-out data included. "
+        "Learning rates are chosen by held-out loss from the grids in the commands below; nothing "
+        "is tuned on the test set. HF but for the best is bounded by iterations.\n\n"
+        f"![held-out loss against work and seconds]({picture.name})\n\n"
+        f"## What each reached\n\n{methods_table(results)}\n\n"
+        "## Speed-ups\n\nTo the best held-out loss of the slower method; against SGD and Adam, to "
+        "the better one's. ≥: the slower one never got there, and all its time counts.\n\n"
+        f"{ratios_table(results)}\n\n{''.join(wers)}\n"
+        f"## Commands\n\n```\n{commands(preset)}\n```\n",
+    )
