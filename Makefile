@@ -15,7 +15,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 	$$p -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 	2>/dev/null && echo $$p && break; done)
 
-.PHONY: help setup test demo $(DATA) bench clean
+.PHONY: help setup test demo $(DATA) bench study clean
 
 help: ## list the targets
 	@echo 'asr-hf: Hessian-free training of DNN-HMM acoustic models'
@@ -61,6 +61,9 @@ $(DATA): data-%: setup
 	$(ASR_HF) prepare +recipe=$* $(ARGS)
 	$(ASR_HF) features +recipe=$* $(ARGS)
 	$(ASR_HF) align +recipe=$* $(ARGS)
+
+study: data-prompts5 ## optimisers compared on five languages, many hours; resumes (ARGS="--preset fast": minutes)
+	$(BIN)/python -m benchmarks.study $(ARGS)
 
 bench: $(VENV)/.bench ## measure speed beside peers, 15 minutes (ARGS="--quick": one)
 	$(BIN)/python -m benchmarks.run $(ARGS)

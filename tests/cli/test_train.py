@@ -109,10 +109,10 @@ def test_a_typo_in_a_swept_value_stops_the_sweep_before_its_first_run(asr_hf, co
 
 
 def test_a_sweep_with_a_failing_run_says_so_and_tables_the_others(asr_hf, corpus, tmp_path):
-    outcome = asr_hf("train", "-m", *corpus, "sampling.gradient=1.0,3", STEPS.format(1))
+    outcome = asr_hf("train", "-m", *corpus, "sampling.gradient=1.0,3.5", STEPS.format(1))
     assert outcome.code == 2 and "sampling.gradient" in outcome.err
     table = (tmp_path / "exp" / "prompts" / "sweep.md").read_text()
-    assert "sampling.gradient=1.0" in table and "sampling.gradient=3" not in table
+    assert "sampling.gradient=1.0" in table and "sampling.gradient=3.5" not in table
 
 
 def test_a_sweep_of_nothing_is_refused(asr_hf, corpus):
