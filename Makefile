@@ -46,9 +46,9 @@ test: setup ## check style and types, run the tests
 DEMO := +recipe=prompts +preset=kfac
 REALIGNED := alignment.from_run=exp/demo-first alignment.tag=realigned
 demo: data-prompts ## from nothing to a word error rate: fetch, prepare, train, decode, score
-	$(ASR_HF) train $(DEMO) name=demo-first trainer.stopping.max_iterations=28 $(ARGS)
+	$(ASR_HF) train $(DEMO) name=demo-first trainer.stopping.max_iterations=60 $(ARGS)
 	$(ASR_HF) align $(DEMO) $(REALIGNED) $(ARGS)
-	$(ASR_HF) train $(DEMO) $(REALIGNED) name=demo $(ARGS)
+	$(ASR_HF) train $(DEMO) $(REALIGNED) name=demo trainer.stopping.max_iterations=100 $(ARGS)
 	$(ASR_HF) decode $(DEMO) $(REALIGNED) name=demo $(ARGS)
 	$(ASR_HF) score $(DEMO) $(REALIGNED) name=demo $(ARGS)
 
