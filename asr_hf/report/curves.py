@@ -16,6 +16,7 @@ _REASONS = {
     "progress": ("progress became small", "c7"),
     "residual": ("residual small", "c1"),
     "max_iterations": ("most iterations allowed", "c3"),
+    "steps": ("the fixed number done", "c2"),
     "non_positive_curvature": ("curvature not positive", "c5"),
     "non_positive_preconditioner": ("preconditioner not positive", "c4"),
     "non_finite": ("not finite", "c6"),

@@ -80,12 +80,9 @@ def shown_runs(preset: Preset) -> dict[str, Run]:
 
 def commands(preset: Preset) -> str:
     """The training command of every run."""
-    runs = [
-        run
-        for method in METHODS
-        for run in dict.fromkeys([*grid(method, preset), *tuned(method, preset)])
-    ]
-    return "\n".join(shlex.join(["asr-hf", "train", *run.overrides]) for run in runs)
+    runs = [run for method in METHODS for run in [*grid(method, preset), *tuned(method, preset)]]
+    lines = [shlex.join(["asr-hf", "train", *run.overrides]) for run in runs]
+    return "\n".join(dict.fromkeys(lines))
 
 
 def write_page(preset: Preset, results: dict[str, Any], command: str, out: Path) -> None:

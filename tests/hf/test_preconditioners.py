@@ -65,6 +65,55 @@ def test_compact_form_equals_dense_bfgs_and_two_loop(damping, count):
     torch.testing.assert_close(found, two_loop(s, y, gamma, r), rtol=1e-9, atol=1e-10)
 
 
+def kfac_with_lbfgs(count, pairs=8):
+    """Pairs on two Kronecker blocks of 15 parameters each; the pairs, and H₀ as a matrix."""
+    s, g = random_pairs(count)
+    initial = KFACPreconditioner()
+    preconditioner = LBFGSPreconditioner(pairs=pairs, initial=initial)
+    for a, b in zip(s, g, strict=True):
+        preconditioner.observe(a, b)
+    preconditioner.finish()
+    factors = Factors([random_factor(0, 4, 3, 1), random_factor(15, 4, 3, 2)])
+    preconditioner.prepare(0.05, factors)
+    columns = [initial.apply(e).clone() for e in torch.eye(N, dtype=torch.float64)]
+    return preconditioner, s, g + 0.05 * s, torch.stack(columns)
+
+
+@pytest.mark.parametrize("count", [1, 4, 8])
+def test_pairs_on_kronecker_factors_equal_dense_bfgs_from_them(count):
+    preconditioner, s, y, h = kfac_with_lbfgs(count)
+    h = h * float(s[-1] @ y[-1] / (y[-1] @ h @ y[-1]))
+    for a, b in zip(s, y, strict=True):
+        rho = 1 / (a @ b)
+        left = torch.eye(N, dtype=torch.float64) - rho * torch.outer(a, b)
+        h = left @ h @ left.T + rho * torch.outer(a, a)
+    r = torch.randn(N, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
+    out = torch.empty_like(r)
+    assert preconditioner.apply(r, out=out) is out
+    torch.testing.assert_close(out, h @ r, rtol=1e-9, atol=1e-10)
+    # The secant equation of the newest pair.
+    torch.testing.assert_close(preconditioner.apply(y[-1]), s[-1], rtol=1e-9, atol=1e-10)
+
+
+def test_without_pairs_the_initial_matrix_stands_alone():
+    initial = KFACPreconditioner()
+    preconditioner = LBFGSPreconditioner(initial=initial)
+    preconditioner.prepare(0.05, Factors([random_factor(0, 4, 3, 1)]))
+    r = torch.randn(15, dtype=torch.float64)
+    assert torch.equal(preconditioner.apply(r), initial.apply(r))
+
+
+def test_the_initial_matrix_s_state_survives_with_the_pairs():
+    first, *_ = kfac_with_lbfgs(5)
+    second = LBFGSPreconditioner(pairs=8, initial=KFACPreconditioner(refresh_every=2))
+    second.load_state_dict(first.state_dict())
+    factors = Factors([random_factor(0, 4, 3, 1), random_factor(15, 4, 3, 2)])
+    first.prepare(0.1, factors)
+    second.prepare(0.1, factors)
+    r = torch.randn(N, dtype=torch.float64)
+    torch.testing.assert_close(first.apply(r), second.apply(r))
+
+
 def test_lbfgs_is_symmetric_positive_definite():
     s, g = random_pairs(6)
     preconditioner = LBFGSPreconditioner(pairs=6)

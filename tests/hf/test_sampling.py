@@ -71,6 +71,18 @@ def test_variance_test_grows_to_the_size_byrd_asks_for():
     assert schedule.sizes(3, 100_000).gradient == 40_000
 
 
+def test_variance_sizes_above_one_are_numbers_of_frames():
+    schedule = VarianceSampling(gradient=4096, curvature=0.25, curvature_most=2048, theta=0.5)
+    first = schedule.sizes(0, 100_000)
+    assert (first.gradient, first.curvature) == (4096, 1024)
+    schedule.learn(GradientSpread(squared_norm=1.0, variance=1e9), 4096)
+    schedule.learn(GradientSpread(squared_norm=1.0, variance=1e9), 8192)
+    grown = schedule.sizes(2, 100_000)
+    assert (grown.gradient, grown.curvature) == (16_384, 2048)
+    assert schedule.most_curvature(100_000) == 2048
+    assert schedule.most_curvature(1000) == 1000
+
+
 def test_variance_state_survives():
     one, two = VarianceSampling(), VarianceSampling()
     one.learn(GradientSpread(1e-3, 5.0), 500)

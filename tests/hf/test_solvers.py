@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -12,7 +13,12 @@ from asr_hf.hf.preconditioners.identity import IdentityPreconditioner
 from asr_hf.hf.solvers.base import StopReason
 from asr_hf.hf.solvers.cg import ConjugateGradient
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
-from asr_hf.hf.solvers.stopping import RelativeProgress, stored_iterations
+from asr_hf.hf.solvers.stopping import (
+    FixedSteps,
+    ForcingTerm,
+    RelativeProgress,
+    stored_iterations,
+)
 
 N = 40
 NEVER = RelativeProgress(tolerance=0.0)
@@ -130,6 +136,58 @@ def test_martens_rule_keeps_the_factor_k():
     assert rule.reached(values)
     assert not rule.reached(values[:8])
     assert not rule.reached([-v for v in values])
+
+
+@pytest.mark.parametrize("solver", [ConjugateGradient, FlexibleConjugateGradient])
+def test_a_fixed_number_of_steps_is_taken(solver, b):
+    run = solver(stopping=FixedSteps(7)).solve(
+        Dense(spd()), b, torch.zeros_like(b), IdentityPreconditioner()
+    )
+    assert (run.iterations, run.reason) == (7, StopReason.STEPS)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e-2, 100.0])
+@pytest.mark.parametrize("power", [0.5, 1.0])
+def test_the_forcing_term_is_met_and_no_more(b, scale, power):
+    matrix, b = spd(), scale * b / b.norm()
+    rule = ForcingTerm(most=0.5, power=power)
+    run = ConjugateGradient(stopping=rule, store_ratio=1.01).solve(
+        Dense(spd()), b, torch.zeros_like(b), IdentityPreconditioner()
+    )
+    assert run.reason is StopReason.RESIDUAL
+    allowed = min(0.5, scale**power)
+    relative = [float((b - matrix @ it.d).norm() / b.norm()) for it in run.iterates]
+    assert relative[-1] <= allowed * 1.001
+    assert all(r > allowed * 0.999 for r in relative[:-1])
+
+
+def test_forcing_terms_make_newton_converge_superlinearly():
+    """On f(x) = Σ log cosh of a random linear map: the gradient's order of convergence."""
+    g = torch.Generator().manual_seed(0)
+    m = torch.randn(30, 10, generator=g, dtype=torch.float64)
+    shift = 0.3 * torch.randn(30, generator=g, dtype=torch.float64)
+    x = torch.zeros(10, dtype=torch.float64)
+    norms = []
+    for _ in range(12):
+        t = torch.tanh(m @ x - shift)
+        gradient, hessian = m.T @ t, m.T @ torch.diag(1 - t**2) @ m
+        norms.append(float(gradient.norm()))
+        if norms[-1] < 1e-11:
+            break
+        solver = ConjugateGradient(stopping=ForcingTerm(), residual_tolerance=0.0)
+        run = solver.solve(Dense(hessian), -gradient, torch.zeros_like(x), IdentityPreconditioner())
+        x = x + run.iterates[-1].d
+    ratios = [after / before for before, after in itertools.pairwise(norms)]
+    assert norms[-1] < 1e-8
+    assert ratios[-1] < 0.05 * ratios[0]
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: FixedSteps(0), lambda: ForcingTerm(most=1.0), lambda: ForcingTerm(power=0.0)]
+)
+def test_rules_refuse_what_cannot_be(make):
+    with pytest.raises(ValueError, match="stopping"):
+        make()
 
 
 def test_stored_iterations_grow_geometrically():

@@ -8,8 +8,11 @@ import torch
 from torch import Tensor
 
 from asr_hf.hf.memory import ProblemSize
-from asr_hf.hf.preconditioners.base import CurvatureStatistics
+from asr_hf.hf.preconditioners.base import CurvatureStatistics, Preconditioner
 from asr_hf.hf.preconditioners.pairs import Keep, PairStore
+from asr_hf.hf.vectors import dots
+
+_INITIAL = "initial."
 
 
 class LBFGSPreconditioner:
@@ -22,14 +25,23 @@ class LBFGSPreconditioner:
     with R = triu(S'Y), D = diag(S'Y), γ = s'y / y'y of the newest pair. Pairs keep G s apart
     from λ s, so that they stay right when λ changes; only m × m matrices are made anew.
 
+    With another preconditioner as initial matrix H₀ the same update is, for t = R⁻¹S'r,
+
+        H r = z + S R⁻ᵀ(D t - Y'z),  z = γH₀(r - Y t),  γ = s'y / y'H₀y.
+
     Args:
         pairs: m, the most pairs kept of a run.
         keep: which of them: "spread", "first" or "last" (see `Keep`).
+        initial: H₀; None is the identity.
     """
 
-    def __init__(self, pairs: int = 16, keep: str = "spread") -> None:
+    def __init__(
+        self, pairs: int = 16, keep: str = "spread", initial: Preconditioner | None = None
+    ) -> None:
         if pairs < 1:
             raise ValueError(f"preconditioner.pairs: needs at least 1, found {pairs}")
+        self.initial = initial
+        self._room: Tensor | None = None
         self._observed = PairStore(pairs, Keep(keep))
         self._buffer: Tensor | None = None
         self._pairs: Tensor | None = None
@@ -43,11 +55,14 @@ class LBFGSPreconditioner:
         return 0 if self._pairs is None else self._pairs.shape[0] // 2
 
     def memory(self, size: ProblemSize) -> int:
-        """The pairs in use and those to come."""
-        return size.vectors(4 * self._observed.size)
+        """The pairs in use and those to come; the initial matrix, and a vector for it."""
+        own = size.vectors(4 * self._observed.size)
+        return own if self.initial is None else own + size.vectors(1) + self.initial.memory(size)
 
     def prepare(self, damping: float, statistics: CurvatureStatistics) -> None:
         """Make the small matrices of this λ."""
+        if self.initial is not None:
+            self.initial.prepare(damping, statistics)
         self._damping, self._compact = damping, None
         if self._gram is None:
             return
@@ -55,13 +70,27 @@ class LBFGSPreconditioner:
         ss, sg, gg = self._gram[:m, :m], self._gram[:m, m:], self._gram[m:, m:]
         sy = sg + damping * ss
         yy = gg + damping * (sg + sg.T) + damping**2 * ss
+        upper, diagonal = torch.triu(sy), torch.diag(torch.diagonal(sy))
+        if self.initial is not None:
+            self._compact = (upper, diagonal, float(sy[-1, -1]) / self._newest_in_initial())
+            return
         gamma = float(sy[-1, -1] / yy[-1, -1])
-        upper = torch.triu(sy)
-        inner = torch.diag(torch.diagonal(sy)) + gamma * yy
-        self._compact = (upper, inner, gamma)
+        self._compact = (upper, diagonal + gamma * yy, gamma)
+
+    def _newest_in_initial(self) -> float:
+        """y'H₀y of the newest pair."""
+        assert self.initial is not None and self._pairs is not None
+        m = self.count
+        if self._room is None:
+            self._room = torch.empty_like(self._pairs[0])
+        y = torch.add(self._pairs[2 * m - 1], self._pairs[m - 1], alpha=self._damping)
+        (value,) = dots((y, self.initial.apply(y, out=self._room)))
+        return value
 
     def apply(self, residual: Tensor, out: Tensor | None = None) -> Tensor:
-        """Return H r [n], in `out` if given; r itself while there are no pairs."""
+        """Return H r [n], in `out` if given; H₀ r (which may be r) while there are no pairs."""
+        if self.initial is not None:
+            return self._apply_on_initial(self.initial, residual, out)
         if self._compact is None:
             return residual
         assert self._pairs is not None
@@ -76,12 +105,32 @@ class LBFGSPreconditioner:
         weights = torch.cat([u - gamma * self._damping * t, -gamma * t]).squeeze(1)
         return torch.addmv(residual, self._pairs.T, weights.to(residual), beta=gamma, out=out)
 
+    def _apply_on_initial(
+        self, initial: Preconditioner, residual: Tensor, out: Tensor | None
+    ) -> Tensor:
+        if self._compact is None:
+            return initial.apply(residual, out)
+        assert self._pairs is not None and self._room is not None
+        upper, diagonal, gamma = self._compact
+        m, damping = self.count, self._damping
+        s_r = (self._pairs[:m] @ residual).to(upper)[:, None]
+        t = torch.linalg.solve_triangular(upper, s_r, upper=True)
+        weights = torch.cat([damping * t, t]).squeeze(1).to(residual)
+        rest = torch.addmv(residual, self._pairs.T, weights, alpha=-1.0, out=self._room)
+        z = initial.apply(rest, out).mul_(gamma)
+        products = (self._pairs @ z).to(upper)[:, None]
+        y_z = products[m:] + damping * products[:m]
+        u = torch.linalg.solve_triangular(upper.T, diagonal @ t - y_z, upper=False)
+        return z.addmv_(self._pairs[:m].T, u.squeeze(1).to(z))
+
     def observe(self, direction: Tensor, product: Tensor) -> None:
         """Offer a pair for the next run."""
         self._observed.add(direction, product)
 
     def finish(self) -> None:
         """Put the run's pairs in place of the ones before; a run without any changes nothing."""
+        if self.initial is not None:
+            self.initial.finish()
         if self._observed.count:
             # The buffer of the pairs in use becomes the one for the pairs after these.
             self._buffer, count = self._observed.take(spare=self._buffer)
@@ -94,10 +143,23 @@ class LBFGSPreconditioner:
         self._compact = None
 
     def state_dict(self) -> dict[str, dict[str, Any]]:
-        """Return the pairs in use."""
-        return {"tensors": {} if self._pairs is None else {"pairs": self._pairs}, "values": {}}
+        """Return the pairs in use, and the initial matrix's state."""
+        tensors = {} if self._pairs is None else {"pairs": self._pairs}
+        if self.initial is None:
+            return {"tensors": tensors, "values": {}}
+        inner = self.initial.state_dict()
+        tensors |= {_INITIAL + name: tensor for name, tensor in inner["tensors"].items()}
+        return {"tensors": tensors, "values": inner["values"]}
 
     def load_state_dict(self, state: dict[str, dict[str, Any]]) -> None:
-        """Restore the pairs in use."""
-        if "pairs" in state["tensors"]:
-            self._use(state["tensors"]["pairs"])
+        """Restore what `state_dict` returned."""
+        tensors = state["tensors"]
+        if "pairs" in tensors:
+            self._use(tensors["pairs"])
+        if self.initial is not None:
+            inner = {
+                name.removeprefix(_INITIAL): tensor
+                for name, tensor in tensors.items()
+                if name.startswith(_INITIAL)
+            }
+            self.initial.load_state_dict({"tensors": inner, "values": state["values"]})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from asr_hf.hf.sampling.base import GradientSpread, SampleSizes
-from asr_hf.hf.sampling.fixed import check_share
+from asr_hf.hf.sampling.fixed import check_share, share_of
 
 
 class VarianceSampling:
@@ -15,11 +15,12 @@ class VarianceSampling:
     gradient sample, as in their section 4.
 
     Args:
-        gradient: share of the training frames the gradient sample starts with.
+        gradient: share of the training frames the gradient sample starts with, or a number of
+            frames above 1.
         theta: ϑ, the relative error of the gradient that is put up with.
         growth_most: the most a sample grows in one iteration.
         curvature: the curvature sample as a share of the gradient sample.
-        curvature_most: the curvature sample's bound as a share of the training frames.
+        curvature_most: the curvature sample's bound, a share of the training frames or a number.
     """
 
     needs_spread = True
@@ -43,14 +44,14 @@ class VarianceSampling:
 
     def sizes(self, iteration: int, total_frames: int) -> SampleSizes:
         """See `SamplingSchedule.sizes`."""
-        start = self.gradient * total_frames
+        start = share_of(self.gradient, total_frames) * total_frames
         gradient = min(float(total_frames), start if self._wanted is None else self._wanted)
-        curvature = min(self.curvature * gradient, self.curvature_most * total_frames)
+        curvature = min(self.curvature * gradient, self.most_curvature(total_frames))
         return SampleSizes(max(1, round(gradient)), max(1, round(curvature)))
 
     def most_curvature(self, total_frames: int) -> int:
         """See `SamplingSchedule`."""
-        return round(self.curvature_most * total_frames)
+        return round(share_of(self.curvature_most, total_frames) * total_frames)
 
     def learn(self, spread: GradientSpread, frames: int) -> None:
         """Apply the test to the last gradient sample."""

@@ -16,6 +16,7 @@ class StopReason(StrEnum):
     """Why a CG run ended."""
 
     PROGRESS = "progress"
+    STEPS = "steps"
     MAX_ITERATIONS = "max_iterations"
     RESIDUAL = "residual"
     NON_POSITIVE_CURVATURE = "non_positive_curvature"

@@ -12,7 +12,7 @@ from torch import Tensor
 from asr_hf.hf.memory import ProblemSize
 from asr_hf.hf.precision import Precision
 from asr_hf.hf.solvers.base import Iterate, Operator, SolverPreconditioner, SolverResult, StopReason
-from asr_hf.hf.solvers.stopping import RelativeProgress, stored_iterations
+from asr_hf.hf.solvers.stopping import RelativeProgress, StoppingRule, stored_iterations
 from asr_hf.hf.solvers.workspace import Workspace
 from asr_hf.hf.vectors import dots, norm
 
@@ -41,7 +41,7 @@ class ConjugateGradient:
     Args:
         max_iterations: bound on the steps of a run.
         stopping: the test that ends a run sooner.
-        residual_tolerance: also stop at ‖r‖ <= this · ‖b‖.
+        residual_tolerance: also stop at ‖r‖ <= this · ‖b‖, whatever the test says.
         store_ratio: iterates are kept at ⌈store_ratio^j⌉.
         recompute_every: replace the recursive residual by the true one this often.
         recompute_every_reduced: the same while products are of less than full precision.
@@ -53,7 +53,7 @@ class ConjugateGradient:
     flexible: ClassVar[bool] = False
 
     max_iterations: int = 250
-    stopping: RelativeProgress = field(default_factory=RelativeProgress)
+    stopping: StoppingRule = field(default_factory=RelativeProgress)
     residual_tolerance: float = 1e-8
     store_ratio: float = 1.3
     recompute_every: int = 50
@@ -98,6 +98,8 @@ class _Run:
         self.b, self.preconditioner = b, preconditioner
         self.keep = stored_iterations(method.store_ratio, method.max_iterations)
         self.b_norm = norm(b)
+        small = max(method.residual_tolerance, method.stopping.residual(self.b_norm))
+        self.small_residual = small * self.b_norm
         self.d, self.r = workspace.copy("d", d0), workspace.copy("r", b)
         self.p, self.gp = workspace.vector("p", b), workspace.vector("gp", b)
         self.drift: float | None = None
@@ -160,7 +162,7 @@ class _Run:
             z = self.preconditioner.apply(self.r, out=room)
             zr_before = zr
             zr, zap, rr = self._products(z)
-            if math.sqrt(rr) <= self.method.residual_tolerance * self.b_norm:
+            if math.sqrt(rr) <= self.small_residual:
                 return StopReason.RESIDUAL
             beta = self.method.beta(StepProducts(zr, zr_before, zap, pap))
             torch.add(z, self.p, alpha=0.0 if self.restart else beta, out=self.p)
@@ -196,8 +198,8 @@ class _Run:
         if iteration in self.keep:
             stored = self.workspace.copy(f"iterate.{iteration}", self.d)
             self.iterates.append(Iterate(iteration, stored, self.values[-1]))
-        progress = self.method.stopping.reached(self.values)
-        return (StopReason.PROGRESS if progress else None), damped
+        rule = self.method.stopping
+        return (rule.reason if rule.reached(self.values) else None), damped
 
     @property
     def _recompute_every(self) -> int:

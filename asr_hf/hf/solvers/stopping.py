@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from asr_hf.hf.solvers.base import StopReason
+
+
+class StoppingRule(Protocol):
+    """Ends a CG run before its bound on steps."""
+
+    reason: ClassVar[StopReason]
+
+    def reached(self, values: Sequence[float]) -> bool:
+        """Whether to stop, given q after each step, starting with q(d0)."""
+        ...
+
+    def residual(self, b_norm: float) -> float:
+        """The relative residual ‖r‖ / ‖b‖ that is small enough; 0 where none is."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -19,6 +37,8 @@ class RelativeProgress:
         window_fraction: k as a share of the iterations done.
     """
 
+    reason: ClassVar[StopReason] = StopReason.PROGRESS
+
     tolerance: float = 5e-4
     window: int = 10
     window_fraction: float = 0.1
@@ -30,6 +50,65 @@ class RelativeProgress:
         if i <= k or not values[-1] < 0:
             return False
         return (values[-1] - values[-1 - k]) / values[-1] < k * self.tolerance
+
+    def residual(self, b_norm: float) -> float:
+        """The quadratic's value alone decides."""
+        return 0.0
+
+
+@dataclass(frozen=True)
+class FixedSteps:
+    """The same few steps every time (Martens & Grosse 2015 take one, under good factors).
+
+    Args:
+        steps: of a run.
+    """
+
+    reason: ClassVar[StopReason] = StopReason.STEPS
+
+    steps: int = 5
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError(f"cg_stopping.steps: needs at least 1, found {self.steps}")
+
+    def reached(self, values: Sequence[float]) -> bool:
+        """Whether the steps are done."""
+        return len(values) > self.steps
+
+    def residual(self, b_norm: float) -> float:
+        """Their number alone decides."""
+        return 0.0
+
+
+@dataclass(frozen=True)
+class ForcingTerm:
+    """Stop at ‖r‖ <= min(most, ‖b‖^power) ‖b‖ (Dembo & Steihaug 1983; Nocedal & Wright 7.1).
+
+    b is the negative gradient: far from the minimum a coarse step will do, near it the steps grow
+    exact, which is what makes an inexact Newton method converge faster than linearly.
+
+    Args:
+        most: the largest relative residual that is put up with.
+        power: 0.5 gives superlinear convergence, 1 quadratic.
+    """
+
+    reason: ClassVar[StopReason] = StopReason.RESIDUAL
+
+    most: float = 0.5
+    power: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.most < 1 or not 0 < self.power <= 1:
+            raise ValueError("cg_stopping: needs 0 < most < 1 and 0 < power <= 1")
+
+    def reached(self, values: Sequence[float]) -> bool:
+        """The residual alone decides."""
+        return False
+
+    def residual(self, b_norm: float) -> float:
+        """The forcing term."""
+        return min(self.most, math.pow(b_norm, self.power))
 
 
 def stored_iterations(ratio: float, most: int) -> frozenset[int]:
