@@ -107,7 +107,7 @@ def compare(
     """Time iterations with the default solver and preconditioner, after some to warm up."""
     dtype = torch.bfloat16 if precision is Precision.BF16 else torch.float32
     with matrix_arithmetic(precision), tempfile.TemporaryDirectory() as folder:
-        inner = _objective(net, device, work, precision, Path(folder))
+        inner = make_objective(net, device, work, precision, Path(folder))
         timed = TimedObjective(inner)
         optimiser = _optimiser(timed, inner.model.flat, work)
         for _ in range(WARM_UP):
@@ -160,9 +160,10 @@ def summarise(phases: Sequence[dict[str, float]], totals: Sequence[float]) -> di
     }
 
 
-def _objective(
+def make_objective(
     net: Net, device: torch.device, work: Work, precision: Precision, folder: Path
 ) -> FrameObjective:
+    """A net of drawn weights on stores of drawn frames, made in `folder`."""
     dim, pdfs = net.feature_dim, net.sizes[-1]
     stores = {
         Part.TRAIN: make_store(folder / "train", work.gradient, dim, pdfs, seed=1),

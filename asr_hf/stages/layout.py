@@ -1,10 +1,31 @@
-"""Where a corpus's alignments and packed stores lie."""
+"""Where a corpus, its alignments and its packed stores lie."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
+
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.files import read_json
+
+
+def prepared_corpus(folder: Path) -> dict[str, Any]:
+    """The corpus.json of a corpus that asr-hf prepare made; empty when nothing is there.
+
+    Raises:
+        InputError: the folder holds something that is no corpus, and would be lost.
+    """
+    if (folder / "corpus.json").exists():
+        return dict(read_json(folder / "corpus.json"))
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(
+            f"{folder}: exists and holds no corpus.json",
+            expected="a corpus that asr-hf prepare made, or nothing",
+            remedy="set corpus.dir or paths.data to a folder of its own, or remove it",
+        )
+    return {}
 
 
 def store_folder(config: DictConfig, name: str) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -67,28 +69,38 @@ def figures(preset: Preset) -> dict[str, Any]:
     """Everything that acceleration.json holds beside the machine."""
     runs = read_runs(preset)
     return {
-        "methods": {m.key: _method(runs[m.key], m.label) | _grid(m.key, preset) for m in METHODS},
+        "methods": {
+            m.key: _method(runs[m.key], m.label, preset.tests) | _grid(m.key, preset)
+            for m in METHODS
+        },
         **{f"{fast}_over_{slow}": _over(runs, fast, slow) for fast, slow in PAIRS},
-        "wer_paper_minus_plain": _wer_difference(preset, "plain", "paper"),
-        "wer_best_minus_sgd": _wer_difference(preset, "sgd", "best"),
+        "wer_paper_minus_plain": _wer_differences(preset, "plain", "paper"),
+        "wer_best_minus_sgd": _wer_differences(preset, "sgd", "best"),
+        "wer_best_minus_adam": _wer_differences(preset, "adam", "best"),
     }
 
 
-def _method(runs: dict[int, RunData], label: str) -> dict[str, Any]:
+def _method(runs: dict[int, RunData], label: str, tests: Sequence[str]) -> dict[str, Any]:
     rows = [
         {
             "seed": seed,
             "heldout_loss": best_loss(run),
             "frame_error": run.figure("heldout_frame_error"),
-            "wer": {k: run.result["wer"][k] for k in ("percent", "errors", "words", "interval")}
-            if run.result.get("wer")
-            else None,
+            "wer": _wers(run, tests),
             "iterations": run.figure("iterations"),
             **{cost: run.figure(cost) for cost in COSTS},
         }
         for seed, run in sorted(runs.items())
     ]
     return {"label": label, "runs": rows}
+
+
+def _wers(run: RunData, tests: Sequence[str]) -> dict[str, Any] | None:
+    """Word errors of each test set; None while the run is not decoded."""
+    if not run.result.get("wer"):
+        return None
+    sets = run.result["wer"]["sets"]
+    return {t: {k: sets[t][k] for k in ("percent", "errors", "words", "interval")} for t in tests}
 
 
 def _grid(key: str, preset: Preset) -> dict[str, Any]:
@@ -119,18 +131,21 @@ def _over(runs: dict[str, dict[int, RunData]], fast: str, slow: str) -> dict[str
     return result
 
 
-def _wer_difference(preset: Preset, before: str, after: str) -> dict[str, Any] | None:
-    """Pooled paired test of two methods' first seeds on the test set."""
+def _wer_differences(preset: Preset, before: str, after: str) -> dict[str, Any] | None:
+    """Paired test of two methods' first seeds on each test set, all languages together."""
     methods = {m.key: m for m in METHODS}
     chosen = [next(iter(tuned(methods[key], preset)), None) for key in (before, after)]
     if not all(run and run.result().get("wer") for run in chosen):
         return None
-    a, b = (run for run in chosen if run)
-    refs = read_table(_decoded(a, "ref"))
-    hyps = [read_table(_decoded(run, "hyp")) for run in (a, b)]
-    test = paired_bootstrap(refs, *hyps)
-    return {"difference": test.difference, "interval": list(test.interval)}
+    runs = [run for run in chosen if run]
+    found = {}
+    for name in preset.tests:
+        refs = read_table(_decoded(runs[0], name, "ref"))
+        hyps = [read_table(_decoded(run, name, "hyp")) for run in runs]
+        test = paired_bootstrap(refs, *hyps)
+        found[name] = {"difference": test.difference, "interval": list(test.interval)}
+    return found
 
 
-def _decoded(run: Run, kind: str) -> Any:
-    return run.folder / "decode" / "test" / f"{kind}.txt"
+def _decoded(run: Run, name: str, kind: str) -> Path:
+    return run.folder / "decode" / name / f"{kind}.txt"

@@ -64,6 +64,7 @@ class Preset:
         seeds: each gives every method one run; grids of rates are searched with the first.
         iterations: bound on the outer iterations of each HF method that does not stop by itself.
         epochs: bound of SGD and Adam.
+        tests: sets whose word errors are reported.
         extra: overrides for single methods.
     """
 
@@ -72,6 +73,7 @@ class Preset:
     seeds: tuple[int, ...]
     iterations: dict[str, int]
     epochs: int
+    tests: tuple[str, ...]
     extra: dict[str, str]
 
 
@@ -82,6 +84,7 @@ PRESETS = {
         (0, 1, 2),
         {"plain": 16, "preconditioner": 16, "sampling": 32, "paper": 32},
         16,
+        ("test",),
         {},
     ),
     "augmented": Preset(
@@ -90,6 +93,7 @@ PRESETS = {
         (0,),
         {"plain": 8, "preconditioner": 8, "sampling": 28, "paper": 28},
         10,
+        ("test", "test_noisy"),
         {},
     ),
     "fast": Preset(
@@ -98,6 +102,7 @@ PRESETS = {
         (0,),
         {"plain": 8, "preconditioner": 8, "sampling": 16, "paper": 16},
         4,
+        ("test",),
         {"best": "trainer.stopping.max_iterations=40"},
     ),
 }

@@ -15,9 +15,10 @@ from omegaconf import DictConfig
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.hmm.ngram import estimate_ngram
 from asr_hf.runtime.errors import InputError
-from asr_hf.runtime.files import read_json, replaced_folder, write_json, write_text
+from asr_hf.runtime.files import replaced_folder, write_json, write_text
 from asr_hf.runtime.progress import progress
 from asr_hf.runtime.skips import SkipList
+from asr_hf.stages.layout import prepared_corpus
 
 from .fetch import Recordings, find_recordings
 from .lexicon import lexicon
@@ -77,7 +78,7 @@ def prepare(config: DictConfig) -> dict[str, Any]:
         for name in config.corpus.languages
     ]
     origin = _fingerprint(config, languages)
-    about = _about(target)
+    about = prepared_corpus(target)
     if about.get("origin") == origin:
         log.info("%s: the corpus is there already", target)
         return about
@@ -97,23 +98,6 @@ def prepare(config: DictConfig) -> dict[str, Any]:
         write_json(part / "corpus.json", about)
     log.info("%s:\n%s", target, table(summary))
     return about
-
-
-def _about(target: Path) -> dict[str, Any]:
-    """The corpus.json of a corpus that is there; empty when nothing is.
-
-    Raises:
-        InputError: the folder holds something that is no corpus, and would be lost.
-    """
-    if (target / "corpus.json").exists():
-        return dict(read_json(target / "corpus.json"))
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise InputError(
-            f"{target}: exists and holds no corpus.json",
-            expected="a corpus that asr-hf prepare made, or nothing",
-            remedy="set corpus.dir or paths.data to a folder of its own, or remove it",
-        )
-    return {}
 
 
 def _fingerprint(config: DictConfig, languages: list[_Language]) -> str:

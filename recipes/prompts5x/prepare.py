@@ -24,7 +24,7 @@ from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json, replaced_folder, write_json
 from asr_hf.runtime.skips import SkipList
-from asr_hf.stages.layout import clean_corpus
+from asr_hf.stages.layout import clean_corpus, prepared_corpus
 
 log = logging.getLogger("asr_hf.recipes.prompts5x")
 
@@ -46,7 +46,7 @@ def prepare(config: DictConfig) -> dict[str, Any]:
     effects = EffectSettings.from_config(settings["effects"])
     effects.band.check(clean["sample_rate"])
     origin = _fingerprint(config, clean, settings)
-    about = _about(target)
+    about = prepared_corpus(target)
     if about.get("origin") == origin:
         log.info("%s: the corpus is there already", target)
         return about
@@ -85,23 +85,6 @@ def _clean(config: DictConfig) -> dict[str, Any]:
             remedy=f"prepare {name} with all of them",
         )
     return about
-
-
-def _about(target: Path) -> dict[str, Any]:
-    """The corpus.json of a corpus that is there; empty when nothing is.
-
-    Raises:
-        InputError: the folder holds something that is no corpus, and would be lost.
-    """
-    if (target / "corpus.json").exists():
-        return dict(read_json(target / "corpus.json"))
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise InputError(
-            f"{target}: exists and holds no corpus.json",
-            expected="a corpus that asr-hf prepare made, or nothing",
-            remedy="set corpus.dir or paths.data to a folder of its own, or remove it",
-        )
-    return {}
 
 
 def _fingerprint(config: DictConfig, clean: dict[str, Any], settings: Any) -> str:

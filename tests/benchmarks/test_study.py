@@ -18,7 +18,7 @@ from benchmarks.study.methods import METHODS, PRESETS, Preset
 from benchmarks.study.page import write_page
 from benchmarks.study.runs import Run, grid, tuned
 
-PRESET = replace(PRESETS["full"], seeds=(0, 1))
+PRESET = replace(PRESETS["full"], seeds=(0, 1), tests=("test", "test_noisy"))
 BY_KEY = {method.key: method for method in METHODS}
 
 
@@ -43,8 +43,7 @@ def run_data(*losses: float, **costs: float) -> RunData:
 
 def write_run(run: Run, *losses: float, seconds: float = 2.0, wrong: int = 10) -> None:
     """A finished, decoded run in the study's folder."""
-    decoded = run.folder / "decode" / "test"
-    decoded.mkdir(parents=True)
+    run.folder.mkdir(parents=True)
     lines = events(*losses, seconds=seconds)
     (run.folder / "events.jsonl").write_text("".join(json.dumps(e) + "\n" for e in lines))
     (run.folder / "config.yaml").write_text("name: x\n")
@@ -55,13 +54,16 @@ def write_run(run: Run, *losses: float, seconds: float = 2.0, wrong: int = 10) -
         "iterations": len(losses) - 1,
         "work": lines[-1]["work"],
         "seconds": lines[-1]["seconds"],
-        "wer": wer,
+        "wer": wer | {"sets": dict.fromkeys(run.preset.tests, wer)},
     }
     (run.folder / "result.json").write_text(json.dumps(result))
     refs = [f"utt{n} one two three four five six seven eight nine ten" for n in range(10)]
     hyps = [line if n * 10 >= wrong else f"utt{n}" for n, line in enumerate(refs)]
-    (decoded / "ref.txt").write_text("\n".join(refs) + "\n")
-    (decoded / "hyp.txt").write_text("\n".join(hyps) + "\n")
+    for name in run.preset.tests:
+        decoded = run.folder / "decode" / name
+        decoded.mkdir(parents=True)
+        (decoded / "ref.txt").write_text("\n".join(refs) + "\n")
+        (decoded / "hyp.txt").write_text("\n".join(hyps) + "\n")
 
 
 @pytest.fixture
@@ -127,7 +129,8 @@ def test_figures_are_medians_over_seeds_of_ratios_within_a_seed(whole):
     assert found["best_over_plain"]["seconds"] == pytest.approx(2.0)
     assert found["paper_over_plain"]["work"] == pytest.approx(1.0)
     assert found["methods"]["sgd"]["rate"] == min(BY_KEY["sgd"].rates)
-    assert found["wer_best_minus_sgd"]["difference"] == pytest.approx(10.0)
+    for name in PRESET.tests:
+        assert found["wer_best_minus_sgd"][name]["difference"] == pytest.approx(10.0)
 
 
 def test_the_page_names_every_method_ratio_and_command(whole, tmp_path):

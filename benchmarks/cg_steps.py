@@ -1,0 +1,287 @@
+"""How many CG steps each preconditioner saves, on the networks of finished runs.
+
+    python -m benchmarks.cg_steps exp/RUN [exp/RUN ...] [options]
+
+At a run's network one HF iteration is done, whose CG run leaves its pairs; at the network after its
+step, on fresh samples, every candidate then minimises the same quadratic.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+
+from asr_hf.criteria.cross_entropy import CrossEntropy
+from asr_hf.hf.damping import DampedOperator
+from asr_hf.hf.objective import Objective, Part, Sample
+from asr_hf.hf.preconditioners.base import Preconditioner
+from asr_hf.hf.preconditioners.diagonal import DiagonalPreconditioner
+from asr_hf.hf.preconditioners.identity import IdentityPreconditioner
+from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
+from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
+from asr_hf.hf.sampling.base import UnitSampler
+from asr_hf.hf.solvers.base import SolverResult
+from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
+from asr_hf.hf.solvers.stopping import FixedSteps
+from asr_hf.hf.statistics import SampleStatistics
+from asr_hf.runtime.errors import AsrHfError
+from asr_hf.runtime.files import write_json, write_text
+from asr_hf.runtime.logs import configure_logging
+from asr_hf.runtime.progress import progress
+from asr_hf.stages.train import open_stores
+from asr_hf.training.frame_objective import FrameObjective
+from asr_hf.training.model_file import load_model
+from benchmarks.machine import describe
+
+log = logging.getLogger("asr_hf.benchmarks")
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARES = (0.5, 0.8, 0.95)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a quadratic model is made.
+
+    Args:
+        theta: the network's parameters [n].
+        gradient: mean gradient on a sample of its own [n].
+        sample: the curvature sample.
+        seed: of the labels drawn from the model.
+    """
+
+    theta: Tensor
+    gradient: Tensor
+    sample: Sample
+    seed: int
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One candidate's CG run.
+
+    Args:
+        label: names it.
+        values: q after each step, starting with q(d0).
+        seconds: in all, the preconditioner's making included.
+    """
+
+    label: str
+    values: list[float]
+    seconds: float
+
+
+class Renewing:
+    """Takes the pairs of the run itself into use every few steps."""
+
+    def __init__(self, inner: LBFGSPreconditioner, place: SampleStatistics, every: int) -> None:
+        self.inner, self.statistics, self.every = inner, place, every
+        self.damping, self.steps = 0.0, 0
+
+    def prepare(self, damping: float, statistics: SampleStatistics) -> None:
+        """Make ready."""
+        self.damping = damping
+        self.inner.prepare(damping, statistics)
+
+    def apply(self, residual: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return H r [n]."""
+        return self.inner.apply(residual, out)
+
+    def observe(self, direction: Tensor, product: Tensor) -> None:
+        """Take a pair, and renew H when it is time."""
+        self.inner.observe(direction, product)
+        self.steps += 1
+        if self.steps % self.every == 0:
+            self.inner.finish()
+            self.inner.prepare(self.damping, self.statistics)
+
+
+class Bench:
+    """The trials at one network.
+
+    Args:
+        objective: the loss.
+        theta: the network's parameters [n].
+        frames: of the curvature sample; the gradient's has four times as many.
+        damping: λ.
+        steps: of a candidate's CG run.
+    """
+
+    def __init__(
+        self, objective: Objective, theta: Tensor, frames: int, damping: float, steps: int
+    ) -> None:
+        self.objective, self.damping, self.steps = objective, damping, steps
+        self.frames = frames
+        self.sampler = UnitSampler(objective.unit_frames(Part.TRAIN), 0)
+        before = self._place(theta, 0)
+        gathered: list[tuple[Tensor, Tensor]] = []
+        run = self._solve(before, torch.zeros_like(theta), _Gathering(gathered), steps)
+        self.pairs = gathered
+        self.step = self._best_step(theta, run)
+        self.place = self._place(theta + self.step, 1)
+
+    def _place(self, theta: Tensor, number: int) -> Place:
+        sample = self.sampler.draw(4 * self.frames)
+        loss, gradient = self.objective.gradient(theta, sample)
+        subset = self.sampler.subset(sample, self.frames, number)
+        return Place(theta, gradient.div_(loss.frames), subset, number)
+
+    def _best_step(self, theta: Tensor, run: SolverResult) -> Tensor:
+        """The iterate with the lowest held-out loss, as the acceptance rule would take."""
+        units = len(self.objective.unit_frames(Part.HELDOUT))
+        heldout = Sample(Part.HELDOUT, torch.arange(units).numpy())
+        best = min(run.iterates, key=lambda it: self.objective.loss(theta + it.d, heldout).mean)
+        return best.d.clone()
+
+    def _solve(self, place: Place, d0: Tensor, preconditioner: Any, steps: int) -> SolverResult:
+        curvature = self.objective.curvature(place.theta, place.sample)
+        operator = DampedOperator(curvature, self.damping)
+        solver = FlexibleConjugateGradient(stopping=FixedSteps(steps), residual_tolerance=0.0)
+        return solver.solve(operator, place.gradient.neg(), d0, preconditioner)
+
+    def statistics(self) -> SampleStatistics:
+        """Of the second place's curvature sample."""
+        place = self.place
+        return SampleStatistics(
+            self.objective, place.theta, place.sample, place.gradient, place.seed
+        )
+
+    def trial(
+        self, label: str, preconditioner: Preconditioner | Renewing, d0: Tensor | None = None
+    ) -> Trial:
+        """One candidate at the second place."""
+        start = time.perf_counter()
+        preconditioner.prepare(self.damping, self.statistics())
+        zero = torch.zeros_like(self.place.theta)
+        run = self._solve(self.place, zero if d0 is None else d0, preconditioner, self.steps)
+        return Trial(label, run.values, time.perf_counter() - start)
+
+    def lbfgs(self, pairs: int, keep: str = "spread", initial: Any = None) -> LBFGSPreconditioner:
+        """L-BFGS from the first place's CG run."""
+        made = LBFGSPreconditioner(pairs, keep, initial)
+        for direction, product in self.pairs:
+            made.observe(direction, product)
+        made.finish()
+        return made
+
+    def trials(self) -> Iterator[Callable[[], Trial]]:
+        """Every candidate, the most telling first."""
+        identity = IdentityPreconditioner
+        warm = 0.95 * self.step
+        yield lambda: self.trial("none", identity())
+        yield lambda: self.trial("none, warm start", identity(), warm)
+        yield lambda: self.trial("diagonal (Martens)", DiagonalPreconditioner())
+        for m in (4, 8, 16, 32):
+            yield lambda m=m: self.trial(f"L-BFGS, m = {m}", self.lbfgs(m))  # type: ignore[misc]
+        yield lambda: self.trial("L-BFGS, m = 16, first pairs", self.lbfgs(16, "first"))
+        yield lambda: self.trial("L-BFGS, m = 16, last pairs", self.lbfgs(16, "last"))
+        yield lambda: self.trial("L-BFGS, m = 16, warm start", self.lbfgs(16), warm)
+        yield lambda: self.trial(
+            "L-BFGS, m = 16, renewed every 8 steps",
+            Renewing(self.lbfgs(16), self.statistics(), 8),
+        )
+        yield lambda: self.trial("K-FAC", KFACPreconditioner())
+        yield lambda: self.trial("K-FAC, warm start", KFACPreconditioner(), warm)
+        yield lambda: self.trial(
+            "L-BFGS, m = 16, on K-FAC", self.lbfgs(16, initial=KFACPreconditioner())
+        )
+
+
+class _Gathering(IdentityPreconditioner):
+    """Keeps every pair of a run."""
+
+    def __init__(self, pairs: list[tuple[Tensor, Tensor]]) -> None:
+        self.pairs = pairs
+
+    def observe(self, direction: Tensor, product: Tensor) -> None:
+        self.pairs.append((direction.clone(), product.clone()))
+
+
+def steps_to(values: list[float], target: float) -> int | None:
+    """Steps after which q was at `target` or below; None if it never was."""
+    return next((step for step, value in enumerate(values) if value <= target), None)
+
+
+def table(trials: list[Trial]) -> str:
+    """Steps to shares of the lowest q that any candidate found."""
+    lowest = min(min(trial.values) for trial in trials)
+    heads = [f"steps to {share:.0%}" for share in SHARES]
+    lines = [
+        "| preconditioner | " + " | ".join(heads) + " | share found | time |",
+        "| :-- |" + " --: |" * (len(SHARES) + 2),
+    ]
+    for trial in trials:
+        cells = [steps_to(trial.values, share * lowest) for share in SHARES]
+        shown = ["–" if cell is None else str(cell) for cell in cells]
+        found = f"{min(trial.values) / lowest:.1%}"
+        lines.append(
+            f"| {trial.label} | " + " | ".join(shown) + f" | {found} | {trial.seconds:.1f} s |"
+        )
+    return "\n".join(lines)
+
+
+def study(run: Path, frames: int, dampings: list[float], steps: int) -> list[dict[str, Any]]:
+    """Every candidate at the network of one run, for each λ."""
+    config = OmegaConf.load(run / "config.yaml")
+    assert isinstance(config, DictConfig)
+    # Whole utterances, whatever the run was trained with.
+    stores = open_stores(config)
+    model, _ = load_model(run / "model.safetensors")
+    objective = FrameObjective(model, CrossEntropy(), stores)
+    found = []
+    for damping in dampings:
+        bench = Bench(objective, model.flat.detach().clone(), frames, damping, steps)
+        todo = list(bench.trials())
+        trials = [one() for one in progress(todo, desc=f"{run.name}, λ {damping:g}", unit="trial")]
+        found.append(
+            {"run": run.name, "lambda": damping, "trials": [asdict(trial) for trial in trials]}
+        )
+    return found
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.cg_steps", description=__doc__)
+    parser.add_argument("runs", nargs="+", type=Path, help="folders of finished runs")
+    parser.add_argument("--frames", type=int, default=10_000, help="of the curvature sample")
+    parser.add_argument("--damping", type=float, nargs="+", default=[0.05, 0.002])
+    parser.add_argument("--steps", type=int, default=50, help="of each CG run")
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    configure_logging(debug=False)
+    torch.set_num_threads(options.threads)
+    try:
+        found = [
+            place
+            for run in options.runs
+            for place in study(run, options.frames, options.damping, options.steps)
+        ]
+    except AsrHfError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    settings = {"frames": options.frames, "steps": options.steps}
+    machine = describe(torch.device("cpu"))
+    results = ROOT / "benchmarks" / "results"
+    write_json(results / "cg-steps.json", {"machine": machine, **settings, "places": found})
+    sections = [
+        f"## {place['run']}, λ = {place['lambda']:g}\n\n"
+        + table([Trial(**trial) for trial in place["trials"]])
+        for place in found
+    ]
+    write_text(results / "cg-steps.md", "# CG steps\n\n" + "\n\n".join(sections) + "\n")
+    log.info("figures in %s", results / "cg-steps.md")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
