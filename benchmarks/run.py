@@ -50,7 +50,7 @@ class Plan:
 
 CPU_PLANS = (
     Plan(NETS[0], Effort(7, 14, 2048), 64, Work(32_768, 8_192, 4_096, 10, 2)),
-    Plan(NETS[1], Effort(5, 10, 2048), 8, Work(16_384, 8_192, 2_048, 5, 1)),
+    Plan(NETS[1], Effort(5, 10, 2048), 8, Work(32_768, 16_384, 4_096, 5, 1)),
 )
 QUICK_PLANS = (
     Plan(QUICK_NETS[0], Effort(3, 30, 256), 64, Work(4_096, 1_024, 512, 5, 2)),

@@ -82,7 +82,7 @@ PRESETS = {
         "prompts5",
         "model.hidden_sizes=[256,256,256,256,256]",
         (0, 1, 2),
-        {"plain": 16, "preconditioner": 16, "sampling": 32, "paper": 32},
+        {"plain": 12, "preconditioner": 12, "sampling": 26, "paper": 26},
         16,
         ("test",),
         {},

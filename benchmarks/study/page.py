@@ -63,8 +63,11 @@ def ratios_table(results: dict[str, Any]) -> str:
             each = [one for one in results[key][f"{cost}_by_seed"] if one]
             reached = results[key][cost] is not None
             bound = "≥ " if any(one["at_least"] for one in each) else ""
-            spread = _spread([one["ratio"] for one in each], "{:.2f}")
-            cells.append(f"{bound}{spread}×" if reached else "not reached")
+            if reached:
+                spread = _spread([one["ratio"] for one in each], "{:.2f}")
+                cells.append(f"{bound}{spread}×")
+            else:
+                cells.append("not reached")
         if results[key]["seeds"]:
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -151,3 +151,12 @@ def test_an_unfinished_study_still_has_figures(root):
     found = figures(plain)
     assert found["paper_over_plain"]["work"] is None
     assert len(found["methods"]["plain"]["runs"]) == 1
+
+
+def test_the_page_says_where_the_faster_never_reached_the_slower_one_s_loss(root, tmp_path):
+    write_run(Run(BY_KEY["plain"], PRESET, 0), 5.0, 3.0)
+    write_run(Run(BY_KEY["paper"], PRESET, 0), 5.0, 4.0)
+    page = tmp_path / "page.md"
+    write_page(PRESET, {"machine": {"cpu": "a CPU", "torch": "2"}, **figures(PRESET)}, "make", page)
+    (line,) = (x for x in page.read_text().splitlines() if x.startswith("| both (the paper) over"))
+    assert line.count("not reached") == 2
