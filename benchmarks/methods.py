@@ -53,7 +53,7 @@ def double_backward(problem: Problem, precision: Precision) -> Product:
 
 
 def _ours(problem: Problem, precision: Precision, path: CurvaturePath) -> Product:
-    chunk = ChunkMaker(problem.model, CrossEntropy(), path)(problem.inputs, precision)
+    chunk = ChunkMaker(problem.model, CrossEntropy(), path)(problem.inputs, None, precision)
     out = torch.empty_like(problem.vector)
 
     def compute() -> Result:

@@ -14,7 +14,6 @@ from torch import Tensor
 from asr_hf.baselines.objective import MinibatchObjective, heldout_loss
 from asr_hf.baselines.schedules import EpochJudge, Schedule
 from asr_hf.hf.memory import MemoryNeed, ProblemSize
-from asr_hf.hf.objective import Part
 from asr_hf.hf.vectors import is_finite
 from asr_hf.runtime.clock import PhaseClock
 from asr_hf.runtime.errors import InputError, RunError
@@ -62,8 +61,7 @@ class MinibatchTrainer(ABC):
         self.learning_rate, self.schedule = learning_rate, schedule
         self.batch_frames, self.max_epochs, self.seed = batch_frames, max_epochs, seed
         self.evaluations_per_epoch = evaluations_per_epoch
-        frames = int(objective.unit_frames(Part.TRAIN).sum())
-        self.batches_per_epoch = math.ceil(frames / max(1, batch_frames))
+        self.batches_per_epoch = objective.num_minibatches(max(1, batch_frames))
         self._check()
         self.update_rule = self.make_update_rule()
         self.epoch, self.position, self.iteration = 0, 0, 0

@@ -23,13 +23,14 @@ class CountingObjective(Objective, Protocol):
 
 
 class MinibatchObjective(CountingObjective, Protocol[MinibatchT]):
-    """An objective that also hands out minibatches of frames shuffled across utterances."""
+    """An objective that also hands out minibatches of shuffled frames or utterances."""
+
+    def num_minibatches(self, batch_frames: int) -> int:
+        """Minibatches of one epoch."""
+        ...
 
     def minibatches(self, seed: int, epoch: int, batch_frames: int) -> Iterator[MinibatchT]:
-        """One epoch: every training frame once, in an order fixed by (seed, epoch).
-
-        There are ceil(frames / batch_frames) minibatches; only the last may be smaller.
-        """
+        """One epoch: every training frame once, in an order fixed by (seed, epoch)."""
         ...
 
     def minibatch_gradient(self, theta: Tensor, minibatch: MinibatchT) -> tuple[Tensor, Tensor]:

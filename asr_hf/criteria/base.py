@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from torch import Generator, Tensor
+
+TargetsT = TypeVar("TargetsT", contravariant=True)
 
 
 class FrameLoss(NamedTuple):
@@ -13,7 +15,8 @@ class FrameLoss(NamedTuple):
     Args:
         total: sum over frames, float64 [].
         errors: frames whose most probable class is not the label, int64 [].
-        per_frame: loss of each frame [F], float32 or float64 as the logits are.
+        per_frame: loss of each frame [F], float32 or float64 as the logits are; a loss of whole
+            utterances is shared evenly among their frames.
     """
 
     total: Tensor
@@ -29,27 +32,30 @@ class OutputCurvature(Protocol):
         ...
 
 
-class FrameCriterion(Protocol):
-    """A loss on logits [F, C] given labels [F]; all sums are over frames, not means."""
+class Criterion(Protocol[TargetsT]):
+    """A loss on logits [F, C] given targets; all sums are over frames, not means.
 
-    def loss(self, logits: Tensor, labels: Tensor) -> FrameLoss:
+    Targets are what the loss asks for: of each frame (its label), or of whole utterances.
+    """
+
+    def loss(self, logits: Tensor, targets: TargetsT) -> FrameLoss:
         """The loss."""
         ...
 
-    def gradient(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def gradient(self, logits: Tensor, targets: TargetsT) -> Tensor:
         """The derivative of the summed loss by the logits [F, C]."""
         ...
 
-    def loss_and_gradient(self, logits: Tensor, labels: Tensor) -> tuple[FrameLoss, Tensor]:
+    def loss_and_gradient(self, logits: Tensor, targets: TargetsT) -> tuple[FrameLoss, Tensor]:
         """Both of the above for little more than the cost of one."""
         ...
 
-    def curvature(self, logits: Tensor) -> OutputCurvature:
+    def curvature(self, logits: Tensor, targets: TargetsT) -> OutputCurvature:
         """The Gauss-Newton curvature of the summed loss by the logits."""
         ...
 
-    def sampled_gradient(self, logits: Tensor, generator: Generator) -> Tensor:
-        """The derivative by the logits [F, C] for labels drawn from the model.
+    def sampled_gradient(self, logits: Tensor, targets: TargetsT, generator: Generator) -> Tensor:
+        """The derivative by the logits [F, C] for outcomes drawn from the model.
 
         Its second moment is the Fisher matrix, which is `curvature` where the loss is a negative
         log-likelihood.

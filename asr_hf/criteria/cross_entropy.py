@@ -32,15 +32,20 @@ class CrossEntropy:
         return loss, gradient.to(logits.dtype)
 
     @torch.no_grad()
-    def sampled_gradient(self, logits: Tensor, generator: torch.Generator) -> Tensor:
-        """p - e_y of logits [F, C] with y drawn from p (Martens & Grosse 2015, section 5)."""
-        gradient = _softmax(logits)
-        labels = torch.multinomial(gradient, 1, generator=generator)
-        ones = gradient.new_full(labels.shape, -1.0)
-        return gradient.scatter_add_(1, labels, ones).to(logits.dtype)
+    def sampled_gradient(
+        self, logits: Tensor, labels: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """p - e_y of logits [F, C] with y drawn from p (Martens & Grosse 2015, section 5).
 
-    def curvature(self, logits: Tensor) -> SoftmaxCurvature:
-        """The curvature of the summed loss at logits [F, C], for many products."""
+        The frames' own labels have no part in it.
+        """
+        gradient = _softmax(logits)
+        drawn = torch.multinomial(gradient, 1, generator=generator)
+        ones = gradient.new_full(drawn.shape, -1.0)
+        return gradient.scatter_add_(1, drawn, ones).to(logits.dtype)
+
+    def curvature(self, logits: Tensor, labels: Tensor | None = None) -> SoftmaxCurvature:
+        """The curvature of the summed loss at logits [F, C], which no label has a part in."""
         return SoftmaxCurvature(logits)
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from asr_hf.criteria.base import FrameCriterion
+from asr_hf.criteria.base import Criterion, OutputCurvature
 from asr_hf.hf.gauss_newton import ChunkCurvature, KeptDoubleBackward, NarrowedChunk
 from asr_hf.hf.precision import Precision
 from asr_hf.hf.r_operator import Activation, MLPCurvature, layers_of
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.models.dnn import DNN
 from asr_hf.runtime.errors import InputError
+
+AtOutputs = Callable[[Tensor], OutputCurvature]
 
 
 class CurvaturePath(StrEnum):
@@ -38,7 +41,7 @@ class ChunkMaker:
     """
 
     def __init__(
-        self, model: AcousticModel, criterion: FrameCriterion, path: CurvaturePath
+        self, model: AcousticModel, criterion: Criterion[Any], path: CurvaturePath
     ) -> None:
         if path is CurvaturePath.R_OPERATOR and not isinstance(model, DNN):
             raise InputError(
@@ -49,20 +52,32 @@ class ChunkMaker:
         self.by_hand = path is not CurvaturePath.DOUBLE_BACKWARD and isinstance(model, DNN)
         self._narrow: tuple[Tensor, Tensor, Tensor] | None = None
 
-    def __call__(self, inputs: Any, precision: Precision) -> ChunkCurvature:
-        """The curvature of the frames in `inputs`, as the model's `inputs()` made them."""
+    def __call__(self, inputs: Any, targets: Any, precision: Precision) -> ChunkCurvature:
+        """The curvature of some frames.
+
+        Args:
+            inputs: as the model's `inputs()` made them.
+            targets: what the criterion is told of them.
+            precision: of the products.
+        """
+
+        def at_outputs(logits: Tensor) -> OutputCurvature:
+            return self._criterion.curvature(logits, targets)
+
         if self.by_hand:
             assert isinstance(self._model, DNN)
-            return self._by_r_operator(self._model, inputs, precision)
-        return self._by_double_backward(inputs, precision)
+            return self._by_r_operator(self._model, inputs, at_outputs, precision)
+        return self._by_double_backward(inputs, at_outputs, precision)
 
-    def _by_r_operator(self, model: DNN, inputs: Tensor, precision: Precision) -> ChunkCurvature:
+    def _by_r_operator(
+        self, model: DNN, inputs: Tensor, at_outputs: AtOutputs, precision: Precision
+    ) -> ChunkCurvature:
         layers = model.linear_layers()
         weights, biases = [x.weight for x in layers], [x.bias for x in layers]
         normalised = model.normalise(inputs)
-        kind, curvature = Activation(model.activation), self._criterion.curvature
+        kind = Activation(model.activation)
         if precision is not Precision.BF16:
-            return MLPCurvature(weights, biases, kind, normalised, curvature)
+            return MLPCurvature(weights, biases, kind, normalised, at_outputs)
         narrow, vector, product = self._narrow_vectors()
         pieces = layers_of(narrow.copy_(model.flat), weights)
         inner = MLPCurvature(
@@ -70,7 +85,7 @@ class ChunkMaker:
             [b for _, b in pieces],
             kind,
             normalised.bfloat16(),
-            curvature,
+            at_outputs,
         )
         return NarrowedChunk(inner, vector, product)
 
@@ -82,10 +97,11 @@ class ChunkMaker:
             self._narrow = theta, vector, product
         return self._narrow
 
-    def _by_double_backward(self, inputs: Any, precision: Precision) -> ChunkCurvature:
+    def _by_double_backward(
+        self, inputs: Any, at_outputs: AtOutputs, precision: Precision
+    ) -> ChunkCurvature:
         device = self._model.flat.device.type
         with torch.autocast(device, torch.bfloat16, enabled=precision is Precision.BF16):
             logits = self._model(inputs)
-        return KeptDoubleBackward(
-            logits, list(self._model.parameters()), self._criterion.curvature(logits.detach())
-        )
+        parameters = list(self._model.parameters())
+        return KeptDoubleBackward(logits, parameters, at_outputs(logits.detach()))

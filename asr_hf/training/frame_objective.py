@@ -1,4 +1,4 @@
-"""Frame-level training as the optimisers see it: frame store + model + criterion."""
+"""Training as the optimisers see it: frame store + model + criterion."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from asr_hf.criteria.base import FrameCriterion, FrameLoss
+from asr_hf.criteria.base import Criterion, FrameLoss
 from asr_hf.data.store import FrameStore
 from asr_hf.hf.gauss_newton import ChunkCurvature, SampleCurvature
 from asr_hf.hf.objective import KroneckerFactor, LossSum, Part, Sample
@@ -19,15 +19,16 @@ from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
 from asr_hf.training.curvature import ChunkMaker, CurvaturePath
 from asr_hf.training.frame_source import FrameSource, make_sources
-from asr_hf.training.minibatches import ShuffledFrames
+from asr_hf.training.minibatches import ShuffledFrames, ShuffledUtterances
 from asr_hf.training.moments import LayerMoments
+from asr_hf.training.targets import LabelTargets, TargetSource
 from asr_hf.training.units import Units
 
-Minibatch = tuple[Any, Tensor]
+Minibatch = tuple[Any, Any, int]
 
 
 class FrameObjective:
-    """Sums a frame criterion over utterances, a bounded number of frames at a time.
+    """Sums a criterion over utterances, a bounded number of frames at a time.
 
     Args:
         model: the network; its parameters are overwritten by each call's θ.
@@ -40,12 +41,16 @@ class FrameObjective:
         block_frames: bound on the frames held for minibatches (see `ShuffledFrames`).
         sources: how the stores' frames come to the device; None reads them from the memory map.
         frame_stride: of the units that samples are drawn in (see `Units`).
+        targets: what the criterion is told of the frames; their labels by default.
+
+    Raises:
+        InputError: a size is out of range, or units are not what the criterion needs.
     """
 
     def __init__(
         self,
         model: AcousticModel,
-        criterion: FrameCriterion,
+        criterion: Criterion[Any],
         stores: dict[Part, FrameStore],
         chunk_frames: int = 8192,
         curvature_path: CurvaturePath = CurvaturePath.AUTO,
@@ -53,9 +58,16 @@ class FrameObjective:
         block_frames: int = 1 << 22,
         sources: dict[Part, FrameSource] | None = None,
         frame_stride: int = 1,
+        targets: TargetSource | None = None,
     ) -> None:
         if chunk_frames < 1:
             raise InputError(f"runtime.chunk_frames={chunk_frames}", expected="1 or more")
+        self.targets = targets or LabelTargets()
+        if self.targets.whole_utterances and frame_stride != 1:
+            raise InputError(
+                f"frame_stride={frame_stride}: the criterion is one of whole utterances",
+                expected="frame_stride=1",
+            )
         self.model, self.criterion, self.stores = model, criterion, stores
         self.chunk_frames = chunk_frames
         self.precision = precision
@@ -66,8 +78,15 @@ class FrameObjective:
         self.chunks_kept: Callable[[list[int]], int] = len
         self.frames = {"gradient": 0, "curvature": 0, "loss": 0}
         self.sources = sources or make_sources(stores, self.device, room=0)
-        self.units = {part: Units(source, frame_stride) for part, source in self.sources.items()}
-        self._shuffled = ShuffledFrames(self.sources[Part.TRAIN], block_frames)
+        self.units = {
+            part: Units(source, frame_stride, self.targets.utterances(part))
+            for part, source in self.sources.items()
+        }
+        self._shuffled: ShuffledFrames | ShuffledUtterances = (
+            ShuffledUtterances(self.units[Part.TRAIN])
+            if self.targets.whole_utterances
+            else ShuffledFrames(self.sources[Part.TRAIN], block_frames)
+        )
 
     @property
     def work(self) -> float:
@@ -108,8 +127,8 @@ class FrameObjective:
         """Loss summed over `sample` at θ [n]."""
         self._load(theta)
         sums = _LossSums(self.device)
-        for inputs, labels, lengths in self._chunks(sample):
-            sums.add(self.criterion.loss(self.model(inputs), labels), lengths)
+        for inputs, targets, lengths in self._chunks(sample):
+            sums.add(self.criterion.loss(self.model(inputs), targets), lengths)
         self.frames["loss"] += sums.frames
         return sums.result()
 
@@ -118,9 +137,9 @@ class FrameObjective:
         self._load(theta)
         self.model.flat_grad.zero_()
         sums = _LossSums(self.device)
-        for inputs, labels, lengths in self._chunks(sample):
+        for inputs, targets, lengths in self._chunks(sample):
             logits = self.model(inputs)
-            loss, at_outputs = self.criterion.loss_and_gradient(logits, labels)
+            loss, at_outputs = self.criterion.loss_and_gradient(logits, targets)
             sums.add(loss, lengths)
             logits.backward(at_outputs)
         self.frames["gradient"] += sums.frames
@@ -135,7 +154,8 @@ class FrameObjective:
 
         def make(place: int, precision: Precision) -> ChunkCurvature:
             chunk = chunks[place]
-            return self._curvature_chunk(self.model.inputs(chunk.batch, chunk.index), precision)
+            inputs = self.model.inputs(chunk.batch, chunk.index)
+            return self._curvature_chunk(inputs, self.targets.of(sample.part, chunk), precision)
 
         def count(frames: int) -> None:
             self.frames["curvature"] += frames
@@ -148,7 +168,8 @@ class FrameObjective:
         for unit in self.units[sample.part].one_by_one(sample.units):
             self.model.flat_grad.zero_()
             logits = self.model(self.model.inputs(unit.batch, unit.index))
-            logits.backward(self.criterion.gradient(logits.detach(), unit.labels))
+            targets = self.targets.of(sample.part, unit)
+            logits.backward(self.criterion.gradient(logits.detach(), targets))
             self.frames["gradient"] += len(logits)
             yield len(logits), self.model.flat_grad
 
@@ -157,40 +178,50 @@ class FrameObjective:
         self._load(theta)
         moments = LayerMoments(self.model)
         generator = torch.Generator(self.device).manual_seed(seed)
-        for inputs, labels, _ in self._chunks(sample):
+        for inputs, targets, _ in self._chunks(sample):
             with moments.recorded() as outputs:
                 logits = self.model(inputs)
-            at_outputs = self.criterion.sampled_gradient(logits.detach(), generator)
-            moments.add(torch.autograd.grad(logits, outputs, at_outputs), len(labels))
-            self.frames["gradient"] += len(labels)
+            at_outputs = self.criterion.sampled_gradient(logits.detach(), targets, generator)
+            moments.add(torch.autograd.grad(logits, outputs, at_outputs), len(logits))
+            self.frames["gradient"] += len(logits)
         return moments.factors()
 
+    def num_minibatches(self, batch_frames: int) -> int:
+        """Minibatches of one epoch."""
+        return self._shuffled.count(batch_frames)
+
     def minibatches(self, seed: int, epoch: int, batch_frames: int) -> Iterator[Minibatch]:
-        """Training frames in an order fixed by (seed, epoch), shuffled across utterances."""
-        for batch, index in self._shuffled.epoch(seed, epoch, batch_frames):
-            yield self.model.inputs(batch, index), batch.labels[index]
+        """All training frames in an order fixed by (seed, epoch).
+
+        Frames are shuffled across utterances where the criterion allows it; where it is one of
+        whole utterances, those are.
+        """
+        for unit in self._shuffled.epoch(seed, epoch, batch_frames):
+            targets = self.targets.of(Part.TRAIN, unit)
+            yield self.model.inputs(unit.batch, unit.index), targets, len(unit.labels)
 
     def minibatch_gradient(self, theta: Tensor, minibatch: Minibatch) -> tuple[Tensor, Tensor]:
         """Mean loss (no host synchronisation) and the gradient of the mean [n], reused."""
         self._load(theta)
-        inputs, labels = minibatch
+        inputs, targets, frames = minibatch
         self.model.flat_grad.zero_()
         logits = self.model(inputs)
-        loss, at_outputs = self.criterion.loss_and_gradient(logits, labels)
-        logits.backward(at_outputs.div_(len(labels)))
-        self.frames["gradient"] += len(labels)
-        return loss.total / len(labels), self.model.flat_grad
+        loss, at_outputs = self.criterion.loss_and_gradient(logits, targets)
+        logits.backward(at_outputs.div_(frames))
+        self.frames["gradient"] += frames
+        return loss.total / frames, self.model.flat_grad
 
     @torch.no_grad()
     def _load(self, theta: Tensor) -> None:
         if theta.data_ptr() != self.model.flat.data_ptr():
             self.model.flat.copy_(theta)
 
-    def _chunks(self, sample: Sample) -> Iterator[tuple[Any, Tensor, Tensor]]:
-        """The model's inputs, labels [F] and unit lengths [U] of each chunk."""
+    def _chunks(self, sample: Sample) -> Iterator[tuple[Any, Any, Tensor]]:
+        """The model's inputs, the targets and the unit lengths [U] of each chunk."""
         for chunk in self.units[sample.part].batches(sample.units, self.chunk_frames):
             inputs = self.model.inputs(chunk.batch, chunk.index)
-            yield inputs, chunk.labels, torch.from_numpy(chunk.lengths)
+            targets = self.targets.of(sample.part, chunk)
+            yield inputs, targets, torch.from_numpy(chunk.lengths)
 
 
 class _LossSums:

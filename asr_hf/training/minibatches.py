@@ -1,4 +1,4 @@
-"""Minibatches of frames shuffled across utterances, from stores of any size."""
+"""Minibatches of frames shuffled across utterances, or of whole utterances."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from asr_hf.data.store import FrameBatch
 from asr_hf.training.frame_source import FrameSource
+from asr_hf.training.units import UnitBatch, Units
 
 
 class ShuffledFrames:
@@ -35,28 +36,30 @@ class ShuffledFrames:
         blocks = 2 if self._source.ahead and held < self._store.num_frames else 1
         return held * (blocks * (self._store.frame_bytes + 3 * 8) + 2 * 8)
 
-    def epoch(
-        self, seed: int, epoch: int, batch_frames: int
-    ) -> Iterator[tuple[FrameBatch, Tensor]]:
-        """Yield ceil(frames / batch_frames) minibatches.
+    def count(self, batch_frames: int) -> int:
+        """Minibatches of an epoch: ceil(frames / batch_frames)."""
+        return -(-self._store.num_frames // batch_frames)
 
-        Each is a batch of utterances and the places in it of the frames that are meant. Those of
-        a resident store hold `batch_frames`, but for the last; blocks are cut into equal parts as
-        near to that as can be.
+    def epoch(self, seed: int, epoch: int, batch_frames: int) -> Iterator[UnitBatch]:
+        """Yield the minibatches, frames of different utterances side by side in each.
+
+        Those of a resident store hold `batch_frames`, but for the last; blocks are cut into equal
+        parts as near to that as can be.
         """
         rng = np.random.default_rng([seed, epoch])
         if self._store.num_frames <= self._block_frames:
+            everything = np.arange(self._store.num_units)
             if self._whole is None:
-                self._whole = self._source.gather(np.arange(self._store.num_units))
+                self._whole = self._source.gather(everything)
             for index in torch.split(self._shuffled(rng, self._whole), batch_frames):
-                yield self._whole, index
+                yield _loose(self._whole, index, everything)
             return
         groups, parts = self._blocks(rng, batch_frames)
         batches = self._source.batches(groups)
         for place, count in enumerate(parts):
             batch = batches[place]
             for index in self._shuffled(rng, batch).tensor_split(count):
-                yield batch, index
+                yield _loose(batch, index, groups[place])
             # Before the next one takes its memory.
             del batch, index
 
@@ -84,3 +87,36 @@ class ShuffledFrames:
 
     def _shuffled(self, rng: np.random.Generator, batch: FrameBatch) -> Tensor:
         return torch.from_numpy(rng.permutation(len(batch.labels))).to(self._source.device)
+
+
+def _loose(batch: FrameBatch, index: Tensor, utterances: np.ndarray) -> UnitBatch:
+    """Frames that are no longer utterance by utterance."""
+    return UnitBatch(batch, index, np.array([len(index)]), utterances)
+
+
+class ShuffledUtterances:
+    """Every utterance once an epoch, in an order fixed by (seed, epoch).
+
+    Args:
+        units: the utterances.
+    """
+
+    # Nothing is held between minibatches.
+    bytes = 0
+
+    def __init__(self, units: Units) -> None:
+        self._units = units
+
+    def count(self, batch_frames: int) -> int:
+        """Minibatches of an epoch."""
+        return -(-len(self._units.frames) // self._together(batch_frames))
+
+    def epoch(self, seed: int, epoch: int, batch_frames: int) -> Iterator[UnitBatch]:
+        """Yield the minibatches: utterances that come to `batch_frames` on average, or one."""
+        order = np.random.default_rng([seed, epoch]).permutation(len(self._units.frames))
+        together = self._together(batch_frames)
+        groups = [order[first : first + together] for first in range(0, len(order), together)]
+        yield from self._units.groups(groups)
+
+    def _together(self, batch_frames: int) -> int:
+        return max(1, round(batch_frames / float(self._units.frames.mean())))

@@ -22,11 +22,13 @@ class UnitBatch:
         batch: the utterances that they are of.
         index: which frames of it [F], unit by unit; None for all.
         lengths: frames of each unit [U], int64.
+        utterances: which ones of the store `batch` holds, in its order.
     """
 
     batch: FrameBatch
     index: Tensor | None
     lengths: np.ndarray
+    utterances: np.ndarray
 
     @property
     def labels(self) -> Tensor:
@@ -44,49 +46,55 @@ class Units:
     Args:
         source: brings utterances to the device.
         stride: k; 1 makes every utterance a unit.
+        utterances: those of the store that are used, rising; None for all.
 
     Raises:
         InputError: the stride is less than 1.
     """
 
-    def __init__(self, source: FrameSource, stride: int = 1) -> None:
+    def __init__(
+        self, source: FrameSource, stride: int = 1, utterances: np.ndarray | None = None
+    ) -> None:
         if stride < 1:
             raise InputError(f"frame_stride={stride}", expected="1 or more")
         self._source, self._stride = source, stride
-        utterances = np.diff(source.store.offsets)
+        everything = np.arange(source.store.num_units)
+        self._utterances = everything if utterances is None else utterances
+        lengths = np.diff(source.store.offsets)[self._utterances]
         phases = np.arange(stride)
         # Frames of each unit [units], int64; a short utterance has units without any.
         self.frames: np.ndarray = np.maximum(
-            0, (utterances[:, None] - phases + stride - 1) // stride
+            0, (lengths[:, None] - phases + stride - 1) // stride
         ).reshape(-1)
 
     def batches(self, units: np.ndarray, most: int) -> UnitBatches:
         """Units in batches of at most `most` frames, or of one unit."""
-        lengths = self.frames[units]
-        bounds = list(chunk_bounds(lengths, most))
-        groups = [units[first:last] for first, last in bounds]
-        return self._batches(groups, [lengths[first:last] for first, last in bounds])
+        bounds = chunk_bounds(self.frames[units], most)
+        return self.groups([units[first:last] for first, last in bounds])
 
     def one_by_one(self, units: np.ndarray) -> UnitBatches:
         """Every unit by itself; those without frames are left out."""
-        units = units[self.frames[units] > 0]
-        return self._batches(list(units[:, None]), list(self.frames[units][:, None]))
+        return self.groups(list(units[self.frames[units] > 0][:, None]))
 
-    def _batches(self, groups: list[np.ndarray], lengths: list[np.ndarray]) -> UnitBatches:
-        utterances = [np.unique(group // self._stride) for group in groups]
-        batches = self._source.batches(utterances)
+    def groups(self, groups: list[np.ndarray]) -> UnitBatches:
+        """One batch for each group of units."""
+        lengths = [self.frames[group] for group in groups]
         if self._stride == 1:
-            return UnitBatches(batches, lengths, [None] * len(groups))
-        indices = [self._index(*x) for x in zip(groups, utterances, lengths, strict=True)]
-        return UnitBatches(batches, lengths, indices)
+            utterances = [self._utterances[group] for group in groups]
+            batches = self._source.batches(utterances)
+            return UnitBatches(batches, utterances, lengths, [None] * len(groups))
+        whole = [np.unique(group // self._stride) for group in groups]
+        indices = [self._index(*x) for x in zip(groups, whole, lengths, strict=True)]
+        utterances = [self._utterances[places] for places in whole]
+        return UnitBatches(self._source.batches(utterances), utterances, lengths, indices)
 
-    def _index(self, group: np.ndarray, utterances: np.ndarray, lengths: np.ndarray) -> Tensor:
-        """Where the frames of `group` lie in a batch of `utterances`, side by side."""
-        offsets = self._source.store.offsets
+    def _index(self, group: np.ndarray, whole: np.ndarray, lengths: np.ndarray) -> Tensor:
+        """Where the frames of `group` lie in a batch of the utterances at `whole`, side by side."""
+        offsets, utterances = self._source.store.offsets, self._utterances[whole]
         sizes = offsets[utterances + 1] - offsets[utterances]
         starts = np.concatenate([[0], np.cumsum(sizes)])
-        utterance, phase = np.divmod(group, self._stride)
-        first = starts[np.searchsorted(utterances, utterance)] + phase
+        place, phase = np.divmod(group, self._stride)
+        first = starts[np.searchsorted(whole, place)] + phase
         before = np.cumsum(lengths) - lengths
         steps = np.arange(int(lengths.sum())) - np.repeat(before, lengths)
         return torch.from_numpy(np.repeat(first, lengths) + self._stride * steps)
@@ -97,14 +105,20 @@ class UnitBatches:
 
     Args:
         batches: the utterances of each.
+        utterances: their numbers in the store.
         lengths: frames of the units of each.
         indices: which frames are wanted of each; None for all.
     """
 
     def __init__(
-        self, batches: Batches, lengths: list[np.ndarray], indices: Sequence[Tensor | None]
+        self,
+        batches: Batches,
+        utterances: list[np.ndarray],
+        lengths: list[np.ndarray],
+        indices: Sequence[Tensor | None],
     ) -> None:
-        self._batches, self._lengths, self._indices = batches, lengths, indices
+        self._batches, self._utterances = batches, utterances
+        self._lengths, self._indices = lengths, indices
         self.frames = [int(x.sum()) for x in lengths]
 
     def __iter__(self) -> Iterator[UnitBatch]:
@@ -114,7 +128,7 @@ class UnitBatches:
         batch, index = self._batches[place], self._indices[place]
         if index is not None:
             index = index.to(batch.frames.device, non_blocking=True)
-        return UnitBatch(batch, index, self._lengths[place])
+        return UnitBatch(batch, index, self._lengths[place], self._utterances[place])
 
 
 def chunk_bounds(lengths: np.ndarray, most: int) -> Iterator[tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -67,6 +68,9 @@ class SoftmaxRegression:
 
     def unit_gradients(self, theta: Tensor, sample: Sample) -> Any:
         raise NotImplementedError
+
+    def num_minibatches(self, batch_frames: int) -> int:
+        return math.ceil(len(self.labels) / batch_frames)
 
     def minibatches(self, seed: int, epoch: int, batch_frames: int) -> Iterator[Tensor]:
         order = np.random.default_rng([seed, epoch]).permutation(len(self.labels))

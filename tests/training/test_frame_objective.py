@@ -183,12 +183,12 @@ def test_minibatches_hold_every_frame_once_in_a_seeded_order(make_objective, sto
     everything = Sample(Part.TRAIN, np.arange(stores[Part.TRAIN].num_units))
     inputs, labels = whole_batch(objective, everything)
     batches = list(objective.minibatches(seed=1, epoch=0, batch_frames=32))
-    got = torch.cat([torch.cat([x, y[:, None].double()], 1) for x, y in batches])
+    got = torch.cat([torch.cat([x, y[:, None].double()], 1) for x, y, _ in batches])
     expected = torch.cat([inputs, labels[:, None].double()], 1)
     torch.testing.assert_close(got.sort(0).values, expected.sort(0).values)
-    again = torch.cat([y for _, y in objective.minibatches(1, 0, 32)])
-    other = torch.cat([y for _, y in objective.minibatches(1, 1, 32)])
-    assert torch.equal(again, torch.cat([y for _, y in batches]))
+    again = torch.cat([y for _, y, _ in objective.minibatches(1, 0, 32)])
+    other = torch.cat([y for _, y, _ in objective.minibatches(1, 1, 32)])
+    assert torch.equal(again, torch.cat([y for _, y, _ in batches]))
     assert not torch.equal(again, other)
 
 

@@ -10,7 +10,8 @@ import torch
 
 from asr_hf.hf.objective import Part
 from asr_hf.training.frame_source import FrameSource
-from asr_hf.training.minibatches import ShuffledFrames
+from asr_hf.training.minibatches import ShuffledFrames, ShuffledUtterances
+from asr_hf.training.units import Units
 
 CPU = torch.device("cpu")
 
@@ -18,11 +19,11 @@ CPU = torch.device("cpu")
 def epoch(store, block_frames, batch_frames, seed=1, number=0):
     """Each minibatch's frames [K, D] beside their labels, and the most frames held at once."""
     found, held = [], 0
-    for batch, index in ShuffledFrames(FrameSource(store, CPU), block_frames).epoch(
+    for unit in ShuffledFrames(FrameSource(store, CPU), block_frames).epoch(
         seed, number, batch_frames
     ):
-        held = max(held, len(batch.frames))
-        found.append(torch.cat([batch.frames[index], batch.labels[index, None].float()], 1))
+        held = max(held, len(unit.batch.frames))
+        found.append(torch.cat([unit.batch.frames[unit.index], unit.labels[:, None].float()], 1))
     return found, held
 
 
@@ -65,3 +66,23 @@ def test_blocks_mix_utterances(stores):
         if (first == row).all(1).any()
     ]
     assert len(set(places)) > 3
+
+
+@pytest.mark.parametrize("batch_frames", [1, 30, 10**6])
+def test_whole_utterances_come_once_in_a_seeded_order(stores, batch_frames):
+    units = Units(FrameSource(stores[Part.TRAIN], CPU), utterances=np.array([1, 4, 5, 9, 20]))
+    shuffled = ShuffledUtterances(units)
+    batches = list(shuffled.epoch(1, 0, batch_frames))
+    assert len(batches) == shuffled.count(batch_frames)
+    order = np.concatenate([batch.utterances for batch in batches])
+    assert sorted(order) == [1, 4, 5, 9, 20]
+    for batch in batches:
+        expected = stores[Part.TRAIN].gather(batch.utterances, CPU)
+        assert torch.equal(batch.batch.frames, expected.frames)
+        assert batch.lengths.sum() == len(expected.frames)
+    if batch_frames == 1:
+        assert len(batches) == 5
+        again = [b.utterances[0] for b in shuffled.epoch(1, 0, 1)]
+        assert list(order) == again
+        others = [[b.utterances[0] for b in shuffled.epoch(1, e, 1)] for e in range(1, 5)]
+        assert any(other != again for other in others)

@@ -157,7 +157,7 @@ def test_minibatches_hold_every_frame_once(make_tdnn_objective, stores):
     with torch.no_grad():
         expected = torch.cat([model(model.inputs(everything)), everything.labels[:, None]], 1)
         found = torch.cat(
-            [torch.cat([model(x), y[:, None]], 1) for x, y in objective.minibatches(1, 0, 32)]
+            [torch.cat([model(x), y[:, None]], 1) for x, y, _ in objective.minibatches(1, 0, 32)]
         )
     torch.testing.assert_close(found.sort(0).values, expected.sort(0).values)
 

@@ -13,6 +13,7 @@ from asr_hf.training.units import Units
 class Store:
     def __init__(self, lengths):
         self.offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        self.num_units = len(lengths)
 
 
 class Source:
@@ -61,3 +62,21 @@ def test_a_unit_holds_every_kth_frame_of_its_utterance():
 def test_a_stride_of_nothing_is_refused():
     with pytest.raises(InputError, match="frame_stride=0"):
         Units(Source([3]), 0)
+
+
+@given(LENGTHS, st.integers(1, 5), st.data())
+def test_some_utterances_only(lengths, stride, data):
+    some = sorted(data.draw(st.sets(st.integers(0, len(lengths) - 1), min_size=1)))
+    units = Units(Source(lengths), stride, np.array(some))
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    wanted = [frame for u in some for frame in range(starts[u], starts[u + 1])]
+    chunks = list(units.batches(np.arange(len(units.frames)), 30))
+    assert sorted(torch.cat([chunk.labels for chunk in chunks]).tolist()) == wanted
+    assert set(np.concatenate([chunk.utterances for chunk in chunks])) <= set(some)
+
+
+def test_whole_utterances_come_in_the_order_asked_for():
+    (chunk,) = Units(Source([2, 3, 1])).batches(np.array([2, 0]), 10)
+    assert chunk.labels.tolist() == [5, 0, 1]
+    assert chunk.lengths.tolist() == [1, 2]
+    assert chunk.utterances.tolist() == [2, 0]
