@@ -50,7 +50,7 @@ METHODS = (
     ),
     Method("best", "best HF (+preset=kfac)", "+preset=kfac"),
     Method("sgd", "SGD, momentum, halving", f"trainer=sgd {NEWBOB}", (0.05, 0.1, 0.2, 0.4)),
-    Method("adam", "Adam, halving", f"trainer=adam {NEWBOB}", (0.0005, 0.001, 0.002, 0.004)),
+    Method("adam", "Adam, halving", f"trainer=adam {NEWBOB}", (0.0005, 0.001, 0.002, 0.004, 0.008)),
 )
 
 

@@ -87,9 +87,9 @@ def shown_runs(preset: Preset) -> dict[str, Run]:
 
 
 def commands(preset: Preset) -> str:
-    """The training command of every run."""
+    """The training command of every finished run."""
     runs = [run for method in METHODS for run in [*grid(method, preset), *tuned(method, preset)]]
-    lines = [shlex.join(["asr-hf", "train", *run.overrides]) for run in runs]
+    lines = [shlex.join(["asr-hf", "train", *run.overrides]) for run in runs if run.result()]
     return "\n".join(dict.fromkeys(lines))
 
 
