@@ -44,20 +44,20 @@ class CrossEntropy:
         ones = gradient.new_full(drawn.shape, -1.0)
         return gradient.scatter_add_(1, drawn, ones).to(logits.dtype)
 
-    def curvature(self, logits: Tensor, labels: Tensor | None = None) -> SoftmaxCurvature:
+    def curvature(self, logits: Tensor, labels: Tensor | None = None) -> CategoricalCurvature:
         """The curvature of the summed loss at logits [F, C], which no label has a part in."""
-        return SoftmaxCurvature(logits)
+        return CategoricalCurvature(_softmax(logits.detach()))
 
 
-class SoftmaxCurvature:
-    """u -> (diag(p) - p p') u for each frame, with p = softmax(logits) kept [F, C].
+class CategoricalCurvature:
+    """u -> (diag(p) - p p') u for each frame.
 
     Args:
-        logits: [F, C].
+        posteriors: p [F, C]; kept.
     """
 
-    def __init__(self, logits: Tensor) -> None:
-        self._posteriors = _softmax(logits.detach())
+    def __init__(self, posteriors: Tensor) -> None:
+        self._posteriors = posteriors
 
     @torch.no_grad()
     def __call__(self, vector: Tensor, out: Tensor | None = None) -> Tensor:

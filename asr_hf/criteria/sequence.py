@@ -1,0 +1,229 @@
+"""What the criteria over lattices share: path scores, curvatures, cross-entropy mixed in."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import torch
+from torch import Generator, Tensor
+
+from asr_hf.criteria.base import FrameLoss, OutputCurvature
+from asr_hf.criteria.cross_entropy import CategoricalCurvature, CrossEntropy
+from asr_hf.criteria.forward_backward import ForwardBackward
+from asr_hf.criteria.lattice_batch import LatticeBatch
+
+
+@dataclass(frozen=True)
+class SequenceTargets:
+    """What a batch of utterances is held against.
+
+    Args:
+        labels: reference pdf of each frame [F], int64.
+        lattices: of the utterances, in the order of their frames.
+        log_priors: of the pdfs [C].
+        phones: reference phone of each frame [F].
+        silence_phones: which phones are silence.
+    """
+
+    labels: Tensor
+    lattices: LatticeBatch
+    log_priors: Tensor
+    phones: Tensor
+    silence_phones: Sequence[int]
+
+    def is_silence(self, phones: Tensor) -> Tensor:
+        """Which of some phones are silence, bool."""
+        return torch.isin(phones, phones.new_tensor(self.silence_phones))
+
+
+class LatticeCurvature(StrEnum):
+    """Which positive semi-definite matrix stands for the curvature at the outputs.
+
+    LATTICE is the Fisher matrix of the paths, κ² times the covariance of their occupancies over
+    whole utterances; FRAME its blocks of single frames, κ² (diag(γ) - γγ'); CROSS_ENTROPY that of
+    the frames' softmax.
+    """
+
+    LATTICE = "lattice"
+    FRAME = "frame"
+    CROSS_ENTROPY = "cross_entropy"
+
+
+class SequenceCriterion(ABC):
+    """A loss on logits z [F, C] through the scores of the paths of lattices.
+
+    An arc of frame f and pdf k scores κ (z_fk - log prior_k) + ν times its graph score. That z is
+    log p(k|x) only up to a constant of the frame does not matter: each path takes every frame
+    once, so that the constants cancel in whatever compares paths.
+
+    Args:
+        acoustic_scale: κ.
+        lm_scale: ν.
+        smoothing: share h of frame cross-entropy in the loss, (1 - h) sequence + h cross-entropy.
+        curvature: see `LatticeCurvature`.
+
+    Raises:
+        ValueError: a setting is out of range.
+    """
+
+    def __init__(
+        self,
+        acoustic_scale: float,
+        lm_scale: float = 1.0,
+        smoothing: float = 0.0,
+        curvature: str = "lattice",
+    ) -> None:
+        if not (acoustic_scale > 0 and lm_scale >= 0 and 0 <= smoothing < 1):
+            raise ValueError(
+                "needs acoustic_scale > 0, lm_scale >= 0 and 0 <= smoothing < 1, found "
+                f"{acoustic_scale}, {lm_scale} and {smoothing}"
+            )
+        self.acoustic_scale, self.lm_scale, self.smoothing = acoustic_scale, lm_scale, smoothing
+        self.curvature_kind = LatticeCurvature(curvature)
+        self._frames = CrossEntropy()
+
+    @abstractmethod
+    def evaluate(
+        self, logits: Tensor, targets: SequenceTargets, gradient: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Loss of each utterance [U], float64, and its derivative by the logits [F, C]."""
+
+    def loss(self, logits: Tensor, targets: SequenceTargets) -> FrameLoss:
+        """The loss; `per_frame` shares each utterance's evenly among its frames."""
+        return self._evaluate(logits, targets, gradient=False)[0]
+
+    def gradient(self, logits: Tensor, targets: SequenceTargets) -> Tensor:
+        """Derivative of the summed loss by the logits [F, C], in their dtype."""
+        return self.loss_and_gradient(logits, targets)[1]
+
+    def loss_and_gradient(
+        self, logits: Tensor, targets: SequenceTargets
+    ) -> tuple[FrameLoss, Tensor]:
+        """Loss and the derivative of its sum [F, C], from one pass over the lattices."""
+        loss, gradient = self._evaluate(logits, targets, gradient=True)
+        assert gradient is not None
+        return loss, gradient
+
+    @torch.no_grad()
+    def _evaluate(
+        self, logits: Tensor, targets: SequenceTargets, gradient: bool
+    ) -> tuple[FrameLoss, Tensor | None]:
+        totals, derivative = self.evaluate(logits, targets, gradient)
+        lengths = targets.lattices.lengths
+        per_frame = torch.repeat_interleave(totals / lengths, lengths)
+        if not self.smoothing:
+            errors = (logits.argmax(dim=1) != targets.labels).sum()
+            return FrameLoss(totals.sum(), errors, per_frame), derivative
+        h = self.smoothing
+        frames, at_frames = self._frames.loss_and_gradient(logits, targets.labels)
+        total = (1 - h) * totals.sum() + h * frames.total
+        per_frame = (1 - h) * per_frame + h * frames.per_frame
+        if derivative is not None:
+            derivative = derivative.mul_(1 - h).add_(at_frames, alpha=h)
+        return FrameLoss(total, frames.errors, per_frame), derivative
+
+    @torch.no_grad()
+    def curvature(self, logits: Tensor, targets: SequenceTargets) -> OutputCurvature:
+        """The curvature of the summed loss at logits [F, C], for many products."""
+        if self.curvature_kind is LatticeCurvature.CROSS_ENTROPY:
+            return self._frames.curvature(logits)
+        paths = ForwardBackward(targets.lattices, self.scores(logits, targets))
+        among: OutputCurvature
+        if self.curvature_kind is LatticeCurvature.LATTICE:
+            among = PathCovariance(paths, targets.lattices, logits.shape[1])
+        else:
+            among = CategoricalCurvature(occupancies(targets.lattices, paths.posteriors, logits))
+        weighted = [(self.acoustic_scale**2 * (1 - self.smoothing), among)]
+        if self.smoothing:
+            weighted.append((self.smoothing, self._frames.curvature(logits)))
+        return WeightedSum(weighted)
+
+    @torch.no_grad()
+    def sampled_gradient(
+        self, logits: Tensor, targets: SequenceTargets, generator: Generator
+    ) -> Tensor:
+        """κ (γ_f - e_k) with k drawn from γ_f, each frame by itself [F, C].
+
+        Its second moment is the FRAME curvature; with CROSS_ENTROPY, that one.
+        """
+        if self.curvature_kind is LatticeCurvature.CROSS_ENTROPY:
+            return self._frames.sampled_gradient(logits, targets.labels, generator)
+        paths = ForwardBackward(targets.lattices, self.scores(logits, targets))
+        gradient = occupancies(targets.lattices, paths.posteriors, logits)
+        drawn = torch.multinomial(gradient, 1, generator=generator)
+        gradient.scatter_add_(1, drawn, gradient.new_full(drawn.shape, -1.0))
+        gradient.mul_(self.acoustic_scale * (1 - self.smoothing) ** 0.5)
+        if self.smoothing:
+            other = self._frames.sampled_gradient(logits, targets.labels, generator)
+            gradient.add_(other, alpha=self.smoothing**0.5)
+        return gradient.to(logits.dtype)
+
+    def scores(self, logits: Tensor, targets: SequenceTargets) -> Tensor:
+        """Scores of the arcs [A], float64."""
+        arcs = targets.lattices
+        scores = arcs.graph * self.lm_scale
+        acoustic = logits.reshape(-1).index_select(0, places(arcs, logits.shape[1])).double()
+        acoustic.sub_(targets.log_priors.index_select(0, arcs.pdf))
+        scores[: len(acoustic)].add_(acoustic, alpha=self.acoustic_scale)
+        return scores
+
+
+class PathCovariance:
+    """u -> Cov(occupancies) u: the covariance, over paths, of how often each (frame, pdf) is met.
+
+    Args:
+        paths: the distribution over paths.
+        arcs: their lattices.
+        classes: C.
+    """
+
+    def __init__(self, paths: ForwardBackward, arcs: LatticeBatch, classes: int) -> None:
+        self._paths, self._arcs, self._classes = paths, arcs, classes
+
+    @torch.no_grad()
+    def __call__(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return H u [F, C] of u [F, C], in `out` if given; `out` may be `vector` itself."""
+        where = places(self._arcs, self._classes)
+        direction = torch.zeros_like(self._arcs.graph)
+        direction[: len(where)] = vector.reshape(-1).index_select(0, where).double()
+        change, _ = self._paths.tangent(direction)
+        out = torch.empty_like(vector) if out is None else out
+        return out.copy_(occupancies(self._arcs, change, vector))
+
+
+class WeightedSum:
+    """u -> Σ w H u over several curvatures.
+
+    Args:
+        parts: (w, H) each.
+    """
+
+    def __init__(self, parts: Sequence[tuple[float, OutputCurvature]]) -> None:
+        self._parts = parts
+
+    @torch.no_grad()
+    def __call__(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return the sum of H u [F, C] of u [F, C], in `out` if given, which may be `vector`."""
+        products = [curvature(vector).mul_(weight) for weight, curvature in self._parts]
+        total = torch.stack(products).sum(0) if len(products) > 1 else products[0]
+        return total if out is None else out.copy_(total)
+
+
+def places(arcs: LatticeBatch, classes: int) -> Tensor:
+    """Where the outputs that the arcs score stand in logits laid out as one row [E]."""
+    return arcs.frame * classes + arcs.pdf
+
+
+def occupancies(arcs: LatticeBatch, values: Tensor, like: Tensor) -> Tensor:
+    """Sum values of the arcs [A] into the outputs that they score.
+
+    Returns:
+        [F, C] shaped as `like`, in its dtype or float32 where that is wider.
+    """
+    wide = torch.promote_types(like.dtype, torch.float32)
+    result = torch.zeros(like.numel(), dtype=wide, device=like.device)
+    where = places(arcs, like.shape[1])
+    return result.index_add_(0, where, values[: len(where)].to(wide)).view(like.shape)
