@@ -1,0 +1,151 @@
+"""Arcs in any order, as a decoder leaves them, made into a `Lattice`: trimmed, sorted, numbered."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_hf.data.lattice import ARC, FINAL, Lattice
+from asr_hf.hmm.adapter import AlignmentError, Scores
+
+
+class NoPathError(AlignmentError):
+    """No path of the search reached a final state with the last frame."""
+
+
+@dataclass(frozen=True)
+class RawLattice:
+    """Arcs between states numbered in any order; `ARC` and `FINAL` say what is in them."""
+
+    start: int
+    num_states: int
+    arcs: NDArray[Any]
+    finals: NDArray[Any]
+
+
+def parse_openfst(data: bytes) -> RawLattice:
+    """Read a lattice in OpenFst's binary form, which keeps every bit of the scores.
+
+    The header is magic number, type and arc type (each a length and its letters), version,
+    flags, properties, start, states and arcs; then for each state its final cost, the count of
+    its arcs, and the arcs: labels, cost (graph, acoustic) and target.
+    """
+    at = 4
+    for _ in range(2):
+        at += 4 + struct.unpack_from("<i", data, at)[0]
+    start, num_states = struct.unpack_from("<qq", data, at + 16)
+    body = np.frombuffer(data, "<i4", offset=at + 40)
+    heads = np.empty(num_states, np.int64)
+    counts = np.empty(num_states, np.int64)
+    place = 0
+    for state in range(num_states):
+        count = int(body[place + 2])
+        heads[state], counts[state] = place, count
+        place += 4 + 5 * count
+    inside = np.ones(place, bool)
+    inside[(heads[:, None] + np.arange(4)).ravel()] = False
+    rows = body[:place][inside].reshape(-1, 5)
+    arcs = np.zeros(len(rows), ARC)
+    arcs["source"] = np.repeat(np.arange(num_states), counts)
+    arcs["target"], arcs["label"], arcs["word"] = rows[:, 4], rows[:, 0], rows[:, 1]
+    # Their negations, but no negative zeros.
+    arcs["graph"] = 0 - np.ascontiguousarray(rows[:, 2]).view("<f4")
+    arcs["acoustic"] = 0 - np.ascontiguousarray(rows[:, 3]).view("<f4")
+    costs = np.ascontiguousarray(body[heads]).view("<f4")
+    final = np.flatnonzero(np.isfinite(costs))
+    finals = np.zeros(len(final), FINAL)
+    finals["state"], finals["graph"] = final, 0 - costs[final]
+    return RawLattice(start, num_states, arcs, finals)
+
+
+def to_lattice(raw: RawLattice, utterance: str) -> Lattice:
+    """Leave out what is on no path, and number the states by frame and depth of epsilon arcs.
+
+    Raises:
+        NoPathError: there is no path.
+        AlignmentError: epsilon arcs form a circle.
+    """
+    source, target = raw.arcs["source"].tolist(), raw.arcs["target"].tolist()
+    ends = raw.finals["state"].tolist()
+    forward = _reached(raw.num_states, source, target, [raw.start])
+    backward = _reached(raw.num_states, target, source, ends)
+    used = forward & backward
+    if not used[raw.start]:
+        raise NoPathError(
+            f"{utterance}: no path reached the end of the utterance",
+            expected="a final state after the last frame",
+            remedy="raise the beam, or look at the recording's end",
+        )
+    arcs = raw.arcs[used[raw.arcs["source"]] & used[raw.arcs["target"]]]
+    finals = raw.finals[used[raw.finals["state"]]]
+    frame, depth = _frames_and_depths(raw, arcs, int(used.sum()), utterance)
+    order = np.lexsort((depth, frame))
+    order = order[used[order]]
+    number = np.full(raw.num_states, -1, np.int64)
+    number[order] = np.arange(len(order))
+    arcs["source"], arcs["target"] = number[arcs["source"]], number[arcs["target"]]
+    arcs = arcs[np.lexsort((arcs["word"], arcs["label"], arcs["target"], arcs["source"]))]
+    finals["state"] = number[finals["state"]]
+    finals = finals[np.argsort(finals["state"])]
+    return Lattice(utterance, arcs, frame[order].astype(np.int32), finals)
+
+
+def with_acoustics(lattice: Lattice, log_likelihoods: Scores, pdf_of: NDArray[np.int32]) -> Lattice:
+    """The lattice with the unscaled scores [frames, pdfs] of its arcs' pdfs."""
+    arcs = lattice.arcs.copy()
+    emits = arcs["label"] > 0
+    frames = lattice.frame_of[arcs["source"][emits]]
+    arcs["acoustic"] = 0
+    arcs["acoustic"][emits] = log_likelihoods[frames, pdf_of[arcs["label"][emits]]]
+    return Lattice(lattice.utterance, arcs, lattice.frame_of, lattice.finals)
+
+
+def _reached(
+    states: int, source: list[int], target: list[int], starts: list[int]
+) -> NDArray[np.bool_]:
+    following: list[list[int]] = [[] for _ in range(states)]
+    for one, other in zip(source, target, strict=True):
+        following[one].append(other)
+    reached = np.zeros(states, bool)
+    seen, waiting = set(starts), list(starts)
+    while waiting:
+        for state in following[waiting.pop()]:
+            if state not in seen:
+                seen.add(state)
+                waiting.append(state)
+    reached[list(seen)] = True
+    return reached
+
+
+def _frames_and_depths(
+    raw: RawLattice, arcs: NDArray[Any], used: int, utterance: str
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Of each state, the frames before it and the most epsilon arcs since the last of them."""
+    frame, depth, entering = [0] * raw.num_states, [0] * raw.num_states, [0] * raw.num_states
+    following: list[list[tuple[int, int]]] = [[] for _ in range(raw.num_states)]
+    columns = (arcs[name].tolist() for name in ("source", "target", "label"))
+    for one, other, label in zip(*columns, strict=True):
+        following[one].append((other, label))
+        entering[other] += 1
+    waiting, done = [raw.start], 0
+    while waiting:
+        state = waiting.pop()
+        done += 1
+        for other, label in following[state]:
+            frame[other] = frame[state] + (label > 0)
+            if not label:
+                depth[other] = max(depth[other], depth[state] + 1)
+            entering[other] -= 1
+            if not entering[other]:
+                waiting.append(other)
+    if done < used:
+        raise AlignmentError(
+            f"{utterance}: epsilon arcs of its lattice form a circle",
+            expected="a language model that cannot back off for ever",
+            remedy="make language model and graph again",
+        )
+    return np.asarray(frame), np.asarray(depth)
