@@ -1,0 +1,246 @@
+"""Lattices of a set, packed into a few files that are mapped for reading."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_hf.data.lattice import ARC, FINAL, Lattice
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.files import read_json, replaced_folder, write_json, write_text
+
+FORMAT = "asr-hf-lattices-1"
+_REMEDY = "make the lattices again with: asr-hf lattices"
+_STATE = np.dtype("<i4")
+# Each lattice's items lie one after another in these files, in the order of offsets.npy's columns.
+_FILES = {"arcs": ARC, "states": _STATE, "finals": FINAL}
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """What the labels of lattice arcs stand for.
+
+    Args:
+        pdf_of, phone_of: int32 [transition ids + 1], entry 0 unused.
+        silence_phones: phone ids of silence and spoken noise.
+    """
+
+    pdf_of: NDArray[np.int32]
+    phone_of: NDArray[np.int32]
+    silence_phones: Sequence[int]
+
+
+def write_lattices(
+    folder: Path, lattices: Iterable[Lattice], labels: LabelMap, about: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write a store, which takes the place of `folder` when it is whole.
+
+    Args:
+        folder: where it goes.
+        lattices: in the order they are to have.
+        labels: of all of them.
+        about: what lattices.json says beside the counts.
+
+    Returns:
+        What lattices.json says.
+
+    Raises:
+        RunError: the disk is full or the folder read-only.
+    """
+    names: list[str] = []
+    frames: list[int] = []
+    offsets: list[NDArray[np.int64]] = [np.zeros(3, np.int64)]
+    with replaced_folder(folder) as part:
+        files = {name: open(part / f"{name}.bin", "wb") for name in _FILES}  # noqa: SIM115
+        try:
+            for lattice in lattices:
+                pieces = (lattice.arcs, lattice.frame_of, lattice.finals)
+                for file, dtype, piece in zip(files.values(), _FILES.values(), pieces, strict=True):
+                    file.write(piece.astype(dtype, copy=False).tobytes())
+                names.append(lattice.utterance)
+                frames.append(lattice.num_frames)
+                offsets.append(offsets[-1] + np.array([len(piece) for piece in pieces]))
+            for file in files.values():
+                file.flush()
+                os.fsync(file.fileno())
+        finally:
+            for file in files.values():
+                file.close()
+        np.save(part / "offsets.npy", np.asarray(offsets), allow_pickle=False)
+        np.save(part / "frames.npy", np.asarray(frames, np.int32), allow_pickle=False)
+        np.save(part / "pdf_of.npy", labels.pdf_of.astype(np.int32), allow_pickle=False)
+        np.save(part / "phone_of.npy", labels.phone_of.astype(np.int32), allow_pickle=False)
+        write_text(part / "utterances.txt", "".join(f"{name}\n" for name in names))
+        counts = dict(zip(_FILES, offsets[-1].tolist(), strict=True))
+        head = {"format": FORMAT, "utterances": len(names), "frames": sum(frames), **counts}
+        labels_say = {
+            "transition_ids": len(labels.pdf_of) - 1,
+            "silence_phones": list(labels.silence_phones),
+        }
+        written = head | labels_say | dict(about)
+        write_json(part / "lattices.json", written)
+    return written
+
+
+class LatticeStore:
+    """A store opened for reading; see `open`."""
+
+    def __init__(self, folder: Path, about: dict[str, Any]) -> None:
+        self.folder, self.about = folder, about
+        count, labels = int(about["utterances"]), int(about["transition_ids"]) + 1
+        self._offsets = self._load("offsets.npy", np.dtype(np.int64), (count + 1, 3))
+        self._frames = self._load("frames.npy", np.dtype(np.int32), (count,))
+        self.pdf_of = self._load("pdf_of.npy", np.dtype(np.int32), (labels,))
+        self.phone_of = self._load("phone_of.npy", np.dtype(np.int32), (labels,))
+        self.silence_phones: list[int] = list(about["silence_phones"])
+        if self._offsets[0].any() or (np.diff(self._offsets, axis=0) <= 0).any():
+            raise InputError(
+                f"{folder / 'offsets.npy'}: not the offsets of this store",
+                expected=f"{count + 1} rows that rise from zero",
+                remedy=_REMEDY,
+            )
+        self._arrays = [
+            self._map(f"{name}.bin", dtype, int(size))
+            for (name, dtype), size in zip(_FILES.items(), self._offsets[-1], strict=True)
+        ]
+        self._checked: set[str] = set()
+
+    @classmethod
+    def open(cls, folder: Path | str) -> LatticeStore:
+        """Map the store in `folder`.
+
+        Raises:
+            InputError: it is missing, truncated or of another format.
+        """
+        folder = Path(folder)
+        if not (folder / "lattices.json").is_file():
+            raise InputError(
+                f"{folder}: no lattices",
+                expected="lattices.json and arcs.bin",
+                remedy="asr-hf lattices with the same overrides makes them",
+            )
+        about = read_json(folder / "lattices.json")
+        if about.get("format") != FORMAT:
+            raise InputError(
+                f"{folder / 'lattices.json'}: format {about.get('format')!r}",
+                expected=FORMAT,
+                remedy=_REMEDY,
+            )
+        return cls(folder, about)
+
+    @cached_property
+    def utterances(self) -> list[str]:
+        """Those that have a lattice, in the order of the store.
+
+        Raises:
+            InputError: utterances.txt does not fit the store.
+        """
+        path = self.folder / "utterances.txt"
+        try:
+            lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read: {error.strerror}", remedy=_REMEDY) from error
+        if len(set(lines)) != len(self._frames) or len(lines) != len(self._frames):
+            raise InputError(
+                f"{path}: {len(lines)} lines, {len(set(lines))} of them different",
+                expected=f"{len(self._frames)} utterances",
+                remedy=_REMEDY,
+            )
+        return lines
+
+    @cached_property
+    def _place(self) -> dict[str, int]:
+        return {name: number for number, name in enumerate(self.utterances)}
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._place
+
+    def num_frames(self, name: str) -> int:
+        """Frames of the utterance `name`.
+
+        Raises:
+            InputError: it has no lattice.
+        """
+        return int(self._frames[self._number(name)])
+
+    def lattice(self, name: str) -> Lattice:
+        """The lattice of the utterance `name`: views of the files, checked on first use.
+
+        Raises:
+            InputError: it has no lattice, or a damaged one.
+        """
+        number = self._number(name)
+        pieces = [
+            array[first:last]
+            for array, first, last in zip(
+                self._arrays, self._offsets[number], self._offsets[number + 1], strict=True
+            )
+        ]
+        lattice = Lattice(name, *pieces)
+        if name not in self._checked:
+            self._check(lattice, int(self._frames[number]))
+            self._checked.add(name)
+        return lattice
+
+    def _check(self, lattice: Lattice, frames: int) -> None:
+        try:
+            lattice.check(len(self.pdf_of) - 1)
+        except InputError as error:
+            raise InputError(
+                f"{self.folder}: {error.problem}",
+                expected="the lattices as they were written",
+                remedy=_REMEDY,
+            ) from error
+        if lattice.num_frames != frames:
+            raise InputError(
+                f"{self.folder}: {lattice.utterance}: a lattice of {lattice.num_frames} frames",
+                expected=f"{frames}, as in frames.npy",
+                remedy=_REMEDY,
+            )
+
+    def _number(self, name: str) -> int:
+        if name not in self._place:
+            raise InputError(
+                f"{self.folder}: no lattice of {name}",
+                expected="an utterance that was not skipped",
+                remedy=_REMEDY,
+            )
+        return self._place[name]
+
+    def _load(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+        path = self.folder / name
+        try:
+            found: NDArray[Any] = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise InputError(f"{path}: cannot be read: {error}", remedy=_REMEDY) from error
+        if found.shape != shape or found.dtype != dtype:
+            raise InputError(
+                f"{path}: {found.dtype} of shape {list(found.shape)}",
+                expected=f"{dtype} of shape {list(shape)}, as lattices.json says",
+                remedy=_REMEDY,
+            )
+        return found
+
+    def _map(self, name: str, dtype: np.dtype[Any], count: int) -> NDArray[Any]:
+        path = self.folder / name
+        expected = count * dtype.itemsize
+        found = path.stat().st_size if path.exists() else 0
+        if found != expected:
+            raise InputError(
+                f"{path}: {found} bytes, truncated or of another store",
+                expected=f"{expected} bytes",
+                remedy=_REMEDY,
+            )
+        if not count:
+            return np.zeros(0, dtype)
+        with open(path, "rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return np.frombuffer(mapped, dtype)
