@@ -19,6 +19,7 @@ VERBS = {
     "features": "extract filterbank features and CMVN statistics",
     "align": "flat-start a GMM, align, and pack the training data",
     "train": "train an acoustic model (-m sweeps)",
+    "lattices": "make lattices for sequence training",
     "decode": "tune on dev, decode the test sets",
     "score": "count word errors of what was decoded",
     "config": "print the resolved configuration of any command",

@@ -38,6 +38,12 @@ def alignment_folder(config: DictConfig, name: str) -> Path:
     return Path(config.corpus.dir) / _tagged(config, "align") / name
 
 
+def lattices_folder(config: DictConfig, name: str) -> Path:
+    """The denominator lattices of the set `name`."""
+    tag = config.lattices.tag
+    return Path(config.corpus.dir) / ("lattices" if tag is None else f"lattices-{tag}") / name
+
+
 def clean_corpus(config: DictConfig) -> Path:
     """The folder of the corpus that a corpus of copies is made from."""
     return Path(config.paths.data) / str(config.corpus.clean)

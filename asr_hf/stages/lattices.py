@@ -1,0 +1,277 @@
+"""Make denominator lattices of a corpus's sets with a trained network."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig
+
+from asr_hf.data.kaldi_dir import DataDir
+from asr_hf.data.lattice_store import LatticeStore, write_lattices
+from asr_hf.data.store import FrameStore
+from asr_hf.hmm.adapter import Scores
+from asr_hf.hmm.align import Transcript
+from asr_hf.hmm.corpus import transcripts_of
+from asr_hf.hmm.lattices import (
+    LatticeFacts,
+    LatticeJob,
+    LatticeOptions,
+    LatticeSource,
+    Made,
+    label_map,
+    make_all,
+)
+from asr_hf.hmm.system import HmmSystem, graph_folder
+from asr_hf.hmm.weak_model import weak_model
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.files import read_json, write_text
+from asr_hf.runtime.progress import progress
+from asr_hf.runtime.skips import SkipList
+from asr_hf.stages.align import digest
+from asr_hf.stages.lattice_statistics import statistics, table
+from asr_hf.stages.layout import lattices_folder, store_folder
+
+log = logging.getLogger(__name__)
+
+ScoreSource = Callable[[str], Iterator[tuple[str, Scores]]]
+
+# Utterances that a killed run may have to make again.
+_PART = 200
+_USUAL_SCALE = 0.1
+
+
+def run(config: DictConfig, scores: ScoreSource | None = None) -> dict[str, Any]:
+    """Make the lattices of `lattices.sets`; what is there, made from the same input, is kept.
+
+    Args:
+        config: the configuration.
+        scores: log likelihoods of a set's utterances, in the frame store's order; by default
+            those of the network of `lattices.from_run`.
+
+    Returns:
+        The statistics of each set.
+
+    Raises:
+        InputError: data or network are missing, or too many utterances have no lattice.
+    """
+    options, corpus = config.lattices, Path(config.corpus.dir)
+    if options.from_run is None:
+        raise InputError(
+            "lattices.from_run=null: lattices are made with a trained network",
+            expected="lattices.from_run=<run folder> of cross-entropy training",
+            remedy=f"asr-hf train +recipe={config.corpus.name} first",
+        )
+    if not (corpus / "align" / "hmm.json").is_file():
+        raise InputError(
+            f"{corpus / 'align'}: no HMM system to decode with",
+            expected="phones and transition model made by asr-hf align",
+            remedy=f"asr-hf align +recipe={config.corpus.name}",
+        )
+    run_dir = Path(options.from_run)
+    system = HmmSystem.load(corpus / "align")
+    settings = LatticeOptions(
+        beam=options.beam,
+        lattice_beam=options.lattice_beam,
+        acoustic_scale=_scale(config, run_dir),
+        max_arcs_per_frame=options.max_arcs_per_frame,
+        max_frames=options.max_frames,
+    )
+    graphs = _graphs(config, system)
+    source = LatticeSource(corpus / "align", graphs, settings)
+    making = _Making(config, system, source, scores or _network_scores(config, run_dir))
+    found = {name: making.set(name)["statistics"] for name in options.sets}
+    print(table(found))
+    return found
+
+
+class _Making:
+    """Makes whole sets; what stays the same between them."""
+
+    def __init__(
+        self, config: DictConfig, system: HmmSystem, source: LatticeSource, scores: ScoreSource
+    ) -> None:
+        self.config, self.system, self.source, self.scores = config, system, source, scores
+        model = Path(config.lattices.from_run) / "model.safetensors"
+        graphs = [graph_folder(source.graphs, name) / "graph.json" for name in system.languages]
+        self.origin = digest(
+            _file_digest(model), [read_json(path) for path in graphs], asdict(source.options)
+        )
+
+    def set(self, name: str) -> dict[str, Any]:
+        """Make the lattices of the set `name`, unless they are there; what lattices.json says."""
+        folder, store = lattices_folder(self.config, name), _store(self.config, name)
+        data = DataDir.read(Path(self.config.corpus.dir) / name)
+        transcripts = transcripts_of(data, list(self.system.languages))
+        made_of = [store.folder / file for file in ("store.json", "utterances.txt", "labels.bin")]
+        text = [[u, list(t.words), t.language] for u, t in transcripts.items()]
+        origin = digest(self.origin, [_file_digest(path) for path in made_of], text)
+        known = _described(folder)
+        if known.get("origin") == origin:
+            log.info("%s: the lattices are there already", folder)
+            return known
+        parts = self._parts(name, store, transcripts, origin)
+        about = self._about(name, origin, parts, store.num_units)
+        lattices = (part.lattice(utterance) for part in parts for utterance in part.utterances)
+        written = write_lattices(folder, lattices, label_map(self.system), about)
+        shutil.rmtree(_parts_folder(folder), ignore_errors=True)
+        return written
+
+    def _parts(
+        self, name: str, store: FrameStore, transcripts: dict[str, Transcript], origin: str
+    ) -> list[LatticeStore]:
+        """The set in parts, those made that a killed run has not left."""
+        folder = _parts_folder(lattices_folder(self.config, name))
+        count = -(-store.num_units // _PART)
+        paths = [folder / f"{number:05d}" for number in range(count)]
+        missing = [n for n, path in enumerate(paths) if _described(path).get("origin") != origin]
+        if len(missing) < count:
+            log.info("%s: %d of %d parts are there already", name, count - len(missing), count)
+        wanted = np.zeros(store.num_units, bool)
+        for number in missing:
+            wanted[number * _PART : (number + 1) * _PART] = True
+        jobs = self._jobs(name, store, transcripts, wanted)
+        with make_all(self.source, jobs, self.config.lattices.jobs) as results:
+            made = progress(
+                results, desc=f"lattices of {name}", total=int(wanted.sum()), unit="utt"
+            )
+            each = iter(made)
+            for number in missing:
+                start, size = time.perf_counter(), wanted[number * _PART :][:_PART].size
+                chunk = list(islice(each, size))
+                self._write_part(paths[number], chunk, origin, time.perf_counter() - start)
+        return [LatticeStore.open(path) for path in paths]
+
+    def _jobs(
+        self,
+        name: str,
+        store: FrameStore,
+        transcripts: dict[str, Transcript],
+        wanted: np.ndarray,
+    ) -> Iterator[LatticeJob]:
+        if not wanted.any():
+            return
+        for unit, (utterance, log_likelihoods) in enumerate(self.scores(name)):
+            assert utterance == store.utterances[unit]
+            if not wanted[unit]:
+                continue
+            if utterance not in transcripts:
+                raise InputError(
+                    f"{store.folder}: utterance {utterance} is not in {name}",
+                    remedy="run asr-hf align again after changing the data",
+                )
+            labels = store.read(np.array([unit])).labels.numpy().astype(np.int32)
+            yield LatticeJob(utterance, transcripts[utterance], labels, log_likelihoods)
+
+    def _write_part(self, path: Path, chunk: list[Made], origin: str, seconds: float) -> None:
+        about = {
+            "origin": origin,
+            "facts": {made.utterance: asdict(made.facts) for made in chunk if made.facts},
+            "skipped": {made.utterance: made.reason for made in chunk if made.lattice is None},
+            "seconds": seconds,
+        }
+        lattices = (made.lattice for made in chunk if made.lattice is not None)
+        write_lattices(path, lattices, label_map(self.system), about)
+
+    def _about(
+        self, name: str, origin: str, parts: list[LatticeStore], total: int
+    ) -> dict[str, Any]:
+        """What lattices.json says beside the counts.
+
+        Raises:
+            InputError: too many utterances were skipped.
+        """
+        skips = SkipList(f"lattices of {name}", self.config.lattices.max_skipped)
+        facts: dict[str, LatticeFacts] = {}
+        for part in parts:
+            facts |= {u: LatticeFacts(**found) for u, found in part.about["facts"].items()}
+            for utterance, reason in part.about["skipped"].items():
+                skips.add(utterance, reason)
+        skips.check(total)
+        shift = self.config.features.frame_shift / 1000
+        seconds = sum(part.about["seconds"] for part in parts)
+        figures = statistics(facts, skips.reasons, shift, seconds)
+        log.info("%s: the reference was merged into %d lattices", name, figures["merged"])
+        return {
+            "origin": origin,
+            "from_run": str(self.config.lattices.from_run),
+            "options": asdict(self.source.options) | {"lm_order": self.config.lattices.lm_order},
+            "statistics": figures,
+            "merged": [u for u, f in facts.items() if f.merged],
+            "narrowed": [u for u, f in facts.items() if f.narrowed],
+            "skipped": skips.reasons,
+        }
+
+
+def _parts_folder(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.parts")
+
+
+def _described(folder: Path) -> dict[str, Any]:
+    """What the lattices.json of a whole store says; empty where there is none."""
+    path = folder / "lattices.json"
+    return dict(read_json(path)) if path.is_file() else {}
+
+
+def _graphs(config: DictConfig, system: HmmSystem) -> Path:
+    """Make each language's weak language model and graph; the folder they are in."""
+    corpus, order = Path(config.corpus.dir), config.lattices.lm_order
+    folder = lattices_folder(config, "graph").parent
+    models = {}
+    for name, language in system.languages.items():
+        text = weak_model(corpus / "lang" / name / "lm_text", language.lexicon, order)
+        models[name] = graph_folder(folder, name) / "lm.arpa"
+        write_text(models[name], text)
+    system.make_graphs(folder, models)
+    return folder
+
+
+def _scale(config: DictConfig, run_dir: Path) -> float:
+    """The acoustic scale: as given, or the one that the run decodes best with."""
+    if config.lattices.acoustic_scale is not None:
+        return float(config.lattices.acoustic_scale)
+    path = run_dir / "decode" / "best.json"
+    if path.is_file():
+        scale = float(read_json(path)["best"]["acoustic_scale"])
+        log.info("acoustic scale %g: the one that %s decodes best with", scale, run_dir)
+        return scale
+    log.warning(
+        "acoustic scale %g: %s was not decoded, so its best one is not known",
+        _USUAL_SCALE,
+        run_dir,
+    )
+    return _USUAL_SCALE
+
+
+def _store(config: DictConfig, name: str) -> FrameStore:
+    store = FrameStore.open(store_folder(config, name))
+    if not store.about["labelled"]:
+        raise InputError(f"{store.folder}: this store has no labels", remedy="run asr-hf align")
+    return store
+
+
+def _network_scores(config: DictConfig, run_dir: Path) -> ScoreSource:
+    # Lattices of given scores need none of the network's libraries.
+    from asr_hf.stages.decode import network_scores
+
+    return network_scores(config, run_dir)
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read: {error.strerror}",
+            expected="a run folder with a finished model, and an aligned corpus",
+            remedy="name the run in lattices.from_run",
+        ) from error
