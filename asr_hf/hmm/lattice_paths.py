@@ -38,19 +38,20 @@ def slack(lattice: Lattice, acoustic_scale: float) -> NDArray[np.float64]:
 
 
 def prune(lattice: Lattice, acoustic_scale: float, beam: float, most_arcs: int) -> Lattice:
-    """Keep the arcs whose best path is within `beam` of the best, and at most about `most_arcs`.
+    """Keep the arcs whose best path is within `beam` of the best, and at most `most_arcs`.
 
     Args:
         lattice: to be pruned.
         acoustic_scale: weight of the acoustic scores.
         beam: log-probability width.
-        most_arcs: of more arcs within the beam the worst ones go; arcs of equal paths, all of
-            them or none.
+        most_arcs: of more arcs within the beam the worst ones go, but the best path stays; of
+            arcs equally good, all stay or none.
     """
     short = slack(lattice, acoustic_scale)
-    if len(short) > most_arcs:
-        beam = min(beam, float(np.partition(short, most_arcs - 1)[most_arcs - 1]))
     keep = short <= beam + _ROUNDING
+    if keep.sum() > most_arcs:
+        least_gone = np.partition(short, most_arcs)[most_arcs]
+        keep = (short < least_gone - _ROUNDING) | (short <= _ROUNDING)
     if keep.all():
         return lattice
     raw = RawLattice(0, lattice.num_states, lattice.arcs[keep], lattice.finals)

@@ -115,7 +115,8 @@ class LatticeMaker:
         try:
             return self._make(job)
         except AlignmentError as error:
-            return Made(job.utterance, reason=error.problem)
+            reason = error.problem.removeprefix(f"{job.utterance}: ")
+            return Made(job.utterance, reason=reason)
 
     def _make(self, job: LatticeJob) -> Made:
         options, frames = self._options, len(job.log_likelihoods)

@@ -1,0 +1,273 @@
+"""asr-hf lattices on a small drawn corpus, with the GMM's scores."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from omegaconf import DictConfig, OmegaConf
+
+from asr_hf.data.lattice_store import LatticeStore
+from asr_hf.data.store import FrameStore
+from asr_hf.hmm.lattice_paths import oracle_errors
+from asr_hf.hmm.lexicon import Lexicon
+from asr_hf.hmm.system import HmmSystem
+from asr_hf.hmm.weak_model import weak_model
+from asr_hf.runtime.errors import InputError
+from asr_hf.stages import align, lattices
+from asr_hf.stages.layout import lattices_folder
+
+_spec = importlib.util.spec_from_file_location("drawn", Path(__file__).with_name("test_stages.py"))
+stages = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(stages)
+drawn = stages.drawn
+
+
+@pytest.fixture
+def root(drawn: Path, tmp_path: Path) -> Path:
+    copy = tmp_path / "corpus"
+    shutil.copytree(drawn, copy)
+    for scp in copy.rglob("*.scp"):
+        scp.write_text(scp.read_text().replace(str(drawn), str(copy)))
+    for language in stages.WORDS:
+        sentences = [
+            line.split(maxsplit=1)[1]
+            for line in (copy / "train" / "text").read_text().splitlines()
+            if line.split()[1].startswith(language)
+        ]
+        (copy / "lang" / language / "lm_text").write_text("\n".join(sentences) + "\n")
+    (copy / "exp").mkdir()
+    (copy / "exp" / "model.safetensors").write_bytes(b"a network")
+    return copy
+
+
+def configuration(root: Path, **changes) -> DictConfig:
+    config = stages.configuration(root)
+    options = {
+        "from_run": str(root / "exp"),
+        "tag": None,
+        "sets": ["train", "dev"],
+        "acoustic_scale": 0.3,
+        "lm_order": 1,
+        "beam": 30.0,
+        "lattice_beam": 4.0,
+        "max_arcs_per_frame": 200,
+        "max_frames": 6000,
+        "max_skipped": 0.2,
+        "jobs": 1,
+    }
+    config.lattices = OmegaConf.create(options | changes)
+    return config
+
+
+def scores_in_order(root: Path, noise: float = 0.0, log: list[str] | None = None):
+    """The GMM's scores in the store's order, with noise that makes errors; `log` says whose."""
+    scores = stages.scores_of(root)
+
+    def of_set(name: str) -> Iterator[tuple[str, np.ndarray]]:
+        found = dict(scores(name))
+        for unit, utterance in enumerate(FrameStore.open(root / "store" / name).utterances):
+            random = np.random.default_rng(unit)
+            if log is not None:
+                log.append(utterance)
+            matrix = found[utterance]
+            yield utterance, (matrix + random.normal(0, noise, matrix.shape)).astype(np.float32)
+
+    return of_set
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    assert [p for p in folder.parent.iterdir() if p.name.startswith(".")] == []
+    return {
+        path.name: path.read_bytes() for path in folder.iterdir() if path.name != "lattices.json"
+    }
+
+
+def described(folder: Path) -> dict:
+    about = LatticeStore.open(folder).about
+    return about | {"statistics": about["statistics"] | {"seconds": 0}}
+
+
+def test_every_lattice_holds_its_reference_and_is_counted(root, capsys):
+    config = configuration(root, beam=200.0, lattice_beam=1.0)
+    found = lattices.run(config, scores_in_order(root, noise=120.0))
+    assert "oracle error %" in capsys.readouterr().out
+    system = HmmSystem.load(root / "align")
+    for name, count in (("train", 40), ("dev", 8)):
+        store, frames = LatticeStore.open(lattices_folder(config, name)), 0
+        text = dict(
+            line.split(maxsplit=1) for line in (root / name / "text").read_text().splitlines()
+        )
+        for utterance in store.utterances:
+            words = text[utterance].split()
+            ids = system.languages[words[0][:2]].words.ids(words)
+            assert oracle_errors(store.lattice(utterance), ids) == 0
+            frames += store.num_frames(utterance)
+        assert store.utterances == FrameStore.open(root / "store" / name).utterances
+        assert found[name]["utterances"] == count and found[name]["words"] == 3 * count
+        assert found[name]["hours"] == pytest.approx(frames / 360_000)
+        assert found[name]["oracle_error"] <= found[name]["best_error"]
+        assert store.about["statistics"] == found[name]
+        assert len(store.about["merged"]) == found[name]["merged"]
+    assert found["train"]["merged"] > 0
+
+
+def test_the_same_command_again_does_nothing_and_changed_input_remakes(root):
+    config, log = configuration(root, sets=["dev"]), []
+    first = lattices.run(config, scores_in_order(root, log=log))
+    folder = lattices_folder(config, "dev")
+    times = {p: p.stat().st_mtime_ns for p in folder.parent.rglob("*.bin")}
+    assert lattices.run(config, scores_in_order(root, log=log)) == first
+    assert {p: p.stat().st_mtime_ns for p in folder.parent.rglob("*.bin")} == times
+    assert len(log) == 8
+    for number, change in enumerate(("beam", "lattice_beam", "model", "text"), start=2):
+        if change == "model":
+            (root / "exp" / "model.safetensors").write_bytes(b"another network")
+        elif change == "text":
+            text = root / "dev" / "text"
+            text.write_text(text.read_text().replace("enpr", "enqr"))
+        else:
+            config.lattices[change] += 1
+        lattices.run(config, scores_in_order(root, log=log))
+        assert len(log) == 8 * number, change
+
+
+def test_a_tag_keeps_lattices_apart(root):
+    lattices.run(configuration(root, sets=["dev"]), scores_in_order(root, noise=60.0))
+    before = files(root / "lattices" / "dev")
+    tagged = configuration(root, sets=["dev"], tag="second", lattice_beam=8.0)
+    lattices.run(tagged, scores_in_order(root, noise=60.0))
+    assert files(root / "lattices" / "dev") == before
+    assert files(root / "lattices-second" / "dev") != before
+
+
+def test_two_processes_make_the_same_bytes_as_one(root):
+    config = configuration(root, sets=["dev"])
+    lattices.run(config, scores_in_order(root, noise=60.0))
+    folder = lattices_folder(config, "dev")
+    alone, about = files(folder), described(folder)
+    shutil.rmtree(folder)
+    lattices.run(configuration(root, sets=["dev"], jobs=2), scores_in_order(root, noise=60.0))
+    assert files(folder) == alone and described(folder) == about
+
+
+def test_a_killed_run_goes_on_to_the_same_bytes(root, monkeypatch):
+    monkeypatch.setattr(lattices, "_PART", 7)
+    config = configuration(root, sets=["train"])
+    lattices.run(config, scores_in_order(root, noise=60.0))
+    folder = lattices_folder(config, "train")
+    whole, about = files(folder), described(folder)
+    shutil.rmtree(folder)
+
+    def killed(name):
+        for number, entry in enumerate(scores_in_order(root, noise=60.0)(name)):
+            if number == 17:
+                raise KeyboardInterrupt
+            yield entry
+
+    with pytest.raises(KeyboardInterrupt):
+        lattices.run(config, killed)
+    assert not folder.exists()
+    parts = sorted(folder.with_name(".train.parts").iterdir())
+    assert [part.name for part in parts] == ["00000", "00001"]
+    times = [(part / "arcs.bin").stat().st_mtime_ns for part in parts]
+    with pytest.raises(KeyboardInterrupt):
+        lattices.run(config, killed)
+    assert [(part / "arcs.bin").stat().st_mtime_ns for part in parts] == times
+    lattices.run(config, scores_in_order(root, noise=60.0))
+    assert files(folder) == whole and described(folder) == about
+
+
+def test_parts_of_other_options_are_not_taken(root, monkeypatch):
+    monkeypatch.setattr(lattices, "_PART", 3)
+
+    def killed(name):
+        yield from list(scores_in_order(root)(name))[:7]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        lattices.run(configuration(root, sets=["dev"], lattice_beam=1.0), killed)
+    config = configuration(root, sets=["dev"])
+    lattices.run(config, scores_in_order(root))
+    mixed = files(lattices_folder(config, "dev"))
+    shutil.rmtree(root / "lattices")
+    lattices.run(config, scores_in_order(root))
+    assert files(lattices_folder(config, "dev")) == mixed
+
+
+def test_what_has_no_lattice_is_listed_and_too_many_of_them_stop_the_run(root):
+    text = root / "dev" / "text"
+    lines = text.read_text().splitlines()
+    text.write_text("\n".join([lines[0] + " zebra", *lines[1:]]) + "\n")
+    config = configuration(root, sets=["dev"])
+    found = lattices.run(config, scores_in_order(root))
+    store = LatticeStore.open(lattices_folder(config, "dev"))
+    assert found["dev"]["skipped"] == 1 and len(store.utterances) == 7
+    assert "dev00" not in store and "zebra" in store.about["skipped"]["dev00"]
+    shutil.rmtree(root / "lattices")
+    with pytest.raises(InputError, match=r"1 of 8.*\n.*dev00"):
+        lattices.run(configuration(root, sets=["dev"], max_skipped=0.1), scores_in_order(root))
+    # Its work is not lost: a raised limit lets it through without decoding again.
+    log: list[str] = []
+    lattices.run(config, scores_in_order(root, log=log))
+    assert log == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "named"),
+    [
+        (lambda root: (root / "exp" / "model.safetensors").unlink(), "model.safetensors"),
+        (lambda root: (root / "lang" / "fr" / "lm_text").unlink(), "lang/fr/lm_text"),
+        (lambda root: (root / "align" / "hmm.json").unlink(), "asr-hf align"),
+        (lambda root: shutil.rmtree(root / "store"), "no frame store"),
+    ],
+)
+def test_missing_pieces_are_named(root, spoil, named):
+    scores = scores_in_order(root)
+    spoil(root)
+    with pytest.raises(InputError) as caught:
+        lattices.run(configuration(root), scores)
+    assert named in str(caught.value)
+
+
+def test_a_run_to_make_them_with_is_asked_for(root):
+    with pytest.raises(InputError, match=r"lattices\.from_run=<run folder>"):
+        lattices.run(configuration(root, from_run=None), scores_in_order(root))
+
+
+def test_the_scale_is_the_runs_best_where_none_is_given(root, caplog):
+    config = configuration(root, sets=["dev"], acoustic_scale=None)
+    for scale, message in ((0.1, "was not decoded"), (0.25, "decodes best with")):
+        if scale != 0.1:
+            (root / "exp" / "decode").mkdir()
+            (root / "exp" / "decode" / "best.json").write_text('{"best": {"acoustic_scale": 0.25}}')
+        with caplog.at_level("INFO"):
+            lattices.run(config, scores_in_order(root))
+        about = LatticeStore.open(lattices_folder(config, "dev")).about
+        assert about["options"]["acoustic_scale"] == scale and message in caplog.text
+
+
+def test_a_weak_model_without_unknown_words_sums_to_one(tmp_path):
+    (tmp_path / "text").write_text("a b a\nb zebra\nb\n")
+    closed = Lexicon("en", {"a": (("en_a",),), "b": (("en_b",),)})
+    for lexicon, words in ((closed, "a b"), (closed.with_unknown(), "a b <unk>")):
+        lines = weak_model(tmp_path / "text", lexicon, 1).splitlines()
+        rows = [line.split("\t") for line in lines if "\t" in line]
+        assert {row[1] for row in rows} == {*words.split(), "<s>", "</s>"}
+        assert f"ngram 1={len(rows)}" in lines
+        total = sum(10 ** float(row[0]) for row in rows if row[1] != "<s>")
+        assert total == pytest.approx(1, abs=0.1)
+
+
+def test_the_graphs_stand_beside_the_lattices(root):
+    lattices.run(configuration(root, sets=["dev"]), scores_in_order(root))
+    for language in stages.WORDS:
+        folder = root / "lattices" / "graph" / language
+        assert {"lm.arpa", "HCLG.fst", "graph.json"} == {p.name for p in folder.iterdir()}
+    before = (root / "align" / "graph" / "en" / "HCLG.fst").stat().st_mtime_ns
+    align.run(stages.configuration(root))
+    assert (root / "align" / "graph" / "en" / "HCLG.fst").stat().st_mtime_ns == before
