@@ -15,7 +15,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 	$$p -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 	2>/dev/null && echo $$p && break; done)
 
-.PHONY: help setup test demo $(DATA) bench study clean
+.PHONY: help setup test demo demo-smbr $(DATA) bench study clean
 
 help: ## list the targets
 	@echo 'asr-hf: Hessian-free training of DNN-HMM acoustic models'
@@ -51,6 +51,18 @@ demo: data-prompts ## from nothing to a word error rate: fetch, prepare, train, 
 	$(ASR_HF) train $(DEMO) $(REALIGNED) name=demo trainer.stopping.max_iterations=100 $(ARGS)
 	$(ASR_HF) decode $(DEMO) $(REALIGNED) name=demo $(ARGS)
 	$(ASR_HF) score $(DEMO) $(REALIGNED) name=demo $(ARGS)
+
+# Cross-entropy, lattices, sMBR; score prints the word errors of both networks.
+CE := +recipe=prompts +preset=kfac name=demo-ce
+SMBR := +recipe=prompts +stage=smbr init_from=exp/demo-ce name=demo-smbr
+demo-smbr: data-prompts ## the same with sequence training: prints the word error rates before and after
+	$(ASR_HF) train $(CE) trainer.stopping.max_iterations=100 $(ARGS)
+	$(ASR_HF) decode $(CE) $(ARGS)
+	$(ASR_HF) lattices $(SMBR) $(ARGS)
+	$(ASR_HF) train $(SMBR) $(ARGS)
+	$(ASR_HF) decode $(SMBR) $(ARGS)
+	$(ASR_HF) score $(CE) $(ARGS)
+	$(ASR_HF) score $(SMBR) $(ARGS)
 
 data-prompts: ## English voice prompts, 24 minutes: fetch, prepare, features, alignment
 data-prompts5: ## voice prompts in five languages, 2 hours

@@ -16,6 +16,7 @@ CHOICES = {
     "features.cmvn": ("utterance", "speaker", "none"),
     "features.window": ("hamming", "hanning", "povey", "blackman", "rectangular"),
     "features.dtype": ("float16", "float32"),
+    "priors": ("alignment", "posteriors"),
     "precision": ("fp32", "tf32", "bf16"),
     "runtime.curvature_path": ("auto", "r_operator", "double_backward"),
 }

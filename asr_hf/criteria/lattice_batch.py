@@ -220,6 +220,6 @@ def _levels(frame: Ints, source: Ints, target: Ints) -> NDArray[np.uint16] | Int
     key = frame * (int(depth.max(initial=0)) + 1) + depth
     taken = np.zeros(int(key.max(initial=0)) + 1, bool)
     taken[key] = True
-    level = (np.cumsum(taken) - 1)[key]
+    level: Ints = (np.cumsum(taken) - 1)[key]
     # Numbers of two bytes are sorted in linear time.
     return level.astype(np.uint16) if len(taken) < 1 << 16 else level

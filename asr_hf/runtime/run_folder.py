@@ -44,6 +44,8 @@ class RunFolder:
     def __init__(self, path: Path, lock: IO[str]) -> None:
         self.path, self._lock = path, lock
         self.checkpoints = path / "checkpoints"
+        # Every iteration's model, where they are kept.
+        self.models = path / "models"
 
     @classmethod
     def open(cls, path: Path, config: DictConfig) -> RunFolder:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
+from torch import Tensor
 
 from asr_hf.data.store import FrameStore
 from asr_hf.hf.objective import Part
 from asr_hf.hf.precision import Precision
-from asr_hf.models.acoustic import AcousticModel
 from asr_hf.report.html import write_report
 from asr_hf.runtime.allocator import return_large_blocks
 from asr_hf.runtime.checkpoint import checkpoints
@@ -24,18 +24,19 @@ from asr_hf.runtime.device import choose_device, seed_everything
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json, write_json
 from asr_hf.runtime.run_folder import RunFolder
+from asr_hf.stages.lattice_targets import open_targets
 from asr_hf.stages.layout import store_folder
+from asr_hf.stages.saver import ModelSaver
+from asr_hf.stages.start import settle, start_model
 from asr_hf.training.curvature import CurvaturePath
 from asr_hf.training.frame_objective import FrameObjective
 from asr_hf.training.frame_source import FrameSource, make_sources, room_for_features
 from asr_hf.training.loop import Best, Optimiser, TrainingLoop
 from asr_hf.training.memory import parse_bytes, plan_memory, problem_size
-from asr_hf.training.model_file import FILE_NAME, build_model, save_model
+from asr_hf.training.model_file import FILE_NAME
 from asr_hf.training.pretraining import pretrain_layers
 
 log = logging.getLogger(__name__)
-
-_STATISTICS_FRAMES = 200_000
 
 
 def run(config: DictConfig) -> dict[str, Any]:
@@ -52,8 +53,9 @@ def run(config: DictConfig) -> dict[str, Any]:
     seed_everything(config.runtime.seed)
     precision = choose_precision(config.precision)
     stores = open_stores(config)
+    settle(config)
     with RunFolder.open(Path(config.run_dir), config) as folder:
-        model = make_model(config, stores[Part.TRAIN], device)
+        model = start_model(config, stores[Part.TRAIN], device)
         criterion = instantiate(config.criterion)
         objective = FrameObjective(
             model,
@@ -64,7 +66,9 @@ def run(config: DictConfig) -> dict[str, Any]:
             precision,
             sources=open_sources(config, stores, device),
             frame_stride=config.frame_stride,
+            targets=open_targets(config, criterion, stores, model),
         )
+        saver = ModelSaver(config, model, stores[Part.TRAIN])
         start = time.perf_counter()
         if config.get("pretraining") and not checkpoints(folder.checkpoints):
             pretrain_layers(objective, config.pretraining.trainer)
@@ -79,15 +83,21 @@ def run(config: DictConfig) -> dict[str, Any]:
             keep_last=config.runtime.keep_checkpoints,
             checkpoint_seconds=config.runtime.checkpoint_seconds,
             seconds=time.perf_counter() - start,
+            keep=keep_in(folder.models, saver) if config.runtime.keep_models else None,
         )
         best = loop.run()
-        model.flat.copy_(best.theta)
-        about = {"corpus": config.corpus.name, "features": OmegaConf.to_container(config.features)}
-        save_model(folder.path / FILE_NAME, model, config.model, about)
+        saver.save(folder.path / FILE_NAME, best.theta)
         result = summary(config, loop, best) | _scores_of(folder.path / "result.json", best)
         write_json(folder.path / "result.json", result)
         write_report(folder.path)
     return result
+
+
+def keep_in(folder: Path, saver: ModelSaver) -> Callable[[int, Tensor], None]:
+    """What keeps each iteration's model in `folder`."""
+    return lambda iteration, theta: saver.save(
+        folder / f"iteration-{iteration:04d}.safetensors", theta
+    )
 
 
 def fit_memory(config: DictConfig, objective: FrameObjective, optimiser: Optimiser) -> None:
@@ -160,34 +170,6 @@ def open_sources(
     size = None if wanted == "auto" else parse_bytes(wanted, "runtime.resident") or 0
     budget = parse_bytes(config.runtime.memory, "runtime.memory")
     return make_sources(stores, device, room_for_features(device, size, budget))
-
-
-def make_model(config: DictConfig, train: FrameStore, device: torch.device) -> AcousticModel:
-    """Build the model and give it the training data's input statistics and priors."""
-    model = build_model(config.model, train.dim, train.num_pdfs, config.runtime.seed)
-    model.set_input_statistics(*input_statistics(train, config.runtime.seed))
-    model.set_log_priors(torch.from_numpy(train.label_counts()))
-    model.start_at_priors()
-    log.info(
-        "%s: %d parameters, %d frames of %d features in, %d pdfs out; %d training frames on %s",
-        type(model).__name__,
-        model.flat.numel(),
-        model.left + 1 + model.right,
-        model.feature_dim,
-        model.num_pdfs,
-        train.num_frames,
-        device,
-    )
-    return model.to(device)
-
-
-def input_statistics(store: FrameStore, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean [D] and standard deviation [D] of the training frames, from a sample of them."""
-    order = np.random.default_rng([seed, 3]).permutation(store.num_units)
-    lengths = np.diff(store.offsets)[order]
-    count = int(np.searchsorted(np.cumsum(lengths), _STATISTICS_FRAMES)) + 1
-    frames = store.gather(np.sort(order[:count]), torch.device("cpu")).frames.double()
-    return frames.mean(0).float(), frames.std(0).float()
 
 
 def summary(config: DictConfig, loop: TrainingLoop, best: Best) -> dict[str, Any]:

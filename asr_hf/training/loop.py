@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -81,6 +82,7 @@ class TrainingLoop:
         checkpoint_seconds: a checkpoint is written after the first step that ends this long after
             the last one; steps since then are done again, to the same result, after a kill.
         seconds: spent on training before the loop (pretraining).
+        keep: is given each iteration's number and estimate [n], the start's among them.
     """
 
     def __init__(
@@ -92,12 +94,13 @@ class TrainingLoop:
         keep_last: int,
         checkpoint_seconds: float,
         seconds: float = 0.0,
+        keep: Callable[[int, Tensor], None] | None = None,
     ) -> None:
         self.optimiser, self.objective, self.folder = optimiser, objective, folder
         self.keep_last, self.checkpoint_seconds = keep_last, checkpoint_seconds
         self._saved_at = time.monotonic()
         self._improved = False
-        self.seconds = seconds
+        self.seconds, self._keep = seconds, keep
         self.best = Best(optimiser.estimate.clone())
         self.events = EventLog(folder.path)
 
@@ -141,6 +144,8 @@ class TrainingLoop:
                 event.get("train_loss"),
                 event["iteration"],
             )
+        if self._keep is not None:
+            self._keep(event["iteration"], self.optimiser.estimate)
         self.events.append(event)
         due = time.monotonic() - self._saved_at >= self.checkpoint_seconds
         if due or self.optimiser.finished:

@@ -10,6 +10,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
@@ -18,6 +19,7 @@ from asr_hf.runtime.files import atomic_path
 FILE_NAME = "model.safetensors"
 FORMAT = "asr-hf-model-1"
 _KEY = "asr-hf"
+_REMEDY = "train the model again, or name a run folder that holds a finished one"
 
 
 def build_model(config: Any, feature_dim: int, num_pdfs: int, seed: int) -> AcousticModel:
@@ -57,24 +59,38 @@ def load_model(path: Path) -> tuple[AcousticModel, dict[str, Any]]:
     Raises:
         InputError: the file is missing, damaged or of another format.
     """
-    remedy = "train the model again, or name a run folder that holds a finished one"
-    try:
-        with safe_open(path, framework="pt") as opened:
-            header = json.loads((opened.metadata() or {}).get(_KEY, "{}"))
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: there is no trained model", remedy=remedy) from error
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path}: damaged model file: {error}", remedy=remedy) from error
-    if header.get("format") != FORMAT:
-        raise InputError(
-            f"{path}: model format {header.get('format')!r}", expected=FORMAT, remedy=remedy
-        )
+    header, tensors = _read(path)
     about = header["about"]
     config = OmegaConf.create(header["config"])
     model = build_model(config, about["feature_dim"], about["num_pdfs"], seed=0)
     try:
         model.load_state_tensors(tensors)
     except ValueError as error:
-        raise InputError(f"{path}: {error}", remedy=remedy) from error
+        raise InputError(f"{path}: {error}", remedy=_REMEDY) from error
     return model, about
+
+
+def model_config(path: Path) -> dict[str, Any]:
+    """The config group that the model in `path` was built from.
+
+    Raises:
+        InputError: the file is missing, damaged or of another format.
+    """
+    return dict(_read(path)[0]["config"])
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The header and the tensors."""
+    try:
+        with safe_open(path, framework="pt") as opened:
+            header = json.loads((opened.metadata() or {}).get(_KEY, "{}"))
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: there is no trained model", remedy=_REMEDY) from error
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path}: damaged model file: {error}", remedy=_REMEDY) from error
+    if header.get("format") != FORMAT:
+        raise InputError(
+            f"{path}: model format {header.get('format')!r}", expected=FORMAT, remedy=_REMEDY
+        )
+    return header, tensors

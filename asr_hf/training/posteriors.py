@@ -1,4 +1,4 @@
-"""Scores of a trained model for decoding and realignment."""
+"""Scores of a trained model for decoding and realignment, and priors from its posteriors."""
 
 from __future__ import annotations
 
@@ -34,3 +34,28 @@ def log_likelihoods(
                 remedy="look at the run's held-out loss: the model may have diverged",
             )
         yield utterance, scores
+
+
+@torch.no_grad()
+def expected_counts(
+    model: AcousticModel, store: FrameStore, device: torch.device, seed: int, most: int = 500_000
+) -> torch.Tensor:
+    """Frames that the model gives each pdf [pdfs], float64: posteriors summed over a sample.
+
+    Args:
+        model: the network.
+        store: the training data.
+        device: to compute on.
+        seed: of the sample of utterances.
+        most: about how many frames.
+    """
+    counts = torch.zeros(model.num_pdfs, dtype=torch.float64, device=device)
+    seen = 0
+    for unit in np.random.default_rng([seed, 4]).permutation(store.num_units):
+        batch = store.gather(np.array([unit]), device)
+        posteriors = torch.softmax(model(model.inputs(batch)), dim=1)
+        counts += posteriors.sum(0, dtype=torch.float64)
+        seen += len(posteriors)
+        if seen >= most:
+            break
+    return counts.cpu()

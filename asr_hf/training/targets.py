@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from asr_hf.criteria.lattice_batch import LatticeBatch
+from asr_hf.criteria.sequence import SequenceTargets
+from asr_hf.data.lattice_store import LatticeStore
+from asr_hf.data.store import FrameStore
 from asr_hf.hf.objective import Part
+from asr_hf.models.acoustic import AcousticModel
+from asr_hf.runtime.errors import InputError
 from asr_hf.training.units import UnitBatch
 
 
@@ -38,3 +46,64 @@ class LabelTargets:
     def of(self, part: Part, batch: UnitBatch) -> Tensor:
         """See `TargetSource`."""
         return batch.labels
+
+
+class LatticeTargets:
+    """Labels and lattices of whole utterances.
+
+    Args:
+        stores: the frames, with their labels.
+        lattices: of some or all of their utterances.
+        used: utterances of each store that have a lattice to be used, rising.
+        model: whose log priors turn posteriors into likelihoods.
+    """
+
+    whole_utterances = True
+
+    def __init__(
+        self,
+        stores: Mapping[Part, FrameStore],
+        lattices: Mapping[Part, LatticeStore],
+        used: Mapping[Part, np.ndarray],
+        model: AcousticModel,
+    ) -> None:
+        self._stores, self._lattices, self._used, self._model = stores, lattices, used, model
+        self._phone_of_pdf = {
+            part: torch.from_numpy(phones_of_pdfs(store)) for part, store in lattices.items()
+        }
+
+    def utterances(self, part: Part) -> np.ndarray | None:
+        """See `TargetSource`."""
+        return self._used[part]
+
+    def of(self, part: Part, batch: UnitBatch) -> SequenceTargets:
+        """See `TargetSource`."""
+        store, names = self._lattices[part], self._stores[part].utterances
+        labels = batch.labels
+        packed = LatticeBatch.pack(
+            [store.lattice(names[u]) for u in batch.utterances],
+            store.pdf_of,
+            store.phone_of,
+            labels.device,
+        )
+        phones = self._phone_of_pdf[part].to(labels.device)
+        return SequenceTargets(
+            labels, packed, self._model.log_priors, phones[labels], store.silence_phones
+        )
+
+
+def phones_of_pdfs(store: LatticeStore) -> np.ndarray:
+    """The phone of each pdf [pdfs], int64.
+
+    Raises:
+        InputError: a pdf is shared by several phones, so that its labels do not say which.
+    """
+    pairs = np.unique(np.stack([store.pdf_of[1:], store.phone_of[1:]], 1), axis=0)
+    pdfs, phones = pairs.T
+    shared = pdfs[:-1][np.diff(pdfs) == 0]
+    if len(shared):
+        raise InputError(
+            f"{store.folder}: pdf {shared[0]} belongs to several phones",
+            expected="states that are not tied across phones: labels alone must tell the phone",
+        )
+    return np.asarray(phones, np.int64)

@@ -1,0 +1,1 @@
+"""Sequence training: its speed, and what it brings beside its start, SGD and controls."""

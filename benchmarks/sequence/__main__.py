@@ -1,0 +1,61 @@
+"""Study sequence training: python -m benchmarks.sequence [--study clean] [--seeds 0]."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+
+import torch
+
+from asr_hf.runtime.errors import AsrHfError
+from asr_hf.runtime.files import read_json, write_json
+from asr_hf.runtime.logs import configure_logging
+from benchmarks.machine import describe
+from benchmarks.sequence.figures import chosen, figures
+from benchmarks.sequence.steps import KINDS, ROOT, SGD_RATES, STUDIES, Study, do
+
+RESULTS = ROOT / "benchmarks/results/sequence.json"
+
+
+def train(study: Study) -> None:
+    """Every seed's start, then what starts from it; SGD's grid with the first seed only."""
+    for seed in study.seeds:
+        do(study, "ce", seed)
+        others = [kind for kind in KINDS if not kind.startswith("sgd-")]
+        for kind in others:
+            do(study, kind, seed)
+        if seed == study.seeds[0]:
+            for rate in SGD_RATES:
+                do(study, f"sgd-smbr-{rate:g}", seed)
+        else:
+            best = chosen(study, "sgd-smbr", study.seeds[0])
+            assert best is not None
+            do(study, best.name.rpartition("-seed")[0], seed)
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.sequence", description=__doc__)
+    parser.add_argument("--study", choices=sorted(STUDIES), default="full")
+    parser.add_argument("--seeds", type=int, nargs="*", help="of the study's, in its order")
+    parser.add_argument("--write-only", action="store_true", help="from the runs there are")
+    options = parser.parse_args()
+    configure_logging(debug=False)
+    study = STUDIES[options.study]
+    if options.seeds:
+        study = replace(study, seeds=tuple(options.seeds))
+    try:
+        if not options.write_only:
+            train(study)
+        known = read_json(RESULTS) if RESULTS.exists() else {}
+        found = figures(study) | {"machine": describe(torch.device("cpu"))}
+        write_json(RESULTS, known | {options.study: found})
+    except AsrHfError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,123 @@
+"""What the runs of sequence training say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from asr_hf.report.run_data import RunData, number
+from asr_hf.runtime.files import read_json
+from asr_hf.scoring.transcripts import read_table
+from asr_hf.scoring.wer import paired_bootstrap
+from benchmarks.sequence.steps import FACTORS, SGD_RATES, Study
+
+Figures = dict[str, Any]
+
+
+def figures(study: Study) -> Figures:
+    """Word errors of every finished run, differences to the start, and HF beside SGD."""
+    kinds = ["ce", "hf-smbr", "hf-mmi", "sgd-smbr", "ce-longer", "ce-rescaled"]
+    seeds = [seed for seed in study.seeds if done(study, "ce", seed)]
+    runs: dict[str, list[Figures]] = {kind: [] for kind in kinds}
+    for seed in seeds:
+        for kind in kinds:
+            folder = chosen(study, kind, seed)
+            if folder is not None:
+                runs[kind].append({"seed": seed, "run": folder.name, **wers(folder, study.tests)})
+    found: Figures = {"recipe": study.recipe, "runs": runs}
+    for kind in kinds[1:]:
+        found[f"{kind}_against_ce"] = against(study, kind, seeds)
+    found["hf_over_sgd"] = race(study, seeds)
+    return found
+
+
+def done(study: Study, kind: str, seed: int) -> bool:
+    """Whether a run has been trained and decoded."""
+    return (study.folder(kind, seed) / "done").exists()
+
+
+def chosen(study: Study, kind: str, seed: int) -> Path | None:
+    """The folder of a run; of those with a grid, the one that is best on the development set.
+
+    SGD's rate is chosen with the first seed, the logits' factor for each.
+    """
+    if kind == "sgd-smbr":
+        first = study.seeds[0]
+        grid = {rate: study.folder(f"sgd-smbr-{rate:g}", first) for rate in SGD_RATES}
+        finished = {r: dev_errors(f) for r, f in grid.items() if (f / "done").exists()}
+        if not finished:
+            return None
+        kind = f"sgd-smbr-{min(finished, key=finished.__getitem__):g}"
+    if kind == "ce-rescaled":
+        folders = [study.folder(f"ce-times-{factor:g}", seed) for factor in FACTORS]
+        folders = [folder for folder in folders if (folder / "done").exists()]
+        return min(folders, key=dev_errors, default=None)
+    folder = study.folder(kind, seed)
+    return folder if (folder / "done").exists() else None
+
+
+def dev_errors(folder: Path) -> int:
+    """Word errors on the development set at the best setting."""
+    return min(int(one["errors"]) for one in read_json(folder / "decode" / "best.json")["tried"])
+
+
+def wers(folder: Path, tests: tuple[str, ...]) -> Figures:
+    """Word error rates of the test sets."""
+    found = {}
+    for name in tests:
+        result = read_json(folder / "decode" / name / "result.json")
+        found[name] = {key: result[key] for key in ("percent", "errors", "words", "interval")}
+    return {"wer": found, "dev_errors": dev_errors(folder)}
+
+
+def against(study: Study, kind: str, seeds: list[int]) -> Figures:
+    """Relative change of the word error rate to the start's, and the first seed's paired test."""
+    result: Figures = {}
+    for name in study.tests:
+        changes, tests = [], []
+        for seed in seeds:
+            folder = chosen(study, kind, seed)
+            if folder is None:
+                continue
+            start = study.folder("ce", seed)
+            hyps = [read_table(f / "decode" / name / "hyp.txt") for f in (start, folder)]
+            refs = read_table(start / "decode" / name / "ref.txt")
+            test = paired_bootstrap(refs, *hyps)
+            before, after = (wers(f, study.tests)["wer"][name]["errors"] for f in (start, folder))
+            changes.append((after - before) / before)
+            tests.append({"difference": test.difference, "interval": list(test.interval)})
+        if changes:
+            result[name] = {"relative": median(changes), "by_seed": changes, "paired": tests}
+    return result
+
+
+def race(study: Study, seeds: list[int]) -> Figures:
+    """HF's seconds to the best held-out loss of SGD over SGD's, and both ends."""
+    ratios, ends = [], []
+    for seed in seeds:
+        hf, sgd = chosen(study, "hf-smbr", seed), chosen(study, "sgd-smbr", seed)
+        if hf is None or sgd is None:
+            continue
+        fast, slow = RunData.read(hf), RunData.read(sgd)
+        target = best_loss(slow)
+        theirs, mine = seconds_to(slow, target), seconds_to(fast, target)
+        ratios.append(theirs / mine if mine and theirs else None)
+        ends.append({"hf": best_loss(fast), "sgd": target})
+    known = [ratio for ratio in ratios if ratio]
+    whole = known and len(known) == len(ratios)
+    return {"seconds": median(known) if whole else None, "by_seed": ratios, "best_loss": ends}
+
+
+def best_loss(run: RunData) -> float:
+    """The lowest held-out loss of a run."""
+    return min(number(event, "heldout_loss") or float("inf") for event in run.events)
+
+
+def seconds_to(run: RunData, loss: float) -> float | None:
+    """When a run's held-out loss was `loss` or less for the first time."""
+    for event in run.events:
+        reached = number(event, "heldout_loss")
+        if reached is not None and reached <= loss:
+            return number(event, "seconds")
+    return None

@@ -1,0 +1,134 @@
+"""The commands of the study of sequence training, and doing those that are not done."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from asr_hf.models.dnn import DNN
+from asr_hf.runtime.errors import RunError
+from asr_hf.training.model_file import FILE_NAME, load_model, model_config, save_model
+
+log = logging.getLogger("asr_hf.benchmarks")
+
+ROOT = Path(__file__).resolve().parents[2]
+SGD_RATES = (0.001, 0.003, 0.01)
+# Factors on the logits of the cross-entropy model: a control for what is only a change of scale.
+FACTORS = (0.7, 0.85, 1.2, 1.4)
+
+
+@dataclass(frozen=True)
+class Study:
+    """On which corpus, with which net.
+
+    Args:
+        recipe: the corpus.
+        seeds: each gives every method one run; SGD's rate is chosen with the first.
+        overrides: of every command.
+        tests: sets whose word errors are reported, the one that bars are about first.
+    """
+
+    recipe: str
+    seeds: tuple[int, ...]
+    overrides: str
+    tests: tuple[str, ...]
+
+    def name(self, kind: str, seed: int) -> str:
+        """The folder of a run in exp/."""
+        return f"sequence-{self.recipe}/{kind}-seed{seed}"
+
+    def folder(self, kind: str, seed: int) -> Path:
+        """The run folder."""
+        return ROOT / "exp" / self.name(kind, seed)
+
+    def common(self, seed: int) -> list[str]:
+        """Overrides of every command of a seed."""
+        words = f"+recipe={self.recipe} {self.overrides} runtime.threads=1 runtime.device=cpu"
+        return [*words.split(), f"runtime.seed={seed}"]
+
+    def from_start(self, seed: int) -> list[str]:
+        """Overrides of what starts from the cross-entropy model and uses its lattices."""
+        return [f"init_from={self.folder('ce', seed)}", f"lattices.tag=seed{seed}"]
+
+
+STUDIES = {
+    "full": Study(
+        "prompts5x",
+        (0, 1, 2),
+        "model.hidden_sizes=[256,256,256,256,256]",
+        ("test_noisy", "test"),
+    ),
+    "clean": Study("prompts5", (0, 1, 2), "model.hidden_sizes=[256,256,256,256,256]", ("test",)),
+}
+SGD = "trainer=sgd trainer.batch_frames=1 trainer.momentum=0.0 trainer.max_epochs=4"
+SGD += " trainer.evaluations_per_epoch=8"
+KINDS = {
+    "hf-smbr": "+stage=smbr",
+    "hf-mmi": "+stage=mmi",
+    **{
+        f"sgd-smbr-{rate:g}": f"+stage=smbr {SGD} trainer.learning_rate={rate:g}"
+        for rate in SGD_RATES
+    },
+    # Controls: the start's own training once more, from where it ended; its logits times a factor.
+    "ce-longer": "+preset=kfac",
+    **{f"ce-times-{factor:g}": "" for factor in FACTORS},
+}
+
+
+def commands(study: Study, kind: str, seed: int) -> list[list[str]]:
+    """What makes one run: verbs with their overrides."""
+    name = f"name={study.name(kind, seed)}"
+    if kind == "ce":
+        words = [*study.common(seed), "+preset=kfac", name]
+        source = f"lattices.from_run={study.folder('ce', seed)}"
+        return [
+            *([verb, *words] for verb in ("train", "decode", "score")),
+            ["lattices", *words, source, f"lattices.tag=seed{seed}"],
+        ]
+    words = [*study.common(seed), *KINDS[kind].split(), *study.from_start(seed), name]
+    verbs = ("decode",) if kind.startswith("ce-times-") else ("train", "decode", "score")
+    return [[verb, *words] for verb in verbs]
+
+
+def do(study: Study, kind: str, seed: int) -> None:
+    """Do one run as far as it is not done; the log goes beside the run folder.
+
+    Raises:
+        RunError: a command failed.
+    """
+    folder = study.folder(kind, seed)
+    mark = folder / "done"
+    if mark.exists():
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    log_file = folder.with_suffix(".log")
+    if kind.startswith("ce-times-"):
+        rescale(study.folder("ce", seed) / FILE_NAME, folder / FILE_NAME, float(kind.split("-")[2]))
+    for command in commands(study, kind, seed):
+        log.info("%s %s", command[0], study.name(kind, seed))
+        with open(log_file, "ab") as log_to:
+            code = subprocess.run(
+                [sys.executable, "-m", "asr_hf", *command], cwd=ROOT, stdout=log_to, stderr=log_to
+            ).returncode
+        if code:
+            raise RunError(
+                f"asr-hf {command[0]} of {study.name(kind, seed)} failed with exit code {code}",
+                remedy=f"see {log_file}; the same command goes on from here",
+            )
+    mark.touch()
+
+
+def rescale(source: Path, target: Path, factor: float) -> None:
+    """Write the model of `source` with its logits times a factor."""
+    model, about = load_model(source)
+    assert isinstance(model, DNN)
+    last = model.linear_layers()[-1]
+    with torch.no_grad():
+        last.weight.mul_(factor)
+        last.bias.mul_(factor)
+    save_model(target, model, model_config(source), about)
