@@ -55,6 +55,21 @@ def clean_alignment_folder(config: DictConfig, name: str) -> Path:
     return clean_corpus(config) / _tagged(config, "align") / str(made_of)
 
 
+def decoding_scale(run_dir: Path) -> float:
+    """The acoustic scale that a run decodes its tuning set best with.
+
+    Raises:
+        InputError: nothing was decoded.
+    """
+    path = run_dir / "decode" / "best.json"
+    if not path.is_file():
+        raise InputError(
+            f"{path}: the run was not decoded, so its best acoustic scale is not known",
+            remedy=f"asr-hf decode name={run_dir.name} with its overrides, or set the scale",
+        )
+    return float(read_json(path)["best"]["acoustic_scale"])
+
+
 def _tagged(config: DictConfig, kind: str) -> str:
     tag = config.alignment.tag
     return kind if tag is None else f"{kind}-{tag}"

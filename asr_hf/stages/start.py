@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from asr_hf.data.store import FrameStore
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
-from asr_hf.runtime.files import read_json
+from asr_hf.stages.layout import decoding_scale
 from asr_hf.training.model_file import FILE_NAME, build_model, load_model, model_config
 
 log = logging.getLogger(__name__)
@@ -49,21 +49,6 @@ def settle(config: DictConfig) -> None:
             config.criterion.acoustic_scale,
             run_dir,
         )
-
-
-def decoding_scale(run_dir: Path) -> float:
-    """The acoustic scale that a run decodes its tuning set best with.
-
-    Raises:
-        InputError: nothing was decoded.
-    """
-    path = run_dir / "decode" / "best.json"
-    if not path.is_file():
-        raise InputError(
-            f"{path}: the run was not decoded, so its best acoustic scale is not known",
-            remedy=f"asr-hf decode name={run_dir.name} with its overrides, or set the scale",
-        )
-    return float(read_json(path)["best"]["acoustic_scale"])
 
 
 def start_model(config: DictConfig, train: FrameStore, device: torch.device) -> AcousticModel:

@@ -31,12 +31,15 @@ class Study:
         seeds: each gives every method one run; SGD's rate is chosen with the first.
         overrides: of every command.
         tests: sets whose word errors are reported, the one that bars are about first.
+        start: the run in exp/, but for its seed, that cross-entropy training starts from; None
+            starts from random weights.
     """
 
     recipe: str
     seeds: tuple[int, ...]
     overrides: str
     tests: tuple[str, ...]
+    start: str | None = None
 
     def name(self, kind: str, seed: int) -> str:
         """The folder of a run in exp/."""
@@ -62,6 +65,8 @@ STUDIES = {
         (0, 1, 2),
         "model.hidden_sizes=[256,256,256,256,256]",
         ("test_noisy", "test"),
+        # Clean speech first: from random weights this net learns slowly from so much noise.
+        "study-prompts5/best",
     ),
     "clean": Study("prompts5", (0, 1, 2), "model.hidden_sizes=[256,256,256,256,256]", ("test",)),
 }
@@ -85,6 +90,8 @@ def commands(study: Study, kind: str, seed: int) -> list[list[str]]:
     name = f"name={study.name(kind, seed)}"
     if kind == "ce":
         words = [*study.common(seed), "+preset=kfac", name]
+        if study.start is not None:
+            words.append(f"init_from={ROOT}/exp/{study.start}-seed{seed}")
         source = f"lattices.from_run={study.folder('ce', seed)}"
         return [
             *([verb, *words] for verb in ("train", "decode", "score")),
