@@ -186,16 +186,16 @@ def test_parts_of_other_options_are_not_taken(root, monkeypatch):
     monkeypatch.setattr(lattices, "_PART", 3)
 
     def killed(name):
-        yield from list(scores_in_order(root)(name))[:7]
+        yield from list(scores_in_order(root, noise=60.0)(name))[:7]
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         lattices.run(configuration(root, sets=["dev"], lattice_beam=1.0), killed)
     config = configuration(root, sets=["dev"])
-    lattices.run(config, scores_in_order(root))
+    lattices.run(config, scores_in_order(root, noise=60.0))
     mixed = files(lattices_folder(config, "dev"))
     shutil.rmtree(root / "lattices")
-    lattices.run(config, scores_in_order(root))
+    lattices.run(config, scores_in_order(root, noise=60.0))
     assert files(lattices_folder(config, "dev")) == mixed
 
 

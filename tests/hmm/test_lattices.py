@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_hf.data.lattice import ARC, FINAL, Lattice
+from asr_hf.hmm import fst as fsts
 from asr_hf.hmm.adapter import AlignmentError, BestPathDecoder
 from asr_hf.hmm.align import Transcript
 from asr_hf.hmm.lattice_decoder import LatticeDecoder
@@ -283,13 +284,23 @@ def test_a_merged_path_has_the_graph_score_of_its_words(system, graph, make, sco
 
 
 def test_an_alignment_that_the_graph_cannot_follow_gives_way_to_the_scores(
-    system, make, scores_for
+    system, graph, make, scores_for
 ):
-    lost = job(system, "x ax", "en_a en_a en_a", scores_for, wrong_phones="en_a en_a en_a")
-    made = make().make(lost)
+    lost = job(system, "x ax", "en_x en_a en_x", scores_for, wrong_phones="en_a en_a en_a")
+    lost.alignment[0] = system.transitions.num_pdfs - 1  # In the middle of a phone.
+    lost.log_likelihoods[:] += random_scores(system, 18, 0)
+    made = make(lattice_beam=0.5).make(lost)
     assert made.facts.merged
-    assert words_in(made.lattice, system.languages["en"].words.ids(["x", "ax"]))
-    made.lattice.check(system.transitions.num_transition_ids)
+    words = system.languages["en"].words.ids(["x", "ax"])
+    acceptor = fsts.build([(i, i + 1, w, w, 1.0) for i, w in enumerate(words)], [2], 3)
+    only = BestPathDecoder(system.transitions, fsts.compose(graph, acceptor), 1e4, 100_000)
+    expected = only.decode(lost.log_likelihoods, 0.5, "u")
+    scores = [
+        score
+        for score, _, found in readings(0, made.lattice.arcs, made.lattice.finals, 0.5)
+        if found == tuple(words)
+    ]
+    assert scores == pytest.approx([expected.score], abs=1e-3)
 
 
 def test_an_alignment_cut_off_inside_a_phone_gives_way_to_the_scores(system, make, scores_for):
