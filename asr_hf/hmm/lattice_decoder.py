@@ -30,8 +30,9 @@ class LatticeDecoder:
     ) -> None:
         self._transitions = transitions
         self._graph = graph
-        options = kaldi_decoder.LatticeSimpleDecoderConfig(beam=beam, lattice_beam=lattice_beam)
-        self._decoder = kaldi_decoder.LatticeSimpleDecoder(graph, options)
+        self._options = kaldi_decoder.LatticeSimpleDecoderConfig(
+            beam=beam, lattice_beam=lattice_beam
+        )
 
     def decode(self, log_likelihoods: Scores, acoustic_scale: float, utterance: str) -> Lattice:
         """The lattice for scores [frames, pdfs], its acoustic scores unscaled.
@@ -41,14 +42,16 @@ class LatticeDecoder:
             AlignmentError: the scores are bad.
         """
         scores = self._transitions._expand(log_likelihoods, acoustic_scale, utterance)
-        reached = self._decoder.decode(kaldi_decoder.DecodableCtc(scores))
-        if not reached or self._decoder.final_relative_cost() == float("inf"):
+        # A used one visits states in another order, which decides what a narrow beam keeps.
+        decoder = kaldi_decoder.LatticeSimpleDecoder(self._graph, self._options)
+        reached = decoder.decode(kaldi_decoder.DecodableCtc(scores))
+        if not reached or decoder.final_relative_cost() == float("inf"):
             raise NoPathError(
                 f"{utterance}: no path reached the end of its {len(scores)} frames",
                 expected="a final state after the last frame",
                 remedy="raise the beam, or look at the recording's end",
             )
-        found, raw = self._decoder.get_raw_lattice(use_final_probs=True)
+        found, raw = decoder.get_raw_lattice(use_final_probs=True)
         if not found:
             raise NoPathError(f"{utterance}: the search lost every path", remedy="raise the beam")
         # The library hands out lattices only as text of six digits or as files.

@@ -188,6 +188,16 @@ def test_a_narrow_lattice_is_what_a_wide_one_keeps_within_the_beam(system, graph
         np.testing.assert_allclose(np.sort(kept.arcs[name]), np.sort(narrow.arcs[name]), atol=1e-5)
 
 
+def test_what_was_decoded_before_leaves_no_trace(system, graph):
+    """Else a resumed run, or one with more processes, would make other lattices."""
+    used = LatticeDecoder(system.transitions, graph, 4.0, 3.0)
+    for seed in range(30):
+        scores = random_scores(system, 40, seed)
+        fresh = LatticeDecoder(system.transitions, graph, 4.0, 3.0)
+        one, other = (d.decode(scores, 0.3, "u") for d in (used, fresh))
+        assert one.arcs.tobytes() == other.arcs.tobytes()
+
+
 def test_too_few_frames_for_any_path_are_an_error_that_names_the_utterance(system, graph):
     decoder = LatticeDecoder(system.transitions, graph, 50.0, 5.0)
     with pytest.raises(NoPathError, match="short-one"):
