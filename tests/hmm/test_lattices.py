@@ -190,12 +190,19 @@ def test_a_narrow_lattice_is_what_a_wide_one_keeps_within_the_beam(system, graph
 
 def test_what_was_decoded_before_leaves_no_trace(system, graph):
     """Else a resumed run, or one with more processes, would make other lattices."""
+
+    def arcs(decoder: LatticeDecoder, seed: int) -> bytes:
+        try:
+            return decoder.decode(random_scores(system, 40, seed), 0.3, "u").arcs.tobytes()
+        except NoPathError:
+            return b""
+
     used = LatticeDecoder(system.transitions, graph, 4.0, 3.0)
-    for seed in range(30):
-        scores = random_scores(system, 40, seed)
-        fresh = LatticeDecoder(system.transitions, graph, 4.0, 3.0)
-        one, other = (d.decode(scores, 0.3, "u") for d in (used, fresh))
-        assert one.arcs.tobytes() == other.arcs.tobytes()
+    found = [arcs(used, seed) for seed in range(30)]
+    assert len(set(found)) > 10
+    assert found == [
+        arcs(LatticeDecoder(system.transitions, graph, 4.0, 3.0), seed) for seed in range(30)
+    ]
 
 
 def test_too_few_frames_for_any_path_are_an_error_that_names_the_utterance(system, graph):
