@@ -33,7 +33,7 @@ def reference_path(
 
     Args:
         transitions: the transition model the graph was made with.
-        graph: a decoding graph; its arcs get sorted.
+        graph: a decoding graph.
         words: word ids.
         alignment: pdf of each frame [frames]; where the graph cannot follow it (it was made with
             another lexicon), the path is the best one under the scores.
@@ -49,7 +49,8 @@ def reference_path(
         [len(words)],
         len(words) + 1,
     )
-    restricted = fsts.compose(graph, acceptor)
+    # Composing sorts arcs, each time into another order of equals; the search would see it.
+    restricted = fsts.compose(graph.copy(), acceptor)
     if restricted.start < 0:
         raise AlignmentError(
             f"{utterance}: the graph has no path for its words",

@@ -105,7 +105,7 @@ class LatticeMaker:
         self._decoders: dict[str, LatticeDecoder] = {}
         for name in system.languages:
             graph = fsts.read(graph_folder(graphs, name) / "HCLG.fst")
-            self._graphs[name] = fsts.sort(graph, "olabel")
+            self._graphs[name] = graph
             self._decoders[name] = LatticeDecoder(
                 system.transitions, graph, options.beam, options.lattice_beam
             )

@@ -300,6 +300,15 @@ def test_a_merged_path_has_the_graph_score_of_its_words(system, graph, make, sco
     assert score == pytest.approx(expected, abs=1e-3)
 
 
+def test_merging_a_reference_leaves_no_trace_in_the_graph(system, make, scores_for):
+    lost = job(system, "x ax", "en_x en_a en_x", scores_for, wrong_phones="en_a en_a en_a")
+    used = make()
+    graph = used._graphs["en"]
+    before = graph.to_str(show_weight_one=True)
+    assert used.make(lost).facts.merged
+    assert graph.to_str(show_weight_one=True) == before
+
+
 def test_an_alignment_that_the_graph_cannot_follow_gives_way_to_the_scores(
     system, graph, make, scores_for
 ):
