@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -14,26 +15,26 @@ import numpy as np
 from asr_hf.hmm import fst as fsts
 from asr_hf.hmm.adapter import BestPath, BestPathDecoder, Scores, TransitionModel
 from asr_hf.hmm.fst import Fst
-
-
-@dataclass(frozen=True, order=True)
-class Setting:
-    """Weights of the search.
-
-    Attributes:
-        acoustic_scale: factor on the log likelihoods.
-        insertion_penalty: added to the cost of each word, natural logarithm.
-    """
-
-    acoustic_scale: float
-    insertion_penalty: float = 0.0
+from asr_hf.hmm.lattice_decoder import LatticeDecoder
+from asr_hf.hmm.raw_lattice import NoPathError
+from asr_hf.hmm.rescore import Setting, best_paths
 
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """Width of the search: log-probability beam, and the most states kept a frame."""
+    """Width of the search.
 
-    beam: float = 13.0
+    Attributes:
+        beam: log-probability width.
+        lattice_beam: how far below the best path a path may lie and be kept for rescoring.
+        acoustic_scale: weight of the acoustic scores in both; settings are tried on what is kept.
+        max_active: most states kept a frame where no path reaches the end, and the best of the
+            partial ones is wanted.
+    """
+
+    beam: float = 18.0
+    lattice_beam: float = 12.0
+    acoustic_scale: float = 0.2
     max_active: int = 7000
 
 
@@ -47,10 +48,11 @@ class Job:
 
 
 class Decoder:
-    """Finds the best words for score matrices, under any setting.
+    """Finds the best words for score matrices, under many settings at once.
 
-    The penalty of a word is built into a copy of the graph, one a penalty, so that the search
-    is exact for every setting; a decoding takes milliseconds for a vocabulary of hundreds.
+    One search keeps every path near the best in a lattice, which is then scored anew under each
+    setting. Where no path reaches the end of the utterance, a search for each setting gives the
+    best of the partial ones, as Kaldi does.
 
     Args:
         transitions: the transition model the graph was made with.
@@ -62,30 +64,34 @@ class Decoder:
     def __init__(
         self, transitions: TransitionModel, graph: Fst, words: int, options: SearchOptions
     ) -> None:
-        self._transitions = transitions
-        self._graph = graph
-        self._words = words
-        self._options = options
-        self._searches: dict[float, BestPathDecoder] = {}
+        self._transitions, self._graph = transitions, graph
+        self._words, self._options = words, options
+        self._lattices = LatticeDecoder(transitions, graph, options.beam, options.lattice_beam)
 
-    def decode(self, log_likelihoods: Scores, setting: Setting, utterance: str) -> BestPath:
-        """The best path for scores [frames, pdfs].
+    def decode(
+        self, log_likelihoods: Scores, settings: Sequence[Setting], utterance: str
+    ) -> list[BestPath]:
+        """The best path under each setting for scores [frames, pdfs].
 
         Raises:
             AlignmentError: the scores are of the wrong shape or not finite.
             RunError: the search lost every path.
         """
-        search = self._search(setting.insertion_penalty)
-        return search.decode(log_likelihoods, setting.acoustic_scale, utterance)
+        scale = self._options.acoustic_scale
+        try:
+            lattice = self._lattices.decode(log_likelihoods, scale, utterance)
+        except NoPathError:
+            return [self._partial(log_likelihoods, one, utterance) for one in settings]
+        return best_paths(lattice, settings)
 
-    def _search(self, penalty: float) -> BestPathDecoder:
-        if penalty not in self._searches:
-            graph = fsts.add_word_penalty(self._graph, penalty, self._words)
-            options = self._options
-            self._searches[penalty] = BestPathDecoder(
-                self._transitions, graph, options.beam, options.max_active
-            )
-        return self._searches[penalty]
+    def _partial(self, log_likelihoods: Scores, setting: Setting, utterance: str) -> BestPath:
+        # The search knows no scale of the graph: the others are divided by it.
+        lm = setting.lm_scale
+        graph = fsts.add_word_penalty(self._graph, setting.insertion_penalty / lm, self._words)
+        options = self._options
+        search = BestPathDecoder(self._transitions, graph, options.beam, options.max_active)
+        path = search.decode(log_likelihoods, setting.acoustic_scale / lm, utterance)
+        return replace(path, score=path.score * lm)
 
 
 @dataclass(frozen=True)
@@ -126,8 +132,7 @@ def _decode_in_worker(job: Job, settings: Sequence[Setting]) -> list[BestPath]:
 def _decode(
     decoders: Mapping[str, Decoder], job: Job, settings: Sequence[Setting]
 ) -> list[BestPath]:
-    decoder = decoders[job.language]
-    return [decoder.decode(job.log_likelihoods, s, job.utterance) for s in settings]
+    return decoders[job.language].decode(job.log_likelihoods, settings, job.utterance)
 
 
 def decode_all(
@@ -157,29 +162,21 @@ def decode_all(
             yield waiting.popleft().result()
 
 
-def tune(
-    scales: Sequence[float],
-    penalties: Sequence[float],
-    errors: Callable[[list[Setting]], list[int]],
-) -> tuple[Setting, dict[Setting, int]]:
-    """Choose the setting with the fewest errors: the scale first, then the penalty.
+def grid(
+    scales: Sequence[float], lm_scales: Sequence[float], penalties: Sequence[float]
+) -> list[Setting]:
+    """Every combination; the last list goes round fastest."""
+    return [
+        Setting(scale, penalty, lm_scale)
+        for scale, lm_scale, penalty in product(scales, lm_scales, penalties)
+    ]
 
-    The scale is chosen under the first penalty, the penalty under that scale; of equals the
-    earlier in its list wins.
 
-    Args:
-        scales: acoustic scales to try.
-        penalties: insertion penalties to try.
-        errors: word errors on the development set under each of some settings.
-
-    Returns:
-        The best setting, and the errors of every setting tried.
-    """
-    first = [Setting(scale, penalties[0]) for scale in scales]
-    tried = dict(zip(first, errors(first), strict=True))
-    scale = min(first, key=tried.__getitem__).acoustic_scale
-    second = [Setting(scale, penalty) for penalty in penalties[1:]]
-    if second:
-        tried.update(zip(second, errors(second), strict=True))
-    best = min([Setting(scale, penalties[0]), *second], key=tried.__getitem__)
-    return best, tried
+def at_edge(best: Setting, tried: Sequence[Setting]) -> list[str]:
+    """Which weights of the best setting are the least or the greatest of those tried."""
+    found = []
+    for name in ("acoustic_scale", "insertion_penalty", "lm_scale"):
+        values = sorted({getattr(setting, name) for setting in tried})
+        if len(values) > 2 and getattr(best, name) in (values[0], values[-1]):
+            found.append(name)
+    return found

@@ -14,7 +14,8 @@ from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.hmm.adapter import Scores
 from asr_hf.hmm.align import Transcript
 from asr_hf.hmm.corpus import transcripts_of
-from asr_hf.hmm.decode import DecoderSource, Job, SearchOptions, Setting, decode_all, tune
+from asr_hf.hmm.decode import DecoderSource, Job, SearchOptions, at_edge, decode_all, grid
+from asr_hf.hmm.rescore import Setting
 from asr_hf.hmm.segments import Segment, ctm_lines, phone_segments, word_segments
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.runtime.errors import InputError
@@ -23,6 +24,7 @@ from asr_hf.runtime.progress import progress
 from asr_hf.runtime.skips import SkipList
 from asr_hf.scoring.alignment import add_counts
 from asr_hf.scoring.wer import WerResult, score, utterance_counts
+from asr_hf.stages.choose import MODEL_FILE, choose_model
 from asr_hf.stages.layout import store_folder
 
 log = logging.getLogger(__name__)
@@ -32,8 +34,14 @@ Words = dict[str, list[str]]
 
 
 def run(config: DictConfig) -> dict[str, Any]:
-    """Decode `decode.sets` with the network of `run_dir`; see `decode_sets`."""
-    return decode_sets(config, network_scores(config, Path(config.run_dir)))
+    """Decode `decode.sets` with the network of `run_dir`; see `decode_sets`.
+
+    With `decode.choose` that network is chosen first; see `choose_model`.
+    """
+    run_dir = Path(config.run_dir)
+    if config.decode.choose:
+        choose_model(run_dir, lambda model: tuned_weights(config, model_scores(config, model)))
+    return decode_sets(config, network_scores(config, run_dir))
 
 
 def decode_sets(config: DictConfig, scores: ScoreSource) -> dict[str, Any]:
@@ -53,6 +61,25 @@ def decode_sets(config: DictConfig, scores: ScoreSource) -> dict[str, Any]:
         InputError: the corpus is not aligned, scores do not fit its HMMs, or too many
             utterances have none.
     """
+    decoding = _decoding(config, scores)
+    tuned = decoding.tune()
+    folder = Path(config.run_dir) / "decode"
+    write_json(folder / "best.json", tuned)
+    best = Setting(**tuned["best"])
+    sets = {name: decoding.final(name, best, folder / name) for name in config.decode.sets}
+    return tuned | {"sets": sets}
+
+
+def tuned_weights(config: DictConfig, scores: ScoreSource) -> dict[str, Any]:
+    """The weights that are best on `decode.tune_on`, and the word errors of all that were tried.
+
+    Raises:
+        InputError: as `decode_sets`.
+    """
+    return _decoding(config, scores).tune()
+
+
+def _decoding(config: DictConfig, scores: ScoreSource) -> _Decoding:
     corpus, options = Path(config.corpus.dir), config.decode
     if not (corpus / "align" / "hmm.json").is_file():
         raise InputError(
@@ -63,22 +90,11 @@ def decode_sets(config: DictConfig, scores: ScoreSource) -> dict[str, Any]:
     system = HmmSystem.load(corpus / "align")
     models = {name: corpus / "lang" / name / "lm.arpa" for name in system.languages}
     system.make_graphs(corpus / "align", models)
-    search = SearchOptions(options.beam, options.max_active)
-    source = system.decoder_source(corpus / "align", search)
-    decoding = _Decoding(config, system, source, scores)
-    best, tried = tune(
-        list(options.acoustic_scales), list(options.insertion_penalties), decoding.errors
+    search = SearchOptions(
+        options.beam, options.lattice_beam, options.lattice_scale, options.max_active
     )
-    log.info("best on %s: %s", options.tune_on, best)
-    folder = Path(config.run_dir) / "decode"
-    tuned = {
-        "tuned_on": options.tune_on,
-        "best": asdict(best),
-        "tried": [asdict(setting) | {"errors": errors} for setting, errors in tried.items()],
-    }
-    write_json(folder / "best.json", tuned)
-    sets = {name: decoding.final(name, best, folder / name) for name in options.sets}
-    return tuned | {"sets": sets}
+    source = system.decoder_source(corpus / "align", search)
+    return _Decoding(config, system, source, scores)
 
 
 class _Decoding:
@@ -93,6 +109,18 @@ class _Decoding:
         """Transcripts of the set `name`."""
         data = DataDir.read(Path(self.config.corpus.dir) / name)
         return transcripts_of(data, list(self.system.languages))
+
+    def tune(self) -> dict[str, Any]:
+        """The setting with the fewest word errors on the tuning set, of equals the earlier."""
+        options = self.config.decode
+        settings = grid(options.acoustic_scales, options.lm_scales, options.insertion_penalties)
+        errors = self.errors(settings)
+        best = settings[errors.index(min(errors))]
+        log.info("best on %s: %d errors under %s", options.tune_on, min(errors), best)
+        for weight in at_edge(best, settings):
+            log.warning("the best %s stands at the edge of those tried: try more", weight)
+        tried = [asdict(s) | {"errors": e} for s, e in zip(settings, errors, strict=True)]
+        return {"tuned_on": options.tune_on, "best": asdict(best), "tried": tried}
 
     def errors(self, settings: Sequence[Setting]) -> list[int]:
         """Word errors on the tuning set under each setting."""
@@ -206,13 +234,22 @@ def network_scores(config: DictConfig, run_dir: Path) -> ScoreSource:
     Raises:
         InputError: there is no trained model.
     """
+    return model_scores(config, run_dir / MODEL_FILE)
+
+
+def model_scores(config: DictConfig, path: Path) -> ScoreSource:
+    """Scores of a corpus's sets under the network in the file `path`.
+
+    Raises:
+        InputError: there is no trained model.
+    """
     # Aligning with GMMs and decoding given scores need none of these.
     from asr_hf.data.store import FrameStore
     from asr_hf.runtime.device import choose_device
-    from asr_hf.training.model_file import FILE_NAME, load_model
+    from asr_hf.training.model_file import load_model
     from asr_hf.training.posteriors import log_likelihoods
 
-    model, _ = load_model(run_dir / FILE_NAME)
+    model, _ = load_model(path)
     device = choose_device(config.runtime.device, config.runtime.threads)
 
     def of_set(name: str) -> Iterator[tuple[str, Scores]]:

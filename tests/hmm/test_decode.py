@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asr_hf.hmm.adapter import AlignmentError
-from asr_hf.hmm.decode import Decoder, Job, SearchOptions, Setting, decode_all, tune
+from asr_hf.hmm.decode import Decoder, Job, SearchOptions, at_edge, decode_all, grid
+from asr_hf.hmm.rescore import Setting
 
-WIDE = SearchOptions(beam=1000.0, max_active=100_000)
+WIDE = SearchOptions(beam=1000.0, lattice_beam=1000.0, acoustic_scale=0.5, max_active=100_000)
 LEFT_TO_RIGHT = np.array([[0.75, 0.25, 0, 0], [0, 0.75, 0.25, 0], [0, 0, 0.75, 0.25]])
 PAUSE = np.array(
     [[0.25, 0.25, 0.25, 0.25, 0, 0]]
@@ -111,7 +112,7 @@ def test_best_words_and_cost_equal_exhaustive_search(
         p: int(system.transitions.pdfs_of_phone(phones.id(p))[0]) for p in phones.symbols[1:]
     }
     cost, words = exhaustive(scale * scores, toy, first_pdf, penalty)
-    path = decoder.decode(scores, Setting(scale, penalty), "u")
+    (path,) = decoder.decode(scores, [Setting(scale, penalty)], "u")
     symbols = system.languages["en"].words.symbols
     assert path.score == pytest.approx(-cost, abs=2e-3)
     assert tuple(symbols[w] for w in path.words) == words
@@ -129,10 +130,10 @@ def test_decoder_outlives_what_it_was_built_on(system, arpa):
         return Decoder(system.transitions, graph, 7, WIDE)
 
     decoder, scores = make(), random_scores(system)
-    first = decoder.decode(scores, Setting(1.0), "u")
+    (first,) = decoder.decode(scores, [Setting(1.0)], "u")
     gc.collect()
     [make() for _ in range(3)]
-    again = decoder.decode(scores, Setting(1.0), "u")
+    (again,) = decoder.decode(scores, [Setting(1.0)], "u")
     assert first.words == again.words
     assert first.score == again.score
 
@@ -150,7 +151,7 @@ def test_bad_scores_are_refused_by_name(system, decoder, damage, message):
     scores = random_scores(system)
     assert scores.shape == (12, 11)
     with pytest.raises(AlignmentError, match=message):
-        decoder.decode(damage(scores), Setting(1.0), "utt7")
+        decoder.decode(damage(scores), [Setting(1.0)], "utt7")
 
 
 def test_processes_give_what_one_process_gives(system, arpa, tmp_path):
@@ -166,18 +167,35 @@ def test_processes_give_what_one_process_gives(system, arpa, tmp_path):
     assert all(len(paths) == 2 for paths in one)
 
 
-def test_tuning_takes_scale_first_then_penalty_and_the_earlier_of_equals():
-    asked = []
+def test_all_settings_at_once_give_what_each_gives_alone(system, decoder):
+    scores = random_scores(system, frames=20, seed=3)
+    settings_ = grid([0.2, 1.0], [1.0, 0.5], [0.0, 1.5, -1.0])
+    together = decoder.decode(scores, settings_, "u")
+    for setting, path in zip(settings_, together, strict=True):
+        (alone,) = decoder.decode(scores, [setting], "u")
+        assert alone.words == path.words
+        assert alone.score == path.score
 
-    def errors(settings_):
-        asked.extend(settings_)
-        return [
-            int(100 * abs(s.acoustic_scale - 0.2)) + abs(int(s.insertion_penalty) - 1)
-            for s in settings_
-        ]
 
-    best, tried = tune([0.1, 0.2, 0.3], [0.0, 1.0, 2.0], errors)
-    assert best == Setting(0.2, 1.0)
-    assert list(tried) == asked
-    assert len(asked) == 5
-    assert tune([0.3, 0.1], [0.0], lambda s: [7] * len(s))[0] == Setting(0.3, 0.0)
+def test_the_scale_of_the_graph_is_that_of_the_others_turned_round(system, decoder):
+    scores = random_scores(system, frames=20, seed=4)
+    halved, doubled = decoder.decode(scores, [Setting(0.4, 0.6, 0.5), Setting(0.8, 1.2, 1.0)], "u")
+    assert halved.words == doubled.words
+    assert halved.score == pytest.approx(doubled.score / 2, rel=1e-6)
+
+
+def test_a_path_that_cannot_end_is_given_as_far_as_it_goes(system, arpa):
+    graph = system.languages["en"].decoding_graph(arpa, system.transitions)
+    words = len(system.languages["en"].words) - 1
+    narrow = Decoder(system.transitions, graph, words, SearchOptions(beam=1.0))
+    # Two frames are too few for any word or pause.
+    paths = narrow.decode(random_scores(system, frames=2), grid([1.0], [1.0], [0.0, 1.0]), "u")
+    assert [len(path.transition_ids) for path in paths] == [2, 2]
+
+
+def test_the_grid_has_every_combination_and_its_edges_are_named():
+    settings_ = grid([0.1, 0.2, 0.3], [1.0], [0.0, -1.0, 1.0])
+    assert len(set(settings_)) == 9
+    assert settings_[:3] == [Setting(0.1, 0.0), Setting(0.1, -1.0), Setting(0.1, 1.0)]
+    assert at_edge(Setting(0.2, 0.0), settings_) == []
+    assert at_edge(Setting(0.3, -1.0), settings_) == ["acoustic_scale", "insertion_penalty"]

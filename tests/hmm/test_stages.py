@@ -105,9 +105,13 @@ def configuration(root: Path) -> DictConfig:
                 "sets": ["dev", "test"],
                 "tune_on": "dev",
                 "acoustic_scales": [0.2, 0.5],
+                "lm_scales": [1.0],
                 "insertion_penalties": [0.0, 1.0],
                 "beam": 20.0,
+                "lattice_beam": 12.0,
+                "lattice_scale": 0.3,
                 "max_active": 2000,
+                "choose": False,
                 "jobs": 1,
                 "max_skipped": 0.2,
             },
@@ -179,7 +183,7 @@ def test_decoding_with_the_gmm_recognises_the_drawn_words(root):
     result = decode.decode_sets(configuration(root), scores_of(root))
     assert result["sets"]["test"]["words"] == 24
     assert result["sets"]["test"]["percent"] < 20
-    assert len(result["tried"]) == 3
+    assert len(result["tried"]) == 4
     by_language = result["sets"]["test"]["languages"]
     assert sum(r["errors"] for r in by_language.values()) == result["sets"]["test"]["errors"]
     folder = root / "exp" / "decode" / "test"

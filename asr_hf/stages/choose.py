@@ -1,0 +1,55 @@
+"""Chooses among the models of a run's iterations by the words they recognise."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.files import atomic_path, write_json
+
+log = logging.getLogger(__name__)
+
+MODEL_FILE = "model.safetensors"
+
+
+def choose_model(run_dir: Path, tune: Callable[[Path], dict[str, Any]]) -> Path:
+    """Make the kept model with the fewest word errors on the tuning set the run's model.
+
+    Each model has its own best weights; of equals the earlier iteration wins. Sequence training
+    needs this: its criterion goes on getting better when the words no longer do. Writes
+    <run_dir>/decode/chosen.json.
+
+    Args:
+        run_dir: holds models/iteration-NNNN.safetensors.
+        tune: the word errors of a model file under all weights tried (`best` and `tried`).
+
+    Returns:
+        The file that was chosen.
+
+    Raises:
+        InputError: no models were kept.
+    """
+    models = sorted((run_dir / "models").glob("iteration-*.safetensors"))
+    if not models:
+        raise InputError(
+            f"{run_dir / 'models'}: no models to choose from",
+            expected="one of each iteration, as runtime.keep_models=true keeps them in training",
+            remedy="decode.choose=false takes the run's model as it is",
+        )
+    rows = []
+    for model in models:
+        tuned = tune(model)
+        errors = min(int(one["errors"]) for one in tuned["tried"])
+        log.info("%s: %d word errors on %s", model.stem, errors, tuned["tuned_on"])
+        rows.append({"model": model.name, "errors": errors, "best": tuned["best"]})
+    place = min(range(len(rows)), key=lambda number: rows[number]["errors"])
+    chosen = models[place]
+    log.info("chosen: %s", chosen.stem)
+    with atomic_path(run_dir / MODEL_FILE) as temporary:
+        shutil.copyfile(chosen, temporary)
+    write_json(run_dir / "decode" / "chosen.json", {"chosen": chosen.name, "models": rows})
+    return chosen
