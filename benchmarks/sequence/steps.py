@@ -70,13 +70,11 @@ STUDIES = {
     ),
     "clean": Study("prompts5", (0, 1, 2), "model.hidden_sizes=[256,256,256,256,256]", ("test",)),
 }
-SGD = "trainer=sgd trainer.batch_frames=1 trainer.momentum=0.0 trainer.max_epochs=4"
-SGD += " trainer.evaluations_per_epoch=8"
 KINDS = {
     "hf-smbr": "+stage=smbr",
     "hf-mmi": "+stage=mmi",
     **{
-        f"sgd-smbr-{rate:g}": f"+stage=smbr {SGD} trainer.learning_rate={rate:g}"
+        f"sgd-smbr-{rate:g}": f"+stage=smbr trainer=sgd_sequence trainer.learning_rate={rate:g}"
         for rate in SGD_RATES
     },
     # Controls: the start's own training once more, from where it ended; its logits times a factor.
