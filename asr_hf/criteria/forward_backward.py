@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from asr_hf.criteria.lattice_batch import LatticeBatch
+from asr_hf.criteria.sweep import Sweep
 
 
 class ForwardBackward:
@@ -26,20 +27,16 @@ class ForwardBackward:
         sweep = batch.sweep
         wide = scores.double()
         on_edges = wide.index_select(0, sweep.arc)
-        values = _log_sums(batch, on_edges)
+        # p(arc | state it leads to) and p(arc | state it leaves), one an edge; views of its levels.
+        self._conditional = on_edges.clone()
+        self._by_level = torch.split(self._conditional, sweep.edge_sizes)
+        values = _log_sums(sweep, on_edges, self._conditional, self._by_level)
         alpha, beta = (values.index_select(0, nodes) for nodes in sweep.nodes)
         self.totals, self.backward_totals = alpha[batch.last], beta[batch.first]
-        inside = alpha.index_select(0, batch.source).add_(wide)
-        outside = beta.index_select(0, batch.target)
-        # p(arc | state it leads to) and p(arc | state it leaves), one an edge.
-        self._conditional = torch.empty_like(on_edges)
-        forward, backward = sweep.edges
-        to = alpha.index_select(0, batch.target)
-        self._conditional[forward] = torch.sub(inside, to, out=to).exp_()
-        wide = wide.add(outside).sub_(beta.index_select(0, batch.source))
-        self._conditional[backward] = wide.exp_()
-        inside.add_(outside).sub_(self.totals.index_select(0, batch.utterance))
-        self.posteriors = inside.exp_()
+        through = alpha.index_select(0, batch.source).add_(wide)
+        through.add_(beta.index_select(0, batch.target))
+        through.sub_(self.totals.index_select(0, batch.utterance))
+        self.posteriors = through.exp_()
 
     def tangent(self, direction: Tensor) -> tuple[Tensor, Tensor]:
         """Derivative of posteriors and totals as the scores move.
@@ -56,7 +53,10 @@ class ForwardBackward:
         """
         batch, sweep = self._batch, self._batch.sweep
         wide = direction.double()
-        changes = _linear_sums(batch, wide.index_select(0, sweep.arc), self._conditional)
+        # Changes of α and β are means over the edges into a node.
+        on_edges = wide.index_select(0, sweep.arc).mul_(self._conditional)
+        changes = wide.new_zeros(sweep.num_nodes).index_add_(0, sweep.target, on_edges)
+        _propagate(sweep, changes, self._by_level, slice(None))
         alpha, beta = (changes.index_select(0, nodes) for nodes in sweep.nodes)
         totals = alpha[batch.last]
         through = alpha.index_select(0, batch.source).add_(wide)
@@ -65,35 +65,43 @@ class ForwardBackward:
         return through.mul_(self.posteriors), totals
 
 
-def _log_sums(batch: LatticeBatch, scores: Tensor) -> Tensor:
-    """α and β at every node, from the scores of the edges [2 A]."""
-    sweep = batch.sweep
-    values = scores.new_full((sum(sweep.node_sizes),), -torch.inf)
+def _log_sums(
+    sweep: Sweep, scores: Tensor, relative: Tensor, by_level: tuple[Tensor, ...]
+) -> Tensor:
+    """α and β at every node.
+
+    Stretch by stretch, the best path's score is found first, and then the sum of all paths relative
+    to it: maxima and linear sums take a third of a logarithmic sum's operations on each level.
+
+    Args:
+        sweep: the order.
+        scores: of the edges [2 A].
+        relative: the same [2 A]; left as exp(value an edge comes from + score - value it leads to).
+        by_level: views of `relative`.
+    """
+    values = scores.new_full((sweep.num_nodes,), -torch.inf)
     values[sweep.starts] = 0.0
-    blocks = torch.split(values, sweep.node_sizes)[1:]
-    for block, source, target, score in zip(
-        blocks, sweep.source, sweep.target, torch.split(scores, sweep.edge_sizes), strict=True
-    ):
-        terms = values.index_select(0, source).add_(score)
-        block.scatter_reduce_(0, target, terms, "amax")
-        terms.sub_(block.index_select(0, target)).exp_()
-        block.add_(torch.zeros_like(block).index_add_(0, target, terms).log_())
+    mass = torch.zeros_like(values)
+    mass[sweep.starts] = 1.0
+    for levels, nodes, edges in sweep.stretches:
+        for source, target, terms in zip(
+            sweep.sources[levels], sweep.targets[levels], by_level[levels], strict=True
+        ):
+            terms.add_(values.index_select(0, source))
+            values.scatter_reduce_(0, target, terms, "amax")
+        to = values.index_select(0, sweep.target[edges])
+        relative[edges].sub_(to).exp_()
+        _propagate(sweep, mass, by_level, levels)
+        values[nodes] += mass[nodes].log()
+        mass[nodes] = 1.0
+    torch.index_select(values, 0, sweep.source, out=relative)
+    relative.add_(scores).sub_(values.index_select(0, sweep.target)).exp_()
     return values
 
 
-def _linear_sums(batch: LatticeBatch, scores: Tensor, weights: Tensor) -> Tensor:
-    """Derivatives of α and β at every node: means over the edges into it."""
-    sweep = batch.sweep
-    values = scores.new_zeros(sum(sweep.node_sizes))
-    blocks = torch.split(values, sweep.node_sizes)[1:]
-    for block, source, target, score, weight in zip(
-        blocks,
-        sweep.source,
-        sweep.target,
-        torch.split(scores, sweep.edge_sizes),
-        torch.split(weights, sweep.edge_sizes),
-        strict=True,
+def _propagate(sweep: Sweep, values: Tensor, weights: tuple[Tensor, ...], levels: slice) -> None:
+    """Add to each node's value those of the nodes before it, weighted by the edges."""
+    for source, target, weight in zip(
+        sweep.sources[levels], sweep.targets[levels], weights[levels], strict=True
     ):
-        terms = values.index_select(0, source).add_(score).mul_(weight)
-        block.index_add_(0, target, terms)
-    return values
+        values.index_add_(0, target, values.index_select(0, source).mul_(weight))
