@@ -143,6 +143,11 @@ class Case:
 
 
 @pytest.fixture
+def draw() -> Callable[[np.random.Generator, int], Lattice]:
+    return draw_lattice
+
+
+@pytest.fixture
 def pack() -> Callable[[list[Lattice]], LatticeBatch]:
     return packed_lattices
 
