@@ -14,12 +14,18 @@ import torch
 from torch import Tensor
 
 from asr_hf.hf.precision import Precision, matrix_arithmetic
+from asr_hf.hf.replay import RecordedProduct, Recorder
 
 OutputCurvature = Callable[[Tensor], Tensor]
 
 
 class ChunkCurvature(Protocol):
-    """The curvature of one chunk of a sample."""
+    """The curvature of one chunk of a sample.
+
+    `replays` says whether its products may be recorded and replayed (see `RecordedProduct`).
+    """
+
+    replays: bool
 
     def add_product(self, vector: Tensor, out: Tensor) -> None:
         """Add G v [n] of v [n] to `out` [n]."""
@@ -34,6 +40,9 @@ class KeptDoubleBackward:
         parameters: the leaves to differentiate by; entries of v follow their order.
         output_curvature: u -> H u in the shape of `outputs`, symmetric positive semi-definite.
     """
+
+    # Its backward passes run where the graph was built, outside of any recording.
+    replays = False
 
     def __init__(
         self, outputs: Tensor, parameters: Sequence[Tensor], output_curvature: OutputCurvature
@@ -73,6 +82,7 @@ class NarrowedChunk:
 
     def __init__(self, inner: ChunkCurvature, vector: Tensor, product: Tensor) -> None:
         self._inner, self._vector, self._product = inner, vector, product
+        self.replays = inner.replays
 
     def add_product(self, vector: Tensor, out: Tensor) -> None:
         """Add G v [n] of v [n] to `out` [n]."""
@@ -92,6 +102,8 @@ class SampleCurvature:
         precision: of the products.
         kept: how many chunks keep their activations; the others are made anew for each product,
             which costs a forward pass and saves memory. None keeps all.
+        record: makes replays of products, where all chunks are kept and allow it; None computes
+            each product anew.
     """
 
     def __init__(
@@ -102,13 +114,16 @@ class SampleCurvature:
         on_product: Callable[[int], None],
         precision: Precision = Precision.FP32,
         kept: int | None = None,
+        record: Recorder | None = None,
     ) -> None:
+        self._record = record
         self.frames, self.precision = frames, precision
         self._make, self._count, self._on_product = make, chunks, on_product
         self._kept: list[ChunkCurvature] = []
         self._keep(chunks if kept is None else min(kept, chunks))
 
     def _keep(self, count: int) -> None:
+        self._recorded: RecordedProduct | None = None
         self._kept.clear()
         with matrix_arithmetic(self.precision):
             self._kept.extend(self._make(place, self.precision) for place in range(count))
@@ -135,10 +150,29 @@ class SampleCurvature:
         precision: Precision,
         kept: Sequence[ChunkCurvature],
     ) -> Tensor:
-        out = torch.zeros_like(vector) if out is None else out.zero_()
+        out = torch.empty_like(vector) if out is None else out
         with matrix_arithmetic(precision):
-            for place in range(self._count):
-                chunk = kept[place] if place < len(kept) else self._make(place, precision)
-                chunk.add_product(vector, out)
+            if self._record and len(kept) == self._count and all(c.replays for c in kept):
+                self._replayed(vector, out, self._record)
+            else:
+                self._sum(vector, out, precision, kept)
         self._on_product(self.frames)
         return out
+
+    def _sum(
+        self, vector: Tensor, out: Tensor, precision: Precision, kept: Sequence[ChunkCurvature]
+    ) -> None:
+        out.zero_()
+        for place in range(self._count):
+            chunk = kept[place] if place < len(kept) else self._make(place, precision)
+            chunk.add_product(vector, out)
+
+    def _replayed(self, vector: Tensor, out: Tensor, record: Recorder) -> None:
+        """As `_sum` of the kept chunks, recorded when it is first asked for."""
+        if self._recorded is None:
+
+            def product(source: Tensor, target: Tensor) -> None:
+                self._sum(source, target, self.precision, self._kept)
+
+            self._recorded = RecordedProduct(product, vector, record)
+        self._recorded(vector, out)

@@ -61,6 +61,8 @@ class MLPCurvature:
         output_curvature: logits [F, C] -> (u -> H u).
     """
 
+    replays = True
+
     def __init__(
         self,
         weights: Sequence[Tensor],

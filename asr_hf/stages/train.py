@@ -17,6 +17,7 @@ from torch import Tensor
 from asr_hf.data.store import FrameStore
 from asr_hf.hf.objective import Part
 from asr_hf.hf.precision import Precision
+from asr_hf.hf.replay import Recorder, record_on_gpu
 from asr_hf.report.html import write_report
 from asr_hf.runtime.allocator import return_large_blocks
 from asr_hf.runtime.checkpoint import checkpoints
@@ -67,6 +68,7 @@ def run(config: DictConfig) -> dict[str, Any]:
             sources=open_sources(config, stores, device),
             frame_stride=config.frame_stride,
             targets=open_targets(config, criterion, stores, model),
+            record=recorder(config, device),
         )
         saver = ModelSaver(config, model, stores[Part.TRAIN])
         start = time.perf_counter()
@@ -91,6 +93,22 @@ def run(config: DictConfig) -> dict[str, Any]:
         write_json(folder.path / "result.json", result)
         write_report(folder.path)
     return result
+
+
+def recorder(config: DictConfig, device: torch.device) -> Recorder | None:
+    """What records curvature products, where `runtime.cuda_graphs` asks for it.
+
+    Raises:
+        InputError: there is no GPU to record on.
+    """
+    if not config.runtime.cuda_graphs:
+        return None
+    if device.type != "cuda":
+        raise InputError(
+            f"runtime.cuda_graphs=true: the run is on {device}",
+            remedy="leave it out, or choose a GPU with runtime.device=cuda",
+        )
+    return record_on_gpu
 
 
 def keep_in(folder: Path, saver: ModelSaver) -> Callable[[int, Tensor], None]:

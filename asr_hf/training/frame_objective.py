@@ -15,6 +15,7 @@ from asr_hf.data.store import FrameStore
 from asr_hf.hf.gauss_newton import ChunkCurvature, SampleCurvature
 from asr_hf.hf.objective import KroneckerFactor, LossSum, Part, Sample
 from asr_hf.hf.precision import Precision
+from asr_hf.hf.replay import Recorder
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
 from asr_hf.training.curvature import ChunkMaker, CurvaturePath
@@ -42,6 +43,7 @@ class FrameObjective:
         sources: how the stores' frames come to the device; None reads them from the memory map.
         frame_stride: of the units that samples are drawn in (see `Units`).
         targets: what the criterion is told of the frames; their labels by default.
+        record: makes replays of curvature products; None computes each anew.
 
     Raises:
         InputError: a size is out of range, or units are not what the criterion needs.
@@ -59,6 +61,7 @@ class FrameObjective:
         sources: dict[Part, FrameSource] | None = None,
         frame_stride: int = 1,
         targets: TargetSource | None = None,
+        record: Recorder | None = None,
     ) -> None:
         if chunk_frames < 1:
             raise InputError(f"runtime.chunk_frames={chunk_frames}", expected="1 or more")
@@ -70,7 +73,7 @@ class FrameObjective:
             )
         self.model, self.criterion, self.stores = model, criterion, stores
         self.chunk_frames = chunk_frames
-        self.precision = precision
+        self.precision, self._record = precision, record
         self._curvature_chunk = ChunkMaker(model, criterion, curvature_path)
         self.num_parameters = model.flat.numel()
         self.device = model.flat.device
@@ -160,7 +163,9 @@ class FrameObjective:
         def count(frames: int) -> None:
             self.frames["curvature"] += frames
 
-        return SampleCurvature(make, len(frames), sum(frames), count, self.precision, kept)
+        return SampleCurvature(
+            make, len(frames), sum(frames), count, self.precision, kept, self._record
+        )
 
     def unit_gradients(self, theta: Tensor, sample: Sample) -> Iterator[tuple[int, Tensor]]:
         """Each unit's frames and its gradient [n], one by one; the tensor is reused."""

@@ -19,8 +19,8 @@ NEVER = RelativeProgress(tolerance=0.0)
 class Matrix:
     """Adds a dense product, computed in the dtype of its matrix."""
 
-    def __init__(self, matrix):
-        self.matrix = matrix
+    def __init__(self, matrix, replays=True):
+        self.matrix, self.replays = matrix, replays
 
     def add_product(self, vector, out):
         out.add_(self.matrix @ vector)
