@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from asr_hf.hmm.fst import Fst
 from asr_hf.hmm.lattice_decoder import LatticeDecoder
 from asr_hf.hmm.raw_lattice import NoPathError
 from asr_hf.hmm.rescore import Setting, best_paths
+from asr_hf.runtime.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,23 @@ def decode_all(
 def grid(
     scales: Sequence[float], lm_scales: Sequence[float], penalties: Sequence[float]
 ) -> list[Setting]:
-    """Every combination; the last list goes round fastest."""
+    """Every combination; the last list goes round fastest.
+
+    Raises:
+        InputError: there is none, or a scale is not positive.
+    """
+    for name, values, least in (
+        ("acoustic_scales", scales, 0.0),
+        ("lm_scales", lm_scales, 0.0),
+        ("insertion_penalties", penalties, -math.inf),
+    ):
+        numbers = [v for v in values if isinstance(v, int | float) and least < v < math.inf]
+        if not values or len(numbers) < len(values):
+            raise InputError(
+                f"decode.{name}={list(values)}: no search can be weighted so",
+                expected="one number or more" + (", all above 0" if least == 0 else ""),
+                remedy=f"give decode.{name} such a list",
+            )
     return [
         Setting(scale, penalty, lm_scale)
         for scale, lm_scale, penalty in product(scales, lm_scales, penalties)

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from asr_hf.hmm.adapter import AlignmentError
+from asr_hf.hmm import fst as fsts
+from asr_hf.hmm.adapter import AlignmentError, BestPathDecoder
 from asr_hf.hmm.decode import Decoder, Job, SearchOptions, at_edge, decode_all, grid
 from asr_hf.hmm.rescore import Setting
+from asr_hf.runtime.errors import InputError
 
 WIDE = SearchOptions(beam=1000.0, lattice_beam=1000.0, acoustic_scale=0.5, max_active=100_000)
 LEFT_TO_RIGHT = np.array([[0.75, 0.25, 0, 0], [0, 0.75, 0.25, 0], [0, 0, 0.75, 0.25]])
@@ -177,6 +179,24 @@ def test_all_settings_at_once_give_what_each_gives_alone(system, decoder):
         assert alone.score == path.score
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_lattice_scored_anew_gives_what_a_search_for_each_setting_finds(system, arpa, seed):
+    """The search for each has its penalty in the graph; the lattice is kept at one scale only."""
+    graph = system.languages["en"].decoding_graph(arpa, system.transitions)
+    words = len(system.languages["en"].words) - 1
+    options = SearchOptions(beam=60.0, lattice_beam=40.0, acoustic_scale=0.5)
+    scores = random_scores(system, frames=30, seed=seed)
+    tried = grid([0.1, 0.5, 1.0], [1.0], [0.0, -2.0, 2.0])
+    found = Decoder(system.transitions, graph, words, options).decode(scores, tried, "u")
+    assert len({tuple(path.words) for path in found}) > 2
+    for setting, path in zip(tried, found, strict=True):
+        penalised = fsts.add_word_penalty(graph, setting.insertion_penalty, words)
+        search = BestPathDecoder(system.transitions, penalised, 1000.0, 100_000)
+        anew = search.decode(scores, setting.acoustic_scale, "u")
+        assert path.words == anew.words
+        assert path.score == pytest.approx(anew.score, abs=2e-3)
+
+
 def test_the_scale_of_the_graph_is_that_of_the_others_turned_round(system, decoder):
     scores = random_scores(system, frames=20, seed=4)
     halved, doubled = decoder.decode(scores, [Setting(0.4, 0.6, 0.5), Setting(0.8, 1.2, 1.0)], "u")
@@ -199,3 +219,18 @@ def test_the_grid_has_every_combination_and_its_edges_are_named():
     assert settings_[:3] == [Setting(0.1, 0.0), Setting(0.1, -1.0), Setting(0.1, 1.0)]
     assert at_edge(Setting(0.2, 0.0), settings_) == []
     assert at_edge(Setting(0.3, -1.0), settings_) == ["acoustic_scale", "insertion_penalty"]
+
+
+@pytest.mark.parametrize(
+    ("scales", "lm_scales", "penalties", "named"),
+    [
+        ([], [1.0], [0.0], r"decode.acoustic_scales=\[\]"),
+        ([0.1, -0.2], [1.0], [0.0], r"decode.acoustic_scales=\[0.1, -0.2\]"),
+        ([0.1], [0.0], [0.0], r"decode.lm_scales=\[0.0\]"),
+        ([0.1], [1.0], [math.nan], r"decode.insertion_penalties=\[nan\]"),
+        ([0.1], [1.0], ["little"], r"decode.insertion_penalties=\['little'\]"),
+    ],
+)
+def test_weights_that_no_search_can_have_are_named(scales, lm_scales, penalties, named):
+    with pytest.raises(InputError, match=named):
+        grid(scales, lm_scales, penalties)

@@ -192,6 +192,59 @@ def test_decoding_with_the_gmm_recognises_the_drawn_words(root):
     assert json.loads((folder / "result.json").read_text()) == result["sets"]["test"]
 
 
+def test_the_model_is_chosen_before_any_set_but_the_tuning_one_is_read(root, monkeypatch):
+    config = configuration(root)
+    config.decode.choose = True
+    models = root / "exp" / "models"
+    models.mkdir(parents=True)
+    # What a file holds is the noise that its model adds to the scores.
+    for number, noise in enumerate(("3000", "0", "0", "900")):
+        (models / f"iteration-{number:04d}.safetensors").write_text(noise)
+    (root / "exp" / "model.safetensors").write_text("the last one")
+    clean, read = scores_of(root), []
+
+    def scores(_, path):
+        noise, random = float(path.read_text()), np.random.default_rng(0)
+
+        def of_set(name):
+            read.append((path.name, name))
+            for utterance, found in clean(name):
+                drawn = found + noise * random.normal(size=found.shape)
+                yield utterance, drawn.astype(np.float32)
+
+        return of_set
+
+    monkeypatch.setattr(decode, "model_scores", scores)
+    result = decode.run(config)
+    tuning = [(f"iteration-{number:04d}.safetensors", "dev") for number in range(4)]
+    assert read == [*tuning, *(("model.safetensors", s) for s in ("dev", "dev", "test"))]
+    assert (root / "exp" / "model.safetensors").read_text() == "0"
+    chosen = json.loads((root / "exp" / "decode" / "chosen.json").read_text())
+    assert chosen["chosen"] == "iteration-0001.safetensors"
+    errors = [row["errors"] for row in chosen["models"]]
+    assert errors[1] == errors[2] < min(errors[0], errors[3])
+    assert result["best"] == chosen["models"][1]["best"]
+
+
+def test_of_weights_with_equal_errors_the_first_in_the_lists_is_taken(root):
+    config = configuration(root)
+    config.decode.update({"acoustic_scales": [0.5, 0.5001, 0.4999], "sets": []})
+    result = decode.decode_sets(config, scores_of(root))
+    fewest = min(one["errors"] for one in result["tried"])
+    first = next(one for one in result["tried"] if one["errors"] == fewest)
+    assert sum(one["errors"] == fewest for one in result["tried"]) > 1
+    assert first == result["best"] | {"errors": fewest}
+
+
+def test_a_best_weight_at_the_edge_is_warned_of(root, caplog):
+    config = configuration(root)
+    # A penalty this large leaves no words, so that the other edge must win.
+    config.decode.update({"insertion_penalties": [0.0, 500.0, 1000.0], "sets": []})
+    decode.decode_sets(config, scores_of(root))
+    warned = [r.message for r in caplog.records if r.levelname == "WARNING"]
+    assert warned == ["the best insertion_penalty stands at the edge of those tried: try more"]
+
+
 def test_an_utterance_without_scores_counts_as_deleted(root):
     scores = scores_of(root)
 
