@@ -21,7 +21,7 @@ MOST_LOG_PATHS = 600.0
 
 
 class Stretch(NamedTuple):
-    """Levels between which no node has more than e^709 paths behind it.
+    """A run of levels so short that fewer than e^709 paths lead to any node within it.
 
     Args:
         levels: which, the first level not being counted.
@@ -153,10 +153,10 @@ def state_levels(frame: Ints, first: Ints, source: Ints, target: Ints, still: sl
     opens[first] = True
     windows = np.flatnonzero(opens)
     most = np.maximum.reduceat(depth, windows)
-    behind = np.cumsum(most) - most
+    passed = np.cumsum(most) - most
     window = np.cumsum(opens) - 1
-    behind -= np.repeat(behind[window[first]], np.diff(window[first], append=len(windows)))
-    levels: Ints = frame + behind[window] + depth
+    passed -= np.repeat(passed[window[first]], np.diff(window[first], append=len(windows)))
+    levels: Ints = frame + passed[window] + depth
     return levels
 
 
