@@ -100,9 +100,15 @@ def test_a_killed_run_ends_in_the_same_model(corpus, trained):
     assert whole == killed
 
 
-def test_decoding_recognises_words(corpus, trained):
+@pytest.fixture(scope="module")
+def decoded(corpus, trained) -> Path:
     run("decode", corpus, "name=whole")
     run("score", corpus, "name=whole")
+    return trained
+
+
+def test_decoding_recognises_words(decoded):
+    trained = decoded
     wer = json.loads((trained / "result.json").read_text())["wer"]
     assert wer["words"] > 300
     assert wer["percent"] < 60.0
@@ -117,3 +123,24 @@ def test_realignment_with_the_network_trains_on(corpus, trained):
                     for s in ("store", "store-again"))  # fmt: skip
     assert first["num_pdfs"] == again["num_pdfs"]
     assert len(events(corpus / "exp" / "again")) == 4
+
+
+def test_sequence_training_lowers_the_expected_errors(corpus, decoded):
+    stage = ["+stage=smbr", f"init_from={decoded}", "name=smbr", "trainer.heldout_frames=null"]
+    narrow = ["lattices.beam=12.0", "lattices.lattice_beam=7.0"]
+    run("lattices", corpus, *stage, *narrow)
+    run("train", corpus, *stage, *narrow, "trainer.stopping.max_iterations=4")
+    folder = corpus / "exp" / "smbr"
+    losses = [event["heldout_loss"] for event in events(folder)]
+    assert min(losses) < losses[0] < 1.0
+    assert len(list((folder / "models").iterdir())) == len(losses)
+    run("decode", corpus, *stage, *narrow)
+    chosen = json.loads((folder / "decode" / "chosen.json").read_text())
+    errors = [row["errors"] for row in chosen["models"]]
+    # The start is among the models, and decodes as it did in its own run.
+    tried = json.loads((decoded / "decode" / "best.json").read_text())["tried"]
+    assert errors[0] == min(one["errors"] for one in tried)
+    assert min(errors) <= errors[0]
+    assert (folder / "model.safetensors").read_bytes() == (
+        folder / "models" / chosen["chosen"]
+    ).read_bytes()

@@ -133,7 +133,7 @@ class FrameObjective:
         for inputs, targets, lengths in self._chunks(sample):
             sums.add(self.criterion.loss(self.model(inputs), targets), lengths)
         self.frames["loss"] += sums.frames
-        return sums.result()
+        return sums.result(self._order(sample))
 
     def gradient(self, theta: Tensor, sample: Sample) -> tuple[LossSum, Tensor]:
         """Loss and its gradient [n], both summed over `sample`."""
@@ -146,12 +146,13 @@ class FrameObjective:
             sums.add(loss, lengths)
             logits.backward(at_outputs)
         self.frames["gradient"] += sums.frames
-        return sums.result(), self.model.flat_grad.clone()
+        return sums.result(self._order(sample)), self.model.flat_grad.clone()
 
     def curvature(self, theta: Tensor, sample: Sample) -> SampleCurvature:
         """The Gauss-Newton matrix at θ summed over `sample`; θ must not change while in use."""
         self._load(theta)
-        chunks = self.units[sample.part].batches(sample.units, self.chunk_frames)
+        units = sample.units[self._order(sample)]
+        chunks = self.units[sample.part].batches(units, self.chunk_frames)
         frames = chunks.frames
         kept = self.chunks_kept(frames)
 
@@ -221,9 +222,19 @@ class FrameObjective:
         if theta.data_ptr() != self.model.flat.data_ptr():
             self.model.flat.copy_(theta)
 
+    def _order(self, sample: Sample) -> np.ndarray:
+        """The order that units go through in: lattices of like lengths side by side.
+
+        A pass over lattices takes as many steps as the longest of a chunk has frames.
+        """
+        if not self.targets.whole_utterances:
+            return np.arange(len(sample.units))
+        return np.argsort(self.units[sample.part].frames[sample.units], kind="stable")
+
     def _chunks(self, sample: Sample) -> Iterator[tuple[Any, Any, Tensor]]:
         """The model's inputs, the targets and the unit lengths [U] of each chunk."""
-        for chunk in self.units[sample.part].batches(sample.units, self.chunk_frames):
+        units = sample.units[self._order(sample)]
+        for chunk in self.units[sample.part].batches(units, self.chunk_frames):
             inputs = self.model.inputs(chunk.batch, chunk.index)
             targets = self.targets.of(sample.part, chunk)
             yield inputs, targets, torch.from_numpy(chunk.lengths)
@@ -247,6 +258,9 @@ class _LossSums:
             torch.segment_reduce(loss.per_frame.double(), "sum", lengths=lengths, unsafe=True)
         )
 
-    def result(self) -> LossSum:
-        per_unit = torch.cat(self._per_unit) if self._per_unit else torch.zeros(0)
+    def result(self, order: np.ndarray) -> LossSum:
+        """The sums, units put back from the order they were added in."""
+        added = torch.cat(self._per_unit) if self._per_unit else torch.zeros(0)
+        per_unit = torch.empty_like(added)
+        per_unit[torch.from_numpy(order)] = added
         return LossSum(float(self._total), self.frames, int(self._errors), per_unit)

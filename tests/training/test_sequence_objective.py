@@ -143,6 +143,17 @@ def test_chunks_change_no_sum(make_sequence_objective):
     torch.testing.assert_close(one.per_unit, other.per_unit)
 
 
+def test_units_keep_their_places_whatever_the_order_of_chunks(make_sequence_objective):
+    objective = make_sequence_objective(CRITERIA["smbr"], chunk_frames=20)
+    theta = objective.model.flat.detach().clone()
+    whole = objective.loss(theta, SAMPLE).per_unit
+    lengths = objective.unit_frames(Part.TRAIN)[SAMPLE.units]
+    assert (np.diff(lengths) < 0).any()
+    for place, unit in enumerate(SAMPLE.units):
+        alone = objective.loss(theta, Sample(Part.TRAIN, np.array([unit])))
+        assert float(whole[place]) == pytest.approx(alone.total, rel=1e-12)
+
+
 def test_utterances_without_a_lattice_are_in_no_sample(make_sequence_objective, stores):
     objective = make_sequence_objective(CRITERIA["smbr"], skip=(0, 5))
     lengths = np.diff(stores[Part.TRAIN].offsets)
