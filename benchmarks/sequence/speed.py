@@ -68,7 +68,9 @@ class Bench:
         self.of_sequences = Sample(Part.TRAIN, units)
         self.of_frames = Sample(Part.TRAIN, used[units])
         self.num_frames = int(ends[len(units) - 1])
-        chunks = list(self.sequences.units[Part.TRAIN].batches(units, 8192))
+        # As the objective takes them: utterances of like lengths together.
+        by_length = units[np.argsort(self.sequences.unit_frames(Part.TRAIN)[units], kind="stable")]
+        chunks = list(self.sequences.units[Part.TRAIN].batches(by_length, 8192))
         with torch.no_grad():
             self._logits = [model(model.inputs(chunk.batch)) for chunk in chunks]
         self._chunks = chunks
