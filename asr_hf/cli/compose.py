@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import MISSING, DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
@@ -58,7 +59,7 @@ def complete(config: DictConfig, run_dir: str | None = None) -> DictConfig:
         InputError: a value is missing, or an interpolation leads nowhere.
     """
     try:
-        if missing := sorted(OmegaConf.missing_keys(config)):
+        if missing := missing_keys(OmegaConf.to_container(config, resolve=False)):
             raise InputError(
                 f"the configuration lacks {', '.join(missing)}",
                 remedy="choose a recipe, e.g. +recipe=prompts, or set them",
@@ -77,6 +78,17 @@ def complete(config: DictConfig, run_dir: str | None = None) -> DictConfig:
             remedy="mend the ${...} in it, or put back the group it points at",
         ) from error
     return config
+
+
+def missing_keys(tree: Any, key: str = "") -> list[str]:
+    """Keys whose value is ???, sorted. OmegaConf's own function follows interpolations to them."""
+    if isinstance(tree, dict):
+        below = [(f"{key}.{name}" if key else str(name), value) for name, value in tree.items()]
+    elif isinstance(tree, list):
+        below = [(f"{key}[{index}]", value) for index, value in enumerate(tree)]
+    else:
+        return [key] if tree == MISSING else []
+    return sorted(missing for name, value in below for missing in missing_keys(value, name))
 
 
 def _check_name(name: str) -> None:

@@ -26,6 +26,7 @@ EXTENDABLE = (
     "runtime.keep_checkpoints",
     "runtime.checkpoint_seconds",
     "features.jobs",
+    "lattices.jobs",
     "decode",
     "run_dir",
     "paths",
