@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import atomic_path, write_json
 
@@ -16,8 +18,10 @@ log = logging.getLogger(__name__)
 MODEL_FILE = "model.safetensors"
 
 
-def choose_model(run_dir: Path, tune: Callable[[Path], dict[str, Any]]) -> Path:
-    """Make the kept model with the fewest word errors on the tuning set the run's model.
+def choose_model(run_dir: Path, tune: Callable[[Path], dict[str, Any]], most: int) -> Path:
+    """Make the model with the fewest word errors on the tuning set the run's model.
+
+    Among `most` of the kept ones, at equal distances from the first to the last.
 
     Each model has its own best weights; of equals the earlier iteration wins. Sequence training
     needs this: its criterion goes on getting better when the words no longer do. Writes
@@ -26,6 +30,7 @@ def choose_model(run_dir: Path, tune: Callable[[Path], dict[str, Any]]) -> Path:
     Args:
         run_dir: holds models/iteration-NNNN.safetensors.
         tune: the word errors of a model file under all weights tried (`best` and `tried`).
+        most: how many models are tried.
 
     Returns:
         The file that was chosen.
@@ -38,8 +43,10 @@ def choose_model(run_dir: Path, tune: Callable[[Path], dict[str, Any]]) -> Path:
         raise InputError(
             f"{run_dir / 'models'}: no models to choose from",
             expected="one of each iteration, as runtime.keep_models=true keeps them in training",
-            remedy="decode.choose=false takes the run's model as it is",
+            remedy="decode.choose=0 takes the run's model as it is",
         )
+    tried = np.linspace(0, len(models) - 1, min(most, len(models))).round().astype(int)
+    models = [models[number] for number in tried]
     rows = []
     for model in models:
         tuned = tune(model)

@@ -40,7 +40,11 @@ def run(config: DictConfig) -> dict[str, Any]:
     """
     run_dir = Path(config.run_dir)
     if config.decode.choose:
-        choose_model(run_dir, lambda model: tuned_weights(config, model_scores(config, model)))
+        choose_model(
+            run_dir,
+            lambda model: tuned_weights(config, model_scores(config, model)),
+            config.decode.choose,
+        )
     return decode_sets(config, network_scores(config, run_dir))
 
 

@@ -38,7 +38,7 @@ from asr_hf.runtime.progress import progress
 from asr_hf.runtime.skips import SkipList
 from asr_hf.stages.align import digest
 from asr_hf.stages.lattice_statistics import statistics, table
-from asr_hf.stages.layout import lattices_folder, store_folder
+from asr_hf.stages.layout import decoding_scale, lattices_folder, store_folder
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,6 @@ ScoreSource = Callable[[str], Iterator[tuple[str, Scores]]]
 
 # Utterances that a killed run may have to make again.
 _PART = 200
-_USUAL_SCALE = 0.1
 
 
 def run(config: DictConfig, scores: ScoreSource | None = None) -> dict[str, Any]:
@@ -61,7 +60,8 @@ def run(config: DictConfig, scores: ScoreSource | None = None) -> dict[str, Any]
         The statistics of each set.
 
     Raises:
-        InputError: data or network are missing, or too many utterances have no lattice.
+        InputError: data or network are missing, the scale is not known, or too many utterances
+            have no lattice.
     """
     options, corpus = config.lattices, Path(config.corpus.dir)
     if options.from_run is None:
@@ -78,10 +78,11 @@ def run(config: DictConfig, scores: ScoreSource | None = None) -> dict[str, Any]
         )
     run_dir = Path(options.from_run)
     system = HmmSystem.load(corpus / "align")
+    scale = options.acoustic_scale
     settings = LatticeOptions(
         beam=options.beam,
         lattice_beam=options.lattice_beam,
-        acoustic_scale=_scale(config, run_dir),
+        acoustic_scale=decoding_scale(run_dir) if scale is None else scale,
         max_arcs_per_frame=options.max_arcs_per_frame,
         max_frames=options.max_frames,
     )
@@ -232,23 +233,6 @@ def _graphs(config: DictConfig, system: HmmSystem) -> Path:
         write_text(models[name], text)
     system.make_graphs(folder, models)
     return folder
-
-
-def _scale(config: DictConfig, run_dir: Path) -> float:
-    """The acoustic scale: as given, or the one that the run decodes best with."""
-    if config.lattices.acoustic_scale is not None:
-        return float(config.lattices.acoustic_scale)
-    path = run_dir / "decode" / "best.json"
-    if path.is_file():
-        scale = float(read_json(path)["best"]["acoustic_scale"])
-        log.info("acoustic scale %g: the one that %s decodes best with", scale, run_dir)
-        return scale
-    log.warning(
-        "acoustic scale %g: %s was not decoded, so its best one is not known",
-        _USUAL_SCALE,
-        run_dir,
-    )
-    return _USUAL_SCALE
 
 
 def _store(config: DictConfig, name: str) -> FrameStore:

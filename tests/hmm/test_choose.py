@@ -28,7 +28,7 @@ def test_the_fewest_errors_win_and_of_equals_the_earlier(tmp_path):
         asked.append(path.name)
         return tuned(table[int(path.stem.rpartition("-")[2])])
 
-    assert choose_model(tmp_path, tune).name == "iteration-0001.safetensors"
+    assert choose_model(tmp_path, tune, 9).name == "iteration-0001.safetensors"
     assert len(asked) == 4
     assert (tmp_path / "model.safetensors").read_bytes() == b"model 1"
     written = json.loads((tmp_path / "decode" / "chosen.json").read_text())
@@ -36,6 +36,23 @@ def test_the_fewest_errors_win_and_of_equals_the_earlier(tmp_path):
     assert [row["errors"] for row in written["models"]] == [8, 5, 5, 6]
 
 
+@pytest.mark.parametrize(
+    ("most", "numbers"), [(2, [0, 10]), (3, [0, 5, 10]), (5, [0, 2, 5, 8, 10]), (99, [*range(11)])]
+)
+def test_few_of_many_models_are_spread_from_first_to_last(tmp_path, most, numbers):
+    (tmp_path / "models").mkdir()
+    for number in range(11):
+        (tmp_path / "models" / f"iteration-{number:04d}.safetensors").write_bytes(b"")
+    asked = []
+
+    def tune(path):
+        asked.append(int(path.stem.rpartition("-")[2]))
+        return tuned([1])
+
+    choose_model(tmp_path, tune, most)
+    assert asked == numbers
+
+
 def test_a_run_that_kept_no_models_is_refused(tmp_path):
     with pytest.raises(InputError, match="no models to choose from"):
-        choose_model(tmp_path, tuned)
+        choose_model(tmp_path, tuned, 9)

@@ -194,7 +194,7 @@ def test_decoding_with_the_gmm_recognises_the_drawn_words(root):
 
 def test_the_model_is_chosen_before_any_set_but_the_tuning_one_is_read(root, monkeypatch):
     config = configuration(root)
-    config.decode.choose = True
+    config.decode.choose = 4
     models = root / "exp" / "models"
     models.mkdir(parents=True)
     # What a file holds is the noise that its model adds to the scores.
