@@ -13,9 +13,11 @@ from asr_hf.runtime.files import read_json, write_json
 from asr_hf.runtime.logs import configure_logging
 from benchmarks.machine import describe
 from benchmarks.sequence.figures import chosen, figures
+from benchmarks.sequence.page import write_page
 from benchmarks.sequence.steps import KINDS, ROOT, SGD_RATES, STUDIES, Study, do
 
 RESULTS = ROOT / "benchmarks/results/sequence.json"
+PAGE = ROOT / "docs/sequence-results.md"
 
 
 def train(study: Study) -> None:
@@ -50,7 +52,9 @@ def main() -> int:
             train(study)
         known = read_json(RESULTS) if RESULTS.exists() else {}
         found = figures(study) | {"machine": describe(torch.device("cpu"))}
-        write_json(RESULTS, known | {options.study: found})
+        results = known | {options.study: found}
+        write_json(RESULTS, results)
+        write_page(results, PAGE)
     except AsrHfError as error:
         print(error, file=sys.stderr)
         return error.exit_code

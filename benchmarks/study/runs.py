@@ -102,7 +102,7 @@ def do_all(runs: Sequence[Run], jobs: int, decode: bool) -> None:
 
 def grid(method: Method, preset: Preset) -> list[Run]:
     """The runs that a method's rate is chosen from: the first seed's."""
-    return [Run(method, preset, preset.seeds[0], rate) for rate in method.rates]
+    return [Run(method, preset, preset.seeds[0], rate) for rate in preset.grid(method)]
 
 
 def tuned(method: Method, preset: Preset) -> list[Run]:

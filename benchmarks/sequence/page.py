@@ -1,0 +1,119 @@
+"""The studies of sequence training as a page with tables and pictures."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from asr_hf.report.compare import plot_compare
+from asr_hf.runtime.files import write_text
+from benchmarks.sequence.figures import chosen
+from benchmarks.sequence.steps import STUDIES, Study, commands
+
+LABELS = {
+    "ce": "cross-entropy: the start",
+    "hf-smbr": "sMBR by HF",
+    "hf-mmi": "MMI by HF",
+    "sgd-smbr": "sMBR by SGD",
+    "ce-longer": "control: cross-entropy for longer",
+    "ce-rescaled": "control: the start's logits rescaled",
+}
+_RACERS = ("hf-smbr", "sgd-smbr")
+
+
+def wer_table(found: dict[str, Any], tests: Sequence[str]) -> str:
+    """Word error rates of every kind: medians over seeds, ranges behind, changes to the start."""
+    heads = ["", "dev errors", *(f"WER, {t} | against the start" for t in tests), "seeds"]
+    lines = ["| " + " | ".join(heads) + " |", "| :-- |" + " --: |" * (2 + 2 * len(tests))]
+    for kind, label in LABELS.items():
+        runs = found["runs"][kind]
+        if not runs:
+            continue
+        cells = [label, _spread([run["dev_errors"] for run in runs], "{:.0f}")]
+        for name in tests:
+            cells.append(_spread([run["wer"][name]["percent"] for run in runs], "{:.1f}") + " %")
+            change = found.get(f"{kind}_against_ce", {}).get(name)
+            cells.append(_change(change) if change else "–")
+        lines.append("| " + " | ".join([*cells, str(len(runs))]) + " |")
+    return "\n".join(lines)
+
+
+def paired_lines(found: dict[str, Any], tests: Sequence[str]) -> str:
+    """Every seed's paired test of HF's sMBR and MMI against the start."""
+    lines = []
+    for kind in ("hf-smbr", "hf-mmi"):
+        for name in tests:
+            change = found[f"{kind}_against_ce"].get(name, {"paired": []})
+            for run, test in zip(found["runs"][kind], change["paired"], strict=True):
+                low, high = test["interval"]
+                lines.append(
+                    f"- {LABELS[kind]}, {name}, seed {run['seed']}: {test['difference']:+.2f} "
+                    f"points, 95 % interval {low:+.2f} to {high:+.2f}"
+                )
+    return "\n".join(lines)
+
+
+def race_lines(race: dict[str, Any]) -> str:
+    """How much sooner HF reached SGD's best held-out loss, and where both ended."""
+    lines = []
+    for ratio, ends in zip(race["by_seed"], race["best_loss"], strict=True):
+        reached = f"{ratio:.2f} times as fast" if ratio else "not reached"
+        lines.append(
+            f"- HF to SGD's best held-out loss: {reached}; ends: HF {ends['hf']:.4f}, "
+            f"SGD {ends['sgd']:.4f}"
+        )
+    return "\n".join(lines)
+
+
+def _change(change: dict[str, Any]) -> str:
+    return _spread([100 * each for each in change["by_seed"]], "{:+.1f}") + " %"
+
+
+def _spread(values: list[float], form: str) -> str:
+    middle = form.format(median(values))
+    if len(values) == 1:
+        return middle
+    return f"{middle} ({form.format(min(values))} to {form.format(max(values))})"
+
+
+def section(key: str, study: Study, found: dict[str, Any], out: Path) -> str:
+    """One study's part of the page; its picture goes beside `out`."""
+    seed = study.seeds[0]
+    folders = {LABELS[kind]: chosen(study, kind, seed) for kind in _RACERS}
+    there = {label: folder for label, folder in folders.items() if folder is not None}
+    picture = out.with_name(f"{out.stem}-{key}.svg")
+    parts = [f"## {study.recipe}\n", wer_table(found, study.tests) + "\n"]
+    if there:
+        plot_compare(list(there.values()), list(there), picture)
+        parts.append(f"![held-out loss against work and seconds]({picture.name})\n")
+    parts += [race_lines(found["hf_over_sgd"]), "", paired_lines(found, study.tests), ""]
+    lines = [
+        shlex.join(["asr-hf", *command])
+        for kind in ("ce", *_RACERS, "hf-mmi", "ce-longer")
+        if (folder := chosen(study, kind, seed)) is not None
+        for command in commands(study, folder.name.rpartition("-seed")[0], seed)
+    ]
+    return "\n".join([*parts, "```", *lines, "```", ""])
+
+
+def write_page(results: dict[str, Any], out: Path) -> None:
+    """Write the page of the studies in `results`."""
+    parts = [
+        section(key, study, results[key], out)
+        for key, study in STUDIES.items()
+        if key in results and results[key]["runs"]["ce"]
+    ]
+    machine = next(results[key]["machine"] for key in STUDIES if key in results)
+    write_text(
+        out,
+        "# What sequence training brings\n\n"
+        "Made by `python -m benchmarks.sequence` (prompts5x) and `python -m benchmarks.sequence "
+        f"--study clean` (prompts5) on {machine['cpu']}, torch {machine['torch']}, every run with "
+        "one thread. Medians over seeds, smallest and largest behind. Every model is decoded at "
+        "its own acoustic scale and word insertion penalty, chosen on the development set, which "
+        "also chooses the iteration; nothing is tuned on the test sets. The held-out loss of sMBR "
+        "is the expected share of wrong frames.\n\n" + "\n".join(parts),
+    )
