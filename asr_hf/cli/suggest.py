@@ -14,9 +14,9 @@ from asr_hf.runtime.resources import conf_dir
 
 
 def groups() -> dict[str, list[str]]:
-    """Config groups and their options."""
+    """Config groups and their options, without the files (_*.yaml) that options share."""
     return {
-        folder.name: sorted(p.stem for p in folder.glob("*.yaml"))
+        folder.name: sorted(p.stem for p in folder.glob("[!_]*.yaml"))
         for folder in sorted(conf_dir().iterdir())
         if folder.is_dir()
     }
