@@ -46,6 +46,8 @@ def usable(
 ) -> np.ndarray:
     """Utterances of `store` that have a lattice of as many frames, and no more than the limit.
 
+    Those that `lattices.utterances` left out are not counted as skipped.
+
     Args:
         store: the frames.
         lattices: of its utterances.
@@ -62,10 +64,12 @@ def usable(
             remedy="make them again with: asr-hf lattices",
         )
     lengths = np.diff(store.offsets)
-    kept = []
+    kept: list[int] = []
+    skipped, drawn = lattices.about.get("skipped", {}), lattices.about.get("drawn", len(lengths))
     for number, (name, frames) in enumerate(zip(store.utterances, lengths.tolist(), strict=True)):
         if name not in lattices:
-            skips.add(name, "has no lattice")
+            if drawn == len(lengths) or name in skipped:
+                skips.add(name, "has no lattice")
         elif lattices.num_frames(name) != frames:
             found = lattices.num_frames(name)
             skips.add(name, f"its lattice has {found} frames, its features have {frames}")
@@ -73,5 +77,5 @@ def usable(
             skips.add(name, f"{frames} frames, more than lattices.max_frames={max_frames}")
         else:
             kept.append(number)
-    skips.check(len(lengths))
+    skips.check(drawn)
     return np.array(kept, dtype=np.int64)

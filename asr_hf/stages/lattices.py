@@ -114,31 +114,37 @@ class _Making:
         transcripts = transcripts_of(data, list(self.system.languages))
         made_of = [store.folder / file for file in ("store.json", "utterances.txt", "labels.bin")]
         text = [[u, list(t.words), t.language] for u, t in transcripts.items()]
-        origin = digest(self.origin, [_file_digest(path) for path in made_of], text)
+        drawn = spread(store.num_units, self.config.lattices.utterances)
+        origin = digest(self.origin, [_file_digest(path) for path in made_of], text, len(drawn))
         known = _described(folder)
         if known.get("origin") == origin:
             log.info("%s: the lattices are there already", folder)
             return known
-        parts = self._parts(name, store, transcripts, origin)
-        about = self._about(name, origin, parts, store.num_units)
+        parts = self._parts(name, store, transcripts, drawn, origin)
+        about = self._about(name, origin, parts, len(drawn))
         lattices = (part.lattice(utterance) for part in parts for utterance in part.utterances)
         written = write_lattices(folder, lattices, label_map(self.system), about)
         shutil.rmtree(_parts_folder(folder), ignore_errors=True)
         return written
 
     def _parts(
-        self, name: str, store: FrameStore, transcripts: dict[str, Transcript], origin: str
+        self,
+        name: str,
+        store: FrameStore,
+        transcripts: dict[str, Transcript],
+        drawn: np.ndarray,
+        origin: str,
     ) -> list[LatticeStore]:
         """The set in parts, those made that a killed run has not left."""
         folder = _parts_folder(lattices_folder(self.config, name))
-        count = -(-store.num_units // _PART)
+        count = -(-len(drawn) // _PART)
         paths = [folder / f"{number:05d}" for number in range(count)]
         missing = [n for n, path in enumerate(paths) if _described(path).get("origin") != origin]
         if len(missing) < count:
             log.info("%s: %d of %d parts are there already", name, count - len(missing), count)
         wanted = np.zeros(store.num_units, bool)
         for number in missing:
-            wanted[number * _PART : (number + 1) * _PART] = True
+            wanted[drawn[number * _PART :][:_PART]] = True
         jobs = self._jobs(name, store, transcripts, wanted)
         with make_all(self.source, jobs, self.config.lattices.jobs) as results:
             made = progress(
@@ -146,7 +152,7 @@ class _Making:
             )
             each = iter(made)
             for number in missing:
-                start, size = time.perf_counter(), wanted[number * _PART :][:_PART].size
+                start, size = time.perf_counter(), drawn[number * _PART :][:_PART].size
                 chunk = list(islice(each, size))
                 self._write_part(paths[number], chunk, origin, time.perf_counter() - start)
         return [LatticeStore.open(path) for path in paths]
@@ -205,11 +211,19 @@ class _Making:
             "origin": origin,
             "from_run": str(self.config.lattices.from_run),
             "options": asdict(self.source.options) | {"lm_order": self.config.lattices.lm_order},
+            "drawn": total,
             "statistics": figures,
             "merged": [u for u, f in facts.items() if f.merged],
             "narrowed": [u for u, f in facts.items() if f.narrowed],
             "skipped": skips.reasons,
         }
+
+
+def spread(count: int, most: int | None) -> np.ndarray:
+    """Numbers of `most` of `count` utterances, at equal distances; all where there are no more."""
+    if most is None or most >= count:
+        return np.arange(count)
+    return (np.arange(most) * count) // most
 
 
 def _parts_folder(folder: Path) -> Path:

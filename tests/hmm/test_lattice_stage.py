@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
 from asr_hf.data.lattice_store import LatticeStore
@@ -18,7 +20,9 @@ from asr_hf.hmm.lexicon import Lexicon
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.hmm.weak_model import weak_model
 from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.skips import SkipList
 from asr_hf.stages import align, lattices
+from asr_hf.stages.lattice_targets import usable
 from asr_hf.stages.layout import lattices_folder
 
 _spec = importlib.util.spec_from_file_location("drawn", Path(__file__).with_name("test_stages.py"))
@@ -51,6 +55,7 @@ def configuration(root: Path, **changes) -> DictConfig:
         "from_run": str(root / "exp"),
         "tag": None,
         "sets": ["train", "dev"],
+        "utterances": None,
         "acoustic_scale": 0.3,
         "lm_order": 1,
         "beam": 30.0,
@@ -248,6 +253,43 @@ def test_the_scale_is_the_runs_best_where_none_is_given(root):
     lattices.run(config, scores_in_order(root))
     about = LatticeStore.open(lattices_folder(config, "dev")).about
     assert about["options"]["acoustic_scale"] == 0.25
+
+
+def test_lattices_of_some_utterances_are_spread_over_the_set_and_the_rest_is_left_out(root):
+    config = configuration(root, sets=["train"], utterances=5)
+    lattices.run(config, scores_in_order(root))
+    store = FrameStore.open(root / "store" / "train")
+    made = LatticeStore.open(lattices_folder(config, "train"))
+    count = len(store.utterances)
+    chosen = [store.utterances[(number * count) // 5] for number in range(5)]
+    assert list(made.utterances) == chosen and count > 5
+    skips = SkipList("lattices", 0.0)
+    assert usable(store, made, skips, 6000).tolist() == [(n * count) // 5 for n in range(5)]
+    assert not skips.reasons
+
+
+def test_an_utterance_drawn_but_without_a_lattice_is_counted(root):
+    config = configuration(root, sets=["train"], utterances=5)
+    lattices.run(config, scores_in_order(root))
+    store = FrameStore.open(root / "store" / "train")
+    made = LatticeStore.open(lattices_folder(config, "train"))
+    made.about["skipped"] = {store.utterances[1]: "no path"}
+    skips = SkipList("lattices", 0.5)
+    usable(store, made, skips, 6000)
+    assert skips.reasons == {store.utterances[1]: "has no lattice"}
+    made.about["drawn"] = len(store.utterances)
+    with pytest.raises(InputError, match="lattices"):
+        usable(store, made, SkipList("lattices", 0.0), 6000)
+
+
+@settings(max_examples=50)
+@given(st.integers(1, 300), st.none() | st.integers(1, 300))
+def test_spread_numbers_are_even_and_within_the_set(count, most):
+    numbers = lattices.spread(count, most)
+    assert len(numbers) == min(count, count if most is None else most)
+    assert numbers[0] == 0 and numbers[-1] < count
+    steps = np.diff(numbers)
+    assert steps.size == 0 or (steps.min() >= 1 and steps.max() - steps.min() <= 1)
 
 
 def test_a_weak_model_without_unknown_words_sums_to_one(tmp_path):
