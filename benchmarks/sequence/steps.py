@@ -71,8 +71,7 @@ STUDIES = {
         (0, 1, 2),
         f"{NET} alignment.tag=realigned decode.beam=15 decode.lattice_beam=8 "
         "decode.sets=[test_noisy,test]",
-        "trainer=adam trainer.learning_rate=0.004 trainer.max_epochs=6 "
-        "trainer.evaluations_per_epoch=4",
+        "+preset=kfac trainer.stopping.max_iterations=400",
         "lattices.tag=study lattices.utterances=4000 lattices.beam=13 lattices.lattice_beam=8",
         ("test_noisy", "test"),
     ),
