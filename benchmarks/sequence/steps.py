@@ -86,15 +86,16 @@ STUDIES = {
     ),
 }
 KINDS = {
-    "hf-smbr": "+stage=smbr",
-    "hf-mmi": "+stage=mmi",
+    "hf-smbr": "+stage=smbr decode.choose=4",
+    "hf-mmi": "+stage=mmi decode.choose=4",
     **{
-        f"sgd-smbr-{rate:g}": f"+stage=smbr trainer=sgd_sequence trainer.learning_rate={rate:g}"
+        f"sgd-smbr-{rate:g}": "+stage=smbr decode.choose=4 trainer=sgd_sequence "
+        f"trainer.learning_rate={rate:g}"
         for rate in SGD_RATES
     },
     # Controls: as many iterations of the same optimiser with cross-entropy; the start's logits
     # times a factor.
-    "ce-longer": "+stage=smbr criterion=cross_entropy",
+    "ce-longer": "+stage=smbr decode.choose=4 criterion=cross_entropy",
     **{f"ce-times-{factor:g}": "" for factor in FACTORS},
 }
 
