@@ -15,6 +15,7 @@ from benchmarks.machine import describe
 from benchmarks.sequence.figures import chosen, figures
 from benchmarks.sequence.page import write_page
 from benchmarks.sequence.steps import KINDS, ROOT, SGD_RATES, STUDIES, Study, do
+from benchmarks.study.realign import realign
 
 RESULTS = ROOT / "benchmarks/results/sequence.json"
 PAGE = ROOT / "docs/sequence-results.md"
@@ -22,6 +23,7 @@ PAGE = ROOT / "docs/sequence-results.md"
 
 def train(study: Study) -> None:
     """Every seed's start, then what starts from it; SGD's grid with the first seed only."""
+    realign(study.recipe)
     for seed in study.seeds:
         do(study, "ce", seed)
         others = [kind for kind in KINDS if not kind.startswith("sgd-")]

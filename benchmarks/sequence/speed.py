@@ -32,6 +32,8 @@ log = logging.getLogger("asr_hf.benchmarks")
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "sequence.json"
 FRAMES_A_SECOND = 100
 FRAMES, SCALE = 32_768, 0.15
+# As +stage=smbr has it.
+CHUNK_FRAMES = 16_384
 
 
 class Bench:
@@ -60,8 +62,10 @@ class Bench:
             stores, dict.fromkeys(Part, lattices), dict.fromkeys(Part, used), model
         )
         self.criterion = MinimumBayesRisk(SCALE)
-        self.sequences = FrameObjective(model, self.criterion, stores, targets=self.targets)
-        self.frames = FrameObjective(model, CrossEntropy(), stores)
+        self.sequences = FrameObjective(
+            model, self.criterion, stores, CHUNK_FRAMES, targets=self.targets
+        )
+        self.frames = FrameObjective(model, CrossEntropy(), stores, CHUNK_FRAMES)
         self.theta = model.flat.detach().clone()
         ends = np.cumsum(self.sequences.unit_frames(Part.TRAIN))
         units = np.arange(int(np.searchsorted(ends, FRAMES)) + 1)
@@ -70,7 +74,7 @@ class Bench:
         self.num_frames = int(ends[len(units) - 1])
         # As the objective takes them: utterances of like lengths together.
         by_length = units[np.argsort(self.sequences.unit_frames(Part.TRAIN)[units], kind="stable")]
-        chunks = list(self.sequences.units[Part.TRAIN].batches(by_length, 8192))
+        chunks = list(self.sequences.units[Part.TRAIN].batches(by_length, CHUNK_FRAMES))
         with torch.no_grad():
             self._logits = [model(model.inputs(chunk.batch)) for chunk in chunks]
         self._chunks = chunks

@@ -16,6 +16,7 @@ from benchmarks.machine import describe
 from benchmarks.study.figures import figures
 from benchmarks.study.methods import METHODS, PRESETS, Preset
 from benchmarks.study.page import write_page
+from benchmarks.study.realign import realign
 from benchmarks.study.runs import ROOT, do_all, grid, tuned
 
 log = logging.getLogger("asr_hf.benchmarks")
@@ -32,6 +33,8 @@ PLACES = {
 
 def train(preset: Preset, keys: list[str], jobs: int) -> None:
     """The first seed of everything and the grids, then the other seeds of what won."""
+    if "alignment.tag=realigned" in preset.overrides:
+        realign(preset.recipe)
     wanted = [method for method in METHODS if method.key in keys]
     first = preset.seeds[0]
     do_all([run for method in wanted for run in grid(method, preset)], jobs, decode=False)
