@@ -93,13 +93,18 @@ def against(study: Study, kind: str, seeds: list[int]) -> Figures:
 
 
 def race(study: Study, seeds: list[int]) -> Figures:
-    """HF's seconds to the best held-out loss of SGD over SGD's, and both ends."""
+    """HF's seconds to SGD's best held-out loss, over SGD's; and where both ended.
+
+    SGD with the rate that got lowest.
+    """
     ratios, ends = [], []
     for seed in seeds:
-        hf, sgd = chosen(study, "hf-smbr", seed), chosen(study, "sgd-smbr", seed)
-        if hf is None or sgd is None:
+        hf = chosen(study, "hf-smbr", seed)
+        rates = [study.folder(f"sgd-smbr-{rate:g}", seed) for rate in SGD_RATES]
+        slows = [RunData.read(folder) for folder in rates if (folder / "done").exists()]
+        if hf is None or not slows:
             continue
-        fast, slow = RunData.read(hf), RunData.read(sgd)
+        fast, slow = RunData.read(hf), min(slows, key=best_loss)
         target = best_loss(slow)
         theirs, mine = seconds_to(slow, target), seconds_to(fast, target)
         ratios.append(theirs / mine if mine and theirs else None)
