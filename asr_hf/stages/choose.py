@@ -18,7 +18,9 @@ log = logging.getLogger(__name__)
 MODEL_FILE = "model.safetensors"
 
 
-def choose_model(run_dir: Path, tune: Callable[[Path], dict[str, Any]], most: int) -> Path:
+def choose_model(
+    run_dir: Path, tune: Callable[[Path], dict[str, Any]], most: int
+) -> dict[str, Any]:
     """Make the model with the fewest word errors on the tuning set the run's model.
 
     Among `most` of the kept ones, at equal distances from the first to the last.
@@ -33,7 +35,7 @@ def choose_model(run_dir: Path, tune: Callable[[Path], dict[str, Any]], most: in
         most: how many models are tried.
 
     Returns:
-        The file that was chosen.
+        What `tune` says of the model that was chosen.
 
     Raises:
         InputError: no models were kept.
@@ -47,9 +49,10 @@ def choose_model(run_dir: Path, tune: Callable[[Path], dict[str, Any]], most: in
         )
     tried = np.linspace(0, len(models) - 1, min(most, len(models))).round().astype(int)
     models = [models[number] for number in tried]
-    rows = []
+    rows, found = [], []
     for model in models:
         tuned = tune(model)
+        found.append(tuned)
         errors = min(int(one["errors"]) for one in tuned["tried"])
         log.info("%s: %d word errors on %s", model.stem, errors, tuned["tuned_on"])
         rows.append({"model": model.name, "errors": errors, "best": tuned["best"]})
@@ -59,4 +62,4 @@ def choose_model(run_dir: Path, tune: Callable[[Path], dict[str, Any]], most: in
     with atomic_path(run_dir / MODEL_FILE) as temporary:
         shutil.copyfile(chosen, temporary)
     write_json(run_dir / "decode" / "chosen.json", {"chosen": chosen.name, "models": rows})
-    return chosen
+    return found[place]

@@ -39,16 +39,19 @@ def run(config: DictConfig) -> dict[str, Any]:
     With `decode.choose` that network is chosen first; see `choose_model`.
     """
     run_dir = Path(config.run_dir)
+    tuned = None
     if config.decode.choose:
-        choose_model(
+        tuned = choose_model(
             run_dir,
             lambda model: tuned_weights(config, model_scores(config, model)),
             config.decode.choose,
         )
-    return decode_sets(config, network_scores(config, run_dir))
+    return decode_sets(config, network_scores(config, run_dir), tuned)
 
 
-def decode_sets(config: DictConfig, scores: ScoreSource) -> dict[str, Any]:
+def decode_sets(
+    config: DictConfig, scores: ScoreSource, tuned: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Choose the decoding weights on `decode.tune_on`, then decode every set of `decode.sets`.
 
     Writes <run_dir>/decode/best.json, and ref.txt, hyp.txt, words.ctm and result.json of each
@@ -57,6 +60,7 @@ def decode_sets(config: DictConfig, scores: ScoreSource) -> dict[str, Any]:
     Args:
         config: the configuration.
         scores: log likelihoods [frames, pdfs] of the utterances of a set.
+        tuned: what `tuned_weights` says of them, where that is known.
 
     Returns:
         The chosen setting, and the word errors of each set, in all and by language.
@@ -66,7 +70,7 @@ def decode_sets(config: DictConfig, scores: ScoreSource) -> dict[str, Any]:
             utterances have none.
     """
     decoding = _decoding(config, scores)
-    tuned = decoding.tune()
+    tuned = tuned or decoding.tune()
     folder = Path(config.run_dir) / "decode"
     write_json(folder / "best.json", tuned)
     best = Setting(**tuned["best"])

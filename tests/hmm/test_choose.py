@@ -28,7 +28,7 @@ def test_the_fewest_errors_win_and_of_equals_the_earlier(tmp_path):
         asked.append(path.name)
         return tuned(table[int(path.stem.rpartition("-")[2])])
 
-    assert choose_model(tmp_path, tune, 9).name == "iteration-0001.safetensors"
+    assert choose_model(tmp_path, tune, 9) == tuned([7, 5])
     assert len(asked) == 4
     assert (tmp_path / "model.safetensors").read_bytes() == b"model 1"
     written = json.loads((tmp_path / "decode" / "chosen.json").read_text())
