@@ -14,7 +14,7 @@ from asr_hf.runtime.logs import configure_logging
 from benchmarks.machine import describe
 from benchmarks.sequence.figures import chosen, figures
 from benchmarks.sequence.page import write_page
-from benchmarks.sequence.steps import KINDS, ROOT, SGD_RATES, STUDIES, Study, do
+from benchmarks.sequence.steps import KINDS, ROOT, SGD, STUDIES, Study, do
 from benchmarks.study.realign import realign
 
 RESULTS = ROOT / "benchmarks/results/sequence.json"
@@ -22,16 +22,16 @@ PAGE = ROOT / "docs/sequence-results.md"
 
 
 def train(study: Study) -> None:
-    """Every seed's start, then what starts from it; SGD's grid with the first seed only."""
+    """Every seed's start, then what starts from it; SGD's ways with the first seed only."""
     realign(study.recipe)
     for seed in study.seeds:
         do(study, "ce", seed)
-        others = [kind for kind in KINDS if not kind.startswith("sgd-")]
+        others = [kind for kind in KINDS if kind not in SGD]
         for kind in others:
             do(study, kind, seed)
         if seed == study.seeds[0]:
-            for rate in SGD_RATES:
-                do(study, f"sgd-smbr-{rate:g}", seed)
+            for way in SGD:
+                do(study, way, seed)
         else:
             best = chosen(study, "sgd-smbr", study.seeds[0])
             assert best is not None

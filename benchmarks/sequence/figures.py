@@ -10,7 +10,7 @@ from asr_hf.report.run_data import RunData, number
 from asr_hf.runtime.files import read_json
 from asr_hf.scoring.transcripts import read_table
 from asr_hf.scoring.wer import paired_bootstrap
-from benchmarks.sequence.steps import FACTORS, SGD_RATES, Study
+from benchmarks.sequence.steps import FACTORS, SGD, Study
 
 Figures = dict[str, Any]
 
@@ -40,15 +40,15 @@ def done(study: Study, kind: str, seed: int) -> bool:
 def chosen(study: Study, kind: str, seed: int) -> Path | None:
     """The folder of a run; of those with a grid, the one that is best on the development set.
 
-    SGD's rate is chosen with the first seed, the logits' factor for each.
+    SGD's way is chosen with the first seed, the logits' factor for each.
     """
     if kind == "sgd-smbr":
         first = study.seeds[0]
-        grid = {rate: study.folder(f"sgd-smbr-{rate:g}", first) for rate in SGD_RATES}
-        finished = {r: dev_errors(f) for r, f in grid.items() if (f / "done").exists()}
+        tried = {way: study.folder(way, first) for way in SGD}
+        finished = {way: dev_errors(f) for way, f in tried.items() if (f / "done").exists()}
         if not finished:
             return None
-        kind = f"sgd-smbr-{min(finished, key=finished.__getitem__):g}"
+        kind = min(finished, key=finished.__getitem__)
     if kind == "ce-rescaled":
         folders = [study.folder(f"ce-times-{factor:g}", seed) for factor in FACTORS]
         folders = [folder for folder in folders if (folder / "done").exists()]
@@ -95,14 +95,13 @@ def against(study: Study, kind: str, seeds: list[int]) -> Figures:
 def race(study: Study, seeds: list[int]) -> Figures:
     """HF's seconds to SGD's best held-out loss, over SGD's; and where both ended.
 
-    SGD with the rate that got lowest.
+    SGD in the way that got lowest.
     """
     ratios, ends = [], []
     for seed in seeds:
-        hf = chosen(study, "hf-smbr", seed)
-        rates = [study.folder(f"sgd-smbr-{rate:g}", seed) for rate in SGD_RATES]
-        slows = [RunData.read(folder) for folder in rates if (folder / "done").exists()]
-        if hf is None or not slows:
+        hf, ways = study.folder("hf-smbr", seed), [study.folder(way, seed) for way in SGD]
+        slows = [RunData.read(folder) for folder in ways if (folder / "result.json").exists()]
+        if not (hf / "result.json").exists() or not slows:
             continue
         fast, slow = RunData.read(hf), min(slows, key=best_loss)
         target = best_loss(slow)

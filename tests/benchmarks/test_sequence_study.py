@@ -40,6 +40,7 @@ def write_run(kind, seed, wrong, dev=5, losses=(0.5, 0.4)):
     ]
     (folder / "events.jsonl").write_text("".join(json.dumps(e) + "\n" for e in events))
     (folder / "config.yaml").write_text("name: x\n")
+    (folder / "result.json").write_text("{}")
     (folder / "done").touch()
 
 
@@ -75,14 +76,14 @@ def test_word_errors_are_told_against_the_same_seed_s_start(root):
     assert found["hf-mmi_against_ce"] == {} and found["hf_over_sgd"]["seconds"] is None
 
 
-def test_the_race_is_to_the_lowest_loss_of_any_rate(root):
+def test_the_race_is_to_the_lowest_loss_in_any_way(root):
     write_run("ce", 0, 4)
     write_run("hf-smbr", 0, 3, losses=(0.5, 0.45, 0.39, 0.3))
-    write_run("sgd-smbr-0.001", 0, 4, dev=1, losses=(0.5, 0.49, 0.48))
-    write_run("sgd-smbr-0.003", 0, 4, dev=2, losses=(0.5, 0.49, 0.48, 0.47, 0.46, 0.44, 0.40))
+    write_run("sgd-smbr-1x0.003", 0, 4, dev=1, losses=(0.5, 0.49, 0.48))
+    write_run("sgd-smbr-8x0.01", 0, 4, dev=2, losses=(0.5, 0.49, 0.48, 0.47, 0.46, 0.44, 0.40))
     race = figures(STUDY)["hf_over_sgd"]
     assert race["seconds"] == 3.0 and race["best_loss"] == [{"hf": 0.3, "sgd": 0.40}]
-    assert chosen(STUDY, "sgd-smbr", 0).name == "sgd-smbr-0.001-seed0"
+    assert chosen(STUDY, "sgd-smbr", 0).name == "sgd-smbr-1x0.003-seed0"
 
 
 def test_the_page_gives_every_kind_a_line_with_both_ends_of_its_range(root, monkeypatch):
