@@ -52,16 +52,13 @@ demo: data-prompts ## from nothing to a word error rate: fetch, prepare, train, 
 	$(ASR_HF) decode $(DEMO) $(REALIGNED) name=demo $(ARGS)
 	$(ASR_HF) score $(DEMO) $(REALIGNED) name=demo $(ARGS)
 
-# Cross-entropy, lattices, sMBR; score prints the word errors of both networks.
-CE := +recipe=prompts +preset=kfac name=demo-ce
-SMBR := +recipe=prompts +stage=smbr init_from=exp/demo-ce name=demo-smbr
-demo-smbr: data-prompts ## the same with sequence training: prints the word error rates before and after
-	$(ASR_HF) train $(CE) trainer.stopping.max_iterations=100 $(ARGS)
-	$(ASR_HF) decode $(CE) $(ARGS)
+# sMBR from the demo's network, on the alignments that go with it.
+SMBR := +recipe=prompts +stage=smbr $(REALIGNED) init_from=exp/demo name=demo-smbr
+demo-smbr: demo ## go on with sequence training: prints the word error rates before and after
 	$(ASR_HF) lattices $(SMBR) $(ARGS)
 	$(ASR_HF) train $(SMBR) $(ARGS)
 	$(ASR_HF) decode $(SMBR) $(ARGS)
-	$(ASR_HF) score $(CE) $(ARGS)
+	$(ASR_HF) score $(DEMO) $(REALIGNED) name=demo $(ARGS)
 	$(ASR_HF) score $(SMBR) $(ARGS)
 
 data-prompts: ## English voice prompts, 24 minutes: fetch, prepare, features, alignment
