@@ -135,7 +135,7 @@ def do(study: Study, kind: str, seed: int) -> None:
     if mark.exists():
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
-    log_file = folder.with_suffix(".log")
+    log_file = folder.with_name(f"{folder.name}.log")
     if kind.startswith("ce-times-"):
         rescale(study.folder("ce", seed) / FILE_NAME, folder / FILE_NAME, float(kind.split("-")[2]))
     for command in commands(study, kind, seed):
