@@ -97,20 +97,32 @@ def race(study: Study, seeds: list[int]) -> Figures:
 
     SGD in the way that got lowest.
     """
-    ratios, ends = [], []
+    ratios, ends, ways = [], [], []
     for seed in seeds:
-        hf, ways = study.folder("hf-smbr", seed), [study.folder(way, seed) for way in SGD]
-        slows = [RunData.read(folder) for folder in ways if (folder / "result.json").exists()]
+        hf, folders = study.folder("hf-smbr", seed), {way: study.folder(way, seed) for way in SGD}
+        slows = {way: RunData.read(f) for way, f in folders.items() if (f / "result.json").exists()}
         if not (hf / "result.json").exists() or not slows:
             continue
-        fast, slow = RunData.read(hf), min(slows, key=best_loss)
-        target = best_loss(slow)
-        theirs, mine = seconds_to(slow, target), seconds_to(fast, target)
-        ratios.append(theirs / mine if mine and theirs else None)
-        ends.append({"hf": best_loss(fast), "sgd": target})
+        fast = RunData.read(hf)
+        each = {way: sooner(fast, slow) for way, slow in slows.items()}
+        lowest = min(slows, key=lambda way: best_loss(slows[way]))
+        ratios.append(each[lowest])
+        ends.append({"hf": best_loss(fast), "sgd": best_loss(slows[lowest])})
+        ways.append(each)
     known = [ratio for ratio in ratios if ratio]
     whole = known and len(known) == len(ratios)
-    return {"seconds": median(known) if whole else None, "by_seed": ratios, "best_loss": ends}
+    return {
+        "seconds": median(known) if whole else None,
+        "by_seed": ratios,
+        "ways": ways,
+        "best_loss": ends,
+    }
+
+
+def sooner(fast: RunData, slow: RunData) -> float | None:
+    """How many times sooner `fast` is at the best held-out loss of `slow`; None where never."""
+    theirs, mine = (seconds_to(run, best_loss(slow)) for run in (slow, fast))
+    return theirs / mine if mine and theirs else None
 
 
 def best_loss(run: RunData) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 from asr_hf.report.compare import plot_compare
 from asr_hf.runtime.files import write_text
 from benchmarks.sequence.figures import chosen
-from benchmarks.sequence.steps import STUDIES, Study, commands
+from benchmarks.sequence.steps import ROOT, STUDIES, Study, commands
 
 LABELS = {
     "ce": "cross-entropy: the start",
@@ -59,12 +59,17 @@ def paired_lines(found: dict[str, Any], tests: Sequence[str]) -> str:
 def race_lines(race: dict[str, Any]) -> str:
     """How much sooner HF reached SGD's best held-out loss, and where both ended."""
     lines = []
-    for ratio, ends in zip(race["by_seed"], race["best_loss"], strict=True):
-        reached = f"{ratio:.2f} times as fast" if ratio else "not reached"
+    for ways, ends in zip(race["ways"], race["best_loss"], strict=True):
         lines.append(
-            f"- HF to SGD's best held-out loss: {reached}; ends: HF {ends['hf']:.4f}, "
-            f"SGD {ends['sgd']:.4f}"
+            f"- held-out loss in the end: HF {ends['hf']:.4f}, SGD at best {ends['sgd']:.4f}"
         )
+        for way, ratio in ways.items():
+            reached = f"{ratio:.1f} times sooner" if ratio else "never"
+            utterances, _, rate = way.removeprefix("sgd-smbr-").partition("x")
+            lines.append(
+                f"- HF is at the best loss of SGD with {utterances} utterance(s) an update and "
+                f"rate {rate}: {reached}"
+            )
     return "\n".join(lines)
 
 
@@ -91,7 +96,7 @@ def section(key: str, study: Study, found: dict[str, Any], out: Path) -> str:
         parts.append(f"![held-out loss against work and seconds]({picture.name})\n")
     parts += [race_lines(found["hf_over_sgd"]), "", paired_lines(found, study.tests), ""]
     lines = [
-        shlex.join(["asr-hf", *command])
+        shlex.join(["asr-hf", *command]).replace(f"{ROOT}/", "")
         for kind in ("ce", *_RACERS, "hf-mmi", "ce-longer")
         if (folder := chosen(study, kind, seed)) is not None
         for command in commands(study, folder.name.rpartition("-seed")[0], seed)
