@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -73,12 +72,10 @@ class Trial:
     Args:
         label: names it.
         values: q after each step, starting with q(d0).
-        seconds: in all, the preconditioner's making included.
     """
 
     label: str
     values: list[float]
-    seconds: float
 
 
 class Renewing:
@@ -160,11 +157,10 @@ class Bench:
         self, label: str, preconditioner: Preconditioner | Renewing, d0: Tensor | None = None
     ) -> Trial:
         """One candidate at the second place."""
-        start = time.perf_counter()
         preconditioner.prepare(self.damping, self.statistics())
         zero = torch.zeros_like(self.place.theta)
         run = self._solve(self.place, zero if d0 is None else d0, preconditioner, self.steps)
-        return Trial(label, run.values, time.perf_counter() - start)
+        return Trial(label, run.values)
 
     def lbfgs(self, pairs: int, keep: str = "spread", initial: Any = None) -> LBFGSPreconditioner:
         """L-BFGS from the first place's CG run."""
@@ -217,16 +213,14 @@ def table(trials: list[Trial]) -> str:
     lowest = min(min(trial.values) for trial in trials)
     heads = [f"steps to {share:.0%}" for share in SHARES]
     lines = [
-        "| preconditioner | " + " | ".join(heads) + " | share found | time |",
-        "| :-- |" + " --: |" * (len(SHARES) + 2),
+        "| preconditioner | " + " | ".join(heads) + " | share found |",
+        "| :-- |" + " --: |" * (len(SHARES) + 1),
     ]
     for trial in trials:
         cells = [steps_to(trial.values, share * lowest) for share in SHARES]
         shown = ["–" if cell is None else str(cell) for cell in cells]
         found = f"{min(trial.values) / lowest:.1%}"
-        lines.append(
-            f"| {trial.label} | " + " | ".join(shown) + f" | {found} | {trial.seconds:.1f} s |"
-        )
+        lines.append(f"| {trial.label} | " + " | ".join(shown) + f" | {found} |")
     return "\n".join(lines)
 
 

@@ -19,7 +19,7 @@ def test_steps_are_counted_to_the_first_value_that_is_low_enough():
 
 
 def test_the_table_s_shares_are_of_the_lowest_value_of_all():
-    text = table([Trial("a", [0.0, -1.0, -2.0], 1.0), Trial("b", [0.0, -2.0, -4.0], 1.0)])
+    text = table([Trial("a", [0.0, -1.0, -2.0]), Trial("b", [0.0, -2.0, -4.0])])
     assert "| a | 2 | – | – | 50.0% |" in text
     assert "| b | 1 | 2 | 2 | 100.0% |" in text
 

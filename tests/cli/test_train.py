@@ -33,13 +33,20 @@ def wait_for(path: Path, lines: int) -> None:
         time.sleep(0.01)
 
 
+def heed_ctrl_c() -> None:
+    """Undo what a shell sets for its background jobs, and their children inherit."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def start(tmp_path, corpus):
     """Start a run in a process of its own and wait for some events."""
 
     def call(name: str, lines: int, length: list[str] = LONG) -> subprocess.Popen[str]:
         line = [sys.executable, "-m", "asr_hf", "train", *corpus, f"name={name}", *length]
-        process = subprocess.Popen(line, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            line, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c
+        )
         wait_for(tmp_path / "exp" / name / "events.jsonl", lines)
         return process
 
