@@ -127,7 +127,7 @@ def test_realignment_with_the_network_trains_on(corpus, trained):
 
 def test_sequence_training_lowers_the_expected_errors(corpus, decoded):
     stage = ["+stage=smbr", f"init_from={decoded}", "name=smbr", "trainer.heldout_frames=null"]
-    narrow = ["lattices.beam=12.0", "lattices.lattice_beam=7.0"]
+    narrow = ["lattices.beam=12.0", "lattices.lattice_beam=7.0", "lattices.utterances=200"]
     run("lattices", corpus, *stage, *narrow)
     run("train", corpus, *stage, *narrow, "trainer.stopping.max_iterations=4")
     folder = corpus / "exp" / "smbr"
