@@ -14,11 +14,11 @@ from asr_hf.runtime.resources import conf_dir
 
 
 def groups() -> dict[str, list[str]]:
-    """Config groups and their options, without the files (_*.yaml) that options share."""
+    """Config groups and their options, without Hydra's own and what options share (_*.yaml)."""
     return {
         folder.name: sorted(p.stem for p in folder.glob("[!_]*.yaml"))
         for folder in sorted(conf_dir().iterdir())
-        if folder.is_dir()
+        if folder.is_dir() and folder.name != "hydra"
     }
 
 
@@ -92,11 +92,13 @@ def check_types(
         InputError: one does not.
     """
     options = groups()
-    named = [(o, o.partition("=")[0]) for o in overrides]
+    # Hydra checks its own.
+    named = [(o, o.partition("=")[0]) for o in overrides if not _is_hydras(o)]
     changed = [(o, key) for o, key in named if key[:1] not in "+~" and key not in options]
     if not changed:
         return
-    plain = compose([o for o, key in named if key.lstrip("+~") in options or "hydra." in key])
+    hydras = [o for o in overrides if "hydra.searchpath" in o]
+    plain = compose(hydras + [o for o, key in named if key.lstrip("+~") in options])
     for override, key in changed:
         before, after = _kind(plain, key), _kind(config, key)
         # A number may stand for a text, as in name=2024.
@@ -105,6 +107,10 @@ def check_types(
                 f"{override}: {after} where {before} belongs",
                 expected=f"as in {key}={OmegaConf.select(plain, key)}",
             )
+
+
+def _is_hydras(override: str) -> bool:
+    return override.lstrip("+~").startswith(("hydra.", "hydra/"))
 
 
 def _kind(config: DictConfig, key: str) -> str | None:

@@ -29,7 +29,7 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
 from asr_hf.runtime.resources import conf_dir
 
-# Names the file in which every job, in whatever process, enters its run folder.
+# Names the folder in which every job, in whatever process or machine, notes its run folder.
 _JOBS = "ASR_HF_SWEEP_JOBS"
 
 
@@ -42,12 +42,13 @@ def sweep(arguments: list[str]) -> None:
     """
     overrides = with_search_path(arguments)
     parsed = _parse(overrides)
-    _check_each(overrides, parsed)
+    exp = Path(_check_each(overrides, parsed).paths.exp)
     constant = [o.key_or_group or "" for o in parsed if not o.is_sweep_override()]
     # Run folders are named by what is swept; what all have in common belongs in name=.
     overrides.append(f"hydra.job.config.override_dirname.exclude_keys={_quoted(constant)}")
-    with tempfile.TemporaryDirectory() as scratch:
-        jobs = Path(scratch) / "jobs"
+    exp.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=exp, prefix=".sweep-") as scratch:
+        jobs = Path(scratch)
         main = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=CONFIG_NAME)(
             _job
         )
@@ -86,8 +87,14 @@ def _parse(overrides: list[str]) -> list[Override]:
     return parsed
 
 
-def _check_each(overrides: list[str], parsed: list[Override]) -> None:
+def _check_each(overrides: list[str], parsed: list[Override]) -> DictConfig:
     """Compose every swept value once, so that a typo stops the sweep before its first run."""
+    if not any(o.is_sweep_override() for o in parsed):
+        raise InputError(
+            "-m: nothing is swept",
+            expected="an override with several values, e.g. preconditioner=identity,lbfgs",
+            remedy="leave -m out for a single run",
+        )
     fixed = [o for o, p in zip(overrides, parsed, strict=True) if not p.is_sweep_override()]
     # Globs are expanded by Hydra, to what exists; intervals are a sweeper's.
     swept = [o for o in parsed if o.is_choice_sweep() or o.is_range_sweep()]
@@ -96,12 +103,7 @@ def _check_each(overrides: list[str], parsed: list[Override]) -> None:
     for position, values in enumerate(choices):
         for value in values:
             load_config([*fixed, *first[:position], value, *first[position + 1 :]])
-    if not any(o.is_sweep_override() for o in parsed):
-        raise InputError(
-            "-m: nothing is swept",
-            expected="an override with several values, e.g. preconditioner=identity,lbfgs",
-            remedy="leave -m out for a single run",
-        )
+    return load_config([*fixed, *first])
 
 
 def _quoted(keys: list[str]) -> str:
@@ -115,9 +117,9 @@ def _job(config: DictConfig) -> float:
 
     # Launchers may run this in a process that has not seen the command line.
     configure_logging(debug=logging.getLogger("asr_hf").level == logging.DEBUG)
-    folder = Path(HydraConfig.get().runtime.output_dir)
-    with open(os.environ[_JOBS], "a", encoding="utf-8") as jobs:
-        jobs.write(f"{folder}\n")
+    job = HydraConfig.get()
+    folder = Path(job.runtime.output_dir)
+    write_text(Path(os.environ[_JOBS]) / f"{job.job.num:06}", str(folder))
     return float(train(complete(config, str(folder)))["heldout_loss"])
 
 
@@ -125,9 +127,8 @@ def _tabulate(jobs: Path) -> None:
     """Print the table of the runs that have a result, and keep it beside them."""
     from asr_hf.report.compare import compare
 
-    if not jobs.exists():
-        return
-    listed = dict.fromkeys(map(Path, jobs.read_text(encoding="utf-8").splitlines()))
+    noted = sorted(jobs.glob("[0-9]*"))
+    listed = dict.fromkeys(Path(note.read_text(encoding="utf-8")) for note in noted)
     folders = [folder for folder in listed if (folder / "result.json").exists()]
     if not folders:
         return

@@ -109,6 +109,29 @@ def test_a_sweep_runs_every_combination_and_prints_one_table(asr_hf, corpus, tmp
     assert sorted(os.listdir(tmp_path)) == ["data", "exp"]
 
 
+@pytest.mark.parametrize(
+    "launcher",
+    [
+        ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
+        # SLURM's launcher but for the queue.
+        ["hydra/launcher=submitit_local", "hydra.launcher.timeout_min=2"],
+    ],
+)
+def test_launchers_run_a_sweep_in_processes_of_their_own(launcher, asr_hf, corpus, tmp_path):
+    swept = "preconditioner=identity,lbfgs"
+    outcome = asr_hf("train", "-m", *corpus, swept, STEPS.format(1), *launcher)
+    assert outcome.code == 0, outcome.err
+    assert asr_hf("train", *corpus, STEPS.format(1), "name=alone").code == 0
+    table = (tmp_path / "exp" / "prompts" / "sweep.md").read_text()
+    assert table in outcome.out
+    rows = [line for line in table.splitlines() if "preconditioner=" in line]
+    assert [name in row for name, row in zip(("identity", "lbfgs"), rows, strict=True)] == [
+        True
+    ] * 2
+    assert f"{figures(tmp_path / 'exp' / 'alone')['heldout_loss']:.4f}" in rows[1]
+    assert not list((tmp_path / "exp").glob(".sweep-*"))
+
+
 def test_a_typo_in_a_swept_value_stops_the_sweep_before_its_first_run(asr_hf, corpus, tmp_path):
     outcome = asr_hf("train", "-m", *corpus, "preconditioner=identity,lbgfs")
     assert outcome.code == 2 and "preconditioner=lbfgs?" in outcome.err
