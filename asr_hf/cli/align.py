@@ -2,7 +2,8 @@
 
 Flat-starts a monophone GMM on the training set, aligns every set by force, and packs features and
 labels into <corpus.dir>/store/<set>. alignment.from_run=<run folder> realigns with a trained model;
-alignment.from_ark=<ark of pdf ids> takes an alignment from outside.
+alignment.from_kaldi=<folder with ali.*.gz and final.mdl> and alignment.from_ark=<ark of pdf ids>
+take alignments from outside.
 """
 
 from __future__ import annotations

@@ -35,10 +35,19 @@ def cmvn_stats(features: np.ndarray) -> np.ndarray:
     return stats
 
 
-def apply_cmvn(features: np.ndarray, stats: np.ndarray) -> np.ndarray:
-    """Normalise features [F, D] to zero mean and unit variance over `stats` [2, D+1]."""
+def apply_cmvn(features: np.ndarray, stats: np.ndarray, norm_vars: bool = True) -> np.ndarray:
+    """Normalise features [F, D] to zero mean and unit variance over `stats` [2, D+1].
+
+    Args:
+        features: of one utterance.
+        stats: Kaldi's statistics.
+        norm_vars: whether variances are normalised, and not only means.
+    """
     count = stats[0, -1]
     mean = stats[0, :-1] / count
+    if not norm_vars:
+        centred: np.ndarray = (features - mean).astype(np.float32)
+        return centred
     variance = np.maximum(stats[1, :-1] / count - mean**2, 1e-10)
     normalised: np.ndarray = ((features - mean) / np.sqrt(variance)).astype(np.float32)
     return normalised
@@ -50,12 +59,15 @@ class CmvnSource:
 
     mode: CmvnMode
     stats: ArkReader | None
+    norm_vars: bool = True
 
     @classmethod
     def open(cls, feature_folder: Path) -> CmvnSource:
-        """Open what `extract_features` wrote beside the features."""
-        mode = CmvnMode(read_json(feature_folder / "fbank.json")["cmvn"])
-        return cls(mode, None if mode is CmvnMode.NONE else ArkReader(feature_folder / "cmvn.scp"))
+        """Open what `extract_features` wrote beside the features, or links to Kaldi's files."""
+        about = read_json(feature_folder / "fbank.json")
+        mode = CmvnMode(about["cmvn"])
+        stats = None if mode is CmvnMode.NONE else ArkReader(feature_folder / "cmvn.scp")
+        return cls(mode, stats, bool(about.get("norm_vars", True)))
 
     def apply(self, utterance: Utterance, features: np.ndarray) -> np.ndarray:
         """Normalise an utterance's features [F, D].
@@ -78,4 +90,4 @@ class CmvnSource:
                 expected=f"(2, {features.shape[1] + 1}) for utterance {utterance.id}",
                 remedy="run asr-hf features again",
             )
-        return apply_cmvn(features, stats)
+        return apply_cmvn(features, stats, self.norm_vars)

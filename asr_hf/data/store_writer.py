@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,6 +25,9 @@ log = logging.getLogger(__name__)
 
 _TOLERANCE = 2
 
+# From an utterance and its normalised features [F, D] to those that are packed [F, D'].
+Transform = Callable[[Utterance, np.ndarray], np.ndarray]
+
 
 @dataclass
 class _Packed:
@@ -36,6 +40,20 @@ class _Packed:
     dim: int = 0
 
 
+@dataclass(frozen=True)
+class _Source:
+    """Where features come from, and what is done to them."""
+
+    features: ArkReader
+    cmvn: CmvnSource
+    transform: Transform | None
+
+    def read(self, utterance: Utterance) -> np.ndarray:
+        """The features [F, D] of one utterance as they are packed."""
+        matrix = self.cmvn.apply(utterance, self.features[utterance.id])
+        return matrix if self.transform is None else self.transform(utterance, matrix)
+
+
 def build_store(
     folder: Path,
     data: DataDir,
@@ -43,6 +61,7 @@ def build_store(
     alignments: Alignments | None,
     dtype: str = "float16",
     max_skipped: float = 0.05,
+    transform: Transform | None = None,
 ) -> dict[str, Any]:
     """Pack the utterances of `data` into `folder`, CMVN applied.
 
@@ -55,6 +74,7 @@ def build_store(
         alignments: pdf of every frame; None for a store that is only decoded.
         dtype: "float16" or "float32".
         max_skipped: largest share of utterances that may be left out.
+        transform: what else is done to the normalised features.
 
     Returns:
         The store's description, as written to store.json.
@@ -64,10 +84,12 @@ def build_store(
         RunError: the disk is full or the folder read-only.
     """
     folder = Path(folder)
-    features, cmvn = ArkReader(feature_folder / "feats.scp"), CmvnSource.open(feature_folder)
+    source = _Source(
+        ArkReader(feature_folder / "feats.scp"), CmvnSource.open(feature_folder), transform
+    )
     packed, skips = _Packed(), SkipList(f"packing {folder.name}", max_skipped)
     with replaced_folder(folder) as part:
-        _write_frames(part, data, features, cmvn, alignments, np.dtype(dtype), packed, skips)
+        _write_frames(part, data, source, alignments, np.dtype(dtype), packed, skips)
         skips.check(len(data.utterances))
         if not packed.utterances:
             raise InputError(
@@ -98,8 +120,7 @@ def build_store(
 def _write_frames(
     part: Path,
     data: DataDir,
-    features: ArkReader,
-    cmvn: CmvnSource,
+    source: _Source,
     alignments: Alignments | None,
     dtype: np.dtype[Any],
     packed: _Packed,
@@ -107,10 +128,10 @@ def _write_frames(
 ) -> None:
     with open(part / "frames.bin", "wb") as frames, open(part / "labels.bin", "wb") as labels:
         for utterance in progress(data.utterances, desc=skips.stage, unit="utt"):
-            if utterance.id not in features:
-                skips.add(utterance.id, f"no features in {features.path}")
+            if utterance.id not in source.features:
+                skips.add(utterance.id, f"no features in {source.features.path}")
                 continue
-            matrix = cmvn.apply(utterance, features[utterance.id])
+            matrix = source.read(utterance)
             pdfs = None if alignments is None else alignments.pdfs.get(utterance.id)
             reason = "" if alignments is None else _mismatch(len(matrix), pdfs)
             if reason or not len(matrix):

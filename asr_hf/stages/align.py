@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,7 +31,9 @@ from asr_hf.stages.carry import (
     clean_system,
     table_text,
 )
+from asr_hf.stages.external import alignments_from_outside, pack_external
 from asr_hf.stages.layout import alignment_folder, store_folder
+from asr_hf.stages.marks import current_summary, digest
 
 log = logging.getLogger(__name__)
 
@@ -43,9 +44,9 @@ def run(config: DictConfig, scores: ScoreSource | None = None) -> dict[str, Any]
     """Make the alignments and the frame stores of a corpus.
 
     The GMM flat start on the training set aligns all sets; `alignment.from_run` aligns them with
-    a trained network instead, and `alignment.from_ark` takes pdf alignments made elsewhere. A
-    corpus of copies (`corpus.clean`) has the HMM system and alignments of its clean recordings.
-    Whatever is there already, made from the same input, is kept.
+    a trained network instead, and `alignment.from_kaldi` and `alignment.from_ark` take alignments
+    made elsewhere. A corpus of copies (`corpus.clean`) has the HMM system and alignments of its
+    clean recordings. Whatever is there already, made from the same input, is kept.
 
     Args:
         config: the configuration.
@@ -58,10 +59,16 @@ def run(config: DictConfig, scores: ScoreSource | None = None) -> dict[str, Any]
     Raises:
         InputError: data are missing or damaged, or too many utterances cannot be aligned.
     """
+    if alignments_from_outside(config):
+        return pack_external(config)
+    if config.features.get("transforms") is not None:
+        raise InputError(
+            "features.transforms: only with alignments made elsewhere",
+            expected="alignment.from_kaldi or alignment.from_ark beside it",
+            remedy="leave it out, or name the alignments of the system it belongs to",
+        )
     corpus = Path(config.corpus.dir)
     data = {name: DataDir.read(corpus / name) for name in config.corpus.sets}
-    if config.alignment.from_ark is not None:
-        return _external(config, corpus, data)
     languages = list(config.corpus.languages)
     transcripts = {name: transcripts_of(d, languages) for name, d in data.items()}
     system, origin = _system(config, corpus, data, transcripts)
@@ -142,7 +149,7 @@ def _align(
     folder = alignment_folder(config, name)
     settings = AlignOptions(options.acoustic_scale, options.beam, options.retry_beam)
     made = digest(origin, str(settings), config.features.dtype, options.max_skipped)
-    if (known := _current(config, name, made)) is not None:
+    if (known := current_summary(config, name, made)) is not None:
         return known
     skips = SkipList(f"alignment of {name}", options.max_skipped)
     bar = progress(scores, desc=f"aligning {name}", total=len(transcripts), unit="utt")
@@ -161,7 +168,7 @@ def _carry(config: DictConfig, data: DataDir, fbank: ArkReader, origin: str) -> 
     made = digest(
         origin, clean["digest"], table_text(data.path), config.features.dtype, options.max_skipped
     )
-    if (known := _current(config, name, made)) is not None:
+    if (known := current_summary(config, name, made)) is not None:
         return known
     skips = SkipList(f"alignment of {name}", options.max_skipped)
     alignments = carried_alignments(config, data, fbank, skips)
@@ -171,17 +178,6 @@ def _carry(config: DictConfig, data: DataDir, fbank: ArkReader, origin: str) -> 
     for kind in ("phones", "words"):
         write_text(folder / f"{kind}.ctm", carried_ctm(config, data, kind))
     return _packed(config, data, alignments, made, clean["unknown_words"], skips)
-
-
-def _current(config: DictConfig, name: str, made: str) -> dict[str, Any] | None:
-    """The summary of a set that is aligned and packed already; otherwise its mark is removed."""
-    mark = alignment_folder(config, name) / "summary.json"
-    if mark.is_file() and (store_folder(config, name) / "store.json").is_file():
-        summary: dict[str, Any] = read_json(mark)
-        if summary["digest"] == made:
-            return summary
-    mark.unlink(missing_ok=True)
-    return None
 
 
 def _packed(
@@ -224,30 +220,6 @@ def _store(config: DictConfig, data: DataDir, alignments: Alignments) -> dict[st
     )
 
 
-def _external(config: DictConfig, corpus: Path, data: dict[str, DataDir]) -> dict[str, Any]:
-    """Pack the stores with alignments made elsewhere."""
-    options = config.alignment
-    path = Path(options.from_ark)
-    every = Alignments.from_kaldi(path, options.num_pdfs)
-    sets = {}
-    for name, directory in data.items():
-        mine = {u.id: every.pdfs[u.id] for u in directory.utterances if u.id in every.pdfs}
-        if not mine:
-            log.warning("%s: no alignment of any utterance of %s; no store for it", path, name)
-            continue
-        about = _store(config, directory, Alignments(mine, every.num_pdfs))
-        # The alignments in the store are no longer those of the HMM system.
-        (alignment_folder(config, name) / "summary.json").unlink(missing_ok=True)
-        sets[name] = {k: about[k] for k in ("utterances", "frames", "skipped")}
-    if config.corpus.train_set not in sets:
-        raise InputError(
-            f"{path}: no alignment of any utterance of {config.corpus.train_set}",
-            expected="keys that are utterance ids",
-            remedy="check that alignments and data directory belong together",
-        )
-    return {"pdfs": every.num_pdfs, "gaussians": None, "sets": sets}
-
-
 def _network_scores(config: DictConfig) -> ScoreSource:
     # The network's libraries take seconds to load, and the usual alignment needs none of them.
     from asr_hf.stages.decode import network_scores
@@ -268,11 +240,6 @@ def _features(folder: Path) -> ArkReader:
 
 def _text(data: DataDir) -> list[list[str | None]]:
     return [[u.id, u.speaker, u.language, u.text] for u in data.utterances]
-
-
-def digest(*parts: Any) -> str:
-    """A fingerprint of JSON-able values."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _file_digest(path: Path) -> str:

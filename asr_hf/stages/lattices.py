@@ -36,9 +36,9 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json, write_text
 from asr_hf.runtime.progress import progress
 from asr_hf.runtime.skips import SkipList
-from asr_hf.stages.align import digest
 from asr_hf.stages.lattice_statistics import statistics, table
 from asr_hf.stages.layout import decoding_scale, lattices_folder, store_folder
+from asr_hf.stages.marks import digest
 
 log = logging.getLogger(__name__)
 

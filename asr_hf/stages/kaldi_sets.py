@@ -1,0 +1,66 @@
+"""The training and held-out sets of a corpus that lies in Kaldi's own data directories."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from asr_hf.data.kaldi_dir import DataDir, Utterance
+from asr_hf.kaldi.data_dir import read_kaldi_dir
+from asr_hf.runtime.errors import InputError
+
+
+def kaldi_sets(config: DictConfig) -> dict[str, DataDir]:
+    """The sets of a corpus of Kaldi's directories, by name; empty for other corpora.
+
+    Without `corpus.heldout_data`, a share of the training data is held out: whole speakers, as
+    long as there are ten or more of them. The sets of `corpus.decode_data` are not trained on.
+
+    Raises:
+        InputError: a directory is missing or damaged, or the share is none.
+    """
+    named = config.corpus.get("train_data")
+    if named is None:
+        return {}
+    train, heldout = read_kaldi_dir(Path(named)), config.corpus.heldout_data
+    if heldout is None:
+        pair = _split(train, float(config.corpus.heldout_share))
+    else:
+        pair = train, read_kaldi_dir(Path(heldout))
+    sets = dict(zip((config.corpus.train_set, config.corpus.heldout_set), pair, strict=True))
+    for name, path in config.corpus.decode_data.items():
+        if name in sets:
+            raise InputError(
+                f"corpus.decode_data.{name}: there is a set of this name already",
+                remedy="give it another name",
+            )
+        sets[str(name)] = read_kaldi_dir(Path(path))
+    return sets
+
+
+def _split(data: DataDir, share: float) -> tuple[DataDir, DataDir]:
+    if not 0 < share < 1:
+        raise InputError(
+            f"corpus.heldout_share={share:g}", expected="a share between 0 and 1", remedy="0.1"
+        )
+    by_speaker = len({u.speaker for u in data.utterances}) >= 10
+    groups: dict[str, list[Utterance]] = {}
+    for utterance in data.utterances:
+        groups.setdefault(utterance.speaker if by_speaker else utterance.id, []).append(utterance)
+    held: set[str] = set()
+    # The order of hashes is as good as random, and the same wherever it is computed.
+    for name in sorted(groups, key=lambda name: hashlib.sha256(name.encode()).digest()):
+        if len(held) >= share * len(data.utterances):
+            break
+        held |= {u.id for u in groups[name]}
+    parts = [[u for u in data.utterances if (u.id in held) == want] for want in (False, True)]
+    if not all(parts):
+        raise InputError(
+            f"{data.path}: {len(data.utterances)} utterances cannot be split in two",
+            remedy="name a held-out set in corpus.heldout_data",
+        )
+    train, heldout = (replace(data, utterances=part) for part in parts)
+    return train, heldout

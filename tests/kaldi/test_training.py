@@ -1,0 +1,187 @@
+"""Training on a Kaldi experiment as it lies, with one command."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import kaldiio
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+
+from asr_hf.cli.compose import load_config
+from asr_hf.cli.main import main
+from asr_hf.data.cmvn import cmvn_stats
+from asr_hf.data.store import FrameStore
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.files import read_json
+from asr_hf.stages.external import pack_external
+
+from .conftest import make_alignment_folder, write_alignments
+
+DIM, SPEAKERS = 5, 12
+TINY = [
+    "model.hidden_sizes=[8]",
+    "model.left=1",
+    "model.right=1",
+    "trainer.stopping.max_iterations=1",
+    "solver.max_iterations=2",
+    "sampling=fixed",
+    "runtime.device=cpu",
+    "features.dtype=float32",
+]
+
+
+class Experiment(SimpleNamespace):
+    """Where things are, and what is in them."""
+
+    root: Path
+    features: dict[str, np.ndarray]
+    ids: dict[str, np.ndarray]
+
+
+def speaker(utterance: str) -> str:
+    return utterance.split("-")[0]
+
+
+def make_experiment(root: Path, real: SimpleNamespace, binary: bool) -> Experiment:
+    random = np.random.default_rng(0)
+    names = [f"s{s:02d}-u{u}" for s in range(SPEAKERS) for u in range(2)]
+    ids = {n: random.integers(1, 14, random.integers(6, 15)).astype(np.int32) for n in names}
+    features = {n: random.normal(3, 2, (len(i), DIM)).astype(np.float32) for n, i in ids.items()}
+    data, ark = root / "data" / "train", root / "mfcc"
+    data.mkdir(parents=True)
+    ark.mkdir()
+    stats = {
+        s: sum(cmvn_stats(features[n]) for n in names if speaker(n) == s)
+        for s in {speaker(n) for n in names}
+    }
+    for name, table in (("feats", features), ("cmvn", stats)):
+        kaldiio.save_ark(str(ark / f"{name}.ark"), table, scp=str(data / f"{name}.scp"), text=False)
+        # Paths in Kaldi's scp files are relative to the experiment's root.
+        scp = (data / f"{name}.scp").read_text().replace(str(root) + "/", "")
+        (data / f"{name}.scp").write_text(scp)
+    (data / "utt2spk").write_text("".join(f"{n} {speaker(n)}\n" for n in names))
+    (data / "wav.scp").write_text("".join(f"{n} sph2pipe {n}.sph |\n" for n in names))
+    folder = make_alignment_folder(root / "exp" / "tri_ali", real, binary)
+    write_alignments(folder, ids, 3, binary)
+    return Experiment(root=root, features=features, ids=ids)
+
+
+@pytest.fixture
+def experiment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real: SimpleNamespace
+) -> Iterator[Experiment]:
+    made = make_experiment(tmp_path / "s5", real, binary=True)
+    monkeypatch.chdir(made.root)
+    yield made
+
+
+def arguments(*more: str) -> list[str]:
+    data = ["corpus.train_data=data/train", "alignment.from_kaldi=exp/tri_ali", "paths.data=stores"]
+    return ["+recipe=kaldi", *data, *TINY, *more]
+
+
+def train(*more: str) -> int:
+    return main(["train", *arguments(*more)])
+
+
+def stores(root: Path) -> dict[str, FrameStore]:
+    return {n: FrameStore.open(root / "stores/kaldi/store" / n) for n in ("train", "dev")}
+
+
+def expected(experiment: Experiment, real: SimpleNamespace) -> dict[str, tuple[np.ndarray, ...]]:
+    """Means of the speaker removed; pdfs by Kaldi's own table."""
+    pdf_of = np.asarray(real.transitions.transition_id_to_pdf_array())
+    means = {}
+    for name in experiment.features:
+        mine = [f for n, f in experiment.features.items() if speaker(n) == speaker(name)]
+        means[name] = np.concatenate(mine).astype(np.float64).mean(0)
+    return {n: (f - means[n], pdf_of[experiment.ids[n]]) for n, f in experiment.features.items()}
+
+
+@pytest.mark.parametrize("binary", [False, True], ids=["text", "binary"])
+def test_one_command_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real: SimpleNamespace, binary: bool
+) -> None:
+    made = make_experiment(tmp_path / "s5", real, binary)
+    monkeypatch.chdir(made.root)
+    assert train() == 0
+    assert read_json(made.root / "exp/kaldi/result.json")["iterations"] == 1
+    right, seen = expected(made, real), set()
+    for store in stores(made.root).values():
+        for unit, name in enumerate(store.utterances):
+            batch = store.read(np.array([unit]))
+            np.testing.assert_allclose(batch.frames.numpy(), right[name][0], atol=1e-5)
+            np.testing.assert_array_equal(batch.labels.numpy(), right[name][1])
+            seen.add(name)
+    assert seen == set(made.features)
+    held = {speaker(n) for n in stores(made.root)["dev"].utterances}
+    assert held and not held & {speaker(n) for n in stores(made.root)["train"].utterances}
+
+
+def test_stores_are_kept_until_the_alignments_change(experiment: Experiment) -> None:
+    assert train() == 0
+    marker = experiment.root / "stores/kaldi/store/train/store.json"
+    before = marker.stat().st_mtime_ns
+    assert train("name=again") == 0
+    assert marker.stat().st_mtime_ns == before
+    ids = {name: i[::-1] for name, i in experiment.ids.items()}
+    write_alignments(experiment.root / "exp/tri_ali", ids, 3, True)
+    assert train("name=third") == 0
+    assert marker.stat().st_mtime_ns != before
+
+
+def test_speaker_transforms_on_the_fly(experiment: Experiment, real: SimpleNamespace) -> None:
+    """LDA over three spliced frames, then an affine transform of each speaker."""
+    random = np.random.default_rng(1)
+    folder = experiment.root / "exp/fmllr"
+    folder.mkdir()
+    lda = random.normal(size=(4, 3 * DIM)).astype(np.float32)
+    names = sorted({speaker(n) for n in experiment.features})
+    fmllr = {s: random.normal(size=(4, 5)).astype(np.float32) for s in names}
+    kaldiio.save_mat(str(folder / "final.mat"), lda)
+    for job in (1, 2):
+        table = {s: fmllr[s] for s in names[job - 1 :: 2]}
+        kaldiio.save_ark(str(folder / f"trans.{job}"), table)
+    (folder / "splice_opts").write_text("--left-context=1 --right-context=1\n")
+    assert train("features.transforms=exp/fmllr") == 0
+    right = expected(experiment, real)
+    for store in stores(experiment.root).values():
+        assert store.dim == 4
+        for unit, name in enumerate(store.utterances):
+            x = np.pad(right[name][0], ((1, 1), (0, 0)), mode="edge")
+            x = np.hstack([x[:-2], x[1:-1], x[2:]]) @ lda.T
+            a = fmllr[speaker(name)]
+            found = store.read(np.array([unit])).frames.numpy()
+            np.testing.assert_allclose(found, x @ a[:, :4].T + a[:, 4], rtol=1e-4, atol=1e-3)
+
+
+def test_what_is_missing_is_named(experiment: Experiment) -> None:
+    folder = experiment.root / "exp/tri_ali"
+    config = load_config(arguments())
+
+    def complaint(**corpus: object) -> str:
+        changed = OmegaConf.merge(config, {"corpus": corpus})
+        with pytest.raises(InputError) as caught:
+            pack_external(changed)
+        return str(caught.value)
+
+    assert "data/nowhere/utt2spk" in complaint(train_data="data/nowhere")
+    assert "corpus.heldout_share" in complaint(heldout_share=0)
+    cmvn = experiment.root / "data/train/cmvn.scp"
+    text = cmvn.read_text()
+    cmvn.write_text(text.replace("mfcc/", "gone/"))
+    assert "there is no archive gone/cmvn.ark" in complaint()
+    cmvn.unlink()
+    assert "data/train/cmvn.scp" in complaint()
+    cmvn.write_text(text)
+    (folder / "ali.2.gz").write_bytes(gzip.compress(b"s00-u0 1 2 x\n"))
+    assert "exp/tri_ali/ali.2.gz: byte" in complaint()
+    write_alignments(folder, {"other": np.array([1], np.int32)}, 3, True)
+    assert "no alignment of any utterance of train" in complaint()
+    (folder / "final.mdl").write_bytes(b"\0B<TransitionModel> ")
+    assert "exp/tri_ali/final.mdl: byte" in complaint()
