@@ -43,6 +43,14 @@ class KaldiWriter:
         """Write tokens, a blank after each."""
         self._pieces.extend(f"{token} ".encode() for token in tokens)
 
+    def text(self, text: str) -> None:
+        """Write text as it is."""
+        self._pieces.append(text.encode())
+
+    def boolean(self, value: bool) -> None:
+        """Write T or F."""
+        self._pieces.append(b"FT"[value : value + 1] + (b"" if self.binary else b" "))
+
     def line_end(self) -> None:
         """End a line; binary files have none."""
         if not self.binary:

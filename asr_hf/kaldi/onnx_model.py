@@ -1,0 +1,114 @@
+"""Networks as ONNX graphs, for any runtime that knows the format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_hf.kaldi.network import Network
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.files import atomic_path
+
+# Old enough for every runtime in use.
+_OPSET, _IR_VERSION = 13, 8
+_ACTIVATIONS = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu"}
+_END = np.iinfo(np.int64).max
+
+
+def write_onnx(path: Path, network: Network, about: dict[str, str]) -> None:
+    """Write a graph from one utterance's frames to its scores.
+
+    Input `features` [frames, feature_dim] float32: normalised by CMVN, unspliced. Outputs
+    `log_posteriors` and `log_likelihoods` (posteriors over priors) [frames, pdfs].
+
+    Args:
+        path: the file.
+        network: the model.
+        about: metadata that is kept in the file.
+
+    Raises:
+        InputError: the package onnx is not installed.
+        RunError: the disk is full or the folder read-only.
+    """
+    graph = _Graph(_import_onnx())
+    left, right = network.context
+    rows = graph.pad("features", left, right)
+    rows = graph.window(rows, network.splice)
+    rows = graph.node("Sub", rows, graph.constant(network.mean))
+    rows = graph.node("Mul", rows, graph.constant(network.scale))
+    for layer in network.layers:
+        rows = graph.window(rows, layer.times)
+        weight, bias = graph.constant(layer.weight), graph.constant(layer.bias)
+        rows = graph.node("Gemm", rows, weight, bias, transB=1)
+        if layer.activation is not None:
+            rows = graph.node(_ACTIVATIONS[layer.activation], rows)
+    posteriors = graph.node("LogSoftmax", rows, axis=1, output="log_posteriors")
+    graph.node("Sub", posteriors, graph.constant(network.log_priors), output="log_likelihoods")
+    model = graph.model(network.feature_dim, network.num_pdfs, about)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(model.SerializeToString())
+
+
+class _Graph:
+    """Nodes and constants in the making."""
+
+    def __init__(self, onnx: Any) -> None:
+        self.onnx = onnx
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+
+    def constant(self, values: NDArray[Any]) -> str:
+        name = f"constant{len(self.constants)}"
+        self.constants.append(self.onnx.numpy_helper.from_array(np.asarray(values), name))
+        return name
+
+    def node(self, kind: str, *inputs: str, output: str = "", **settings: Any) -> str:
+        output = output or f"rows{len(self.nodes)}"
+        self.nodes.append(self.onnx.helper.make_node(kind, inputs, [output], **settings))
+        return output
+
+    def pad(self, rows: str, left: int, right: int) -> str:
+        """Repeat the first and the last frame."""
+        pads = self.constant(np.array([left, 0, right, 0], np.int64))
+        return self.node("Pad", rows, pads, mode="edge")
+
+    def window(self, rows: str, times: tuple[int, ...]) -> str:
+        """Rows at several times side by side; as many fewer as the window is wide."""
+        if times == (0,):
+            return rows
+        pieces = []
+        for time in times:
+            start = np.array([time - times[0]], np.int64)
+            end = np.array([time - times[-1] if time < times[-1] else _END], np.int64)
+            axis = np.array([0], np.int64)
+            pieces.append(self.node("Slice", rows, *map(self.constant, (start, end, axis))))
+        return self.node("Concat", *pieces, axis=1)
+
+    def model(self, features: int, pdfs: int, about: dict[str, str]) -> Any:
+        helper, real = self.onnx.helper, self.onnx.TensorProto.FLOAT
+        given = [helper.make_tensor_value_info("features", real, ["frames", features])]
+        outputs = [
+            helper.make_tensor_value_info(name, real, ["frames", pdfs])
+            for name in ("log_posteriors", "log_likelihoods")
+        ]
+        graph = helper.make_graph(self.nodes, "acoustic-model", given, outputs, self.constants)
+        opset = [helper.make_opsetid("", _OPSET)]
+        model = helper.make_model(graph, opset_imports=opset, producer_name="asr-hf")
+        model.ir_version = _IR_VERSION
+        helper.set_model_props(model, about)
+        self.onnx.checker.check_model(model)
+        return model
+
+
+def _import_onnx() -> Any:
+    try:
+        import onnx
+    except ImportError as error:
+        raise InputError(
+            "export onnx: the package onnx is not installed",
+            remedy="pip install 'asr-hf[export]'",
+        ) from error
+    return onnx
