@@ -30,14 +30,15 @@ class KaldiWriter:
         """What was written so far, without the mark of binary files."""
         return b"".join(self._pieces)
 
-    def save(self, path: Path) -> None:
-        """Write a file of this object.
+    def save(self, path: Path) -> Path:
+        """Write a file of this object; the path.
 
         Raises:
             RunError: the disk is full or the folder read-only.
         """
         with atomic_path(path) as temporary:
             temporary.write_bytes((b"\0B" if self.binary else b"") + self.contents())
+        return path
 
     def token(self, *tokens: str) -> None:
         """Write tokens, a blank after each."""

@@ -37,6 +37,7 @@ EXTENDABLE = (
     "lattices.max_arcs_per_frame",
     "lattices.jobs",
     "decode",
+    "export",
     "run_dir",
     "paths",
     "corpus.dir",

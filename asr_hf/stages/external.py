@@ -24,8 +24,9 @@ log = logging.getLogger(__name__)
 
 
 def alignments_from_outside(config: DictConfig) -> bool:
-    """Whether the configuration names alignments made elsewhere."""
-    return any(config.alignment.get(key) is not None for key in ("from_ark", "from_kaldi"))
+    """Whether alignments are not made here: they are named, or the corpus is one of Kaldi's."""
+    named = any(config.alignment.get(key) is not None for key in ("from_ark", "from_kaldi"))
+    return named or "train_data" in config.corpus
 
 
 def pack_external(config: DictConfig) -> dict[str, Any]:
@@ -37,6 +38,12 @@ def pack_external(config: DictConfig) -> dict[str, Any]:
     Raises:
         InputError: data are missing or damaged, or the training set has no alignments.
     """
+    if config.alignment.get("from_kaldi") is None and config.alignment.from_ark is None:
+        raise InputError(
+            "alignment.from_kaldi=null: a corpus of Kaldi's has no other alignments",
+            expected=str(config.corpus.needs),
+            remedy="alignment.from_kaldi=exp/tri4_ali, for example",
+        )
     sets = _data(config)
     origin = _origin(config)
     made = {name: digest(origin, _set_origin(config, name, data)) for name, data in sets.items()}
@@ -46,7 +53,7 @@ def pack_external(config: DictConfig) -> dict[str, Any]:
         for name, data in sets.items():
             known[name] = _pack(config, data, name, every, made[name])
     needed = [config.corpus.train_set]
-    if config.corpus.get("train_data") is not None:
+    if "train_data" in config.corpus:
         needed.append(config.corpus.heldout_set)
     for name in needed:
         if known[name] is None:
@@ -100,11 +107,12 @@ def _pack(
 def _alignments(config: DictConfig) -> Alignments:
     options = config.alignment
     if options.get("from_kaldi") is not None:
-        return read_alignments(_folders(config))
+        return read_alignments(alignment_folders(config))
     return Alignments.from_kaldi(Path(options.from_ark), options.num_pdfs)
 
 
-def _folders(config: DictConfig) -> list[Path]:
+def alignment_folders(config: DictConfig) -> list[Path]:
+    """The folders of `alignment.from_kaldi`, which may name one or several."""
     named = config.alignment.from_kaldi
     return [Path(path) for path in (named if isinstance(named, ListConfig) else [named])]
 
@@ -112,7 +120,7 @@ def _folders(config: DictConfig) -> list[Path]:
 def _source(config: DictConfig) -> str:
     if config.alignment.get("from_kaldi") is None:
         return str(config.alignment.from_ark)
-    return ", ".join(map(str, _folders(config)))
+    return ", ".join(map(str, alignment_folders(config)))
 
 
 def _origin(config: DictConfig) -> list[Any]:
@@ -120,7 +128,7 @@ def _origin(config: DictConfig) -> list[Any]:
     options, transforms = config.alignment, config.features.get("transforms")
     files = [Path(options.from_ark)] if options.get("from_kaldi") is None else []
     if not files:
-        files = [p for folder in _folders(config) for p in sorted(folder.glob("*"))]
+        files = [p for folder in alignment_folders(config) for p in sorted(folder.glob("*"))]
     if transforms is not None:
         path = Path(transforms)
         files += sorted(path.glob("*")) if path.is_dir() else [path]

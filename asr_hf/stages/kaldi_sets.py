@@ -20,11 +20,17 @@ def kaldi_sets(config: DictConfig) -> dict[str, DataDir]:
     long as there are ten or more of them. The sets of `corpus.decode_data` are not trained on.
 
     Raises:
-        InputError: a directory is missing or damaged, or the share is none.
+        InputError: a directory is missing or damaged, or not named, or the share is none.
     """
-    named = config.corpus.get("train_data")
-    if named is None:
+    if "train_data" not in config.corpus:
         return {}
+    named = config.corpus.train_data
+    if named is None:
+        raise InputError(
+            "corpus.train_data=null: there is nothing to train on",
+            expected=str(config.corpus.needs),
+            remedy="corpus.train_data=data/train, for example",
+        )
     train, heldout = read_kaldi_dir(Path(named)), config.corpus.heldout_data
     if heldout is None:
         pair = _split(train, float(config.corpus.heldout_share))

@@ -25,7 +25,7 @@ from asr_hf.runtime.device import choose_device, seed_everything
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json, write_json
 from asr_hf.runtime.run_folder import RunFolder
-from asr_hf.stages.external import pack_external
+from asr_hf.stages.external import alignments_from_outside, pack_external
 from asr_hf.stages.lattice_targets import open_targets
 from asr_hf.stages.layout import store_folder
 from asr_hf.stages.saver import ModelSaver
@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 def run(config: DictConfig) -> dict[str, Any]:
     """Train as `config` says, in `config.run_dir`; continues a run that was cut off.
 
-    Stores of Kaldi's alignments (`alignment.from_kaldi`) are made first, unless they are there.
+    Stores of alignments made elsewhere are packed first, unless they are there.
 
     Returns:
         What is written to result.json.
@@ -56,7 +56,7 @@ def run(config: DictConfig) -> dict[str, Any]:
     device = choose_device(config.runtime.device, config.runtime.threads)
     seed_everything(config.runtime.seed)
     precision = choose_precision(config.precision)
-    if config.alignment.get("from_kaldi") is not None:
+    if alignments_from_outside(config):
         pack_external(config)
     stores = open_stores(config)
     settle(config)

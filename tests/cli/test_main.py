@@ -93,6 +93,7 @@ def test_bash_completes_verbs_options_and_keys(asr_hf):
     assert complete(script, "asr-hf de") == {"decode"}
     assert complete(script, "asr-hf train solver=") == {"cg", "flexible_cg"}
     assert complete(script, "asr-hf train +rec") == {
+        "+recipe=kaldi",
         "+recipe=prompts",
         "+recipe=prompts5",
         "+recipe=prompts5x",

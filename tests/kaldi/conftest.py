@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
+import kaldiio
 import numpy as np
 import pytest
 
+from asr_hf.data.cmvn import cmvn_stats
 from asr_hf.kaldi.reader import KaldiReader
 from asr_hf.kaldi.transition_model import KaldiTransitionModel
 from asr_hf.kaldi.writer import KaldiWriter
@@ -83,3 +85,57 @@ def write_alignments(
         body = b"".join(entry(key, ids) for key, ids in items[job::jobs])
         (folder / f"ali.{job + 1}.gz").write_bytes(gzip.compress(body))
     (folder / "num_jobs").write_text(f"{jobs}\n")
+
+
+DIM, SPEAKERS = 5, 12
+TINY = [
+    "model.hidden_sizes=[8]",
+    "model.left=1",
+    "model.right=1",
+    "trainer.stopping.max_iterations=1",
+    "solver.max_iterations=2",
+    "sampling=fixed",
+    "runtime.device=cpu",
+    "features.dtype=float32",
+]
+
+
+class Experiment(SimpleNamespace):
+    """Where things are, and what is in them."""
+
+    root: Path
+    features: dict[str, np.ndarray]
+    ids: dict[str, np.ndarray]
+
+
+def speaker(utterance: str) -> str:
+    return utterance.split("-")[0]
+
+
+def make_experiment(root: Path, real: SimpleNamespace, binary: bool) -> Experiment:
+    random = np.random.default_rng(0)
+    names = [f"s{s:02d}-u{u}" for s in range(SPEAKERS) for u in range(2)]
+    ids = {n: random.integers(1, 14, random.integers(6, 15)).astype(np.int32) for n in names}
+    features = {n: random.normal(3, 2, (len(i), DIM)).astype(np.float32) for n, i in ids.items()}
+    data, ark = root / "data" / "train", root / "mfcc"
+    data.mkdir(parents=True)
+    ark.mkdir()
+    stats = {
+        s: sum(cmvn_stats(features[n]) for n in names if speaker(n) == s)
+        for s in {speaker(n) for n in names}
+    }
+    for name, table in (("feats", features), ("cmvn", stats)):
+        kaldiio.save_ark(str(ark / f"{name}.ark"), table, scp=str(data / f"{name}.scp"), text=False)
+        # Paths in Kaldi's scp files are relative to the experiment's root.
+        scp = (data / f"{name}.scp").read_text().replace(str(root) + "/", "")
+        (data / f"{name}.scp").write_text(scp)
+    (data / "utt2spk").write_text("".join(f"{n} {speaker(n)}\n" for n in names))
+    (data / "wav.scp").write_text("".join(f"{n} sph2pipe {n}.sph |\n" for n in names))
+    folder = make_alignment_folder(root / "exp" / "tri_ali", real, binary)
+    write_alignments(folder, ids, 3, binary)
+    return Experiment(root=root, features=features, ids=ids)
+
+
+def arguments(*more: str) -> list[str]:
+    data = ["corpus.train_data=data/train", "alignment.from_kaldi=exp/tri_ali", "paths.data=stores"]
+    return ["+recipe=kaldi", *data, *TINY, *more]

@@ -1,0 +1,43 @@
+"""Write a trained model, or its scores, in the form of another program.
+
+usage: asr-hf export FORMAT +recipe=NAME name=RUN [key=value ...]
+
+Into <run folder>/export:
+  loglikes  <set>/loglikes.ark and .scp: posteriors over priors, for Kaldi's latgen-faster-mapped
+  priors    priors.vec, a Kaldi vector
+  nnet1     final.nnet for nnet-forward, as text, with priors.vec for --class-frame-counts
+  nnet3     final.raw as text with final.config; final.mdl too where alignment.from_kaldi is given
+  onnx      model.onnx, from frames of an utterance to log posteriors and log likelihoods
+  ctm       <set>/words.ctm of what asr-hf decode found, in times of the recordings
+  stm       <set>/ref.stm of the reference transcripts
+export.sets names the sets, export.text=true writes archives as text.
+"""
+
+from __future__ import annotations
+
+import difflib
+
+from asr_hf.cli.compose import load_config
+from asr_hf.cli.stage import run_stage
+from asr_hf.runtime.errors import InputError
+
+FORMATS = ("loglikes", "priors", "nnet1", "nnet3", "onnx", "ctm", "stm")
+
+
+def run(arguments: list[str]) -> None:
+    """Run the verb: a format, then overrides.
+
+    Raises:
+        InputError: the format is missing or unknown.
+    """
+    wanted = arguments[0] if arguments else ""
+    if wanted not in FORMATS:
+        near = difflib.get_close_matches(wanted, FORMATS, n=1)
+        raise InputError(
+            f"asr-hf export: {wanted!r} is no format",
+            expected=f"asr-hf export FORMAT ..., one of {', '.join(FORMATS)}",
+            remedy=f"did you mean {near[0]!r}?" if near else "asr-hf export --help explains them",
+        )
+    config = load_config([*arguments[1:], f"export.format={wanted}"])
+    for path in run_stage("export", config)["files"]:
+        print(path)
