@@ -3,6 +3,7 @@
 Decodes the training and held-out sets with the network of lattices.from_run=<run folder> and a
 unigram language model of the training text, and keeps every path near the best one in
 <corpus.dir>/lattices/<set>. Reference transcripts that were lost on the way are put back in.
+lattices.from_kaldi=<folder with lat.*.gz> takes Kaldi's lattices in place of these.
 lattices.tag=<tag> makes others beside them; the same command again continues what was cut off.
 """
 

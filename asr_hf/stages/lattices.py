@@ -36,6 +36,7 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json, write_text
 from asr_hf.runtime.progress import progress
 from asr_hf.runtime.skips import SkipList
+from asr_hf.stages.kaldi_lattices import import_lattices
 from asr_hf.stages.lattice_statistics import statistics, table
 from asr_hf.stages.layout import decoding_scale, lattices_folder, store_folder
 from asr_hf.stages.marks import digest
@@ -51,6 +52,8 @@ _PART = 200
 def run(config: DictConfig, scores: ScoreSource | None = None) -> dict[str, Any]:
     """Make the lattices of `lattices.sets`; what is there, made from the same input, is kept.
 
+    With `lattices.from_kaldi` they are Kaldi's.
+
     Args:
         config: the configuration.
         scores: log likelihoods of a set's utterances, in the frame store's order; by default
@@ -64,6 +67,8 @@ def run(config: DictConfig, scores: ScoreSource | None = None) -> dict[str, Any]
             have no lattice.
     """
     options, corpus = config.lattices, Path(config.corpus.dir)
+    if options.get("from_kaldi") is not None:
+        return import_lattices(config)
     if options.from_run is None:
         raise InputError(
             "lattices.from_run=null: lattices are made with a trained network",

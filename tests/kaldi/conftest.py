@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 
 from asr_hf.data.cmvn import cmvn_stats
+from asr_hf.data.store import FORMAT
 from asr_hf.kaldi.reader import KaldiReader
 from asr_hf.kaldi.transition_model import KaldiTransitionModel
 from asr_hf.kaldi.writer import KaldiWriter
+from asr_hf.runtime.files import write_json
 
 TOPOLOGY = """<Topology>
 <TopologyEntry>
@@ -139,3 +141,16 @@ def make_experiment(root: Path, real: SimpleNamespace, binary: bool) -> Experime
 def arguments(*more: str) -> list[str]:
     data = ["corpus.train_data=data/train", "alignment.from_kaldi=exp/tri_ali", "paths.data=stores"]
     return ["+recipe=kaldi", *data, *TINY, *more]
+
+
+def write_store(folder: Path, lengths: dict[str, int], pdfs: int) -> None:
+    """A frame store of utterances with so many frames, all zero."""
+    total = sum(lengths.values())
+    folder.mkdir(parents=True)
+    np.zeros((total, 2), np.float32).tofile(folder / "frames.bin")
+    np.zeros(total, np.int32).tofile(folder / "labels.bin")
+    np.save(folder / "offsets.npy", np.cumsum([0, *lengths.values()], dtype=np.int64))
+    for file in ("utterances.txt", "speakers.txt"):
+        (folder / file).write_text("".join(f"{u}\n" for u in lengths))
+    about = {"format": FORMAT, "dim": 2, "dtype": "float32", "labelled": True, "num_pdfs": pdfs}
+    write_json(folder / "store.json", about | {"frames": total, "utterances": len(lengths)})
