@@ -49,7 +49,8 @@ class KaldiTransitionModel:
     @property
     def num_transition_ids(self) -> int:
         """Transitions."""
-        return len(self._transitions) - 1
+        states = ((self.topology.states(phone), state) for phone, state, *_ in self.tuples.tolist())
+        return sum(len(entry[state].transitions) for entry, state in states)
 
     @property
     def num_pdfs(self) -> int:
@@ -99,8 +100,10 @@ class KaldiTransitionModel:
         start = reader.at
         reader.expect("<LogProbs>")
         model = cls(topology, tuples, reader.vector("log probabilities"))
-        if len(model.log_probs) != model.num_transition_ids + 1:
-            expected = f"{model.num_transition_ids + 1}, one for each transition"
+        # Counted before any table is made: states times transitions may be far more than the file.
+        count = model.num_transition_ids + 1
+        if len(model.log_probs) != count:
+            expected = f"{count}, one for each transition"
             reader.fail(f"{len(model.log_probs)} log probabilities", expected, start)
         reader.expect("</LogProbs>")
         reader.expect("</TransitionModel>")

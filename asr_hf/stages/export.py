@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ def _loglikes(config: DictConfig, folder: Path) -> list[Path]:
     return written
 
 
-def _text_ark(path: Path, entries: Iterator[tuple[str, np.ndarray]]) -> Path:
+def _text_ark(path: Path, entries: Iterable[tuple[str, np.ndarray]]) -> Path:
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         for utterance, matrix in entries:
             writer = KaldiWriter(binary=False)

@@ -118,3 +118,13 @@ def test_every_truncation_of_a_binary_file_is_refused(chain: KaldiTransitionMode
     for size in range(len(raw)):
         with pytest.raises(InputError):
             read(raw[:size], True)
+
+
+def test_a_small_file_cannot_ask_for_a_large_table() -> None:
+    """Five thousand states of five thousand transitions each would take gigabytes."""
+    many = 5000
+    states = (TopologyState(0, 0, ((1, 0.5),) * many), TopologyState(-1, -1, ()))
+    tuples = np.tile(np.array([[1, 0, 0, 0]], np.int32), (many, 1))
+    model = KaldiTransitionModel(Topology((states,), (-1, 0)), tuples, np.zeros(3))
+    with pytest.raises(InputError, match="3 log probabilities"):
+        read(contents(model, binary=True), True)
