@@ -39,7 +39,7 @@ def link_features(source: Path, folder: Path, cmvn: str, norm_vars: bool) -> Non
                 remedy="Kaldi's compute_cmvn_stats.sh makes them; features.cmvn=none needs none",
             )
         find = cache(partial(_absolute, path))
-        table = {key: _resolved(entry, find) for key, entry in read_table(path).items()}
+        table = {key: _resolved(path, key, e, find) for key, e in read_table(path).items()}
         write_table(folder / f"{name}.scp", table.items())
         archives |= {entry.rpartition(":")[0] or entry for entry in table.values()}
     about = {
@@ -58,13 +58,17 @@ def file_stamps(paths: Iterable[Path]) -> list[list[str | int]]:
     return [[str(path), stat.st_size, stat.st_mtime_ns] for path, stat in stats]
 
 
-def _resolved(entry: str, find: Callable[[str], str]) -> str:
-    """An entry with its archive's absolute path; commands and ranges stay, to be refused later."""
+def _resolved(scp: Path, key: str, entry: str, find: Callable[[str], str]) -> str:
+    """An entry with its archive's absolute path."""
     archive, colon, offset = entry.rpartition(":")
     if not colon or not offset.isdecimal():
         archive, offset = entry, ""
     if archive.endswith(("|", "]")) or archive.startswith("|"):
-        return entry
+        raise InputError(
+            f"{scp}: {key}: a command or a range: {entry!r}",
+            expected="archive:offset; commands are never run",
+            remedy="copy the features into one archive, e.g. with Kaldi's copy-feats",
+        )
     return find(archive) + (f":{offset}" if offset else "")
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+import struct
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -73,6 +75,30 @@ def test_self_loops_with_pdfs_of_their_own(chain: KaldiTransitionModel) -> None:
         np.testing.assert_array_equal(again.tuples, chain.tuples)
         np.testing.assert_array_equal(again.pdf_of, chain.pdf_of)
         np.testing.assert_allclose(again.log_probs, chain.log_probs, rtol=1e-6)
+
+
+def test_binary_files_byte_by_byte() -> None:
+    """The layout of Kaldi's own writer, put down here once more."""
+
+    def i(*numbers: int) -> bytes:
+        return b"".join(struct.pack("<bi", 4, n) for n in numbers)
+
+    def f(number: float) -> bytes:
+        return struct.pack("<bf", 4, number)
+
+    raw = b"<TransitionModel> <Topology> "
+    # Vectors: the size of an element, their number, the elements.
+    raw += struct.pack("<bii", 4, 1, 1) + struct.pack("<biii", 4, 2, -1, 0)
+    raw += i(1, 2) + i(0, 2) + i(0) + f(0.75) + i(1) + f(0.25) + i(-1, 0)
+    raw += b"</Topology> <Triples> " + i(1) + i(1, 0, 5) + b"</Triples> <LogProbs> FV "
+    raw += i(3) + struct.pack("<3f", 0, math.log(0.75), math.log(0.25))
+    raw += b"</LogProbs> </TransitionModel> "
+    model = read(raw, True)
+    assert model.topology.entries == (
+        (TopologyState(0, 0, ((0, 0.75), (1, 0.25))), TopologyState(-1, -1, ())),
+    )
+    assert model.pdf_of.tolist() == [0, 5, 5] and model.num_pdfs == 6
+    assert contents(model, binary=True) == raw
 
 
 def test_text_probabilities_are_written_as_they_were_read(real: SimpleNamespace) -> None:
