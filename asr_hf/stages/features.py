@@ -11,6 +11,7 @@ from asr_hf.data.extract import extract_features
 from asr_hf.data.fbank import FbankOptions
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.runtime.errors import InputError
+from asr_hf.stages.kaldi_sets import refuse_kaldi
 
 
 def run(config: DictConfig) -> dict[str, Any]:
@@ -19,6 +20,7 @@ def run(config: DictConfig) -> dict[str, Any]:
     Raises:
         InputError: a set is missing, or too much of its audio is unusable.
     """
+    refuse_kaldi(config, "features")
     root = Path(config.corpus.dir)
     options = fbank_options(config)
     results = {}

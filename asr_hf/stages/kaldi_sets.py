@@ -47,6 +47,20 @@ def kaldi_sets(config: DictConfig) -> dict[str, DataDir]:
     return sets
 
 
+def refuse_kaldi(config: DictConfig, verb: str) -> None:
+    """Say that there is nothing for `verb` to do where everything is Kaldi's.
+
+    Raises:
+        InputError: the corpus lies in Kaldi's directories.
+    """
+    if "train_data" in config.corpus:
+        raise InputError(
+            f"asr-hf {verb}: the corpus {config.corpus.name!r} has data and features of Kaldi's",
+            expected=str(config.corpus.needs),
+            remedy="asr-hf train with the same overrides uses them as they are",
+        )
+
+
 def _split(data: DataDir, share: float) -> tuple[DataDir, DataDir]:
     if not 0 < share < 1:
         raise InputError(

@@ -10,15 +10,17 @@ from omegaconf import DictConfig
 from asr_hf.data.validate import validate
 from asr_hf.runtime.errors import RunError
 from asr_hf.runtime.resources import load_recipe
+from asr_hf.stages.kaldi_sets import refuse_kaldi
 
 
 def run(config: DictConfig) -> dict[str, Any]:
     """Run recipes/<corpus.recipe>/prepare.py and validate every set.
 
     Raises:
-        InputError: the recipe lacks data.
+        InputError: the recipe lacks data, or there is nothing to prepare.
         RunError: what it made is not valid.
     """
+    refuse_kaldi(config, "prepare")
     about: dict[str, Any] = load_recipe(config.corpus.recipe).prepare(config)
     problems = [
         problem

@@ -11,6 +11,7 @@ import pytest
 import soundfile
 from omegaconf import OmegaConf
 
+from asr_hf.cli.compose import load_config
 from asr_hf.cli.main import main
 from asr_hf.data.ark import ArkReader
 from asr_hf.data.kaldi_dir import DataDir, Utterance
@@ -33,10 +34,14 @@ def root(tmp_path_factory: pytest.TempPathFactory, real: SimpleNamespace) -> Pat
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(made.root)
         assert main(["train", *arguments()]) == 0
-        for name in ("priors", "nnet1", "nnet3", "onnx", "loglikes"):
-            more = ["+corpus.decode_data.eval=data/train", "export.sets=[dev,eval]"]
-            assert main(["export", name, *arguments(*more)]) == 0
-        assert main(["export", "loglikes", *arguments("export.text=true")]) == 0
+        more = ["+corpus.decode_data.eval=data/train", "export.sets=[dev,eval]"]
+        assert main(["export", "priors", *arguments(*more)]) == 0
+        config = load_config(arguments(*more))
+        for name in ("nnet1", "nnet3", "onnx", "loglikes"):
+            config.export.format = name
+            assert all(path.is_file() for path in export.run(config)["files"])
+        config.export.text, config.export.sets = True, ["dev"]
+        export.run(config)
     return made.root
 
 

@@ -17,6 +17,7 @@ from asr_hf.cli.main import main
 from asr_hf.data.store import FrameStore
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json
+from asr_hf.stages import features, prepare
 from asr_hf.stages.external import pack_external
 
 from .conftest import (
@@ -140,5 +141,8 @@ def test_what_is_missing_is_named(experiment: Experiment) -> None:
     assert "exp/tri_ali/ali.2.gz: byte" in complaint()
     write_alignments(folder, {"other": np.array([1], np.int32)}, 3, True)
     assert "no alignment of any utterance of train" in complaint()
+    for stage in (prepare, features):
+        with pytest.raises(InputError, match="has data and features of Kaldi's"):
+            stage.run(config)
     (folder / "final.mdl").write_bytes(b"\0B<TransitionModel> ")
     assert "exp/tri_ali/final.mdl: byte" in complaint()
