@@ -16,6 +16,7 @@ from asr_hf.cli.compose import load_config
 from asr_hf.cli.main import main
 from asr_hf.data.store import FrameStore
 from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.events import read_events
 from asr_hf.runtime.files import read_json
 from asr_hf.stages import features, prepare
 from asr_hf.stages.external import pack_external
@@ -146,3 +147,23 @@ def test_what_is_missing_is_named(experiment: Experiment) -> None:
             stage.run(config)
     (folder / "final.mdl").write_bytes(b"\0B<TransitionModel> ")
     assert "exp/tri_ali/final.mdl: byte" in complaint()
+
+
+def test_sequence_training_on_kaldi_lattices(experiment: Experiment) -> None:
+    """Two readings of every utterance: that of its alignment, and its mirror image."""
+    entries = []
+    for name, ids in experiment.ids.items():
+        paths = ("_".join(map(str, path)) for path in (ids.tolist(), ids[::-1].tolist()))
+        arcs = "".join(f"0\t1\t{word}\t1.5,0,{path}\n" for word, path in enumerate(paths, start=1))
+        entries.append(f"{name} \n{arcs}1\n\n")
+    folder = experiment.root / "exp/tri_ali/denlats"
+    folder.mkdir()
+    (folder / "lat.1.gz").write_bytes(gzip.compress("".join(entries).encode()))
+    assert train() == 0
+    more = ["lattices.from_kaldi=exp/tri_ali/denlats", "lattices.silence_phones=[1]"]
+    assert main(["lattices", *arguments(*more)]) == 0
+    plain = [one for one in arguments() if one != "sampling=fixed"]
+    assert main(["train", *plain, "+stage=smbr", "criterion.acoustic_scale=0.1"]) == 0
+    events = read_events(experiment.root / "exp/kaldi-smbr/events.jsonl")
+    assert events[-1]["iteration"] == 1
+    assert events[-1]["heldout_loss"] < events[0]["heldout_loss"]
