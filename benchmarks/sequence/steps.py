@@ -26,6 +26,7 @@ SGD = {
     "sgd-smbr-8x0.1": "trainer.learning_rate=0.1 trainer.batch_frames=2048",
     "sgd-smbr-8x0.3": "trainer.learning_rate=0.3 trainer.batch_frames=2048",
     "sgd-smbr-8x1": "trainer.learning_rate=1 trainer.batch_frames=2048",
+    "sgd-smbr-8x3": "trainer.learning_rate=3 trainer.batch_frames=2048",
 }
 # Factors on the logits of the cross-entropy model: a control for what is only a change of scale.
 FACTORS = (0.7, 1.4)
