@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,10 @@ from asr_hf.kaldi.writer import KaldiWriter
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import atomic_path, write_text
 from asr_hf.runtime.progress import progress
-from asr_hf.scoring.ctm import CtmWord, StmSegment, read_ctm, write_ctm, write_stm
+from asr_hf.scoring.ctm import StmSegment, write_ctm, write_stm
 from asr_hf.stages.decode import network_scores
 from asr_hf.stages.external import alignment_folders, alignments_from_outside, pack_external
+from asr_hf.stages.recordings import file_and_channel, recognised_words, utterances_of
 from asr_hf.training.model_file import FILE_NAME, load_model
 
 Exporter = Callable[[DictConfig, Path], list[Path]]
@@ -132,40 +132,24 @@ def _onnx(config: DictConfig, folder: Path) -> list[Path]:
 def _ctm(config: DictConfig, folder: Path) -> list[Path]:
     written = []
     for name in config.export.sets:
-        found = Path(config.run_dir) / "decode" / name / "words.ctm"
-        if not found.is_file():
-            raise InputError(
-                f"{found}: nothing was decoded",
-                remedy="asr-hf decode with the same overrides, then export again",
-            )
-        utterances = _utterances(config, name)
         written.append(folder / name / "words.ctm")
-        write_ctm(written[-1], (_in_recording(word, utterances) for word in read_ctm(found)))
+        write_ctm(written[-1], recognised_words(config, name))
     return written
-
-
-def _in_recording(word: CtmWord, utterances: dict[str, Utterance]) -> CtmWord:
-    """A word of an utterance in the time of its recording."""
-    utterance = utterances.get(word.recording)
-    if utterance is None:
-        raise InputError(
-            f"{word.recording}: decoded, but no such utterance in the data",
-            remedy="decode again after changing the data",
-        )
-    start = word.start + (utterance.start or 0.0)
-    return replace(word, recording=utterance.recording, channel=_channel(utterance), start=start)
 
 
 def _stm(config: DictConfig, folder: Path) -> list[Path]:
     written = []
     for name in config.export.sets:
-        segments = [_segment(config, name, u) for u in _utterances(config, name).values()]
+        named, utterances = file_and_channel(config, name), utterances_of(config, name).values()
+        segments = [_segment(config, name, u, *named(u)) for u in utterances]
         written.append(folder / name / "ref.stm")
         write_stm(written[-1], segments)
     return written
 
 
-def _segment(config: DictConfig, name: str, utterance: Utterance) -> StmSegment:
+def _segment(
+    config: DictConfig, name: str, utterance: Utterance, file: str, channel: str
+) -> StmSegment:
     if utterance.text is None:
         raise InputError(
             f"{config.corpus.dir}/{name}/text: utterance {utterance.id} has no transcript",
@@ -174,9 +158,7 @@ def _segment(config: DictConfig, name: str, utterance: Utterance) -> StmSegment:
     start = utterance.start or 0.0
     end = utterance.end if utterance.end is not None else start + _seconds(config, name, utterance)
     words = tuple(utterance.text.split())
-    return StmSegment(
-        utterance.recording, _channel(utterance), utterance.speaker, start, end, words
-    )
+    return StmSegment(file, channel, utterance.speaker, start, end, words)
 
 
 def _seconds(config: DictConfig, name: str, utterance: Utterance) -> float:
@@ -192,14 +174,6 @@ def _seconds(config: DictConfig, name: str, utterance: Utterance) -> float:
             expected="an audio file",
             remedy="give every utterance its end in segments",
         ) from error
-
-
-def _utterances(config: DictConfig, name: str) -> dict[str, Utterance]:
-    return {u.id: u for u in DataDir.read(Path(config.corpus.dir) / name).utterances}
-
-
-def _channel(utterance: Utterance) -> str:
-    return str(utterance.channel + 1)
 
 
 _EXPORTERS: dict[str, Exporter] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,13 @@ from asr_hf.report.html import write_report
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json, write_json, write_text
 from asr_hf.runtime.skips import SkipList
+from asr_hf.scoring.alignment import EditCounts
+from asr_hf.scoring.hub5 import hub5_errors, hubscr_command
 from asr_hf.scoring.sclite import compare_with_sclite
 from asr_hf.scoring.transcripts import read_table
 from asr_hf.scoring.wer import WerResult, score
 from asr_hf.scoring.worst import AlignedUtterance, format_utterance, worst_utterances
+from asr_hf.stages.recordings import recognised_words
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +32,7 @@ class _SetScore:
     result: WerResult
     languages: dict[str, WerResult]
     worst: list[AlignedUtterance]
+    hub5: dict[str, EditCounts]
 
 
 def run(config: DictConfig) -> dict[str, Any]:
@@ -79,7 +83,30 @@ def _score_set(config: DictConfig, run_dir: Path, name: str) -> _SetScore:
     }
     result = score(refs, hyps, missing_as_deleted=True)
     _cross_check(name, refs, hyps)
-    return _SetScore(name, result, by_language, worst_utterances(refs, hyps, _WORST))
+    hub5 = _by_hubscr(config, name)
+    return _SetScore(name, result, by_language, worst_utterances(refs, hyps, _WORST), hub5)
+
+
+def _by_hubscr(config: DictConfig, name: str) -> dict[str, EditCounts]:
+    """Word errors by NIST's script, of all and of each subset, where a set has stm and glm."""
+    data = Path(config.corpus.dir) / name
+    stm, glm = data / "stm", data / "glm"
+    if not (stm.is_file() and glm.is_file()):
+        return {}
+    command = hubscr_command()
+    if command is None:
+        log.warning(
+            "%s: hubscr.pl is not installed; the word error rate here is not comparable with "
+            "published ones, which it gives (Debian, Ubuntu: apt-get install sctk)",
+            name,
+        )
+        return {}
+    words = recognised_words(config, name)
+    subsets = ["", *config.corpus.get("subsets_scored", {}).get(name, [])]
+    return {
+        f"{name} {prefix}".strip(): hub5_errors(command, stm, glm, words, prefix)
+        for prefix in subsets
+    }
 
 
 def _languages(config: DictConfig, name: str, refs: dict[str, list[str]]) -> dict[str, list[str]]:
@@ -116,9 +143,18 @@ def _summary(scores: list[_SetScore]) -> dict[str, Any]:
     sets = {
         one.name: one.result.as_dict()
         | {"languages": {name: wer.as_dict() for name, wer in one.languages.items()}}
+        | ({"hub5": {key: _counts(found) for key, found in one.hub5.items()}} if one.hub5 else {})
         for one in scores
     }
     return headline.result.as_dict() | {"set": headline.name, "sets": sets}
+
+
+def _counts(found: EditCounts) -> dict[str, float]:
+    return asdict(found) | {"errors": found.errors, "percent": _percent(found)}
+
+
+def _percent(found: EditCounts) -> float:
+    return 100 * found.errors / max(1, found.words)
 
 
 def format_table(scores: list[_SetScore]) -> str:
@@ -128,7 +164,8 @@ def format_table(scores: list[_SetScore]) -> str:
     for one in scores:
         if len(one.languages) > 1:
             rows += [_row(f"{one.name} {name}", wer) for name, wer in one.languages.items()]
-        rows.append(_row(one.name, one.result))
+        rows.append(_row(f"{one.name} (ours)" if one.hub5 else one.name, one.result))
+        rows += [_hub5_row(f"{key} (hubscr)", found) for key, found in one.hub5.items()]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []
     for row in rows:
@@ -144,6 +181,11 @@ def _row(name: str, wer: WerResult) -> tuple[str, ...]:
     low, high = wer.interval
     counts = (wer.errors, wer.words, wer.substitutions, wer.deletions, wer.insertions)
     return (name, f"{wer.percent:.2f}", f"{low:.1f} to {high:.1f}", *map(str, counts))
+
+
+def _hub5_row(name: str, found: EditCounts) -> tuple[str, ...]:
+    counts = (found.errors, found.words, found.substitutions, found.deletions, found.insertions)
+    return (name, f"{_percent(found):.2f}", "", *map(str, counts))
 
 
 def _worst_rows(scores: list[_SetScore]) -> list[dict[str, Any]]:

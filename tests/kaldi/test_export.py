@@ -128,10 +128,10 @@ def test_ctm_and_stm_in_times_of_the_recordings(tmp_path: Path) -> None:
         }
     )
     (ctm,) = export.run(config)["files"]
-    assert ctm.read_text() == "a 2 1.75 0.50 one\nb 1 1.00 0.30 uh\n"
+    assert ctm.read_text() == "a B 1.75 0.50 one\nb A 1.00 0.30 uh\n"
     config.export.format = "stm"
     (stm,) = export.run(config)["files"]
-    assert stm.read_text() == "a 2 spk 1.50 2.50 one two\nb 1 spk 0.00 3.00\n"
+    assert stm.read_text() == "a B spk 1.50 2.50 one two\nb A spk 0.00 3.00\n"
     (run_dir / "decode/test/words.ctm").write_text("c 1 0.25 0.5 one\n")
     config.export.format = "ctm"
     with pytest.raises(InputError, match="c: decoded, but no such utterance"):

@@ -1,0 +1,64 @@
+"""What was recognised, in the time of recordings rather than utterances."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from asr_hf.data.kaldi_dir import DataDir, Utterance
+from asr_hf.runtime.errors import InputError
+from asr_hf.scoring.ctm import CtmWord, read_ctm
+from asr_hf.scoring.transcripts import read_table
+
+
+def utterances_of(config: DictConfig, name: str) -> dict[str, Utterance]:
+    """The utterances of a set by their ids."""
+    return {u.id: u for u in DataDir.read(Path(config.corpus.dir) / name).utterances}
+
+
+def file_and_channel(config: DictConfig, name: str) -> Callable[[Utterance], tuple[str, str]]:
+    """How ctm and stm name the recording and the channel of an utterance of a set.
+
+    As its reco2file_and_channel does; without one, by the recording's key and the channel from 1.
+    """
+    path = Path(config.corpus.dir) / name / "reco2file_and_channel"
+    table = read_table(path) if path.exists() else {}
+
+    def named(utterance: Utterance) -> tuple[str, str]:
+        file, channel = table.get(utterance.recording, ()) or (
+            utterance.recording,
+            str(utterance.channel + 1),
+        )
+        return file, channel
+
+    return named
+
+
+def recognised_words(config: DictConfig, name: str) -> list[CtmWord]:
+    """The words of a decoded set, in the time of its recordings.
+
+    Raises:
+        InputError: the set was not decoded, or it was another one then.
+    """
+    found = Path(config.run_dir) / "decode" / name / "words.ctm"
+    if not found.is_file():
+        raise InputError(
+            f"{found}: nothing was decoded",
+            remedy="asr-hf decode with the same overrides, then this again",
+        )
+    utterances, named = utterances_of(config, name), file_and_channel(config, name)
+    words = []
+    for word in read_ctm(found):
+        utterance = utterances.get(word.recording)
+        if utterance is None:
+            raise InputError(
+                f"{word.recording}: decoded, but no such utterance in the data",
+                remedy="decode again after changing the data",
+            )
+        file, channel = named(utterance)
+        start = word.start + (utterance.start or 0.0)
+        words.append(replace(word, recording=file, channel=channel, start=start))
+    return words
