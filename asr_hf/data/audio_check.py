@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import soundfile
 
 from asr_hf.data.audio import MAX_OVERSHOOT
-from asr_hf.data.audio_header import read_header
+from asr_hf.data.audio_header import AudioHeader, read_header
 from asr_hf.data.fields import parse_channel, parse_segment, words_of
 from asr_hf.data.tables import Problem, Table
 from asr_hf.runtime.progress import progress
@@ -79,6 +80,8 @@ def measure(wav: str) -> AudioSize | str:
         header = read_header(path)
         if header.fault:
             return header.fault
+        if header.shortened:
+            return _measure_shortened(header)
         with soundfile.SoundFile(wav) as audio:
             opened = True
             frames: int = audio.frames
@@ -92,6 +95,15 @@ def measure(wav: str) -> AudioSize | str:
         return f"cannot be read: {error.strerror}"
     except soundfile.LibsndfileError as error:
         return f"{'truncated or damaged' if opened else 'not readable as audio'}: {error}"
+
+
+def _measure_shortened(header: AudioHeader) -> AudioSize | str:
+    """What the header of a shortened SPHERE file declares, when there is a way to read the rest."""
+    if shutil.which("sph2pipe") is None:
+        return "a shortened SPHERE file, and there is no sph2pipe on the PATH"
+    if header.seconds <= 0:
+        return "its header declares no samples or no sample rate"
+    return AudioSize(header.seconds, header.channels)
 
 
 def _channel_fault(line: str, size: AudioSize) -> str:

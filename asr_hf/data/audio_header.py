@@ -22,11 +22,15 @@ class AudioHeader:
         declared: audio that the header declares.
         present: audio that the file holds.
         shortened: libsndfile cannot read it, sph2pipe can.
+        seconds: of each channel, of a shortened file.
+        channels: of a shortened file.
     """
 
     declared: int = 0
     present: int = 0
     shortened: bool = False
+    seconds: float = 0.0
+    channels: int = 0
 
     @property
     def fault(self) -> str:
@@ -75,10 +79,12 @@ def _sphere(path: Path, size: int) -> AudioHeader:
         file.seek(0)
         lines = file.read(head).decode("latin-1").split("\n")
     fields = {parts[0]: parts[2] for line in lines if len(parts := line.split(maxsplit=2)) == 3}
-    if "shorten" in fields.get("sample_coding", ""):
-        return AudioHeader(shortened=True)
+    shortened = "shorten" in fields.get("sample_coding", "")
     try:
-        bytes_each = int(fields.get("sample_n_bytes", 2)) * int(fields.get("channel_count", 1))
-        return AudioHeader(int(fields["sample_count"]) * bytes_each, size - head)
-    except (KeyError, ValueError):
-        return AudioHeader()
+        samples, channels = int(fields["sample_count"]), int(fields.get("channel_count", 1))
+        if shortened:
+            seconds = samples / int(fields["sample_rate"])
+            return AudioHeader(shortened=True, seconds=seconds, channels=channels)
+        return AudioHeader(samples * int(fields.get("sample_n_bytes", 2)) * channels, size - head)
+    except (KeyError, ValueError, ZeroDivisionError):
+        return AudioHeader(shortened=shortened)

@@ -30,7 +30,7 @@ class LabelMap:
 
     Args:
         pdf_of, phone_of: int32 [transition ids + 1], entry 0 unused.
-        silence_phones: phone ids of silence and spoken noise.
+        silence_phones: phone ids of silence and noises.
     """
 
     pdf_of: NDArray[np.int32]

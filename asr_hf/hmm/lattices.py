@@ -21,7 +21,7 @@ from asr_hf.hmm.fst import Fst
 from asr_hf.hmm.lattice_decoder import LatticeDecoder
 from asr_hf.hmm.lattice_paths import best_path, log_paths, oracle_errors, prune
 from asr_hf.hmm.lattice_reference import merged, reference_path
-from asr_hf.hmm.lexicon import SILENCE, SPOKEN_NOISE, UNKNOWN, map_unknown
+from asr_hf.hmm.lexicon import SILENCE_PHONES, UNKNOWN, map_unknown
 from asr_hf.hmm.system import HmmSystem, graph_folder
 
 
@@ -208,5 +208,5 @@ def make_all(
 
 def label_map(system: HmmSystem) -> LabelMap:
     """Pdf and phone of each transition id, and the phones that are no speech."""
-    silence = [system.phones.id(p) for p in (SILENCE, SPOKEN_NOISE) if p in system.phones]
+    silence = [system.phones.id(p) for p in SILENCE_PHONES if p in system.phones]
     return LabelMap(system.transitions.pdf_of, system.transitions.phone_of, silence)

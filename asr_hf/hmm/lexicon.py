@@ -13,6 +13,8 @@ from asr_hf.runtime.errors import InputError
 
 SILENCE = "sil"
 SPOKEN_NOISE = "spn"
+# Phones that are no speech and that languages share: silence, spoken noise, noise, laughter.
+SILENCE_PHONES = (SILENCE, SPOKEN_NOISE, "nsn", "lau")
 UNKNOWN = "<unk>"
 RESERVED = re.compile(r"<s>|</s>|<eps>|#\d+")
 
@@ -153,14 +155,14 @@ class SymbolTable:
 
 
 def phone_table(lexicons: Iterable[Lexicon]) -> SymbolTable:
-    """The joint table of all languages' phones: silence, spoken noise when used, then the rest.
+    """The joint table of all languages' phones: silence, noises that are used, then the rest.
 
-    Spoken noise gets a model only when some word needs it: a model without data would be an
-    output of the network that training never sees.
+    A noise gets a model only when some word needs it: a model without data would be an output of
+    the network that training never sees.
     """
-    used = set().union(*(lexicon.phones for lexicon in lexicons))
-    shared = [SILENCE] + [SPOKEN_NOISE] * (SPOKEN_NOISE in used)
-    return SymbolTable(("<eps>", *shared, *sorted(used - {SILENCE, SPOKEN_NOISE})))
+    used = {SILENCE}.union(*(lexicon.phones for lexicon in lexicons))
+    shared = [phone for phone in SILENCE_PHONES if phone in used]
+    return SymbolTable(("<eps>", *shared, *sorted(used - {*SILENCE_PHONES})))
 
 
 def word_table(lexicon: Lexicon) -> SymbolTable:

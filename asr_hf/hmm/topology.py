@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from asr_hf.hmm.lexicon import SILENCE, SPOKEN_NOISE, SymbolTable
+from asr_hf.hmm.lexicon import SILENCE_PHONES, SymbolTable
 
 PHONE_STATES = 3
 SILENCE_STATES = 5
@@ -12,12 +12,13 @@ SELF_LOOP = 0.75
 
 
 def topology_text(phones: SymbolTable) -> str:
-    """The topology of every phone: three states from left to right for speech, five for silence.
+    """The topology of every phone: three states from left to right for speech, five for noises.
 
-    The inner states of the silence model are fully connected, so that it fits pauses of many
-    lengths and kinds; its first state leads in and its last leads out (the Kaldi recipes' shape).
+    Noises are silence and the other phones that are no speech. The inner states of their model are
+    fully connected, so that it fits pauses of many lengths and kinds; its first state leads in and
+    its last leads out (the Kaldi recipes' shape).
     """
-    noises = [phones.id(name) for name in (SILENCE, SPOKEN_NOISE) if name in phones]
+    noises = [phones.id(name) for name in SILENCE_PHONES if name in phones]
     speech = [i for i in range(1, len(phones)) if i not in noises]
     entries = [_entry(noises, _silence_states())]
     if speech:

@@ -13,6 +13,7 @@ from asr_hf.hmm.lexicon import (
     read_lexicon,
     word_table,
 )
+from asr_hf.hmm.topology import topology_text
 from asr_hf.runtime.errors import InputError
 
 phones = st.sampled_from(["p", "q", "r"])
@@ -90,3 +91,14 @@ def test_symbol_table_round_trip_and_damage(tmp_path, lexicon):
     path.write_text(table.text().replace(" 2\n", " 7\n"))
     with pytest.raises(InputError, match="not a symbol table"):
         SymbolTable.read(path)
+
+
+def test_noises_stand_first_and_only_where_a_word_needs_them(tmp_path):
+    (tmp_path / "lexicon.txt").write_text(
+        "yes en_y en_eh en_s\n[laughter] lau\n[noise] nsn\n<unk> spn\n"
+    )
+    phones = phone_table([read_lexicon(tmp_path / "lexicon.txt", "en")])
+    assert phones.symbols == ("<eps>", "sil", "spn", "nsn", "lau", "en_eh", "en_s", "en_y")
+    text = topology_text(phones)
+    noises = next(x for x in text.split("<TopologyEntry>") if "1 2 3 4" in " ".join(x.split()))
+    assert noises.count("<State>") == 6
