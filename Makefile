@@ -66,10 +66,18 @@ data-prompts5: ## voice prompts in five languages, 2 hours
 data-prompts5x: data-prompts5 ## altered copies of those (noise, babble, codecs), 9 hours
 data-switchboard: ## Switchboard (licensed; says what it needs)
 
+# make data-switchboard SWBD=DIR MSU=DIR [EVAL2000=DIR HUB5_REFS=DIR] [RT03=DIR] [FISHER=DIR,DIR]
+COMMA := ,
+TEST_SETS = $(if $(EVAL2000),$(COMMA)eval2000)$(if $(RT03),$(COMMA)rt03)
+data-switchboard: CORPORA = $(if $(SWBD)$(MSU),corpus.sets=[train$(COMMA)dev$(TEST_SETS)]) \
+	$(if $(SWBD),corpus.swbd=$(SWBD)) $(if $(MSU),corpus.msu=$(MSU)) \
+	$(if $(EVAL2000),corpus.eval2000=$(EVAL2000)) $(if $(HUB5_REFS),corpus.hub5_refs=$(HUB5_REFS)) \
+	$(if $(RT03),corpus.rt03=$(RT03)) $(if $(FISHER),corpus.fisher=[$(FISHER)])
+
 $(DATA): data-%: setup
-	$(ASR_HF) prepare +recipe=$* $(ARGS)
-	$(ASR_HF) features +recipe=$* $(ARGS)
-	$(ASR_HF) align +recipe=$* $(ARGS)
+	$(ASR_HF) prepare +recipe=$* $(CORPORA) $(ARGS)
+	$(ASR_HF) features +recipe=$* $(CORPORA) $(ARGS)
+	$(ASR_HF) align +recipe=$* $(CORPORA) $(ARGS)
 
 study: data-prompts5 ## optimisers compared on five languages, many hours; resumes (ARGS="--preset fast": minutes)
 	$(BIN)/python -m benchmarks.study $(ARGS)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from asr_hf.scoring.hub5 import hubscr_command
+
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = [
     "+recipe=prompts",
@@ -144,3 +146,42 @@ def test_sequence_training_lowers_the_expected_errors(corpus, decoded):
     assert (folder / "model.safetensors").read_bytes() == (
         folder / "models" / chosen["chosen"]
     ).read_bytes()
+
+
+def test_the_replica_of_switchboard_goes_from_sphere_files_to_nist_s_score(corpus, tmp_path):
+    replica, script = tmp_path / "ldc", ROOT / "scripts" / "make_switchboard_replica.py"
+    made = [sys.executable, script, replica, "--prompts", corpus / "data/prompts", "--most", "250"]
+    assert subprocess.run(made, check=False).returncode == 0
+    own = [
+        "+recipe=switchboard",
+        f"corpus.swbd={replica}/LDC97S62",
+        f"corpus.msu={replica}/swb_ms98_transcriptions",
+        f"corpus.eval2000={replica}/LDC2002S09",
+        f"corpus.hub5_refs={replica}/LDC2002T43",
+        "decode.lattice_beam=7.0",
+    ]
+    common = [override for override in SMALL if not override.startswith("+recipe")]
+
+    def asr_hf(verb: str, *overrides: str) -> str:
+        paths = [f"paths.data={tmp_path}/data", f"paths.exp={tmp_path}/exp"]
+        line = [sys.executable, "-m", "asr_hf", verb, *own, *common, *paths, *overrides]
+        done = subprocess.run(line, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    for verb in ("prepare", "features", "align"):
+        asr_hf(verb)
+    for verb in ("train", "decode", "score"):
+        asr_hf(verb, "name=ce")
+    smbr = ["+stage=smbr", f"init_from={tmp_path}/exp/ce", "name=smbr", "decode.choose=2"]
+    smbr += ["lattices.beam=12.0", "lattices.lattice_beam=7.0", "trainer.stopping.max_iterations=2"]
+    for verb in ("lattices", "train", "decode"):
+        asr_hf(verb, *smbr)
+    table = asr_hf("score", *smbr)
+    score = json.loads((tmp_path / "exp/smbr/score.json").read_text())["wer"]["sets"]["eval2000"]
+    if hubscr_command() is not None:
+        halves = [score["hub5"][f"eval2000 {half}"] for half in ("sw_", "en_")]
+        whole = score["hub5"]["eval2000"]
+        assert sum(half["words"] for half in halves) == whole["words"] > 0
+        assert sum(half["errors"] for half in halves) == whole["errors"]
+        assert "(hubscr)" in table and "(ours)" in table

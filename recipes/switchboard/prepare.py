@@ -1,142 +1,197 @@
-"""Switchboard-1: checks that the licensed corpora are where the configuration says."""
+"""Switchboard-1 as a corpus: 300 hours of telephone conversations, and NIST's test sets."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
-from collections.abc import Callable
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from asr_hf.runtime.errors import InputError, RunError
+from asr_hf.hmm.ngram import estimate_ngram
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.files import replaced_folder, write_json, write_text
+from asr_hf.stages.layout import prepared_corpus
+
+from . import corpora
+from .corpora import check_corpora, transcripts_folder
+from .evaluation import EvaluationSet, read_eval2000, read_rt03
+from .fisher import fisher_sentences
+from .lexicon import DICTIONARY, LANGUAGE, Entry, make_lexicon, read_dictionary, spoken_vocabulary
+from .speakers import read_conv_tab
+from .sphere import find_recordings
+from .summary import summarise, table
+from .tokens import Compat
+from .training import TrainingData, training_data
+from .transcripts import TRANSCRIPTS, read_transcripts
 
 log = logging.getLogger("asr_hf.recipes.switchboard")
 
-# What LDC97S62 holds, by its releases.
-_RECORDINGS = (2435, 2438)
+_SAMPLE_RATE = 8000
+_TRAINING = ("train", "dev")
+_TESTS = ("eval2000", "rt03")
 
 
 @dataclass(frozen=True)
-class Corpus:
-    """One corpus a person has to get hold of.
+class _Sources:
+    """What the corpus is made from.
 
     Args:
-        key: its key under `corpus` in the configuration.
-        catalogue: its number at the publisher, and name.
-        role: what it is for.
-        looked_for: what the check looks for, for messages.
-        missing: folder -> what of it is not there.
+        folders: key of a corpus -> its folders.
+        transcripts: swb_ms98_transcriptions.
+        conv_tab: callers of the conversations, if known.
+        patch: corrections to the dictionary, if any.
+        compat: whose rules are followed.
     """
 
-    key: str
-    catalogue: str
-    role: str
-    looked_for: str
-    missing: Callable[[Path], list[str]]
-
-
-def _audio(folder: Path) -> list[str]:
-    count = len(_sphere_files(folder))
-    if count and count not in _RECORDINGS:
-        log.warning("%s: %d recordings, not %d or %d as published", folder, count, *_RECORDINGS)
-    return [] if count else ["**/*.sph"]
-
-
-def _sphere_files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.suffix.lower() == ".sph"]
-
-
-def _transcripts(folder: Path) -> list[str]:
-    wanted = ("sw-ms98-dict.text", "*/*/*-trans.text")
-    return [pattern for pattern in wanted if not _holds(folder, pattern)]
-
-
-def _evaluation_audio(folder: Path) -> list[str]:
-    english = next((p for p in (folder / "hub5e_00" / "english", folder / "english") if p.is_dir()),
-                   folder / "english")  # fmt: skip
-    missing = [] if _sphere_files(english) else ["english/*.sph"]
-    return missing + ([] if _holds(english, "hub5e_00.pem") else ["english/hub5e_00.pem"])
-
-
-def _references(folder: Path) -> list[str]:
-    wanted = ("hub5e00.english.000405.stm", "en20000405_hub5.glm")
-    return [name for name in wanted if not _holds(folder, f"**/reference/{name}")]
-
-
-def _holds(folder: Path, pattern: str) -> bool:
-    return next(folder.glob(pattern), None) is not None
-
-
-CORPORA = (
-    Corpus(
-        "swbd",
-        "LDC97S62, Switchboard-1 Release 2",
-        "training audio",
-        "*.sph files, anywhere below it",
-        _audio,
-    ),
-    Corpus(
-        "msu",
-        "OpenSLR resource 5, Mississippi State transcripts (swb_ms98_transcriptions)",
-        "training transcripts and lexicon",
-        "sw-ms98-dict.text and */*/*-trans.text",
-        _transcripts,
-    ),
-    Corpus(
-        "eval2000",
-        "LDC2002S09, 2000 HUB5 English Evaluation Speech",
-        "test audio",
-        "english/*.sph and english/hub5e_00.pem, below hub5e_00/ or directly",
-        _evaluation_audio,
-    ),
-    Corpus(
-        "hub5_refs",
-        "LDC2002T43, 2000 HUB5 English Evaluation Transcripts",
-        "test references",
-        "reference/hub5e00.english.000405.stm and reference/en20000405_hub5.glm",
-        _references,
-    ),
-)
+    folders: dict[str, list[Path]]
+    transcripts: Path
+    conv_tab: Path | None
+    patch: Path | None
+    compat: Compat
 
 
 def prepare(config: DictConfig) -> dict[str, Any]:
-    """Check that every corpus is there.
+    """Write data directories, lexicon and language model into `config.corpus.dir`.
+
+    Nothing to do when they are there already, made from the same corpora with the same settings.
+
+    Returns:
+        What corpus.json holds.
 
     Raises:
-        InputError: some are missing or incomplete; says which, and what is looked for in them.
-        RunError: all are there, but their preparation is not built yet.
+        InputError: corpora are missing, incomplete or malformed, a setting cannot be, or the
+            folder holds something else.
     """
-    problems = [text for corpus in CORPORA if (text := _problem(corpus, config.corpus))]
-    if problems:
-        raise InputError(
-            f"Switchboard needs {len(CORPORA)} corpora, of which {len(problems)} cannot be used:\n"
-            + "\n".join(problems),
-            remedy="\n".join(
-                ["get them under licence and name their folders:"]
-                + [f"corpus.{corpus.key}=DIR" for corpus in CORPORA]
-            ),
+    sources = _sources(config)
+    target = Path(config.corpus.dir)
+    origin = _fingerprint(config, sources)
+    about = prepared_corpus(target)
+    if about.get("origin") == origin:
+        log.info("%s: the corpus is there already", target)
+        return about
+    tests = _tests(config, sources)
+    dictionary = read_dictionary(sources.transcripts / DICTIONARY, sources.patch)
+    lexicon, acronyms = make_lexicon(dictionary, sources.compat)
+    transcripts = read_transcripts(sources.transcripts, acronyms, sources.compat)
+    speakers = read_conv_tab(sources.conv_tab) if sources.conv_tab else {}
+    recordings = find_recordings(sources.folders["swbd"][0])
+    data = training_data(config, transcripts.segments, recordings, speakers)
+    with replaced_folder(target) as part:
+        data.write(part)
+        for test in tests:
+            test.write(part / test.name)
+        _write_language(part / "lang" / LANGUAGE, lexicon, data, sources, config.lm.order)
+        summary = summarise(
+            transcripts, data, tests, config.corpus.subset, {word for word, _ in lexicon}
         )
-    raise RunError(
-        "every corpus of Switchboard is there, but preparing it is not built yet",
-        remedy="make Kaldi data directories yourself, or use +recipe=prompts or +recipe=prompts5",
+        about = {
+            "name": config.corpus.name,
+            "languages": [LANGUAGE],
+            "sample_rate": _SAMPLE_RATE,
+            "origin": origin,
+            "summary": summary,
+        }
+        write_json(part / "corpus.json", about)
+    log.info("%s:\n%s", target, table(summary))
+    return about
+
+
+def _sources(config: DictConfig) -> _Sources:
+    """Check settings and corpora before any work.
+
+    Raises:
+        InputError: something is missing or cannot be.
+    """
+    if (compat := config.corpus.compat) not in list(Compat):
+        raise InputError(
+            f"corpus.compat: there is no {compat!r}", expected=f"one of {', '.join(Compat)}"
+        )
+    known = {*_TRAINING, *_TESTS}
+    if not set(_TRAINING) <= set(config.corpus.sets) <= known:
+        raise InputError(
+            f"corpus.sets: {list(config.corpus.sets)}",
+            expected=f"{', '.join(_TRAINING)}, and any of {', '.join(_TESTS)}",
+        )
+    folders = check_corpora(config)
+    return _Sources(
+        folders,
+        transcripts_folder(folders["msu"][0]),
+        _optional_file(config, "conv_tab"),
+        _optional_file(config, "lexicon_patch"),
+        Compat(compat),
     )
 
 
-def _problem(corpus: Corpus, folders: DictConfig) -> str:
-    """What is wrong with one corpus, over several lines; empty when it is complete."""
-    setting = folders.get(corpus.key)
-    if setting is None:
-        found = "not set"
-    elif not Path(setting).is_dir():
-        found = f"{setting} is no folder"
-    elif missing := corpus.missing(Path(setting)):
-        found = f"{setting} holds no {', no '.join(missing)}"
-    else:
-        return ""
-    return (
-        f"    corpus.{corpus.key}: {found}\n"
-        f"        {corpus.catalogue}: {corpus.role}\n"
-        f"        looked for: {corpus.looked_for}"
-    )
+def _optional_file(config: DictConfig, key: str) -> Path | None:
+    if (setting := config.corpus[key]) is None:
+        return None
+    path = Path(os.path.abspath(setting))
+    if not path.is_file():
+        raise InputError(f"corpus.{key}: {path} is no file", remedy="mend the path, or set null")
+    return path
+
+
+def _fingerprint(config: DictConfig, sources: _Sources) -> str:
+    """A hash of the corpora, their place, the settings, and every rule file of the recipe.
+
+    Text is read, audio goes by names and sizes: it takes minutes to read.
+    """
+    keys = ("sets", "subset", "subsets", "dev_utterances", "lm_held_out", "compat")
+    corpus = OmegaConf.to_container(config.corpus, resolve=True)
+    assert isinstance(corpus, dict)
+    settings = [config.lm.order, config.features.max_skipped, {key: corpus[key] for key in keys}]
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for path in _text_files(sources):
+        digest.update(f"{path}\n".encode() + path.read_bytes())
+    for key in ("swbd", *_TESTS):
+        for folder in sources.folders.get(key, []):
+            for path in find_recordings(folder).values():
+                digest.update(f"{path} {path.stat().st_size}\n".encode())
+    for folder in sources.folders.get("fisher", []):
+        for path in sorted(folder.glob(f"**/{corpora.FISHER}")):
+            digest.update(f"{path} {path.stat().st_size}\n".encode())
+    return digest.hexdigest()
+
+
+def _text_files(sources: _Sources) -> Iterable[Path]:
+    here = Path(__file__).parent
+    yield from sorted(path for path in here.iterdir() if path.suffix in (".py", ".txt"))
+    yield from sorted(sources.transcripts.glob(TRANSCRIPTS))
+    yield sources.transcripts / DICTIONARY
+    yield from filter(None, (sources.conv_tab, sources.patch))
+    for folder in sources.folders.get("eval2000", []):
+        yield corpora.eval2000_folder(folder) / corpora.PEM
+    for folder in sources.folders.get("hub5_refs", []):
+        yield corpora.find_file(folder, corpora.EVAL2000_STM)
+        yield corpora.find_file(folder, corpora.EVAL2000_GLM)
+    for folder in sources.folders.get("rt03", []):
+        yield from sorted(folder.glob(corpora.RT03_STM))
+        yield folder / corpora.RT03_GLM
+
+
+def _tests(config: DictConfig, sources: _Sources) -> list[EvaluationSet]:
+    tests = []
+    if "eval2000" in config.corpus.sets:
+        tests.append(read_eval2000(sources.folders["eval2000"][0], sources.folders["hub5_refs"][0]))
+    if "rt03" in config.corpus.sets:
+        tests.append(read_rt03(sources.folders["rt03"][0]))
+    return tests
+
+
+def _write_language(
+    folder: Path, lexicon: list[Entry], data: TrainingData, sources: _Sources, order: int
+) -> None:
+    """Write lexicon, language model, and the texts it is made from and tested on."""
+    lines = "".join(f"{word} {' '.join(phones)}\n" for word, phones in lexicon)
+    write_text(folder / "lexicon.txt", lines)
+    sentences = [(u.text or "").split() for u in data.language_model]
+    sentences += fisher_sentences(sources.folders.get("fisher", []))
+    write_text(folder / "lm_text", "".join(" ".join(words) + "\n" for words in sentences))
+    write_text(folder / "lm_held_out", "".join(f"{u.text}\n" for u in data.held_out))
+    write_text(folder / "lm.arpa", estimate_ngram(sentences, spoken_vocabulary(lexicon), order))

@@ -71,8 +71,17 @@ def test_make_alone_lists_the_targets():
 @pytest.mark.parametrize("recipe", ["prompts", "prompts5", "prompts5x", "switchboard"])
 def test_data_targets_run_the_stages_in_order(recipe):
     lines = make("-n", f"data-{recipe}", "ARGS=corpus.source=/x").stdout.splitlines()
-    stages = [line.split()[1] for line in lines if f"+recipe={recipe} corpus.source=/x" in line]
-    assert stages == ["prepare", "features", "align"]
+    commands = [line.split() for line in lines if f"+recipe={recipe} " in line]
+    assert [words[1] for words in commands] == ["prepare", "features", "align"]
+    assert all(words[2:] == [f"+recipe={recipe}", "corpus.source=/x"] for words in commands)
+
+
+def test_folders_of_the_licensed_corpora_become_overrides():
+    given = ["SWBD=/a", "MSU=/b", "RT03=/c", "FISHER=/d,/e"]
+    lines = make("-n", "data-switchboard", *given).stdout.splitlines()
+    commands = [line.split()[3:] for line in lines if "+recipe=switchboard" in line]
+    expected = ["corpus.sets=[train,dev,rt03]", "corpus.swbd=/a", "corpus.msu=/b"]
+    assert commands == [[*expected, "corpus.rt03=/c", "corpus.fisher=[/d,/e]"]] * 3
 
 
 def test_a_machine_without_a_fit_python_is_told_what_to_install(tmp_path):

@@ -1,0 +1,98 @@
+"""Spelled words in Fisher's convention: IBM is written i._b._m."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+
+from .tokens import Compat
+
+Phones = tuple[str, ...]
+
+_ENDINGS = ("'s", "s", "")
+_VOICED_OR_NOT = ("s", "z")
+_CAPITAL = re.compile(r"[A-Z]")
+
+
+@cache
+def letters() -> dict[str, Phones]:
+    """The names of the 26 letters in the dictionary's phones, which has not all of them."""
+    text = Path(__file__).with_name("letters.txt").read_text(encoding="utf-8")
+    return {fields[0]: tuple(fields[1:]) for line in text.splitlines() if (fields := line.split())}
+
+
+@dataclass(frozen=True)
+class Acronyms:
+    """Words that are spelled when spoken, and how they are written then.
+
+    Args:
+        written: word as in transcripts and dictionary -> i._b._m.
+        compat: under `Compat.KALDI`, "I I" are two letters, too.
+    """
+
+    written: Mapping[str, str]
+    compat: Compat = Compat.CORRECT
+
+    @classmethod
+    def find(
+        cls, entries: Iterable[tuple[str, Phones]], compat: Compat = Compat.CORRECT
+    ) -> Acronyms:
+        """Find the words that have a pronunciation which is that of their letters.
+
+        One in lower case that has others, too, is a word: "am" beside "AM". Not so for Kaldi.
+        """
+        forms: dict[str, list[str]] = {}
+        for word, phones in entries:
+            forms.setdefault(word, []).append(_spelled(word, phones))
+        sure = compat is Compat.KALDI
+        return cls(
+            {
+                word: max(found)
+                for word, found in forms.items()
+                if (any(found) if sure or not word.islower() else all(found))
+            },
+            compat,
+        )
+
+    def apply(self, words: Sequence[str]) -> list[str]:
+        """Write spelled words so, and everything in lower case.
+
+        A lone capital `I` is a word unless it stands beside another single capital. "I I" is
+        someone who starts anew.
+        """
+        result = []
+        for single, group in groupby(words, lambda word: bool(_CAPITAL.fullmatch(word))):
+            run = list(group)
+            spelled = single and self._is_spelled(run)
+            for word in run:
+                known = word in self.written and (word != "I" or spelled)
+                result.append(self.written[word] if known else word.lower())
+        return result
+
+    def _is_spelled(self, run: Sequence[str]) -> bool:
+        """Whether the `I`s in a run of single capitals are letters."""
+        return len(run) > 1 and (self.compat is Compat.KALDI or set(run) != {"I"})
+
+
+def _spelled(word: str, phones: Phones) -> str:
+    """The written form of a word that `phones` spell; nothing when they do not."""
+    for ending in _ENDINGS:
+        if not word.endswith(ending):
+            continue
+        base, said = word, phones
+        if ending:
+            if phones[-1] not in _VOICED_OR_NOT:
+                continue
+            base, said = word.removesuffix(ending), phones[:-1]
+        # In lower case "a" and "i" are words.
+        if re.fullmatch(r"[A-Z]|[A-Za-z]{2,}", base) and said == _names(base):
+            return "._".join(base.lower()) + "." + ending
+    return ""
+
+
+def _names(word: str) -> Phones:
+    return tuple(phone for letter in word.upper() for phone in letters()[letter])

@@ -1,0 +1,165 @@
+"""Evaluation sets of NIST: pem and stm files, segments and their padding."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+from asr_hf.runtime.errors import InputError
+
+from .text_files import numbered_lines, parse_times
+
+log = logging.getLogger("asr_hf.recipes.switchboard")
+
+_PADDING = 0.1
+_IGNORED = "IGNORE_TIME_SEGMENT_"
+_GAP = "inter_segment_gap"
+_SIDES = {"A": "A", "B": "B", "1": "A", "2": "B"}
+_ASIDE = re.compile(r"<[be]_aside>", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A stretch of one side of an evaluation conversation.
+
+    Args:
+        id: its name, as en_4156-A_030185-030248.
+        recording: the side, as en_4156-A.
+        start: in seconds.
+        end: in seconds.
+        words: the reference; None where it is not known.
+        ignored: whether it is not scored.
+    """
+
+    id: str
+    recording: str
+    start: float
+    end: float
+    words: tuple[str, ...] | None = None
+    ignored: bool = False
+
+
+def read_pem(path: Path) -> list[Turn]:
+    """Read the partitioned evaluation map: `file side speaker start end` lines.
+
+    Raises:
+        InputError: a line is malformed.
+    """
+    return [
+        _turn(place, line.split(), "file side speaker start end")
+        for place, line in numbered_lines(path, comment=";;")
+    ]
+
+
+def read_stm(path: Path) -> list[Turn]:
+    """Read references: `file side speaker start end <label> word ...` lines.
+
+    Stretches between segments, which RT-03 lists, are left out.
+
+    Raises:
+        InputError: a line is malformed.
+    """
+    turns = []
+    for place, line in numbered_lines(path, comment=";;"):
+        if _GAP in line:
+            continue
+        fields = line.split()
+        turn = _turn(place, fields, "file side speaker start end <label> word ...")
+        spoken = fields[6:] if fields[5:6] and fields[5].startswith("<") else fields[5:]
+        ignored = any(_IGNORED in word.upper() for word in spoken)
+        turns.append(replace(turn, words=reference_words(spoken), ignored=ignored))
+    return turns
+
+
+def _turn(place: str, fields: list[str], expected: str) -> Turn:
+    if len(fields) < 5 or fields[1].upper() not in _SIDES:
+        raise InputError(f"{place}: {' '.join(fields)[:80]!r}", expected=expected)
+    start, end = parse_times(place, fields[3], fields[4])
+    recording = f"{fields[0].lower()}-{_SIDES[fields[1].upper()]}"
+    # Cut off, not rounded, in the arithmetic of awk: the names that Kaldi's directories have.
+    name = f"{recording}_{int(start * 100):06d}-{int(end * 100):06d}"
+    return Turn(name, recording, start, end)
+
+
+def reference_words(tokens: Iterable[str]) -> tuple[str, ...]:
+    """Words of a reference as the lexicon writes them; sclite reads the stm itself.
+
+    Optional words lose their parentheses, of alternatives `{ a / b }` the first is taken, and
+    hesitations that the glm makes one class are `uh`.
+    """
+    words: list[str] = []
+    skipping = False
+    for token in _ASIDE.sub(" ", " ".join(tokens)).lower().split():
+        if token in ("{", "}", "/", "@"):
+            skipping = token == "/" or (skipping and token == "@")
+            continue
+        word = token.strip("()")
+        if word and not skipping:
+            words.append("uh" if word == "%hesitation" else word)
+    return tuple(words)
+
+
+def pad(turns: Iterable[Turn]) -> list[Turn]:
+    """Lengthen turns by 0.1 s at both ends, each at most to the middle of the gap between two.
+
+    The first of a side never begins before 0. Turns that overlap keep the ends that do.
+    """
+    sides: dict[str, list[Turn]] = {}
+    for turn in turns:
+        sides.setdefault(turn.recording, []).append(turn)
+    return [padded for side in sides.values() for padded in _pad_side(side)]
+
+
+def _pad_side(turns: list[Turn]) -> list[Turn]:
+    ordered = sorted(turns, key=lambda turn: turn.start)
+    between = [
+        max(0.0, min(_PADDING, (after.start - before.end) / 2))
+        for before, after in pairwise(ordered)
+    ]
+    room = zip(ordered, [_PADDING, *between], [*between, _PADDING], strict=True)
+    return [
+        replace(turn, start=max(0.0, round(turn.start - left, 6)), end=round(turn.end + right, 6))
+        for turn, left, right in room
+    ]
+
+
+def match_turns(segments: list[Turn], references: list[Turn], where: str) -> list[Turn]:
+    """Give segments their references' words; those that are not scored are left out.
+
+    Raises:
+        InputError: one has what the other lacks.
+    """
+    named = {turn.id: turn for turn in references}
+    lacking = {turn.id for turn in segments} ^ named.keys()
+    if lacking:
+        raise InputError(
+            f"{where}: {len(lacking)} segments are not in both, the first {min(lacking)}",
+            expected="the same segments in the pem and the stm",
+            remedy="check that audio and references are of one release",
+        )
+    return [
+        replace(turn, words=named[turn.id].words)
+        for turn in dict.fromkeys(segments)
+        if not named[turn.id].ignored
+    ]
+
+
+def cleaned_stm(path: Path) -> str:
+    """An stm file without what makes scoring trip: doubled parentheses and marks of asides.
+
+    Segments that are not to be scored stay: sclite knows them. RT-03's numbers of sides become
+    letters, and its stretches between segments go.
+    """
+    lines = []
+    for line in path.read_text(encoding="latin-1").split("\n"):
+        if not line.strip() or _GAP in line:
+            continue
+        if not line.startswith(";;"):
+            line = re.sub(r"\(\(+", "(", _ASIDE.sub("", line))
+            line = re.sub(r"^(\S+\s+)([12])(?=\s)", lambda m: m[1] + _SIDES[m[2]], line)
+        lines.append(line.rstrip())
+    return "".join(f"{line}\n" for line in lines)

@@ -1,0 +1,93 @@
+"""Every awkward token that Switchboard's transcripts have, put into those of the replica."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..acronyms import letters
+from .dialogue import Prompt
+
+# Spelled words; those whose letters are among the prompts are spoken.
+_SPELLED = ("TV", "PC", "IBM", "BBC", "USA", "CD", "VCR", "FBI", "PBX", "DTMF")
+# The chance that a turn is made awkward.
+_CHANCE = 0.3
+Pronunciations = Mapping[str, Sequence[Sequence[str]]]
+
+
+def _halves(word: str) -> tuple[str, str]:
+    return word[: len(word) // 2], word[len(word) // 2 :]
+
+
+def _gap(word: str) -> str:
+    third = len(word) // 3
+    return f"{word[:third]}[{word[third : 2 * third]}]{word[2 * third :]}"
+
+
+# Ways to write a word that is spoken whole: the letters that some rules take away stay audible.
+_WAYS: tuple[Callable[[str], str], ...] = (
+    lambda w: f"[laughter-{w}]",
+    lambda w: f"[LAUGHTER-{w}]",
+    lambda w: f"[{w}/{w}s]",
+    lambda w: f"{w}_1",
+    lambda w: f"{{{w}}}",
+    lambda w: f"{_halves(w)[0]}[{_halves(w)[1]}]-",
+    lambda w: f"-[{_halves(w)[0]}]{_halves(w)[1]}",
+    lambda w: f"{_halves(w)[0]}[{_halves(w)[1]}]-/{w}]",
+    _gap,
+)
+_SHORTEST = 6
+
+
+def spelled_prompts(prompts: Iterable[Prompt]) -> Iterator[Prompt]:
+    """Spelled words, of prompts that are letters: as one word, and letter by letter."""
+    letters = {p.words[0].upper(): p for p in prompts if len(p.words) == 1 == len(p.words[0])}
+    for word in _SPELLED:
+        if set(word) <= letters.keys():
+            samples = np.concatenate([letters[letter].samples for letter in word])
+            yield Prompt(samples, (word,))
+            yield Prompt(samples, tuple(word))
+
+
+@dataclass
+class Transcriber:
+    """Writes what is said in the manner of the transcripts, and keeps their dictionary.
+
+    Args:
+        pronunciations: word -> its pronunciations.
+        random: decides where the awkward tokens are.
+        dictionary: token -> pronunciations of its word.
+    """
+
+    pronunciations: Pronunciations
+    random: np.random.Generator
+    dictionary: dict[str, Sequence[Sequence[str]]] = field(default_factory=dict)
+    _written: int = 0
+
+    def tokens(self, words: Sequence[str]) -> list[str]:
+        """The tokens of one turn; every way comes round in time."""
+        plain = [self._plain(word) for word in words]
+        if self.random.random() >= _CHANCE:
+            return plain
+        self._written += 1
+        known = [i for i, word in enumerate(words) if word in self.pronunciations]
+        longest = max(known, key=lambda i: len(words[i]), default=0)
+        if self._written % 4 == 0 or not known or len(words[longest]) < _SHORTEST:
+            return ["<b_aside>", *plain, "<E_ASIDE>", "[silence]"]
+        way = _WAYS[self._written % len(_WAYS)]
+        token = way(words[longest])
+        self.dictionary[token] = self.pronunciations[words[longest]]
+        return [*plain[:longest], token, *plain[longest + 1 :]]
+
+    def _plain(self, word: str) -> str:
+        """A word as transcribers write it; letters and `I` are capitals, "a" is the article."""
+        if word.startswith("["):
+            return word
+        token = word.upper() if len(word) == 1 and word != "a" else word
+        if word.isupper() and word not in self.pronunciations:
+            self.dictionary[token] = [[phone for letter in word for phone in letters()[letter]]]
+        else:
+            self.dictionary[token] = self.pronunciations[word.lower()]
+        return token

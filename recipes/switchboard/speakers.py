@@ -1,0 +1,44 @@
+"""Who speaks on which side of a conversation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from asr_hf.runtime.errors import InputError
+
+from .text_files import numbered_lines
+
+
+def read_conv_tab(path: Path) -> dict[str, str]:
+    """Read the callers of each conversation from conv.tab of LDC97S62.
+
+    Returns:
+        Side (sw02001-A) -> speaker (sw1028).
+
+    Raises:
+        InputError: the file cannot be read, a line is malformed, or no line is of use.
+    """
+    speakers: dict[str, str] = {}
+    for place, line in numbered_lines(path):
+        fields = [field.strip().strip('"') for field in line.split(",")]
+        if len(fields) < 4 or not all(fields[i].isdecimal() for i in (0, 2, 3)):
+            raise InputError(
+                f"{place}: {line[:80]!r}",
+                expected="conversation, topic, pin of caller A, pin of caller B, ...",
+                remedy="name conv.tab of LDC97S62 in corpus.conv_tab, or null",
+            )
+        for side, pin in zip("AB", fields[2:4], strict=True):
+            speakers[f"sw{int(fields[0]):05d}-{side}"] = f"sw{pin}"
+    if not speakers:
+        raise InputError(f"{path}: names no conversation")
+    return speakers
+
+
+def speaker_and_name(recording: str, segment: str, speakers: dict[str, str]) -> tuple[str, str]:
+    """Speaker and utterance id of a segment.
+
+    A known caller goes before the name, so that utterances sort as their speakers do. Without one,
+    each side is a speaker of its own.
+    """
+    known = speakers.get(recording)
+    return (known, f"{known}-{segment}") if known else (recording, segment)

@@ -1,0 +1,81 @@
+"""From the tokens of the Mississippi State transcripts to written words."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from enum import StrEnum
+
+_SILENCE = "[silence]"
+_ASIDE = re.compile(r"<[be]_aside>", re.IGNORECASE)
+
+
+class Compat(StrEnum):
+    """Whose rules are followed where Kaldi's recipe has slips: `correct` ones, or `kaldi`'s."""
+
+    CORRECT = "correct"
+    KALDI = "kaldi"
+
+
+def drop_marks(tokens: Iterable[str], dropped: Counter[str]) -> list[str]:
+    """Leave out `[silence]`, `<b_aside>` and `<e_aside>`, whatever their case.
+
+    Aside marks go as well where no blank parts them from a word. Noises and laughter stay.
+
+    Args:
+        tokens: of one utterance.
+        dropped: counts what was left out.
+    """
+    kept = []
+    for token in tokens:
+        for mark in _ASIDE.findall(token):
+            dropped[mark.lower()] += 1
+        rest = _ASIDE.sub("", token)
+        if rest.lower() == _SILENCE:
+            dropped[_SILENCE] += 1
+        elif rest:
+            kept.append(rest)
+    return kept
+
+
+def map_token(token: str, compat: Compat = Compat.CORRECT) -> str:
+    """The word that a token of transcripts or dictionary stands for.
+
+    The rules in their order, each on what the one before has left:
+
+        [laughter-yeah]      yeah       said while laughing
+        [yeam/yeah]          yeam       what was said, not what was meant
+        -[an]y               -y         the end of a word; its dash may be missing
+        ab[solute]-          ab-        the beginning of a word; its dash may be missing
+        ex[spec]-/espec]     ex         a bracketed tail that fits no rule
+        {yuppiedom}          yuppiedom  a coinage
+        ammu[n]it-           ammu-it-   a gap inside
+        them_1               them       a numbered pronunciation
+
+    Under `Compat.KALDI` the gap also takes the letters at both its sides, and leaves its own last
+    one: ammn-t-. Words of Kaldi systems are spelt so.
+    """
+    for pattern, replacement in _RULES:
+        token = pattern.sub(replacement, token, count=1)
+    pattern, replacement = _GAPS[compat]
+    token = pattern.sub(replacement, token, count=compat is Compat.KALDI)
+    return _NUMBER.sub("", token, count=1)
+
+
+_RULES = [
+    (re.compile(pattern, flags), replacement)
+    for pattern, replacement, flags in (
+        (r"^(-?)\[laughter-(.+)\](-?)$", r"\1\2\3", re.IGNORECASE),
+        (r"^\[(.+)/.+\](-?)$", r"\1\2", 0),
+        (r"^-?\[[^][]+\](.+)$", r"-\1", 0),
+        (r"^(.+)\[[^][]+\]-?$", r"\1-", 0),
+        (r"([^][]+)\[.+\]$", r"\1", 0),
+        (r"^\{(.+)\}$", r"\1", 0),
+    )
+]
+_GAPS: dict[Compat, tuple[re.Pattern[str], str]] = {
+    Compat.CORRECT: (re.compile(r"(?<=[a-z])\[[^][]+\](?=[a-z])", re.IGNORECASE), "-"),
+    Compat.KALDI: (re.compile(r"[a-z]\[[^][]*([^][])\][a-z]", re.IGNORECASE), r"\1-"),
+}
+_NUMBER = re.compile(r"_\d")
