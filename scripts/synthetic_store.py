@@ -16,7 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
+from asr_hf.data.checksums import FILE_NAME as CHECKSUMS
+from asr_hf.data.checksums import crc32, sealed
 from asr_hf.data.store import FORMAT
+from asr_hf.data.store_writer import SMALL_FILES
 from asr_hf.runtime.errors import AsrHfError
 from asr_hf.runtime.files import replaced_folder, write_json, write_text
 from asr_hf.runtime.progress import progress
@@ -33,6 +36,7 @@ def write_store(folder: Path, frames: int, pdfs: int, dim: int, seed: int) -> No
     # The centres are the same whatever the seed: sets of one corpus belong together.
     centres = np.random.default_rng(0).normal(size=(pdfs, dim)).astype(np.float32)
     lengths: list[int] = []
+    sums: list[tuple[int, int]] = []
     written = 0
     with replaced_folder(folder) as part:
         with (
@@ -49,13 +53,18 @@ def write_store(folder: Path, frames: int, pdfs: int, dim: int, seed: int) -> No
                 segments = rng.integers(0, pdfs, size=count // 4 + 1, dtype=np.int32)
                 pdf = np.repeat(segments, 4)[:count]
                 noise = rng.standard_normal((count, dim), dtype=np.float32)
-                packed.write((centres[pdf] + noise).astype(np.float16).tobytes())
+                values = (centres[pdf] + noise).astype(np.float16)
+                packed.write(values.tobytes())
                 labels.write(pdf.tobytes())
+                cuts = np.cumsum(block)[:-1]
+                pieces = zip(np.split(values, cuts), np.split(pdf, cuts), strict=True)
+                sums.extend((crc32(one), crc32(other)) for one, other in pieces)
                 lengths.extend(block.tolist())
                 written += count
                 bar.update(count)
         offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
         np.save(part / "offsets.npy", offsets, allow_pickle=False)
+        np.save(part / CHECKSUMS, np.array(sums, np.uint32), allow_pickle=False)
         names = "".join(f"synthetic-{n:07d}\n" for n in range(len(lengths)))
         write_text(part / "utterances.txt", names)
         write_text(part / "speakers.txt", names)
@@ -69,7 +78,7 @@ def write_store(folder: Path, frames: int, pdfs: int, dim: int, seed: int) -> No
             "utterances": len(lengths),
             "features": {"format": "synthetic", "seed": seed},
         }
-        write_json(part / "store.json", about)
+        write_json(part / "store.json", sealed(part, about, SMALL_FILES))
 
 
 def main() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Iterator
 from contextlib import ExitStack
+from io import BytesIO
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, cast
@@ -12,16 +13,21 @@ from typing import BinaryIO, cast
 import numpy as np
 
 from asr_hf.data.ark_values import read_value, write_value
+from asr_hf.data.checksums import crc32_of
 from asr_hf.data.kaldi_dir import read_table, write_table
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import atomic_path, not_written
+
+_SUMS = ".crc"
+_CHANGED = "make the archive again; where it was changed on purpose, remove the file of checksums"
 
 
 class ArkReader:
     """Random access to the archive entries that an scp file lists.
 
     Args:
-        path: the scp file; its lines are "key archive:offset".
+        path: the scp file; its lines are "key archive:offset". Where a file of checksums stands
+            beside it (feats.crc beside feats.scp), each entry is checked when it is read.
 
     Raises:
         InputError: the scp is missing or malformed, or holds a command.
@@ -29,7 +35,15 @@ class ArkReader:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
+        self._sums = read_table(self.path.with_suffix(_SUMS), optional=True)
         self._entries = {k: self._parse(k, entry) for k, entry in read_table(self.path).items()}
+        if self._sums and self._sums.keys() != self._entries.keys():
+            odd = min(self._sums.keys() ^ self._entries.keys())
+            raise InputError(
+                f"{self.path}: {odd} is not in both the index and its checksums",
+                expected=f"the entries of {self.path.with_suffix(_SUMS)}",
+                remedy=_CHANGED,
+            )
 
     def _parse(self, key: str, entry: str) -> tuple[str, int]:
         if entry.endswith(("|", "]")) or entry.startswith("|"):
@@ -60,7 +74,11 @@ class ArkReader:
         try:
             with open(archive, "rb") as file:
                 file.seek(offset)
-                return read_value(file)
+                value = read_value(file)
+                self._check(file, key, archive, offset)
+                return value
+        except InputError:
+            raise
         except OSError as error:
             raise InputError(
                 f"{archive}: cannot be read ({self.path}, {key}): {error.strerror or error}",
@@ -72,21 +90,37 @@ class ArkReader:
                 remedy="make the archive again",
             ) from error
 
+    def _check(self, file: BinaryIO, key: str, archive: str, offset: int) -> None:
+        """Compare the bytes that were just read with their checksum, where there is one."""
+        if not self._sums:
+            return
+        end = file.tell()
+        file.seek(offset)
+        if self._sums[key] != crc32_of(file.read(end - offset)):
+            raise InputError(
+                f"{archive}:{offset}: {key}: damaged: its checksum is wrong",
+                expected=f"{self._sums[key]}, as in {self.path.with_suffix(_SUMS)}",
+                remedy=_CHANGED,
+            )
+
 
 class ArkWriter:
-    """Writes an archive and its index; both appear under their names only when all is written.
+    """Writes an archive, its index and its checksums.
+
+    They appear under their names only when all is written.
 
     Args:
         folder: where they go.
-        name: feats -> feats.ark and feats.scp.
+        name: feats -> feats.ark, feats.scp and feats.crc.
 
     Raises:
         RunError: the disk is full or the folder read-only.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
-        self.ark, self.scp = folder / f"{name}.ark", folder / f"{name}.scp"
+        self.ark, self.scp, self._crc = (folder / f"{name}{end}" for end in (".ark", ".scp", _SUMS))
         self._offsets: dict[str, int] = {}
+        self._sums: dict[str, str] = {}
 
     def __enter__(self) -> ArkWriter:
         try:
@@ -109,7 +143,10 @@ class ArkWriter:
         try:
             self._file.write(f"{key} ".encode())
             self._offsets[key] = self._file.tell()
-            write_value(self._file, value)
+            written = BytesIO()
+            write_value(written, value)
+            self._sums[key] = crc32_of(written.getbuffer())
+            self._file.write(written.getbuffer())
         except OSError as error:
             raise not_written(self.ark, error) from error
 
@@ -122,9 +159,11 @@ class ArkWriter:
         if kind is None:
             # An old index must never point into a new archive.
             self.scp.unlink(missing_ok=True)
+            self._crc.unlink(missing_ok=True)
         self._open.__exit__(kind, error, trace)
         if kind is None:
             name = self.ark.absolute()
+            write_table(self._crc, self._sums.items())
             write_table(self.scp, ((k, f"{name}:{o}") for k, o in self._offsets.items()))
 
 

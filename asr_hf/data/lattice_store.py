@@ -1,10 +1,9 @@
-"""Lattices of a set, packed into a few files that are mapped for reading."""
+"""Lattices of a set, packed into a few files that are read where they are wanted."""
 
 from __future__ import annotations
 
-import mmap
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,15 +12,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from asr_hf.data.arrays import RowFile, load_array
+from asr_hf.data.checksums import FILE_NAME as CHECKSUMS
+from asr_hf.data.checksums import Seal, crc32, sealed
+from asr_hf.data.header import Header
 from asr_hf.data.lattice import ARC, FINAL, Lattice
 from asr_hf.runtime.errors import InputError
-from asr_hf.runtime.files import read_json, replaced_folder, write_json, write_text
+from asr_hf.runtime.files import replaced_folder, write_json, write_text
 
 FORMAT = "asr-hf-lattices-1"
 _REMEDY = "make the lattices again with: asr-hf lattices"
 _STATE = np.dtype("<i4")
 # Each lattice's items lie one after another in these files, in the order of offsets.npy's columns.
 _FILES = {"arcs": ARC, "states": _STATE, "finals": FINAL}
+_ARRAYS = ("offsets.npy", "frames.npy", "pdf_of.npy", "phone_of.npy")
+_SMALL_FILES = (*_ARRAYS, CHECKSUMS, "utterances.txt")
 
 
 @dataclass(frozen=True)
@@ -58,13 +63,22 @@ def write_lattices(
     names: list[str] = []
     frames: list[int] = []
     offsets: list[NDArray[np.int64]] = [np.zeros(3, np.int64)]
+    sums: list[int] = []
     with replaced_folder(folder) as part:
         files = {name: open(part / f"{name}.bin", "wb") for name in _FILES}  # noqa: SIM115
         try:
             for lattice in lattices:
-                pieces = (lattice.arcs, lattice.frame_of, lattice.finals)
-                for file, dtype, piece in zip(files.values(), _FILES.values(), pieces, strict=True):
-                    file.write(piece.astype(dtype, copy=False).tobytes())
+                pieces = [
+                    np.ascontiguousarray(piece, dtype)
+                    for piece, dtype in zip(
+                        (lattice.arcs, lattice.frame_of, lattice.finals),
+                        _FILES.values(),
+                        strict=True,
+                    )
+                ]
+                for file, piece in zip(files.values(), pieces, strict=True):
+                    file.write(piece.tobytes())
+                sums.append(crc32(*pieces))
                 names.append(lattice.utterance)
                 frames.append(lattice.num_frames)
                 offsets.append(offsets[-1] + np.array([len(piece) for piece in pieces]))
@@ -78,6 +92,7 @@ def write_lattices(
         np.save(part / "frames.npy", np.asarray(frames, np.int32), allow_pickle=False)
         np.save(part / "pdf_of.npy", labels.pdf_of.astype(np.int32), allow_pickle=False)
         np.save(part / "phone_of.npy", labels.phone_of.astype(np.int32), allow_pickle=False)
+        np.save(part / CHECKSUMS, np.asarray(sums, np.uint32), allow_pickle=False)
         write_text(part / "utterances.txt", "".join(f"{name}\n" for name in names))
         counts = dict(zip(_FILES, offsets[-1].tolist(), strict=True))
         head = {"format": FORMAT, "utterances": len(names), "frames": sum(frames), **counts}
@@ -85,7 +100,7 @@ def write_lattices(
             "transition_ids": len(labels.pdf_of) - 1,
             "silence_phones": list(labels.silence_phones),
         }
-        written = head | labels_say | dict(about)
+        written = sealed(part, head | labels_say | dict(about), _SMALL_FILES)
         write_json(part / "lattices.json", written)
     return written
 
@@ -93,48 +108,46 @@ def write_lattices(
 class LatticeStore:
     """A store opened for reading; see `open`."""
 
-    def __init__(self, folder: Path, about: dict[str, Any]) -> None:
-        self.folder, self.about = folder, about
-        count, labels = int(about["utterances"]), int(about["transition_ids"]) + 1
+    def __init__(self, folder: Path, header: Header) -> None:
+        self.folder, self.about = folder, header.about
+        self._seal = Seal(folder, self.about, "lattices.json", _REMEDY)
+        for name in _ARRAYS:
+            self._seal.check(name)
+        count, labels = header.count("utterances"), header.count("transition_ids") + 1
         self._offsets = self._load("offsets.npy", np.dtype(np.int64), (count + 1, 3))
         self._frames = self._load("frames.npy", np.dtype(np.int32), (count,))
         self.pdf_of = self._load("pdf_of.npy", np.dtype(np.int32), (labels,))
         self.phone_of = self._load("phone_of.npy", np.dtype(np.int32), (labels,))
-        self.silence_phones: list[int] = list(about["silence_phones"])
-        if self._offsets[0].any() or (np.diff(self._offsets, axis=0) <= 0).any():
+        self.silence_phones: list[int] = header.counts("silence_phones")
+        if self._offsets[0].any() or (self._offsets[1:] <= self._offsets[:-1]).any():
             raise InputError(
                 f"{folder / 'offsets.npy'}: not the offsets of this store",
                 expected=f"{count + 1} rows that rise from zero",
                 remedy=_REMEDY,
             )
-        self._arrays = [
-            self._map(f"{name}.bin", dtype, int(size))
+        self._rows = [
+            RowFile(folder / f"{name}.bin", dtype, (int(size),), _REMEDY)
             for (name, dtype), size in zip(_FILES.items(), self._offsets[-1], strict=True)
         ]
+        self._sums = self._seal.of_utterances((count,))
         self._checked: set[str] = set()
 
     @classmethod
     def open(cls, folder: Path | str) -> LatticeStore:
-        """Map the store in `folder`.
+        """Open the store in `folder`.
 
         Raises:
-            InputError: it is missing, truncated or of another format.
+            InputError: it is missing, truncated, damaged or of another format.
         """
         folder = Path(folder)
-        if not (folder / "lattices.json").is_file():
+        path = folder / "lattices.json"
+        if not path.is_file():
             raise InputError(
                 f"{folder}: no lattices",
                 expected="lattices.json and arcs.bin",
                 remedy="asr-hf lattices with the same overrides makes them",
             )
-        about = read_json(folder / "lattices.json")
-        if about.get("format") != FORMAT:
-            raise InputError(
-                f"{folder / 'lattices.json'}: format {about.get('format')!r}",
-                expected=FORMAT,
-                remedy=_REMEDY,
-            )
-        return cls(folder, about)
+        return cls(folder, Header.read(path, FORMAT, _REMEDY))
 
     @cached_property
     def utterances(self) -> list[str]:
@@ -144,10 +157,11 @@ class LatticeStore:
             InputError: utterances.txt does not fit the store.
         """
         path = self.folder / "utterances.txt"
+        self._seal.check("utterances.txt")
         try:
             lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror}", remedy=_REMEDY) from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: cannot be read: {error}", remedy=_REMEDY) from error
         if len(set(lines)) != len(self._frames) or len(lines) != len(self._frames):
             raise InputError(
                 f"{path}: {len(lines)} lines, {len(set(lines))} of them different",
@@ -163,6 +177,11 @@ class LatticeStore:
     def __contains__(self, name: object) -> bool:
         return name in self._place
 
+    @property
+    def has_checksums(self) -> bool:
+        """Whether the store carries checksums at all."""
+        return self._sums is not None
+
     def num_frames(self, name: str) -> int:
         """Frames of the utterance `name`.
 
@@ -172,23 +191,34 @@ class LatticeStore:
         return int(self._frames[self._number(name)])
 
     def lattice(self, name: str) -> Lattice:
-        """The lattice of the utterance `name`: views of the files, checked on first use.
+        """The lattice of the utterance `name`, read-only, checked on first use.
 
         Raises:
             InputError: it has no lattice, or a damaged one.
         """
         number = self._number(name)
-        pieces = [
-            array[first:last]
-            for array, first, last in zip(
-                self._arrays, self._offsets[number], self._offsets[number + 1], strict=True
-            )
-        ]
+        places = zip(
+            self._offsets[number].tolist(), self._offsets[number + 1].tolist(), strict=True
+        )
+        pieces = [rows.read([place]) for rows, place in zip(self._rows, places, strict=True)]
+        for piece in pieces:
+            piece.flags.writeable = False
         lattice = Lattice(name, *pieces)
         if name not in self._checked:
+            if self._sums is not None and crc32(*pieces) != self._sums[number]:
+                raise self._seal.damaged("arcs.bin, states.bin or finals.bin", name)
             self._check(lattice, int(self._frames[number]))
             self._checked.add(name)
         return lattice
+
+    def check(self) -> Iterator[int]:
+        """Check every lattice; yields the frames of each when it is done.
+
+        Raises:
+            InputError: one is damaged.
+        """
+        for name in self.utterances:
+            yield self.lattice(name).num_frames
 
     def _check(self, lattice: Lattice, frames: int) -> None:
         try:
@@ -216,31 +246,4 @@ class LatticeStore:
         return self._place[name]
 
     def _load(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-        path = self.folder / name
-        try:
-            found: NDArray[Any] = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise InputError(f"{path}: cannot be read: {error}", remedy=_REMEDY) from error
-        if found.shape != shape or found.dtype != dtype:
-            raise InputError(
-                f"{path}: {found.dtype} of shape {list(found.shape)}",
-                expected=f"{dtype} of shape {list(shape)}, as lattices.json says",
-                remedy=_REMEDY,
-            )
-        return found
-
-    def _map(self, name: str, dtype: np.dtype[Any], count: int) -> NDArray[Any]:
-        path = self.folder / name
-        expected = count * dtype.itemsize
-        found = path.stat().st_size if path.exists() else 0
-        if found != expected:
-            raise InputError(
-                f"{path}: {found} bytes, truncated or of another store",
-                expected=f"{expected} bytes",
-                remedy=_REMEDY,
-            )
-        if not count:
-            return np.zeros(0, dtype)
-        with open(path, "rb") as file:
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        return np.frombuffer(mapped, dtype)
+        return load_array(self.folder / name, dtype, shape, _REMEDY)

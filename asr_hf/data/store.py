@@ -1,13 +1,15 @@
 """The packed frame store: one file of unspliced frames, one of labels, an utterance index.
 
-Opening maps the files without reading them, so that hundreds of hours open in milliseconds.
+Opening reads the index alone, so that hundreds of hours open in milliseconds. Each utterance's
+checksum is looked at when it is first read.
 """
 
 from __future__ import annotations
 
-import mmap
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from asr_hf.data.arrays import RowFile, load_array
+from asr_hf.data.checksums import Seal, crc32
+from asr_hf.data.header import Header
 from asr_hf.runtime.errors import InputError
-from asr_hf.runtime.files import read_json
 
 FORMAT = "asr-hf-store-1"
 _REMEDY = "make the store again with: asr-hf align"
+_FRAMES, _LABELS = 0, 1
+_STRETCH = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -51,53 +57,42 @@ class FrameBatch:
 class FrameStore:
     """A store opened for reading; see `open`."""
 
-    def __init__(self, folder: Path, about: dict[str, Any]) -> None:
-        self.folder, self.about = folder, about
-        self.dim = int(about["dim"])
-        self.num_pdfs = int(about["num_pdfs"])
-        self.dtype = np.dtype(about["dtype"])
+    def __init__(self, folder: Path, header: Header) -> None:
+        self.folder, self.about = folder, header.about
+        self.dim = header.count("dim", least=1)
+        self.num_pdfs = header.count("num_pdfs")
+        self.dtype = np.dtype(header.choice("dtype", ("float16", "float32")))
         self.frame_bytes = self.dim * int(self.dtype.itemsize)
-        self.offsets = _load_offsets(folder / "offsets.npy", int(about["utterances"]))
+        self._seal = Seal(folder, self.about, "store.json", _REMEDY)
+        self._seal.check("offsets.npy")
+        self.offsets = _load_offsets(folder / "offsets.npy", header.count("utterances"))
         self.num_frames, self.num_units = int(self.offsets[-1]), len(self.offsets) - 1
-        self._frames = self._map("frames.bin", self.dtype, (self.num_frames, self.dim))
+        self._frames = RowFile(
+            folder / "frames.bin", self.dtype, (self.num_frames, self.dim), _REMEDY
+        )
         self._labels = (
-            self._map("labels.bin", np.dtype(np.int32), (self.num_frames,))
-            if about["labelled"]
+            RowFile(folder / "labels.bin", np.dtype(np.int32), (self.num_frames,), _REMEDY)
+            if header.flag("labelled")
             else None
         )
+        # Columns: frames, labels.
+        self._sums = self._seal.of_utterances((self.num_units, 2))
+        self._checked = np.full((self.num_units, 2), self._sums is None)
 
     @classmethod
     def open(cls, folder: Path | str) -> FrameStore:
-        """Map the store in `folder`.
+        """Open the store in `folder`.
 
         Raises:
-            InputError: it is missing, truncated or of another format.
+            InputError: it is missing, truncated, damaged or of another format.
         """
         folder = Path(folder)
-        if not (folder / "store.json").is_file():
+        path = folder / "store.json"
+        if not path.is_file():
             raise InputError(
                 f"{folder}: no frame store", expected="store.json and frames.bin", remedy=_REMEDY
             )
-        about = read_json(folder / "store.json")
-        if about.get("format") != FORMAT:
-            raise InputError(
-                f"{folder}/store.json: format {about.get('format')!r}",
-                expected=FORMAT,
-                remedy=_REMEDY,
-            )
-        return cls(folder, about)
-
-    def _map(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> _Mapped:
-        path = self.folder / name
-        expected = int(np.prod(shape)) * dtype.itemsize
-        found = path.stat().st_size if path.exists() else 0
-        if found != expected:
-            raise InputError(
-                f"{path}: {found} bytes, truncated or of another store",
-                expected=f"{expected} bytes",
-                remedy=_REMEDY,
-            )
-        return _Mapped(path, dtype, shape)
+        return cls(folder, Header.read(path, FORMAT, _REMEDY))
 
     @cached_property
     def utterances(self) -> list[str]:
@@ -111,10 +106,11 @@ class FrameStore:
 
     def _lines(self, name: str) -> list[str]:
         path = self.folder / name
+        self._seal.check(name)
         try:
             lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror}", remedy=_REMEDY) from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: cannot be read: {error}", remedy=_REMEDY) from error
         if len(lines) != self.num_units:
             raise InputError(
                 f"{path}: {len(lines)} lines", expected=str(self.num_units), remedy=_REMEDY
@@ -130,34 +126,78 @@ class FrameStore:
         return self.read(units, pinned=device.type == "cuda").to(device)
 
     def read(self, units: np.ndarray, pinned: bool = False) -> FrameBatch:
-        """Copy utterances from the memory map, to page-locked memory if `pinned`."""
+        """Copy utterances from the files, to page-locked memory if `pinned`.
+
+        Raises:
+            InputError: a file is damaged, or was cut short while in use.
+        """
         units = np.asarray(units, dtype=np.int64)
         firsts, lasts = self.offsets[units], self.offsets[units + 1]
         lengths = lasts - firsts
         runs = _runs(firsts, lasts)
         ends = np.cumsum(lengths)
-        bounds = (torch.from_numpy(np.repeat(x, lengths)) for x in (ends - lengths, ends))
-        for mapped in (self._frames, self._labels):
-            if mapped is not None:
-                mapped.expect(runs)
-        labels = np.zeros(0, np.int32) if self._labels is None else self._labels.array
-        return FrameBatch(
-            _collect(self._frames.array, runs, self.dtype, pinned),
-            _collect(labels, runs, np.dtype(np.int64), pinned),
-            *(x.pin_memory() if pinned else x for x in bounds),
-        )
+        starts = ends - lengths
+        total = int(lengths.sum())
+        self._frames.expect(runs)
+        frames = _room((total, self.dim), self.dtype, pinned)
+        labels = _room((0 if self._labels is None else total,), np.dtype(np.int64), pinned)
+        if self._labels is not None:
+            self._labels.expect(runs)
+        self._frames.read_into(frames.numpy(), runs)
+        self._check(_FRAMES, units, starts, frames.numpy())
+        if self._labels is not None:
+            narrow = self._labels.read(runs)
+            self._check(_LABELS, units, starts, narrow)
+            labels.numpy()[:] = narrow
+        bounds = (torch.from_numpy(np.repeat(x, lengths)) for x in (starts, ends))
+        return FrameBatch(frames, labels, *(x.pin_memory() if pinned else x for x in bounds))
+
+    def check(self) -> Iterator[int]:
+        """Check every byte against its checksum; yields the frames of each stretch when it is done.
+
+        Raises:
+            InputError: a file is damaged.
+        """
+        _ = self.utterances, self.speakers
+        for units in self._stretches():
+            self.read(units)
+            yield int(self.offsets[units[-1] + 1] - self.offsets[units[0]])
+
+    @property
+    def has_checksums(self) -> bool:
+        """Whether the store carries checksums at all."""
+        return self._sums is not None
+
+    def _check(self, column: int, units: np.ndarray, starts: np.ndarray, rows: np.ndarray) -> None:
+        """Compare the `rows` of utterances that begin at `starts` with their checksums, once."""
+        if self._sums is None:
+            return
+        for place in np.flatnonzero(~self._checked[units, column]).tolist():
+            unit, start = int(units[place]), int(starts[place])
+            if crc32(rows[start : start + self.frames_of(unit)]) != self._sums[unit, column]:
+                name = ("frames.bin", "labels.bin")[column]
+                raise self._seal.damaged(name, self.utterances[unit])
+            self._checked[unit, column] = True
+
+    def _stretches(self) -> Iterator[np.ndarray]:
+        """Neighbouring utterances, about `_STRETCH` frames together."""
+        cuts = np.searchsorted(self.offsets, np.arange(0, self.num_frames, _STRETCH))
+        edges = np.unique(np.append(cuts, self.num_units)).tolist()
+        return (np.arange(first, last) for first, last in pairwise(edges))
 
     def label_counts(self) -> np.ndarray:
         """Frames of each pdf [pdfs], int64.
 
         Raises:
-            InputError: the store has no labels, or one that is no pdf.
+            InputError: the store has no labels, one that is no pdf, or damaged ones.
         """
         if self._labels is None:
             raise InputError(f"{self.folder}: this store has no labels", remedy=_REMEDY)
         counts = np.zeros(self.num_pdfs, dtype=np.int64)
-        for start in range(0, self.num_frames, 1 << 22):
-            piece = self._labels.array[start : start + (1 << 22)]
+        for units in self._stretches():
+            start = int(self.offsets[units[0]])
+            piece = self._labels.read([(start, int(self.offsets[units[-1] + 1]))])
+            self._check(_LABELS, units, self.offsets[units] - start, piece)
             wrong = np.flatnonzero((piece < 0) | (piece >= self.num_pdfs))
             if len(wrong):
                 raise self._wrong_label(start + int(wrong[0]), int(piece[wrong[0]]))
@@ -174,31 +214,9 @@ class FrameStore:
         )
 
 
-class _Mapped:
-    """An array in a file of its own, mapped for reading."""
-
-    def __init__(self, path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
-        with open(path, "rb") as file:
-            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self.array = np.frombuffer(self._map, dtype).reshape(shape)
-        self._row = self.array[:1].nbytes
-
-    def expect(self, runs: list[tuple[int, int]]) -> None:
-        """Let the system fetch rows from `start` to `stop` of each run, all of them at once.
-
-        Waiting for one page after the other took a cold disk 25 times as long.
-        """
-        for start, stop in runs:
-            first = start * self._row // mmap.PAGESIZE * mmap.PAGESIZE
-            self._map.madvise(mmap.MADV_WILLNEED, first, stop * self._row - first)
-
-
 def _load_offsets(path: Path, utterances: int) -> np.ndarray:
-    try:
-        offsets: np.ndarray = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: cannot be read: {error}", remedy=_REMEDY) from error
-    if offsets.shape != (utterances + 1,) or offsets[0] or (np.diff(offsets) <= 0).any():
+    offsets = load_array(path, np.dtype(np.int64), (utterances + 1,), _REMEDY)
+    if offsets[0] or (offsets[1:] <= offsets[:-1]).any():
         raise InputError(
             f"{path}: not the offsets of this store",
             expected=f"{utterances + 1} rising offsets",
@@ -217,13 +235,6 @@ def _runs(firsts: np.ndarray, lasts: np.ndarray) -> list[tuple[int, int]]:
     return list(zip(starts.tolist(), stops.tolist(), strict=True))
 
 
-def _collect(
-    source: np.ndarray, runs: list[tuple[int, int]], dtype: np.dtype[Any], pinned: bool
-) -> Tensor:
-    pieces = [source[:0], *(source[start:stop] for start, stop in runs)]
-    shape = (sum(map(len, pieces)), *source.shape[1:])
-    held = torch.from_numpy(np.empty((0 if pinned else shape[0], *shape[1:]), dtype))
-    if pinned:
-        held = torch.empty(shape, dtype=held.dtype, pin_memory=True)
-    np.concatenate(pieces, out=held.numpy())
-    return held
+def _room(shape: tuple[int, ...], dtype: np.dtype[Any], pinned: bool) -> Tensor:
+    held = torch.from_numpy(np.empty((0, *shape[1:]) if pinned else shape, dtype))
+    return torch.empty(shape, dtype=held.dtype, pin_memory=True) if pinned else held

@@ -13,6 +13,8 @@ import numpy as np
 
 from asr_hf.data.alignment import Alignments
 from asr_hf.data.ark import ArkReader
+from asr_hf.data.checksums import FILE_NAME as CHECKSUMS
+from asr_hf.data.checksums import crc32, sealed
 from asr_hf.data.cmvn import CmvnSource
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.data.store import FORMAT
@@ -23,6 +25,7 @@ from asr_hf.runtime.skips import SkipList
 
 log = logging.getLogger(__name__)
 
+SMALL_FILES = ("offsets.npy", CHECKSUMS, "utterances.txt", "speakers.txt")
 _TOLERANCE = 2
 
 # From an utterance and its normalised features [F, D] to those that are packed [F, D'].
@@ -36,6 +39,8 @@ class _Packed:
     utterances: list[str] = field(default_factory=list)
     speakers: list[str] = field(default_factory=list)
     lengths: list[int] = field(default_factory=list)
+    # CRC-32 of each one's frames and labels.
+    sums: list[tuple[int, int]] = field(default_factory=list)
     trimmed: int = 0
     dim: int = 0
 
@@ -97,6 +102,7 @@ def build_store(
             )
         offsets = np.concatenate([[0], np.cumsum(packed.lengths, dtype=np.int64)])
         np.save(part / "offsets.npy", offsets, allow_pickle=False)
+        np.save(part / CHECKSUMS, np.array(packed.sums, np.uint32), allow_pickle=False)
         write_text(part / "utterances.txt", "".join(f"{u}\n" for u in packed.utterances))
         write_text(part / "speakers.txt", "".join(f"{s}\n" for s in packed.speakers))
         about = {
@@ -111,6 +117,7 @@ def build_store(
             "skipped": skips.reasons,
             "features": read_json(feature_folder / "fbank.json"),
         }
+        about = sealed(part, about, SMALL_FILES)
         write_json(part / "store.json", about)
     if packed.trimmed:
         log.info("%s: %d utterances trimmed by 1 or 2 frames", skips.stage, packed.trimmed)
@@ -176,9 +183,11 @@ def _write(
             remedy="extract the features of all utterances with the same options",
         )
     packed.dim = matrix.shape[1]
+    pdf = np.zeros(0, np.int32) if pdfs is None else pdfs[:length].astype(np.int32)
+    narrow = np.ascontiguousarray(narrow)
     frames.write(narrow.tobytes())
-    if pdfs is not None:
-        labels.write(pdfs[:length].astype(np.int32).tobytes())
+    labels.write(pdf.tobytes())
+    packed.sums.append((crc32(narrow), crc32(pdf)))
     packed.utterances.append(utterance.id)
     packed.speakers.append(utterance.speaker)
     packed.lengths.append(length)

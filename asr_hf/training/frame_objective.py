@@ -40,7 +40,7 @@ class FrameObjective:
         curvature_path: how Gauss-Newton products are computed.
         precision: of Gauss-Newton products.
         block_frames: bound on the frames held for minibatches (see `ShuffledFrames`).
-        sources: how the stores' frames come to the device; None reads them from the memory map.
+        sources: how the stores' frames come to the device; None reads them from the files.
         frame_stride: of the units that samples are drawn in (see `Units`).
         targets: what the criterion is told of the frames; their labels by default.
         record: makes replays of curvature products; None computes each anew.

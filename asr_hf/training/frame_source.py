@@ -1,4 +1,4 @@
-"""Brings utterances to the device: from its own memory, or from the memory map ahead of use."""
+"""Brings utterances to the device: from its own memory, or from the files ahead of use."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class FrameSource:
     """The utterances of a store, wherever they lie, as batches on one device.
 
     Resident frames are copied to the device once, as they are stored. Others are read from the
-    memory map; with `ahead`, a thread reads the next batch while the network works on the one
+    files; with `ahead`, a thread reads the next batch while the network works on the one
     before, and on a GPU copies it from page-locked memory on a stream of its own. Every way gives
     the same bits.
 
@@ -172,7 +172,7 @@ def room_for_features(device: torch.device, wanted: int | None, budget: int | No
     """Most bytes of features to keep on `device`.
 
     Args:
-        device: on the CPU features stay in the memory map, which costs nothing.
+        device: on the CPU features stay in the files, which the system caches.
         wanted: so many; None takes half of what is free.
         budget: bytes that the run may take in all; None takes what is there.
     """

@@ -13,7 +13,7 @@ import soundfile
 
 from asr_hf.data.ark import ArkWriter
 from asr_hf.data.kaldi_dir import DataDir, Utterance
-from asr_hf.runtime.files import write_json
+from asr_hf.runtime.files import read_json, write_json
 
 
 def speech(seconds: float, seed: int = 0, rate: int = 8000) -> np.ndarray:
@@ -86,6 +86,14 @@ def files_in(folder: Path) -> list[str]:
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*"))
 
 
+def unsealed(folder: Path, name: str = "store.json") -> Path:
+    """The store in `folder` without checksums, as other tools may make one."""
+    (folder / "checksums.npy").unlink()
+    about = read_json(folder / name)
+    write_json(folder / name, {k: about[k] for k in about if k not in ("checksum", "files")})
+    return folder
+
+
 def _helper(function: Callable[..., object]) -> object:
     return pytest.fixture(name=function.__name__, scope="session")(lambda: function)
 
@@ -94,4 +102,6 @@ def _helper(function: Callable[..., object]) -> object:
 give_speech, give_write_wav, give_make_corpus, give_make_features, give_bare_data = map(
     _helper, (speech, write_wav, make_corpus, make_features, bare_data)
 )
-give_files_in, give_file_size_limit = map(_helper, (files_in, file_size_limit))
+give_files_in, give_file_size_limit, give_unsealed = map(
+    _helper, (files_in, file_size_limit, unsealed)
+)

@@ -8,7 +8,7 @@ import pickle
 import kaldiio
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -149,6 +149,50 @@ def test_gzipped_archives_are_read_and_torn_ones_refused(tmp_path):
     (tmp_path / "a.gz").write_bytes(zipped[:-30])
     with pytest.raises(InputError, match=r"a\.gz"):
         list(read_ark(tmp_path / "a.gz"))
+
+
+def two_checked(folder):
+    with ArkWriter(folder, "a") as ark:
+        ark.write("one", np.arange(12, dtype=np.float32).reshape(4, 3))
+        ark.write("two", np.arange(9, dtype=np.int32))
+    return sorted(folder.glob("a.*"))
+
+
+def everything(folder):
+    reader = ArkReader(folder / "a.scp")
+    return {key: reader[key] for key in reader}
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_flipped_bit_of_our_own_archive_is_noticed(tmp_path, data):
+    """But for those of the keys inside the archive, which nobody reads, and of blanks."""
+    path = data.draw(st.sampled_from(two_checked(tmp_path)))
+    before = everything(tmp_path)
+    raw = bytearray(path.read_bytes())
+    raw[data.draw(st.integers(0, len(raw) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(raw)
+    try:
+        after = everything(tmp_path)
+    except InputError as error:
+        assert str(tmp_path) in str(error)
+        return
+    assert after.keys() == before.keys()
+    assert all(np.array_equal(after[key], before[key]) for key in before)
+
+
+def test_a_flipped_number_names_the_archive_and_the_utterance(tmp_path):
+    """kaldiio reads it as another number."""
+    ark = two_checked(tmp_path)[0]
+    raw = bytearray(ark.read_bytes())
+    raw[-1] ^= 1
+    ark.write_bytes(raw)
+    reader = ArkReader(tmp_path / "a.scp")
+    assert reader["one"].shape == (4, 3)
+    with pytest.raises(InputError, match=r"a\.ark:\d+: two: damaged"):
+        reader["two"]
+    (tmp_path / "a.crc").unlink()
+    assert len(ArkReader(tmp_path / "a.scp")["two"]) == 9
 
 
 def test_a_failed_block_leaves_the_old_archive(tmp_path, files_in):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from asr_hf.data.alignment import Alignments
@@ -141,15 +141,16 @@ def test_a_damaged_store_is_refused_with_its_remedy(small, name, damage):
 
 
 @pytest.mark.parametrize("name", ["utterances.txt", "speakers.txt"])
-def test_lists_of_another_store_are_refused(small, name):
-    store = small(labels())
+def test_lists_of_another_store_are_refused(small, unsealed, name):
+    store = FrameStore.open(unsealed(small(labels()).folder))
     (store.folder / name).write_text("one\n")
     with pytest.raises(InputError, match=rf"{name}: 1 lines"):
         _ = store.utterances, store.speakers
 
 
-def test_offsets_of_another_store_are_refused(small):
+def test_offsets_of_another_store_are_refused(small, unsealed):
     store = small(labels())
+    unsealed(store.folder)
     np.save(store.folder / "offsets.npy", np.array([0, 5, 4, 15, 18, 22]))
     with pytest.raises(InputError, match=r"offsets\.npy"):
         FrameStore.open(store.folder)
@@ -166,13 +167,108 @@ def test_no_store_and_other_formats(tmp_path, small):
 
 
 @pytest.mark.parametrize("label", [11, -1])
-def test_a_label_in_the_store_that_is_no_pdf_names_utterance_and_frame(small, label):
+def test_a_label_in_the_store_that_is_no_pdf_names_utterance_and_frame(small, unsealed, label):
     store = small(labels())
+    unsealed(store.folder)
     values = np.memmap(store.folder / "labels.bin", dtype=np.int32, mode="r+")
     values[5 + 1 + 3] = label
     values.flush()
     with pytest.raises(InputError, match=rf"utterance b-1: pdf {label} at frame 3"):
         FrameStore.open(store.folder).label_counts()
+
+
+def flip(path: Path, at: int, bit: int = 0) -> None:
+    raw = bytearray(path.read_bytes())
+    raw[at] ^= 1 << bit
+    path.write_bytes(raw)
+
+
+def use(folder: Path) -> None:
+    """Whatever training and decoding read of a store."""
+    store = FrameStore.open(folder)
+    store.label_counts()
+    for unit in range(store.num_units):
+        store.gather(np.array([unit]), CPU)
+    _ = store.utterances, store.speakers
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_flipped_bit_of_a_store_is_noticed_when_it_is_used(small, data):
+    store = small(labels())
+    folder = store.folder
+    use(folder)
+    path = data.draw(st.sampled_from(sorted(folder.iterdir())))
+    flip(path, data.draw(st.integers(0, path.stat().st_size - 1)), data.draw(st.integers(0, 7)))
+    if path.name == "store.json":
+        # White space may change, and the case of an escape.
+        assume(json_or_none(path) != store.about)
+    with pytest.raises(InputError, match="store"):
+        use(folder)
+
+
+def json_or_none(path: Path) -> object:
+    try:
+        return read_json(path)
+    except InputError:
+        return None
+
+
+@pytest.mark.parametrize("name", ["frames.bin", "labels.bin"])
+def test_a_flipped_bit_names_the_file_and_the_utterance_that_reads_it(small, name):
+    store = small(labels())
+    size = (store.folder / name).stat().st_size // store.num_frames
+    flip(store.folder / name, size * int(store.offsets[2]))
+    damaged = FrameStore.open(store.folder)
+    damaged.gather(np.array([0, 1, 3]), CPU)
+    with pytest.raises(InputError, match=rf"{name}: utterance {store.utterances[2]}: damaged"):
+        damaged.gather(np.array([1, 2, 3]), CPU)
+
+
+def test_a_store_cut_short_while_in_use_is_an_error_and_not_the_end_of_the_process(small):
+    store = small(labels())
+    os.truncate(store.folder / "frames.bin", 16)
+    with pytest.raises(InputError, match=r"frames\.bin: ends at byte 16"):
+        store.gather(np.arange(store.num_units), CPU)
+
+
+def test_a_store_that_is_removed_while_in_use_can_be_read_on(small):
+    store = small(labels())
+    before = store.gather(np.arange(store.num_units), CPU)
+    for name in ("frames.bin", "labels.bin", "offsets.npy"):
+        (store.folder / name).unlink()
+    after = store.gather(np.arange(store.num_units), CPU)
+    assert all(torch.equal(a, b) for a, b in zip(before.tensors, after.tensors, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("dim", 0), ("dim", "4"), ("dim", 10**40), ("dtype", "object"), ("utterances", -1),
+     ("labelled", 1), ("num_pdfs", None), ("utterances", True)],
+)  # fmt: skip
+def test_a_nonsensical_header_is_refused_by_its_key(small, unsealed, key, value):
+    folder = unsealed(small(labels()).folder)
+    write_json(folder / "store.json", read_json(folder / "store.json") | {key: value})
+    with pytest.raises(InputError, match=rf"store\.json: {key} is"):
+        FrameStore.open(folder)
+
+
+def test_an_index_that_declares_terabytes_takes_no_memory(small, unsealed):
+    folder = unsealed(small(labels()).folder)
+    raw = (folder / "offsets.npy").read_bytes()
+    huge = raw.replace(b"(6,), }" + b" " * 14, b"(600000000000,), }   ")
+    assert len(huge) == len(raw) and huge != raw
+    (folder / "offsets.npy").write_bytes(huge)
+    with pytest.raises(InputError, match=r"offsets\.npy"):
+        FrameStore.open(folder)
+
+
+def test_the_whole_store_can_be_checked_without_training(small):
+    store = small(labels())
+    assert store.has_checksums and sum(store.check()) == store.num_frames
+    flip(store.folder / "frames.bin", 3)
+    with pytest.raises(InputError, match=r"frames\.bin: utterance"):
+        list(FrameStore.open(store.folder).check())
 
 
 def test_a_store_for_decoding_has_no_labels(small):
