@@ -197,10 +197,11 @@ class LatticeStore:
             InputError: it has no lattice, or a damaged one.
         """
         number = self._number(name)
-        places = zip(
-            self._offsets[number].tolist(), self._offsets[number + 1].tolist(), strict=True
-        )
-        pieces = [rows.read([place]) for rows, place in zip(self._rows, places, strict=True)]
+        places = self._offsets[number : number + 2].T.tolist()
+        pieces = [
+            rows.read([(first, last)])
+            for rows, (first, last) in zip(self._rows, places, strict=True)
+        ]
         for piece in pieces:
             piece.flags.writeable = False
         lattice = Lattice(name, *pieces)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -160,11 +161,9 @@ def test_any_flipped_bit_is_noticed_when_the_lattices_are_used(tmp_path, lattice
     raw = bytearray(path.read_bytes())
     raw[data.draw(st.integers(0, len(raw) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     path.write_bytes(raw)
-    try:
+    with suppress(ValueError):
         # White space of a description may change, and the case of an escape.
         assume(path.suffix != ".json" or json.loads(raw) != about)
-    except ValueError:
-        pass
     with pytest.raises(InputError, match="flipped"):
         list(LatticeStore.open(folder).check())
 
