@@ -1,0 +1,186 @@
+"""One training that something happens to, and what it must come to all the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import shutil
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from asr_hf.runtime.checkpoint import checkpoints
+from asr_hf.runtime.events import read_events
+from scripts.faults.child import Child, Outcome
+from scripts.faults.corpus import ALIGN, ITERATIONS, TRAIN
+
+Prepare = Callable[[], None]
+RUN = "run"
+
+
+class Lost(Exception):
+    """A promise was broken: a result, an iteration or a file is lost, or an error is unclear."""
+
+
+class Impossible(Exception):
+    """This machine does not let the fault be injected."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The undisturbed training.
+
+    Args:
+        corpus: its data, to be copied.
+        model: bytes of model.safetensors.
+        events: without what clocks say.
+        seconds: it took.
+        calls: that changed files.
+        largest: bytes of its largest file.
+    """
+
+    corpus: Path
+    model: bytes
+    events: list[dict[str, Any]]
+    seconds: float
+    calls: int
+    largest: int
+
+
+@dataclass
+class Case:
+    """A fault's own copy of the corpus and run folder.
+
+    Args:
+        folder: its place.
+        reference: the undisturbed training.
+        random: draws where and when the fault happens.
+        story: what was done, for the report.
+        refused: how often a command ended with a clear error.
+    """
+
+    folder: Path
+    reference: Reference
+    random: random.Random
+    story: list[str] = field(default_factory=list)
+    refused: int = 0
+
+    def __post_init__(self) -> None:
+        shutil.copytree(self.reference.corpus, self.data, dirs_exist_ok=True)
+        for scp in self.data.rglob("*.scp"):
+            text = scp.read_text(encoding="utf-8")
+            scp.write_text(text.replace(str(self.reference.corpus), str(self.data)))
+        self.exp.mkdir()
+
+    @property
+    def data(self) -> Path:
+        """paths.data."""
+        return self.folder / "data"
+
+    @property
+    def exp(self) -> Path:
+        """paths.exp."""
+        return self.folder / "exp"
+
+    @property
+    def run(self) -> Path:
+        """The run folder."""
+        return self.exp / RUN
+
+    def tell(self, what: str) -> None:
+        """Note something for the report."""
+        self.story.append(what)
+
+    def start(self, prepare: Prepare | None = None, verb: str = "train") -> Child:
+        """Start a command in the background; always the same of its verb."""
+        arguments = [verb, *(TRAIN if verb == "train" else ALIGN), f"name={RUN}"]
+        arguments += [f"paths.data={self.data}", f"paths.exp={self.exp}"]
+        if verb == "align":
+            arguments.append(f"alignment.from_ark={self.data}/ali.ark")
+        number = len(list(self.folder.glob("*.log")))
+        return Child(arguments, self.folder / f"{number:02d}-{verb}.log", prepare)
+
+    def command(self, prepare: Prepare | None = None, verb: str = "train") -> Outcome:
+        """Run a command to its end."""
+        outcome = self.start(prepare, verb).wait()
+        self.tell(f"{verb} ended with {outcome.code}")
+        return outcome
+
+    def check_refused(self, outcome: Outcome) -> None:
+        """A command that failed must have said clearly why.
+
+        Raises:
+            Lost: it has not.
+        """
+        error = re.search(r"^asr-hf: error: (.*)", outcome.said, flags=re.MULTILINE)
+        clear = error and "Traceback" not in outcome.said and "--debug shows" not in outcome.said
+        if outcome.code not in (1, 2) or not clear or error is None:
+            raise Lost(f"exit code {outcome.code}, unclear: {outcome.said.strip()[-1500:]}")
+        if str(self.folder) not in error[1]:
+            raise Lost(f"the error names no file: {error[1]}")
+        self.tell(f"said: {error[1].replace(str(self.folder), '.')[:200]}")
+        self.refused += 1
+
+    def survive(self, outcome: Outcome) -> None:
+        """A command that the fault was in must have ended well, or with a clear error.
+
+        Raises:
+            Lost: neither.
+        """
+        if outcome.code != 0:
+            self.check_refused(outcome)
+
+    def finish(self, damaged: Collection[Path] = ()) -> None:
+        """The same command, undisturbed, must go on after the newest checkpoint to the same end.
+
+        Args:
+            damaged: checkpoints that cannot be gone on from.
+
+        Raises:
+            Lost: it does not.
+        """
+        kept = [p for p in checkpoints(self.run / "checkpoints") if p not in damaged]
+        newest = int(kept[-1].stem[-6:]) if kept else None
+        outcome = self.command()
+        if outcome.code != 0:
+            raise Lost(f"the same command fails: {outcome.code}: {outcome.said.strip()[-1500:]}")
+        found = re.findall(r"continuing after iteration (\d+)", outcome.said)
+        if (int(found[0]) if found else None) != newest:
+            raise Lost(f"it went on after iteration {found}, the newest checkpoint was {newest}")
+        self.check_same()
+
+    def check_same(self) -> None:
+        """The run must have ended as the undisturbed one did.
+
+        Raises:
+            Lost: it has not.
+        """
+        if (self.run / "model.safetensors").read_bytes() != self.reference.model:
+            raise Lost("the model is another one")
+        events = timeless(self.run)
+        if events != self.reference.events:
+            steps = [event["iteration"] for event in events]
+            raise Lost(f"the events are others: iterations {steps}")
+        result = json.loads((self.run / "result.json").read_text(encoding="utf-8"))
+        if result["iterations"] != ITERATIONS:
+            raise Lost(f"the result says {result['iterations']} iterations")
+        stray = [p.name for p in self.run.rglob(".*") if p.name != ".lock"]
+        if stray:
+            raise Lost(f"rubbish is left: {stray}")
+
+
+def timeless(run: Path) -> list[dict[str, Any]]:
+    """The events of a run, without what depends on clocks and machine."""
+    return [
+        {key: value for key, value in event.items() if "seconds" not in key}
+        for event in read_events(run / "events.jsonl")
+    ]
+
+
+def give_away(folder: Path, user: int) -> None:
+    """Hand a folder and all in it to a user."""
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, user, user)

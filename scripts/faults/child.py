@@ -1,0 +1,102 @@
+"""`asr-hf` in a forked process, to which anything can be done before it starts.
+
+Forking after torch has been imported makes a command start in milliseconds, so that a hundred
+faults take minutes; what is forked is a process of its own all the same, to be killed or limited.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from asr_hf.cli.main import main
+
+_CRASHED = 99
+# A command of the suite takes a second; one that takes so long hangs.
+_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended.
+
+    Args:
+        code: exit code; minus the signal for one that was killed; None for one that hung.
+        said: what it wrote, standard output and error together.
+    """
+
+    code: int | None
+    said: str
+
+
+class Child:
+    """A command that runs.
+
+    Args:
+        arguments: of asr-hf.
+        log: where its output goes.
+        prepare: done in the process before the command.
+    """
+
+    def __init__(
+        self, arguments: list[str], log: Path, prepare: Callable[[], None] | None = None
+    ) -> None:
+        self._log = log
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.pid = os.fork()
+        if not self.pid:
+            _become(arguments, log, prepare)
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """Send a signal."""
+        os.kill(self.pid, number)
+
+    def stopped(self) -> bool:
+        """Wait until the process stops itself or ends; whether it has stopped."""
+        _, status = os.waitpid(self.pid, os.WUNTRACED)
+        if not os.WIFSTOPPED(status):
+            self._status = status
+        return os.WIFSTOPPED(status)
+
+    def wait(self) -> Outcome:
+        """Wait for the end; a process that hangs is killed."""
+        status = getattr(self, "_status", None)
+        end = time.monotonic() + _SECONDS
+        while status is None:
+            pid, found = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                status = found
+            elif time.monotonic() > end:
+                self.kill()
+                os.waitpid(self.pid, 0)
+                return Outcome(None, self._said())
+            else:
+                time.sleep(0.005)
+        return Outcome(os.waitstatus_to_exitcode(status), self._said())
+
+    def _said(self) -> str:
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+
+def _become(arguments: list[str], log: Path, prepare: Callable[[], None] | None) -> None:
+    code = _CRASHED
+    try:
+        out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        for stream in (1, 2):
+            os.dup2(out, stream)
+        if prepare is not None:
+            prepare()
+        code = main(arguments)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)

@@ -1,0 +1,52 @@
+"""Damage to files: cut short, a bit flipped, removed; and mended again."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+
+def truncate(path: Path, draw: random.Random) -> str:
+    """Cut a file short, in place; says what was done."""
+    size = path.stat().st_size
+    kept = draw.randrange(size)
+    os.truncate(path, kept)
+    return f"{path.name} cut to {kept} of {size} bytes"
+
+
+def flip(path: Path, draw: random.Random) -> str:
+    """Flip one bit of a file, in place; says what was done."""
+    at, bit = draw.randrange(path.stat().st_size), draw.randrange(8)
+    with open(path, "r+b") as file:
+        file.seek(at)
+        byte = file.read(1)[0]
+        file.seek(at)
+        file.write(bytes([byte ^ 1 << bit]))
+    return f"bit {bit} of byte {at} of {path.name} flipped"
+
+
+def remove(path: Path, _: random.Random) -> str:
+    """Remove a file; says what was done."""
+    path.unlink()
+    return f"{path.name} removed"
+
+
+class Keepsake:
+    """Files as they are, to be put back.
+
+    Args:
+        folder: all files below it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._files = {p: p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+    def pick(self, draw: random.Random) -> Path:
+        """A file that is not empty: a large one or a small one alike."""
+        return draw.choice([path for path, content in self._files.items() if content])
+
+    def put_back(self) -> None:
+        """Write the files as they were."""
+        for path, content in self._files.items():
+            path.write_bytes(content)

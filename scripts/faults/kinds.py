@@ -1,0 +1,305 @@
+"""The faults: what is done to a training, and what it must come to."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from asr_hf.runtime.checkpoint import checkpoints
+from scripts.faults import damage
+from scripts.faults.calls import at_call, die, disk_full, pause
+from scripts.faults.case import Case, Impossible, Lost, Prepare, give_away
+
+_NOBODY = 65534
+_INTERRUPTED = 130
+
+
+def kill_at_any_moment(case: Case) -> None:
+    """SIGKILL after a random time, up to three times."""
+    for _ in range(case.random.randint(1, 3)):
+        child = case.start()
+        time.sleep(case.random.uniform(0, 1.05 * case.reference.seconds))
+        child.kill()
+        case.tell(f"killed: {child.wait().code}")
+    case.finish()
+
+
+def kill_at_a_call(case: Case) -> None:
+    """SIGKILL at a random one of the calls that change files."""
+    number = case.random.randint(1, case.reference.calls)
+    outcome = case.command(lambda: at_call(number, case.exp, die))
+    case.tell(f"killed at call {number}")
+    if outcome.code not in (0, -signal.SIGKILL):
+        raise Lost(f"exit code {outcome.code}")
+    case.finish()
+
+
+def kill_inside_a_file(case: Case) -> None:
+    """Die in the middle of writing, where a file reaches a random size."""
+    size = case.random.randint(1, case.reference.largest)
+    outcome = case.command(lambda: limit_files(size, signal.SIG_DFL))
+    case.tell(f"killed where a file reached {size} bytes")
+    if outcome.code not in (0, -signal.SIGXFSZ):
+        raise Lost(f"exit code {outcome.code}")
+    case.finish()
+
+
+def interrupt(case: Case) -> None:
+    """Ctrl-C after a random time."""
+    child = case.start()
+    time.sleep(case.random.uniform(0, case.reference.seconds))
+    child.kill(signal.SIGINT)
+    outcome = child.wait()
+    case.tell(f"interrupted: {outcome.code}")
+    if outcome.code not in (0, _INTERRUPTED):
+        raise Lost(f"exit code {outcome.code}: {outcome.said.strip()[-1000:]}")
+    case.finish()
+
+
+def full_disk_by_size(case: Case) -> None:
+    """No file can grow beyond a random size."""
+    size = case.random.randint(0, case.reference.largest)
+    case.tell(f"files of at most {size} bytes")
+    case.survive(case.command(lambda: limit_files(size, signal.SIG_IGN)))
+    case.finish()
+
+
+def full_disk_at_a_call(case: Case) -> None:
+    """ENOSPC at a random one of the calls that change files."""
+    number = case.random.randint(1, case.reference.calls)
+    case.tell(f"no space at call {number}")
+    case.survive(case.command(lambda: at_call(number, case.exp, disk_full)))
+    case.finish()
+
+
+def full_file_system(case: Case) -> None:
+    """A file system of its own that is full after some of the run has been written."""
+    pages = case.random.randint(1, 40)
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={4 * pages}k", "tmpfs", str(case.exp)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        raise Impossible("mounting is not allowed")
+    case.tell(f"a file system of {4 * pages} kB")
+    try:
+        case.survive(case.command())
+        grow = ["mount", "-o", "remount,size=64m", str(case.exp)]
+        subprocess.run(grow, capture_output=True, check=True)
+        case.finish()
+    finally:
+        subprocess.run(["umount", str(case.exp)], capture_output=True, check=True)
+
+
+def read_only_folder(case: Case) -> None:
+    """A folder of the run becomes read-only, before or in the middle of it."""
+    if os.getuid():
+        become: Prepare = _nothing
+    else:
+        give_away(case.folder, _NOBODY)
+        become = _become_nobody
+    if case.random.random() < 0.7:
+        _cut_short(case, become)
+    if not os.getuid():
+        _check_reachable(case)
+        give_away(case.folder, _NOBODY)
+    folder = case.random.choice([p for p in (case.exp, *case.exp.rglob("*")) if p.is_dir()])
+    case.tell(f"{folder.relative_to(case.folder)} read-only")
+    folder.chmod(0o555)
+    case.survive(case.command(become))
+    folder.chmod(0o755)
+    case.finish()
+
+
+def damaged_checkpoint(case: Case) -> None:
+    """The newest checkpoint is cut short or has a bit flipped: the one before serves."""
+    _cut_short(case)
+    newest = checkpoints(case.run / "checkpoints")[-1:]
+    for path in newest:
+        case.tell(case.random.choice([damage.truncate, damage.flip])(path, case.random))
+    if len(checkpoints(case.run / "checkpoints")) == 1:
+        _all_damaged(case)
+        return
+    case.finish(damaged=newest)
+
+
+def damaged_checkpoints(case: Case) -> None:
+    """Every checkpoint is damaged: the run does not start over silently."""
+    _cut_short(case)
+    kept = damage.Keepsake(case.run)
+    found = checkpoints(case.run / "checkpoints")
+    for path in found:
+        case.tell(case.random.choice([damage.truncate, damage.flip])(path, case.random))
+    if found:
+        _all_damaged(case)
+        kept.put_back()
+    case.finish()
+
+
+def _all_damaged(case: Case) -> None:
+    outcome = case.command()
+    case.check_refused(outcome)
+    if "every checkpoint is damaged" not in outcome.said:
+        raise Lost(f"it does not say that checkpoints are damaged: {outcome.said[-500:]}")
+
+
+def damaged_store(case: Case) -> None:
+    """A file of a frame store is cut short or has a bit flipped, before or within the run."""
+    _harm(case, case.data / "tiny" / "store", [damage.truncate, damage.flip])
+
+
+def damaged_store_in_use(case: Case) -> None:
+    """A file of a frame store is cut short or has a bit flipped while it is being read."""
+    _harm_in_use(case, [damage.truncate, damage.flip])
+
+
+def lost_file(case: Case) -> None:
+    """A file of a frame store is gone, before or within the run."""
+    _harm(case, case.data / "tiny" / "store", [damage.remove])
+
+
+def lost_file_in_use(case: Case) -> None:
+    """A file of a frame store is removed while it is being read."""
+    _harm_in_use(case, [damage.remove])
+
+
+def damaged_archive(case: Case) -> None:
+    """A feature archive, its index or the alignments are damaged when the stores are packed."""
+    shutil.rmtree(case.data / "tiny" / "store")
+    folder = case.data / "tiny" / "fbank" / case.random.choice(["train", "dev"])
+    kept = damage.Keepsake(folder)
+    path = folder / case.random.choice(["feats.ark", "feats.ark", "feats.scp", "feats.crc"])
+    case.tell(case.random.choice([damage.truncate, damage.flip])(path, case.random))
+    outcome = case.command(verb="align")
+    case.survive(outcome)
+    kept.put_back()
+    if outcome.code:
+        if (case.data / "tiny" / "store" / folder.name).exists():
+            raise Lost("a store was made of damaged features")
+        again = case.command(verb="align")
+        if again.code:
+            raise Lost(f"packing fails: {again.said[-1000:]}")
+    case.finish()
+
+
+def clock_jumps(case: Case) -> None:
+    """The clock jumps by years, back and forth."""
+    jumps = [case.random.uniform(-3e8, 3e8) for _ in range(50)]
+
+    def jump() -> None:
+        real, count = time.time, iter(range(10**9))
+        time.time = lambda: real() + jumps[next(count) // 3 % len(jumps)]
+
+    number = case.random.randint(1, case.reference.calls)
+
+    def jump_and_die() -> None:
+        jump()
+        at_call(number, case.exp, die)
+
+    case.command(jump_and_die)
+    outcome = case.command(jump)
+    if outcome.code != 0:
+        raise Lost(f"exit code {outcome.code}: {outcome.said[-1000:]}")
+    case.check_same()
+
+
+def two_runs(case: Case) -> None:
+    """The same command a second time while the first one runs: it is refused."""
+    # The first calls make the folder and its lock.
+    number = case.random.randint(4, case.reference.calls - 2)
+    first = case.start(lambda: at_call(number, case.exp, pause))
+    held = first.stopped()
+    second = case.command()
+    if held:
+        case.check_refused(second)
+        if "in use by" not in second.said:
+            raise Lost(f"the second run says: {second.said[-500:]}")
+        first.kill(signal.SIGCONT)
+    outcome = first.wait()
+    if outcome.code:
+        raise Lost(f"the first run ended with {outcome.code}: {outcome.said[-1000:]}")
+    case.check_same()
+
+
+def limit_files(size: int, action: signal.Handlers) -> None:
+    """Let no file grow beyond `size` bytes; `action`: SIG_DFL dies of it, SIG_IGN fails."""
+    signal.signal(signal.SIGXFSZ, action)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def _cut_short(case: Case, become: Prepare | None = None) -> None:
+    """Run until a random call, and no further."""
+    number = case.random.randint(case.reference.calls // 4, case.reference.calls)
+
+    def prepare() -> None:
+        if become is not None:
+            become()
+        at_call(number, case.exp, die)
+
+    case.command(prepare)
+
+
+def _harm(case: Case, folder: Path, ways: list[Callable[..., str]]) -> None:
+    if case.random.random() < 0.5:
+        _cut_short(case)
+    kept = damage.Keepsake(folder)
+    case.tell(case.random.choice(ways)(kept.pick(case.random), case.random))
+    case.survive(case.command())
+    kept.put_back()
+    case.finish()
+
+
+def _harm_in_use(case: Case, ways: list[Callable[..., str]]) -> None:
+    kept = damage.Keepsake(case.data / "tiny" / "store")
+    path, way = kept.pick(case.random), case.random.choice(ways)
+    number = case.random.randint(1, case.reference.calls)
+    case.tell(f"at call {number} {way.__name__} {path.name}")
+
+    def harm(_: str) -> None:
+        way(path, case.random)
+
+    case.survive(case.command(lambda: at_call(number, case.exp, harm)))
+    kept.put_back()
+    case.finish()
+
+
+def _nothing() -> None:
+    pass
+
+
+def _become_nobody() -> None:
+    os.setgid(_NOBODY)
+    os.setuid(_NOBODY)
+
+
+def _check_reachable(case: Case) -> None:
+    pid = os.fork()
+    if not pid:
+        _become_nobody()
+        os._exit(0 if os.access(case.exp, os.W_OK) and os.access(__file__, os.R_OK) else 1)
+    if os.waitpid(pid, 0)[1]:
+        raise Impossible("another user cannot reach the folder")
+
+
+KINDS: list[Callable[[Case], None]] = [
+    kill_at_any_moment,
+    kill_at_a_call,
+    kill_inside_a_file,
+    interrupt,
+    full_disk_by_size,
+    full_disk_at_a_call,
+    full_file_system,
+    read_only_folder,
+    damaged_checkpoint,
+    damaged_checkpoints,
+    damaged_store,
+    damaged_store_in_use,
+    damaged_archive,
+    lost_file,
+    lost_file_in_use,
+    clock_jumps,
+    two_runs,
+]
