@@ -2,9 +2,9 @@
 
 usage: python -m scripts.faults [--count 100] [--seed 0] [--only NUMBER] [--keep FOLDER]
 
-Fault n of a seed is always the same, as far as the machine's timing lets it be. After each, the same
-command ends in the same model as the undisturbed run, or it has said clearly what is wrong, and
-does so once that is mended. Exit code 1 when that is not so.
+Fault n of a seed is always the same, as far as the machine's timing lets it be. After each, the
+same command ends in the same model as the undisturbed run, or it has said clearly what is wrong,
+and does so once that is mended. Exit code 1 when that is not so.
 """
 
 from __future__ import annotations

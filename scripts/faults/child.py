@@ -15,6 +15,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+# What the commands load late is loaded here, once for all of them.
+import hydra.plugins
+import tensorboard.plugins
+import torch._dynamo
+import torch.utils.tensorboard
+
+import asr_hf.cli.compose
+import asr_hf.cli.train
+import asr_hf.stages.align
+import asr_hf.stages.train
 from asr_hf.cli.main import main
 
 _CRASHED = 99
