@@ -55,9 +55,21 @@ class Alignments:
 
     @classmethod
     def read(cls, folder: Path) -> Alignments:
-        """Read what `write` wrote."""
-        ark = ArkReader(folder / "ali.scp")
-        return cls({key: ark[key] for key in ark}, int(read_json(folder / "ali.json")["num_pdfs"]))
+        """Read what `write` wrote.
+
+        Raises:
+            InputError: a file is missing or damaged.
+        """
+        ark, path = ArkReader(folder / "ali.scp"), folder / "ali.json"
+        about = read_json(path)
+        count = about.get("num_pdfs") if isinstance(about, dict) else None
+        if not isinstance(count, int):
+            raise InputError(
+                f"{path}: num_pdfs is {count!r}",
+                expected="a whole number",
+                remedy="run asr-hf align again",
+            )
+        return _made(cls, ark.path, {key: ark[key] for key in ark}, count)
 
     @classmethod
     def from_kaldi(cls, path: Path | str, num_pdfs: int | None = None) -> Alignments:
@@ -80,7 +92,19 @@ class Alignments:
             raise InputError(f"{path}: holds no alignments", expected="an ark of pdf ids")
         if num_pdfs is None:
             num_pdfs = 1 + int(max(labels.max() for labels in pdfs.values() if labels.size))
-        return cls(pdfs, num_pdfs)
+        return _made(cls, path, pdfs, num_pdfs)
+
+
+def _made(
+    kind: type[Alignments], path: Path | str, pdfs: dict[str, np.ndarray], num_pdfs: int
+) -> Alignments:
+    """The alignments read from `path`, which errors name."""
+    try:
+        return kind(pdfs, num_pdfs)
+    except InputError as error:
+        raise InputError(
+            f"{path}: {error.problem}", expected=error.expected, remedy=error.remedy
+        ) from error
 
 
 def _contents(path: Path | str) -> bytes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import os
+import stat
 from collections.abc import Iterator
 from contextlib import ExitStack
 from io import BytesIO
@@ -19,6 +21,8 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import atomic_path, not_written
 
 _SUMS = ".crc"
+# No gzipped byte stands for more.
+_DEFLATE = 1032
 _CHANGED = "make the archive again; where it was changed on purpose, remove the file of checksums"
 
 
@@ -73,8 +77,11 @@ class ArkReader:
         archive, offset = self._entries[key]
         try:
             with open(archive, "rb") as file:
+                about = os.fstat(file.fileno())
+                if not stat.S_ISREG(about.st_mode):
+                    raise ValueError("not a file of its own")
                 file.seek(offset)
-                value = read_value(file)
+                value = read_value(file, about.st_size)
                 self._check(file, key, archive, offset)
                 return value
         except InputError:
@@ -86,7 +93,7 @@ class ArkReader:
             ) from error
         except Exception as error:  # kaldiio meets bad bytes with any of a dozen exceptions
             raise InputError(
-                f"{archive}:{offset}: corrupt archive at {key}: {_said(error)}",
+                f"{archive}:{offset}: corrupt archive at {key} of {self.path}: {_said(error)}",
                 remedy="make the archive again",
             ) from error
 
@@ -178,9 +185,10 @@ def read_ark(path: Path | str) -> Iterator[tuple[str, np.ndarray]]:
         with open(path, "rb") as plain:
             zipped = plain.read(2) == b"\x1f\x8b"
             plain.seek(0)
+            most = os.fstat(plain.fileno()).st_size * (_DEFLATE if zipped else 1)
             file = cast(BinaryIO, gzip.GzipFile(fileobj=plain)) if zipped else plain
             while (key := _read_key(file)) is not None:
-                value = read_value(file)
+                value = read_value(file, most)
                 yield key, value
                 last = f"utterance {key}"
     except OSError as error:

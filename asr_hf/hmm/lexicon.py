@@ -141,9 +141,9 @@ class SymbolTable:
         """
         try:
             rows = [line.split() for line in Path(path).read_text(encoding="utf-8").splitlines()]
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
             raise InputError(
-                f"{path}: cannot be read: {error.strerror}", remedy="run asr-hf align"
+                f"{path}: cannot be read: {error}", remedy="run asr-hf align"
             ) from error
         if any(len(row) != 2 or row[1] != str(i) for i, row in enumerate(rows)):
             raise InputError(

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from asr_hf.runtime.errors import InputError, RunError
-from asr_hf.runtime.files import atomic_path
+from asr_hf.runtime.files import atomic_path, not_written
 
 log = logging.getLogger(__name__)
 
 FILE_NAME = "events.jsonl"
+_REMEDY = "remove the damaged lines"
 
 
 class EventLog:
@@ -81,7 +82,10 @@ class EventLog:
             return
         from torch.utils.tensorboard import SummaryWriter
 
-        self._board = SummaryWriter(str(self._board_folder), purge_step=purge_step)
+        try:
+            self._board = SummaryWriter(str(self._board_folder), purge_step=purge_step)
+        except OSError as error:
+            raise not_written(self._board_folder, error) from error
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:
@@ -94,14 +98,17 @@ def read_events(path: Path) -> list[dict[str, Any]]:
         lines = path.read_text(encoding="utf-8").split("\n")
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: damaged: {error}", remedy=_REMEDY) from error
     events = []
     for number, line in enumerate(lines[:-1], start=1):
         try:
-            events.append(json.loads(line))
-        except ValueError as error:
-            raise InputError(
-                f"{path}:{number}: not an event: {error}", remedy="remove the damaged lines"
-            ) from error
+            event = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{path}:{number}: not an event: {error}", remedy=_REMEDY) from error
+        if not isinstance(event, dict) or not isinstance(event.get("iteration"), int):
+            raise InputError(f"{path}:{number}: not an event: no iteration", remedy=_REMEDY)
+        events.append(event)
     return events
 
 

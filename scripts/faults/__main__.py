@@ -21,13 +21,12 @@ from scripts.faults.suite import inject, table, undisturbed
 
 @contextmanager
 def working_folder(kept: Path | None) -> Iterator[Path]:
-    """A folder that other users can reach; removed in the end unless it was asked for."""
+    """A folder for all files; removed in the end unless it was asked for."""
     if kept is not None:
         kept.mkdir(parents=True)
         yield kept.absolute()
         return
     folder = Path(tempfile.mkdtemp(prefix="asr-hf-faults-"))
-    folder.chmod(0o755)
     try:
         yield folder
     finally:

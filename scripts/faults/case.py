@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
 import shutil
@@ -178,9 +177,3 @@ def timeless(run: Path) -> list[dict[str, Any]]:
         {key: value for key, value in event.items() if "seconds" not in key}
         for event in read_events(run / "events.jsonl")
     ]
-
-
-def give_away(folder: Path, user: int) -> None:
-    """Hand a folder and all in it to a user."""
-    for path in (folder, *folder.rglob("*")):
-        os.chown(path, user, user)

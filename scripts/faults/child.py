@@ -6,6 +6,7 @@ faults take minutes; what is forked is a process of its own all the same, to be 
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
@@ -15,17 +16,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-# What the commands load late is loaded here, once for all of them.
-import hydra.plugins
-import tensorboard.plugins
-import torch._dynamo
-import torch.utils.tensorboard
-
-import asr_hf.cli.compose
-import asr_hf.cli.train
-import asr_hf.stages.align
-import asr_hf.stages.train
 from asr_hf.cli.main import main
+
+# What the commands load late, loaded once for all of them.
+_LATE = (
+    "asr_hf.cli.train",
+    "asr_hf.stages.align",
+    "asr_hf.stages.train",
+    "hydra.plugins",
+    "tensorboard.plugins",
+    "torch._dynamo",
+    "torch.utils.tensorboard",
+)
+for _module in _LATE:
+    importlib.import_module(_module)
 
 _CRASHED = 99
 # A command of the suite takes a second; one that takes so long hangs.

@@ -50,11 +50,17 @@ def read_copies(folder: Path) -> dict[str, Copy]:
     if not path.exists():
         return {}
     copies = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path}: cannot be read: {error}", remedy="prepare the corpus again"
+        ) from error
+    for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
             one = Copy(row["utterance"], row["clean"], row["copy"], Effects.from_dict(row))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
             raise InputError(
                 f"{path}:{number}: damaged: {error!r}", remedy="prepare the corpus again"
             ) from error

@@ -1,0 +1,76 @@
+"""Fuzz parsers of outside files for a given time each.
+
+usage: python -m scripts.fuzz [--seconds 60] [--seed 0] [--parsers ark,scp]
+
+Each parser is given mutated copies of valid files, in a process whose memory and time are bounded,
+and must answer with a value or with an error that names the file. What it does otherwise is written
+to tests/fuzz/cases/<parser>/, to be mended and kept as a test. Exit code 1 when there is any.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+from scripts.fuzz.parsers import Parser
+from scripts.fuzz.registry import BY_NAME
+from scripts.fuzz.worker import Finding, drawn, hunt, sample, write_case
+
+CASES = Path(__file__).resolve().parents[2] / "tests" / "fuzz" / "cases"
+_COLUMNS = "| parser | cases | valid | bugs | seconds |\n| --- | --- | --- | --- | --- |"
+# More of one parser would mostly be the same bug again.
+_MOST_KEPT = 5
+_LINES_SHOWN = 8
+
+
+def keep(parser: Parser, folder: Path, seed: str, finding: Finding) -> Path:
+    """Write the mutated file of a finding to the cases; its place."""
+    valid = sample(parser, folder)
+    name, moves = drawn(valid, seed, finding.number)
+    content = write_case(parser, folder, valid, name, moves)
+    place = CASES / parser.name / hashlib.sha256(content).hexdigest()[:12] / name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(content)
+    return place
+
+
+def fuzz(parser: Parser, seconds: float, seed: int) -> tuple[str, int]:
+    """Fuzz one parser; its row of the table and how many bugs it has."""
+    findings: list[Finding] = []
+    folder = Path(tempfile.mkdtemp(prefix="asr-hf-fuzz-"))
+    start = time.monotonic()
+    try:
+        total, valid = hunt(parser, folder, f"{seed} {parser.name}", seconds, findings.append)
+        for finding in findings[:_MOST_KEPT]:
+            place = keep(parser, folder, f"{seed} {parser.name}", finding)
+            said = finding.what.strip().splitlines()
+            print(f"{place}:", *said[-_LINES_SHOWN:], sep="\n  ", flush=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    figures = (parser.name, total, valid, len(findings), f"{time.monotonic() - start:.0f}")
+    return f"| {' | '.join(map(str, figures))} |", len(findings)
+
+
+def main() -> int:
+    """Fuzz all parsers, or some; 1 when one has a bug."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--seconds", type=float, default=60.0, help="for each parser")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--parsers", default=",".join(BY_NAME), help="some of them, by comma")
+    options = parser.parse_args()
+    rows, bugs = [], 0
+    for name in options.parsers.split(","):
+        row, found = fuzz(BY_NAME[name], options.seconds, options.seed)
+        rows.append(row)
+        bugs += found
+        print(row, flush=True)
+    print("\n".join([_COLUMNS, *rows]))
+    return int(bugs > 0)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

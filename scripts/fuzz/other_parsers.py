@@ -1,0 +1,177 @@
+"""Text of recognisers, language models, configurations, runs and models, and what reads it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from omegaconf import OmegaConf
+
+from asr_hf.cli.compose import load_config
+from asr_hf.data.augment.babble import Babble
+from asr_hf.data.augment.chain import Effects
+from asr_hf.data.augment.noise import Noise
+from asr_hf.data.augment.table import Copy, read_copies, write_copies
+from asr_hf.hmm import fst as fsts
+from asr_hf.hmm.gmm import Gmm
+from asr_hf.hmm.language import check_arpa_words
+from asr_hf.hmm.lexicon import Lexicon, SymbolTable, phone_table, read_lexicon, word_table
+from asr_hf.hmm.ngram import estimate_ngram
+from asr_hf.hmm.system import HmmSystem
+from asr_hf.runtime.checkpoint import load_checkpoint, save_checkpoint
+from asr_hf.runtime.events import EventLog, read_events
+from asr_hf.runtime.run_folder import RunFolder
+from asr_hf.scoring.ctm import CtmWord, read_ctm, write_ctm
+from asr_hf.scoring.transcripts import read_table
+from asr_hf.training.model_file import build_model, load_model, save_model
+from scripts.fuzz.parsers import Parser, with_digest
+
+_WORDS = {"ax": (("en_a", "en_x"),), "a": (("en_a",),), "x": (("en_x",), ("en_x", "en_a"))}
+_MODEL = {
+    "_target_": "asr_hf.models.dnn.DNN",
+    "hidden_sizes": [4],
+    "left": 1,
+    "right": 1,
+}
+
+
+def _make_ctm(folder: Path) -> None:
+    words = [
+        CtmWord("rec", "A", 0.5 * n, 0.4, f"word{n}", 0.9 if n % 2 else None) for n in range(4)
+    ]
+    write_ctm(folder / "words.ctm", words)
+
+
+def _make_transcripts(folder: Path) -> None:
+    (folder / "text").write_text("utt-1 some words\nutt-2\nutt-3 größer ещё\n", encoding="utf-8")
+
+
+def _make_lexicon(folder: Path) -> None:
+    (folder / "lexicon.txt").write_text(Lexicon("en", _WORDS).text(), encoding="utf-8")
+
+
+def _parse_lexicon(folder: Path) -> None:
+    lexicon = read_lexicon(folder / "lexicon.txt", "en").with_unknown()
+    phone_table([lexicon])
+    word_table(lexicon)
+
+
+def _make_arpa(folder: Path) -> None:
+    text = estimate_ngram([["a", "x"], ["ax", "a"], ["x"]], _WORDS, 2)
+    (folder / "lm.arpa").write_text(text, encoding="utf-8")
+
+
+def _parse_arpa(folder: Path) -> None:
+    words = word_table(Lexicon("en", _WORDS).with_unknown())
+    check_arpa_words(folder / "lm.arpa", words)
+
+
+def _parse_grammar(folder: Path) -> None:
+    words = word_table(Lexicon("en", _WORDS).with_unknown())
+    check_arpa_words(folder / "lm.arpa", words)
+    fsts.grammar(folder / "lm.arpa", words.text())
+
+
+def _make_symbols(folder: Path) -> None:
+    (folder / "words.txt").write_text(word_table(Lexicon("en", _WORDS)).text(), encoding="utf-8")
+
+
+def _make_system(folder: Path) -> None:
+    system = HmmSystem.create([Lexicon("en", _WORDS)])
+    pdfs = system.transitions.num_pdfs
+    random = np.random.default_rng(0)
+    system.gmm = Gmm(
+        np.arange(pdfs + 1), np.ones(pdfs), random.normal(size=(pdfs, 2)), np.ones((pdfs, 2))
+    )
+    system.save(folder)
+
+
+_OVERRIDES = (
+    "+recipe=prompts",
+    "model.hidden_sizes=[8,16]",
+    "sampling=fixed",
+    "trainer.stopping.max_iterations=3",
+    "name=a-run",
+    "runtime.memory=4GB",
+    "~pretraining",
+    "model.activation='sigmoid'",
+)
+
+
+def _make_overrides(folder: Path) -> None:
+    (folder / "overrides").write_text("\n".join(_OVERRIDES))
+
+
+def _parse_overrides(folder: Path) -> None:
+    text = (folder / "overrides").read_bytes().decode(errors="surrogateescape")
+    load_config([line for line in text.split("\n") if line])
+
+
+def _make_checkpoint(folder: Path) -> None:
+    tensors = {"theta": torch.arange(6.0), "pairs": torch.zeros(2, 3, dtype=torch.float64)}
+    values = {"lambda": 0.1, "history": [1, None, "a"], "random": {"seed": 2**70}}
+    save_checkpoint(folder, 3, tensors, values, keep_last=1, best=False)
+
+
+def _parse_checkpoint(folder: Path) -> None:
+    load_checkpoint(folder / "step-000003.ckpt")
+
+
+def _make_model(folder: Path) -> None:
+    config = OmegaConf.create(_MODEL)
+    save_model(folder / "model.safetensors", build_model(config, 3, 5, 0), config, {"corpus": "x"})
+
+
+def _parse_model(folder: Path) -> None:
+    load_model(folder / "model.safetensors")
+
+
+def _make_run(folder: Path) -> None:
+    with RunFolder.open(folder, OmegaConf.create(_MODEL)):
+        log = EventLog(folder, tensorboard=False)
+        for iteration in range(3):
+            log.append({"iteration": iteration, "heldout_loss": 1.5, "phase_seconds": {"cg": 0.1}})
+        log.close()
+
+
+def _parse_run(folder: Path) -> None:
+    read_events(folder / "events.jsonl")
+    try:
+        with RunFolder.open(folder, OmegaConf.create(_MODEL)):
+            log = EventLog(folder, tensorboard=False)
+            log.truncate_after(1)
+    finally:
+        os.truncate(folder / ".lock", 0)
+
+
+def _make_copies(folder: Path) -> None:
+    noise = Noise("white", 10.0, 3)
+    effects = Effects(1.1, Babble((1, 2), (3, 4), 5.0), noise, (300, 3400), -6.0, "gsm")
+    write_copies(folder, [Copy(f"utt-{n}", "utt", n, effects) for n in (1, 2)])
+
+
+PARSERS = (
+    Parser("ctm", _make_ctm, lambda f: read_ctm(f / "words.ctm"), tokens=(b";;", b"1e400")),
+    Parser("transcripts", _make_transcripts, lambda f: read_table(f / "text")),
+    Parser("lexicon", _make_lexicon, _parse_lexicon, tokens=(b"<eps>", b"#0", b"<s>", b"sil")),
+    Parser(
+        "arpa", _make_arpa, _parse_arpa, tokens=(b"\\data\\", b"\\end\\", b"<s>", b"\\3-grams:")
+    ),
+    Parser("grammar", _make_arpa, _parse_grammar, tokens=(b"\\end\\", b"ngram 1=", b"</s>")),
+    Parser("symbols", _make_symbols, lambda f: SymbolTable.read(f / "words.txt")),
+    Parser("hmm-system", _make_system, HmmSystem.load, tokens=(b"<State>", b"<Topology>")),
+    Parser(
+        "overrides",
+        _make_overrides,
+        _parse_overrides,
+        tokens=(b"${", b"${name}", b"=", b"++", b"~", b"[", b"{a:1}", b"@", b"glob(*)", b"null"),
+        names_files=False,
+    ),
+    Parser("checkpoint", _make_checkpoint, _parse_checkpoint, ("*.ckpt",)),
+    Parser("checkpoint-body", _make_checkpoint, _parse_checkpoint, ("*.ckpt",), seal=with_digest),
+    Parser("model", _make_model, _parse_model, tokens=(b"_target_", b"os.system", b'"F32"')),
+    Parser("run-folder", _make_run, _parse_run, ("config.yaml", "events.jsonl")),
+    Parser("copies", _make_copies, lambda f: read_copies(f)),
+)
