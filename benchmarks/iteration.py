@@ -61,7 +61,7 @@ class TimedObjective:
         self._inner = inner
         self.num_parameters, self.device = inner.num_parameters, inner.device
         self.unit_frames = inner.unit_frames
-        self.unit_gradients, self.kronecker_factors = inner.unit_gradients, inner.kronecker_factors
+        self.unit_moments, self.kronecker_sums = inner.unit_moments, inner.kronecker_sums
         self.clock = PhaseClock(inner.device)
 
     def loss(self, theta: Tensor, sample: Sample) -> LossSum:

@@ -13,8 +13,8 @@ from asr_hf.cli.check import check_targets
 from asr_hf.runtime.errors import AsrHfError, InputError
 
 
-def run_stage(verb: str, config: DictConfig) -> dict[str, Any]:
-    """Run asr_hf.stages.<verb>.
+def run_stage(verb: str, config: DictConfig, **more: Any) -> dict[str, Any]:
+    """Run asr_hf.stages.<verb>, which `more` is handed on to.
 
     Raises:
         InputError: an object that the configuration describes cannot be built, or a key that the
@@ -25,7 +25,7 @@ def run_stage(verb: str, config: DictConfig) -> dict[str, Any]:
     if verb == "train":
         check_targets(config)
     try:
-        summary: dict[str, Any] = module.run(config)
+        summary: dict[str, Any] = module.run(config, **more)
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, AsrHfError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol, TypeVar
 
-from torch import Generator, Tensor
+from torch import Tensor
 
 TargetsT = TypeVar("TargetsT", contravariant=True)
 
@@ -54,8 +54,10 @@ class Criterion(Protocol[TargetsT]):
         """The Gauss-Newton curvature of the summed loss by the logits."""
         ...
 
-    def sampled_gradient(self, logits: Tensor, targets: TargetsT, generator: Generator) -> Tensor:
+    def sampled_gradient(self, logits: Tensor, targets: TargetsT, uniforms: Tensor) -> Tensor:
         """The derivative by the logits [F, C] for outcomes drawn from the model.
+
+        The draws follow from `uniforms` [F, 2], two numbers in [0, 1) a frame (see `draw`).
 
         Its second moment is the Fisher matrix, which is `curvature` where the loss is a negative
         log-likelihood.

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from asr_hf.criteria.base import FrameLoss
+from asr_hf.criteria.draw import draw
 
 
 class CrossEntropy:
@@ -32,15 +33,13 @@ class CrossEntropy:
         return loss, gradient.to(logits.dtype)
 
     @torch.no_grad()
-    def sampled_gradient(
-        self, logits: Tensor, labels: Tensor, generator: torch.Generator
-    ) -> Tensor:
+    def sampled_gradient(self, logits: Tensor, labels: Tensor, uniforms: Tensor) -> Tensor:
         """p - e_y of logits [F, C] with y drawn from p (Martens & Grosse 2015, section 5).
 
         The frames' own labels have no part in it.
         """
         gradient = _softmax(logits)
-        drawn = torch.multinomial(gradient, 1, generator=generator)
+        drawn = draw(gradient, uniforms[:, 0])
         ones = gradient.new_full(drawn.shape, -1.0)
         return gradient.scatter_add_(1, drawn, ones).to(logits.dtype)
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from asr_hf.criteria.base import FrameLoss, OutputCurvature
 from asr_hf.criteria.cross_entropy import CategoricalCurvature, CrossEntropy
+from asr_hf.criteria.draw import draw
 from asr_hf.criteria.forward_backward import ForwardBackward
 from asr_hf.criteria.lattice_batch import LatticeBatch
 
@@ -143,21 +144,21 @@ class SequenceCriterion(ABC):
 
     @torch.no_grad()
     def sampled_gradient(
-        self, logits: Tensor, targets: SequenceTargets, generator: Generator
+        self, logits: Tensor, targets: SequenceTargets, uniforms: Tensor
     ) -> Tensor:
         """κ (γ_f - e_k) with k drawn from γ_f, each frame by itself [F, C].
 
         Its second moment is the FRAME curvature; with CROSS_ENTROPY, that one.
         """
         if self.curvature_kind is LatticeCurvature.CROSS_ENTROPY:
-            return self._frames.sampled_gradient(logits, targets.labels, generator)
+            return self._frames.sampled_gradient(logits, targets.labels, uniforms)
         paths = ForwardBackward(targets.lattices, self.scores(logits, targets))
         gradient = occupancies(targets.lattices, paths.posteriors, logits)
-        drawn = torch.multinomial(gradient, 1, generator=generator)
+        drawn = draw(gradient, uniforms[:, 0])
         gradient.scatter_add_(1, drawn, gradient.new_full(drawn.shape, -1.0))
         gradient.mul_(self.acoustic_scale * (1 - self.smoothing) ** 0.5)
         if self.smoothing:
-            other = self._frames.sampled_gradient(logits, targets.labels, generator)
+            other = self._frames.sampled_gradient(logits, targets.labels, uniforms[:, 1:])
             gradient.add_(other, alpha=self.smoothing**0.5)
         return gradient.to(logits.dtype)
 

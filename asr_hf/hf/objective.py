@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -72,11 +71,52 @@ class KroneckerFactor:
     outputs: Tensor
 
 
+@dataclass(frozen=True)
+class KroneckerSums:
+    """What a `KroneckerFactor` is the mean of, summed over a sample.
+
+    Args:
+        start: where the layer's W [out, in] begins in θ.
+        inputs: sum over the layer's rows of (a, 1)(a, 1)' [in+1, in+1]; its corner counts them.
+        outputs: sum over frames of gg' [out, out].
+        frames: how many.
+    """
+
+    start: int
+    inputs: Tensor
+    outputs: Tensor
+    frames: int
+
+    def mean(self) -> KroneckerFactor:
+        """The factors per row and per frame."""
+        rows = self.inputs[-1, -1].clamp_min(1)
+        return KroneckerFactor(self.start, self.inputs / rows, self.outputs / max(1, self.frames))
+
+
+@dataclass(frozen=True)
+class UnitMoments:
+    """Second moments of the unit gradients g_u of a sample, f_u the frames of unit u.
+
+    Args:
+        squares: Σ g_u ∘ g_u [n].
+        scatter: Σ ‖g_u - f_u ḡ‖² for a given ḡ.
+        frames: Σ f_u.
+    """
+
+    squares: Tensor
+    scatter: float
+    frames: int
+
+
 class Curvature(Protocol):
     """A positive semi-definite curvature matrix G(θ), summed over one sample's frames."""
 
     frames: int
-    precision: Precision
+
+    @property
+    def precision(self) -> Precision:
+        """Of `product`."""
+        ...
 
     def product(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
         """Return G v [n] for v [n], computed in `precision`, in `out` if given."""
@@ -113,10 +153,13 @@ class Objective(Protocol):
         """The Gauss-Newton matrix at θ summed over `sample`, ready for many products."""
         ...
 
-    def unit_gradients(self, theta: Tensor, sample: Sample) -> Iterator[tuple[int, Tensor]]:
-        """Each unit's frames and its gradient [n], one by one; the tensor is reused."""
+    def unit_moments(self, theta: Tensor, sample: Sample, mean_gradient: Tensor) -> UnitMoments:
+        """Second moments of the gradients of the sample's units, about the mean ḡ [n]."""
         ...
 
-    def kronecker_factors(self, theta: Tensor, sample: Sample, seed: int) -> list[KroneckerFactor]:
-        """Fisher blocks of the affine layers at θ; `seed` fixes the labels drawn."""
+    def kronecker_sums(self, theta: Tensor, sample: Sample, seed: int) -> list[KroneckerSums]:
+        """Of the Fisher blocks of the affine layers at θ.
+
+        `seed` fixes the labels drawn: those of a unit do not depend on the rest of the sample.
+        """
         ...

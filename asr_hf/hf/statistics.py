@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from asr_hf.hf.objective import KroneckerFactor, Objective, Sample
+from asr_hf.hf.objective import KroneckerFactor, Objective, Sample, UnitMoments
 from asr_hf.hf.sampling.base import GradientSpread
-from asr_hf.hf.vectors import dot
+from asr_hf.hf.vectors import dot, dots
+
+
+def unit_moments(gradients: Iterable[tuple[int, Tensor]], mean_gradient: Tensor) -> UnitMoments:
+    """Go through units one by one.
+
+    Args:
+        gradients: each unit's frames f_u and its gradient g_u [n], summed over them.
+        mean_gradient: ḡ [n].
+    """
+    squares = torch.zeros_like(mean_gradient)
+    squared_norm = dot(mean_gradient, mean_gradient)
+    scatter, total = 0.0, 0
+    for frames, gradient in gradients:
+        squares.addcmul_(gradient, gradient)
+        own, along = dots((gradient, gradient), (gradient, mean_gradient))
+        scatter += own - 2 * frames * along + frames**2 * squared_norm
+        total += frames
+    return UnitMoments(squares, scatter, total)
 
 
 def unit_statistics(
     objective: Objective, theta: Tensor, sample: Sample, mean_gradient: Tensor
 ) -> tuple[Tensor, GradientSpread]:
-    """Go through the units of `sample` one by one.
+    """How the units of `sample` differ.
 
     With g_u the gradient of unit u summed over its f_u frames, F = Σ f_u and ḡ the mean gradient
     per frame, a sample of K frames estimates ḡ with total variance v / K,
@@ -28,19 +47,10 @@ def unit_statistics(
     Returns:
         Σ_u g_u ∘ g_u / F [n], and the spread with ‖ḡ‖² and v.
     """
-    squares = torch.zeros_like(mean_gradient)
-    squared_norm = dot(mean_gradient, mean_gradient)
-    scatter, total = 0.0, 0
-    for frames, gradient in objective.unit_gradients(theta, sample):
-        squares.addcmul_(gradient, gradient)
-        scatter += (
-            dot(gradient, gradient)
-            - 2 * frames * dot(gradient, mean_gradient)
-            + frames**2 * squared_norm
-        )
-        total += frames
-    squares.div_(max(1, total))
-    return squares, GradientSpread(squared_norm, max(0.0, scatter / max(1, total)))
+    found = objective.unit_moments(theta, sample, mean_gradient)
+    frames = max(1, found.frames)
+    spread = GradientSpread(dot(mean_gradient, mean_gradient), max(0.0, found.scatter / frames))
+    return found.squares.div_(frames), spread
 
 
 @dataclass(frozen=True)
@@ -77,4 +87,5 @@ class SampleStatistics:
 
     def kronecker_factors(self) -> list[KroneckerFactor]:
         """Fisher blocks of the affine layers."""
-        return self.objective.kronecker_factors(self.theta, self.sample, self.seed)
+        sums = self.objective.kronecker_sums(self.theta, self.sample, self.seed)
+        return [layer.mean() for layer in sums]

@@ -22,3 +22,8 @@ def configure_logging(debug: bool) -> None:
     root.setLevel(logging.WARNING)
     logging.getLogger("asr_hf").setLevel(logging.DEBUG if debug else logging.INFO)
     logging.captureWarnings(True)
+
+
+def be_silent() -> None:
+    """Log nothing more, and show no progress bars: another process of the run does."""
+    logging.disable(logging.CRITICAL)

@@ -22,6 +22,8 @@ EXTENDABLE = (
     "trainer.stopping.max_iterations",
     "trainer.max_epochs",
     "trainer.max_iterations",
+    "runtime.processes",
+    "runtime.timeout",
     "runtime.resident",
     "runtime.keep_checkpoints",
     "runtime.checkpoint_seconds",

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig
 from torch import Tensor
 
+from asr_hf.baselines.minibatch import MinibatchTrainer
 from asr_hf.data.store import FrameStore
 from asr_hf.hf.objective import Part
 from asr_hf.hf.precision import Precision
 from asr_hf.hf.replay import Recorder, record_on_gpu
+from asr_hf.models.acoustic import AcousticModel
 from asr_hf.report.html import write_report
 from asr_hf.runtime.allocator import return_large_blocks
 from asr_hf.runtime.checkpoint import checkpoints
 from asr_hf.runtime.device import choose_device, seed_everything
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json, write_json
+from asr_hf.runtime.interruption import Interruption
+from asr_hf.runtime.ranks import ALONE, Ranks
 from asr_hf.runtime.run_folder import RunFolder
 from asr_hf.stages.external import alignments_from_outside, pack_external
 from asr_hf.stages.lattice_targets import open_targets
@@ -31,73 +37,133 @@ from asr_hf.stages.layout import store_folder
 from asr_hf.stages.saver import ModelSaver
 from asr_hf.stages.start import settle, start_model
 from asr_hf.training.curvature import CurvaturePath
+from asr_hf.training.data_parallel import DataParallel
 from asr_hf.training.frame_objective import FrameObjective
 from asr_hf.training.frame_source import FrameSource, make_sources, room_for_features
 from asr_hf.training.loop import Best, Optimiser, TrainingLoop
 from asr_hf.training.memory import parse_bytes, plan_memory, problem_size
 from asr_hf.training.model_file import FILE_NAME
 from asr_hf.training.pretraining import pretrain_layers
+from asr_hf.training.work import CountedObjective
 
 log = logging.getLogger(__name__)
 
 
-def run(config: DictConfig) -> dict[str, Any]:
+def run(config: DictConfig, ranks: Ranks = ALONE) -> dict[str, Any]:
     """Train as `config` says, in `config.run_dir`; continues a run that was cut off.
 
     Stores of alignments made elsewhere are packed first, unless they are there.
+
+    Args:
+        config: the configuration.
+        ranks: this process among those that train together; the first alone writes.
 
     Returns:
         What is written to result.json.
 
     Raises:
         InputError: data or configuration do not fit.
+        Interrupted: a signal asked for an end.
     """
     return_large_blocks()
-    device = choose_device(config.runtime.device, config.runtime.threads)
+    device = ranks.device(choose_device(config.runtime.device, config.runtime.threads))
     seed_everything(config.runtime.seed)
-    precision = choose_precision(config.precision)
-    if alignments_from_outside(config):
-        pack_external(config)
-    stores = open_stores(config)
-    settle(config)
-    with RunFolder.open(Path(config.run_dir), config) as folder:
-        model = start_model(config, stores[Part.TRAIN], device)
-        criterion = instantiate(config.criterion)
-        objective = FrameObjective(
-            model,
-            criterion,
-            stores,
-            config.runtime.chunk_frames,
-            CurvaturePath(config.runtime.curvature_path),
-            precision,
-            sources=open_sources(config, stores, device),
-            frame_stride=config.frame_stride,
-            targets=open_targets(config, criterion, stores, model),
-            record=recorder(config, device),
-        )
-        saver = ModelSaver(config, model, stores[Part.TRAIN])
-        start = time.perf_counter()
-        if config.get("pretraining") and not checkpoints(folder.checkpoints):
-            pretrain_layers(objective, config.pretraining.trainer)
-        optimiser = instantiate(config.trainer)(
-            objective=objective, theta=model.flat.detach().clone()
-        )
-        fit_memory(config, objective, optimiser)
-        loop = TrainingLoop(
-            optimiser,
-            objective,
-            folder,
-            keep_last=config.runtime.keep_checkpoints,
-            checkpoint_seconds=config.runtime.checkpoint_seconds,
-            seconds=time.perf_counter() - start,
-            keep=keep_in(folder.models, saver) if config.runtime.keep_models else None,
-        )
-        best = loop.run()
+    with ExitStack() as held:
+        interruption = held.enter_context(Interruption())
+        ranks.connect(device, config.runtime.timeout)
+        held.callback(ranks.close)
+        if alignments_from_outside(config):
+            ranks.broadcast_json(pack_external(config) if ranks.first else None)
+        stores = open_stores(config)
+        settle(config)
+        folder = None
+        if ranks.first:
+            folder = held.enter_context(RunFolder.open(Path(config.run_dir), config))
+        return _train(config, stores, device, folder, ranks, interruption)
+
+
+def _train(
+    config: DictConfig,
+    stores: dict[Part, FrameStore],
+    device: torch.device,
+    folder: RunFolder | None,
+    ranks: Ranks,
+    interruption: Interruption,
+) -> dict[str, Any]:
+    model = start_model(config, stores[Part.TRAIN], device)
+    objective = make_objective(config, stores, model, device)
+    saver = ModelSaver(config, model, stores[Part.TRAIN])
+    start = time.perf_counter()
+    begun = ranks.broadcast_json(folder is not None and bool(checkpoints(folder.checkpoints)))
+    if config.get("pretraining") and not begun:
+        pretrain_layers(objective, config.pretraining.trainer)
+    shared = share(config, objective, ranks)
+    optimiser = instantiate(config.trainer)(objective=shared, theta=model.flat.detach().clone())
+    fit_memory(config, objective, optimiser, ranks.count)
+    loop = TrainingLoop(
+        optimiser,
+        shared,
+        folder,
+        keep_last=config.runtime.keep_checkpoints,
+        checkpoint_seconds=config.runtime.checkpoint_seconds,
+        seconds=time.perf_counter() - start,
+        keep=keep_in(folder.models, saver) if folder and config.runtime.keep_models else None,
+        ranks=ranks,
+        interruption=interruption,
+    )
+    best = loop.run()
+    result = summary(config, loop, best)
+    if folder is not None:
         saver.save(folder.path / FILE_NAME, best.theta)
-        result = summary(config, loop, best) | _scores_of(folder.path / "result.json", best)
+        result |= _scores_of(folder.path / "result.json", best)
         write_json(folder.path / "result.json", result)
         write_report(folder.path)
     return result
+
+
+def make_objective(
+    config: DictConfig,
+    stores: dict[Part, FrameStore],
+    model: AcousticModel,
+    device: torch.device,
+) -> FrameObjective:
+    """What is trained: the criterion over the stores' frames, as a function of the parameters.
+
+    Raises:
+        InputError: a setting does not fit, or lattices are missing.
+    """
+    criterion = instantiate(config.criterion)
+    return FrameObjective(
+        model,
+        criterion,
+        stores,
+        config.runtime.chunk_frames,
+        CurvaturePath(config.runtime.curvature_path),
+        choose_precision(config.precision),
+        sources=open_sources(config, stores, device),
+        frame_stride=config.frame_stride,
+        targets=open_targets(config, criterion, stores, model),
+        record=recorder(config, device),
+    )
+
+
+def share(config: DictConfig, objective: FrameObjective, ranks: Ranks) -> CountedObjective:
+    """The objective as all ranks compute it together, from the model of the first.
+
+    Raises:
+        InputError: the optimiser goes by minibatches, of which there is nothing to share.
+    """
+    if ranks.count == 1:
+        return objective
+    if issubclass(get_class(config.trainer._target_), MinibatchTrainer):
+        raise InputError(
+            f"{ranks.count} processes: trainer {config.trainer._target_} goes by minibatches",
+            expected="an optimiser of large samples: trainer=hf or trainer=lbfgs",
+            remedy="runtime.processes=1; more runtime.threads make it faster",
+        )
+    for tensor in objective.model.state_tensors().values():
+        ranks.broadcast_(tensor)
+    return DataParallel(objective, ranks, objective.frames)
 
 
 def recorder(config: DictConfig, device: torch.device) -> Recorder | None:
@@ -123,8 +189,16 @@ def keep_in(folder: Path, saver: ModelSaver) -> Callable[[int, Tensor], None]:
     )
 
 
-def fit_memory(config: DictConfig, objective: FrameObjective, optimiser: Optimiser) -> None:
-    """Predict the run's memory, say it, and cut up the data so that it fits.
+def fit_memory(
+    config: DictConfig, objective: FrameObjective, optimiser: Optimiser, shares: int = 1
+) -> None:
+    """Predict the memory of this process, say it, and cut up the data so that it fits.
+
+    Args:
+        config: has the budget.
+        objective: what is trained.
+        optimiser: what it needs is predicted.
+        shares: processes that a curvature sample is dealt to.
 
     Raises:
         InputError: it cannot be made to fit `runtime.memory`.
@@ -132,7 +206,8 @@ def fit_memory(config: DictConfig, objective: FrameObjective, optimiser: Optimis
     size = problem_size(objective)
     need = optimiser.memory(size)
     # The loop keeps the best parameters.
-    need = replace(need, bytes=need.bytes + size.vectors(1))
+    most = math.ceil(need.curvature_frames / shares)
+    need = replace(need, bytes=need.bytes + size.vectors(1), curvature_frames=most)
     budget = parse_bytes(config.runtime.memory, "runtime.memory")
     plan = plan_memory(objective, need, config.runtime.chunk_frames, budget)
     objective.chunk_frames, objective.chunks_kept = plan.chunk_frames, plan.chunks_kept

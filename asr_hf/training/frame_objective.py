@@ -13,9 +13,10 @@ from torch import Tensor
 from asr_hf.criteria.base import Criterion, FrameLoss
 from asr_hf.data.store import FrameStore
 from asr_hf.hf.gauss_newton import ChunkCurvature, SampleCurvature
-from asr_hf.hf.objective import KroneckerFactor, LossSum, Part, Sample
+from asr_hf.hf.objective import KroneckerSums, LossSum, Part, Sample, UnitMoments
 from asr_hf.hf.precision import Precision
 from asr_hf.hf.replay import Recorder
+from asr_hf.hf.statistics import unit_moments
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
 from asr_hf.training.curvature import ChunkMaker, CurvaturePath
@@ -23,12 +24,14 @@ from asr_hf.training.frame_source import FrameSource, make_sources
 from asr_hf.training.minibatches import ShuffledFrames, ShuffledUtterances
 from asr_hf.training.moments import LayerMoments
 from asr_hf.training.targets import LabelTargets, TargetSource
+from asr_hf.training.uniforms import frame_uniforms
 from asr_hf.training.units import Units
+from asr_hf.training.work import WorkCounter
 
 Minibatch = tuple[Any, Any, int]
 
 
-class FrameObjective:
+class FrameObjective(WorkCounter):
     """Sums a criterion over utterances, a bounded number of frames at a time.
 
     Args:
@@ -63,6 +66,7 @@ class FrameObjective:
         targets: TargetSource | None = None,
         record: Recorder | None = None,
     ) -> None:
+        super().__init__()
         if chunk_frames < 1:
             raise InputError(f"runtime.chunk_frames={chunk_frames}", expected="1 or more")
         self.targets = targets or LabelTargets()
@@ -79,7 +83,6 @@ class FrameObjective:
         self.device = model.flat.device
         # How many of the chunks of these frames keep their activations between products.
         self.chunks_kept: Callable[[list[int]], int] = len
-        self.frames = {"gradient": 0, "curvature": 0, "loss": 0}
         self.sources = sources or make_sources(stores, self.device, room=0)
         self.units = {
             part: Units(source, frame_stride, self.targets.utterances(part))
@@ -90,22 +93,6 @@ class FrameObjective:
             if self.targets.whole_utterances
             else ShuffledFrames(self.sources[Part.TRAIN], block_frames)
         )
-
-    @property
-    def work(self) -> float:
-        """Units of work done: gradient frame 3, curvature frame 4, loss frame 1."""
-        return float(
-            3 * self.frames["gradient"] + 4 * self.frames["curvature"] + self.frames["loss"]
-        )
-
-    @contextmanager
-    def uncounted(self) -> Iterator[None]:
-        """Leave what the block computes out of the work counters (reports, not training)."""
-        before = dict(self.frames)
-        try:
-            yield
-        finally:
-            self.frames.update(before)
 
     @contextmanager
     def in_one_chunk(self) -> Iterator[None]:
@@ -179,18 +166,28 @@ class FrameObjective:
             self.frames["gradient"] += len(logits)
             yield len(logits), self.model.flat_grad
 
-    def kronecker_factors(self, theta: Tensor, sample: Sample, seed: int) -> list[KroneckerFactor]:
-        """Fisher blocks of the model's affine layers at θ; `seed` fixes the labels drawn."""
+    def unit_moments(self, theta: Tensor, sample: Sample, mean_gradient: Tensor) -> UnitMoments:
+        """Second moments of the gradients of the sample's units, about the mean [n]."""
+        return unit_moments(self.unit_gradients(theta, sample), mean_gradient)
+
+    def kronecker_sums(self, theta: Tensor, sample: Sample, seed: int) -> list[KroneckerSums]:
+        """Of the Fisher blocks of the model's affine layers at θ.
+
+        `seed` and a frame's number fix the label drawn for it.
+        """
         self._load(theta)
         moments = LayerMoments(self.model)
-        generator = torch.Generator(self.device).manual_seed(seed)
+        numbers = self.units[sample.part].frame_numbers(sample.units[self._order(sample)])
+        uniforms, done = torch.from_numpy(frame_uniforms(seed, numbers)), 0
         for inputs, targets, _ in self._chunks(sample):
             with moments.recorded() as outputs:
                 logits = self.model(inputs)
-            at_outputs = self.criterion.sampled_gradient(logits.detach(), targets, generator)
+            own = uniforms[done : done + len(logits)].to(logits.device)
+            at_outputs = self.criterion.sampled_gradient(logits.detach(), targets, own)
             moments.add(torch.autograd.grad(logits, outputs, at_outputs), len(logits))
-            self.frames["gradient"] += len(logits)
-        return moments.factors()
+            done += len(logits)
+        self.frames["gradient"] += done
+        return moments.sums()
 
     def num_minibatches(self, batch_frames: int) -> int:
         """Minibatches of one epoch."""

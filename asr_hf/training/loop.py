@@ -17,11 +17,17 @@ from asr_hf.hf.memory import MemoryNeed, ProblemSize
 from asr_hf.hf.objective import LossSum, Part
 from asr_hf.runtime.checkpoint import latest_checkpoint, save_checkpoint
 from asr_hf.runtime.events import EventLog
+from asr_hf.runtime.interruption import Interruption, interrupted
 from asr_hf.runtime.progress import progress
+from asr_hf.runtime.ranks import ALONE, Ranks
 from asr_hf.runtime.run_folder import RunFolder
-from asr_hf.training.frame_objective import FrameObjective
+from asr_hf.training.in_step import check_in_step, share_checkpoint
+from asr_hf.training.work import CountedObjective
 
 log = logging.getLogger(__name__)
+
+# Iterations between two comparisons of what ranks hold, which must be the same.
+_COMPARE_EVERY = 10
 
 
 class Optimiser(Protocol):
@@ -74,49 +80,78 @@ class TrainingLoop:
     Training seconds and work hold what the optimiser itself spent; the held-out loss of each
     event, over all held-out frames, is computed outside of both for every optimiser alike.
 
+    Of several ranks each runs the loop, and the first alone has the folder and writes.
+
     Args:
         optimiser: HF or a baseline.
         objective: what it minimises.
-        folder: the run folder.
+        folder: the run folder; None on ranks that write nothing.
         keep_last: checkpoints kept beside the best.
         checkpoint_seconds: a checkpoint is written after the first step that ends this long after
             the last one; steps since then are done again, to the same result, after a kill.
         seconds: spent on training before the loop (pretraining).
         keep: is given each iteration's number and estimate [n], the start's among them.
+        ranks: this process among those that train together.
+        interruption: says when a signal has asked for an end.
     """
 
     def __init__(
         self,
         optimiser: Optimiser,
-        objective: FrameObjective,
-        folder: RunFolder,
+        objective: CountedObjective,
+        folder: RunFolder | None,
         *,
         keep_last: int,
         checkpoint_seconds: float,
         seconds: float = 0.0,
         keep: Callable[[int, Tensor], None] | None = None,
+        ranks: Ranks = ALONE,
+        interruption: Interruption | None = None,
     ) -> None:
         self.optimiser, self.objective, self.folder = optimiser, objective, folder
         self.keep_last, self.checkpoint_seconds = keep_last, checkpoint_seconds
         self._saved_at = time.monotonic()
-        self._improved = False
+        self._improved = self._unsaved = False
         self.seconds, self._keep = seconds, keep
         self.best = Best(optimiser.estimate.clone())
-        self.events = EventLog(folder.path)
+        self.ranks, self._interruption = ranks, interruption or Interruption()
+        self.events = None if folder is None else EventLog(folder.path)
 
     def run(self) -> Best:
-        """Train until the optimiser says it has finished, resuming where a run was cut off."""
-        self._resume()
+        """Train until the optimiser says it has finished, resuming where a run was cut off.
+
+        Raises:
+            Interrupted: a signal asked for an end; a checkpoint holds what was done.
+            RunError: ranks no longer hold the same.
+        """
         bar: tqdm[None] = progress(desc="training", unit="it")
         try:
-            while not self.optimiser.finished:
-                self._step()
-                bar.update()
-                bar.set_postfix(heldout=f"{self.best.loss:.4f}")
+            with self._interruption.deferred():
+                self._resume()
+                while not self.optimiser.finished:
+                    self._step()
+                    bar.update()
+                    bar.set_postfix(heldout=f"{self.best.loss:.4f}")
+                    self._compare()
+                    self._end_if_asked()
         finally:
             bar.close()
-            self.events.close()
+            if self.events is not None:
+                self.events.close()
         return self.best
+
+    def _compare(self) -> None:
+        """Hold what the next iteration depends on against the other ranks'."""
+        if self.ranks.count > 1 and self.optimiser.iteration % _COMPARE_EVERY == 1:
+            check_in_step(self.ranks, self.optimiser.iteration, self.optimiser.state_dict())
+
+    def _end_if_asked(self) -> None:
+        if self.optimiser.finished:
+            return
+        if self.ranks.any(self._interruption.noted is not None):
+            if self.folder is not None and self._unsaved:
+                self._save(self.folder)
+            raise interrupted(self._interruption.noted)
 
     def _step(self) -> None:
         start = time.perf_counter()
@@ -144,23 +179,28 @@ class TrainingLoop:
                 event.get("train_loss"),
                 event["iteration"],
             )
+        self._unsaved = True
+        if self.folder is not None and self.events is not None:
+            self._write(event, self.folder, self.events)
+        log.info("%s", describe(event))
+
+    def _write(self, event: dict[str, Any], folder: RunFolder, events: EventLog) -> None:
         if self._keep is not None:
             self._keep(event["iteration"], self.optimiser.estimate)
-        self.events.append(event)
+        events.append(event)
         due = time.monotonic() - self._saved_at >= self.checkpoint_seconds
         if due or self.optimiser.finished:
-            self._save()
-        log.info("%s", describe(event))
+            self._save(folder)
 
     def _heldout(self) -> LossSum:
         """Loss over every held-out utterance, for the report."""
         with self.objective.uncounted():
             return self.objective.loss(self.optimiser.estimate, whole(self.objective, Part.HELDOUT))
 
-    def _save(self) -> None:
+    def _save(self, folder: RunFolder) -> None:
         state = self.optimiser.state_dict()
         save_checkpoint(
-            self.folder.checkpoints,
+            folder.checkpoints,
             self.optimiser.iteration,
             {"best_theta": self.best.theta, **state["tensors"]},
             {
@@ -177,12 +217,13 @@ class TrainingLoop:
             keep_last=self.keep_last,
             best=self._improved,
         )
-        self._saved_at, self._improved = time.monotonic(), False
+        self._saved_at, self._improved, self._unsaved = time.monotonic(), False, False
 
     def _resume(self) -> None:
-        found = latest_checkpoint(self.folder.checkpoints)
+        own = None if self.folder is None else latest_checkpoint(self.folder.checkpoints)
+        found = share_checkpoint(self.ranks, own)
         if found is None:
-            self.events.truncate_after(-1)
+            self._cut_events(-1)
             self._record(
                 {
                     "iteration": 0,
@@ -198,8 +239,12 @@ class TrainingLoop:
         self.optimiser.load_state_dict({"tensors": tensors, "values": values["optimiser"]})
         self.seconds = values["seconds"]
         self.objective.frames.update(values["frames"])
-        self.events.truncate_after(self.optimiser.iteration)
+        self._cut_events(self.optimiser.iteration)
         log.info("continuing after iteration %d from %s", self.optimiser.iteration, path)
+
+    def _cut_events(self, iteration: int) -> None:
+        if self.events is not None:
+            self.events.truncate_after(iteration)
 
 
 def describe(event: dict[str, Any]) -> str:

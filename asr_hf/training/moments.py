@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from asr_hf.hf.objective import KroneckerFactor
+from asr_hf.hf.objective import KroneckerSums
 from asr_hf.models.flat import FlatModule, parameter_slices
 
 
@@ -68,11 +68,10 @@ class LayerMoments:
             total.addmm_(g.T, g)
         self._frames += frames
 
-    def factors(self) -> list[KroneckerFactor]:
-        """The means over all that was taken in."""
+    def sums(self) -> list[KroneckerSums]:
+        """All that was taken in."""
         return [
-            # The corner of a layer's input moments holds its number of rows.
-            KroneckerFactor(start, a / a[-1, -1].clamp_min(1), g / max(1, self._frames))
+            KroneckerSums(start, a, g, self._frames)
             for start, a, g in zip(self._starts, self._inputs, self._outputs, strict=True)
         ]
 

@@ -67,6 +67,14 @@ class Units:
             0, (lengths[:, None] - phases + stride - 1) // stride
         ).reshape(-1)
 
+    def frame_numbers(self, units: np.ndarray) -> np.ndarray:
+        """What tells the frames of `units` [F] from all others, in the order of the units."""
+        lengths = self.frames[units]
+        firsts = (np.cumsum(self.frames) - self.frames)[units]
+        before = np.cumsum(lengths) - lengths
+        numbers: np.ndarray = np.repeat(firsts - before, lengths) + np.arange(int(lengths.sum()))
+        return numbers
+
     def batches(self, units: np.ndarray, most: int) -> UnitBatches:
         """Units in batches of at most `most` frames, or of one unit."""
         bounds = chunk_bounds(self.frames[units], most)

@@ -165,7 +165,8 @@ def test_sampled_gradients_have_the_curvature_as_second_moment(make_case, kind):
         labels=case.labels.repeat(draws),
     )
     generator = torch.Generator().manual_seed(0)
-    drawn = criterion.sampled_gradient(many.logits, many.targets, generator).view(draws, -1)
+    uniforms = torch.rand(len(many.labels), 2, generator=generator, dtype=torch.float64)
+    drawn = criterion.sampled_gradient(many.logits, many.targets, uniforms).view(draws, -1)
     expected = dense(criterion.curvature(case.logits, case.targets), case.logits)
     frames, classes = case.logits.shape
     blocks = torch.block_diag(*torch.ones(frames, classes, classes, dtype=torch.float64))

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from asr_hf.hf.gauss_newton import KeptDoubleBackward, SampleCurvature
-from asr_hf.hf.objective import KroneckerFactor, LossSum, Part, Sample
+from asr_hf.hf.objective import KroneckerSums, LossSum, Part, Sample, UnitMoments
+from asr_hf.hf.statistics import unit_moments
 
 
 class TinyNet:
@@ -93,7 +94,10 @@ class TinyNet:
             loss, gradient = self.gradient(theta, Sample(sample.part, np.array([unit])))
             yield loss.frames, gradient
 
-    def kronecker_factors(self, theta: Tensor, sample: Sample, seed: int) -> list[KroneckerFactor]:
+    def unit_moments(self, theta: Tensor, sample: Sample, mean_gradient: Tensor) -> UnitMoments:
+        return unit_moments(self.unit_gradients(theta, sample), mean_gradient)
+
+    def kronecker_sums(self, theta: Tensor, sample: Sample, seed: int) -> list[KroneckerSums]:
         """By the definition, from the gradients of one frame after another."""
         x, _ = self.batch(sample)
         w1, b1, w2, b2 = self.parts(theta)
@@ -106,7 +110,7 @@ class TinyNet:
         factors, start = [], 0
         for a, g in ((x, below), (hidden, top)):
             a = torch.cat([a, torch.ones_like(a[:, :1])], dim=1)
-            factors.append(KroneckerFactor(start, a.T @ a / len(a), g.T @ g / len(g)))
+            factors.append(KroneckerSums(start, a.T @ a, g.T @ g, len(g)))
             start += a.shape[1] * g.shape[1]
         return factors
 

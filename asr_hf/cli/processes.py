@@ -1,0 +1,96 @@
+"""Training in several processes: starting them, and being one of them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from asr_hf.cli.compose import load_config
+from asr_hf.cli.stage import run_stage
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.files import read_json, write_text
+from asr_hf.runtime.logs import be_silent
+
+# Names the file with the resolved configuration that our own launcher hands to its processes.
+_CONFIG = "ASR_HF_CONFIG"
+
+
+def launched() -> bool:
+    """Whether torchrun, or `train_in_processes`, started this process as one of several."""
+    return "RANK" in os.environ and "WORLD_SIZE" in os.environ
+
+
+def train_in_processes(config: DictConfig) -> dict[str, Any]:
+    """Train in `runtime.processes` processes on this machine; returns the result.
+
+    Raises:
+        InputError: no such number of processes.
+        RunError: a process was killed.
+        SystemExit: a process failed and has said why.
+    """
+    from asr_hf.runtime.launch import run_processes
+
+    count = config.runtime.processes
+    if not isinstance(count, int) or count < 1:
+        raise InputError(f"runtime.processes={count}", expected="1 or more")
+    with tempfile.TemporaryDirectory(prefix="asr-hf-") as scratch:
+        file = Path(scratch) / "config.yaml"
+        write_text(file, OmegaConf.to_yaml(config, resolve=True))
+        debugging = logging.getLogger("asr_hf").level == logging.DEBUG
+        debug = ["--debug"] if debugging else []
+        command = [sys.executable, "-m", "asr_hf", "train", *debug]
+        run_processes(command, count, {_CONFIG: str(file)})
+    result: dict[str, Any] = read_json(Path(config.run_dir) / "result.json")
+    return result
+
+
+def train_as_rank(arguments: list[str]) -> tuple[DictConfig, dict[str, Any] | None]:
+    """Train as one of several processes.
+
+    Args:
+        arguments: of the command line, where no configuration was handed over.
+
+    Returns:
+        The configuration, and the result on the rank that is to talk to the user.
+
+    Raises:
+        SystemExit: another rank has failed first, and says why.
+    """
+    from asr_hf.runtime.launch import die_with_parent
+    from asr_hf.runtime.ranks import ranks_from_environment
+
+    ranks = ranks_from_environment()
+    if not ranks.first:
+        be_silent()
+    if _CONFIG in os.environ:
+        die_with_parent()
+    with ranks.reporting():
+        config = _rank_config(arguments, ranks.count)
+        result = run_stage("train", config, ranks=ranks)
+    # Only our launcher's own process, or torchrun's first one, goes on from here.
+    return config, result if ranks.first and _CONFIG not in os.environ else None
+
+
+def _rank_config(arguments: list[str], count: int) -> DictConfig:
+    if _CONFIG in os.environ:
+        config = OmegaConf.load(os.environ[_CONFIG])
+        assert isinstance(config, DictConfig)
+        return config
+    if {"-m", "--multirun"} & set(arguments):
+        raise InputError(
+            "-m: a sweep cannot be started by torchrun",
+            remedy="asr-hf train -m ... runtime.processes=N",
+        )
+    config = load_config(arguments)
+    if config.runtime.processes not in (1, count):
+        raise InputError(
+            f"runtime.processes={config.runtime.processes}: torchrun started {count} processes",
+            remedy="leave it out",
+        )
+    return config

@@ -1,0 +1,175 @@
+"""The processes of one run, which add up what each computes on its share of the data.
+
+torch.distributed does the work: gloo between CPUs, NCCL between GPUs of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.failures import FailureBoard, LostRank
+
+log = logging.getLogger(__name__)
+
+# Where ranks meet; what launches them sets it, torchrun's own variables are read without it.
+RENDEZVOUS = "ASR_HF_RENDEZVOUS"
+
+
+@dataclass
+class Ranks:
+    """This process among those of its run; one that is alone sends nothing.
+
+    Ranks call the same methods in the same order. What comes out of a sum is the same on all of
+    them, bit for bit.
+
+    Args:
+        rank: its number, from 0.
+        count: how many there are.
+        local_rank: its number on this machine.
+        local_count: how many there are on this machine.
+        board: where failures are told; None for a process that was not launched as a rank.
+        store: where ranks meet, likewise.
+    """
+
+    rank: int = 0
+    count: int = 1
+    local_rank: int = 0
+    local_count: int = 1
+    board: FailureBoard | None = None
+    store: dist.Store | None = field(default=None, repr=False)
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that writes files and talks to the user."""
+        return self.rank == 0
+
+    @contextmanager
+    def reporting(self) -> Iterator[None]:
+        """Have one message told of all that fails in the block; see `FailureBoard`."""
+        with nullcontext() if self.board is None else self.board.reporting():
+            yield
+
+    def device(self, wanted: torch.device) -> torch.device:
+        """The device of this rank: GPUs are dealt out, unless one is named."""
+        if wanted.type != "cuda" or self.count == 1:
+            return wanted
+        number = wanted.index
+        if number is None:
+            number = self.local_rank % torch.cuda.device_count()
+        torch.cuda.set_device(number)
+        return torch.device("cuda", number)
+
+    def connect(self, device: torch.device, timeout: float) -> None:
+        """Meet the other ranks.
+
+        Args:
+            device: where what is summed lies.
+            timeout: seconds that a rank waits for the others before the run is given up.
+        """
+        if self.count == 1:
+            return
+        own_gpus = device.type == "cuda" and torch.cuda.device_count() >= self.local_count
+        backend = "cpu:gloo,cuda:nccl" if own_gpus else "gloo"
+        with self._answered("meet"):
+            dist.init_process_group(
+                backend,
+                store=self.store,
+                rank=self.rank,
+                world_size=self.count,
+                timeout=timedelta(seconds=timeout),
+            )
+        log.info("%d processes, by %s", self.count, backend)
+
+    def close(self) -> None:
+        """Part from the other ranks."""
+        if self.count > 1 and dist.is_initialized():
+            dist.destroy_process_group()
+
+    def sum_(self, tensor: Tensor) -> Tensor:
+        """Replace a tensor by its sum over all ranks."""
+        if self.count > 1:
+            with self._answered("sum"):
+                dist.all_reduce(tensor)
+        return tensor
+
+    def broadcast_(self, tensor: Tensor) -> Tensor:
+        """Replace a tensor by that of rank 0."""
+        if self.count > 1:
+            with self._answered("broadcast"):
+                dist.broadcast(tensor, src=0)
+        return tensor
+
+    def broadcast_json(self, value: Any) -> Any:
+        """Return rank 0's value, made of what JSON knows, whatever this rank gives."""
+        if self.count == 1:
+            return value
+        text = json.dumps(value).encode() if self.first else b""
+        length = int(self.broadcast_(torch.tensor(len(text))))
+        room = torch.frombuffer(bytearray(text.ljust(length)), dtype=torch.uint8)
+        return json.loads(self.broadcast_(room).numpy().tobytes())
+
+    def gather(self, values: Tensor) -> Tensor:
+        """Every rank's values [count, k] of int64 values [k] on the CPU."""
+        table = torch.zeros(self.count, len(values), dtype=torch.int64)
+        table[self.rank] = values
+        return self.sum_(table)
+
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is up on any rank."""
+        return bool(self.sum_(torch.tensor(int(flag))))
+
+    @contextmanager
+    def _answered(self, what: str) -> Iterator[None]:
+        """Name the ranks that do not answer."""
+        try:
+            yield
+        except RuntimeError as error:
+            raise self._lost(what, str(error)) from error
+
+    def _lost(self, what: str, reason: str) -> LostRank:
+        try:
+            silent = self.board.silent() if self.board else []
+        except RuntimeError:
+            silent = []
+        names = ", ".join(f"rank {rank}" for rank in silent) or "another rank"
+        return LostRank(
+            f"{names} did not answer ({what}): {reason.splitlines()[0]}",
+            remedy="see whether it was killed, for want of memory perhaps, or hangs; the same "
+            "command continues",
+        )
+
+
+ALONE = Ranks()
+
+
+def ranks_from_environment() -> Ranks:
+    """This process's place among the ranks, by the variables that torchrun sets.
+
+    Raises:
+        InputError: the variables are not there or make no sense.
+    """
+    try:
+        rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+        local_rank = int(os.environ.get("LOCAL_RANK", rank))
+        local_count = int(os.environ.get("LOCAL_WORLD_SIZE", count))
+        address = os.environ.get(RENDEZVOUS, "env://")
+        store, *_ = next(iter(dist.rendezvous(address, rank, count)))
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT: other processes cannot be met: {error}",
+            expected="what torchrun sets",
+            remedy="torchrun --nproc-per-node=N -m asr_hf train ...   (or runtime.processes=N)",
+        ) from error
+    return Ranks(rank, count, local_rank, local_count, FailureBoard(store, rank, count), store)

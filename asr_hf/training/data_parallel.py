@@ -1,0 +1,157 @@
+"""An objective whose sums are formed by many processes, each on its share of the sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from asr_hf.hf.objective import (
+    Curvature,
+    KroneckerSums,
+    LossSum,
+    Objective,
+    Part,
+    Sample,
+    UnitMoments,
+)
+from asr_hf.hf.precision import Precision
+from asr_hf.runtime.ranks import Ranks
+from asr_hf.training.deal import deal
+from asr_hf.training.work import WorkCounter
+
+
+class DataParallel(WorkCounter):
+    """L(θ) = Σ over ranks of the inner objective on the units that each was dealt.
+
+    Every rank is asked the same and gets the same answer, bit for bit: an optimiser on top of it
+    runs on every rank and takes the same decisions there. Work is counted over all ranks.
+
+    Args:
+        inner: computes sums over a sample.
+        ranks: add them up.
+        frames: work that was done before.
+    """
+
+    def __init__(self, inner: Objective, ranks: Ranks, frames: dict[str, int]) -> None:
+        super().__init__()
+        self.frames.update(frames)
+        self._inner, self._ranks = inner, ranks
+        self.num_parameters, self.device = inner.num_parameters, inner.device
+
+    def unit_frames(self, part: Part) -> np.ndarray:
+        """Frames of each unit of `part` [units], int64, whoever has it."""
+        return self._inner.unit_frames(part)
+
+    def loss(self, theta: Tensor, sample: Sample) -> LossSum:
+        """Loss summed over `sample` at θ [n]."""
+        share = _Share(self._inner, self._ranks, sample)
+        own = self._inner.loss(theta, share.sample)
+        self.frames["loss"] += share.frames
+        return self._summed(own, share)
+
+    def gradient(self, theta: Tensor, sample: Sample) -> tuple[LossSum, Tensor]:
+        """Loss and its gradient [n], both summed over `sample`."""
+        share = _Share(self._inner, self._ranks, sample)
+        own, gradient = self._inner.gradient(theta, share.sample)
+        self.frames["gradient"] += share.frames
+        self._ranks.sum_(gradient)
+        return self._summed(own, share), gradient
+
+    def _summed(self, own: LossSum, share: _Share) -> LossSum:
+        """One message: the total, the errors, and each unit's loss."""
+        packed = torch.zeros(2 + share.units, dtype=torch.float64)
+        packed[0], packed[1] = own.total, own.errors
+        packed[2 + torch.from_numpy(share.places)] = own.per_unit.to(packed)
+        packed = self._ranks.sum_(packed.to(self.device))
+        total, errors = packed[:2].tolist()
+        return LossSum(total, share.frames, int(errors), packed[2:])
+
+    def curvature(self, theta: Tensor, sample: Sample) -> SummedCurvature:
+        """The Gauss-Newton matrix at θ summed over `sample`."""
+        share = _Share(self._inner, self._ranks, sample)
+
+        def count(frames: int) -> None:
+            self.frames["curvature"] += frames
+
+        own = self._inner.curvature(theta, share.sample)
+        return SummedCurvature(own, self._ranks, share.frames, count)
+
+    def unit_moments(self, theta: Tensor, sample: Sample, mean_gradient: Tensor) -> UnitMoments:
+        """Second moments of the gradients of the sample's units, about the mean [n]."""
+        share = _Share(self._inner, self._ranks, sample)
+        own = self._inner.unit_moments(theta, share.sample, mean_gradient)
+        self.frames["gradient"] += share.frames
+        scatter = self._ranks.sum_(torch.tensor(own.scatter, dtype=torch.float64))
+        return UnitMoments(self._ranks.sum_(own.squares), float(scatter), share.frames)
+
+    def kronecker_sums(self, theta: Tensor, sample: Sample, seed: int) -> list[KroneckerSums]:
+        """Of the Fisher blocks of the affine layers at θ; `seed` fixes the labels drawn."""
+        share = _Share(self._inner, self._ranks, sample)
+        self.frames["gradient"] += share.frames
+        return [
+            KroneckerSums(
+                own.start,
+                self._ranks.sum_(own.inputs),
+                self._ranks.sum_(own.outputs),
+                share.frames,
+            )
+            for own in self._inner.kronecker_sums(theta, share.sample, seed)
+        ]
+
+
+class _Share:
+    """This rank's part of a sample.
+
+    Args:
+        objective: knows the units' sizes.
+        ranks: whom units are dealt to.
+        sample: of all ranks.
+    """
+
+    def __init__(self, objective: Objective, ranks: Ranks, sample: Sample) -> None:
+        frames = objective.unit_frames(sample.part)[sample.units]
+        # Of the whole sample, as LossSum and work counters want them.
+        self.units, self.frames = len(frames), int(frames.sum())
+        self.places = deal(frames, ranks.count)[ranks.rank]
+        self.sample = Sample(sample.part, sample.units[self.places])
+
+
+class SummedCurvature:
+    """G = Σ over ranks of the curvature of each one's share: one message [n] a product.
+
+    Args:
+        own: of this rank's share.
+        ranks: add the products up.
+        frames: of the whole sample.
+        on_product: called with `frames` after each product, for work counters.
+    """
+
+    def __init__(
+        self, own: Curvature, ranks: Ranks, frames: int, on_product: Callable[[int], None]
+    ) -> None:
+        self._own, self._ranks, self._on_product = own, ranks, on_product
+        self.frames = frames
+
+    @property
+    def precision(self) -> Precision:
+        """Of products; solvers raise it on every rank at once."""
+        return self._own.precision
+
+    def product(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return G v [n], in `out` if given."""
+        return self._summed(self._own.product(vector, out))
+
+    def exact_product(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return G v [n] in full precision, in `out` if given."""
+        return self._summed(self._own.exact_product(vector, out))
+
+    def raise_precision(self) -> None:
+        """Compute products in the next higher precision from now on."""
+        self._own.raise_precision()
+
+    def _summed(self, product: Tensor) -> Tensor:
+        self._on_product(self.frames)
+        return self._ranks.sum_(product)

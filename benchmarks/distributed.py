@@ -1,0 +1,186 @@
+"""An HF iteration by several processes against one: python -m benchmarks.distributed [options].
+
+Each process has one thread on a core of its own. Runs of one and of several processes take turns;
+they do the same iterations on the same data, so that seconds compare one to one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from asr_hf.hf.acceptance import Backtracking
+from asr_hf.hf.damping import LevenbergMarquardt
+from asr_hf.hf.precision import Precision
+from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
+from asr_hf.hf.sampling.fixed import FixedSampling
+from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
+from asr_hf.hf.solvers.stopping import FixedSteps
+from asr_hf.hf.trainer import HessianFree, Stopping
+from asr_hf.runtime.errors import AsrHfError
+from asr_hf.runtime.files import read_json, write_json
+from asr_hf.runtime.launch import run_processes
+from asr_hf.runtime.ranks import Ranks, ranks_from_environment
+from asr_hf.training.data_parallel import DataParallel
+from benchmarks.iteration import Work, make_objective
+from benchmarks.machine import describe
+from benchmarks.nets import NETS, QUICK_NETS, Net
+
+ROOT = Path(__file__).resolve().parents[1]
+CPU = torch.device("cpu")
+_TIMEOUT = 1800.0
+_MESSAGES = 10
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured.
+
+    Args:
+        net: its shape.
+        work: of an iteration; `cg` steps exactly.
+    """
+
+    net: Net
+    work: Work
+
+
+FULL = Plan(NETS[0], Work(40_960, 20_480, 4_096, 5, 1))
+QUICK = Plan(QUICK_NETS[0], Work(4_096, 2_048, 512, 5, 1))
+
+
+class TimedRanks(Ranks):
+    """Adds up the seconds that sums take, waiting for other ranks among them."""
+
+    seconds = 0.0
+
+    def sum_(self, tensor: Tensor) -> Tensor:
+        """See `Ranks`."""
+        start = time.perf_counter()
+        result = super().sum_(tensor)
+        self.seconds += time.perf_counter() - start
+        return result
+
+
+def work_as_rank(plan: Plan, iterations: int, folder: Path) -> None:
+    """Do a warm-up iteration and some more; rank 0 writes `folder`/found.json."""
+    met = ranks_from_environment()
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[met.local_rank % len(cores)]})
+    torch.set_num_threads(1)
+    ranks = TimedRanks(met.rank, met.count, met.local_rank, met.local_count, met.board, met.store)
+    ranks.connect(CPU, _TIMEOUT)
+    inner = make_objective(plan.net, CPU, plan.work, Precision.FP32, folder / f"rank-{met.rank}")
+    objective = inner if ranks.count == 1 else DataParallel(inner, ranks, inner.frames)
+    optimiser = HessianFree(
+        objective=objective,
+        theta=inner.model.flat.detach().clone(),
+        solver=FlexibleConjugateGradient(stopping=FixedSteps(plan.work.cg)),
+        preconditioner=LBFGSPreconditioner(),
+        sampling=FixedSampling(1.0, plan.work.curvature / plan.work.gradient),
+        damping=LevenbergMarquardt(),
+        acceptance=Backtracking(),
+        stopping=Stopping(),
+    )
+    optimiser.step()
+    rows = []
+    for _ in range(iterations):
+        ranks.sum_(torch.zeros(1))
+        ranks.seconds, start = 0.0, time.perf_counter()
+        event = optimiser.step()
+        rows.append(
+            {
+                "seconds": time.perf_counter() - start,
+                "messages": ranks.seconds,
+                "loss": event["train_loss"],
+                "curvature_frames": event["curvature_frames"],
+            }
+        )
+    messages = {str(size): message_seconds(ranks, size) for size in (1, plan.net.parameters)}
+    if ranks.first:
+        write_json(folder / "found.json", {"iterations": rows, "message_seconds": messages})
+    ranks.close()
+
+
+def message_seconds(ranks: Ranks, size: int) -> float:
+    """Median seconds to add up vectors of `size` float32 numbers."""
+    vector, taken = torch.zeros(size), []
+    for _ in range(_MESSAGES):
+        start = time.perf_counter()
+        ranks.sum_(vector)
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken)
+
+
+def measure(count: int, options: argparse.Namespace) -> dict[str, Any]:
+    """What `count` processes take."""
+    command = [sys.executable, "-m", "benchmarks.distributed"]
+    command += ["--quick"] * options.quick + ["--iterations", str(options.iterations)]
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {"OMP_NUM_THREADS": "1"}
+        run_processes([*command, "--worker", folder], count, environment)
+        found: dict[str, Any] = read_json(Path(folder) / "found.json")
+    return found
+
+
+def compare(options: argparse.Namespace) -> dict[str, Any]:
+    """One process and several, in turns.
+
+    `efficiency` is that of an iteration: seconds of one process over seconds of N times N.
+    """
+    counts = (1, options.processes)
+    found: dict[int, list[dict[str, Any]]] = {count: [] for count in counts}
+    for _ in range(options.rounds):
+        for count in counts:
+            found[count].append(measure(count, options))
+    seconds = {
+        count: statistics.median(row["seconds"] for run in runs for row in run["iterations"])
+        for count, runs in found.items()
+    }
+    plan = QUICK if options.quick else FULL
+    return {
+        "machine": describe(CPU),
+        "net": plan.net.layout,
+        "work": asdict(plan.work),
+        "seconds": {str(count): value for count, value in seconds.items()},
+        "efficiency": seconds[1] / (options.processes * seconds[options.processes]),
+        "runs": {str(count): runs for count, runs in found.items()},
+    }
+
+
+def main(given: list[str]) -> int:
+    """Measure, write benchmarks/results/distributed.json, and say what came out."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a small net, into build/bench")
+    parser.add_argument("--processes", type=int, default=2, help="to compare with one")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each")
+    parser.add_argument("--iterations", type=int, default=2, help="timed in each turn")
+    parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args(given)
+    if options.worker is not None:
+        work_as_rank(QUICK if options.quick else FULL, options.iterations, options.worker)
+        return 0
+    folder = ROOT / ("build/bench" if options.quick else "benchmarks/results")
+    try:
+        result = compare(options)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "distributed.json", result)
+    except AsrHfError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    print({key: result[key] for key in ("seconds", "efficiency")})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

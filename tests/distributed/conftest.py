@@ -1,0 +1,71 @@
+"""Toy stores, and processes that train on them together."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from asr_hf.data.store import FORMAT
+
+PDFS, DIM = 5, 4
+COUNTS, CASES = (1, 2, 3, 4), ("lbfgs", "kfac", "variance", "smbr")
+
+
+def write_store(folder: Path, seed: int, utterances: int = 20) -> None:
+    """Write a store of utterances of very unequal lengths whose frames cluster by pdf."""
+    random = np.random.default_rng(seed)
+    lengths = random.integers(3, 30, utterances)
+    lengths[0] = 90
+    labels = random.integers(0, PDFS, lengths.sum()).astype(np.int32)
+    centres = np.random.default_rng(9).normal(size=(PDFS, DIM))
+    frames = (centres[labels] + 0.7 * random.normal(size=(len(labels), DIM))).astype(np.float32)
+    folder.mkdir(parents=True)
+    frames.tofile(folder / "frames.bin")
+    labels.tofile(folder / "labels.bin")
+    np.save(folder / "offsets.npy", np.concatenate([[0], lengths.cumsum()]).astype(np.int64))
+    for file in ("utterances.txt", "speakers.txt"):
+        (folder / file).write_text("".join(f"u{i}\n" for i in range(utterances)))
+    about = {
+        "format": FORMAT,
+        "dim": DIM,
+        "dtype": "float32",
+        "labelled": True,
+        "num_pdfs": PDFS,
+        "frames": len(labels),
+        "utterances": utterances,
+    }
+    (folder / "store.json").write_text(json.dumps(about))
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """Every case trained by every number of processes: {(case, count): what worker.py found}."""
+    folder = tmp_path_factory.mktemp("ranks")
+    for seed, part in enumerate(("train", "heldout")):
+        write_store(folder / part, seed)
+    script = str(Path(__file__).parent / "worker.py")
+    chosen = [",".join(map(str, COUNTS)), ",".join(CASES)]
+    environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
+    workers = [
+        subprocess.Popen(
+            [sys.executable, script, str(folder), str(rank), *chosen],
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(max(COUNTS))
+    ]
+    for worker in workers:
+        _, err = worker.communicate(timeout=240)
+        assert worker.returncode == 0, err
+    return {
+        (case, count): json.loads((folder / f"{case}-{count}.json").read_text())
+        for case in CASES
+        for count in COUNTS
+    }

@@ -1,0 +1,47 @@
+"""HF by several real processes: the same result, few messages."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+CASES = ("lbfgs", "kfac", "variance", "smbr")
+NUMBERS = ("train_loss", "acceptance_loss", "lambda", "cg_value", "gradient_norm", "step")
+EXACT = ("cg_iterations", "cg_reason", "iterate", "gradient_frames", "curvature_frames")
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+@pytest.mark.parametrize("case", CASES)
+def test_any_number_of_processes_gives_the_same_losses_and_parameters(trained, case, count):
+    """To 1e-6 relative after ten iterations, in float64."""
+    alone, together = trained[case, 1], trained[case, count]
+    assert len(alone["events"]) == len(together["events"]) == 10
+    for one, many in zip(alone["events"], together["events"], strict=True):
+        assert {k: one[k] for k in EXACT} == {k: many[k] for k in EXACT}
+        for key in NUMBERS:
+            assert many[key] == pytest.approx(one[key], rel=1e-6), key
+    for key in ("theta", "estimate"):
+        np.testing.assert_allclose(together[key], alone[key], rtol=1e-6, atol=1e-9)
+    # Training went somewhere, so that equal is not equally stuck.
+    assert alone["events"][-1]["acceptance_loss"] < alone["events"][0]["train_loss"]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_work_is_counted_over_all_ranks_and_shared_among_them(trained, case):
+    alone, together = trained[case, 1], trained[case, 4]
+    assert together["frames"] == alone["frames"]
+    for kind, frames in alone["frames"].items():
+        # One utterance holds a quarter of all frames, which no deal can mend.
+        assert together["own_frames"][kind] <= 0.5 * frames
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_cg_step_sends_one_vector_and_nothing_else(trained, case):
+    """No scalars either: every rank computes them from the same sums."""
+    size = len(trained[case, 1]["theta"])
+    runs = trained[case, 3]["in_cg"]
+    assert sum(run["steps"] for run in runs) >= 10
+    for run in runs:
+        assert set(run["sizes"]) <= {size}
+        # One more where CG starts from the last step.
+        assert run["steps"] <= len(run["sizes"]) <= run["steps"] + 1

@@ -1,0 +1,173 @@
+"""Trains toy problems as one of several ranks: worker.py FOLDER RANK COUNTS CASES.
+
+For each number of ranks in COUNTS that this one belongs to, each of CASES is trained for ten
+iterations; rank 0 writes FOLDER/<case>-<count>.json.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+from asr_hf.criteria.cross_entropy import CrossEntropy
+from asr_hf.criteria.mbr import MinimumBayesRisk
+from asr_hf.data.lattice import ARC, FINAL, Lattice
+from asr_hf.data.store import FrameStore
+from asr_hf.hf.acceptance import Backtracking, PairedTest
+from asr_hf.hf.damping import LevenbergMarquardt
+from asr_hf.hf.objective import Part
+from asr_hf.hf.preconditioners.diagonal import DiagonalPreconditioner
+from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
+from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
+from asr_hf.hf.sampling.fixed import FixedSampling
+from asr_hf.hf.sampling.geometric import GeometricSampling
+from asr_hf.hf.sampling.variance import VarianceSampling
+from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
+from asr_hf.hf.trainer import HessianFree, Stopping
+from asr_hf.models.dnn import DNN
+from asr_hf.runtime.failures import FailureBoard
+from asr_hf.runtime.ranks import Ranks
+from asr_hf.training.data_parallel import DataParallel
+from asr_hf.training.frame_objective import FrameObjective
+from asr_hf.training.in_step import check_in_step
+from asr_hf.training.targets import LatticeTargets
+
+ITERATIONS = 10
+
+
+class CountingRanks(Ranks):
+    """Keeps the size of every message."""
+
+    def sum_(self, tensor):
+        self.__dict__.setdefault("sizes", []).append(tensor.numel())
+        return super().sum_(tensor)
+
+
+class Sausages:
+    """A lattice of two states and random arcs a frame for every utterance of a store."""
+
+    folder = Path("lattices")
+    silence_phones = (1,)
+
+    def __init__(self, store):
+        pdfs = store.num_pdfs
+        self.pdf_of = np.append(0, np.arange(pdfs)).astype(np.int32)
+        self.phone_of = np.append(0, np.arange(1, pdfs + 1)).astype(np.int32)
+        self._labels, rng = np.arange(1, pdfs + 1), np.random.default_rng(0)
+        lengths = np.diff(store.offsets).tolist()
+        names = zip(store.utterances, lengths, strict=True)
+        self._made = {name: self._make(name, frames, rng) for name, frames in names}
+
+    def _make(self, name, frames, rng):
+        rows = [
+            (source, target, label, 0, rng.normal(), 0.0)
+            for frame in range(frames)
+            for source in ((0,) if frame == 0 else (2 * frame - 1, 2 * frame))
+            for target in (2 * frame + 1, 2 * frame + 2)
+            for label in rng.choice(self._labels, 2, replace=False)
+        ]
+        states = np.append(0, np.repeat(np.arange(1, frames + 1), 2)).astype(np.int32)
+        ends = [(2 * frames - 1, 0.0), (2 * frames, -0.5)]
+        return Lattice(name, np.array(rows, ARC), states, np.array(ends, FINAL))
+
+    def lattice(self, name):
+        return self._made[name]
+
+
+def objective_of(case, stores):
+    store = stores[Part.TRAIN]
+    model = DNN(
+        feature_dim=store.dim, num_pdfs=store.num_pdfs, hidden_sizes=[6, 5], left=1, right=1, seed=3
+    ).double()
+    if case != "smbr":
+        # Pieces of utterances, more than one chunk for some ranks.
+        stride = 3 if case == "kfac" else 1
+        return FrameObjective(model, CrossEntropy(), stores, 40, frame_stride=stride)
+    used = {part: np.arange(store.num_units) for part, store in stores.items()}
+    lattices = {part: Sausages(store) for part, store in stores.items()}
+    targets = LatticeTargets(stores, lattices, used, model)
+    return FrameObjective(model, MinimumBayesRisk(0.5), stores, 40, targets=targets)
+
+
+def parts_of(case):
+    """Preconditioner, sampling, acceptance and CG steps."""
+    if case == "kfac":
+        few = FixedSampling(0.5, 0.3)
+        return KFACPreconditioner(refresh_every=2), few, PairedTest(), 1
+    if case == "variance":
+        return (
+            DiagonalPreconditioner(),
+            VarianceSampling(0.2, curvature_most=0.3),
+            Backtracking(),
+            6,
+        )
+    growing = GeometricSampling(0.3, 1.2, 1.0, 0.2, 1.2, 0.5)
+    return LBFGSPreconditioner(4), growing, Backtracking(), 6
+
+
+def train(case, stores, ranks):
+    """Ten iterations; returns what should not depend on the number of ranks."""
+    inner = objective_of(case, stores)
+    objective = inner if ranks.count == 1 else DataParallel(inner, ranks, inner.frames)
+    preconditioner, sampling, acceptance, steps = parts_of(case)
+    solver = FlexibleConjugateGradient(max_iterations=steps, along_start=case == "kfac")
+    in_cg = []
+    solve = solver.solve
+
+    def counted(*arguments):
+        before = len(ranks.__dict__.get("sizes", []))
+        run = solve(*arguments)
+        in_cg.append({"steps": run.iterations, "sizes": ranks.__dict__.get("sizes", [])[before:]})
+        return run
+
+    solver.solve = counted
+    hf = HessianFree(
+        objective=objective,
+        theta=inner.model.flat.detach().clone(),
+        solver=solver,
+        preconditioner=preconditioner,
+        sampling=sampling,
+        damping=LevenbergMarquardt(),
+        acceptance=acceptance,
+        stopping=Stopping(max_iterations=ITERATIONS, patience=0),
+        averaging=0.9 if case == "kfac" else 0.0,
+        seed=1,
+    )
+    events = []
+    for _ in range(ITERATIONS):
+        events.append(hf.step())
+        check_in_step(ranks, hf.iteration, hf.state_dict())
+    return {
+        "events": [{k: v for k, v in e.items() if k != "phase_seconds"} for e in events],
+        "theta": hf.theta.tolist(),
+        "estimate": hf.estimate.tolist(),
+        "frames": objective.frames,
+        "own_frames": inner.frames,
+        "in_cg": in_cg,
+    }
+
+
+def main(folder, rank, counts, cases):
+    torch.set_num_threads(1)
+    stores = {p: FrameStore.open(folder / p.value) for p in Part}
+    for count in counts:
+        if rank >= count:
+            continue
+        store = dist.FileStore(str(folder / f"rendezvous-{count}"), count)
+        ranks = CountingRanks(rank, count, rank, count, FailureBoard(store, rank, count), store)
+        ranks.connect(torch.device("cpu"), 120.0)
+        for case in cases:
+            found = train(case, stores, ranks)
+            if ranks.first:
+                (folder / f"{case}-{count}.json").write_text(json.dumps(found))
+        ranks.close()
+
+
+if __name__ == "__main__":
+    _, where, number, many, names = sys.argv
+    main(Path(where), int(number), [int(c) for c in many.split(",")], names.split(","))
