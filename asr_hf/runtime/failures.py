@@ -6,8 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-from torch.distributed import Store
+from typing import Protocol
 
 from asr_hf.runtime.errors import AsrHfError, InputError, RunError
 
@@ -17,6 +16,26 @@ _ANSWER = "answers/{}"
 
 class LostRank(AsrHfError):
     """Another rank did not answer, or its connection broke: most often its failure is the cause."""
+
+
+class Store(Protocol):
+    """What is used of torch.distributed's stores."""
+
+    def set(self, key: str, value: str) -> None:
+        """Keep a value."""
+        ...
+
+    def get(self, key: str) -> bytes:
+        """Return a value, waiting until there is one."""
+        ...
+
+    def check(self, keys: list[str]) -> bool:
+        """Whether all keys have a value."""
+        ...
+
+    def compare_set(self, key: str, expected: str, desired: str) -> bytes:
+        """Keep `desired` if the value is `expected`, "" being none; return what is kept."""
+        ...
 
 
 class FailureBoard:

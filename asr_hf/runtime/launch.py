@@ -16,11 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-import torch.distributed as dist
+from torch.distributed.rendezvous import rendezvous
 
 from asr_hf.runtime.errors import RunError
 from asr_hf.runtime.failures import FailureBoard
-from asr_hf.runtime.interruption import SIGNALS
+from asr_hf.runtime.interruption import SIGNALS, interrupted
 from asr_hf.runtime.ranks import RENDEZVOUS
 
 log = logging.getLogger(__name__)
@@ -44,22 +44,23 @@ def run_processes(command: Sequence[str], count: int, environment: dict[str, str
 
     Raises:
         SystemExit: a rank failed and has said why; the exit code is its own.
+        Interrupted: a signal ended a rank before it could say so.
         RunError: a rank was killed.
     """
     with tempfile.TemporaryDirectory(prefix="asr-hf-") as folder:
         meeting = Path(folder) / "rendezvous"
         shared = _environment(count, meeting) | environment
-        ranks = [
-            subprocess.Popen(command, env={**shared, "RANK": str(r), "LOCAL_RANK": str(r)})
-            for r in range(count)
-        ]
-        try:
-            with _passed_on(ranks):
+        ranks: list[subprocess.Popen[bytes]] = []
+        with _passed_on(ranks) as signals:
+            try:
+                for rank in map(str, range(count)):
+                    own = {**shared, "RANK": rank, "LOCAL_RANK": rank}
+                    ranks.append(subprocess.Popen(command, env=own))
                 failed = _first_failure(ranks)
                 if failed is not None:
-                    _report(failed, ranks[failed], meeting, count)
-        finally:
-            _end(ranks)
+                    _report(failed, ranks[failed], meeting, count, signals)
+            finally:
+                _end(ranks)
 
 
 def _environment(count: int, meeting: Path) -> dict[str, str]:
@@ -81,18 +82,19 @@ def _cores() -> int:
 
 
 @contextmanager
-def _passed_on(ranks: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
-    """Send the ranks the signals that this process is sent."""
+def _passed_on(ranks: Sequence[subprocess.Popen[bytes]]) -> Iterator[set[int]]:
+    """Send the ranks the signals that this process is sent; yields which those were."""
+    passed: set[int] = set()
 
     def pass_on(number: int, frame: FrameType | None) -> None:
+        passed.add(number)
         for rank in ranks:
-            if rank.poll() is None:
-                rank.send_signal(number)
+            rank.send_signal(number)
 
     main = threading.current_thread() is threading.main_thread()
     before = {number: signal.signal(number, pass_on) for number in SIGNALS if main}
     try:
-        yield
+        yield passed
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -111,15 +113,26 @@ def _first_failure(ranks: Sequence[subprocess.Popen[bytes]]) -> int | None:
         time.sleep(_POLL_SECONDS)
 
 
-def _report(number: int, failed: subprocess.Popen[bytes], meeting: Path, count: int) -> None:
+def _report(
+    number: int,
+    failed: subprocess.Popen[bytes],
+    meeting: Path,
+    count: int,
+    signals: set[int],
+) -> None:
+    """Say what a rank could not say itself, and leave."""
     code = failed.returncode
     if code == 130:
         raise KeyboardInterrupt
     if code > 0:
         raise SystemExit(code)
-    board = FailureBoard(dist.FileStore(str(meeting), count), number, count)
+    store, *_ = next(iter(rendezvous(f"file://{meeting}", number, count)))
+    board = FailureBoard(store, number, count)
     if not board.claim(RunError.exit_code):
         raise SystemExit(board.code)
+    if -code in signals:
+        # It came before the rank had learnt what to do with it.
+        raise interrupted(signal.Signals(-code).name)
     raise RunError(
         f"rank {number} (process {failed.pid}) was killed by {signal.Signals(-code).name}",
         remedy="if nobody killed it, memory may have run out: use fewer runtime.processes, or "

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
 
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.failures import FailureBoard, LostRank
@@ -40,7 +41,7 @@ class Ranks:
         local_rank: its number on this machine.
         local_count: how many there are on this machine.
         board: where failures are told; None for a process that was not launched as a rank.
-        store: where ranks meet, likewise.
+        store: where ranks meet, as torch.distributed has it.
     """
 
     rank: int = 0
@@ -48,7 +49,7 @@ class Ranks:
     local_rank: int = 0
     local_count: int = 1
     board: FailureBoard | None = None
-    store: dist.Store | None = field(default=None, repr=False)
+    store: Any = field(default=None, repr=False)
 
     @property
     def first(self) -> bool:
@@ -165,7 +166,7 @@ def ranks_from_environment() -> Ranks:
         local_rank = int(os.environ.get("LOCAL_RANK", rank))
         local_count = int(os.environ.get("LOCAL_WORLD_SIZE", count))
         address = os.environ.get(RENDEZVOUS, "env://")
-        store, *_ = next(iter(dist.rendezvous(address, rank, count)))
+        store, *_ = next(iter(rendezvous(address, rank, count)))
     except (KeyError, ValueError, RuntimeError) as error:
         raise InputError(
             f"RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT: other processes cannot be met: {error}",

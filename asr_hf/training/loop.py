@@ -151,6 +151,8 @@ class TrainingLoop:
         if self.ranks.any(self._interruption.noted is not None):
             if self.folder is not None and self._unsaved:
                 self._save(self.folder)
+            # Nobody leaves before that is done: the first to go takes the others along.
+            self.ranks.any(True)
             raise interrupted(self._interruption.noted)
 
     def _step(self) -> None:

@@ -17,7 +17,7 @@ PDFS, DIM = 5, 4
 COUNTS, CASES = (1, 2, 3, 4), ("lbfgs", "kfac", "variance", "smbr")
 
 
-def write_store(folder: Path, seed: int, utterances: int = 20) -> None:
+def make_store(folder: Path, seed: int, utterances: int = 20) -> None:
     """Write a store of utterances of very unequal lengths whose frames cluster by pdf."""
     random = np.random.default_rng(seed)
     lengths = random.integers(3, 30, utterances)
@@ -43,12 +43,20 @@ def write_store(folder: Path, seed: int, utterances: int = 20) -> None:
     (folder / "store.json").write_text(json.dumps(about))
 
 
+@pytest.fixture
+def write_store():
+    return make_store
+
+
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
-    """Every case trained by every number of processes: {(case, count): what worker.py found}."""
+    """Every case trained by every number of processes: {(case, count): what worker.py found}.
+
+    Under "hang" is what rank 0 said when rank 1 did not answer.
+    """
     folder = tmp_path_factory.mktemp("ranks")
     for seed, part in enumerate(("train", "heldout")):
-        write_store(folder / part, seed)
+        make_store(folder / part, seed)
     script = str(Path(__file__).parent / "worker.py")
     chosen = [",".join(map(str, COUNTS)), ",".join(CASES)]
     environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
@@ -64,8 +72,9 @@ def trained(tmp_path_factory):
     for worker in workers:
         _, err = worker.communicate(timeout=240)
         assert worker.returncode == 0, err
-    return {
+    found = {
         (case, count): json.loads((folder / f"{case}-{count}.json").read_text())
         for case in CASES
         for count in COUNTS
     }
+    return found | {"hang": (folder / "hang.txt").read_text()}

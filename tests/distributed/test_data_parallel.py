@@ -45,3 +45,8 @@ def test_a_cg_step_sends_one_vector_and_nothing_else(trained, case):
         assert set(run["sizes"]) <= {size}
         # One more where CG starts from the last step.
         assert run["steps"] <= len(run["sizes"]) <= run["steps"] + 1
+
+
+def test_a_rank_that_hangs_is_named(trained):
+    assert trained["hang"].startswith("rank 1 did not answer (sum)")
+    assert "the same command continues" in trained["hang"]

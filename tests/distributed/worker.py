@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ from asr_hf.hf.sampling.variance import VarianceSampling
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
 from asr_hf.hf.trainer import HessianFree, Stopping
 from asr_hf.models.dnn import DNN
-from asr_hf.runtime.failures import FailureBoard
+from asr_hf.runtime.failures import FailureBoard, LostRank
 from asr_hf.runtime.ranks import Ranks
 from asr_hf.training.data_parallel import DataParallel
 from asr_hf.training.frame_objective import FrameObjective
@@ -160,12 +161,31 @@ def main(folder, rank, counts, cases):
             continue
         store = dist.FileStore(str(folder / f"rendezvous-{count}"), count)
         ranks = CountingRanks(rank, count, rank, count, FailureBoard(store, rank, count), store)
-        ranks.connect(torch.device("cpu"), 120.0)
+        ranks.connect(torch.device("cpu"), 1800.0)
         for case in cases:
             found = train(case, stores, ranks)
             if ranks.first:
                 (folder / f"{case}-{count}.json").write_text(json.dumps(found))
         ranks.close()
+    if rank < 2:
+        hang(folder, rank)
+
+
+def hang(folder, rank):
+    """Rank 1 does not take part; rank 0 writes FOLDER/hang.txt, what it says of that."""
+    store = dist.FileStore(str(folder / "rendezvous-hang"), 2)
+    ranks = Ranks(rank, 2, rank, 2, FailureBoard(store, rank, 2, grace=1.0), store)
+    ranks.connect(torch.device("cpu"), 8.0)
+    said = folder / "hang.txt"
+    end = time.monotonic() + 60
+    if rank == 1:
+        while not said.exists() and time.monotonic() < end:
+            time.sleep(0.1)
+        return
+    try:
+        ranks.sum_(torch.zeros(3))
+    except LostRank as error:
+        said.write_text(str(error))
 
 
 if __name__ == "__main__":
