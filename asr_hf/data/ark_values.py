@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from io import BytesIO
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import kaldiio
 import numpy as np
@@ -13,7 +13,7 @@ from kaldiio.matio import read_ascii_mat, read_matrix_or_vector
 # Every number of an integer vector follows a byte that gives its size.
 _SIZED_INT = np.dtype([("size", "i1"), ("value", "<i4")])
 _TEXT = b" \n\t[-0123456789"
-_PLAIN = {b"F": np.dtype("<f4"), b"D": np.dtype("<f8")}
+_PLAIN: dict[bytes, np.dtype[Any]] = {b"F": np.dtype("<f4"), b"D": np.dtype("<f8")}
 # Bytes of an element and of a column's header, by the kind of compression.
 _COMPRESSED = {b"CM ": (1, 8), b"CM2": (2, 0), b"CM3": (1, 0)}
 
