@@ -15,6 +15,7 @@ from asr_hf.cli.compose import load_config
 from asr_hf.cli.stage import run_stage
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json, write_text
+from asr_hf.runtime.interruption import Interrupted, ignore_signals
 from asr_hf.runtime.logs import be_silent
 
 # Names the file with the resolved configuration that our own launcher hands to its processes.
@@ -72,7 +73,12 @@ def train_as_rank(arguments: list[str]) -> tuple[DictConfig, dict[str, Any] | No
         die_with_parent()
     with ranks.reporting():
         config = _rank_config(arguments, ranks.count)
-        result = run_stage("train", config, ranks=ranks)
+        try:
+            result = run_stage("train", config, ranks=ranks)
+        except Interrupted:
+            # Launchers send their signals again.
+            ignore_signals()
+            raise
     # Only our launcher's own process, or torchrun's first one, goes on from here.
     return config, result if ranks.first and _CONFIG not in os.environ else None
 

@@ -60,6 +60,12 @@ class Interruption:
         raise interrupted(name)
 
 
+def ignore_signals() -> None:
+    """Take no more signals: this process is about to say why it ends."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def interrupted(name: str | None) -> Interrupted:
     """The error for a signal; None for one that another rank was sent."""
     return Interrupted(

@@ -23,7 +23,7 @@ SETTINGS = [
     "sampling=fixed",
     "sampling.curvature=0.5",
     "solver.max_iterations=6",
-    "runtime.checkpoint_seconds=0",
+    "runtime.checkpoint_seconds=1000",
     "runtime.device=cpu",
     "trainer.stopping.patience=0",
 ]
@@ -74,6 +74,7 @@ def test_stopped_by_sigterm_it_goes_on_with_another_number_to_the_same_end(corpu
     assert err.count("asr-hf: error:") == 1 and "stopped by SIGTERM" in err
     assert "the same command continues" in err and "Traceback" not in err
     done = len(events("cut")) - 1
+    assert [p.name[-11:] for p in Path("exp/cut/checkpoints").iterdir()] == [f"{done:06d}.ckpt"]
     for name, length in (("cut", done + 2), ("whole", 3)):
         assert main(["train", *corpus, STEPS.format(length), f"name={name}"]) == 0
     cut, whole = events("cut"), events("whole")
