@@ -14,7 +14,7 @@ import pytest
 from asr_hf.data.store import FORMAT
 
 PDFS, DIM = 5, 4
-COUNTS, CASES = (1, 2, 3, 4), ("lbfgs", "kfac", "variance", "smbr")
+COUNTS, CASES = (1, 2, 3, 4), ("lbfgs", "kfac", "variance", "smbr", "baseline")
 
 
 def make_store(folder: Path, seed: int, utterances: int = 20) -> None:

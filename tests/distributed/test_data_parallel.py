@@ -50,3 +50,11 @@ def test_a_cg_step_sends_one_vector_and_nothing_else(trained, case):
 def test_a_rank_that_hangs_is_named(trained):
     assert trained["hang"].startswith("rank 1 did not answer (sum)")
     assert "the same command continues" in trained["hang"]
+
+
+def test_the_full_batch_baseline_gives_the_same_too(trained):
+    alone, together = trained["baseline", 1], trained["baseline", 3]
+    losses = [[e["train_loss"] for e in run["events"]] for run in (alone, together)]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-6)
+    assert losses[0][-1] < losses[0][0]
+    assert together["frames"] == alone["frames"]

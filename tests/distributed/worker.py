@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
+from asr_hf.baselines.lbfgs import LBFGS
 from asr_hf.criteria.cross_entropy import CrossEntropy
 from asr_hf.criteria.mbr import MinimumBayesRisk
 from asr_hf.data.lattice import ARC, FINAL, Lattice
@@ -44,8 +45,11 @@ ITERATIONS = 10
 class CountingRanks(Ranks):
     """Keeps the size of every message."""
 
+    def __post_init__(self):
+        self.sizes = []
+
     def sum_(self, tensor):
-        self.__dict__.setdefault("sizes", []).append(tensor.numel())
+        self.sizes.append(tensor.numel())
         return super().sum_(tensor)
 
 
@@ -115,21 +119,40 @@ def train(case, stores, ranks):
     """Ten iterations; returns what should not depend on the number of ranks."""
     inner = objective_of(case, stores)
     objective = inner if ranks.count == 1 else DataParallel(inner, ranks, inner.frames)
+    theta, in_cg, events = inner.model.flat.detach().clone(), [], []
+    if case == "baseline":
+        optimiser = LBFGS(objective=objective, theta=theta)
+    else:
+        optimiser = hessian_free(case, objective, theta, ranks, in_cg)
+    for _ in range(ITERATIONS):
+        events.append(optimiser.step())
+        check_in_step(ranks, optimiser.iteration, optimiser.state_dict())
+    return {
+        "events": [{k: v for k, v in e.items() if k != "phase_seconds"} for e in events],
+        "theta": optimiser.theta.tolist(),
+        "estimate": optimiser.estimate.tolist(),
+        "frames": objective.frames,
+        "own_frames": inner.frames,
+        "in_cg": in_cg,
+    }
+
+
+def hessian_free(case, objective, theta, ranks, in_cg):
+    """HF, each of whose CG runs enters its steps and the sizes of its messages into `in_cg`."""
     preconditioner, sampling, acceptance, steps = parts_of(case)
     solver = FlexibleConjugateGradient(max_iterations=steps, along_start=case == "kfac")
-    in_cg = []
-    solve = solver.solve
+    solve, sizes = solver.solve, ranks.sizes
 
     def counted(*arguments):
-        before = len(ranks.__dict__.get("sizes", []))
+        before = len(sizes)
         run = solve(*arguments)
-        in_cg.append({"steps": run.iterations, "sizes": ranks.__dict__.get("sizes", [])[before:]})
+        in_cg.append({"steps": run.iterations, "sizes": sizes[before:]})
         return run
 
     solver.solve = counted
-    hf = HessianFree(
+    return HessianFree(
         objective=objective,
-        theta=inner.model.flat.detach().clone(),
+        theta=theta,
         solver=solver,
         preconditioner=preconditioner,
         sampling=sampling,
@@ -139,18 +162,6 @@ def train(case, stores, ranks):
         averaging=0.9 if case == "kfac" else 0.0,
         seed=1,
     )
-    events = []
-    for _ in range(ITERATIONS):
-        events.append(hf.step())
-        check_in_step(ranks, hf.iteration, hf.state_dict())
-    return {
-        "events": [{k: v for k, v in e.items() if k != "phase_seconds"} for e in events],
-        "theta": hf.theta.tolist(),
-        "estimate": hf.estimate.tolist(),
-        "frames": objective.frames,
-        "own_frames": inner.frames,
-        "in_cg": in_cg,
-    }
 
 
 def main(folder, rank, counts, cases):
