@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import weakref
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,24 @@ def load_array(
             f"{path}: {what}", expected=f"{dtype} of shape {list(shape)}", remedy=remedy
         )
     return np.array(found)
+
+
+def array_of(data: bytes) -> NDArray[Any]:
+    """The numbers of an npy file's content.
+
+    Raises:
+        ValueError: it declares other than what it holds; damaged headers raise many others.
+    """
+    stream = BytesIO(data)
+    version = np.lib.format.read_magic(stream)
+    if version != (1, 0):
+        raise ValueError(f"an npy file of version {version}")
+    shape, columns_first, dtype = np.lib.format.read_array_header_1_0(stream)
+    body = data[stream.tell() :]
+    if dtype.kind not in "iuf" or len(body) != math.prod(shape) * dtype.itemsize:
+        raise ValueError(f"{len(body)} bytes of {dtype} of shape {shape}")
+    array: NDArray[Any] = np.frombuffer(body, dtype)
+    return array.reshape(shape, order="F" if columns_first else "C")
 
 
 class RowFile:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import heapq
 import os
+import zipfile
 from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from asr_hf.data.arrays import array_of
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import atomic_path
 
@@ -90,12 +93,38 @@ class Gmm:
             InputError: the file is missing or damaged.
         """
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                return cls(*(arrays[k] for k in ("starts", "weights", "means", "variances")))
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            gmm = cls(*_arrays(Path(path)))
+            gmm._check()
+        except Exception as error:  # zipfile and numpy meet bad bytes with any of a dozen
             raise InputError(
-                f"{path}: cannot be read: {error}", remedy="remove it and run asr-hf align again"
+                f"{path}: cannot be read: {error!r}", remedy="remove it and run asr-hf align again"
             ) from error
+        return gmm
+
+    def _check(self) -> None:
+        if len(self.starts) < 2 or self.starts[0] or (np.diff(self.starts) < 1).any():
+            raise ValueError("its pdfs do not begin one after another")
+        rows, dim = int(self.starts[-1]), self.means.shape[-1]
+        for array, shape in (
+            (self.weights, (rows,)),
+            (self.means, (rows, dim)),
+            (self.variances, (rows, dim)),
+        ):
+            if array.shape != shape or not np.isfinite(array).all():
+                raise ValueError(f"an array of {array.shape}, expected finite numbers of {shape}")
+        if (self.weights <= 0).any() or (self.variances <= 0).any():
+            raise ValueError("a weight or variance is not positive")
+
+
+def _arrays(path: Path) -> list[NDArray[Any]]:
+    """Arrays of an npz, none larger than the file: numpy takes memory for what headers declare."""
+    content = path.read_bytes()
+    with zipfile.ZipFile(BytesIO(content)) as packed:
+        names = [f"{name}.npy" for name in ("starts", "weights", "means", "variances")]
+        sizes = [packed.getinfo(name).file_size for name in names]
+        if sum(sizes) > len(content):
+            raise ValueError(f"arrays of {sum(sizes)} bytes")
+        return [array_of(packed.read(name)) for name in names]
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ from asr_hf.hmm.lexicon import Lexicon, SymbolTable, phone_table, read_lexicon
 from asr_hf.hmm.topology import topology_text
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json, write_json, write_text
+
+_MOST_STATES = 100
+_REMEDY = "remove the folder and run asr-hf align again"
 
 
 @dataclass
@@ -76,19 +80,20 @@ class HmmSystem:
         """
         folder = Path(folder)
         about = read_json(folder / "hmm.json")
-        phones = SymbolTable.read(folder / "phones.txt")
-        try:
-            topology = (folder / "topo").read_text(encoding="utf-8")
-        except OSError as error:
+        names = about.get("languages") if isinstance(about, dict) else None
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise InputError(
-                f"{folder / 'topo'}: cannot be read: {error.strerror}", remedy="run asr-hf align"
-            ) from error
-        transitions = TransitionModel(topology, read_log_probs(folder / "transitions.txt"))
+                f"{folder / 'hmm.json'}: languages are {str(names)[:80]}",
+                expected="a list of their names",
+                remedy=_REMEDY,
+            )
+        phones = SymbolTable.read(folder / "phones.txt")
+        transitions = _read_transitions(folder, phones)
         languages = {
             name: Language(read_lexicon(folder / "lang" / name / "lexicon.txt", name), phones)
-            for name in about["languages"]
+            for name in names
         }
-        gmm = Gmm.load(folder / "gmm.npz") if about["gaussians"] else None
+        gmm = Gmm.load(folder / "gmm.npz") if about.get("gaussians") else None
         return cls(phones, transitions, languages, gmm)
 
     def language(self, name: str, utterance: str) -> Language:
@@ -154,6 +159,30 @@ class HmmSystem:
         )
 
 
+def _read_transitions(folder: Path, phones: SymbolTable) -> TransitionModel:
+    """The transition model in `folder`."""
+    path = folder / "topo"
+    try:
+        topology = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}", remedy=_REMEDY) from error
+    # Kaldi's code takes memory for the largest phone and state that are mentioned.
+    most = max(len(phones), _MOST_STATES)
+    for number in re.findall(r"\d+", topology):
+        if len(number) > 10 or (int(number) > most and "." + number not in topology):
+            raise InputError(
+                f"{path}: the number {number[:20]}",
+                expected=f"phones and states up to {most}, as in phones.txt",
+                remedy=_REMEDY,
+            )
+    try:
+        return TransitionModel(topology, read_log_probs(folder / "transitions.txt"))
+    except InputError as error:
+        raise InputError(
+            f"{folder}: {error.problem}", expected=error.expected, remedy=error.remedy or _REMEDY
+        ) from error
+
+
 def graph_folder(folder: str | os.PathLike[str], language: str) -> Path:
     """Where the decoding graph of `language` lies."""
     return Path(folder) / "graph" / language
@@ -192,5 +221,5 @@ def read_log_probs(path: str | os.PathLike[str]) -> NDArray[np.float32]:
         raise InputError(
             f"{path}: cannot be read: {error}",
             expected="six columns, the last a log probability",
-            remedy="remove the folder and run asr-hf align again",
+            remedy=_REMEDY,
         ) from error

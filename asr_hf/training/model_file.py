@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from safetensors import SafetensorError, safe_open
@@ -15,9 +16,9 @@ from torch import Tensor
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import atomic_path
+from asr_hf.training.model_header import FORMAT, check_header, with_checksum
 
 FILE_NAME = "model.safetensors"
-FORMAT = "asr-hf-model-1"
 _KEY = "asr-hf"
 _REMEDY = "train the model again, or name a run folder that holds a finished one"
 
@@ -46,6 +47,7 @@ def save_model(path: Path, model: AcousticModel, config: Any, about: dict[str, A
         "config": OmegaConf.to_container(config, resolve=True),
         "about": facts,
     }
+    header = with_checksum(header, tensors)
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, {_KEY: json.dumps(header)})
 
@@ -62,10 +64,10 @@ def load_model(path: Path) -> tuple[AcousticModel, dict[str, Any]]:
     header, tensors = _read(path)
     about = header["about"]
     config = OmegaConf.create(header["config"])
-    model = build_model(config, about["feature_dim"], about["num_pdfs"], seed=0)
     try:
+        model = build_model(config, about["feature_dim"], about["num_pdfs"], seed=0)
         model.load_state_tensors(tensors)
-    except ValueError as error:
+    except (InstantiationException, ValueError) as error:
         raise InputError(f"{path}: {error}", remedy=_REMEDY) from error
     return model, about
 
@@ -85,12 +87,9 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         with safe_open(path, framework="pt") as opened:
             header = json.loads((opened.metadata() or {}).get(_KEY, "{}"))
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+        check_header(header, tensors)
     except FileNotFoundError as error:
         raise InputError(f"{path}: there is no trained model", remedy=_REMEDY) from error
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: damaged model file: {error}", remedy=_REMEDY) from error
-    if header.get("format") != FORMAT:
-        raise InputError(
-            f"{path}: model format {header.get('format')!r}", expected=FORMAT, remedy=_REMEDY
-        )
     return header, tensors
