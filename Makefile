@@ -15,7 +15,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 	$$p -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 	2>/dev/null && echo $$p && break; done)
 
-.PHONY: help setup test demo demo-smbr $(DATA) bench study clean
+.PHONY: help setup test demo demo-smbr $(DATA) bench study faults fuzz clean
 
 help: ## list the targets
 	@echo 'asr-hf: Hessian-free training of DNN-HMM acoustic models'
@@ -89,6 +89,12 @@ $(VENV)/.bench: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
 	-e '.[dev,bench]'
 	@touch $@
+
+faults: setup ## kill, fill and damage small trainings; none may lose anything (ARGS="--count 100 --seed 0")
+	OMP_NUM_THREADS=1 $(BIN)/python -m scripts.faults $(ARGS)
+
+fuzz: setup ## feed mutated files to every parser (ARGS="--seconds 60": for each)
+	OMP_NUM_THREADS=1 $(BIN)/python -m scripts.fuzz $(ARGS)
 
 clean: ## remove the environment and caches; data/ and exp/ stay
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -64,11 +64,11 @@ class TransitionModel:
         try:
             self._topo.read(topology)
             self._topo.check()
+            counts = self._topo.get_phone_to_num_pdf_classes()
+            self._tree = khg.monophone_context_dependency(list(self._topo.phones), counts)
+            self._model = khg.TransitionModel(self._tree, self._topo)
         except RuntimeError as error:
             raise InputError(f"HMM topology refused: {error}") from error
-        counts = self._topo.get_phone_to_num_pdf_classes()
-        self._tree = khg.monophone_context_dependency(list(self._topo.phones), counts)
-        self._model = khg.TransitionModel(self._tree, self._topo)
         self.num_pdfs = int(self._model.num_pdfs)
         self.num_transition_ids = int(self._model.num_transition_ids)
         ids = range(1, self.num_transition_ids + 1)

@@ -1,6 +1,6 @@
 """Inject faults into real trainings and see that none loses anything.
 
-usage: python -m scripts.faults [--count 100] [--seed 0] [--only NUMBER] [--keep FOLDER]
+usage: python -m scripts.faults [--count 100] [--seed 0] [--only 3,17] [--keep FOLDER]
 
 Fault n of a seed is always the same, as far as the machine's timing lets it be. After each, the
 same command ends in the same model as the undisturbed run, or it has said clearly what is wrong,
@@ -38,17 +38,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--count", type=int, default=100, help="faults to inject")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", type=int, help="inject fault NUMBER alone")
+    parser.add_argument("--only", help="inject these faults alone, by comma")
     parser.add_argument("--keep", type=Path, help="keep every file in this new folder")
     options = parser.parse_args()
-    numbers = range(options.count) if options.only is None else [options.only]
+    chosen = [int(number) for number in (options.only or "").split(",") if number]
     with working_folder(options.keep) as folder:
         reference = undisturbed(folder)
         reports = []
-        for number in numbers:
+        for number in chosen or range(options.count):
             report = inject(folder / f"{number:04d}", number, options.seed, reference)
             reports.append(report)
-            if report.lost or options.only is not None:
+            if report.lost or chosen:
                 print("\n  ".join([report.title, *report.story]), flush=True)
             if options.keep is None:
                 shutil.rmtree(folder / f"{number:04d}", ignore_errors=True)

@@ -26,7 +26,7 @@ from asr_hf.runtime.run_folder import RunFolder
 from asr_hf.scoring.ctm import CtmWord, read_ctm, write_ctm
 from asr_hf.scoring.transcripts import read_table
 from asr_hf.training.model_file import build_model, load_model, save_model
-from scripts.fuzz.parsers import Parser, with_digest
+from scripts.fuzz.parsers import Parser, with_digest, with_model_checksum
 
 _WORDS = {"ax": (("en_a", "en_x"),), "a": (("en_a",),), "x": (("en_x",), ("en_x", "en_a"))}
 _MODEL = {
@@ -91,12 +91,8 @@ def _make_system(folder: Path) -> None:
 _OVERRIDES = (
     "+recipe=prompts",
     "model.hidden_sizes=[8,16]",
-    "sampling=fixed",
-    "trainer.stopping.max_iterations=3",
-    "name=a-run",
     "runtime.memory=4GB",
-    "~pretraining",
-    "model.activation='sigmoid'",
+    "name='a run'",
 )
 
 
@@ -171,7 +167,14 @@ PARSERS = (
     ),
     Parser("checkpoint", _make_checkpoint, _parse_checkpoint, ("*.ckpt",)),
     Parser("checkpoint-body", _make_checkpoint, _parse_checkpoint, ("*.ckpt",), seal=with_digest),
-    Parser("model", _make_model, _parse_model, tokens=(b"_target_", b"os.system", b'"F32"')),
+    Parser("model", _make_model, _parse_model),
+    Parser(
+        "model-body",
+        _make_model,
+        _parse_model,
+        tokens=(b"_target_", b"os.system", b'"F32"', b"asr_hf.models.flat.FlatModule", b"${"),
+        seal=with_model_checksum,
+    ),
     Parser("run-folder", _make_run, _parse_run, ("config.yaml", "events.jsonl")),
     Parser("copies", _make_copies, lambda f: read_copies(f)),
 )
