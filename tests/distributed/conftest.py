@@ -69,9 +69,13 @@ def trained(tmp_path_factory):
         )
         for rank in range(max(COUNTS))
     ]
-    for worker in workers:
-        _, err = worker.communicate(timeout=240)
-        assert worker.returncode == 0, err
+    try:
+        for worker in workers:
+            _, err = worker.communicate(timeout=240)
+            assert worker.returncode == 0, err
+    finally:
+        for worker in workers:
+            worker.kill()
     found = {
         (case, count): json.loads((folder / f"{case}-{count}.json").read_text())
         for case in CASES

@@ -45,7 +45,8 @@ ITERATIONS = 10
 class CountingRanks(Ranks):
     """Keeps the size of every message."""
 
-    def __post_init__(self):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
         self.sizes = []
 
     def sum_(self, tensor):
