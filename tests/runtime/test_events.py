@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 import resource
 import subprocess
 import sys
@@ -122,6 +123,8 @@ def test_tensorboard_holds_the_numbers_under_their_names(tmp_path):
         log.close()
 
     run(0, 5)
+    # Files are read in the order of their names: by the second, then by a number that is not padded.
+    time.sleep(1.1)
     run(3, 6)
     board = EventAccumulator(str(tmp_path / "tensorboard"))
     board.Reload()
