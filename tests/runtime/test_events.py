@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import json
-import time
 import resource
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -123,7 +123,7 @@ def test_tensorboard_holds_the_numbers_under_their_names(tmp_path):
         log.close()
 
     run(0, 5)
-    # Files are read in the order of their names: by the second, then by a number that is not padded.
+    # Files are read in the order of their names: by second, then by a number without padding.
     time.sleep(1.1)
     run(3, 6)
     board = EventAccumulator(str(tmp_path / "tensorboard"))
