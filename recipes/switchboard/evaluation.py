@@ -54,7 +54,7 @@ class EvaluationSet:
             InputError: a recording is missing or damaged: a test set is whole or of no use.
         """
         utterances = self.utterances()
-        wavs = {}
+        wavs: dict[str, str] = {}
         faults = []
         for name in sorted({side_of(u.recording)[0] for u in utterances}):
             path = self.recordings.get(name)

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from asr_hf.data.audio import load_audio, open_recording
-from asr_hf.data.audio_check import measure
+from asr_hf.data.audio_check import AudioSize, measure
 from asr_hf.runtime.errors import InputError
 
 
@@ -115,6 +115,23 @@ def test_shortened_sphere_goes_through_sph2pipe(tmp_path, monkeypatch, write_wav
     fake_sph2pipe(tmp_path, f'[ "$1 $2 $3" = "-f wav -p" ] && cat {wav}', monkeypatch)
     found = load_audio(path, 8000, start=0.1, end=0.2)
     np.testing.assert_array_equal(found.numpy(), speech(0.5)[800:1600])
+
+
+def test_shortened_sphere_is_measured_by_its_header_where_it_can_be_read(tmp_path, monkeypatch):
+    path = sphere(tmp_path / "a.sph", "ulaw,embedded-shorten-v2.00", 1, 2, b"ajkg", 6000)
+    with monkeypatch.context() as patched:
+        patched.setenv("PATH", "")
+        assert "sph2pipe" in measure(str(path))
+    fake_sph2pipe(tmp_path, "exit 1", monkeypatch)
+    assert measure(str(path)) == AudioSize(0.75, 2)
+
+
+@pytest.mark.parametrize(("field", "damaged"), [(b"-i 6000", b"-i   -1"), (b"-i 8000", b"-i    0")])
+def test_shortened_sphere_without_samples_or_rate_is_refused(tmp_path, monkeypatch, field, damaged):
+    path = sphere(tmp_path / "a.sph", "ulaw,embedded-shorten-v2.00", 1, 2, b"ajkg", 6000)
+    path.write_bytes(path.read_bytes().replace(field, damaged))
+    fake_sph2pipe(tmp_path, "exit 1", monkeypatch)
+    assert "declares no samples" in measure(str(path))
 
 
 def test_sph2pipe_that_fails_is_quoted(tmp_path, monkeypatch):

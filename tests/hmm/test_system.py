@@ -6,7 +6,8 @@ import pytest
 from asr_hf.hmm import fst as fsts
 from asr_hf.hmm.adapter import TransitionModel
 from asr_hf.hmm.gmm import Gmm
-from asr_hf.hmm.lexicon import phone_table
+from asr_hf.hmm.lattices import label_map
+from asr_hf.hmm.lexicon import Lexicon, phone_table
 from asr_hf.hmm.system import HmmSystem, graph_folder, read_log_probs
 from asr_hf.hmm.topology import topology_text
 from asr_hf.runtime.errors import InputError
@@ -26,6 +27,19 @@ def test_topology_has_three_states_a_phone_and_five_for_silence(lexicon):
     sizes = [len(transitions.pdfs_of_phone(i)) for i in range(1, len(phones))]
     assert sizes == [5, 3, 3]
     assert transitions.num_pdfs == 11
+
+
+def test_noises_and_laughter_have_the_model_of_silence_and_are_no_speech_in_lattices():
+    noises = {"[noise]": (("nsn",),), "[laughter]": (("lau",),), "<unk>": (("spn",),)}
+    system = HmmSystem.create([Lexicon("en", {**noises, "a": (("en_a",),)})])
+    sizes = {
+        system.phones.symbols[i]: len(system.transitions.pdfs_of_phone(i))
+        for i in range(1, len(system.phones))
+    }
+    assert sizes == {"sil": 5, "spn": 5, "nsn": 5, "lau": 5, "en_a": 3}
+    assert system.transitions.num_pdfs == 23
+    silence = {system.phones.symbols[p] for p in label_map(system).silence_phones}
+    assert silence == {"sil", "spn", "nsn", "lau"}
 
 
 def test_transition_probabilities_follow_the_counts(system):
