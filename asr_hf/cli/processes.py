@@ -79,6 +79,11 @@ def train_as_rank(arguments: list[str]) -> tuple[DictConfig, dict[str, Any] | No
             # Launchers send their signals again.
             ignore_signals()
             raise
+        except KeyboardInterrupt:
+            if _CONFIG in os.environ:
+                # The launcher was told as well, and speaks for all.
+                raise SystemExit(130) from None
+            raise
     # Only our launcher's own process, or torchrun's first one, goes on from here.
     return config, result if ranks.first and _CONFIG not in os.environ else None
 
