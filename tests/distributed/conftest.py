@@ -71,7 +71,7 @@ def trained(tmp_path_factory):
     ]
     try:
         for worker in workers:
-            _, err = worker.communicate(timeout=240)
+            _, err = worker.communicate(timeout=280)
             assert worker.returncode == 0, err
     finally:
         for worker in workers:
