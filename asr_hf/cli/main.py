@@ -15,7 +15,7 @@ from asr_hf.runtime.errors import AsrHfError, InputError
 
 VERBS = {
     "prepare": "make a corpus's data directories, lexicon and language model",
-    "validate": "check Kaldi data directories and list every offender",
+    "validate": "check data directories, stores and runs; list every offender",
     "features": "extract filterbank features and CMVN statistics",
     "align": "flat-start a GMM, align, and pack the training data",
     "train": "train an acoustic model (-m sweeps)",

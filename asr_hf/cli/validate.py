@@ -1,12 +1,17 @@
-"""Check Kaldi data directories and list every offender.
+"""Check Kaldi data directories, stores and runs, and list every offender.
 
 usage: asr-hf validate DIR [DIR ...] [--fix]
 
---fix sorts files, rebuilds spk2utt and drops utterances that are incomplete or have no usable
-audio; the files as they were are kept in DIR/.backup.
+Of frame stores (data/<corpus>/store/<set>), lattice stores and run folders every byte is read and
+compared with its checksum.
+
+--fix sorts the files of data directories, rebuilds spk2utt and drops utterances that are
+incomplete or have no usable audio; the files as they were are kept in DIR/.backup.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from asr_hf.data.validate import validate
 from asr_hf.runtime.errors import InputError
@@ -20,12 +25,23 @@ def run(arguments: list[str]) -> None:
         raise InputError("validate needs a data directory", remedy="asr-hf validate DIR [--fix]")
     total = 0
     for folder in folders:
-        problems = validate(folder, fix=fix)
+        found, problems = _check(Path(folder), fix)
         total += len(problems)
         for problem in problems:
             print(problem)
-        print(f"{folder}: {len(problems)} problems" if problems else f"{folder}: valid")
+        print(f"{folder}: " + (f"{len(problems)} problems" if problems else f"valid{found}"))
     if total:
         raise InputError(
             f"{total} problems found", remedy="mend them, or asr-hf validate --fix DIR"
         )
+
+
+def _check(folder: Path, fix: bool) -> tuple[str, list[str]]:
+    """What was found, if there is more to say than that it is valid; and the problems."""
+    if not (folder / "utt2spk").exists():
+        # Late, so that data directories do not wait for torch.
+        from asr_hf.stages.integrity import check_folder
+
+        if (checked := check_folder(folder)) is not None:
+            return f", {checked[0]}", checked[1]
+    return "", [str(problem) for problem in validate(folder, fix=fix)]

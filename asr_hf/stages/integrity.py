@@ -1,0 +1,74 @@
+"""Checks every byte of stores and of runs that carries a checksum."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from asr_hf.data.lattice_store import LatticeStore
+from asr_hf.data.store import FrameStore
+from asr_hf.runtime.checkpoint import checkpoints, load_checkpoint
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.events import FILE_NAME as EVENTS
+from asr_hf.runtime.events import read_events
+from asr_hf.runtime.progress import progress
+from asr_hf.training.model_file import FILE_NAME as MODEL
+from asr_hf.training.model_file import load_model
+
+
+def check_folder(folder: Path) -> tuple[str, list[str]] | None:
+    """Check a frame store, a lattice store or a run; None for any other folder.
+
+    Returns:
+        What was found, in one line, and the problems.
+    """
+    for name, check in (("store.json", _frames), ("lattices.json", _lattices), (EVENTS, _run)):
+        if (folder / name).exists():
+            return check(folder)
+    return None
+
+
+def _frames(folder: Path) -> tuple[str, list[str]]:
+    try:
+        store = FrameStore.open(folder)
+        _count(store.check(), folder, store.num_frames)
+    except InputError as error:
+        return "damaged", [str(error)]
+    return _said(f"{store.num_units} utterances", store.has_checksums), []
+
+
+def _lattices(folder: Path) -> tuple[str, list[str]]:
+    try:
+        store = LatticeStore.open(folder)
+        names = store.utterances
+        _count(store.check(), folder, sum(map(store.num_frames, names)))
+    except InputError as error:
+        return "damaged", [str(error)]
+    return _said(f"{len(names)} lattices", store.has_checksums), []
+
+
+def _run(folder: Path) -> tuple[str, list[str]]:
+    kept = checkpoints(folder / "checkpoints")
+    reads: list[tuple[Callable[[Path], object], Path]] = [
+        (read_events, folder / EVENTS),
+        *((load_checkpoint, path) for path in kept),
+    ]
+    if (folder / MODEL).exists():
+        reads.append((load_model, folder / MODEL))
+    problems = []
+    for read, path in progress(reads, desc=f"checking {folder.name}", unit="file"):
+        try:
+            read(path)
+        except InputError as error:
+            problems.append(str(error))
+    return f"{len(kept)} checkpoints", problems
+
+
+def _count(steps: Iterator[int], folder: Path, total: int) -> None:
+    with progress(desc=f"checking {folder.name}", total=total, unit="frame") as bar:
+        for frames in steps:
+            bar.update(frames)
+
+
+def _said(what: str, checksums: bool) -> str:
+    return what if checksums else f"{what}, written without checksums: sizes alone were checked"
