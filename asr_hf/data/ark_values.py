@@ -62,7 +62,8 @@ def _read_binary(file: BinaryIO, most: int) -> np.ndarray:
         dtype, count = _PLAIN[kind[:1]], 1
         for size in shape:
             count *= size
-        return np.frombuffer(_read(file, count * dtype.itemsize, most), dtype).reshape(shape)
+        numbers: np.ndarray = np.frombuffer(_read(file, count * dtype.itemsize, most), dtype)
+        return numbers.reshape(shape)
     if kind in _COMPRESSED:
         return _read_compressed(file, kind, most)
     raise ValueError(f"no Kaldi matrix or vector: it is called {kind!r}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tqdm import tqdm
+
 from asr_hf.data.lattice_store import LatticeStore
 from asr_hf.data.store import FrameStore
 from asr_hf.runtime.checkpoint import checkpoints, load_checkpoint
@@ -65,7 +67,8 @@ def _run(folder: Path) -> tuple[str, list[str]]:
 
 
 def _count(steps: Iterator[int], folder: Path, total: int) -> None:
-    with progress(desc=f"checking {folder.name}", total=total, unit="frame") as bar:
+    bar: tqdm[None] = progress(desc=f"checking {folder.name}", total=total, unit="frame")
+    with bar:
         for frames in steps:
             bar.update(frames)
 

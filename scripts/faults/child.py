@@ -6,6 +6,7 @@ faults take minutes; what is forked is a process of its own all the same, to be 
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
 import os
 import signal
@@ -32,8 +33,8 @@ for _module in _LATE:
     importlib.import_module(_module)
 
 _CRASHED = 99
-# A command of the suite takes a second; one that takes so long hangs.
-_SECONDS = 120.0
+# A command of the suite takes a second, or many on a busy machine; one that takes so long hangs.
+_SECONDS = 240.0
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Child:
         return os.WIFSTOPPED(status)
 
     def wait(self) -> Outcome:
-        """Wait for the end; a process that hangs is killed."""
+        """Wait for the end; a process that hangs says where it is, and is killed."""
         status = getattr(self, "_status", None)
         end = time.monotonic() + _SECONDS
         while status is None:
@@ -88,6 +89,8 @@ class Child:
             if pid:
                 status = found
             elif time.monotonic() > end:
+                self.kill(signal.SIGUSR1)
+                time.sleep(1)
                 self.kill()
                 os.waitpid(self.pid, 0)
                 return Outcome(None, self._said())
@@ -105,6 +108,7 @@ def _become(arguments: list[str], log: Path, prepare: Callable[[], None] | None)
         out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         for stream in (1, 2):
             os.dup2(out, stream)
+        faulthandler.register(signal.SIGUSR1)
         if prepare is not None:
             prepare()
         code = main(arguments)

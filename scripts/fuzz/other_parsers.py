@@ -143,8 +143,8 @@ def _parse_run(folder: Path) -> None:
 
 
 def _make_copies(folder: Path) -> None:
-    noise = Noise("white", 10.0, 3)
-    effects = Effects(1.1, Babble((1, 2), (3, 4), 5.0), noise, (300, 3400), -6.0, "gsm")
+    noise = Noise("white", 3, 10.0)
+    effects = Effects(1.1, Babble(("a", "b"), (3.0, 4.5), 5.0), noise, (300, 3400), -6.0, "gsm")
     write_copies(folder, [Copy(f"utt-{n}", "utt", n, effects) for n in (1, 2)])
 
 
