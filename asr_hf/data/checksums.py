@@ -1,7 +1,7 @@
 """Checksums that stores carry, so that no damaged byte is trained on.
 
-The large files have a CRC-32 for each utterance, looked at when the utterance is first read: it
-finds every flipped bit and every burst of up to 32, names the utterance, and at 4 GB/s costs a
+The large files have a CRC-32 for each utterance, looked at whenever the utterance is read: it finds
+every flipped bit and every burst of up to 32, names the utterance, and at 4 GB/s costs less than a
 hundredth of what the network does with the frames. The small files have a SHA-256 each in the
 store's description, and the description has one of itself.
 """

@@ -80,7 +80,7 @@ class Lattice:
             arcs[name].astype(np.int64) for name in ("source", "target", "label")
         )
         ends = finals["state"]
-        if source.min() < 0 or target.max() >= states or ends.min() < 0 or ends.max() >= states:
+        if any(x.min() < 0 or x.max() >= states for x in (source, target, ends)):
             return [(True, "a state's number is out of range")]
         scores = (arcs["graph"], arcs["acoustic"], finals["graph"])
         steps = self.frame_of[target] - self.frame_of[source]

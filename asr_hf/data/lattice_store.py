@@ -191,7 +191,9 @@ class LatticeStore:
         return int(self._frames[self._number(name)])
 
     def lattice(self, name: str) -> Lattice:
-        """The lattice of the utterance `name`, read-only, checked on first use.
+        """The lattice of the utterance `name`, read-only.
+
+        Its checksum is looked at, and on first use that it is a lattice.
 
         Raises:
             InputError: it has no lattice, or a damaged one.
@@ -205,9 +207,9 @@ class LatticeStore:
         for piece in pieces:
             piece.flags.writeable = False
         lattice = Lattice(name, *pieces)
+        if self._sums is not None and crc32(*pieces) != self._sums[number]:
+            raise self._seal.damaged("arcs.bin, states.bin or finals.bin", name)
         if name not in self._checked:
-            if self._sums is not None and crc32(*pieces) != self._sums[number]:
-                raise self._seal.damaged("arcs.bin, states.bin or finals.bin", name)
             self._check(lattice, int(self._frames[number]))
             self._checked.add(name)
         return lattice

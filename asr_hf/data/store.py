@@ -1,7 +1,7 @@
 """The packed frame store: one file of unspliced frames, one of labels, an utterance index.
 
 Opening reads the index alone, so that hundreds of hours open in milliseconds. Each utterance's
-checksum is looked at when it is first read.
+checksum is looked at whenever it is read.
 """
 
 from __future__ import annotations
@@ -77,7 +77,6 @@ class FrameStore:
         )
         # Columns: frames, labels.
         self._sums = self._seal.of_utterances((self.num_units, 2))
-        self._checked = np.full((self.num_units, 2), self._sums is None)
 
     @classmethod
     def open(cls, folder: Path | str) -> FrameStore:
@@ -169,15 +168,15 @@ class FrameStore:
         return self._sums is not None
 
     def _check(self, column: int, units: np.ndarray, starts: np.ndarray, rows: np.ndarray) -> None:
-        """Compare the `rows` of utterances that begin at `starts` with their checksums, once."""
+        """Compare the `rows` of utterances that begin at `starts` with their checksums."""
         if self._sums is None:
             return
-        for place in np.flatnonzero(~self._checked[units, column]).tolist():
-            unit, start = int(units[place]), int(starts[place])
-            if crc32(rows[start : start + self.frames_of(unit)]) != self._sums[unit, column]:
+        sums, lengths = self._sums[units, column], self.offsets[units + 1] - self.offsets[units]
+        places = zip(starts.tolist(), lengths.tolist(), sums.tolist(), units.tolist(), strict=True)
+        for start, length, expected, unit in places:
+            if crc32(rows[start : start + length]) != expected:
                 name = ("frames.bin", "labels.bin")[column]
                 raise self._seal.damaged(name, self.utterances[unit])
-            self._checked[unit, column] = True
 
     def _stretches(self) -> Iterator[np.ndarray]:
         """Neighbouring utterances, about `_STRETCH` frames together."""

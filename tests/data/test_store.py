@@ -225,6 +225,14 @@ def test_a_flipped_bit_names_the_file_and_the_utterance_that_reads_it(small, nam
         damaged.gather(np.array([1, 2, 3]), CPU)
 
 
+def test_damage_done_while_a_store_is_in_use_is_noticed_at_the_next_read(small):
+    store = small(labels())
+    store.gather(np.arange(store.num_units), CPU)
+    flip(store.folder / "frames.bin", 0)
+    with pytest.raises(InputError, match=rf"frames\.bin: utterance {store.utterances[0]}"):
+        store.gather(np.arange(store.num_units), CPU)
+
+
 def test_a_store_cut_short_while_in_use_is_an_error_and_not_the_end_of_the_process(small):
     store = small(labels())
     os.truncate(store.folder / "frames.bin", 16)
