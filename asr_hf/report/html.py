@@ -77,6 +77,7 @@ def _cards(run: RunData) -> str:
         counted = (
             f"{wer['errors']} of {wer['words']} words; 95\u00a0% interval {low:.1f} to {high:.1f}"
         )
+        counted += "; ours, not comparable with NIST's" * ("hub5" in wer)
         cards.append(_card("Word error rate", f"{wer['percent']:.1f}", "%", counted, main=True))
     loss = run.figure("heldout_loss")
     best = run.best

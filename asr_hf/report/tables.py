@@ -49,12 +49,17 @@ def iterations_table(run: RunData) -> str:
 
 
 def wer_table(wer: dict[str, Any]) -> str:
-    """Word error rates by set and, where there are several, by language."""
+    """Word error rates by set and, where there are several, by language.
+
+    Those of NIST's tools stand below ours, which cannot be compared with them.
+    """
     titles = ("set", "WER", "95 % interval", "errors", "words", "sub", "del", "ins", "utterances")
     head = "".join(f'<th scope="col">{title}</th>' for title in titles)
     rows = []
     for name, figures in wer["sets"].items():
-        rows.append(_wer_row(name, figures))
+        rows.append(_wer_row(name + " (ours)" * ("hub5" in figures), figures))
+        for part, one in (figures.get("hub5") or {}).items():
+            rows.append(_wer_row(f"{part} (NIST's hubscr)", one, part=True))
         languages = figures.get("languages") or {}
         if len(languages) > 1:
             rows += [_wer_row(language, one, part=True) for language, one in languages.items()]
@@ -84,10 +89,10 @@ def _cell(event: Event, key: str, write: Callable[[float], str]) -> str:
 
 
 def _wer_row(name: str, figures: dict[str, Any], *, part: bool = False) -> str:
-    low, high = figures["interval"]
-    cells = [f"{figures['percent']:.2f} %", f"{low:.1f} to {high:.1f}"]
+    cells = [f"{figures['percent']:.2f} %"]
+    cells.append("{:.1f} to {:.1f}".format(*figures["interval"]) if "interval" in figures else "–")
     counts = ("errors", "words", "substitutions", "deletions", "insertions", "utterances")
-    cells += [str(figures[key]) for key in counts]
+    cells += [str(figures.get(key, "–")) for key in counts]
     kind = ' class="part"' if part else ""
     return (
         f'<tr{kind}><th scope="row">{escape(name)}</th>'

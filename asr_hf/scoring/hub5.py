@@ -54,15 +54,23 @@ def scored_words(words: Iterable[CtmWord]) -> Iterator[CtmWord]:
     words become letters that share the time: `i._b._m.'s` is i, b, m's.
     """
     for word in words:
-        if word.word in _NO_WORDS or word.word.endswith("-"):
-            continue
-        if not _SPELLED.fullmatch(word.word):
-            yield word
-            continue
-        letters = [letter.replace(".", "") for letter in word.word.split("._")]
-        each = word.duration / len(letters)
-        for index, letter in enumerate(letters):
-            yield replace(word, start=word.start + index * each, duration=each, word=letter)
+        parts = _parts(word.word)
+        for index, part in enumerate(parts):
+            each = word.duration / len(parts)
+            yield replace(word, start=word.start + index * each, duration=each, word=part)
+
+
+def scored_text(words: Iterable[str]) -> list[str]:
+    """The same of words without times, for counts of our own."""
+    return [part for word in words for part in _parts(word)]
+
+
+def _parts(word: str) -> list[str]:
+    if word in _NO_WORDS or word.endswith("-"):
+        return []
+    if not _SPELLED.fullmatch(word):
+        return [word]
+    return [letter.replace(".", "") for letter in word.split("._")]
 
 
 def hub5_errors(

@@ -24,6 +24,7 @@ from asr_hf.stages.recordings import recognised_words
 log = logging.getLogger(__name__)
 
 _WORST = 20
+_NOT_COMPARABLE = "(ours): of each utterance's text; not comparable with figures of NIST's tools."
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class _SetScore:
     result: WerResult
     languages: dict[str, WerResult]
     worst: list[AlignedUtterance]
-    hub5: dict[str, EditCounts]
+    # Part -> errors by NIST's script; None where the set is not for it.
+    hub5: dict[str, EditCounts] | None
 
 
 def run(config: DictConfig) -> dict[str, Any]:
@@ -87,12 +89,12 @@ def _score_set(config: DictConfig, run_dir: Path, name: str) -> _SetScore:
     return _SetScore(name, result, by_language, worst_utterances(refs, hyps, _WORST), hub5)
 
 
-def _by_hubscr(config: DictConfig, name: str) -> dict[str, EditCounts]:
+def _by_hubscr(config: DictConfig, name: str) -> dict[str, EditCounts] | None:
     """Word errors by NIST's script, of all and of each subset, where a set has stm and glm."""
     data = Path(config.corpus.dir) / name
     stm, glm = data / "stm", data / "glm"
     if not (stm.is_file() and glm.is_file()):
-        return {}
+        return None
     command = hubscr_command()
     if command is None:
         log.warning(
@@ -143,10 +145,17 @@ def _summary(scores: list[_SetScore]) -> dict[str, Any]:
     sets = {
         one.name: one.result.as_dict()
         | {"languages": {name: wer.as_dict() for name, wer in one.languages.items()}}
-        | ({"hub5": {key: _counts(found) for key, found in one.hub5.items()}} if one.hub5 else {})
+        | _hub5_figures(one)
         for one in scores
     }
-    return headline.result.as_dict() | {"set": headline.name, "sets": sets}
+    about = {"set": headline.name, "sets": sets}
+    return headline.result.as_dict() | _hub5_figures(headline) | about
+
+
+def _hub5_figures(one: _SetScore) -> dict[str, Any]:
+    if one.hub5 is None:
+        return {}
+    return {"hub5": {key: _counts(found) for key, found in one.hub5.items()}}
 
 
 def _counts(found: EditCounts) -> dict[str, float]:
@@ -164,8 +173,9 @@ def format_table(scores: list[_SetScore]) -> str:
     for one in scores:
         if len(one.languages) > 1:
             rows += [_row(f"{one.name} {name}", wer) for name, wer in one.languages.items()]
-        rows.append(_row(f"{one.name} (ours)" if one.hub5 else one.name, one.result))
-        rows += [_hub5_row(f"{key} (hubscr)", found) for key, found in one.hub5.items()]
+        rows.append(_row(one.name if one.hub5 is None else f"{one.name} (ours)", one.result))
+        hub5 = (one.hub5 or {}).items()
+        rows += [_hub5_row(f"{key} (hubscr)", found) for key, found in hub5]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []
     for row in rows:
@@ -174,6 +184,8 @@ def format_table(scores: list[_SetScore]) -> str:
             for i, (cell, w) in enumerate(zip(row, widths, strict=True))
         )
         lines.append("  ".join([first, *others]))
+    if any(one.hub5 is not None for one in scores):
+        lines.append(_NOT_COMPARABLE)
     return "\n".join(lines) + "\n"
 
 

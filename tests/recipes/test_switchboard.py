@@ -70,3 +70,41 @@ def test_a_folder_that_is_not_there_is_said_to_be(config_for, overrides):
     given = [text for key, text in overrides.items() if key != "swbd"]
     with pytest.raises(InputError, match=r"corpus\.swbd: /nowhere is no folder"):
         recipe.prepare(config_for("switchboard", *given, "corpus.swbd=/nowhere"))
+
+
+def test_test_sets_that_are_not_wanted_need_no_corpora(config_for, overrides):
+    given = [overrides["swbd"], "corpus.sets=[train,dev]"]
+    with pytest.raises(InputError) as caught:
+        recipe.prepare(config_for("switchboard", *given))
+    assert "1 of its corpora" in caught.value.problem
+    assert "corpus.msu: not set" in caught.value.problem
+    assert "corpus.eval2000=DIR" not in caught.value.remedy
+
+
+def test_a_corpus_that_no_set_would_use_is_a_mistake(config_for, overrides):
+    given = [*overrides.values(), "corpus.sets=[train,dev,rt03]"]
+    with pytest.raises(InputError, match=r"corpus\.rt03: not set") as caught:
+        recipe.prepare(config_for("switchboard", *given))
+    assert "corpus.sets has no eval2000 that would use it" in caught.value.problem
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("corpus.compat=perl", "one of correct, kaldi"),
+        ("corpus.sets=[train]", "train, dev, and any of eval2000, rt03"),
+        ("corpus.sets=[train,dev,test]", "train, dev, and any of eval2000, rt03"),
+        ("corpus.conv_tab=/nowhere.tab", "no file"),
+        ("corpus.lexicon_patch=/nowhere.txt", "no file"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(config_for, overrides, setting, said):
+    with pytest.raises(InputError) as caught:
+        recipe.prepare(config_for("switchboard", *overrides.values(), setting))
+    assert said in str(caught.value)
+
+
+def test_recordings_are_counted_against_those_published(config_for, overrides, caplog):
+    with pytest.raises(InputError):
+        recipe.prepare(config_for("switchboard", *overrides.values()))
+    assert "1 recordings, not 2435 or 2438" in caplog.text

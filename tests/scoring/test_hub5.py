@@ -5,7 +5,7 @@ import pytest
 from asr_hf.runtime.errors import RunError
 from asr_hf.scoring.alignment import EditCounts
 from asr_hf.scoring.ctm import CtmWord
-from asr_hf.scoring.hub5 import hub5_errors, hubscr_command, scored_words
+from asr_hf.scoring.hub5 import hub5_errors, hubscr_command, scored_text, scored_words
 
 STM = """\
 ;; LABEL "O" "Overall" "Overall"
@@ -55,6 +55,12 @@ def test_a_spelled_word_becomes_letters_that_share_its_time(spelled, letters):
     assert found[0].start == 1.0
     assert sum(w.duration for w in found) == pytest.approx(0.6)
     assert found[-1].start + found[-1].duration == pytest.approx(1.6)
+
+
+def test_text_without_times_is_scored_alike():
+    said = ["[noise]", "uh-huh", "i._b._m.'s", "th-", "uh", "mr."]
+    assert scored_text(said) == [w.word for w in scored_words(map(word, said))]
+    assert scored_text(said) == ["uh-huh", "i", "b", "m's", "mr."]
 
 
 @pytest.fixture
