@@ -14,6 +14,7 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
+from asr_hf.data.ark_entry import ArkEntry, command_output
 from asr_hf.data.ark_values import read_value, write_value
 from asr_hf.data.checksums import crc32_of
 from asr_hf.data.kaldi_dir import read_table, write_table
@@ -30,17 +31,22 @@ class ArkReader:
     """Random access to the archive entries that an scp file lists.
 
     Args:
-        path: the scp file; its lines are "key archive:offset". Where a file of checksums stands
-            beside it (feats.crc beside feats.scp), each entry is checked when it is read.
+        path: the scp file; its lines are "key archive:offset", perhaps with a range of rows behind.
+            Where a file of checksums stands beside it (feats.crc beside feats.scp), each entry is
+            checked when it is read.
+        allow_pipes: run entries that end in "|" in a shell.
 
     Raises:
-        InputError: the scp is missing or malformed, or holds a command.
+        InputError: the scp is missing or malformed, or holds a command that may not be run.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, allow_pipes: bool = False) -> None:
         self.path = Path(path)
         self._sums = read_table(self.path.with_suffix(_SUMS), optional=True)
-        self._entries = {k: self._parse(k, entry) for k, entry in read_table(self.path).items()}
+        self._entries = {
+            key: ArkEntry.parse(self.path, key, entry, allow_pipes)
+            for key, entry in read_table(self.path).items()
+        }
         if self._sums and self._sums.keys() != self._entries.keys():
             odd = min(self._sums.keys() ^ self._entries.keys())
             raise InputError(
@@ -48,16 +54,6 @@ class ArkReader:
                 expected=f"the entries of {self.path.with_suffix(_SUMS)}",
                 remedy=_CHANGED,
             )
-
-    def _parse(self, key: str, entry: str) -> tuple[str, int]:
-        if entry.endswith(("|", "]")) or entry.startswith("|"):
-            raise InputError(
-                f"{self.path}: {key}: a command or a range: {entry!r}",
-                expected="archive:offset; commands are never run",
-                remedy="copy it into one archive, e.g. with Kaldi's copy-feats",
-            )
-        archive, colon, offset = entry.rpartition(":")
-        return (archive, int(offset)) if colon and offset.isdecimal() else (entry, 0)
 
     def __contains__(self, key: object) -> bool:
         return key in self._entries
@@ -74,8 +70,12 @@ class ArkReader:
         Raises:
             InputError: the archive is missing or corrupt at this entry.
         """
-        archive, offset = self._entries[key]
+        entry = self._entries[key]
+        archive, offset = entry.archive, entry.offset
         try:
+            if entry.is_command:
+                data = command_output(archive)
+                return read_value(BytesIO(data), len(data))
             with open(archive, "rb") as file:
                 about = os.fstat(file.fileno())
                 if not stat.S_ISREG(about.st_mode):
@@ -83,7 +83,7 @@ class ArkReader:
                 file.seek(offset)
                 value = read_value(file, about.st_size)
                 self._check(file, key, archive, offset)
-                return value
+                return entry.cut(value)
         except InputError:
             raise
         except OSError as error:

@@ -62,18 +62,32 @@ class CmvnSource:
     norm_vars: bool = True
 
     @classmethod
-    def open(cls, feature_folder: Path) -> CmvnSource:
-        """Open what `extract_features` wrote beside the features, or links to Kaldi's files."""
-        about = read_json(feature_folder / "fbank.json")
-        mode = CmvnMode(about["cmvn"])
-        stats = None if mode is CmvnMode.NONE else ArkReader(feature_folder / "cmvn.scp")
+    def open(cls, feature_folder: Path, allow_pipes: bool = False) -> CmvnSource:
+        """Open what `extract_features` wrote beside the features, or links to Kaldi's files.
+
+        Raises:
+            InputError: a file is missing or damaged.
+        """
+        path = feature_folder / "fbank.json"
+        about = read_json(path)
+        name = about.get("cmvn") if isinstance(about, dict) else None
+        if name not in list(CmvnMode):
+            raise InputError(
+                f"{path}: CMVN is {str(name)[:80]!r}",
+                expected=f"one of {', '.join(CmvnMode)}",
+                remedy="run asr-hf features again",
+            )
+        mode = CmvnMode(name)
+        stats = (
+            None if mode is CmvnMode.NONE else ArkReader(feature_folder / "cmvn.scp", allow_pipes)
+        )
         return cls(mode, stats, bool(about.get("norm_vars", True)))
 
     def apply(self, utterance: Utterance, features: np.ndarray) -> np.ndarray:
         """Normalise an utterance's features [F, D].
 
         Raises:
-            InputError: its statistics are missing or of another dimension.
+            InputError: its statistics are missing, damaged or of another dimension.
         """
         if self.stats is None:
             return features
@@ -88,6 +102,12 @@ class CmvnSource:
             raise InputError(
                 f"{self.stats.path}: statistics of {key} are {stats.shape}",
                 expected=f"(2, {features.shape[1] + 1}) for utterance {utterance.id}",
+                remedy="run asr-hf features again",
+            )
+        if not np.isfinite(stats).all() or stats[0, -1] <= 0:
+            raise InputError(
+                f"{self.stats.path}: statistics of {key}: {stats[0, -1]} frames, or not finite",
+                expected=f"finite sums over frames for utterance {utterance.id}",
                 remedy="run asr-hf features again",
             )
         return apply_cmvn(features, stats, self.norm_vars)

@@ -36,6 +36,7 @@ Transform = Callable[[Utterance, np.ndarray], np.ndarray]
 class _Packed:
     """What has been written so far."""
 
+    origin: Path
     utterances: list[str] = field(default_factory=list)
     speakers: list[str] = field(default_factory=list)
     lengths: list[int] = field(default_factory=list)
@@ -55,7 +56,14 @@ class _Source:
 
     def read(self, utterance: Utterance) -> np.ndarray:
         """The features [F, D] of one utterance as they are packed."""
-        matrix = self.cmvn.apply(utterance, self.features[utterance.id])
+        matrix = self.features[utterance.id]
+        if matrix.ndim != 2 or not matrix.shape[1]:
+            raise InputError(
+                f"{self.features.path}: utterance {utterance.id}: numbers of shape {matrix.shape}",
+                expected="a matrix of features",
+                remedy="extract the features again",
+            )
+        matrix = self.cmvn.apply(utterance, matrix)
         return matrix if self.transform is None else self.transform(utterance, matrix)
 
 
@@ -67,6 +75,7 @@ def build_store(
     dtype: str = "float16",
     max_skipped: float = 0.05,
     transform: Transform | None = None,
+    allow_pipes: bool = False,
 ) -> dict[str, Any]:
     """Pack the utterances of `data` into `folder`, CMVN applied.
 
@@ -80,6 +89,7 @@ def build_store(
         dtype: "float16" or "float32".
         max_skipped: largest share of utterances that may be left out.
         transform: what else is done to the normalised features.
+        allow_pipes: run commands of the feature folder's scp files in a shell.
 
     Returns:
         The store's description, as written to store.json.
@@ -90,9 +100,12 @@ def build_store(
     """
     folder = Path(folder)
     source = _Source(
-        ArkReader(feature_folder / "feats.scp"), CmvnSource.open(feature_folder), transform
+        ArkReader(feature_folder / "feats.scp", allow_pipes),
+        CmvnSource.open(feature_folder, allow_pipes),
+        transform,
     )
-    packed, skips = _Packed(), SkipList(f"packing {folder.name}", max_skipped)
+    packed = _Packed(source.features.path)
+    skips = SkipList(f"packing {folder.name}", max_skipped)
     with replaced_folder(folder) as part:
         _write_frames(part, data, source, alignments, np.dtype(dtype), packed, skips)
         skips.check(len(data.utterances))
@@ -175,10 +188,10 @@ def _write(
 ) -> None:
     length = len(matrix) if pdfs is None else min(len(matrix), len(pdfs))
     packed.trimmed += pdfs is not None and len(matrix) != len(pdfs)
-    narrow = _narrow(utterance, matrix[:length], dtype)
+    narrow = _narrow(f"{packed.origin}: utterance {utterance.id}", matrix[:length], dtype)
     if packed.dim not in (0, matrix.shape[1]):
         raise InputError(
-            f"utterance {utterance.id}: features of {matrix.shape[1]} dimensions",
+            f"{packed.origin}: utterance {utterance.id}: features of {matrix.shape[1]} dimensions",
             expected=f"{packed.dim}, as in the utterances before it",
             remedy="extract the features of all utterances with the same options",
         )
@@ -193,7 +206,7 @@ def _write(
     packed.lengths.append(length)
 
 
-def _narrow(utterance: Utterance, matrix: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+def _narrow(place: str, matrix: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     """The features in the store's precision, finite."""
     with np.errstate(over="ignore"):
         narrow: np.ndarray = matrix.astype(dtype)
@@ -203,7 +216,7 @@ def _narrow(utterance: Utterance, matrix: np.ndarray, dtype: np.dtype[Any]) -> n
     frame, dimension = wrong[0].tolist()
     value = matrix[frame, dimension]
     raise InputError(
-        f"utterance {utterance.id}: value {value:g} in frame {frame}, dimension {dimension}",
+        f"{place}: value {value:g} in frame {frame}, dimension {dimension}",
         expected=f"normalised features, finite in {dtype.name}",
         remedy="set features.dtype=float32, and look at its audio"
         if np.isfinite(value)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import cache, partial
 from pathlib import Path
 
+from asr_hf.data.ark_entry import ArkEntry
 from asr_hf.data.cmvn import CmvnMode
 from asr_hf.data.kaldi_dir import read_table, write_table
 from asr_hf.runtime.errors import InputError
@@ -15,7 +16,9 @@ from asr_hf.runtime.files import write_json
 FORMAT = "kaldi"
 
 
-def link_features(source: Path, folder: Path, cmvn: str, norm_vars: bool) -> None:
+def link_features(
+    source: Path, folder: Path, cmvn: str, norm_vars: bool, allow_pipes: bool = False
+) -> None:
     """Write a feature folder whose scp files point into Kaldi's archives; nothing is copied.
 
     Args:
@@ -23,9 +26,11 @@ def link_features(source: Path, folder: Path, cmvn: str, norm_vars: bool) -> Non
         folder: what it is written to: feats.scp, cmvn.scp and fbank.json.
         cmvn: "speaker" or "utterance", as the statistics in cmvn.scp are; or "none".
         norm_vars: whether variances are normalised too.
+        allow_pipes: whether entries may be commands, which run where this program runs.
 
     Raises:
-        InputError: the scp files are missing, or point to files that are not there.
+        InputError: the scp files are missing, point to files that are not there, or hold commands
+            that may not be run.
     """
     mode = CmvnMode(cmvn)
     names = ["feats"] if mode is CmvnMode.NONE else ["feats", "cmvn"]
@@ -39,9 +44,13 @@ def link_features(source: Path, folder: Path, cmvn: str, norm_vars: bool) -> Non
                 remedy="Kaldi's compute_cmvn_stats.sh makes them; features.cmvn=none needs none",
             )
         find = cache(partial(_absolute, path))
-        table = {key: _resolved(path, key, e, find) for key, e in read_table(path).items()}
+        table = {
+            key: _resolved(path, key, entry, find, allow_pipes)
+            for key, entry in read_table(path).items()
+        }
         write_table(folder / f"{name}.scp", table.items())
-        archives |= {entry.rpartition(":")[0] or entry for entry in table.values()}
+        entries = (ArkEntry.parse(path, key, e, allow_pipes) for key, e in table.items())
+        archives |= {entry.archive for entry in entries if not entry.is_command}
     about = {
         "format": FORMAT,
         "source": str(source),
@@ -58,18 +67,14 @@ def file_stamps(paths: Iterable[Path]) -> list[list[str | int]]:
     return [[str(path), stat.st_size, stat.st_mtime_ns] for path, stat in stats]
 
 
-def _resolved(scp: Path, key: str, entry: str, find: Callable[[str], str]) -> str:
-    """An entry with its archive's absolute path."""
-    archive, colon, offset = entry.rpartition(":")
-    if not colon or not offset.isdecimal():
-        archive, offset = entry, ""
-    if archive.endswith(("|", "]")) or archive.startswith("|"):
-        raise InputError(
-            f"{scp}: {key}: a command or a range: {entry!r}",
-            expected="archive:offset; commands are never run",
-            remedy="copy the features into one archive, e.g. with Kaldi's copy-feats",
-        )
-    return find(archive) + (f":{offset}" if offset else "")
+def _resolved(
+    scp: Path, key: str, entry: str, find: Callable[[str], str], allow_pipes: bool
+) -> str:
+    """An entry with its archive's absolute path; a command as it is."""
+    known = ArkEntry.parse(scp, key, entry, allow_pipes)
+    if known.is_command:
+        return entry
+    return find(known.archive) + entry[len(known.archive) :]
 
 
 def _absolute(scp: Path, archive: str) -> str:
@@ -79,7 +84,8 @@ def _absolute(scp: Path, archive: str) -> str:
     the data directory, or further up.
     """
     for base in (Path(), *scp.resolve().parents):
-        if (base / archive).is_file():
+        # Unlike Path's, this one takes names that no file can have.
+        if os.path.isfile(base / archive):
             return os.path.abspath(base / archive)
     raise InputError(
         f"{scp}: there is no archive {archive}",

@@ -75,7 +75,11 @@ def _data(config: DictConfig) -> dict[str, DataDir]:
         return {name: DataDir.read(corpus / name) for name in config.corpus.sets}
     for name, data in found.items():
         link_features(
-            data.path, corpus / "fbank" / name, config.features.cmvn, config.corpus.norm_vars
+            data.path,
+            corpus / "fbank" / name,
+            config.features.cmvn,
+            config.corpus.norm_vars,
+            config.features.get("allow_pipes", False),
         )
     return found
 
@@ -98,6 +102,7 @@ def _pack(
         config.features.dtype,
         config.alignment.max_skipped,
         transform=None if path is None else FeatureTransforms.open(Path(path)).apply,
+        allow_pipes=config.features.get("allow_pipes", False),
     )
     summary = {"digest": made} | {k: about[k] for k in ("utterances", "frames", "skipped")}
     write_json(alignment_folder(config, name) / "summary.json", summary)
@@ -139,5 +144,6 @@ def _set_origin(config: DictConfig, name: str, data: DataDir) -> list[Any]:
     folder = Path(config.corpus.dir) / "fbank" / name
     if not (folder / "feats.scp").is_file():
         raise InputError(f"{folder}/feats.scp: no features", remedy="run asr-hf features")
-    scp = (folder / "feats.scp").read_text(encoding="utf-8")
+    # What is damaged in it is said where it is read.
+    scp = (folder / "feats.scp").read_text(encoding="utf-8", errors="backslashreplace")
     return [read_json(folder / "fbank.json"), scp, [[u.id, u.speaker] for u in data.utterances]]

@@ -70,6 +70,61 @@ def test_commands_in_an_index_are_refused(tmp_path, entry):
     assert not witness.exists()
 
 
+def test_commands_run_when_they_are_allowed(tmp_path):
+    matrix = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+    kaldiio.save_mat(str(tmp_path / "a.mat"), matrix)
+    commands = [f"cat {tmp_path}/a.mat |", "cat none.mat |", "true |", "echo nonsense |"]
+    lines = [f"u{n} {command}\n" for n, command in enumerate(commands)]
+    (tmp_path / "a.scp").write_text("".join(lines))
+    reader = ArkReader(tmp_path / "a.scp", allow_pipes=True)
+    np.testing.assert_array_equal(reader["u0"], matrix)
+    for key, message in (("u1", "exit status 1"), ("u2", "0 bytes"), ("u3", "corrupt")):
+        with pytest.raises(InputError) as caught:
+            reader[key]
+        assert key in str(caught.value) and message in str(caught.value)
+    (tmp_path / "b.scp").write_text("u | cat\n")
+    with pytest.raises(InputError, match="a command"):
+        ArkReader(tmp_path / "b.scp", allow_pipes=True)
+
+
+def one_matrix(folder, part):
+    """A matrix, and an index that means a part of it."""
+    matrix = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+    kaldiio.save_ark(str(folder / "m.ark"), {"utt": matrix}, scp=str(folder / "m.scp"))
+    (folder / "m.scp").write_text((folder / "m.scp").read_text().strip() + part + "\n")
+    return matrix
+
+
+@pytest.mark.parametrize(
+    ("part", "wanted"),
+    [
+        ("[2:4]", np.s_[2:5]),
+        ("[0:0]", np.s_[:1]),
+        ("[:]", np.s_[:]),
+        ("[,1:2]", np.s_[:, 1:3]),
+        ("[3:5,0:0]", np.s_[3:6, :1]),
+        ("[:,:]", np.s_[:]),
+    ],
+)
+def test_ranges_count_their_last_row_and_column(tmp_path, part, wanted):
+    matrix = one_matrix(tmp_path, part)
+    np.testing.assert_array_equal(ArkReader(tmp_path / "m.scp")["utt"], matrix[wanted])
+
+
+@pytest.mark.parametrize("part", ["[4:6]", "[6:]", "[,0:4]", "[5:6,0:1]"])
+def test_ranges_that_lead_out_of_a_matrix_are_named(tmp_path, part):
+    one_matrix(tmp_path, part)
+    with pytest.raises(InputError, match="utt"):
+        ArkReader(tmp_path / "m.scp")["utt"]
+
+
+def test_malformed_ranges_are_refused(tmp_path):
+    for part in ("[a:b]", "[1:2,3:4,5:6]", "[-1:2]", "[1]"):
+        (tmp_path / "a.scp").write_text(f"utt {tmp_path}/a.ark:4{part}\n")
+        with pytest.raises(InputError, match=r"(?s)a\.scp: utt: .*range of rows"):
+            ArkReader(tmp_path / "a.scp")
+
+
 def test_pickled_objects_in_an_archive_are_never_loaded(tmp_path):
     witness = tmp_path / "ran"
 

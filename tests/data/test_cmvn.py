@@ -48,3 +48,21 @@ def test_source_takes_the_statistics_of_speaker_or_utterance(tmp_path, mode, key
         source.apply(Utterance("eve-1", "eve" if mode == "speaker" else "x", "r"), features)
     with pytest.raises(InputError, match=rf"statistics of {key} are \(2, 5\)"):
         source.apply(Utterance("bob-1", "bob", "r"), features[:, :3])
+
+
+@pytest.mark.parametrize(("column", "value"), [(-1, 0), (-1, -3), (0, np.inf), (0, np.nan)])
+def test_statistics_of_no_frames_are_named(tmp_path, column, value):
+    stats = cmvn_stats(np.ones((20, 4), np.float32))
+    stats[0, column] = value
+    with ArkWriter(tmp_path, "cmvn") as ark:
+        ark.write("bob", stats)
+    write_json(tmp_path / "fbank.json", {"cmvn": "speaker"})
+    with pytest.raises(InputError, match=r"(?s)cmvn\.scp: statistics of bob.*utterance bob-1"):
+        CmvnSource.open(tmp_path).apply(Utterance("bob-1", "bob", "r"), np.ones((3, 4)))
+
+
+@pytest.mark.parametrize("about", [{}, [], {"cmvn": "everyone"}, {"cmvn": ["speaker"]}])
+def test_a_description_of_another_kind_is_named(tmp_path, about):
+    write_json(tmp_path / "fbank.json", about)
+    with pytest.raises(InputError, match=r"fbank\.json: CMVN is"):
+        CmvnSource.open(tmp_path)
