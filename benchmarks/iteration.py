@@ -60,7 +60,7 @@ class TimedObjective:
     def __init__(self, inner: FrameObjective) -> None:
         self._inner = inner
         self.num_parameters, self.device = inner.num_parameters, inner.device
-        self.unit_frames = inner.unit_frames
+        self.unit_frames, self.space = inner.unit_frames, inner.space
         self.unit_moments, self.kronecker_sums = inner.unit_moments, inner.kronecker_sums
         self.clock = PhaseClock(inner.device)
 

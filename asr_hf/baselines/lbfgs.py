@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from asr_hf.baselines.objective import CountingObjective, whole
+from asr_hf.hf.effort import Effort
 from asr_hf.hf.memory import MemoryNeed, ProblemSize
 from asr_hf.hf.objective import Part
 from asr_hf.runtime.clock import PhaseClock
@@ -93,6 +94,11 @@ class LBFGS:
     def memory(self, size: ProblemSize) -> MemoryNeed:
         """What it will allocate: pairs, and vectors of torch's and of the remembered points."""
         return MemoryNeed(size.vectors(2 * self.history_size + 6 + 2 * _REMEMBERED))
+
+    def efforts(self) -> list[Effort]:
+        """The passes of each iteration: one gradient, and a second in every other line search."""
+        frames = int(self.objective.unit_frames(Part.TRAIN).sum())
+        return [Effort(frames * 3 // 2, 0)] * self.max_iterations
 
     def step(self) -> dict[str, Any]:
         """Run one iteration and return its event; `train_loss` is that after it."""

@@ -13,7 +13,9 @@ from torch import Tensor
 
 from asr_hf.baselines.objective import MinibatchObjective, heldout_loss
 from asr_hf.baselines.schedules import EpochJudge, Schedule
+from asr_hf.hf.effort import Effort
 from asr_hf.hf.memory import MemoryNeed, ProblemSize
+from asr_hf.hf.objective import Part
 from asr_hf.hf.vectors import is_finite
 from asr_hf.runtime.clock import PhaseClock
 from asr_hf.runtime.errors import InputError, RunError
@@ -89,6 +91,12 @@ class MinibatchTrainer(ABC):
     def memory(self, size: ProblemSize) -> MemoryNeed:
         """What it will allocate: the running means of its update rule."""
         return MemoryNeed(size.vectors(self.state_vectors), gradient_frames=self.batch_frames)
+
+    def efforts(self) -> list[Effort]:
+        """The passes of each part of an epoch; held-out data are looked at by who reports."""
+        frames = int(self.objective.unit_frames(Part.TRAIN).sum())
+        part = frames // self.evaluations_per_epoch
+        return [Effort(part, 0)] * (self.max_epochs * self.evaluations_per_epoch)
 
     @abstractmethod
     def make_update_rule(self) -> torch.optim.Optimizer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +72,8 @@ def audio_problems(tables: dict[str, Table]) -> list[tuple[str | None, Problem]]
 def measure(wav: str) -> AudioSize | str:
     """The size of an audio file, or what is wrong with it."""
     path = Path(wav)
-    if not path.is_file():
+    # Unlike Path's, this one takes names that no file can have.
+    if not os.path.isfile(path):
         return "no such audio file"
     if not path.stat().st_size:
         return "empty audio file"

@@ -10,6 +10,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+_LONGEST_LINE = 80
 # Programs that write WAV into a pipe cannot know its length and declare about this or more.
 _UNKNOWN_LENGTH = 0x7FFF0000
 
@@ -71,13 +72,13 @@ def _wav(path: Path, size: int) -> AudioHeader:
 def _sphere(path: Path, size: int) -> AudioHeader:
     """NIST SPHERE: a text header of the size in its second line, then samples."""
     with open(path, "rb") as file:
-        file.readline()
+        file.readline(_LONGEST_LINE)
         try:
-            head = int(file.readline())
+            head = int(file.readline(_LONGEST_LINE))
         except ValueError:
             return AudioHeader()
         file.seek(0)
-        lines = file.read(head).decode("latin-1").split("\n")
+        lines = file.read(max(0, min(head, size))).decode("latin-1").split("\n")
     fields = {parts[0]: parts[2] for line in lines if len(parts := line.split(maxsplit=2)) == 3}
     shortened = "shorten" in fields.get("sample_coding", "")
     try:

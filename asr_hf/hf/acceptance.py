@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from torch import Tensor
 
@@ -13,7 +13,6 @@ from asr_hf.hf.damping import LevenbergMarquardt
 from asr_hf.hf.line_search import Armijo, backtrack
 from asr_hf.hf.objective import LossSum, Objective, Sample
 from asr_hf.hf.solvers.base import Iterate, SolverResult
-from asr_hf.hf.vectors import dot
 from asr_hf.runtime.clock import PhaseClock
 
 
@@ -45,7 +44,11 @@ class Proposal:
 
     def heldout_at(self, iterate: Iterate, length: float = 1.0) -> LossSum:
         """Held-out loss at θ + αd."""
-        return self.objective.loss(self.theta.add(iterate.d, alpha=length), self.heldout)
+        return self.objective.loss(self.moved(iterate, length), self.heldout)
+
+    def moved(self, iterate: Iterate, length: float) -> Tensor:
+        """θ + αd [n]."""
+        return self.theta.add(self.objective.space.whole(iterate.d), alpha=length)
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,13 @@ class Verdict:
 
 
 class Acceptance(Protocol):
-    """Judges proposals and steers λ."""
+    """Judges proposals and steers λ.
+
+    Attributes:
+        usual_losses: losses that this usually takes, on the held-out and on the gradient sample.
+    """
+
+    usual_losses: ClassVar[tuple[int, int]]
 
     def judge(self, proposal: Proposal, damping: LevenbergMarquardt) -> Verdict:
         """Decide on a step; `damping` is changed for the next."""
@@ -85,6 +94,8 @@ class Backtracking:
         line_search: step length along the chosen iterate.
     """
 
+    # The last iterates, until one is better than the next; then ρ and the first length.
+    usual_losses: ClassVar[tuple[int, int]] = (3, 2)
     line_search: Armijo = field(default_factory=Armijo)
 
     def judge(self, proposal: Proposal, damping: LevenbergMarquardt) -> Verdict:
@@ -102,7 +113,7 @@ class Backtracking:
             with proposal.clock.phase("line_search"):
                 trial = _Trial(proposal)
                 rho = trial.reduction_ratio(proposal.run.iterates[-1])
-                slope = dot(proposal.gradient, chosen.d)
+                slope = proposal.objective.space.dot(proposal.gradient, chosen.d)
                 length = self.line_search.search(trial.along(chosen), proposal.loss, slope)
                 if length not in (0.0, 1.0):
                     heldout = proposal.heldout_at(chosen, length)
@@ -129,6 +140,7 @@ class PairedTest:
         worse: standard errors that reject a step.
     """
 
+    usual_losses: ClassVar[tuple[int, int]] = (1, 0)
     better: float = 2.0
     worse: float = 10.0
 
@@ -172,7 +184,7 @@ class _Trial:
         """L(θ + αd) on the gradient sample."""
         key = (iterate.iteration, length)
         if key not in self._known:
-            theta = self._proposal.theta.add(iterate.d, alpha=length)
+            theta = self._proposal.moved(iterate, length)
             loss = self._proposal.objective.loss(theta, self._proposal.sample)
             self._known[key] = loss.mean
         return self._known[key]

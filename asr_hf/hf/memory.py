@@ -14,12 +14,18 @@ class ProblemSize:
         itemsize: bytes of one parameter.
         layers: inputs and outputs of each affine layer.
         frames: training frames.
+        shares: processes that divide the vectors of CG among them.
     """
 
     parameters: int
     itemsize: int
     layers: tuple[tuple[int, int], ...]
     frames: int
+    shares: int = 1
+
+    def parts(self, count: int) -> int:
+        """Bytes of this process's parts of `count` vectors of CG."""
+        return count * -(-self.parameters // self.shares) * self.itemsize
 
     def vectors(self, count: int) -> int:
         """Bytes of `count` vectors [n]."""

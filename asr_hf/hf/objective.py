@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from asr_hf.hf.precision import Precision
+from asr_hf.hf.space import Space
 
 
 class Part(StrEnum):
@@ -132,10 +133,17 @@ class Curvature(Protocol):
 
 
 class Objective(Protocol):
-    """A loss L(θ) that is a sum over units, each with a known number of frames."""
+    """A loss L(θ) that is a sum over units, each with a known number of frames.
+
+    Attributes:
+        num_parameters: n.
+        device: where its tensors are.
+        space: where gradients and the vectors of products live; θ is whole everywhere.
+    """
 
     num_parameters: int
     device: torch.device
+    space: Space
 
     def unit_frames(self, part: Part) -> np.ndarray:
         """Frames of each unit of `part` [units], int64."""

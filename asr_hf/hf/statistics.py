@@ -49,7 +49,8 @@ def unit_statistics(
     """
     found = objective.unit_moments(theta, sample, mean_gradient)
     frames = max(1, found.frames)
-    spread = GradientSpread(dot(mean_gradient, mean_gradient), max(0.0, found.scatter / frames))
+    squared_norm = objective.space.dot(mean_gradient, mean_gradient)
+    spread = GradientSpread(squared_norm, max(0.0, found.scatter / frames))
     return found.squares.div_(frames), spread
 
 

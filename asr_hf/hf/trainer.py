@@ -11,13 +11,13 @@ from torch import Tensor
 
 from asr_hf.hf.acceptance import Acceptance, Proposal, Verdict
 from asr_hf.hf.damping import DampedOperator, LevenbergMarquardt
+from asr_hf.hf.effort import Effort, hf_efforts
 from asr_hf.hf.memory import MemoryNeed, ProblemSize
 from asr_hf.hf.objective import LossSum, Objective, Part, Sample
 from asr_hf.hf.preconditioners.base import Preconditioner
 from asr_hf.hf.sampling.base import SamplingSchedule, UnitSampler
 from asr_hf.hf.solvers.base import Solver, SolverResult
 from asr_hf.hf.statistics import SampleStatistics
-from asr_hf.hf.vectors import is_finite, norm
 from asr_hf.runtime.clock import PhaseClock
 from asr_hf.runtime.errors import RunError
 
@@ -99,7 +99,8 @@ class HessianFree:
         self.warm_start_decay, self.averaging, self.seed = warm_start_decay, averaging, seed
         self.sampler = UnitSampler(objective.unit_frames(Part.TRAIN), seed)
         self.heldout = _heldout_sample(objective, heldout_frames, seed)
-        self.warm_start = torch.zeros_like(self.theta)
+        self.space = preconditioner.space = objective.space
+        self.warm_start = torch.zeros_like(self.space.part(self.theta))
         self.average = self.theta.clone() if averaging else None
         self.iteration = 0
         # Acceptance loss at the start and after each iteration; the last one unit by unit.
@@ -119,10 +120,18 @@ class HessianFree:
     def memory(self, size: ProblemSize) -> MemoryNeed:
         """What it will allocate: gradient, its negative, a trial θ, a mean, and its parts."""
         parts = self.solver.memory(size) + self.preconditioner.memory(size)
-        vectors = 4 if self.averaging else 3
-        return MemoryNeed(
-            size.vectors(vectors) + parts, self.sampling.most_curvature(self.sampler.total)
-        )
+        own = size.parts(2) + size.vectors(2 if self.averaging else 1)
+        if size.shares > 1:
+            # A whole vector before a product, and one after it.
+            own += size.vectors(2)
+        return MemoryNeed(own + parts, self.sampling.most_curvature(self.sampler.total))
+
+    def efforts(self) -> list[Effort]:
+        """The passes of each iteration up to the last; variance-tested samples do not grow here."""
+        heldout = int(self.objective.unit_frames(Part.HELDOUT)[self.heldout.units].sum())
+        iterations = range(self.stopping.max_iterations)
+        sizes = [self.sampling.sizes(k, self.sampler.total) for k in iterations]
+        return hf_efforts(sizes, heldout, self.acceptance.usual_losses, self.solver.max_iterations)
 
     def step(self) -> dict[str, Any]:
         """Run one outer iteration and return its event."""
@@ -167,7 +176,7 @@ class HessianFree:
             "iterate": verdict.iterate.iteration,
             "step": verdict.length,
             "accepted": verdict.length > 0,
-            "gradient_norm": norm(gradient),
+            "gradient_norm": self.space.norm(gradient),
             "gradient_frames": loss.frames,
             "curvature_frames": int(self.sampler.frames[curvature_sample.units].sum()),
             "phase_seconds": clock.seconds,
@@ -185,7 +194,7 @@ class HessianFree:
         """Loss and mean gradient [n] on the gradient sample."""
         loss, gradient = self.objective.gradient(self.theta, sample)
         gradient.div_(max(1, loss.frames))
-        if not (math.isfinite(loss.total) and is_finite(gradient)):
+        if not (math.isfinite(loss.total) and self.space.is_finite(gradient)):
             raise RunError(
                 f"iteration {self.iteration + 1}: the loss or its gradient is not finite "
                 f"({loss.total} over {loss.frames} frames)",
@@ -215,6 +224,7 @@ class HessianFree:
             gradient.neg(),
             self.warm_start,
             self.preconditioner,
+            self.space,
         )
         self.preconditioner.finish()
         return run
@@ -227,7 +237,7 @@ class HessianFree:
         if verdict.length == 0.0:
             self.warm_start.zero_()
         else:
-            self.theta.add_(verdict.iterate.d, alpha=verdict.length)
+            self.theta.add_(self.space.whole(verdict.iterate.d), alpha=verdict.length)
             scale = self.warm_start_decay * verdict.length
             torch.mul(verdict.iterate.d, scale, out=self.warm_start)
         if self.average is not None:
@@ -241,7 +251,7 @@ class HessianFree:
         return {
             "tensors": {
                 "theta": self.theta,
-                "warm_start": self.warm_start,
+                "warm_start": self.space.whole(self.warm_start),
                 **({} if self.average is None else {"average": self.average}),
                 **({} if held is None else {"heldout_per_unit": held.per_unit}),
                 **{f"preconditioner.{k}": v for k, v in inner["tensors"].items()},
@@ -261,7 +271,7 @@ class HessianFree:
         """Restore what `state_dict` returned."""
         tensors, values = state["tensors"], state["values"]
         self.theta.copy_(tensors["theta"])
-        self.warm_start.copy_(tensors["warm_start"])
+        self.warm_start.copy_(self.space.part(tensors["warm_start"]))
         if self.average is not None:
             self.average.copy_(tensors["average"])
         self.iteration, self.losses = values["iteration"], list(values["losses"])

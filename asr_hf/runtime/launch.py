@@ -16,12 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from torch.distributed.rendezvous import rendezvous
-
 from asr_hf.runtime.errors import RunError
 from asr_hf.runtime.failures import FailureBoard
 from asr_hf.runtime.interruption import SIGNALS, interrupted
-from asr_hf.runtime.ranks import RENDEZVOUS
+from asr_hf.runtime.ranks import RENDEZVOUS, store_at
 
 log = logging.getLogger(__name__)
 
@@ -126,8 +124,7 @@ def _report(
         raise KeyboardInterrupt
     if code > 0:
         raise SystemExit(code)
-    store, *_ = next(iter(rendezvous(f"file://{meeting}", number, count)))
-    board = FailureBoard(store, number, count)
+    board = FailureBoard(store_at(f"file://{meeting}", number, count), number, count)
     if not board.claim(RunError.exit_code):
         raise SystemExit(board.code)
     if -code in signals:

@@ -105,6 +105,19 @@ class Ranks:
                 dist.all_reduce(tensor)
         return tensor
 
+    def sum_parts(self, whole: Tensor, out: Tensor) -> Tensor:
+        """This rank's part [k] of the sum over all ranks of vectors [count k], in `out`."""
+        with self._answered("sum of parts"):
+            dist.reduce_scatter_tensor(out, whole)
+        return out
+
+    def together(self, part: Tensor) -> Tensor:
+        """The parts [k] of all ranks, one after another [count k]."""
+        found = part.new_empty(self.count * len(part))
+        with self._answered("parts"):
+            dist.all_gather_into_tensor(found, part)
+        return found
+
     def broadcast_(self, tensor: Tensor) -> Tensor:
         """Replace a tensor by that of rank 0."""
         if self.count > 1:
@@ -129,7 +142,11 @@ class Ranks:
 
     def any(self, flag: bool) -> bool:
         """Whether the flag is up on any rank."""
-        return bool(self.sum_(torch.tensor(int(flag))))
+        return self.any_of(flag)[0]
+
+    def any_of(self, *flags: bool) -> list[bool]:
+        """Whether each of several flags is up on any rank; one message."""
+        return [bool(n) for n in self.sum_(torch.tensor([int(flag) for flag in flags])).tolist()]
 
     @contextmanager
     def _answered(self, what: str) -> Iterator[None]:
@@ -155,6 +172,20 @@ class Ranks:
 ALONE = Ranks()
 
 
+def store_at(address: str, rank: int, count: int) -> Any:
+    """The store where ranks meet, and where what starts them reads what they said.
+
+    Args:
+        address: a URL as torch.distributed's rendezvous takes it.
+        rank: the number of who asks.
+        count: ranks in all.
+    """
+    store, *_ = next(iter(rendezvous(address, rank, count)))
+    # torchrun keeps its store when it starts ranks again: addresses of dead ones stand there.
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    return dist.PrefixStore(f"attempt-{attempt}", store)  # type: ignore[attr-defined]
+
+
 def ranks_from_environment() -> Ranks:
     """This process's place among the ranks, by the variables that torchrun sets.
 
@@ -166,7 +197,7 @@ def ranks_from_environment() -> Ranks:
         local_rank = int(os.environ.get("LOCAL_RANK", rank))
         local_count = int(os.environ.get("LOCAL_WORLD_SIZE", count))
         address = os.environ.get(RENDEZVOUS, "env://")
-        store, *_ = next(iter(rendezvous(address, rank, count)))
+        store = store_at(address, rank, count)
     except (KeyError, ValueError, RuntimeError) as error:
         raise InputError(
             f"RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT: other processes cannot be met: {error}",

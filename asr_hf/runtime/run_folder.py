@@ -23,6 +23,7 @@ EXTENDABLE = (
     "trainer.max_epochs",
     "trainer.max_iterations",
     "runtime.processes",
+    "runtime.sharded",
     "runtime.timeout",
     "runtime.resident",
     "runtime.keep_checkpoints",
@@ -144,7 +145,7 @@ def _take(lock: IO[str], path: Path) -> None:
 def _read_config(file: Path) -> Any:
     try:
         return OmegaConf.to_container(OmegaConf.load(file))
-    except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
+    except (OSError, ValueError, RecursionError, YAMLError, OmegaConfBaseException) as error:
         raise InputError(
             f"{file}: cannot be read: {error}",
             expected="the configuration of the run that is kept there",

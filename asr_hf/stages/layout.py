@@ -28,9 +28,26 @@ def prepared_corpus(folder: Path) -> dict[str, Any]:
     return {}
 
 
+def chosen_by(config: DictConfig) -> str:
+    """What chooses this corpus on the command line."""
+    if config.corpus.get("table") is not None:
+        return f"table={config.corpus.table}"
+    return f"+recipe={config.corpus.name}"
+
+
 def store_folder(config: DictConfig, name: str) -> Path:
     """The packed frame store of the set `name`."""
     return Path(config.corpus.dir) / _tagged(config, "store") / name
+
+
+def system_folder(config: DictConfig) -> Path:
+    """The HMM system and its decoding graphs."""
+    return Path(config.corpus.dir) / str(config.alignment.system)
+
+
+def monophone_folder(config: DictConfig) -> Path:
+    """The HMM system of monophones, where the flat start ends."""
+    return Path(config.corpus.dir) / "align"
 
 
 def alignment_folder(config: DictConfig, name: str) -> Path:
@@ -47,6 +64,11 @@ def lattices_folder(config: DictConfig, name: str) -> Path:
 def clean_corpus(config: DictConfig) -> Path:
     """The folder of the corpus that a corpus of copies is made from."""
     return Path(config.paths.data) / str(config.corpus.clean)
+
+
+def clean_system_folder(config: DictConfig) -> Path:
+    """The HMM system of the corpus that a corpus of copies is made from."""
+    return clean_corpus(config) / str(config.alignment.system)
 
 
 def clean_alignment_folder(config: DictConfig, name: str) -> Path:

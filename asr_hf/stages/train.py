@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from asr_hf.data.store import FrameStore
 from asr_hf.hf.objective import Part
 from asr_hf.hf.precision import Precision
 from asr_hf.hf.replay import Recorder, record_on_gpu
+from asr_hf.hf.trainer import HessianFree
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.report.html import write_report
 from asr_hf.runtime.allocator import return_large_blocks
@@ -32,16 +31,17 @@ from asr_hf.runtime.interruption import Interruption
 from asr_hf.runtime.ranks import ALONE, Ranks
 from asr_hf.runtime.run_folder import RunFolder
 from asr_hf.stages.external import alignments_from_outside, pack_external
+from asr_hf.stages.forecast import fit_memory, say_duration
 from asr_hf.stages.lattice_targets import open_targets
-from asr_hf.stages.layout import store_folder
+from asr_hf.stages.layout import chosen_by, store_folder
 from asr_hf.stages.saver import ModelSaver
 from asr_hf.stages.start import settle, start_model
 from asr_hf.training.curvature import CurvaturePath
 from asr_hf.training.data_parallel import DataParallel
 from asr_hf.training.frame_objective import FrameObjective
 from asr_hf.training.frame_source import FrameSource, make_sources, room_for_features
-from asr_hf.training.loop import Best, Optimiser, TrainingLoop
-from asr_hf.training.memory import parse_bytes, plan_memory, problem_size
+from asr_hf.training.loop import Best, TrainingLoop
+from asr_hf.training.memory import parse_bytes
 from asr_hf.training.model_file import FILE_NAME
 from asr_hf.training.pretraining import pretrain_layers
 from asr_hf.training.work import CountedObjective
@@ -100,6 +100,7 @@ def _train(
     shared = share(config, objective, ranks)
     optimiser = instantiate(config.trainer)(objective=shared, theta=model.flat.detach().clone())
     fit_memory(config, objective, optimiser, ranks.count)
+    say_duration(objective, optimiser, ranks.count)
     loop = TrainingLoop(
         optimiser,
         shared,
@@ -163,7 +164,14 @@ def share(config: DictConfig, objective: FrameObjective, ranks: Ranks) -> Counte
         )
     for tensor in objective.model.state_tensors().values():
         ranks.broadcast_(tensor)
-    return DataParallel(objective, ranks, objective.frames)
+    sharded = bool(config.runtime.sharded)
+    if sharded and get_class(config.trainer._target_) is not HessianFree:
+        raise InputError(
+            f"runtime.sharded=true: trainer {config.trainer._target_} needs whole vectors",
+            expected="trainer=hf",
+            remedy="runtime.sharded=false",
+        )
+    return DataParallel(objective, ranks, objective.frames, sharded)
 
 
 def recorder(config: DictConfig, device: torch.device) -> Recorder | None:
@@ -187,31 +195,6 @@ def keep_in(folder: Path, saver: ModelSaver) -> Callable[[int, Tensor], None]:
     return lambda iteration, theta: saver.save(
         folder / f"iteration-{iteration:04d}.safetensors", theta
     )
-
-
-def fit_memory(
-    config: DictConfig, objective: FrameObjective, optimiser: Optimiser, shares: int = 1
-) -> None:
-    """Predict the memory of this process, say it, and cut up the data so that it fits.
-
-    Args:
-        config: has the budget.
-        objective: what is trained.
-        optimiser: what it needs is predicted.
-        shares: processes that a curvature sample is dealt to.
-
-    Raises:
-        InputError: it cannot be made to fit `runtime.memory`.
-    """
-    size = problem_size(objective)
-    need = optimiser.memory(size)
-    # The loop keeps the best parameters.
-    most = math.ceil(need.curvature_frames / shares)
-    need = replace(need, bytes=need.bytes + size.vectors(1), curvature_frames=most)
-    budget = parse_bytes(config.runtime.memory, "runtime.memory")
-    plan = plan_memory(objective, need, config.runtime.chunk_frames, budget)
-    objective.chunk_frames, objective.chunks_kept = plan.chunk_frames, plan.chunks_kept
-    log.info("%s", plan.describe())
 
 
 def choose_precision(wanted: str) -> Precision:
@@ -242,8 +225,7 @@ def open_stores(config: DictConfig) -> dict[Part, FrameStore]:
             raise InputError(
                 f"{folder}: the corpus {config.corpus.name!r} is not ready for training",
                 expected=str(config.corpus.needs).strip(),
-                remedy=f"make data-{config.corpus.name}   (or: asr-hf prepare, features, align "
-                f"with +recipe={config.corpus.name})",
+                remedy=_how_to_make(config),
             )
     train, heldout = (FrameStore.open(folder) for folder in folders)
     for what in ("dim", "num_pdfs"):
@@ -254,6 +236,13 @@ def open_stores(config: DictConfig) -> dict[Part, FrameStore]:
                 remedy="make both again with: asr-hf align",
             )
     return {Part.TRAIN: train, Part.HELDOUT: heldout}
+
+
+def _how_to_make(config: DictConfig) -> str:
+    verbs = f"asr-hf prepare, features and align with {chosen_by(config)}"
+    if config.corpus.get("table") is not None:
+        return verbs
+    return f"make data-{config.corpus.name}   (or: {verbs})"
 
 
 def open_sources(

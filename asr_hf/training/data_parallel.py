@@ -18,8 +18,10 @@ from asr_hf.hf.objective import (
     UnitMoments,
 )
 from asr_hf.hf.precision import Precision
+from asr_hf.hf.space import Space
 from asr_hf.runtime.ranks import Ranks
 from asr_hf.training.deal import deal
+from asr_hf.training.divided import Divided
 from asr_hf.training.work import WorkCounter
 
 
@@ -33,10 +35,15 @@ class DataParallel(WorkCounter):
         inner: computes sums over a sample.
         ranks: add them up.
         frames: work that was done before.
+        sharded: divide gradients and the vectors of products among the ranks.
     """
 
-    def __init__(self, inner: Objective, ranks: Ranks, frames: dict[str, int]) -> None:
+    def __init__(
+        self, inner: Objective, ranks: Ranks, frames: dict[str, int], sharded: bool = False
+    ) -> None:
         super().__init__()
+        self._divided = Divided(ranks, inner.num_parameters) if sharded else None
+        self.space: Space = self._divided or inner.space
         self.frames.update(frames)
         self._inner, self._ranks = inner, ranks
         self.num_parameters, self.device = inner.num_parameters, inner.device
@@ -57,8 +64,11 @@ class DataParallel(WorkCounter):
         share = _Share(self._inner, self._ranks, sample)
         own, gradient = self._inner.gradient(theta, share.sample)
         self.frames["gradient"] += share.frames
-        self._ranks.sum_(gradient)
-        return self._summed(own, share), gradient
+        return self._summed(own, share), self._in_space(gradient)
+
+    def _in_space(self, own: Tensor) -> Tensor:
+        """The sum over ranks of vectors [n], or this rank's part of it."""
+        return self._ranks.sum_(own) if self._divided is None else self._divided.summed(own)
 
     def _summed(self, own: LossSum, share: _Share) -> LossSum:
         """One message: the total, the errors, and each unit's loss."""
@@ -69,7 +79,7 @@ class DataParallel(WorkCounter):
         total, errors = packed[:2].tolist()
         return LossSum(total, share.frames, int(errors), packed[2:])
 
-    def curvature(self, theta: Tensor, sample: Sample) -> SummedCurvature:
+    def curvature(self, theta: Tensor, sample: Sample) -> Curvature:
         """The Gauss-Newton matrix at θ summed over `sample`."""
         share = _Share(self._inner, self._ranks, sample)
 
@@ -77,15 +87,17 @@ class DataParallel(WorkCounter):
             self.frames["curvature"] += frames
 
         own = self._inner.curvature(theta, share.sample)
+        if self._divided is not None:
+            return DividedCurvature(own, self._divided, theta, share.frames, count)
         return SummedCurvature(own, self._ranks, share.frames, count)
 
     def unit_moments(self, theta: Tensor, sample: Sample, mean_gradient: Tensor) -> UnitMoments:
         """Second moments of the gradients of the sample's units, about the mean [n]."""
         share = _Share(self._inner, self._ranks, sample)
-        own = self._inner.unit_moments(theta, share.sample, mean_gradient)
+        own = self._inner.unit_moments(theta, share.sample, self.space.whole(mean_gradient))
         self.frames["gradient"] += share.frames
         scatter = self._ranks.sum_(torch.tensor(own.scatter, dtype=torch.float64))
-        return UnitMoments(self._ranks.sum_(own.squares), float(scatter), share.frames)
+        return UnitMoments(self._in_space(own.squares), float(scatter), share.frames)
 
     def kronecker_sums(self, theta: Tensor, sample: Sample, seed: int) -> list[KroneckerSums]:
         """Of the Fisher blocks of the affine layers at θ; `seed` fixes the labels drawn."""
@@ -155,3 +167,50 @@ class SummedCurvature:
     def _summed(self, product: Tensor) -> Tensor:
         self._on_product(self.frames)
         return self._ranks.sum_(product)
+
+
+class DividedCurvature:
+    """The same on parts of vectors: an all-gather [n] before a product, a reduce-scatter after it.
+
+    Args:
+        own: of this rank's share.
+        space: what a part is.
+        like: of the vectors' type [n].
+        frames: of the whole sample.
+        on_product: called with `frames` after each product, for work counters.
+    """
+
+    def __init__(
+        self,
+        own: Curvature,
+        space: Divided,
+        like: Tensor,
+        frames: int,
+        on_product: Callable[[int], None],
+    ) -> None:
+        self._own, self._space, self._on_product = own, space, on_product
+        self._room = space.room(like)
+        self.frames = frames
+
+    @property
+    def precision(self) -> Precision:
+        """Of products; solvers raise it on every rank at once."""
+        return self._own.precision
+
+    def product(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return this rank's part of G v [k] for that of v [k], in `out` if given."""
+        whole = self._space.whole(vector)
+        return self._summed(self._own.product(whole, self._room), out)
+
+    def exact_product(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
+        """The same in full precision."""
+        whole = self._space.whole(vector)
+        return self._summed(self._own.exact_product(whole, self._room), out)
+
+    def raise_precision(self) -> None:
+        """Compute products in the next higher precision from now on."""
+        self._own.raise_precision()
+
+    def _summed(self, product: Tensor, out: Tensor | None) -> Tensor:
+        self._on_product(self.frames)
+        return self._space.summed(product, out)

@@ -16,6 +16,7 @@ from asr_hf.hf.gauss_newton import ChunkCurvature, SampleCurvature
 from asr_hf.hf.objective import KroneckerSums, LossSum, Part, Sample, UnitMoments
 from asr_hf.hf.precision import Precision
 from asr_hf.hf.replay import Recorder
+from asr_hf.hf.space import UNDIVIDED, Space
 from asr_hf.hf.statistics import unit_moments
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
@@ -51,6 +52,8 @@ class FrameObjective(WorkCounter):
     Raises:
         InputError: a size is out of range, or units are not what the criterion needs.
     """
+
+    space: Space = UNDIVIDED
 
     def __init__(
         self,

@@ -13,6 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from asr_hf.baselines.objective import whole
+from asr_hf.hf.effort import Effort
 from asr_hf.hf.memory import MemoryNeed, ProblemSize
 from asr_hf.hf.objective import LossSum, Part
 from asr_hf.runtime.checkpoint import latest_checkpoint, save_checkpoint
@@ -43,6 +44,10 @@ class Optimiser(Protocol):
 
     def memory(self, size: ProblemSize) -> MemoryNeed:
         """What its steps will allocate."""
+        ...
+
+    def efforts(self) -> list[Effort]:
+        """The passes of each iteration up to the last that there may be."""
         ...
 
     @property
@@ -128,12 +133,14 @@ class TrainingLoop:
         try:
             with self._interruption.deferred():
                 self._resume()
+                if self._unsaved:
+                    self._save_or_end()
                 while not self.optimiser.finished:
                     self._step()
                     bar.update()
                     bar.set_postfix(heldout=f"{self.best.loss:.4f}")
                     self._compare()
-                    self._end_if_asked()
+                    self._save_or_end()
         finally:
             bar.close()
             if self.events is not None:
@@ -145,12 +152,15 @@ class TrainingLoop:
         if self.ranks.count > 1 and self.optimiser.iteration % _COMPARE_EVERY == 1:
             check_in_step(self.ranks, self.optimiser.iteration, self.optimiser.state_dict())
 
-    def _end_if_asked(self) -> None:
-        if self.optimiser.finished:
-            return
-        if self.ranks.any(self._interruption.noted is not None):
-            if self.folder is not None and self._unsaved:
-                self._save(self.folder)
+    def _save_or_end(self) -> None:
+        """Save when it is time on the first rank, or for the end that any rank was asked for."""
+        due = self.folder is not None
+        due = due and time.monotonic() - self._saved_at >= self.checkpoint_seconds
+        asked, due = self.ranks.any_of(self._interruption.noted is not None, due)
+        finished = self.optimiser.finished
+        if asked or due or finished:
+            self._save()
+        if asked and not finished:
             # Nobody leaves before that is done: the first to go takes the others along.
             self.ranks.any(True)
             raise interrupted(self._interruption.noted)
@@ -183,26 +193,26 @@ class TrainingLoop:
             )
         self._unsaved = True
         if self.folder is not None and self.events is not None:
-            self._write(event, self.folder, self.events)
+            self._write(event, self.events)
         log.info("%s", describe(event))
 
-    def _write(self, event: dict[str, Any], folder: RunFolder, events: EventLog) -> None:
+    def _write(self, event: dict[str, Any], events: EventLog) -> None:
         if self._keep is not None:
             self._keep(event["iteration"], self.optimiser.estimate)
         events.append(event)
-        due = time.monotonic() - self._saved_at >= self.checkpoint_seconds
-        if due or self.optimiser.finished:
-            self._save(folder)
 
     def _heldout(self) -> LossSum:
         """Loss over every held-out utterance, for the report."""
         with self.objective.uncounted():
             return self.objective.loss(self.optimiser.estimate, whole(self.objective, Part.HELDOUT))
 
-    def _save(self, folder: RunFolder) -> None:
+    def _save(self) -> None:
+        # On every rank: where vectors are divided, it takes all of them to make them whole.
         state = self.optimiser.state_dict()
+        if self.folder is None:
+            return
         save_checkpoint(
-            folder.checkpoints,
+            self.folder.checkpoints,
             self.optimiser.iteration,
             {"best_theta": self.best.theta, **state["tensors"]},
             {

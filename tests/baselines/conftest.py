@@ -17,6 +17,7 @@ from asr_hf.baselines.lbfgs import LBFGS
 from asr_hf.baselines.schedules import Newbob
 from asr_hf.baselines.sgd import SGD
 from asr_hf.hf.objective import LossSum, Part, Sample
+from asr_hf.hf.space import UNDIVIDED
 
 CLASSES, INPUTS = 3, 4
 
@@ -26,6 +27,8 @@ class SoftmaxRegression:
 
     Held-out data are the training data, so that the minimum is the same on both.
     """
+
+    space = UNDIVIDED
 
     def __init__(self, dtype: torch.dtype = torch.float64) -> None:
         self.num_parameters = CLASSES * (INPUTS + 1)

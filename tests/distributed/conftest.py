@@ -15,6 +15,11 @@ from asr_hf.data.store import FORMAT
 
 PDFS, DIM = 5, 4
 COUNTS, CASES = (1, 2, 3, 4), ("lbfgs", "kfac", "variance", "smbr", "baseline")
+# With vectors divided among two or three ranks, in all iterations or some.
+DIVIDED = (
+    *("lbfgs-sharded", "kfac-sharded", "variance-sharded", "smbr-sharded"),
+    *("lbfgs-changing", "kfac-changing"),
+)
 
 
 def make_store(folder: Path, seed: int, utterances: int = 20) -> None:
@@ -58,7 +63,7 @@ def trained(tmp_path_factory):
     for seed, part in enumerate(("train", "heldout")):
         make_store(folder / part, seed)
     script = str(Path(__file__).parent / "worker.py")
-    chosen = [",".join(map(str, COUNTS)), ",".join(CASES)]
+    chosen = [",".join(map(str, COUNTS)), ",".join([*CASES, *DIVIDED])]
     environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
     workers = [
         subprocess.Popen(
@@ -78,7 +83,8 @@ def trained(tmp_path_factory):
             worker.kill()
     found = {
         (case, count): json.loads((folder / f"{case}-{count}.json").read_text())
-        for case in CASES
-        for count in COUNTS
+        for cases, counts in ((CASES, COUNTS), (DIVIDED, (2, 3)))
+        for case in cases
+        for count in counts
     }
     return found | {"hang": (folder / "hang.txt").read_text()}

@@ -63,7 +63,8 @@ def ranks_of(launcher: subprocess.Popen[str]) -> list[int]:
 
 
 def test_stopped_by_sigterm_it_goes_on_with_another_number_to_the_same_end(corpus, capsys):
-    two = start(*corpus, ENDLESS, "runtime.processes=2", "name=cut")
+    divided = ["runtime.processes=2", "runtime.sharded=true"]
+    two = start(*corpus, ENDLESS, *divided, "name=cut")
     wait_for_events("cut", 3, two)
     # Meanwhile the folder is taken.
     assert main(["train", *corpus, ENDLESS, "name=cut"]) == 2
@@ -108,6 +109,19 @@ def test_under_torchrun_the_ranks_give_one_run_and_one_answer(corpus, tmp_path):
     assert torch.isfinite(load_file(tmp_path / "exp" / "run" / FILE_NAME)["flat"]).all()
 
 
+def test_torchrun_starts_a_killed_run_again_from_its_newest_checkpoint(corpus):
+    line = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    line += ["--max-restarts=1", "--monitor-interval=0.2", "-m", "asr_hf", "train", *corpus]
+    line += [STEPS.format(60), "runtime.checkpoint_seconds=0", "name=again"]
+    run = subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    wait_for_events("again", 4, run)
+    os.kill(ranks_of(run)[-1], signal.SIGKILL)
+    _, err = run.communicate(timeout=200)
+    assert run.returncode == 0, err
+    assert [e["iteration"] for e in events("again")] == list(range(61))
+    assert "continuing after iteration" in err
+
+
 def test_an_error_that_every_rank_meets_is_told_once(corpus):
     ours = [s for s in corpus if not s.startswith("trainer.")]
     run = start(*ours, "runtime.processes=2", "trainer=sgd", "name=refused")
@@ -120,3 +134,10 @@ def test_an_error_that_every_rank_meets_is_told_once(corpus):
 def test_no_processes_are_refused(corpus, capsys):
     assert main(["train", *corpus, "runtime.processes=0"]) == 2
     assert "runtime.processes=0" in capsys.readouterr().err
+
+
+def test_vectors_are_divided_for_hf_alone(corpus):
+    corpus = [one for one in corpus if not one.startswith("trainer.")]
+    given = ["trainer=lbfgs", "runtime.processes=2", "runtime.sharded=true", "name=baseline"]
+    _, err = (run := start(*corpus, *given)).communicate(timeout=60)
+    assert run.returncode == 2 and err.count("needs whole vectors") == 1

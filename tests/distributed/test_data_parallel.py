@@ -15,6 +15,12 @@ EXACT = ("cg_iterations", "cg_reason", "iterate", "gradient_frames", "curvature_
 def test_any_number_of_processes_gives_the_same_losses_and_parameters(trained, case, count):
     """To 1e-6 relative after ten iterations, in float64."""
     alone, together = trained[case, 1], trained[case, count]
+    assert_same(alone, together)
+    # Training went somewhere, so that equal is not equally stuck.
+    assert alone["events"][-1]["acceptance_loss"] < alone["events"][0]["train_loss"]
+
+
+def assert_same(alone, together):
     assert len(alone["events"]) == len(together["events"]) == 10
     for one, many in zip(alone["events"], together["events"], strict=True):
         assert {k: one[k] for k in EXACT} == {k: many[k] for k in EXACT}
@@ -22,8 +28,39 @@ def test_any_number_of_processes_gives_the_same_losses_and_parameters(trained, c
             assert many[key] == pytest.approx(one[key], rel=1e-6), key
     for key in ("theta", "estimate"):
         np.testing.assert_allclose(together[key], alone[key], rtol=1e-6, atol=1e-9)
-    # Training went somewhere, so that equal is not equally stuck.
-    assert alone["events"][-1]["acceptance_loss"] < alone["events"][0]["train_loss"]
+
+
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("case", CASES)
+def test_divided_vectors_give_the_same_too(trained, case, count):
+    assert_same(trained[case, 1], trained[f"{case}-sharded", count])
+
+
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("case", ["lbfgs", "kfac"])
+def test_a_run_goes_on_with_vectors_divided_or_whole(trained, case, count):
+    """Divided, then whole, then divided again, each from what the one before has saved."""
+    assert_same(trained[case, 1], trained[f"{case}-changing", count])
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_rank_holds_its_part_of_the_vectors_of_cg_and_of_the_pairs(trained, count):
+    size = len(trained["lbfgs", 1]["theta"])
+    assert trained["lbfgs", count]["held"] == [size]
+    for case in ("lbfgs-sharded", "smbr-sharded", "variance-sharded"):
+        assert trained[case, count]["held"] == [-(-size // count)]
+
+
+@pytest.mark.parametrize("case", ["lbfgs", "smbr", "variance"])
+def test_a_step_on_divided_vectors_gathers_one_scatters_one_and_adds_up_few_scalars(trained, case):
+    size, count = len(trained[case, 1]["theta"]), 3
+    padded = count * -(-size // count)
+    for run in trained[f"{case}-sharded", count]["in_cg"]:
+        vectors = [n for n in run["sizes"] if n == padded]
+        scalars = [n for n in run["sizes"] if n != padded]
+        assert 2 * run["steps"] <= len(vectors) <= 2 * (run["steps"] + 1)
+        # Four pairs at most, two products with each.
+        assert max(scalars) <= 8 and len(scalars) <= 4 * run["steps"] + 6
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -53,12 +53,21 @@ class CountingRanks(Ranks):
         self.sizes.append(tensor.numel())
         return super().sum_(tensor)
 
+    def sum_parts(self, whole, out):
+        self.sizes.append(whole.numel())
+        return super().sum_parts(whole, out)
+
+    def together(self, part):
+        self.sizes.append(part.numel() * self.count)
+        return super().together(part)
+
 
 class Sausages:
     """A lattice of two states and random arcs a frame for every utterance of a store."""
 
     folder = Path("lattices")
     silence_phones = (1,)
+    has_phones = False
 
     def __init__(self, store):
         pdfs = store.num_pdfs
@@ -117,17 +126,27 @@ def parts_of(case):
 
 
 def train(case, stores, ranks):
-    """Ten iterations; returns what should not depend on the number of ranks."""
-    inner = objective_of(case, stores)
-    objective = inner if ranks.count == 1 else DataParallel(inner, ranks, inner.frames)
-    theta, in_cg, events = inner.model.flat.detach().clone(), [], []
-    if case == "baseline":
-        optimiser = LBFGS(objective=objective, theta=theta)
-    else:
-        optimiser = hessian_free(case, objective, theta, ranks, in_cg)
-    for _ in range(ITERATIONS):
+    """Ten iterations; returns what should not depend on the number of ranks.
+
+    A case is a problem, and perhaps how vectors live: `sharded`, or `changing` between both.
+    """
+    case, _, how = case.partition("-")
+    inner, in_cg, events = objective_of(case, stores), [], []
+    counted, state, optimiser = dict(inner.frames), None, None
+    for iteration in range(ITERATIONS):
+        if iteration in (0, 4, 7) and (iteration == 0 or how == "changing"):
+            sharded = how == "sharded" or (how == "changing" and iteration != 4)
+            objective = inner if ranks.count == 1 else DataParallel(inner, ranks, counted, sharded)
+            theta = inner.model.flat.detach().clone()
+            if case == "baseline":
+                optimiser = LBFGS(objective=objective, theta=theta)
+            else:
+                optimiser = hessian_free(case, objective, theta, ranks, in_cg)
+            if state is not None:
+                optimiser.load_state_dict(state)
         events.append(optimiser.step())
-        check_in_step(ranks, optimiser.iteration, optimiser.state_dict())
+        state, counted = optimiser.state_dict(), objective.frames
+        check_in_step(ranks, optimiser.iteration, state)
     return {
         "events": [{k: v for k, v in e.items() if k != "phase_seconds"} for e in events],
         "theta": optimiser.theta.tolist(),
@@ -135,7 +154,15 @@ def train(case, stores, ranks):
         "frames": objective.frames,
         "own_frames": inner.frames,
         "in_cg": in_cg,
+        "held": 0 if case == "baseline" else held_lengths(optimiser),
     }
+
+
+def held_lengths(optimiser):
+    """Lengths of the vectors that CG and the pairs of L-BFGS keep."""
+    kept = list(optimiser.solver._workspace._vectors.values())
+    pairs = getattr(optimiser.preconditioner, "_pairs", None)
+    return sorted({v.shape[-1] for v in [*kept, *([] if pairs is None else [pairs])]})
 
 
 def hessian_free(case, objective, theta, ranks, in_cg):
@@ -175,6 +202,8 @@ def main(folder, rank, counts, cases):
         ranks = CountingRanks(rank, count, rank, count, FailureBoard(store, rank, count), store)
         ranks.connect(torch.device("cpu"), 1800.0)
         for case in cases:
+            if "-" in case and count not in (2, 3):
+                continue
             found = train(case, stores, ranks)
             if ranks.first:
                 (folder / f"{case}-{count}.json").write_text(json.dumps(found))

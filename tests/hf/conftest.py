@@ -11,11 +11,14 @@ from torch import Tensor
 
 from asr_hf.hf.gauss_newton import KeptDoubleBackward, SampleCurvature
 from asr_hf.hf.objective import KroneckerSums, LossSum, Part, Sample, UnitMoments
+from asr_hf.hf.space import UNDIVIDED
 from asr_hf.hf.statistics import unit_moments
 
 
 class TinyNet:
     """Softmax over tanh units on Gaussian clusters; θ = (W1, b1, W2, b2) in one vector."""
+
+    space = UNDIVIDED
 
     def __init__(
         self, dtype: torch.dtype = torch.float64, inputs: int = 4, hidden: int = 5

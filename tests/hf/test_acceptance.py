@@ -15,6 +15,7 @@ from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
 from asr_hf.hf.sampling.geometric import GeometricSampling
 from asr_hf.hf.solvers.base import Iterate, SolverResult, StopReason
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
+from asr_hf.hf.space import UNDIVIDED
 from asr_hf.hf.trainer import HessianFree, Stopping
 from asr_hf.runtime.clock import PhaseClock
 
@@ -24,6 +25,8 @@ FRAMES = np.full(50, 4)
 
 class Held:
     """An objective whose held-out losses are given."""
+
+    space = UNDIVIDED
 
     def __init__(self, per_unit):
         self.per_unit = per_unit

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from asr_hf.hf.memory import ProblemSize
 from asr_hf.hf.objective import KroneckerFactor
+from asr_hf.hf.space import UNDIVIDED, Space
 
 
 class CurvatureStatistics(Protocol):
@@ -23,7 +24,13 @@ class CurvatureStatistics(Protocol):
 
 
 class Preconditioner(Protocol):
-    """M ≈ A = G + λI, of which solvers apply the inverse."""
+    """M ≈ A = G + λI, of which solvers apply the inverse.
+
+    Attributes:
+        space: where its vectors live; the outer loop says so before all else.
+    """
+
+    space: Space
 
     def memory(self, size: ProblemSize) -> int:
         """Bytes it will hold."""
@@ -56,6 +63,8 @@ class Preconditioner(Protocol):
 
 class Stateless:
     """A preconditioner that learns nothing from a run."""
+
+    space: Space = UNDIVIDED
 
     def observe(self, direction: Tensor, product: Tensor) -> None:
         """Learn nothing."""

@@ -24,7 +24,7 @@ class DiagonalPreconditioner(Stateless):
 
     def memory(self, size: ProblemSize) -> int:
         """The diagonal, and the one of the run before while it is made."""
-        return size.vectors(2)
+        return size.parts(2)
 
     def prepare(self, damping: float, statistics: CurvatureStatistics) -> None:
         """Estimate the diagonal on the run's curvature sample."""

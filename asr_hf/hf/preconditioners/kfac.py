@@ -11,6 +11,7 @@ from torch import Tensor
 from asr_hf.hf.memory import ProblemSize
 from asr_hf.hf.objective import KroneckerFactor
 from asr_hf.hf.preconditioners.base import CurvatureStatistics
+from asr_hf.hf.space import UNDIVIDED, Space
 
 
 @dataclass
@@ -37,6 +38,8 @@ class KFACPreconditioner:
         refresh_every: CG runs between two estimates of the factors; each of the first runs of
             this number makes one, while the network changes fast.
     """
+
+    space: Space = UNDIVIDED
 
     def __init__(self, decay: float = 0.9, refresh_every: int = 1) -> None:
         if not 0 <= decay < 1 or refresh_every < 1:
@@ -74,6 +77,13 @@ class KFACPreconditioner:
 
     def apply(self, residual: Tensor, out: Tensor | None = None) -> Tensor:
         """Return M⁻¹ r [n], in `out` if given; entries of no affine layer pass unchanged."""
+        if self.space is not UNDIVIDED:
+            # A block needs all of its layer.
+            result = self.space.part(self._apply(self.space.whole(residual), None))
+            return result if out is None else out.copy_(result)
+        return self._apply(residual, out)
+
+    def _apply(self, residual: Tensor, out: Tensor | None) -> Tensor:
         result = residual.clone() if out is None else out.copy_(residual)
         for block in self._blocks:
             a, b = block.inverse_inputs, block.inverse_outputs

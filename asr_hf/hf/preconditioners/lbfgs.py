@@ -10,7 +10,7 @@ from torch import Tensor
 from asr_hf.hf.memory import ProblemSize
 from asr_hf.hf.preconditioners.base import CurvatureStatistics, Preconditioner
 from asr_hf.hf.preconditioners.pairs import Keep, PairStore
-from asr_hf.hf.vectors import dots
+from asr_hf.hf.space import UNDIVIDED, Space
 
 _INITIAL = "initial."
 
@@ -41,6 +41,7 @@ class LBFGSPreconditioner:
         if pairs < 1:
             raise ValueError(f"preconditioner.pairs: needs at least 1, found {pairs}")
         self.initial = initial
+        self._space: Space = UNDIVIDED
         self._room: Tensor | None = None
         self._observed = PairStore(pairs, Keep(keep))
         self._buffer: Tensor | None = None
@@ -50,14 +51,25 @@ class LBFGSPreconditioner:
         self._compact: tuple[Tensor, Tensor, float] | None = None
 
     @property
+    def space(self) -> Space:
+        """Where its vectors live; the pairs are divided as they are."""
+        return self._space
+
+    @space.setter
+    def space(self, space: Space) -> None:
+        self._space = space
+        if self.initial is not None:
+            self.initial.space = space
+
+    @property
     def count(self) -> int:
         """How many pairs are in use."""
         return 0 if self._pairs is None else self._pairs.shape[0] // 2
 
     def memory(self, size: ProblemSize) -> int:
         """The pairs in use and those to come; the initial matrix, and a vector for it."""
-        own = size.vectors(4 * self._observed.size)
-        return own if self.initial is None else own + size.vectors(1) + self.initial.memory(size)
+        own = size.parts(4 * self._observed.size)
+        return own if self.initial is None else own + size.parts(1) + self.initial.memory(size)
 
     def prepare(self, damping: float, statistics: CurvatureStatistics) -> None:
         """Make the small matrices of this λ."""
@@ -84,8 +96,7 @@ class LBFGSPreconditioner:
         if self._room is None:
             self._room = torch.empty_like(self._pairs[0])
         y = torch.add(self._pairs[2 * m - 1], self._pairs[m - 1], alpha=self._damping)
-        (value,) = dots((y, self.initial.apply(y, out=self._room)))
-        return value
+        return self._space.dot(y, self.initial.apply(y, out=self._room))
 
     def apply(self, residual: Tensor, out: Tensor | None = None) -> Tensor:
         """Return H r [n], in `out` if given; H₀ r (which may be r) while there are no pairs."""
@@ -96,7 +107,7 @@ class LBFGSPreconditioner:
         assert self._pairs is not None
         upper, inner, gamma = self._compact
         m = self.count
-        products = (self._pairs @ residual).to(upper)
+        products = self._summed(self._pairs @ residual).to(upper)
         s_r = products[:m, None]
         y_r = products[m:, None] + self._damping * s_r
         t = torch.linalg.solve_triangular(upper, s_r, upper=True)
@@ -113,19 +124,23 @@ class LBFGSPreconditioner:
         assert self._pairs is not None and self._room is not None
         upper, diagonal, gamma = self._compact
         m, damping = self.count, self._damping
-        s_r = (self._pairs[:m] @ residual).to(upper)[:, None]
+        s_r = self._summed(self._pairs[:m] @ residual).to(upper)[:, None]
         t = torch.linalg.solve_triangular(upper, s_r, upper=True)
         weights = torch.cat([damping * t, t]).squeeze(1).to(residual)
         rest = torch.addmv(residual, self._pairs.T, weights, alpha=-1.0, out=self._room)
         z = initial.apply(rest, out).mul_(gamma)
-        products = (self._pairs @ z).to(upper)[:, None]
+        products = self._summed(self._pairs @ z).to(upper)[:, None]
         y_z = products[m:] + damping * products[:m]
         u = torch.linalg.solve_triangular(upper.T, diagonal @ t - y_z, upper=False)
         return z.addmv_(self._pairs[:m].T, u.squeeze(1).to(z))
 
+    def _summed(self, products: Tensor) -> Tensor:
+        """Inner products of parts, added up over the processes."""
+        return products if self._space is UNDIVIDED else self._space.sum_(products.double())
+
     def observe(self, direction: Tensor, product: Tensor) -> None:
         """Offer a pair for the next run."""
-        self._observed.add(direction, product)
+        self._observed.add(direction, product, self._space)
 
     def finish(self) -> None:
         """Put the run's pairs in place of the ones before; a run without any changes nothing."""
@@ -139,12 +154,12 @@ class LBFGSPreconditioner:
     def _use(self, pairs: Tensor) -> None:
         self._pairs = pairs
         wide = pairs.double() if pairs.numel() <= 1 << 24 else pairs
-        self._gram = (wide @ wide.T).double().cpu()
+        self._gram = self._space.sum_((wide @ wide.T).double()).cpu()
         self._compact = None
 
     def state_dict(self) -> dict[str, dict[str, Any]]:
-        """Return the pairs in use, and the initial matrix's state."""
-        tensors = {} if self._pairs is None else {"pairs": self._pairs}
+        """Return the pairs in use, whole, and the initial matrix's state."""
+        tensors = {} if self._pairs is None else {"pairs": self._space.rows(self._pairs)}
         if self.initial is None:
             return {"tensors": tensors, "values": {}}
         inner = self.initial.state_dict()
@@ -155,7 +170,7 @@ class LBFGSPreconditioner:
         """Restore what `state_dict` returned."""
         tensors = state["tensors"]
         if "pairs" in tensors:
-            self._use(tensors["pairs"])
+            self._use(self._space.part(tensors["pairs"]))
         if self.initial is not None:
             inner = {
                 name.removeprefix(_INITIAL): tensor

@@ -8,7 +8,7 @@ from enum import StrEnum
 import torch
 from torch import Tensor
 
-from asr_hf.hf.vectors import dots
+from asr_hf.hf.space import UNDIVIDED, Space
 
 
 class Keep(StrEnum):
@@ -38,14 +38,14 @@ class PairStore:
         self._rows: Tensor | None = None
         self._order: list[int] = []
 
-    def add(self, direction: Tensor, product: Tensor) -> None:
-        """Offer p [n] and G p [n]; copied when kept."""
+    def add(self, direction: Tensor, product: Tensor, space: Space = UNDIVIDED) -> None:
+        """Offer p [n] and G p [n], or this process's parts of them; copied when kept."""
         seen, self._seen = self._seen, self._seen + 1
         if self.keep is Keep.SPREAD and seen % self._stride:
             return
         if self.keep is Keep.FIRST and self.count == self.size:
             return
-        ss, sy, yy = dots((direction, direction), (direction, product), (product, product))
+        ss, sy, yy = space.dots((direction, direction), (direction, product), (product, product))
         if not sy > self.curvature_floor * math.sqrt(ss * yy):
             self.skipped += 1
             return

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from asr_hf.hf.memory import ProblemSize
 from asr_hf.hf.precision import Precision
+from asr_hf.hf.space import Space
 
 
 class StopReason(StrEnum):
@@ -96,14 +97,28 @@ class SolverPreconditioner(Protocol):
 
 
 class Solver(Protocol):
-    """Minimises q(d) = ½ d'Ad - b'd."""
+    """Minimises q(d) = ½ d'Ad - b'd.
+
+    Attributes:
+        max_iterations: bound on the steps of a run.
+    """
+
+    max_iterations: int
 
     def memory(self, size: ProblemSize) -> int:
         """Bytes it will hold."""
         ...
 
     def solve(
-        self, operator: Operator, b: Tensor, d0: Tensor, preconditioner: SolverPreconditioner
+        self,
+        operator: Operator,
+        b: Tensor,
+        d0: Tensor,
+        preconditioner: SolverPreconditioner,
+        space: Space = ...,
     ) -> SolverResult:
-        """Run from d0 [n] towards A⁻¹ b [n]; the iterates hold until the next run."""
+        """Run from d0 [n] towards A⁻¹ b [n]; the iterates hold until the next run.
+
+        Where `space` is divided, all of them are this process's parts [k].
+        """
         ...

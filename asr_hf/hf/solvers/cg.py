@@ -14,7 +14,7 @@ from asr_hf.hf.precision import Precision
 from asr_hf.hf.solvers.base import Iterate, Operator, SolverPreconditioner, SolverResult, StopReason
 from asr_hf.hf.solvers.stopping import RelativeProgress, StoppingRule, stored_iterations
 from asr_hf.hf.solvers.workspace import Workspace
-from asr_hf.hf.vectors import dots, norm
+from asr_hf.hf.space import UNDIVIDED, Space
 
 
 @dataclass(frozen=True)
@@ -67,15 +67,20 @@ class ConjugateGradient:
         self._workspace = Workspace()
 
     def solve(
-        self, operator: Operator, b: Tensor, d0: Tensor, preconditioner: SolverPreconditioner
+        self,
+        operator: Operator,
+        b: Tensor,
+        d0: Tensor,
+        preconditioner: SolverPreconditioner,
+        space: Space = UNDIVIDED,
     ) -> SolverResult:
         """Minimise q(d) = ½ d'Ad - b'd from d0 [n]; see `Solver`."""
-        return _Run(self, self._workspace, operator, b, d0, preconditioner).finish()
+        return _Run(self, self._workspace, operator, b, d0, preconditioner, space).finish()
 
     def memory(self, size: ProblemSize) -> int:
         """Bytes it will hold: seven vectors and the stored iterates."""
         stored = stored_iterations(self.store_ratio, self.max_iterations)
-        return size.vectors(7 + len(stored))
+        return size.parts(7 + len(stored))
 
     def beta(self, products: StepProducts) -> float:
         """How much of the last direction is kept."""
@@ -93,11 +98,12 @@ class _Run:
         b: Tensor,
         d0: Tensor,
         preconditioner: SolverPreconditioner,
+        space: Space,
     ) -> None:
         self.method, self.workspace, self.operator = method, workspace, operator
-        self.b, self.preconditioner = b, preconditioner
+        self.b, self.preconditioner, self.space = b, preconditioner, space
         self.keep = stored_iterations(method.store_ratio, method.max_iterations)
-        self.b_norm = norm(b)
+        self.b_norm = space.norm(b)
         small = max(method.residual_tolerance, method.stopping.residual(self.b_norm))
         self.small_residual = small * self.b_norm
         self.d, self.r = workspace.copy("d", d0), workspace.copy("r", b)
@@ -106,7 +112,7 @@ class _Run:
         self.restart = False
         # p'Ap of a direction that the first one has to be A-orthogonal to.
         self.before: float | None = None
-        self.values = [self._start(d0) if bool(d0.any()) else 0.0]
+        self.values = [self._start(d0) if space.norm(d0) > 0 else 0.0]
         self.iterates: list[Iterate] = []
 
     def _start(self, d0: Tensor) -> float:
@@ -115,7 +121,7 @@ class _Run:
         if not self.method.along_start:
             return self._value()
         self.p.copy_(d0)
-        pb, pr = dots((self.p, self.b), (self.p, self.r))
+        pb, pr = self.space.dots((self.p, self.b), (self.p, self.r))
         pap = pb - pr
         if not (pap > 0 and math.isfinite(pb)):
             return self._value()
@@ -128,7 +134,7 @@ class _Run:
 
     def _value(self) -> float:
         """q(d) = -½ d'(r + b), while r is the true residual."""
-        return -0.5 * sum(dots((self.d, self.r), (self.d, self.b)))
+        return -0.5 * sum(self.space.dots((self.d, self.r), (self.d, self.b)))
 
     def _subtract_damped(self, product: Tensor, v: Tensor, scale: float = 1.0) -> None:
         """r ← r - scale (Gv + λv)."""
@@ -149,10 +155,10 @@ class _Run:
         if self.before is None:
             self.p.copy_(z)
         else:
-            zgp, zp = dots((z, self.gp), (z, self.p))
+            zgp, zp = self.space.dots((z, self.gp), (z, self.p))
             beta = -(zgp + self.operator.damping * zp) / self.before
             torch.add(z, self.p, alpha=beta, out=self.p)
-        (zr,) = dots((z, self.r))
+        (zr,) = self.space.dots((z, self.r))
         for iteration in range(1, self.method.max_iterations + 1):
             if not zr > 0:
                 return StopReason.RESIDUAL if zr == 0 else _broken(zr)
@@ -172,16 +178,16 @@ class _Run:
     def _products(self, z: Tensor) -> tuple[float, float, float]:
         """z'r, z'Ap (0.0 unless the method is flexible) and r'r."""
         if not self.method.flexible:
-            zr, rr = dots((z, self.r), (self.r, self.r))
+            zr, rr = self.space.dots((z, self.r), (self.r, self.r))
             return zr, 0.0, rr
-        zr, rr, zgp, zp = dots((z, self.r), (self.r, self.r), (z, self.gp), (z, self.p))
+        zr, rr, zgp, zp = self.space.dots((z, self.r), (self.r, self.r), (z, self.gp), (z, self.p))
         return zr, zgp + self.operator.damping * zp, rr
 
     def _advance(self, iteration: int) -> tuple[StopReason | None, float]:
         """Step along p to the minimum of q; say whether the run ends there, and p'Ap."""
         p = self.p
         product = self.operator.curvature_product(p, out=self.gp)
-        pp, curvature, pr = dots((p, p), (p, product), (p, self.r))
+        pp, curvature, pr = self.space.dots((p, p), (p, product), (p, self.r))
         damped = curvature + self.operator.damping * pp
         if not (math.isfinite(damped) and math.isfinite(pr)):
             return StopReason.NON_FINITE, damped
@@ -212,6 +218,7 @@ class _Run:
         product = self.operator.exact_product(self.d, out=self.workspace.vector("gd", self.r))
         self.r.copy_(self.b)
         self._subtract_damped(product, self.d)
+        norm = self.space.norm
         difference, true = norm(recursive.sub_(self.r)), norm(self.r)
         drift = difference / max(self.b_norm, 1e-300)
         self.drift = drift if self.drift is None else max(self.drift, drift)
