@@ -25,6 +25,8 @@ _REMEDY = "make the lattices again with: asr-hf lattices"
 _STATE = np.dtype("<i4")
 # Each lattice's items lie one after another in these files, in the order of offsets.npy's columns.
 _FILES = {"arcs": ARC, "states": _STATE, "finals": FINAL}
+# The phone of each frame of the transcript, where labels do not tell.
+_PHONES = "phones.bin"
 _ARRAYS = ("offsets.npy", "frames.npy", "pdf_of.npy", "phone_of.npy")
 _SMALL_FILES = (*_ARRAYS, CHECKSUMS, "utterances.txt")
 
@@ -44,7 +46,11 @@ class LabelMap:
 
 
 def write_lattices(
-    folder: Path, lattices: Iterable[Lattice], labels: LabelMap, about: Mapping[str, Any]
+    folder: Path,
+    lattices: Iterable[Lattice],
+    labels: LabelMap,
+    about: Mapping[str, Any],
+    phones: Mapping[str, NDArray[np.int32]] | None = None,
 ) -> dict[str, Any]:
     """Write a store, which takes the place of `folder` when it is whole.
 
@@ -53,6 +59,7 @@ def write_lattices(
         lattices: in the order they are to have.
         labels: of all of them.
         about: what lattices.json says beside the counts.
+        phones: of each frame of the transcripts, by utterance; needed where phones share pdfs.
 
     Returns:
         What lattices.json says.
@@ -65,7 +72,8 @@ def write_lattices(
     offsets: list[NDArray[np.int64]] = [np.zeros(3, np.int64)]
     sums: list[int] = []
     with replaced_folder(folder) as part:
-        files = {name: open(part / f"{name}.bin", "wb") for name in _FILES}  # noqa: SIM115
+        names_of_files = [f"{name}.bin" for name in _FILES] + [_PHONES] * (phones is not None)
+        files = [open(part / name, "wb") for name in names_of_files]  # noqa: SIM115
         try:
             for lattice in lattices:
                 pieces = [
@@ -76,17 +84,18 @@ def write_lattices(
                         strict=True,
                     )
                 ]
-                for file, piece in zip(files.values(), pieces, strict=True):
+                said = [] if phones is None else [_spoken(lattice, phones)]
+                for file, piece in zip(files, [*pieces, *said], strict=True):
                     file.write(piece.tobytes())
-                sums.append(crc32(*pieces))
+                sums.append(crc32(*pieces, *said))
                 names.append(lattice.utterance)
                 frames.append(lattice.num_frames)
                 offsets.append(offsets[-1] + np.array([len(piece) for piece in pieces]))
-            for file in files.values():
+            for file in files:
                 file.flush()
                 os.fsync(file.fileno())
         finally:
-            for file in files.values():
+            for file in files:
                 file.close()
         np.save(part / "offsets.npy", np.asarray(offsets), allow_pickle=False)
         np.save(part / "frames.npy", np.asarray(frames, np.int32), allow_pickle=False)
@@ -99,10 +108,17 @@ def write_lattices(
         labels_say = {
             "transition_ids": len(labels.pdf_of) - 1,
             "silence_phones": list(labels.silence_phones),
+            "phones_of_transcripts": phones is not None,
         }
         written = sealed(part, head | labels_say | dict(about), _SMALL_FILES)
         write_json(part / "lattices.json", written)
     return written
+
+
+def _spoken(lattice: Lattice, phones: Mapping[str, NDArray[np.int32]]) -> NDArray[np.int32]:
+    found = np.ascontiguousarray(phones[lattice.utterance], _STATE)
+    assert len(found) == lattice.num_frames
+    return found
 
 
 class LatticeStore:
@@ -129,6 +145,11 @@ class LatticeStore:
             RowFile(folder / f"{name}.bin", dtype, (int(size),), _REMEDY)
             for (name, dtype), size in zip(_FILES.items(), self._offsets[-1], strict=True)
         ]
+        self._ends = np.cumsum(self._frames, dtype=np.int64)
+        self._phones: RowFile | None = None
+        if self.about.get("phones_of_transcripts"):
+            total = int(self._ends[-1]) if count else 0
+            self._phones = RowFile(folder / _PHONES, _STATE, (total,), _REMEDY)
         self._sums = self._seal.of_utterances((count,))
         self._checked: set[str] = set()
 
@@ -182,6 +203,11 @@ class LatticeStore:
         """Whether the store carries checksums at all."""
         return self._sums is not None
 
+    @property
+    def has_phones(self) -> bool:
+        """Whether it holds the phones of what was said."""
+        return self._phones is not None
+
     def num_frames(self, name: str) -> int:
         """Frames of the utterance `name`.
 
@@ -199,20 +225,39 @@ class LatticeStore:
             InputError: it has no lattice, or a damaged one.
         """
         number = self._number(name)
+        lattice = Lattice(name, *self._read(number, name)[0])
+        if name not in self._checked:
+            self._check(lattice, int(self._frames[number]))
+            self._checked.add(name)
+        return lattice
+
+    def phones(self, name: str) -> NDArray[np.int32]:
+        """The phone of each frame of what was said, int32 [frames]; only with `has_phones`.
+
+        Raises:
+            InputError: it has no lattice, or a damaged one.
+        """
+        found = self._read(self._number(name), name)[1]
+        assert found is not None
+        return found
+
+    def _read(self, number: int, name: str) -> tuple[list[NDArray[Any]], NDArray[np.int32] | None]:
+        """Arcs, states and finals, and phones where there are any; compared with their checksum."""
         places = self._offsets[number : number + 2].T.tolist()
         pieces = [
             rows.read([(first, last)])
             for rows, (first, last) in zip(self._rows, places, strict=True)
         ]
-        for piece in pieces:
+        said = []
+        if self._phones is not None:
+            end = int(self._ends[number])
+            said = [self._phones.read([(end - int(self._frames[number]), end)])]
+        for piece in (*pieces, *said):
             piece.flags.writeable = False
-        lattice = Lattice(name, *pieces)
-        if self._sums is not None and crc32(*pieces) != self._sums[number]:
-            raise self._seal.damaged("arcs.bin, states.bin or finals.bin", name)
-        if name not in self._checked:
-            self._check(lattice, int(self._frames[number]))
-            self._checked.add(name)
-        return lattice
+        if self._sums is not None and crc32(*pieces, *said) != self._sums[number]:
+            files = "arcs.bin, states.bin, finals.bin" + f" or {_PHONES}" * bool(said)
+            raise self._seal.damaged(files, name)
+        return pieces, said[0] if said else None
 
     def check(self) -> Iterator[int]:
         """Check every lattice; yields the frames of each when it is done.

@@ -69,7 +69,9 @@ class LatticeTargets:
     ) -> None:
         self._stores, self._lattices, self._used, self._model = stores, lattices, used, model
         self._phone_of_pdf = {
-            part: torch.from_numpy(phones_of_pdfs(store)) for part, store in lattices.items()
+            part: torch.from_numpy(phones_of_pdfs(store))
+            for part, store in lattices.items()
+            if not store.has_phones
         }
 
     def utterances(self, part: Part) -> np.ndarray | None:
@@ -78,18 +80,17 @@ class LatticeTargets:
 
     def of(self, part: Part, batch: UnitBatch) -> SequenceTargets:
         """See `TargetSource`."""
-        store, names = self._lattices[part], self._stores[part].utterances
-        labels = batch.labels
+        store, every = self._lattices[part], self._stores[part].utterances
+        labels, names = batch.labels, [every[u] for u in batch.utterances]
         packed = LatticeBatch.pack(
-            [store.lattice(names[u]) for u in batch.utterances],
-            store.pdf_of,
-            store.phone_of,
-            labels.device,
+            [store.lattice(name) for name in names], store.pdf_of, store.phone_of, labels.device
         )
-        phones = self._phone_of_pdf[part].to(labels.device)
-        return SequenceTargets(
-            labels, packed, self._model.log_priors, phones[labels], store.silence_phones
-        )
+        if store.has_phones:
+            said = np.concatenate([store.phones(name) for name in names]).astype(np.int64)
+            phones = torch.from_numpy(said).to(labels.device)
+        else:
+            phones = self._phone_of_pdf[part].to(labels.device)[labels]
+        return SequenceTargets(labels, packed, self._model.log_priors, phones, store.silence_phones)
 
 
 def phones_of_pdfs(store: LatticeStore) -> np.ndarray:
@@ -104,6 +105,7 @@ def phones_of_pdfs(store: LatticeStore) -> np.ndarray:
     if len(shared):
         raise InputError(
             f"{store.folder}: pdf {shared[0]} belongs to several phones",
-            expected="states that are not tied across phones: labels alone must tell the phone",
+            expected="phones.bin with the phones of what was said, as pdfs do not tell them",
+            remedy="make the lattices again with: asr-hf lattices",
         )
     return np.asarray(phones, np.int64)

@@ -47,6 +47,30 @@ def folder(tmp_path: Path, lattices: list[Lattice]) -> Path:
     return tmp_path / "train"
 
 
+def test_phones_of_transcripts_come_back_and_damage_to_them_is_seen(tmp_path, lattices):
+    said = {
+        x.utterance: np.arange(x.num_frames, dtype=np.int32) + n for n, x in enumerate(lattices)
+    }
+    write_lattices(tmp_path / "train", lattices, LABELS, {}, said)
+    store = LatticeStore.open(tmp_path / "train")
+    assert store.has_phones
+    for lattice in lattices:
+        assert same(store.lattice(lattice.utterance), lattice)
+        np.testing.assert_array_equal(store.phones(lattice.utterance), said[lattice.utterance])
+    path = tmp_path / "train" / "phones.bin"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 4
+    path.write_bytes(bytes(content))
+    damaged = LatticeStore.open(tmp_path / "train")
+    damaged.phones("b-long")
+    for read in (damaged.phones, damaged.lattice):
+        with pytest.raises(InputError, match="ü"):
+            read("ü")
+    path.write_bytes(bytes(content[:-4]))
+    with pytest.raises(InputError, match=r"phones\.bin"):
+        LatticeStore.open(tmp_path / "train")
+
+
 def same(one: Lattice, other: Lattice) -> bool:
     pairs = ((one.arcs, other.arcs), (one.frame_of, other.frame_of), (one.finals, other.finals))
     return one.utterance == other.utterance and all(

@@ -39,6 +39,7 @@ class Lattices:
     pdf_of = np.array([0, 0, 1, 2, 3], np.int32)
     phone_of = np.array([0, 1, 2, 2, 3], np.int32)
     silence_phones = (1,)
+    has_phones = False
 
     def __init__(self, store):
         rng = np.random.default_rng(0)
@@ -205,6 +206,76 @@ def test_hessian_free_lowers_every_criterion(make_sequence_objective, name, prec
 def test_units_of_single_frames_are_refused(make_sequence_objective):
     with pytest.raises(InputError, match="whole utterances"):
         make_sequence_objective(CRITERIA["smbr"], frame_stride=4)
+
+
+class Tied(Lattices):
+    """The same where phones 1 and 3 share pdf 0, and transcripts say which it was."""
+
+    pdf_of = np.array([0, 0, 1, 2, 0], np.int32)
+    has_phones = True
+
+    def __init__(self, store):
+        super().__init__(store)
+        random = np.random.default_rng(1)
+        self.said = {
+            name: random.choice(np.array([1, 2, 3], np.int32), int(frames))
+            for name, frames in zip(store.utterances, np.diff(store.offsets), strict=True)
+        }
+
+    def phones(self, name):
+        return self.said[name]
+
+
+@pytest.mark.parametrize("level", ["pdf", "phone"])
+def test_phones_that_share_pdfs_are_told_by_the_transcript(stores, level):
+    """Expected correct frames against all paths of each lattice, the reference given by frame."""
+    lattices = {part: Tied(store) for part, store in stores.items()}
+    model = DNN(feature_dim=DIM, num_pdfs=PDFS, seed=3, hidden_sizes=[4], left=1, right=1).double()
+    model.set_log_priors(torch.tensor([4.0, 3.0, 2.0, 1.0]))
+    used = {part: np.arange(store.num_units) for part, store in stores.items()}
+    targets = LatticeTargets(stores, lattices, used, model)
+    scale = 0.5
+    objective = FrameObjective(
+        model, MinimumBayesRisk(scale, level=level), stores, 40, targets=targets
+    )
+    theta = objective.model.flat.detach().clone()
+    store, held = stores[Part.TRAIN], lattices[Part.TRAIN]
+    unit = int(np.argmin(np.diff(store.offsets)))
+    name = store.utterances[unit]
+    batch = store.gather(np.array([unit]), torch.device("cpu"))
+    logits = model(model.inputs(batch)).detach()
+    scores = (torch.log_softmax(logits, 1) - model.log_priors).numpy()
+    total = expected_correct(
+        held.lattice(name), held, scores, batch.labels.numpy(), held.phones(name), level, scale
+    )
+    loss = objective.loss(theta, Sample(Part.TRAIN, np.array([unit])))
+    frames = int(np.diff(store.offsets)[unit])
+    assert loss.total == pytest.approx(frames - total, rel=1e-9)
+
+
+def expected_correct(lattice, labels, scores, pdfs, phones, level, scale) -> float:
+    """By walking every path."""
+    arcs_from: dict[int, list] = {}
+    for arc in lattice.arcs:
+        arcs_from.setdefault(int(arc["source"]), []).append(arc)
+    finals = {int(end["state"]): float(end["graph"]) for end in lattice.finals}
+    found = []
+
+    def walk(state: int, weight: float, right: float) -> None:
+        if state in finals:
+            found.append((weight + finals[state], right))
+        for arc in arcs_from.get(state, []):
+            label, frame = int(arc["label"]), int(lattice.frame_of[state])
+            pdf, phone = int(labels.pdf_of[label]), int(labels.phone_of[label])
+            score = float(arc["graph"]) + scale * scores[frame, pdf]
+            silent = {phone, int(phones[frame])} <= set(labels.silence_phones)
+            same = pdf == pdfs[frame] if level == "pdf" else phone == phones[frame]
+            walk(int(arc["target"]), weight + score, right + (same or silent))
+
+    walk(0, 0.0, 0.0)
+    weights = np.array([w for w, _ in found])
+    weights = np.exp(weights - weights.max())
+    return float(weights @ np.array([r for _, r in found]) / weights.sum())
 
 
 def test_a_pdf_of_two_phones_is_refused():
