@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_hf.hmm.adapter import AlignmentError, Scores, TrainingGraphs
 from asr_hf.hmm.fst import Fst
+from asr_hf.hmm.graphs import TrainingGraphs
 from asr_hf.hmm.lexicon import SILENCE, UNKNOWN, map_unknown
+from asr_hf.hmm.scores import AlignmentError, Scores
+from asr_hf.hmm.search import align
 from asr_hf.hmm.segments import Segment, phone_segments, word_segments
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.runtime.errors import InputError
@@ -96,15 +98,6 @@ class TranscriptGraphs:
         names = [p for word in words for p in language.lexicon.pronunciations[word][0]]
         return self.system.phones.ids([SILENCE, *names, SILENCE])
 
-    def possible_pdfs(self, utterance: str, transcript: Transcript) -> NDArray[np.int32]:
-        """Every pdf the graph of one utterance has, ascending."""
-        language = self.system.language(transcript.language, utterance)
-        words, _ = self.words(utterance, transcript)
-        variants = (v for word in set(words) for v in language.lexicon.pronunciations[word])
-        names = {SILENCE, *(phone for variant in variants for phone in variant)}
-        pdfs = [self.system.transitions.pdfs_of_phone(p) for p in self.system.phones.ids(names)]
-        return np.sort(np.concatenate(pdfs))
-
 
 def align_set(
     graphs: TranscriptGraphs,
@@ -131,7 +124,8 @@ def align_set(
             raise InputError(f"{utterance}: scores without a transcript", remedy="add it to text")
         transcript = transcripts[utterance]
         try:
-            path = system.transitions.align(
+            path = align(
+                system.transitions,
                 graphs.graph(utterance, transcript),
                 log_likelihoods,
                 utterance,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from asr_hf.data.ark import ArkReader
 from asr_hf.data.kaldi_dir import DataDir, Utterance
-from asr_hf.hmm.adapter import AlignmentError, Scores
 from asr_hf.hmm.align import Transcript, TranscriptGraphs
 from asr_hf.hmm.cepstra import cepstra, normalise
-from asr_hf.hmm.flat_start import FlatStartOptions, TrainingUtterance, flat_start
+from asr_hf.hmm.flat_start import FlatStartOptions, flat_start
 from asr_hf.hmm.lexicon import Lexicon, read_lexicon
+from asr_hf.hmm.mixtures import TrainingUtterance
+from asr_hf.hmm.scores import AlignmentError, Scores
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.skips import SkipList
@@ -141,19 +142,35 @@ def train_system(
     system = HmmSystem.create(lexicons)
     graphs = TranscriptGraphs(system)
     chosen = _shortest(data, transcripts, max_utterances)
+    utterances = training_utterances(graphs, data, fbank, transcripts, chosen, skips)
+    phones = {name: graphs.first_phones(name, transcripts[name]) for name in utterances}
+    system.gmm = flat_start(system.transitions, utterances, phones, options, skips)
+    skips.check(len(chosen))
+    return system
+
+
+def training_utterances(
+    graphs: TranscriptGraphs,
+    data: DataDir,
+    fbank: ArkReader,
+    transcripts: Mapping[str, Transcript],
+    chosen: Sequence[str],
+    skips: SkipList,
+) -> dict[str, TrainingUtterance]:
+    """Features and training graphs of the `chosen` utterances.
+
+    Raises:
+        InputError: too much has to be skipped, or nothing is left.
+    """
     compiled = {}
     for name in chosen:
         try:
             compiled[name] = graphs.graph(name, transcripts[name])
         except AlignmentError as error:
             skips.add(name, error.problem)
+    transitions = graphs.system.transitions
     utterances = {
-        name: TrainingUtterance(
-            features,
-            compiled[name],
-            graphs.first_phones(name, transcripts[name]),
-            graphs.possible_pdfs(name, transcripts[name]),
-        )
+        name: TrainingUtterance.of(features, compiled[name], transitions)
         for name, features in speaker_features(data, fbank, lambda u: u.id in compiled)
     }
     for name in compiled.keys() - utterances.keys():
@@ -161,9 +178,7 @@ def train_system(
     skips.check(len(chosen))
     if not utterances:
         raise InputError(f"{data.path}: no utterance to train on", remedy="check text and features")
-    system.gmm = flat_start(system.transitions, utterances, options, skips)
-    skips.check(len(chosen))
-    return system
+    return utterances
 
 
 def _shortest(data: DataDir, transcripts: Mapping[str, Transcript], count: int | None) -> list[str]:

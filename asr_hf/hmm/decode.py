@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
-import numpy as np
-
 from asr_hf.hmm import fst as fsts
-from asr_hf.hmm.adapter import BestPath, BestPathDecoder, Scores, TransitionModel
 from asr_hf.hmm.fst import Fst
+from asr_hf.hmm.fst_file import Labels
 from asr_hf.hmm.lattice_decoder import LatticeDecoder
 from asr_hf.hmm.raw_lattice import NoPathError
 from asr_hf.hmm.rescore import Setting, best_paths
+from asr_hf.hmm.scores import PdfColumns, ScoreColumns, Scores
+from asr_hf.hmm.search import BestPath, BestPathDecoder
 from asr_hf.runtime.errors import InputError
 
 
@@ -64,7 +64,7 @@ class Decoder:
     """
 
     def __init__(
-        self, transitions: TransitionModel, graph: Fst, words: int, options: SearchOptions
+        self, transitions: ScoreColumns, graph: Fst, words: int, options: SearchOptions
     ) -> None:
         self._transitions, self._graph = transitions, graph
         self._words, self._options = words, options
@@ -101,21 +101,22 @@ class DecoderSource:
     """What a worker process needs to make the decoders: plain values and file names.
 
     Attributes:
-        topology, log_probs: of the transition model.
+        columns: the pdf of each transition id of the graphs.
         graphs: the file and the largest word id of each language's graph.
         options: width of the search.
     """
 
-    topology: str
-    log_probs: tuple[float, ...]
+    columns: PdfColumns
     graphs: Mapping[str, tuple[Path, int]]
     options: SearchOptions
 
     def decoders(self) -> dict[str, Decoder]:
         """One decoder a language."""
-        transitions = TransitionModel(self.topology, np.asarray(self.log_probs, np.float32))
+        most = len(self.columns.pdf_of) - 1
         return {
-            language: Decoder(transitions, fsts.read(path), words, self.options)
+            language: Decoder(
+                self.columns, fsts.read(path, Labels(most, words)), words, self.options
+            )
             for language, (path, words) in self.graphs.items()
         }
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from asr_hf.hmm.fst_file import Labels, as_vector, checked, is_const
 from asr_hf.hmm.kaldi import arpa_to_text, kaldifst
 from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.files import atomic_path
@@ -53,6 +54,12 @@ def grammar(arpa: str | os.PathLike[str], words: str) -> Fst:
         table.write_text(words, encoding="utf-8")
         text = arpa_to_text(Path(arpa), table)
     return sort(kaldifst.compile(s=text, acceptor=False), "ilabel")
+
+
+def input_labels(fst: Fst) -> set[int]:
+    """Every input label of a transducer."""
+    states = range(fst.num_states)
+    return {arc.ilabel for state in states for arc in kaldifst.ArcIterator(fst, state)}
 
 
 def sort(fst: Fst, side: str) -> Fst:
@@ -116,17 +123,41 @@ def write(fst: Fst, path: str | os.PathLike[str]) -> None:
             raise RunError(f"{path}: the graph cannot be written", remedy="check free space")
 
 
-def read(path: str | os.PathLike[str]) -> Fst:
-    """Read a transducer written by `write`.
+def read(path: str | os.PathLike[str], most: Labels | None = None) -> Fst:
+    """Read a transducer written by `write`, or one that cannot grow, as Kaldi writes graphs.
+
+    Args:
+        path: the file.
+        most: the largest labels that it may have; any when None.
 
     Raises:
-        InputError: the file is missing or damaged.
+        InputError: the file is missing or damaged, or has other labels.
     """
-    if not Path(path).is_file():
-        raise InputError(f"{path}: no such graph", remedy="run asr-hf align")
-    fst = kaldifst.StdVectorFst.read(str(path))
-    if fst is None:
+    remedy = "remove it and run asr-hf align"
+    try:
+        data = Path(path).read_bytes()
+        fixed = is_const(data)
+        found = checked(data := as_vector(data) if fixed else data)
+    except OSError as error:
+        said = "no such graph" if isinstance(error, FileNotFoundError) else error.strerror
+        raise InputError(f"{path}: {said}", remedy="run asr-hf align") from error
+    except ValueError as error:
+        raise InputError(f"{path}: not a transducer, or damaged: {error}", remedy=remedy) from error
+    if most is not None and (found.input > most.input or found.output > most.output):
         raise InputError(
-            f"{path}: not a transducer, or cut short", remedy="remove it and run asr-hf align"
+            f"{path}: labels up to {found.input} and {found.output}",
+            expected=f"at most {most.input} transition ids and {most.output} words",
+            remedy=remedy,
         )
+    fst = _read_vector(data) if fixed else kaldifst.StdVectorFst.read(str(path))
+    if fst is None:
+        raise InputError(f"{path}: not a transducer, or cut short", remedy=remedy)
     return fst
+
+
+def _read_vector(data: bytes) -> Fst | None:
+    # The library reads files only.
+    with tempfile.TemporaryDirectory(prefix="asr-hf-") as folder:
+        path = Path(folder) / "graph.fst"
+        path.write_bytes(data)
+        return kaldifst.StdVectorFst.read(str(path))

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from asr_hf.hmm import fst as fsts
-from asr_hf.hmm.adapter import TransitionModel
 from asr_hf.hmm.fst import Fst
+from asr_hf.hmm.graphs import decoding_graph
 from asr_hf.hmm.lexicon import SILENCE, Lexicon, SymbolTable, disambiguation, word_table
+from asr_hf.hmm.transitions import TransitionModel
 from asr_hf.runtime.errors import InputError
 
 SILENCE_PROBABILITY = 0.5
@@ -64,7 +65,7 @@ class Language:
         fsts.loop_symbols(lexicon, first, self.words.id("#0"))
         grammar = fsts.grammar(arpa, self.words.text())
         both = fsts.optimise(fsts.compose(lexicon, grammar), f"lexicon and grammar of {self.name}")
-        return transitions.decoding_graph(both, range(first, after_silence + 1))
+        return decoding_graph(transitions, both, range(first, after_silence + 1))
 
 
 def _lexicon_fst(entries: list[tuple[int, list[int]]], silence: list[int]) -> Fst:

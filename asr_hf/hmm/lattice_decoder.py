@@ -6,10 +6,10 @@ import tempfile
 from pathlib import Path
 
 from asr_hf.data.lattice import Lattice
-from asr_hf.hmm.adapter import Scores, TransitionModel
 from asr_hf.hmm.fst import Fst
 from asr_hf.hmm.kaldi import kaldi_decoder
 from asr_hf.hmm.raw_lattice import NoPathError, parse_openfst, to_lattice, with_acoustics
+from asr_hf.hmm.scores import ScoreColumns, Scores
 from asr_hf.runtime.errors import RunError
 
 
@@ -26,7 +26,7 @@ class LatticeDecoder:
     """
 
     def __init__(
-        self, transitions: TransitionModel, graph: Fst, beam: float, lattice_beam: float
+        self, transitions: ScoreColumns, graph: Fst, beam: float, lattice_beam: float
     ) -> None:
         self._transitions = transitions
         self._graph = graph
@@ -41,7 +41,7 @@ class LatticeDecoder:
             NoPathError: no path reached a final state with the last frame.
             AlignmentError: the scores are bad.
         """
-        scores = self._transitions._expand(log_likelihoods, acoustic_scale, utterance)
+        scores = self._transitions.columns(log_likelihoods, acoustic_scale, utterance)
         # A used one visits states in another order, which decides what a narrow beam keeps.
         decoder = kaldi_decoder.LatticeSimpleDecoder(self._graph, self._options)
         reached = decoder.decode(kaldi_decoder.DecodableCtc(scores))

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from asr_hf.data.lattice import Lattice
 from asr_hf.hmm import fst as fsts
-from asr_hf.hmm.adapter import AlignmentError, Scores, TransitionModel
 from asr_hf.hmm.fst import Fst
 from asr_hf.hmm.lattice_decoder import LatticeDecoder
 from asr_hf.hmm.lattice_paths import best_path
 from asr_hf.hmm.raw_lattice import NoPathError, RawLattice, to_lattice, with_acoustics
+from asr_hf.hmm.scores import AlignmentError, Scores
+from asr_hf.hmm.transitions import TransitionModel
 
 # Far beyond any graph score: a path that leaves the alignment in one frame shows it.
 _OFF = -10_000.0

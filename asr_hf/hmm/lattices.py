@@ -15,13 +15,14 @@ from asr_hf.data.lattice import Lattice
 from asr_hf.data.lattice_store import LabelMap
 from asr_hf.data.processes import in_order
 from asr_hf.hmm import fst as fsts
-from asr_hf.hmm.adapter import AlignmentError, Scores
 from asr_hf.hmm.align import Transcript
 from asr_hf.hmm.fst import Fst
+from asr_hf.hmm.fst_file import Labels
 from asr_hf.hmm.lattice_decoder import LatticeDecoder
 from asr_hf.hmm.lattice_paths import best_path, log_paths, oracle_errors, prune
 from asr_hf.hmm.lattice_reference import merged, reference_path
 from asr_hf.hmm.lexicon import SILENCE_PHONES, UNKNOWN, map_unknown
+from asr_hf.hmm.scores import AlignmentError, Scores
 from asr_hf.hmm.system import HmmSystem, graph_folder
 
 
@@ -103,8 +104,9 @@ class LatticeMaker:
         self._system, self._options = system, options
         self._graphs: dict[str, Fst] = {}
         self._decoders: dict[str, LatticeDecoder] = {}
-        for name in system.languages:
-            graph = fsts.read(graph_folder(graphs, name) / "HCLG.fst")
+        for name, language in system.languages.items():
+            most = Labels(system.transitions.num_transition_ids, len(language.words) - 1)
+            graph = fsts.read(graph_folder(graphs, name) / "HCLG.fst", most)
             self._graphs[name] = graph
             self._decoders[name] = LatticeDecoder(
                 system.transitions, graph, options.beam, options.lattice_beam

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_hf.data.lattice import ARC, FINAL, Lattice
-from asr_hf.hmm.adapter import AlignmentError, Scores
+from asr_hf.hmm.scores import AlignmentError, Scores
 
 
 class NoPathError(AlignmentError):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_hf.data.lattice import Lattice
-from asr_hf.hmm.adapter import BestPath
+from asr_hf.hmm.search import BestPath
 
 
 @dataclass(frozen=True, order=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_hf.hmm.adapter import TransitionModel
 from asr_hf.hmm.lexicon import SILENCE, Lexicon, Pronunciation, SymbolTable
+from asr_hf.hmm.transitions import TransitionModel
 
 
 @dataclass(frozen=True)

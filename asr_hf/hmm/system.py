@@ -13,17 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_hf.hmm import fst as fsts
-from asr_hf.hmm.adapter import TransitionModel
 from asr_hf.hmm.decode import DecoderSource, SearchOptions
 from asr_hf.hmm.gmm import Gmm
 from asr_hf.hmm.language import Language
 from asr_hf.hmm.lexicon import Lexicon, SymbolTable, phone_table, read_lexicon
+from asr_hf.hmm.scores import PdfColumns
 from asr_hf.hmm.topology import topology_text
+from asr_hf.hmm.transitions import TransitionModel
+from asr_hf.kaldi.tree import ContextDependency, read_tree
+from asr_hf.kaldi.writer import KaldiWriter
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json, write_json, write_text
 
+_LANGUAGE = re.compile(r"\w[\w.-]{0,99}")
 _MOST_STATES = 100
 _REMEDY = "remove the folder and run asr-hf align again"
+_TREE = "tree"
 
 
 @dataclass
@@ -50,6 +55,11 @@ class HmmSystem:
         languages = {lexicon.language: Language(lexicon, phones) for lexicon in lexicons}
         return cls(phones, TransitionModel(topology_text(phones)), languages)
 
+    def tied(self, tree: ContextDependency) -> HmmSystem:
+        """An untrained system of the same languages whose states are those of `tree`."""
+        transitions = TransitionModel(self.transitions.topology, tree=tree)
+        return HmmSystem(self.phones, transitions, self.languages)
+
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the system as text, and the mixtures as npz."""
         folder = Path(folder)
@@ -61,15 +71,16 @@ class HmmSystem:
             write_text(folder / "lang" / name / "words.txt", language.words.text())
         if self.gmm is not None:
             self.gmm.save(folder / "gmm.npz")
-        write_json(
-            folder / "hmm.json",
-            {
-                "languages": list(self.languages),
-                "pdfs": self.transitions.num_pdfs,
-                "transition_ids": self.transitions.num_transition_ids,
-                "gaussians": None if self.gmm is None else self.gmm.num_gaussians,
-            },
-        )
+        about = {
+            "languages": list(self.languages),
+            "pdfs": self.transitions.num_pdfs,
+            "transition_ids": self.transitions.num_transition_ids,
+            "gaussians": None if self.gmm is None else self.gmm.num_gaussians,
+        }
+        if self.transitions.tree is not None:
+            write_text(folder / _TREE, _tree_text(self.transitions.tree))
+            about["tree"] = _TREE
+        write_json(folder / "hmm.json", about)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> HmmSystem:
@@ -81,14 +92,19 @@ class HmmSystem:
         folder = Path(folder)
         about = read_json(folder / "hmm.json")
         names = about.get("languages") if isinstance(about, dict) else None
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        # Each is a folder's name, which leads nowhere else.
+        if not isinstance(names, list) or not all(
+            isinstance(name, str) and _LANGUAGE.fullmatch(name) for name in names
+        ):
             raise InputError(
                 f"{folder / 'hmm.json'}: languages are {str(names)[:80]}",
                 expected="a list of their names",
                 remedy=_REMEDY,
             )
         phones = SymbolTable.read(folder / "phones.txt")
-        transitions = _read_transitions(folder, phones)
+        # A tree without mention is left over from another system.
+        tree = read_tree(folder / _TREE) if "tree" in about else None
+        transitions = _read_transitions(folder, phones, tree)
         languages = {
             name: Language(read_lexicon(folder / "lang" / name / "lexicon.txt", name), phones)
             for name in names
@@ -141,6 +157,8 @@ class HmmSystem:
             ) from error
         lexicon = self.languages[name].lexicon.text() + self.phones.text()
         transitions = self.transitions.topology.encode() + self.transitions.log_probs.tobytes()
+        if self.transitions.tree is not None:
+            transitions += _tree_text(self.transitions.tree).encode()
         parts = {"lm": model, "lexicon": lexicon.encode(), "transitions": transitions}
         return {key: hashlib.sha256(value).hexdigest() for key, value in parts.items()}
 
@@ -149,8 +167,7 @@ class HmmSystem:
     ) -> DecoderSource:
         """What decoding needs, by file name: hand it to `asr_hf.hmm.decode.decode_all`."""
         return DecoderSource(
-            self.transitions.topology,
-            tuple(float(x) for x in self.transitions.log_probs),
+            PdfColumns(self.transitions.pdf_of, self.transitions.num_pdfs),
             {
                 name: (graph_folder(folder, name) / "HCLG.fst", len(language.words) - 1)
                 for name, language in self.languages.items()
@@ -159,7 +176,15 @@ class HmmSystem:
         )
 
 
-def _read_transitions(folder: Path, phones: SymbolTable) -> TransitionModel:
+def _tree_text(tree: ContextDependency) -> str:
+    writer = KaldiWriter(binary=False)
+    tree.write(writer)
+    return writer.contents().decode()
+
+
+def _read_transitions(
+    folder: Path, phones: SymbolTable, tree: ContextDependency | None
+) -> TransitionModel:
     """The transition model in `folder`."""
     path = folder / "topo"
     try:
@@ -176,7 +201,7 @@ def _read_transitions(folder: Path, phones: SymbolTable) -> TransitionModel:
                 remedy=_REMEDY,
             )
     try:
-        return TransitionModel(topology, read_log_probs(folder / "transitions.txt"))
+        return TransitionModel(topology, read_log_probs(folder / "transitions.txt"), tree)
     except InputError as error:
         raise InputError(
             f"{folder}: {error.problem}", expected=error.expected, remedy=error.remedy or _REMEDY

@@ -56,12 +56,12 @@ class AlignmentFolder:
         return cls(path, numbered_files(path, "ali"), transitions)
 
     def read(self) -> dict[str, NDArray[np.int32]]:
-        """The pdfs of every frame of every utterance.
+        """The transition ids of every utterance [frames].
 
         Raises:
             InputError: a file is damaged, an utterance is there twice, or an id is no transition.
         """
-        pdf_of, most = self.transitions.pdf_of, self.transitions.num_transition_ids
+        most = self.transitions.num_transition_ids
         found: dict[str, NDArray[np.int32]] = {}
         for file in self.files:
             for utterance, ids in read_integer_table(file):
@@ -78,7 +78,7 @@ class AlignmentFolder:
                         remedy="use the final.mdl that these alignments were made with; pdf ids "
                         "(of ali-to-pdf) go into alignment.from_ark",
                     )
-                found[utterance] = pdf_of[ids]
+                found[utterance] = ids
         return found
 
 
@@ -87,6 +87,19 @@ def read_alignments(folders: Sequence[Path]) -> Alignments:
 
     Raises:
         InputError: a folder is damaged or empty, the models differ, or an utterance is in two.
+    """
+    every, transitions = read_transitions(folders)
+    pdf_of = transitions.pdf_of
+    return Alignments({name: pdf_of[ids] for name, ids in every.items()}, transitions.num_pdfs)
+
+
+def read_transitions(
+    folders: Sequence[Path],
+) -> tuple[dict[str, NDArray[np.int32]], KaldiTransitionModel]:
+    """The transition ids of every utterance [frames], and the model they are of.
+
+    Raises:
+        InputError: see `read_alignments`.
     """
     every: dict[str, NDArray[np.int32]] = {}
     opened = [AlignmentFolder.open(path) for path in folders]
@@ -105,9 +118,9 @@ def read_alignments(folders: Sequence[Path]) -> Alignments:
                 remedy="name each alignment once in alignment.from_kaldi",
             )
         every |= found
-    if not any(len(pdfs) for pdfs in every.values()):
+    if not any(len(ids) for ids in every.values()):
         raise InputError(f"{first.path}: its files hold no alignments", expected="utterances")
-    return Alignments(dict(every), first.transitions.num_pdfs)
+    return every, first.transitions
 
 
 def numbered_files(folder: Path, stem: str) -> list[Path]:

@@ -13,6 +13,8 @@ from asr_hf.kaldi.writer import KaldiWriter
 PDF_CLASS = -1
 # Far beyond any real tree; deeper ones are damage that would exhaust Python's stack.
 _DEEPEST = 300
+# Likewise; graphs take memory for the window.
+_WIDEST = 30
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,11 @@ class ContextDependency:
         event = dict(enumerate(phones)) | {PDF_CLASS: pdf_class}
         return _answer(self.root, event)
 
+    def possible_pdfs(self, phone: int, pdf_class: int) -> list[int]:
+        """Every pdf, rising, that the tree has for a phone's pdf class in some context."""
+        known = {self.central: phone, PDF_CLASS: pdf_class}
+        return sorted({leaf.answer for leaf in _leaves(self.root, known)})
+
     @property
     def num_pdfs(self) -> int:
         """Pdfs: the largest answer plus one."""
@@ -89,8 +96,9 @@ class ContextDependency:
         start = reader.at
         reader.expect("ContextDependency")
         width, central = reader.integer("context width"), reader.integer("central position")
-        if not 0 <= central < width:
-            reader.fail(f"position {central} of {width}", "one within the window", start)
+        if not 0 <= central < width <= _WIDEST:
+            expected = f"one within a window of at most {_WIDEST} phones"
+            reader.fail(f"position {central} of {width}", expected, start)
         reader.expect("ToPdf")
         root = _read_node(reader, 0)
         if root is None:
@@ -128,16 +136,21 @@ def _answer(node: Node | None, event: Mapping[int, int]) -> int | None:
     return None if node is None else node.answer
 
 
-def _leaves(root: Node) -> Iterator[Leaf]:
+def _leaves(root: Node, known: Mapping[int, int] | None = None) -> Iterator[Leaf]:
+    """The leaves that an event may come to of which some keys are known."""
     waiting: list[Node] = [root]
     while waiting:
         node = waiting.pop()
         if isinstance(node, Leaf):
             yield node
-        elif isinstance(node, Split):
-            waiting += [node.yes, node.no]
+            continue
+        value = None if known is None else known.get(node.key)
+        if isinstance(node, Split):
+            branches = [node.yes, node.no]
+            waiting += branches if value is None else [branches[value not in node.values]]
         else:
-            waiting += [branch for branch in node.branches if branch is not None]
+            given = node.branches if value is None else node.branches[value : value + 1]
+            waiting += [branch for branch in given if branch is not None]
 
 
 def _read_node(reader: KaldiReader, depth: int) -> Node | None:
@@ -148,7 +161,9 @@ def _read_node(reader: KaldiReader, depth: int) -> Node | None:
     if kind == "NULL":
         return None
     if kind == "CE":
-        return Leaf(reader.integer("a pdf"))
+        if (pdf := reader.integer("a pdf")) < 0:
+            reader.fail(f"pdf {pdf}", "pdfs from 0", start)
+        return Leaf(pdf)
     key = reader.integer("the key of a question")
     if kind == "TE":
         size = reader.count("branches", unsigned=True)

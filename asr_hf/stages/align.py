@@ -14,12 +14,10 @@ from asr_hf.data.alignment import Alignments
 from asr_hf.data.ark import ArkReader
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.data.store_writer import build_store
-from asr_hf.hmm.adapter import Scores
 from asr_hf.hmm.align import AlignedSet, AlignOptions, Transcript, TranscriptGraphs, align_set
-from asr_hf.hmm.corpus import gmm_scores, lexicons_of, train_system, transcripts_of
-from asr_hf.hmm.flat_start import FlatStartOptions
+from asr_hf.hmm.corpus import gmm_scores, transcripts_of
+from asr_hf.hmm.scores import Scores
 from asr_hf.hmm.segments import ctm_lines
-from asr_hf.hmm.system import HmmSystem
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json, write_json, write_text
 from asr_hf.runtime.progress import progress
@@ -28,11 +26,11 @@ from asr_hf.stages.carry import (
     carried_alignments,
     carried_ctm,
     clean_summary,
-    clean_system,
     table_text,
 )
 from asr_hf.stages.external import alignments_from_outside, pack_external
-from asr_hf.stages.layout import alignment_folder, store_folder
+from asr_hf.stages.hmms import features_of, hmm_system, transcribed
+from asr_hf.stages.layout import alignment_folder, store_folder, system_folder
 from asr_hf.stages.marks import current_summary, digest
 
 log = logging.getLogger(__name__)
@@ -43,10 +41,11 @@ ScoreSource = Callable[[str], Iterator[tuple[str, Scores]]]
 def run(config: DictConfig, scores: ScoreSource | None = None) -> dict[str, Any]:
     """Make the alignments and the frame stores of a corpus.
 
-    The GMM flat start on the training set aligns all sets; `alignment.from_run` aligns them with
-    a trained network instead, and `alignment.from_kaldi` and `alignment.from_ark` take alignments
-    made elsewhere. A corpus of copies (`corpus.clean`) has the HMM system and alignments of its
-    clean recordings. Whatever is there already, made from the same input, is kept.
+    The GMM flat start on the training set aligns all sets, with states tied in context where
+    `alignment.tree` asks for that; `alignment.from_run` aligns them with a trained network instead,
+    and `alignment.from_kaldi` and `alignment.from_ark` take alignments made elsewhere. A corpus of
+    copies (`corpus.clean`) has the HMM system and alignments of its clean recordings. Whatever is
+    there already, made from the same input, is kept.
 
     Args:
         config: the configuration.
@@ -71,7 +70,7 @@ def run(config: DictConfig, scores: ScoreSource | None = None) -> dict[str, Any]
     data = {name: DataDir.read(corpus / name) for name in config.corpus.sets}
     languages = list(config.corpus.languages)
     transcripts = {name: transcripts_of(d, languages) for name, d in data.items()}
-    system, origin = _system(config, corpus, data, transcripts)
+    system, origin = hmm_system(config, data, transcripts)
     if config.alignment.from_run is not None:
         scores = scores or _network_scores(config)
         origin = digest(origin, _file_digest(Path(config.alignment.from_run) / "model.safetensors"))
@@ -80,14 +79,14 @@ def run(config: DictConfig, scores: ScoreSource | None = None) -> dict[str, Any]
     sets = {}
     for name, directory in data.items():
         fbank = corpus / "fbank" / name
-        made = digest(origin, _text(directory), read_json(fbank / "fbank.json"))
+        made = digest(origin, transcribed(directory), read_json(fbank / "fbank.json"))
         if carry:
-            sets[name] = _carry(config, directory, _features(fbank), made)
+            sets[name] = _carry(config, directory, features_of(fbank), made)
             continue
-        source = scores(name) if scores else gmm_scores(system, directory, _features(fbank))
+        source = scores(name) if scores else gmm_scores(system, directory, features_of(fbank))
         sets[name] = _align(config, graphs, directory, transcripts[name], source, made)
     system.make_graphs(
-        corpus / "align", {name: corpus / "lang" / name / "lm.arpa" for name in languages}
+        system_folder(config), {name: corpus / "lang" / name / "lm.arpa" for name in languages}
     )
     assert system.gmm is not None
     return {
@@ -95,45 +94,6 @@ def run(config: DictConfig, scores: ScoreSource | None = None) -> dict[str, Any]
         "gaussians": system.gmm.num_gaussians,
         "sets": sets,
     }
-
-
-def _system(
-    config: DictConfig,
-    corpus: Path,
-    data: dict[str, DataDir],
-    transcripts: dict[str, dict[str, Transcript]],
-) -> tuple[HmmSystem, str]:
-    """Train the HMM system, or load the one trained from the same input; and its digest."""
-    folder, options = corpus / "align", config.alignment
-    mark = folder / "origin.json"
-    if config.corpus.get("clean") is not None:
-        system, origin = clean_system(config)
-        if not mark.is_file() or read_json(mark) != {"digest": origin}:
-            mark.unlink(missing_ok=True)
-            system.save(folder)
-            write_json(mark, {"digest": origin})
-        return system, origin
-    name = config.corpus.train_set
-    lexicons = lexicons_of(corpus / "lang", list(config.corpus.languages), transcripts[name])
-    flat = FlatStartOptions(options.iterations, options.gaussians, options.seed)
-    origin = digest(
-        [lexicon.text() for lexicon in lexicons],
-        _text(data[name]),
-        read_json(corpus / "fbank" / name / "fbank.json"),
-        [flat.iterations, flat.gaussians, flat.seed, options.max_utterances],
-    )
-    if mark.is_file() and read_json(mark) == {"digest": origin}:
-        log.info("%s: the HMM system is there already", folder)
-        return HmmSystem.load(folder), origin
-    mark.unlink(missing_ok=True)
-    skips = SkipList("flat start", options.max_skipped)
-    fbank = _features(corpus / "fbank" / name)
-    system = train_system(
-        lexicons, data[name], fbank, transcripts[name], flat, options.max_utterances, skips
-    )
-    system.save(folder)
-    write_json(mark, {"digest": origin})
-    return system, origin
 
 
 def _align(
@@ -230,16 +190,6 @@ def _network_scores(config: DictConfig) -> ScoreSource:
     if (run_dir / "config.yaml").exists():
         source.alignment.tag = OmegaConf.load(run_dir / "config.yaml").alignment.tag
     return network_scores(source, run_dir)
-
-
-def _features(folder: Path) -> ArkReader:
-    if not (folder / "feats.scp").is_file():
-        raise InputError(f"{folder}/feats.scp: no features", remedy="run asr-hf features")
-    return ArkReader(folder / "feats.scp")
-
-
-def _text(data: DataDir) -> list[list[str | None]]:
-    return [[u.id, u.speaker, u.language, u.text] for u in data.utterances]
 
 
 def _file_digest(path: Path) -> str:

@@ -17,7 +17,8 @@ from asr_hf.hmm.system import HmmSystem
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json
 from asr_hf.runtime.skips import SkipList
-from asr_hf.stages.layout import clean_alignment_folder, clean_corpus
+from asr_hf.scoring.ctm import CtmWord, read_ctm
+from asr_hf.stages.layout import clean_alignment_folder, clean_system_folder
 
 
 def clean_system(config: DictConfig) -> tuple[HmmSystem, str]:
@@ -26,7 +27,7 @@ def clean_system(config: DictConfig) -> tuple[HmmSystem, str]:
     Raises:
         InputError: that corpus is not aligned.
     """
-    folder, name = clean_corpus(config) / "align", config.corpus.clean
+    folder, name = clean_system_folder(config), config.corpus.clean
     if not (folder / "origin.json").is_file():
         raise InputError(
             f"{folder}: no HMM system to carry over to {config.corpus.name!r}",
@@ -85,24 +86,20 @@ def carried_alignments(
 def carried_ctm(config: DictConfig, data: DataDir, kind: str) -> str:
     """The ctm of phones or words, its times divided by each copy's speed."""
     path = clean_alignment_folder(config, data.path.name) / f"{kind}.ctm"
+    segments: dict[str, list[CtmWord]] = {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read: {error.strerror}",
-            remedy=f"asr-hf align +recipe={config.corpus.clean} again",
-        ) from error
-    segments: dict[str, list[list[str]]] = {}
-    for line in lines:
-        utterance, *rest = line.split()
-        segments.setdefault(utterance, []).append(rest)
+        for one in read_ctm(path):
+            segments.setdefault(one.recording, []).append(one)
+    except InputError as error:
+        remedy = f"asr-hf align +recipe={config.corpus.clean} again"
+        raise InputError(error.problem, expected=error.expected, remedy=remedy) from error
     copies = read_copies(data.path)
     text = []
-    for one in data.utterances:
-        name, speed = _origin(one.id, copies)
-        for channel, start, duration, label in segments.get(name, []):
-            times = f"{float(start) / speed:.3f} {float(duration) / speed:.3f}"
-            text.append(f"{one.id} {channel} {times} {label}\n")
+    for utterance in data.utterances:
+        name, speed = _origin(utterance.id, copies)
+        for one in segments.get(name, []):
+            times = f"{one.start / speed:.3f} {one.duration / speed:.3f}"
+            text.append(f"{utterance.id} {one.channel} {times} {one.word}\n")
     return "".join(text)
 
 

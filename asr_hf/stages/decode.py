@@ -10,22 +10,21 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from asr_hf.data.kaldi_dir import DataDir
-from asr_hf.hmm.adapter import Scores
 from asr_hf.hmm.align import Transcript
-from asr_hf.hmm.corpus import transcripts_of
-from asr_hf.hmm.decode import DecoderSource, Job, SearchOptions, at_edge, decode_all, grid
+from asr_hf.hmm.decode import Job, at_edge, decode_all, grid
 from asr_hf.hmm.rescore import Setting
-from asr_hf.hmm.segments import Segment, ctm_lines, phone_segments, word_segments
-from asr_hf.hmm.system import HmmSystem
+from asr_hf.hmm.scores import Scores
+from asr_hf.hmm.segments import Segment, ctm_lines
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_json, write_text
 from asr_hf.runtime.progress import progress
 from asr_hf.runtime.skips import SkipList
 from asr_hf.scoring.alignment import add_counts
+from asr_hf.scoring.hub5 import scored_text
 from asr_hf.scoring.wer import WerResult, score, utterance_counts
 from asr_hf.stages.choose import MODEL_FILE, choose_model
 from asr_hf.stages.layout import store_folder
+from asr_hf.stages.recognisers import Recogniser, recogniser
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +68,7 @@ def decode_sets(
         InputError: the corpus is not aligned, scores do not fit its HMMs, or too many
             utterances have none.
     """
-    decoding = _decoding(config, scores)
+    decoding = _Decoding(config, recogniser(config), scores)
     tuned = tuned or decoding.tune()
     folder = Path(config.run_dir) / "decode"
     write_json(folder / "best.json", tuned)
@@ -84,39 +83,14 @@ def tuned_weights(config: DictConfig, scores: ScoreSource) -> dict[str, Any]:
     Raises:
         InputError: as `decode_sets`.
     """
-    return _decoding(config, scores).tune()
-
-
-def _decoding(config: DictConfig, scores: ScoreSource) -> _Decoding:
-    corpus, options = Path(config.corpus.dir), config.decode
-    if not (corpus / "align" / "hmm.json").is_file():
-        raise InputError(
-            f"{corpus / 'align'}: no HMM system, so there is nothing to decode with",
-            expected="phones, transition model and graphs made by asr-hf align",
-            remedy=f"run asr-hf align +recipe={config.corpus.name} without alignment.from_ark",
-        )
-    system = HmmSystem.load(corpus / "align")
-    models = {name: corpus / "lang" / name / "lm.arpa" for name in system.languages}
-    system.make_graphs(corpus / "align", models)
-    search = SearchOptions(
-        options.beam, options.lattice_beam, options.lattice_scale, options.max_active
-    )
-    source = system.decoder_source(corpus / "align", search)
-    return _Decoding(config, system, source, scores)
+    return _Decoding(config, recogniser(config), scores).tune()
 
 
 class _Decoding:
     """Decodes whole sets; what stays the same between calls."""
 
-    def __init__(
-        self, config: DictConfig, system: HmmSystem, source: DecoderSource, scores: ScoreSource
-    ) -> None:
-        self.config, self.system, self.source, self.scores = config, system, source, scores
-
-    def transcripts(self, name: str) -> dict[str, Transcript]:
-        """Transcripts of the set `name`."""
-        data = DataDir.read(Path(self.config.corpus.dir) / name)
-        return transcripts_of(data, list(self.system.languages))
+    def __init__(self, config: DictConfig, graphs: Recogniser, scores: ScoreSource) -> None:
+        self.config, self.graphs, self.scores = config, graphs, scores
 
     def tune(self) -> dict[str, Any]:
         """The setting with the fewest word errors on the tuning set, of equals the earlier."""
@@ -133,12 +107,14 @@ class _Decoding:
     def errors(self, settings: Sequence[Setting]) -> list[int]:
         """Word errors on the tuning set under each setting."""
         name = self.config.decode.tune_on
-        transcripts = self.transcripts(name)
+        transcripts = self.graphs.transcripts(name)
         found: list[Words] = [{} for _ in settings]
         for utterance, per_setting in self._decode(name, transcripts, settings):
             for words, (hypothesis, _) in zip(found, per_setting, strict=True):
                 words[utterance] = hypothesis
-        references = {u: list(transcripts[u].words) for u in found[0]}
+        scored = scoring_rule(self.config)
+        references = {u: scored(transcripts[u].words) for u in found[0]}
+        found = [{u: scored(w) for u, w in words.items()} for words in found]
         return [add_counts(utterance_counts(references, w).values()).errors for w in found]
 
     def final(self, name: str, setting: Setting, folder: Path) -> dict[str, Any]:
@@ -146,27 +122,28 @@ class _Decoding:
 
         Utterances that have no scores count as if nothing had been recognised.
         """
-        transcripts = self.transcripts(name)
+        transcripts = self.graphs.transcripts(name)
         hypotheses: Words = {}
         lines, unfinished = [], []
         for utterance, [(words, segments)] in self._decode(name, transcripts, [setting]):
             hypotheses[utterance] = words
-            if words and not segments:
+            if words and not segments and self.graphs.tells_times:
                 unfinished.append(utterance)
             lines.append(ctm_lines(utterance, segments, self.config.features.frame_shift / 1000))
         skips = SkipList(f"decoding of {name}", self.config.decode.max_skipped)
         for utterance in transcripts.keys() - hypotheses.keys():
             skips.add(utterance, "no scores; counted as deletions")
         skips.check(len(transcripts))
-        references = {u: list(t.words) for u, t in transcripts.items()}
-        hypotheses = {u: hypotheses.get(u, []) for u in references}
+        scored = scoring_rule(self.config)
+        references = {u: scored(t.words) for u, t in transcripts.items()}
+        hypotheses = {u: scored(hypotheses.get(u, [])) for u in references}
         _write_words(folder / "ref.txt", references)
         _write_words(folder / "hyp.txt", hypotheses)
         write_text(folder / "words.ctm", "".join(lines))
         result = summary(score(references, hypotheses))
         result["languages"] = {
             language: summary(score(_only(references, mine), _only(hypotheses, mine)))
-            for language in self.system.languages
+            for language in self.graphs.languages
             if (mine := {u for u, t in transcripts.items() if t.language == language})
         }
         result["skipped"] = skips.reasons
@@ -198,19 +175,24 @@ class _Decoding:
                 order.append(utterance)
                 yield Job(utterance, transcripts[utterance].language, log_likelihoods)
 
-        paths = decode_all(self.source, jobs(), settings, self.config.decode.jobs)
+        paths = decode_all(self.graphs.source, jobs(), settings, self.config.decode.jobs)
         bar = progress(paths, desc=f"decoding {name}", total=len(transcripts), unit="utt")
         for number, per_setting in enumerate(bar):
             utterance = order[number]
-            language = self.system.languages[transcripts[utterance].language]
-            found = []
-            for path in per_setting:
-                words = [language.words.symbols[word] for word in path.words]
-                phones = phone_segments(
-                    path.transition_ids, self.system.transitions, self.system.phones
-                )
-                found.append((words, word_segments(phones, words, language.lexicon) or []))
-            yield utterance, found
+            language = transcripts[utterance].language
+            yield utterance, [self.graphs.recognised(path, language) for path in per_setting]
+
+
+def scoring_rule(config: DictConfig) -> Callable[[Sequence[str]], list[str]]:
+    """Which words count as errors: those of `corpus.scoring`'s rules, all where it has none.
+
+    Raises:
+        InputError: there are no such rules.
+    """
+    name = config.corpus.get("scoring")
+    if name not in (None, "hub5"):
+        raise InputError(f"corpus.scoring: there are no rules {name!r}", expected="hub5, or null")
+    return scored_text if name else list
 
 
 def summary(result: WerResult) -> dict[str, Any]:

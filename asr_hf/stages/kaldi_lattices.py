@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from asr_hf.data.lattice import Lattice
 from asr_hf.data.lattice_store import LabelMap, write_lattices
 from asr_hf.data.store import FrameStore
-from asr_hf.kaldi.alignments import numbered_files
-from asr_hf.kaldi.lattices import checked_lattice, read_lattices
+from asr_hf.hmm.kaldi_lattices import checked_lattice, read_lattices
+from asr_hf.kaldi.alignments import numbered_files, read_transitions
+from asr_hf.kaldi.graph import read_symbols
 from asr_hf.kaldi.transition_model import KaldiTransitionModel, read_transition_model
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.progress import progress
 from asr_hf.runtime.skips import SkipList
+from asr_hf.stages.external import alignment_folders
 from asr_hf.stages.layout import lattices_folder, store_folder
 
 log = logging.getLogger(__name__)
@@ -35,6 +39,7 @@ def import_lattices(config: DictConfig) -> dict[str, Any]:
     source = Path(config.lattices.from_kaldi)
     transitions = read_transition_model(_model(source))
     labels = LabelMap(transitions.pdf_of, transitions.phone_of, _silence(config, transitions))
+    phones = _phones(config, transitions) if shares_pdfs(transitions) else None
     found = {}
     for name in config.lattices.sets:
         store = FrameStore.open(store_folder(config, name))
@@ -48,9 +53,53 @@ def import_lattices(config: DictConfig) -> dict[str, Any]:
         about = {"from_kaldi": str(source), "drawn": store.num_units, "skipped": skips.reasons}
         folder = lattices_folder(config, name)
         lattices = _lattices(source, set(store.utterances), transitions, skips)
-        found[name] = write_lattices(folder, lattices, labels, about)
+        if phones is not None:
+            lattices = _with_phones(lattices, phones, skips)
+        found[name] = write_lattices(folder, lattices, labels, about, phones)
         log.info("%s: %d lattices", folder, found[name]["utterances"])
     return found
+
+
+def shares_pdfs(transitions: KaldiTransitionModel) -> bool:
+    """Whether phones share pdfs, as in most trees of Kaldi's; labels then tell no phone."""
+    pairs = np.stack([transitions.pdf_of[1:], transitions.phone_of[1:]])
+    return len(np.unique(pairs, axis=1)[0]) > len(np.unique(pairs[0]))
+
+
+def _phones(config: DictConfig, transitions: KaldiTransitionModel) -> dict[str, NDArray[np.int32]]:
+    """The phone of every frame of every utterance, from the alignments that are trained on.
+
+    Raises:
+        InputError: no alignments of Kaldi's are named, or another model made them.
+    """
+    if config.alignment.get("from_kaldi") is None:
+        raise InputError(
+            "alignment.from_kaldi=null: phones of the lattices' model share pdfs",
+            expected="the alignments that training uses, which tell the phones",
+            remedy="give this command the overrides of training, alignment.from_kaldi among them",
+        )
+    folders = alignment_folders(config)
+    every, aligned = read_transitions(folders)
+    if not np.array_equal(aligned.phone_of, transitions.phone_of):
+        raise InputError(
+            f"{folders[0] / 'final.mdl'}: its transition ids stand for other phones",
+            expected=f"the model of {config.lattices.from_kaldi}",
+            remedy="make lattices and alignments with the same model",
+        )
+    return {name: transitions.phone_of[ids] for name, ids in every.items()}
+
+
+def _with_phones(
+    lattices: Iterator[Lattice], phones: Mapping[str, NDArray[np.int32]], skips: SkipList
+) -> Iterator[Lattice]:
+    """Those lattices whose utterances have as many phones as frames."""
+    for lattice in lattices:
+        found = len(phones.get(lattice.utterance, ()))
+        if found == lattice.num_frames:
+            yield lattice
+        else:
+            reason = f"its alignment has {found} frames, its lattice {lattice.num_frames}"
+            skips.add(lattice.utterance, reason)
 
 
 def _lattices(
@@ -86,17 +135,33 @@ def _model(source: Path) -> Path:
 
 
 def _silence(config: DictConfig, transitions: KaldiTransitionModel) -> list[int]:
-    phones = config.lattices.silence_phones
-    if phones is None:
+    """The ids of `lattices.silence_phones`, which may be names of phones.txt too."""
+    given = config.lattices.silence_phones
+    if given is None:
         raise InputError(
             "lattices.silence_phones=null: which phones are silence and noise is not known",
-            expected="phone ids, as in Kaldi's data/lang/phones/silence.csl",
-            remedy="lattices.silence_phones=[1,2,3], for example",
+            expected="names in phones.txt, or ids as in Kaldi's data/lang/phones/silence.csl",
+            remedy="lattices.silence_phones=[SIL,SPN], or [1,2,3], for example",
         )
     known = set(transitions.topology.phones)
-    if strange := [phone for phone in phones if phone not in known]:
+    found = [n for one in given for n in ([one] if isinstance(one, int) else _named(config, one))]
+    if strange := [phone for phone in found if phone not in known]:
         raise InputError(
             f"lattices.silence_phones: {strange[0]} is no phone of the model",
             expected=f"ids from 1 to {max(known)}",
         )
-    return [int(phone) for phone in phones]
+    return found
+
+
+def _named(config: DictConfig, name: str) -> list[int]:
+    """The phones of a name, one for each position in words where phones depend on that."""
+    inside = Path(config.lattices.from_kaldi) / "phones.txt"
+    path = inside if inside.is_file() else inside.parent.parent / "phones.txt"
+    names = {name, *(f"{name}_{position}" for position in "BEIS")}
+    found = [number for number, symbol in enumerate(read_symbols(path)) if symbol in names]
+    if not found:
+        raise InputError(
+            f"lattices.silence_phones: no phone {name!r} in {path}",
+            expected="a name that stands there, or an id",
+        )
+    return found

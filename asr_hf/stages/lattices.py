@@ -18,7 +18,6 @@ from omegaconf import DictConfig
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.data.lattice_store import LatticeStore, write_lattices
 from asr_hf.data.store import FrameStore
-from asr_hf.hmm.adapter import Scores
 from asr_hf.hmm.align import Transcript
 from asr_hf.hmm.corpus import transcripts_of
 from asr_hf.hmm.lattices import (
@@ -30,6 +29,7 @@ from asr_hf.hmm.lattices import (
     label_map,
     make_all,
 )
+from asr_hf.hmm.scores import Scores
 from asr_hf.hmm.system import HmmSystem, graph_folder
 from asr_hf.hmm.weak_model import weak_model
 from asr_hf.runtime.errors import InputError
@@ -38,7 +38,13 @@ from asr_hf.runtime.progress import progress
 from asr_hf.runtime.skips import SkipList
 from asr_hf.stages.kaldi_lattices import import_lattices
 from asr_hf.stages.lattice_statistics import statistics, table
-from asr_hf.stages.layout import decoding_scale, lattices_folder, store_folder
+from asr_hf.stages.layout import (
+    chosen_by,
+    decoding_scale,
+    lattices_folder,
+    store_folder,
+    system_folder,
+)
 from asr_hf.stages.marks import digest
 
 log = logging.getLogger(__name__)
@@ -66,23 +72,24 @@ def run(config: DictConfig, scores: ScoreSource | None = None) -> dict[str, Any]
         InputError: data or network are missing, the scale is not known, or too many utterances
             have no lattice.
     """
-    options, corpus = config.lattices, Path(config.corpus.dir)
+    options = config.lattices
     if options.get("from_kaldi") is not None:
         return import_lattices(config)
+    hmms = system_folder(config)
     if options.from_run is None:
         raise InputError(
             "lattices.from_run=null: lattices are made with a trained network",
             expected="lattices.from_run=<run folder> of cross-entropy training",
-            remedy=f"asr-hf train +recipe={config.corpus.name} first",
+            remedy=f"asr-hf train {chosen_by(config)} first",
         )
-    if not (corpus / "align" / "hmm.json").is_file():
+    if not (hmms / "hmm.json").is_file():
         raise InputError(
-            f"{corpus / 'align'}: no HMM system to decode with",
+            f"{hmms}: no HMM system to decode with",
             expected="phones and transition model made by asr-hf align",
-            remedy=f"asr-hf align +recipe={config.corpus.name}",
+            remedy=f"asr-hf align {chosen_by(config)}",
         )
     run_dir = Path(options.from_run)
-    system = HmmSystem.load(corpus / "align")
+    system = HmmSystem.load(hmms)
     scale = options.acoustic_scale
     settings = LatticeOptions(
         beam=options.beam,
@@ -92,7 +99,7 @@ def run(config: DictConfig, scores: ScoreSource | None = None) -> dict[str, Any]
         max_frames=options.max_frames,
     )
     graphs = _graphs(config, system)
-    source = LatticeSource(corpus / "align", graphs, settings)
+    source = LatticeSource(hmms, graphs, settings)
     making = _Making(config, system, source, scores or _network_scores(config, run_dir))
     found = {name: making.set(name)["statistics"] for name in options.sets}
     print(table(found))

@@ -40,6 +40,8 @@ def file_and_channel(config: DictConfig, name: str) -> Callable[[Utterance], tup
 def recognised_words(config: DictConfig, name: str) -> list[CtmWord]:
     """The words of a decoded set, in the time of its recordings.
 
+    Those of utterances whose words have no times, where no path reached the end, are spread evenly.
+
     Raises:
         InputError: the set was not decoded, or it was another one then.
     """
@@ -50,15 +52,29 @@ def recognised_words(config: DictConfig, name: str) -> list[CtmWord]:
             remedy="asr-hf decode with the same overrides, then this again",
         )
     utterances, named = utterances_of(config, name), file_and_channel(config, name)
-    words = []
+    timed: dict[str, list[CtmWord]] = {}
     for word in read_ctm(found):
-        utterance = utterances.get(word.recording)
+        timed.setdefault(word.recording, []).append(word)
+    words = []
+    for key, hypothesis in read_table(found.with_name("hyp.txt")).items():
+        timed.setdefault(key, _spread(utterances.get(key), hypothesis))
+    for key, mine in timed.items():
+        utterance = utterances.get(key)
         if utterance is None:
             raise InputError(
-                f"{word.recording}: decoded, but no such utterance in the data",
+                f"{key}: decoded, but no such utterance in the data",
                 remedy="decode again after changing the data",
             )
         file, channel = named(utterance)
-        start = word.start + (utterance.start or 0.0)
-        words.append(replace(word, recording=file, channel=channel, start=start))
+        start = utterance.start or 0.0
+        words += [replace(w, recording=file, channel=channel, start=w.start + start) for w in mine]
     return words
+
+
+def _spread(utterance: Utterance | None, words: list[str]) -> list[CtmWord]:
+    """Words over the whole of an utterance; of one whose end is not known, all at its start."""
+    if utterance is None or utterance.end is None:
+        each = 0.0
+    else:
+        each = (utterance.end - (utterance.start or 0.0)) / max(1, len(words))
+    return [CtmWord("", "", i * each, each, word) for i, word in enumerate(words)]

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from asr_hf.hmm.adapter import AlignmentError
 from asr_hf.hmm.align import AlignOptions, Transcript, TranscriptGraphs, align_set
 from asr_hf.hmm.lexicon import Lexicon
+from asr_hf.hmm.scores import AlignmentError
 from asr_hf.hmm.segments import Segment, ctm_lines, word_segments
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.runtime.errors import InputError

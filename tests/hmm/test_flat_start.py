@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from asr_hf.hmm.align import AlignOptions, Transcript, TranscriptGraphs, align_set
-from asr_hf.hmm.flat_start import FlatStartOptions, TrainingUtterance, equal_alignment, flat_start
+from asr_hf.hmm.flat_start import FlatStartOptions, equal_alignment, flat_start
 from asr_hf.hmm.lexicon import Lexicon
+from asr_hf.hmm.mixtures import TrainingUtterance
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.runtime.skips import SkipList
 
@@ -42,17 +43,13 @@ def train(corpus, seed=0, extra=None):
     system = HmmSystem.create([Lexicon("en", WORDS)])
     graphs, skips = TranscriptGraphs(system), SkipList("flat start", 0.5)
     utterances = {
-        name: TrainingUtterance(
-            x,
-            graphs.graph(name, transcripts[name]),
-            graphs.first_phones(name, transcripts[name]),
-            graphs.possible_pdfs(name, transcripts[name]),
-        )
+        name: TrainingUtterance.of(x, graphs.graph(name, transcripts[name]), system.transitions)
         for name, x in features.items()
     }
     system.gmm = flat_start(
         system.transitions,
         utterances,
+        {name: graphs.first_phones(name, transcripts[name]) for name in features},
         FlatStartOptions(iterations=15, gaussians=40, seed=seed),
         skips,
     )

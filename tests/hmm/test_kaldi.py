@@ -45,7 +45,7 @@ def test_either_order_then_a_model(first):
 
 
 def test_kaldilm_first_is_an_error_and_not_a_hang():
-    answer = run("import kaldilm; import asr_hf.hmm.adapter")
+    answer = run("import kaldilm; import asr_hf.hmm.search")
     assert answer.returncode == 1
     assert "kaldilm was imported before" in answer.stderr
 

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from asr_hf.data.lattice import ARC, FINAL, Lattice
 from asr_hf.hmm import fst as fsts
-from asr_hf.hmm.adapter import AlignmentError, BestPathDecoder
 from asr_hf.hmm.align import Transcript
 from asr_hf.hmm.lattice_decoder import LatticeDecoder
 from asr_hf.hmm.lattice_paths import arc_scores, best_path, log_paths, oracle_errors, prune, slack
 from asr_hf.hmm.lattices import LatticeJob, LatticeMaker, LatticeOptions, label_map
 from asr_hf.hmm.raw_lattice import NoPathError, RawLattice, to_lattice
+from asr_hf.hmm.scores import AlignmentError
+from asr_hf.hmm.search import BestPathDecoder
 from asr_hf.hmm.system import HmmSystem
 
 

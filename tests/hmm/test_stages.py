@@ -15,7 +15,10 @@ from asr_hf.data.ark import ArkReader, ArkWriter
 from asr_hf.data.cmvn import cmvn_stats
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.data.store import FrameStore
+from asr_hf.hmm import fst as fsts
+from asr_hf.hmm import tree_growing
 from asr_hf.hmm.corpus import gmm_scores
+from asr_hf.hmm.kaldi import kaldifst
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.runtime.errors import InputError
 from asr_hf.stages import align, decode
@@ -97,6 +100,8 @@ def configuration(root: Path) -> DictConfig:
                 "from_ark": None,
                 "num_pdfs": None,
                 "from_run": None,
+                "tree": None,
+                "system": "align",
                 "tag": None,
                 "max_skipped": 0.2,
                 "seed": 0,
@@ -128,8 +133,8 @@ def root(drawn: Path, tmp_path: Path) -> Path:
     return copy
 
 
-def scores_of(root: Path):
-    system = HmmSystem.load(root / "align")
+def scores_of(root: Path, folder: str = "align"):
+    system = HmmSystem.load(root / folder)
     return lambda name: gmm_scores(
         system, DataDir.read(root / name), ArkReader(root / "fbank" / name / "feats.scp")
     )
@@ -157,6 +162,49 @@ def test_stores_hold_the_alignment_and_two_flat_starts_agree(root):
     shutil.rmtree(root / "store")
     align.run(configuration(root))
     assert first == {path: (root / path).read_bytes() for path in first}
+
+
+def tied(root: Path) -> DictConfig:
+    config = configuration(root)
+    tree = {"states": 60, "gaussians": 90, "passes": 7, "max_utterances": 30}
+    config.alignment.update({"tree": tree, "system": "align-tied", "tag": "tied"})
+    return config
+
+
+def test_states_tied_in_context_are_kept_apart_from_monophones_and_decode(root, monkeypatch):
+    monkeypatch.setattr(tree_growing, "LEAST_GAIN", 5.0)
+    monkeypatch.setattr(tree_growing, "LEAST_FRAMES", 5.0)
+    before = times(root)
+    made = align.run(tied(root))
+    assert times(root) == before
+    assert 29 < made["pdfs"] <= 60 < made["gaussians"]
+    assert {name: s["utterances"] for name, s in made["sets"].items()} == SETS
+    store = FrameStore.open(root / "store-tied" / "train")
+    assert store.num_pdfs == made["pdfs"] and store.label_counts().min() > 0
+    paths = [
+        root / p for p in ("align-tied/gmm.npz", "align-tied/tree", "store-tied/dev/labels.bin")
+    ]
+    written = [(path.stat().st_mtime_ns, path.read_bytes()) for path in paths]
+    assert align.run(tied(root)) == made
+    assert [(path.stat().st_mtime_ns, path.read_bytes()) for path in paths] == written
+    result = decode.decode_sets(tied(root), scores_of(root, "align-tied"))
+    assert result["sets"]["test"]["percent"] < 20
+    shutil.rmtree(root / "align-tied")
+    shutil.rmtree(root / "store-tied")
+    align.run(tied(root))
+    assert [path.read_bytes() for path in paths] == [content for _, content in written]
+
+
+def test_another_tree_is_trained_anew_from_the_monophones_there_are(root, monkeypatch):
+    monkeypatch.setattr(tree_growing, "LEAST_GAIN", 5.0)
+    align.run(tied(root))
+    before, config = times(root), tied(root)
+    config.alignment.tree.states = 29
+    assert align.run(config)["pdfs"] == 29
+    assert times(root) == before
+    config.alignment.tree.states = 28
+    with pytest.raises(InputError, match="29 or more"):
+        align.run(config)
 
 
 def test_a_changed_transcript_renews_its_set_only(root):
@@ -190,6 +238,52 @@ def test_decoding_with_the_gmm_recognises_the_drawn_words(root):
     keys = [line.split()[0] for line in (folder / "hyp.txt").read_text().splitlines()]
     assert keys == [f"test{n:02d}" for n in range(8)]
     assert json.loads((folder / "result.json").read_text()) == result["sets"]["test"]
+
+
+def kaldi_graph(root: Path) -> Path:
+    """The English graph as Kaldi's mkgraph.sh leaves one, its model in the folder above."""
+    system, folder = HmmSystem.load(root / "align"), root / "exp" / "tri" / "graph"
+    folder.mkdir(parents=True)
+    graph = fsts.read(root / "align" / "graph" / "en" / "HCLG.fst")
+    kaldifst.StdConstFst(graph).write(str(folder / "HCLG.fst"))
+    (folder / "words.txt").write_text(system.languages["en"].words.text())
+    (folder.parent / "final.mdl").write_text(str(system.transitions.kaldi))
+    return folder
+
+
+def test_a_graph_of_kaldi_s_gives_the_words_that_our_own_gives(root):
+    config = configuration(root)
+    config.decode.update({"acoustic_scales": [0.5], "insertion_penalties": [0.0]})
+    hypotheses = []
+    for graph in (None, str(kaldi_graph(root))):
+        config.decode.graph = graph
+        result = decode.decode_sets(config, scores_of(root))["sets"]["test"]
+        lines = (root / "exp" / "decode" / "test" / "hyp.txt").read_text().splitlines()
+        hypotheses.append({line.split()[0]: line.split()[1:] for line in lines})
+        assert result["words"] == 24 and not result["unfinished"]
+    english = [f"test{n:02d}" for n in range(0, 8, 2)]
+    assert all(hypotheses[0][u] == hypotheses[1][u] != [] for u in english)
+
+
+def test_what_a_graph_of_kaldi_s_lacks_is_named(root):
+    config, folder = configuration(root), kaldi_graph(root)
+    config.decode.graph = str(folder)
+    model = (folder.parent / "final.mdl").read_text()
+    (folder.parent / "final.mdl").unlink()
+    with pytest.raises(InputError, match=r"final\.mdl"):
+        decode.decode_sets(config, scores_of(root))
+    (folder / "final.mdl").write_text(model)
+    words = (folder / "words.txt").read_text()
+    for bad, message in (("a 1\nb 1\n", ":2: the id 1"), ("a\n", ":1: 'a'"), ("", "empty")):
+        (folder / "words.txt").write_text(bad)
+        with pytest.raises(InputError, match=rf"words\.txt.*{message}"):
+            decode.decode_sets(config, scores_of(root))
+    (folder / "words.txt").write_text("\n".join(words.splitlines()[:3]))
+    with pytest.raises(InputError, match=r"HCLG\.fst: labels up to"):
+        decode.decode_sets(config, scores_of(root))
+    (folder / "HCLG.fst").unlink()
+    with pytest.raises(InputError, match=r"no HCLG\.fst"):
+        decode.decode_sets(config, scores_of(root))
 
 
 def test_the_model_is_chosen_before_any_set_but_the_tuning_one_is_read(root, monkeypatch):
@@ -255,6 +349,25 @@ def test_an_utterance_without_scores_counts_as_deleted(root):
     assert list(result["skipped"]) == ["test03"]
     assert result["words"] == 24
     assert result["deletions"] >= 3
+
+
+def test_words_that_do_not_count_are_left_out_of_errors_but_not_of_the_ctm(root, monkeypatch):
+    config = configuration(root)
+    plain = decode.decode_sets(config, scores_of(root))
+    ctm = (root / "exp" / "decode" / "test" / "words.ctm").read_text()
+    left_out = sorted(WORDS["en"])[0]
+    monkeypatch.setattr(decode, "scored_text", lambda ws: [w for w in ws if w != left_out])
+    config.corpus.scoring = "hub5"
+    result = decode.decode_sets(config, scores_of(root))
+    spoken = (root / "test" / "text").read_text().split().count(left_out)
+    assert result["sets"]["test"]["words"] == plain["sets"]["test"]["words"] - spoken < 24
+    folder = root / "exp" / "decode" / "test"
+    for name in ("ref.txt", "hyp.txt"):
+        assert left_out not in (folder / name).read_text().split()
+    assert left_out in ctm.split() and (folder / "words.ctm").read_text() == ctm
+    config.corpus.scoring = "hub4"
+    with pytest.raises(InputError, match="no rules 'hub4'"):
+        decode.decode_sets(config, scores_of(root))
 
 
 def test_scores_of_another_model_are_refused_by_name(root):

@@ -120,6 +120,7 @@ def test_ctm_and_stm_in_times_of_the_recordings(tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
     (run_dir / "decode/test").mkdir(parents=True)
     (run_dir / "decode/test/words.ctm").write_text("a-1 1 0.25 0.5 one\nb 1 1.0 0.3 uh\n")
+    (run_dir / "decode/test/hyp.txt").write_text("a-1 one\nb uh\n")
     config = OmegaConf.create(
         {
             "run_dir": str(run_dir),

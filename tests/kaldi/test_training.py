@@ -115,6 +115,26 @@ def test_speaker_transforms_on_the_fly(experiment: Experiment, real: SimpleNames
             np.testing.assert_allclose(found, x @ a[:, :4].T + a[:, 4], rtol=1e-4, atol=1e-3)
 
 
+def test_ranges_and_allowed_commands_are_features_too(experiment, real) -> None:
+    scp = experiment.root / "data/train/feats.scp"
+    lines = [line.split() for line in scp.read_text().splitlines()]
+    changed = []
+    for number, (name, entry) in enumerate(lines):
+        archive, offset = entry.split(":")
+        # Kaldi's offsets point behind the key and its blank.
+        command = f"tail -c +{int(offset) + 1} {archive} |"
+        last = len(experiment.features[name]) - 1
+        changed.append(f"{name} {entry}[0:{last}]" if number % 2 else f"{name} {command}")
+    scp.write_text("\n".join(changed) + "\n")
+    assert train() == 2
+    assert train("features.allow_pipes=true") == 0
+    right = expected(experiment, real)
+    for store in stores(experiment.root).values():
+        for unit, name in enumerate(store.utterances):
+            found = store.read(np.array([unit])).frames.numpy()
+            np.testing.assert_allclose(found, right[name][0], rtol=1e-4, atol=1e-3)
+
+
 def test_what_is_missing_is_named(experiment: Experiment) -> None:
     folder = experiment.root / "exp/tri_ali"
     config = load_config(arguments())

@@ -77,5 +77,9 @@ def test_damaged_trees_are_named() -> None:
         read(endless, False)
     with pytest.raises(InputError, match="tree: byte"):
         read(b"ContextDependency 1 0 ToPdf TE 0 2000000000 ( ", False)
+    with pytest.raises(InputError, match="at most 30 phones"):
+        read(b"ContextDependency 2000000000 1 ToPdf CE 0 EndContextDependency ", False)
+    with pytest.raises(InputError, match="pdf -1"):
+        read(b"ContextDependency 1 0 ToPdf CE -1 EndContextDependency ", False)
     with pytest.raises(InputError, match="without an answer"):
         read(b"ContextDependency 1 0 ToPdf SE 0 [ 1 ] { NULL CE 0 } EndContextDependency ", False)

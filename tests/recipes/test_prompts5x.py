@@ -23,6 +23,7 @@ from asr_hf.runtime.files import read_json, write_json
 from asr_hf.runtime.resources import load_recipe
 from asr_hf.stages import align, features
 from asr_hf.stages import prepare as stage
+from asr_hf.stages.carry import carried_ctm
 
 prompts, recipe = load_recipe("prompts"), load_recipe("prompts5x")
 SETS = ("train", "dev", "test", "dev_noisy", "test_noisy")
@@ -316,3 +317,11 @@ def test_the_summary_counts_what_is_there(made):
         assert about[name]["minutes"] == pytest.approx(seconds / 60, abs=0.006)
         assert about[name]["utterances"] == len(data.utterances)
     assert "| test_noisy | " in recipe.table(about)
+
+
+@pytest.mark.parametrize("content", [b"\xff\n", b"utt 1 0.0\n", b"utt 1 zero 0.5 word\n"])
+def test_a_damaged_ctm_of_the_clean_corpus_is_named(root, content):
+    (root / "data/prompts5/align/test/words.ctm").write_bytes(content)
+    data = DataDir.read(root / "data/prompts5x/test_noisy")
+    with pytest.raises(InputError, match=r"prompts5/align/test/words\.ctm(?s:.*)align \+recipe"):
+        carried_ctm(configuration(root), data, "words")

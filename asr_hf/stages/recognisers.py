@@ -1,0 +1,139 @@
+"""What turns scores into words: graphs made by asr-hf align, or one of Kaldi's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from omegaconf import DictConfig
+
+from asr_hf.data.kaldi_dir import DataDir
+from asr_hf.hmm.align import Transcript
+from asr_hf.hmm.corpus import transcripts_of
+from asr_hf.hmm.decode import DecoderSource, SearchOptions
+from asr_hf.hmm.scores import PdfColumns
+from asr_hf.hmm.search import BestPath
+from asr_hf.hmm.segments import Segment, phone_segments, word_segments
+from asr_hf.hmm.system import HmmSystem
+from asr_hf.kaldi.graph import KaldiGraph
+from asr_hf.runtime.errors import InputError
+from asr_hf.stages.kaldi_sets import kaldi_sets
+from asr_hf.stages.layout import chosen_by, system_folder
+
+Recognised = tuple[list[str], list[Segment]]
+
+
+class Recogniser(Protocol):
+    """Graphs, and what their labels mean.
+
+    Attributes:
+        languages: of the graphs.
+        source: what decoding needs.
+        tells_times: whether it knows when words are said, of paths that reach the end.
+    """
+
+    languages: list[str]
+    source: DecoderSource
+    tells_times: bool
+
+    def transcripts(self, name: str) -> dict[str, Transcript]:
+        """What was said in a set."""
+        ...
+
+    def recognised(self, path: BestPath, language: str) -> Recognised:
+        """The words of a path, and when they were said; no times where they are not known."""
+        ...
+
+
+def recogniser(config: DictConfig) -> Recogniser:
+    """The one that `decode.graph` names, or the corpus's own.
+
+    Raises:
+        InputError: there is none.
+    """
+    options = config.decode
+    search = SearchOptions(
+        options.beam, options.lattice_beam, options.lattice_scale, options.max_active
+    )
+    if options.get("graph") is not None:
+        return KaldiRecogniser(config, search)
+    return OwnRecogniser(config, search)
+
+
+class OwnRecogniser:
+    """With the HMM system and the graphs that asr-hf align made."""
+
+    tells_times = True
+
+    def __init__(self, config: DictConfig, search: SearchOptions) -> None:
+        hmms, self._corpus = system_folder(config), Path(config.corpus.dir)
+        if not (hmms / "hmm.json").is_file():
+            raise InputError(
+                f"{hmms}: no HMM system, so there is nothing to decode with",
+                expected="phones, transition model and graphs made by asr-hf align",
+                remedy=f"run asr-hf align {chosen_by(config)} without alignment.from_ark, "
+                "or name a graph of Kaldi's with decode.graph=DIR",
+            )
+        self._system = HmmSystem.load(hmms)
+        self.languages = list(self._system.languages)
+        models = {name: self._corpus / "lang" / name / "lm.arpa" for name in self.languages}
+        self._system.make_graphs(hmms, models)
+        self.source = self._system.decoder_source(hmms, search)
+
+    def transcripts(self, name: str) -> dict[str, Transcript]:
+        """See `Recogniser`."""
+        return transcripts_of(DataDir.read(self._corpus / name), self.languages)
+
+    def recognised(self, path: BestPath, language: str) -> Recognised:
+        """See `Recogniser`."""
+        own = self._system.languages[language]
+        words = [own.words.symbols[word] for word in path.words]
+        phones = phone_segments(path.transition_ids, self._system.transitions, self._system.phones)
+        return words, word_segments(phones, words, own.lexicon) or []
+
+
+class KaldiRecogniser:
+    """With a graph of Kaldi's, for the sets of a corpus in Kaldi's folders or of another one."""
+
+    tells_times = False
+
+    def __init__(self, config: DictConfig, search: SearchOptions) -> None:
+        self.languages = ["any"]
+        self._graph = KaldiGraph.open(Path(config.decode.graph))
+        self._data: Callable[[str], DataDir] = lambda n: DataDir.read(Path(config.corpus.dir) / n)
+        if sets := kaldi_sets(config):
+            self._data = lambda name: _set(sets, name)
+        transitions = self._graph.transitions
+        self.source = DecoderSource(
+            PdfColumns(transitions.pdf_of, transitions.num_pdfs),
+            {"any": (self._graph.fst, len(self._graph.words) - 1)},
+            search,
+        )
+
+    def transcripts(self, name: str) -> dict[str, Transcript]:
+        """See `Recogniser`."""
+        found = {}
+        for utterance in self._data(name).utterances:
+            if utterance.text is None:
+                raise InputError(
+                    f"{name}: utterance {utterance.id} has no transcript to score against",
+                    expected="a file text beside utt2spk",
+                    remedy="add it, or decode Kaldi's way: asr-hf export loglikes",
+                )
+            found[utterance.id] = Transcript(utterance.text.split(), "any")
+        return found
+
+    def recognised(self, path: BestPath, language: str) -> Recognised:
+        """See `Recogniser`; when words begin is not known without Kaldi's lexicon."""
+        return [self._graph.words[word] for word in path.words], []
+
+
+def _set(sets: dict[str, DataDir], name: str) -> DataDir:
+    if name not in sets:
+        raise InputError(
+            f"decode.sets: there is no set {name!r}",
+            expected=f"one of {', '.join(sets)}",
+            remedy=f"+corpus.decode_data.{name}=data/{name}",
+        )
+    return sets[name]
