@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path, PurePosixPath
+import re
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -32,7 +33,7 @@ def load_config(arguments: list[str]) -> DictConfig:
         InputError: an override is malformed, or names a key or option that does not exist; the
             message names the nearest that does.
     """
-    overrides = with_search_path(arguments)
+    overrides = with_table(with_search_path(arguments))
     try:
         config = compose_tree(overrides)
     except COMPOSITION_ERRORS as error:
@@ -125,6 +126,26 @@ def with_search_path(arguments: list[str]) -> list[str]:
         else:
             overrides.append(argument)
     return overrides
+
+
+def with_table(overrides: list[str]) -> list[str]:
+    """Turn `table=FILE` into the recipe for tables, the corpus named after the file.
+
+    Raises:
+        InputError: the file's name cannot be a folder's.
+    """
+    found = []
+    for override in overrides:
+        if not override.startswith("table="):
+            found.append(override)
+            continue
+        path = override.removeprefix("table=").strip("'\"")
+        name = re.sub(r"\W+", "-", PurePath(path).stem).strip("-")
+        if not name:
+            raise InputError(f"{override}: no name for a corpus", expected="table=my.tsv")
+        quoted = path.replace("\\", "\\\\").replace("'", "\\'")
+        found += ["+recipe=table", f"corpus.table='{quoted}'", f"corpus.name={name}"]
+    return found
 
 
 def explain(overrides: list[str], error: Exception) -> InputError:

@@ -24,6 +24,7 @@ from asr_hf.cli.compose import (
     explain,
     load_config,
     with_search_path,
+    with_table,
 )
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
@@ -40,7 +41,7 @@ def sweep(arguments: list[str]) -> None:
         InputError: an override does not fit; no run has started then.
         AsrHfError: a run failed; the table of the others is printed first.
     """
-    overrides = with_search_path(arguments)
+    overrides = with_table(with_search_path(arguments))
     parsed = _parse(overrides)
     exp = Path(_check_each(overrides, parsed).paths.exp)
     constant = [o.key_or_group or "" for o in parsed if not o.is_sweep_override()]

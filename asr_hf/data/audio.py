@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -10,12 +11,15 @@ from pathlib import Path
 
 import soundfile
 import torch
+import torchaudio
 from torch import Tensor
 
 from asr_hf.data.audio_header import read_header
 from asr_hf.runtime.errors import InputError
 
 _SCALE = 32768.0
+# Samples read at once.
+_PIECE = 1 << 22
 # Seconds by which a segment may end after the audio, as in Kaldi's extract-segments.
 MAX_OVERSHOOT = 0.5
 
@@ -38,18 +42,23 @@ class Recording:
         channel: int = 0,
         start: float | None = None,
         end: float | None = None,
+        resample: bool = False,
     ) -> Tensor:
-        """Read one channel of one segment; see `load_audio`."""
+        """Read one channel of one segment; see `load_audio`.
+
+        With `resample`, audio of any rate is brought to `sample_rate`.
+        """
         opened = BytesIO(self.source) if isinstance(self.source, bytes) else self.source
         try:
             with soundfile.SoundFile(opened) as audio:
                 if isinstance(self.source, bytes) and audio.channels == 1:
                     channel = 0  # a command such as sph2pipe -c 2 has chosen already
-                self._check(audio, sample_rate, channel)
-                first, wanted = self._bounds(audio.frames, sample_rate, start, end)
+                rate = audio.samplerate if resample else sample_rate
+                self._check(audio, rate, channel)
+                first, wanted = self._bounds(audio.frames, rate, start, end)
                 try:
                     audio.seek(first)
-                    samples = audio.read(wanted, dtype="float32", always_2d=True)
+                    samples = _read_channel(audio, wanted, channel)
                 except soundfile.LibsndfileError as error:
                     raise InputError(
                         f"{self.name}: truncated or damaged: {error}",
@@ -68,14 +77,16 @@ class Recording:
                 expected=f"{wanted}",
                 remedy="fetch the audio again",
             )
-        return torch.from_numpy(samples[:, channel]).mul(_SCALE)
+        if rate != sample_rate:
+            samples = torchaudio.functional.resample(samples, rate, sample_rate)
+        return samples.mul_(_SCALE)
 
     def _check(self, audio: soundfile.SoundFile, sample_rate: int, channel: int) -> None:
         if audio.samplerate != sample_rate:
             raise InputError(
                 f"{self.name}: sample rate {audio.samplerate} Hz",
                 expected=f"{sample_rate} Hz",
-                remedy="resample the audio, or set features.sample_rate",
+                remedy="set features.sample_rate, or features.resample=true",
             )
         if not 0 <= channel < audio.channels:
             raise InputError(
@@ -104,6 +115,19 @@ class Recording:
         return first, min(last, frames) - first
 
 
+def _read_channel(audio: soundfile.SoundFile, wanted: int, channel: int) -> Tensor:
+    """The next samples of one channel, at most `wanted`.
+
+    In pieces: a header may declare more than memory holds.
+    """
+    pieces = []
+    while wanted > 0:
+        piece = audio.read(min(wanted, _PIECE), dtype="float32", always_2d=True)
+        pieces.append(torch.from_numpy(piece[:, channel].copy()))
+        wanted = wanted - len(piece) if len(piece) else 0
+    return torch.cat(pieces)
+
+
 def open_recording(entry: str | Path, allow_pipes: bool = False) -> Recording:
     """Open an entry of wav.scp: a file, or a command that ends in "|".
 
@@ -117,7 +141,8 @@ def open_recording(entry: str | Path, allow_pipes: bool = False) -> Recording:
             raise refused_pipe(str(entry))
         return Recording(str(entry), _output(["bash", "-o", "pipefail", "-c", str(entry)[:-1]]))
     path = Path(entry)
-    if not path.is_file():
+    # Unlike Path's, this one takes names that no file can have.
+    if not os.path.isfile(path):
         raise InputError(
             f"{path}: no such audio file",
             expected="a file",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,6 +59,7 @@ def extract_features(
     jobs: int = 1,
     max_skipped: float = 0.05,
     allow_pipes: bool = False,
+    resample: bool = False,
 ) -> dict[str, Any]:
     """Write feats.ark/scp, cmvn.ark/scp and fbank.json; nothing to do when they are current.
 
@@ -69,6 +71,7 @@ def extract_features(
         jobs: processes at most; a small set takes fewer.
         max_skipped: largest share of utterances whose audio may be unusable.
         allow_pipes: run the commands of wav.scp that end in "|" in a shell.
+        resample: bring audio of other sample rates to that of the options.
 
     Returns:
         What fbank.json holds: options, counts, skipped utterances and why.
@@ -89,7 +92,7 @@ def extract_features(
         return known
     _forget(marker)
     skips = SkipList(stage, max_skipped)
-    work = partial(_compute, options=options, allow_pipes=allow_pipes)
+    work = partial(_compute, options=options, allow_pipes=allow_pipes, resample=resample)
     with ArkWriter(folder, "feats") as ark, _outcomes(data, work, jobs, stage) as outcomes:
         frames, stats = _write_features(ark, outcomes, len(data.utterances), mode, skips)
     if mode is not CmvnMode.NONE:
@@ -120,7 +123,7 @@ def fingerprint(data: DataDir, options: FbankOptions, cmvn: str) -> str:
         digest.update(repr((u.id, u.speaker, u.recording, u.channel, u.start, u.end)).encode())
     for recording, wav in sorted(data.wavs.items()):
         path = Path(wav)
-        known = path.stat() if path.is_file() else None
+        known = path.stat() if os.path.isfile(path) else None
         stamp = (known.st_size, known.st_mtime_ns) if known else None
         digest.update(repr((recording, wav, stamp)).encode())
     return digest.hexdigest()
@@ -188,14 +191,16 @@ def _outcomes(
 def _bytes(work: _Work) -> int:
     """Size of a recording; one from a command is taken for long."""
     path = Path(work.wav)
-    return path.stat().st_size if path.is_file() else _WORTH_A_PROCESS
+    return path.stat().st_size if os.path.isfile(path) else _WORTH_A_PROCESS
 
 
 def _single_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _compute(work: _Work, options: FbankOptions, allow_pipes: bool) -> list[_Outcome]:
+def _compute(
+    work: _Work, options: FbankOptions, allow_pipes: bool, resample: bool
+) -> list[_Outcome]:
     """The features of a recording's utterances."""
     try:
         recording = open_recording(work.wav, allow_pipes)
@@ -204,7 +209,9 @@ def _compute(work: _Work, options: FbankOptions, allow_pipes: bool) -> list[_Out
     outcomes = []
     for u in work.utterances:
         try:
-            waveform = recording.read(options.sample_rate, u.channel, u.start, u.end)
+            waveform = recording.read(
+                options.sample_rate, u.channel, u.start, u.end, resample=resample
+            )
         except InputError as error:
             outcomes.append(_Outcome(u, reason=_in_one_line(error)))
             continue

@@ -12,6 +12,7 @@ from asr_hf.data.fbank import FbankOptions
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.runtime.errors import InputError
 from asr_hf.stages.kaldi_sets import refuse_kaldi
+from asr_hf.stages.layout import chosen_by, prepared_corpus
 
 
 def run(config: DictConfig) -> dict[str, Any]:
@@ -29,7 +30,7 @@ def run(config: DictConfig) -> dict[str, Any]:
             raise InputError(
                 f"{root / name}: there is no set {name!r} of corpus {config.corpus.name!r}",
                 expected=str(config.corpus.needs).strip(),
-                remedy=f"asr-hf prepare +recipe={config.corpus.name}",
+                remedy=f"asr-hf prepare {chosen_by(config)}",
             )
         results[name] = extract_features(
             DataDir.read(root / name),
@@ -39,11 +40,26 @@ def run(config: DictConfig) -> dict[str, Any]:
             jobs=config.features.jobs,
             max_skipped=config.features.max_skipped,
             allow_pipes=config.features.allow_pipes,
+            resample=config.features.resample,
         )
     return results
 
 
 def fbank_options(config: DictConfig) -> FbankOptions:
-    """The filterbank options of a configuration."""
+    """The filterbank options of a configuration; the sample rate may be the corpus's.
+
+    Raises:
+        InputError: the corpus does not say which.
+    """
     known = FbankOptions.__dataclass_fields__
-    return FbankOptions(**{k: v for k, v in config.features.items() if k in known})
+    given = {k: v for k, v in config.features.items() if k in known}
+    if given["sample_rate"] is None:
+        folder = Path(config.corpus.dir)
+        given["sample_rate"] = prepared_corpus(folder).get("sample_rate")
+    if given["sample_rate"] is None:
+        raise InputError(
+            f"features.sample_rate=null, and {folder}/corpus.json says nothing of it",
+            expected="a corpus that asr-hf prepare made",
+            remedy=f"asr-hf prepare {chosen_by(config)}, or set features.sample_rate",
+        )
+    return FbankOptions(**given)

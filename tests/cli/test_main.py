@@ -98,6 +98,7 @@ def test_bash_completes_verbs_options_and_keys(asr_hf):
         "+recipe=prompts5",
         "+recipe=prompts5x",
         "+recipe=switchboard",
+        "+recipe=table",
     }
     assert complete(script, "asr-hf train model.hid") == {"model.hidden_sizes="}
 

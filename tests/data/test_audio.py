@@ -224,3 +224,10 @@ def test_commands_run_only_when_allowed(tmp_path, write_wav, speech):
 def test_commands_that_fail_are_named_with_what_they_said(entry, said):
     command = entry[:-1].strip()
     refused(command, said, call=lambda: open_recording(entry, allow_pipes=True))
+
+
+@pytest.mark.parametrize("name", ["a" * 5000 + ".wav", "nul\0byte.wav"])
+def test_names_that_no_file_can_have_are_refused_like_missing_files(name):
+    with pytest.raises(InputError, match="no such audio file"):
+        open_recording(name)
+    assert measure(name) == "no such audio file"

@@ -1,0 +1,179 @@
+"""From the rows of a table to utterances that can be trained on."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from asr_hf.data.audio import MAX_OVERSHOOT
+from asr_hf.data.audio_check import AudioSize, measure
+from asr_hf.data.kaldi_dir import Utterance
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.progress import progress
+from asr_hf.runtime.skips import SkipList
+
+from .rows import Row
+from .text import graphemes, words_of
+
+
+@dataclass(frozen=True)
+class Item:
+    """One usable row.
+
+    Args:
+        utterance: what the data directory will hold.
+        wav: the audio file.
+        words: of the transcript.
+        seconds: of the audio.
+        split: as the table has it.
+    """
+
+    utterance: Utterance
+    wav: Path
+    words: list[str]
+    seconds: float
+    split: str
+
+
+def of_languages(config: DictConfig, key: str) -> dict[str, str]:
+    """What a setting of the corpus is for each language: one value for the only one, or a mapping.
+
+    Raises:
+        InputError: it is not given for just the languages there are.
+    """
+    given, languages = config.corpus[key], list(config.corpus.languages)
+    if given is None:
+        return {}
+    if not OmegaConf.is_config(given):
+        if len(languages) > 1:
+            raise InputError(
+                f"corpus.{key}={given}: one value for {len(languages)} languages",
+                remedy=f"'corpus.{key}={{{languages[0]}: ..., {languages[1]}: ...}}'",
+            )
+        return {languages[0]: str(given)}
+    if set(given) != set(languages):
+        raise InputError(
+            f"corpus.{key}: values for {', '.join(map(str, given))}",
+            expected=f"one for each of {', '.join(languages)}",
+        )
+    return {str(language): str(value) for language, value in given.items()}
+
+
+class Collector:
+    """Turns rows into items; what cannot be used is listed in `skips`.
+
+    Args:
+        config: the configuration.
+        spelled: whether words are pronounced by their letters.
+        skips: takes rows that are left out.
+    """
+
+    def __init__(self, config: DictConfig, spelled: bool, skips: SkipList) -> None:
+        self.skips, self.marks = skips, Counter[str]()
+        self._spelled, self._tidy = spelled, config.corpus.tidy
+        self._numbers = of_languages(config, "numbers")
+        self._languages = list(config.corpus.languages)
+        audio, table = config.corpus.audio, Path(config.corpus.table)
+        self._base = table.absolute().parent if audio is None else Path(audio).absolute()
+        self._sizes: dict[Path, AudioSize | str] = {}
+        self._lines: dict[str, int] = {}
+
+    def items(self, rows: Sequence[Row]) -> list[Item]:
+        """The usable rows."""
+        language_of = self._language_of(rows)
+        found = []
+        for row in progress(rows, desc="recordings", unit="row"):
+            item = self._item(row, language_of.get(row.language, row.language))
+            if isinstance(item, Item):
+                found.append(item)
+            else:
+                self.skips.add(f"line {row.line} ({row.audio})", item)
+        return found
+
+    def path_of(self, row: Row) -> Path:
+        """The audio file of a row; tables from Windows have other slashes."""
+        given = self._base / row.audio
+        return given if os.path.isfile(given) else self._base / row.audio.replace("\\", "/")
+
+    def _language_of(self, rows: Sequence[Row]) -> dict[str, str]:
+        """What the languages of the table are called in the corpus."""
+        found = sorted({row.language for row in rows})
+        if len(self._languages) == 1 and len(found) == 1:
+            return {found[0]: self._languages[0]}
+        if foreign := [name for name in found if name not in self._languages]:
+            raise InputError(
+                f"the table has recordings in {', '.join(n or 'no language' for n in found)}",
+                expected=f"corpus.languages: {', '.join(self._languages)}",
+                remedy=f"corpus.languages=[{','.join(n for n in found if n)}]"
+                if "" not in foreign
+                else "fill in the column of languages",
+            )
+        return {}
+
+    def _item(self, row: Row, language: str) -> Item | str:
+        """The item of a row, or why there is none."""
+        words, marks = row.text.split(), []
+        if self._tidy:
+            words, marks = words_of(row.text, self._numbers.get(language))
+        if not words:
+            return "no words in its transcript"
+        if self._spelled and (hard := [w for w in words if not graphemes(w)]):
+            how = "write numbers as words, or have corpus.numbers do it"
+            return f"{hard[0]!r} cannot be read letter by letter: {how}"
+        wav = self.path_of(row)
+        if wav not in self._sizes:
+            self._sizes[wav] = measure(str(wav))
+        size = self._sizes[wav]
+        if isinstance(size, str):
+            return size
+        if fault := _fault(row, size):
+            return fault
+        utterance = self._utterance(row, wav, language, " ".join(words))
+        if (before := self._lines.setdefault(utterance.id, row.line)) != row.line:
+            return f"the same name as in line {before}: {utterance.id}"
+        self.marks.update(marks)
+        end = size.seconds if row.end is None else min(row.end, size.seconds)
+        return Item(utterance, wav, words, end - (row.start or 0.0), row.split)
+
+    def _utterance(self, row: Row, wav: Path, language: str, text: str) -> Utterance:
+        recording = _name("_".join(_below(wav, self._base).with_suffix("").parts))
+        name = _name(row.id) or recording
+        if not row.id and (row.start is not None or row.end is not None):
+            times = (row.start or 0.0, row.end or 0.0)
+            name += "".join(f"-{round(100 * time):07d}" for time in times)
+        if not row.id and row.channel is not None:
+            name += f"-{row.channel + 1}"
+        speaker = _name(row.speaker)
+        # Kaldi's tools want speakers to be the beginnings of their utterances' names.
+        named = name if name.startswith(speaker) else f"{speaker}-{name}"
+        start = 0.0 if row.start is None and row.end is not None else row.start
+        return Utterance(
+            named, speaker or named, recording, row.channel or 0, start, row.end, text, language
+        )
+
+
+def _fault(row: Row, size: AudioSize) -> str | None:
+    if row.channel is None and size.channels > 1:
+        return f"{size.channels} channels: name one in a column `channel`"
+    if row.channel is not None and row.channel >= size.channels:
+        return f"channel {row.channel + 1} of {size.channels}"
+    if (row.start or 0.0) >= size.seconds or (row.end or 0.0) > size.seconds + MAX_OVERSHOOT:
+        return f"ends after its recording of {size.seconds:.2f} s"
+    return None
+
+
+def _below(wav: Path, base: Path) -> Path:
+    """The path of a file below the folder of audio; all of it elsewhere."""
+    return wav.relative_to(base) if wav.is_relative_to(base) else wav.relative_to(wav.anchor)
+
+
+def _name(text: str) -> str:
+    """A name without blanks, in composed form."""
+    return re.sub(r"\s+", "_", unicodedata.normalize("NFC", text.strip()))

@@ -1,0 +1,254 @@
+"""A table of recordings, transcripts and speakers as a corpus."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import soundfile
+from omegaconf import DictConfig, OmegaConf
+
+from asr_hf.data.kaldi_dir import DataDir
+from asr_hf.hmm.ngram import estimate_ngram
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.files import replaced_folder, write_json, write_text
+from asr_hf.runtime.skips import SkipList
+from asr_hf.stages.layout import prepared_corpus
+
+from .collect import Collector, Item, of_languages
+from .lexicon import Entries, looked_up, read_dictionary, spelled
+from .rows import Row, read_rows
+from .split import MANY_SPEAKERS, split_by
+from .text import words_of
+
+log = logging.getLogger("asr_hf.recipes.table")
+
+_FOLDER = Path(__file__).parent
+# Settings that a corpus depends on.
+_SETTINGS = (
+    "languages",
+    "sets",
+    "sample_rate",
+    "tidy",
+    "numbers",
+    "held_out",
+    "audio",
+    "max_skipped",
+)
+
+
+def prepare(config: DictConfig) -> dict[str, Any]:
+    """Write data directories, lexicons and language models into `config.corpus.dir`.
+
+    Nothing to do when they are there already, made from the same table, files and settings.
+
+    Returns:
+        What corpus.json holds.
+
+    Raises:
+        InputError: the table is missing or malformed, or too many of its rows cannot be used.
+    """
+    if config.corpus.table is None:
+        raise InputError(
+            "corpus.table=null: no table of recordings",
+            expected="a file with columns audio and text, and perhaps speaker, split, ...",
+            remedy="asr-hf prepare table=my.tsv",
+        )
+    table, target = Path(config.corpus.table), Path(config.corpus.dir)
+    rows = read_rows(table)
+    dictionaries = of_languages(config, "lexicon")
+    skips = SkipList(str(table), config.corpus.max_skipped)
+    collector = Collector(config, not dictionaries, skips)
+    origin = _fingerprint(config, rows, collector)
+    about = prepared_corpus(target)
+    if about.get("origin") == origin:
+        log.info("%s: the corpus is there already", target)
+        return about
+    items = collector.items(rows)
+    skips.check(len(rows))
+    sample_rate = _sample_rate(config, table, items)
+    sets = _sets(config, table, items)
+    with replaced_folder(target) as part:
+        summary = {
+            language: _write_language(config, part, language, sets)
+            for language in config.corpus.languages
+        }
+        for name, members in sets.items():
+            wavs = {item.utterance.recording: str(item.wav) for item in members}
+            DataDir(part / name, [item.utterance for item in members], wavs).write()
+        about = {
+            "name": config.corpus.name,
+            "languages": list(config.corpus.languages),
+            "sample_rate": sample_rate,
+            "origin": origin,
+            "summary": summary,
+            "skipped": skips.reasons,
+            "marks_left_out": dict(collector.marks),
+        }
+        write_json(part / "corpus.json", about)
+    log.info("%s:\n%s", target, summary_table(summary))
+    if collector.marks:
+        log.info("marks that are no words, left out: %s", dict(collector.marks.most_common(20)))
+    return about
+
+
+def _fingerprint(config: DictConfig, rows: list[Row], collector: Collector) -> str:
+    """A hash of the table, the files it names, the settings and this recipe's code."""
+    corpus = OmegaConf.to_container(config.corpus)
+    assert isinstance(corpus, dict)
+    settings = [corpus[key] for key in _SETTINGS]
+    digest = hashlib.sha256(repr((settings, config.lm.order, rows)).encode())
+    for path in sorted(_FOLDER.glob("*.py")):
+        digest.update(path.read_bytes())
+    for key in ("lexicon", "lm_text"):
+        for language, path in sorted(of_languages(config, key).items()):
+            digest.update(f"{key} {language} {path}".encode())
+            digest.update(Path(path).read_bytes() if Path(path).is_file() else b"")
+    for wav in sorted({collector.path_of(row) for row in rows}):
+        try:
+            stat = wav.stat()
+            digest.update(f"{wav} {stat.st_size} {stat.st_mtime_ns}".encode())
+        except (OSError, ValueError):
+            digest.update(f"{wav} missing".encode())
+    return digest.hexdigest()
+
+
+def _sample_rate(config: DictConfig, table: Path, items: list[Item]) -> int:
+    """The rate of the corpus: the one that is wanted, or that most recordings have."""
+    rates = Counter(soundfile.info(wav).samplerate for wav in {item.wav for item in items})
+    wanted: int = config.corpus.sample_rate or max(rates, key=lambda rate: (rates[rate], rate))
+    if max(rates) < wanted:
+        raise InputError(
+            f"{table}: no recording has more than {max(rates)} Hz",
+            expected=f"corpus.sample_rate={wanted}, or more, in some",
+            remedy=f"leave corpus.sample_rate out, or corpus.sample_rate={max(rates)}",
+        )
+    for rate, count in sorted(rates.items()):
+        if rate != wanted:
+            how = "filled up from" if rate < wanted else "brought down from"
+            log.info("%d recordings are %s %d to %d Hz", count, how, rate, wanted)
+    return wanted
+
+
+def _sets(config: DictConfig, table: Path, items: list[Item]) -> dict[str, list[Item]]:
+    """The items of each set, as the table says or drawn."""
+    names = list(config.corpus.sets)
+    if any(item.split for item in items):
+        split = {item.utterance.id: item.split or "train" for item in items}
+    else:
+        speakers = {item.utterance.speaker for item in items}
+        apart = MANY_SPEAKERS <= len(speakers) < len(items)
+        held_out = [name for name in names if name != config.corpus.train_set]
+        split = split_by(
+            {i.utterance.id: i.utterance.speaker if apart else " ".join(i.words) for i in items},
+            {i.utterance.id: i.seconds for i in items},
+            held_out,
+            config.corpus.held_out,
+        )
+        kept = "speakers of their own" if apart else "sentences of their own"
+        log.info("no column says what is held out: %s have %s", " and ".join(held_out), kept)
+    sets = {name: [i for i in items if split[i.utterance.id] == name] for name in names}
+    if empty := [name for name, members in sets.items() if not members]:
+        found = ", ".join(f"{n} {s}" for s, n in sorted(Counter(split.values()).items()))
+        raise InputError(
+            f"{table}: no recordings for {', '.join(empty)}",
+            expected=f"some for each of {', '.join(names)}; found {found}",
+            remedy="mend or remove the column of splits; corpus.sets=[train,dev] needs no test",
+        )
+    left_out = sum(s not in names for s in split.values())
+    if left_out:
+        log.warning("%s: %d recordings are of no set in corpus.sets", table, left_out)
+    return sets
+
+
+def _write_language(
+    config: DictConfig, part: Path, language: str, sets: dict[str, list[Item]]
+) -> dict[str, Any]:
+    """Write a language's lexicon, language model and the text this is made of; its summary."""
+    mine = {
+        name: [item for item in members if item.utterance.language == language]
+        for name, members in sets.items()
+    }
+    sentences = [item.words for item in mine[config.corpus.train_set]]
+    if not sentences:
+        raise InputError(f"no training recordings in {language!r}", remedy="mend corpus.languages")
+    sentences += _more_text(config, language)
+    spoken = {word for members in mine.values() for item in members for word in item.words}
+    written = {word for sentence in sentences for word in sentence}
+    entries = _entries(config, language, spoken | written)
+    known = {word for word, _ in entries}
+    folder = part / "lang" / language
+    lexicon = "".join(f"{word} {' '.join(phones)}\n" for word, phones in entries)
+    write_text(folder / "lexicon.txt", lexicon)
+    write_text(folder / "lm_text", "".join(" ".join(words) + "\n" for words in sentences))
+    # What training text lacks is not recognised, whether it has a pronunciation or not.
+    vocabulary = known & (written | {entries[0][0]})
+    write_text(folder / "lm.arpa", estimate_ngram(sentences, vocabulary, config.lm.order))
+    missing = Counter(w for m in mine.values() for i in m for w in i.words if w not in known)
+    if missing:
+        write_text(folder / "missing.txt", "".join(f"{w} {n}\n" for w, n in missing.most_common()))
+        log.warning(
+            "%s: %d words are not in the dictionary and become <unk>, most often %s (missing.txt)",
+            language,
+            len(missing),
+            " ".join(word for word, _ in missing.most_common(10)),
+        )
+    return {name: _figures(members, vocabulary) for name, members in mine.items()}
+
+
+def _more_text(config: DictConfig, language: str) -> list[list[str]]:
+    path = of_languages(config, "lm_text").get(language)
+    if path is None:
+        return []
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path}: cannot be read: {error}",
+            expected="UTF-8 text, a sentence a line",
+            remedy="mend corpus.lm_text",
+        ) from error
+    numbers = of_languages(config, "numbers").get(language)
+    tidy = config.corpus.tidy
+    found = (words_of(line, numbers)[0] if tidy else line.split() for line in lines)
+    return [words for words in found if words]
+
+
+def _entries(config: DictConfig, language: str, words: set[str]) -> Entries:
+    path = of_languages(config, "lexicon").get(language)
+    if path is None:
+        return spelled(words, language)
+
+    def tidy(word: str) -> str:
+        return " ".join(words_of(word)[0]) if config.corpus.tidy else word
+
+    found = read_dictionary(Path(path), tidy)
+    if len(config.corpus.languages) > 1:
+        found = {w: [[f"{language}_{p}" for p in v] for v in vs] for w, vs in found.items()}
+    return looked_up(words, found)
+
+
+def _figures(items: list[Item], vocabulary: set[str]) -> dict[str, Any]:
+    words = [word for item in items for word in item.words]
+    return {
+        "utterances": len(items),
+        "speakers": len({item.utterance.speaker for item in items}),
+        "minutes": round(sum(item.seconds for item in items) / 60, 2),
+        "words": len(words),
+        "unknown_words": sum(word not in vocabulary for word in words),
+    }
+
+
+def summary_table(summary: dict[str, Any]) -> str:
+    """The summary as a Markdown table."""
+    titles = ("utterances", "speakers", "minutes", "words", "unknown_words")
+    lines = [f"| language | set | {' | '.join(t.replace('_', ' ') for t in titles)} |"]
+    lines.append("|---" * (2 + len(titles)) + "|")
+    for language, sets in summary.items():
+        for name, row in sets.items():
+            cells = " | ".join(str(row[title]) for title in titles)
+            lines.append(f"| {language} | {name} | {cells} |")
+    return "\n".join(lines)

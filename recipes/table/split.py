@@ -1,0 +1,50 @@
+"""Which recordings are held out when the table does not say."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+# From so many speakers on, held-out sets have speakers of their own.
+MANY_SPEAKERS = 10
+
+
+def split_by(
+    keys: Mapping[str, str], seconds: Mapping[str, float], names: Sequence[str], share: float
+) -> dict[str, str]:
+    """Hold out about a share of the audio for each of the sets `names`.
+
+    Utterances with one key, a speaker or a sentence, stay together; keys are taken in the order of
+    their hashes, so that the split stays much the same when recordings are added.
+
+    Args:
+        keys: utterance -> key.
+        seconds: utterance -> its length.
+        names: of the held-out sets.
+        share: of the audio, for each.
+
+    Returns:
+        utterance -> set, `train` for those that are not held out.
+    """
+    groups: dict[str, list[str]] = defaultdict(list)
+    for utterance, key in keys.items():
+        groups[key].append(utterance)
+    order = sorted(groups, key=_hash)
+    wanted = share * sum(seconds.values())
+    found = dict.fromkeys(keys, "train")
+    for name in names:
+        held = 0.0
+        while order and held < wanted:
+            size = sum(seconds[u] for u in groups[order[0]])
+            # One group, a long recording's or a talkative speaker's, must not be all there is.
+            if held and held + size > 2 * wanted:
+                break
+            for utterance in groups[order.pop(0)]:
+                found[utterance] = name
+            held += size
+    return found
+
+
+def _hash(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()

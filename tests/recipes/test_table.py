@@ -1,0 +1,302 @@
+"""A table of recordings as a corpus, with what real tables hold."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from asr_hf.cli.compose import load_config
+from asr_hf.data.kaldi_dir import DataDir
+from asr_hf.hmm.language import arpa_unigrams
+from asr_hf.hmm.lexicon import read_lexicon
+from asr_hf.runtime.errors import InputError
+from asr_hf.stages import features, prepare, train
+
+SENTENCES = ["uno dos tres", "dos tres", "tres uno", "uno uno dos", "cuatro uno", "dos cuatro"]
+
+
+def write_wav(path: Path, seconds: float = 1.0, rate: int = 8000, channels: int = 1) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(0).normal(0, 0.1, (round(seconds * rate), channels))
+    soundfile.write(path, noise, rate)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for number in range(12):
+        write_wav(tmp_path / "wavs" / f"a{number:02d}.wav")
+    return tmp_path
+
+
+def rows(count: int = 12) -> list[str]:
+    return [f"wavs/a{n:02d}.wav\t{SENTENCES[n % 6]}" for n in range(count)]
+
+
+def config_of(folder: Path, table: str | bytes, *overrides: str, name: str = "mine.tsv"):
+    path = folder / name
+    path.write_bytes(table if isinstance(table, bytes) else table.encode())
+    return load_config([f"table={path}", f"paths.data={folder / 'data'}", *overrides])
+
+
+def prepared(folder: Path, lines: list[str], *overrides: str, header: str = "audio\ttext"):
+    """The corpus of a table, and its data directories by set."""
+    config = config_of(folder, "\n".join([header, *lines]) + "\n", *overrides)
+    about, root = prepare.run(config), Path(config.corpus.dir)
+    return about, {name: DataDir.read(root / name) for name in config.corpus.sets}
+
+
+def everyone(sets: dict[str, DataDir]) -> dict[str, str | None]:
+    return {u.id: u.text for data in sets.values() for u in data.utterances}
+
+
+def test_a_plain_table_becomes_a_corpus_named_after_it(folder):
+    about, sets = prepared(folder, rows())
+    assert (about["name"], about["sample_rate"], about["languages"]) == ("mine", 8000, ["xx"])
+    assert everyone(sets) == {f"wavs_a{n:02d}": SENTENCES[n % 6] for n in range(12)}
+    assert all(data.utterances for data in sets.values())
+    utterance = sets["train"].utterances[0]
+    assert Path(sets["train"].wavs[utterance.recording]) == folder / f"wavs/{utterance.id[5:]}.wav"
+    assert (utterance.speaker, utterance.language) == (utterance.id, "xx")
+
+
+def test_the_same_sentence_is_never_in_two_sets(folder):
+    _, sets = prepared(folder, rows(), "corpus.held_out=0.2")
+    texts = [{u.text for u in data.utterances} for data in sets.values()]
+    assert not texts[0] & texts[1] and not texts[0] & texts[2] and not texts[1] & texts[2]
+
+
+def test_many_speakers_are_held_out_whole(folder):
+    lines = [f"{row}\tspk{n}" for n, row in enumerate(rows()[:11])] + [rows()[11] + "\tspk0"]
+    _, sets = prepared(folder, lines, header="audio\ttext\tspeaker")
+    speakers = [{u.speaker for u in data.utterances} for data in sets.values()]
+    assert sum(map(len, speakers)) == len(set.union(*speakers)) == 11
+    assert all(u.id.startswith(u.speaker) for data in sets.values() for u in data.utterances)
+
+
+def test_splits_and_other_names_of_columns_are_those_of_the_table(folder):
+    names = ["Train", "validation", "TEST", "", "dev", "train"]
+    lines = [f"cv\ts1\ta{n:02d}.wav\t{SENTENCES[n]}\t{name}" for n, name in enumerate(names)]
+    config = config_of(
+        folder,
+        "\n".join(["notes\tclient_id\tpath\tsentence\tsplit", *lines]),
+        f"corpus.audio={folder}/wavs",
+    )
+    about = prepare.run(config)
+    counts = {name: row["utterances"] for name, row in about["summary"]["xx"].items()}
+    assert counts == {"train": 3, "dev": 2, "test": 1}
+
+
+def test_a_spreadsheet_s_table_is_read(folder):
+    """A byte order mark, line ends of Windows, its slashes, quotes around commas, blank lines."""
+    lines = [b"\xef\xbb\xbfText,Audio", b'"Uno, dos: ""tres""",wavs\\a00.wav', b",,"[:1] + b""]
+    lines += [f"{SENTENCES[n % 6]},wavs\\a{n:02d}.wav".encode() for n in range(1, 12)]
+    config = config_of(folder, b"\r\n".join(lines) + b"\r\n", name="mine.csv")
+    prepare.run(config)
+    root = Path(config.corpus.dir)
+    texts = everyone({name: DataDir.read(root / name) for name in config.corpus.sets})
+    assert texts["wavs_a00"] == "uno dos tres" and len(texts) == 12
+
+
+def test_quotation_marks_in_a_table_with_tabs_are_text(folder):
+    lines = [*rows()[1:], 'wavs/a00.wav\t"Uno" dijo\u2026 «dos»']
+    _, sets = prepared(folder, lines)
+    assert everyone(sets)["wavs_a00"] == "uno dijo dos"
+
+
+def test_composed_and_decomposed_letters_are_one_word(folder):
+    write_wav(folder / "wavs" / unicodedata.normalize("NFD", "ñandú.wav"))
+    name = unicodedata.normalize("NFD", "ñandú")
+    _, sets = prepared(folder, [*rows(), f"wavs/{name}.wav\t{name.upper()}"])
+    found = everyone(sets)
+    assert found["wavs_ñandú"] == "ñandú" == unicodedata.normalize("NFC", found["wavs_ñandú"])
+    lexicon = read_lexicon(folder / "data/mine/lang/xx/lexicon.txt", "xx")
+    assert lexicon.pronunciations["ñandú"] == (("xx_ñ", "xx_a", "xx_n", "xx_d", "xx_ú"),)
+
+
+def test_what_cannot_be_used_is_listed_by_line_and_reason(folder):
+    write_wav(folder / "wavs/stereo.wav", channels=2)
+    (folder / "wavs/empty.wav").write_bytes(b"")
+    bad = [
+        "wavs/none.wav\tuno",
+        "wavs/a00.wav\t...!",
+        "wavs/a01.wav\tuno 2",
+        "wavs/stereo.wav\tuno",
+        "wavs/empty.wav\tuno",
+        "wavs/a02.wav\totra vez",
+    ]
+    about, sets = prepared(folder, [*rows(), *bad], "corpus.max_skipped=0.4")
+    reasons = {key.split()[1]: why for key, why in about["skipped"].items()}
+    assert {line: why.split(":")[0] for line, why in reasons.items()} == {
+        "14": "no such audio file",
+        "15": "no words in its transcript",
+        "16": "'2' cannot be read letter by letter",
+        "17": "2 channels",
+        "18": "empty audio file",
+        "19": "the same name as in line 4",
+    }
+    assert len(everyone(sets)) == 12
+    with pytest.raises(InputError, match=r"6 of 18 utterances had to be skipped"):
+        prepared(folder, [*rows(), *bad], "corpus.max_skipped=0.3")
+
+
+def test_numbers_are_read_in_a_language(folder):
+    _, sets = prepared(folder, [*rows()[1:], "wavs/a00.wav\tMarque 12 o 3."], "corpus.numbers=es")
+    assert everyone(sets)["wavs_a00"] == "marque doce o tres"
+
+
+def test_marks_of_sounds_are_left_out_and_counted(folder):
+    about, sets = prepared(folder, [*rows()[1:], "wavs/a00.wav\tuno [ruido] dos <unk>"])
+    assert everyone(sets)["wavs_a00"] == "uno dos"
+    assert about["marks_left_out"] == {"[ruido]": 1, "<unk>": 1}
+
+
+def test_transcripts_that_are_tidy_already_stay_as_they_are(folder):
+    lines = [*rows()[1:], "wavs/a00.wav\tUNO DoS"]
+    _, sets = prepared(folder, lines, "corpus.tidy=false")
+    assert everyone(sets)["wavs_a00"] == "UNO DoS"
+
+
+def test_segments_and_channels_of_one_recording(folder):
+    write_wav(folder / "wavs/call.wav", seconds=10, channels=2)
+    header = "audio\ttext\tspeaker\tstart\tend\tchannel"
+    lines = [f"{row}\t\t\t\t" for row in rows()]
+    lines += ["wavs/call.wav\tuno dos\tanna\t0.5\t2\t1", "wavs/call.wav\tdos\tbert\t0.5\t2\t2"]
+    lines += ["wavs/call.wav\ttres\tbert\t9\t10.2\t2", "wavs/call.wav\ttres\tbert\t9\t11\t2"]
+    about, sets = prepared(folder, lines, "corpus.max_skipped=0.1", header=header)
+    by_id = {u.id: u for data in sets.values() for u in data.utterances}
+    call = by_id["bert-wavs_call-0000050-0000200-2"]
+    assert (call.recording, call.channel, call.start, call.end) == ("wavs_call", 1, 0.5, 2.0)
+    assert by_id["anna-wavs_call-0000050-0000200-1"].channel == 0
+    assert list(about["skipped"].values()) == ["ends after its recording of 10.00 s"]
+
+
+def test_a_dictionary_s_words_are_pronounced_and_others_counted(folder):
+    dictionary = folder / "words.dict"
+    dictionary.write_text(";;; a comment\nUNO U N O\nDOS D O S\nDOS(2) D O Z\nTRES T R E S\n")
+    about, _ = prepared(folder, rows(), f"corpus.lexicon={dictionary}")
+    lang = folder / "data/mine/lang/xx"
+    lexicon = read_lexicon(lang / "lexicon.txt", "xx")
+    assert lexicon.pronunciations["dos"] == (("D", "O", "S"), ("D", "O", "Z"))
+    assert set(lexicon.pronunciations) == {"<unk>", "uno", "dos", "tres"}
+    assert (lang / "missing.txt").read_text() == "cuatro 4\n"
+    assert sum(row["unknown_words"] for row in about["summary"]["xx"].values()) >= 4
+
+
+def test_more_text_makes_more_words_known(folder):
+    more = folder / "more.txt"
+    more.write_text("Cinco, seis.\n\n")
+    prepared(folder, rows(), f"corpus.lm_text={more}")
+    words = {word for word, _ in arpa_unigrams(folder / "data/mine/lang/xx/lm.arpa")}
+    assert {"cinco", "seis"} <= words
+
+
+def test_a_split_without_what_is_needed_is_refused(folder):
+    lines = [f"{row}\ttrain" for row in rows()]
+    with pytest.raises(InputError, match="no recordings for dev, test"):
+        prepared(folder, lines, header="audio\ttext\tsplit")
+
+
+def test_words_that_only_held_out_sets_have_are_aligned_but_not_recognised(folder):
+    lines = [f"{row}\ttrain" for row in rows()[:10]]
+    lines += ["wavs/a10.wav\tnunca\tdev", "wavs/a11.wav\tuno nunca\ttest"]
+    about, _ = prepared(folder, lines, header="audio\ttext\tsplit")
+    lang = folder / "data/mine/lang/xx"
+    assert "nunca" in read_lexicon(lang / "lexicon.txt", "xx")
+    assert "nunca" not in {word for word, _ in arpa_unigrams(lang / "lm.arpa")}
+    unknown = {name: row["unknown_words"] for name, row in about["summary"]["xx"].items()}
+    assert unknown == {"train": 0, "dev": 1, "test": 1}
+
+
+def test_languages_have_their_own_words_and_letters(folder):
+    lines = [f"{row}\t{('es', 'it')[n % 2]}" for n, row in enumerate(rows())]
+    header = "audio\ttext\tlang"
+    with pytest.raises(InputError, match=r"corpus.languages=\[es,it\]"):
+        prepared(folder, lines, header=header)
+    about, sets = prepared(folder, lines, "corpus.languages=[es,it]", header=header)
+    assert set(about["summary"]) == {"es", "it"}
+    assert {u.language for data in sets.values() for u in data.utterances} == {"es", "it"}
+    assert "it_d" in read_lexicon(folder / "data/mine/lang/it/lexicon.txt", "it").phones
+    assert "es_c" in read_lexicon(folder / "data/mine/lang/es/lexicon.txt", "es").phones
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("audio\twhat\nx.wav\tuno\n", r":1: no column text among audio, what"),
+        ("", r":1: no column audio or text among none"),
+        ("audio\ttext\n", "no recordings"),
+        ("audio\tpath\ttext\n", "columns 'audio' and 'path' are both audio"),
+        ("audio\ttext\nx.wav\n", r":2: 1 fields"),
+        ("audio\ttext\n\tuno\n", r":2: no audio file"),
+        ("audio\ttext\tsplit\nx.wav\tuno\ttrian\n", r":2: split 'trian'"),
+        ("audio\ttext\tstart\nx.wav\tuno\tsoon\n", r":2: start 'soon'"),
+        ("audio\ttext\tstart\nx.wav\tuno\tnan\n", r":2: start 'nan'"),
+        ("audio\ttext\tstart\tend\nx.wav\tuno\t2\t1\n", r":2: from 2 to 1 s"),
+        ("audio\ttext\tchannel\nx.wav\tuno\t0\n", r":2: channel '0'"),
+        (f"audio\ttext\tchannel\nx.wav\tuno\t{'9' * 5000}\n", r":2: channel '9+'"),
+        ("audio\ttext\nx.wav\tma\xf1ana\n".encode("latin-1"), "mine.tsv: .*utf-8"),
+    ],
+)
+def test_malformed_tables_are_refused_by_line(folder, table, message):
+    with pytest.raises(InputError, match=message):
+        prepare.run(config_of(folder, table))
+
+
+def test_a_table_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"none\.tsv: cannot be read"):
+        prepare.run(load_config([f"table={tmp_path}/none.tsv", f"paths.data={tmp_path}"]))
+    with pytest.raises(InputError, match="no table of recordings"):
+        prepare.run(load_config(["+recipe=table", f"paths.data={tmp_path}"]))
+
+
+def test_preparing_again_does_nothing_until_the_table_or_a_file_changes(folder):
+    prepared(folder, rows())
+    made = folder / "data/mine/corpus.json"
+    first = made.stat().st_mtime_ns
+    prepared(folder, rows())
+    assert made.stat().st_mtime_ns == first
+    write_wav(folder / "wavs/a03.wav", seconds=1.5)
+    prepared(folder, rows())
+    second = made.stat().st_mtime_ns
+    assert second != first
+    prepared(folder, [*rows()[:-1], "wavs/a11.wav\tuno cinco"])
+    assert made.stat().st_mtime_ns != second
+
+
+def test_recordings_of_several_rates_are_brought_to_that_of_most(folder):
+    write_wav(folder / "wavs/a05.wav", rate=16000)
+    config = config_of(folder, "\n".join(["audio\ttext", *rows()]))
+    assert prepare.run(config)["sample_rate"] == 8000
+    found = features.run(config)
+    assert all(not about["skipped"] for about in found.values())
+    assert {about["options"]["sample_rate"] for about in found.values()} == {8000}
+    frames = json.loads((Path(config.corpus.dir) / "fbank/train/fbank.json").read_text())["frames"]
+    assert frames == 98 * found["train"]["utterances"]
+    with pytest.raises(InputError, match="no recording has more than 16000 Hz"):
+        prepare.run(
+            config_of(folder, "\n".join(["audio\ttext", *rows()]), "corpus.sample_rate=44100")
+        )
+
+
+def test_the_short_form_is_the_recipe_with_its_table(tmp_path):
+    config = load_config([f"table='{tmp_path}/my calls (2).tsv'", "paths.data=d"])
+    assert (config.corpus.name, config.name) == ("my-calls-2", "my-calls-2")
+    assert config.corpus.table == f"{tmp_path}/my calls (2).tsv"
+    assert config.features.resample and config.features.sample_rate is None
+    named = load_config(["table=a.tsv", "corpus.name=other"])
+    assert named.corpus.name == "other"
+    with pytest.raises(InputError, match="no name for a corpus"):
+        load_config(["table=."])
+
+
+def test_messages_say_how_a_table_goes_on(folder):
+    config = config_of(folder, "\n".join(["audio\ttext", *rows()]))
+    with pytest.raises(InputError, match=r"prepare table=.*mine\.tsv"):
+        features.run(config)
+    with pytest.raises(InputError, match=r"prepare, features and align with table=.*mine\.tsv"):
+        train.open_stores(config)
