@@ -42,23 +42,22 @@ test: setup ## check style and types, run the tests
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal $(ARGS)
 
-# The first network's alignments take the place of the flat start's, then a second one is trained.
-DEMO := +recipe=prompts +preset=kfac
-REALIGNED := alignment.from_run=exp/demo-first alignment.tag=realigned
-demo: data-prompts ## from nothing to a word error rate: fetch, prepare, train, decode, score
-	$(ASR_HF) train $(DEMO) name=demo-first trainer.stopping.max_iterations=60 $(ARGS)
-	$(ASR_HF) align $(DEMO) $(REALIGNED) $(ARGS)
-	$(ASR_HF) train $(DEMO) $(REALIGNED) name=demo trainer.stopping.max_iterations=100 $(ARGS)
-	$(ASR_HF) decode $(DEMO) $(REALIGNED) name=demo $(ARGS)
-	$(ASR_HF) score $(DEMO) $(REALIGNED) name=demo $(ARGS)
+# States tied in context; the flat start's alignments are those of data-prompts.
+DEMO := +recipe=prompts +preset=kfac alignment=triphone alignment.tree.states=500 \
+	alignment.tree.gaussians=4000
+demo: data-prompts ## from nothing to a word error rate: fetch, prepare, align, train, decode, score
+	$(ASR_HF) align $(DEMO) $(ARGS)
+	$(ASR_HF) train $(DEMO) name=demo trainer.stopping.max_iterations=100 $(ARGS)
+	$(ASR_HF) decode $(DEMO) name=demo $(ARGS)
+	$(ASR_HF) score $(DEMO) name=demo $(ARGS)
 
-# sMBR from the demo's network, on the alignments that go with it.
-SMBR := +recipe=prompts +stage=smbr $(REALIGNED) init_from=exp/demo name=demo-smbr
+# sMBR from the demo's network, on the same alignments.
+SMBR := $(subst +preset=kfac,+stage=smbr,$(DEMO)) init_from=exp/demo name=demo-smbr
 demo-smbr: demo ## go on with sequence training: prints the word error rates before and after
 	$(ASR_HF) lattices $(SMBR) $(ARGS)
 	$(ASR_HF) train $(SMBR) $(ARGS)
 	$(ASR_HF) decode $(SMBR) $(ARGS)
-	$(ASR_HF) score $(DEMO) $(REALIGNED) name=demo $(ARGS)
+	$(ASR_HF) score $(DEMO) name=demo $(ARGS)
 	$(ASR_HF) score $(SMBR) $(ARGS)
 
 data-prompts: ## English voice prompts, 24 minutes: fetch, prepare, features, alignment
@@ -67,12 +66,15 @@ data-prompts5x: data-prompts5 ## altered copies of those (noise, babble, codecs)
 data-switchboard: ## Switchboard (licensed; says what it needs)
 
 # make data-switchboard SWBD=DIR MSU=DIR [EVAL2000=DIR HUB5_REFS=DIR] [RT03=DIR] [FISHER=DIR,DIR]
+# [CONV_TAB=FILE]
 COMMA := ,
+given = $(if $($(1)),'corpus.$(2)="$($(1))"')
 TEST_SETS = $(if $(EVAL2000),$(COMMA)eval2000)$(if $(RT03),$(COMMA)rt03)
 data-switchboard: CORPORA = $(if $(SWBD)$(MSU),corpus.sets=[train$(COMMA)dev$(TEST_SETS)]) \
-	$(if $(SWBD),corpus.swbd=$(SWBD)) $(if $(MSU),corpus.msu=$(MSU)) \
-	$(if $(EVAL2000),corpus.eval2000=$(EVAL2000)) $(if $(HUB5_REFS),corpus.hub5_refs=$(HUB5_REFS)) \
-	$(if $(RT03),corpus.rt03=$(RT03)) $(if $(FISHER),corpus.fisher=[$(FISHER)])
+	$(call given,SWBD,swbd) $(call given,MSU,msu) \
+	$(call given,EVAL2000,eval2000) $(call given,HUB5_REFS,hub5_refs) \
+	$(call given,RT03,rt03) $(call given,CONV_TAB,conv_tab) \
+	$(if $(FISHER),'corpus.fisher=["$(subst $(COMMA),"$(COMMA)",$(FISHER))"]')
 
 $(DATA): data-%: setup
 	$(ASR_HF) prepare +recipe=$* $(CORPORA) $(ARGS)

@@ -158,6 +158,8 @@ def test_the_replica_of_switchboard_goes_from_sphere_files_to_nist_s_score(corpu
         f"corpus.msu={replica}/swb_ms98_transcriptions",
         f"corpus.eval2000={replica}/LDC2002S09",
         f"corpus.hub5_refs={replica}/LDC2002T43",
+        "alignment.tree.states=250",
+        "alignment.tree.gaussians=1500",
         "decode.lattice_beam=7.0",
     ]
     common = [override for override in SMALL if not override.startswith("+recipe")]

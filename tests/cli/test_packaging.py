@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from asr_hf.cli.compose import load_config
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -77,11 +80,15 @@ def test_data_targets_run_the_stages_in_order(recipe):
 
 
 def test_folders_of_the_licensed_corpora_become_overrides():
-    given = ["SWBD=/a", "MSU=/b", "RT03=/c", "FISHER=/d,/e"]
-    lines = make("-n", "data-switchboard", *given).stdout.splitlines()
-    commands = [line.split()[3:] for line in lines if "+recipe=switchboard" in line]
-    expected = ["corpus.sets=[train,dev,rt03]", "corpus.swbd=/a", "corpus.msu=/b"]
-    assert commands == [[*expected, "corpus.rt03=/c", "corpus.fisher=[/d,/e]"]] * 3
+    given = ["SWBD=/a", "MSU=/with a blank", "RT03=/c", "FISHER=/d,/e f", "CONV_TAB=/conv.tab"]
+    lines = make("-n", "data-switchboard", *given, "ARGS=corpus.subset=110h").stdout.splitlines()
+    commands = [shlex.split(line)[2:] for line in lines if "+recipe=switchboard" in line]
+    assert len(commands) == 3 and commands[0] == commands[1] == commands[2]
+    found = load_config(commands[0]).corpus
+    assert (found.swbd, found.msu, found.rt03) == ("/a", "/with a blank", "/c")
+    assert (list(found.fisher), found.conv_tab) == (["/d", "/e f"], "/conv.tab")
+    assert (list(found.sets), found.subset) == (["train", "dev", "rt03"], "110h")
+    assert (found.eval2000, found.hub5_refs) == (None, None)
 
 
 def test_a_machine_without_a_fit_python_is_told_what_to_install(tmp_path):

@@ -97,4 +97,33 @@ def test_switchboard_is_the_paper_s_larger_network_on_its_features():
     config = load_config(["+recipe=switchboard"])
     assert list(config.model.hidden_sizes) == [2048] * 6
     assert (config.features.num_mel_bins, config.features.low_freq) == (36, 64.0)
+    assert config.alignment.tree.states == 9300
     assert "LDC97S62" in config.corpus.needs
+
+
+@pytest.mark.parametrize("preset", groups()["preset"])
+@pytest.mark.parametrize("stage", [None, *groups()["stage"]])
+@pytest.mark.parametrize("hardware", [None, *groups()["hardware"]])
+def test_presets_follow_every_stage_on_any_hardware(preset, stage, hardware):
+    given = [f"+{key}={one}" for key, one in (("stage", stage), ("hardware", hardware)) if one]
+    config = load_config(["+recipe=switchboard", *given, f"+preset={preset}"])
+    check_targets(config)
+    assert (config.criterion._target_.rpartition(".")[2] == "CrossEntropy") == (stage is None)
+    assert (config.runtime.device == "cuda") == (hardware is not None)
+
+
+@pytest.mark.parametrize(
+    ("preset", "hidden", "states"),
+    [("paper_50h", [1024] * 5, 2220), ("paper_300h", [2048] * 6, 9300)],
+)
+@pytest.mark.parametrize("stage", [[], ["+stage=smbr"]])
+def test_the_paper_s_systems_are_as_published(preset, hidden, states, stage):
+    config = load_config(["+recipe=switchboard", *stage, f"+preset={preset}"])
+    assert (list(config.model.hidden_sizes), config.model.activation) == (hidden, "sigmoid")
+    assert config.alignment.tree.states == states
+    parts = [
+        config[key]._target_.rpartition(".")[2] for key in ("solver", "preconditioner", "sampling")
+    ]
+    assert parts == ["FlexibleConjugateGradient", "LBFGSPreconditioner", "GeometricSampling"]
+    assert config.solver.max_iterations > 100 and config.frame_stride == 1
+    assert config.sampling.gradient_growth > 1 and config.sampling.gradient_most == 1.0
