@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -82,6 +83,11 @@ class EventLog:
             return
         from torch.utils.tensorboard import SummaryWriter
 
+        # Its thread starts before it tries to write, and dies with a traceback of its own.
+        if self._board_folder.is_dir() and not os.access(self._board_folder, os.W_OK):
+            raise not_written(
+                self._board_folder, PermissionError(errno.EACCES, "Permission denied")
+            )
         try:
             self._board = SummaryWriter(str(self._board_folder), purge_step=purge_step)
         except OSError as error:

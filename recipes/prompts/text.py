@@ -18,6 +18,7 @@ _SYMBOLS = {
 _ENCLOSED = re.compile(r"^\s*(\[[^\]]*\]|\([^)]*\)|<[^>]*>)\s*$")
 _COMMENT = re.compile(r"\([^)]*\)|\[\W*\]")
 _OPTIONAL = re.compile(r"\[[^\]]*\w[^\]]*\]")
+_LONGEST_NUMBER = 12
 _NUMBER = re.compile(r"\d+")
 _APOSTROPHES = str.maketrans({"’": "'", "`": "'", "´": "'"})
 _LATIN = re.compile(r"[a-z]")
@@ -89,8 +90,8 @@ def normalise(
 
 
 def _spell(digits: str, language: str) -> str:
-    """A number in words; digit by digit when it starts with a zero."""
-    if len(digits) > 1 and digits.startswith("0"):
+    """A number in words; digit by digit when it starts with a zero or is a very long one."""
+    if len(digits) > 1 and (digits.startswith("0") or len(digits) > _LONGEST_NUMBER):
         return " ".join(_spell(d, language) for d in digits)
     return str(num2words(int(digits), lang=language))
 

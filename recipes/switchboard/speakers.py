@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from asr_hf.runtime.errors import InputError
 
 from .text_files import numbered_lines
+
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 def read_conv_tab(path: Path) -> dict[str, str]:
@@ -21,7 +24,7 @@ def read_conv_tab(path: Path) -> dict[str, str]:
     speakers: dict[str, str] = {}
     for place, line in numbered_lines(path):
         fields = [field.strip().strip('"') for field in line.split(",")]
-        if len(fields) < 4 or not all(fields[i].isdecimal() for i in (0, 2, 3)):
+        if len(fields) < 4 or not all(_NUMBER.fullmatch(fields[i]) for i in (0, 2, 3)):
             raise InputError(
                 f"{place}: {line[:80]!r}",
                 expected="conversation, topic, pin of caller A, pin of caller B, ...",

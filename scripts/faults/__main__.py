@@ -1,6 +1,7 @@
 """Inject faults into real trainings and see that none loses anything.
 
 usage: python -m scripts.faults [--count 100] [--seed 0] [--only 3,17] [--keep FOLDER]
+                               [--record FILE]
 
 Fault n of a seed is always the same, as far as the machine's timing lets it be. After each, the
 same command ends in the same model as the undisturbed run, or it has said clearly what is wrong,
@@ -16,7 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from scripts.faults.suite import inject, table, undisturbed
+from scripts.faults.suite import inject, rows, table, undisturbed
+from scripts.results import add_run
 
 
 @contextmanager
@@ -40,6 +42,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", help="inject these faults alone, by comma")
     parser.add_argument("--keep", type=Path, help="keep every file in this new folder")
+    parser.add_argument("--record", type=Path, help="add the figures to this JSON file")
     options = parser.parse_args()
     chosen = [int(number) for number in (options.only or "").split(",") if number]
     with working_folder(options.keep) as folder:
@@ -53,6 +56,8 @@ def main() -> int:
             if options.keep is None:
                 shutil.rmtree(folder / f"{number:04d}", ignore_errors=True)
     print(table(reports))
+    if options.record is not None:
+        add_run(options.record, {"seed": options.seed, "faults": rows(reports)})
     return int(any(report.lost for report in reports))
 
 

@@ -7,7 +7,7 @@ import random
 import re
 import shutil
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,7 @@ class Case:
         random: draws where and when the fault happens.
         story: what was done, for the report.
         refused: how often a command ended with a clear error.
+        processes: of each training.
     """
 
     folder: Path
@@ -66,6 +67,7 @@ class Case:
     random: random.Random
     story: list[str] = field(default_factory=list)
     refused: int = 0
+    processes: int = 1
 
     def __post_init__(self) -> None:
         shutil.copytree(self.reference.corpus, self.data, dirs_exist_ok=True)
@@ -97,6 +99,7 @@ class Case:
         """Start a command in the background; always the same of its verb."""
         arguments = [verb, *(TRAIN if verb == "train" else ALIGN), f"name={RUN}"]
         arguments += [f"paths.data={self.data}", f"paths.exp={self.exp}"]
+        arguments.append(f"runtime.processes={self.processes}")
         if verb == "align":
             arguments.append(f"alignment.from_ark={self.data}/ali.ark")
         number = len(list(self.folder.glob("*.log")))
@@ -107,6 +110,20 @@ class Case:
         outcome = self.start(prepare, verb).wait()
         self.tell(f"{verb} ended with {outcome.code}")
         return outcome
+
+    def share(self, processes: int) -> None:
+        """Train in several processes from now on, whose sums differ in their last bits.
+
+        Raises:
+            Lost: they cannot train undisturbed.
+        """
+        self.processes = processes
+        outcome = self.command()
+        if outcome.code != 0:
+            raise Lost(f"{processes} processes fail: {outcome.said.strip()[-1500:]}")
+        model = (self.run / "model.safetensors").read_bytes()
+        self.reference = replace(self.reference, model=model, events=timeless(self.run))
+        shutil.rmtree(self.run)
 
     def check_refused(self, outcome: Outcome) -> None:
         """A command that failed must have said clearly why.

@@ -73,6 +73,21 @@ class Child:
         """Send a signal."""
         os.kill(self.pid, number)
 
+    def children(self) -> list[int]:
+        """The processes that it has started; none once it has ended."""
+        try:
+            text = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii")
+        except OSError:
+            return []
+        return [int(pid) for pid in text.split()]
+
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        if pid:
+            self._status = status
+        return pid != 0
+
     def stopped(self) -> bool:
         """Wait until the process stops itself or ends; whether it has stopped."""
         _, status = os.waitpid(self.pid, os.WUNTRACED)

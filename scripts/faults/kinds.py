@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -16,6 +14,8 @@ from asr_hf.runtime.checkpoint import checkpoints
 from scripts.faults import damage
 from scripts.faults.calls import at_call, die, disk_full, pause
 from scripts.faults.case import Case, Impossible, Lost
+from scripts.faults.corpus import ITERATIONS
+from scripts.faults.limits import limit_files, obey_modes
 
 _INTERRUPTED = 130
 
@@ -47,6 +47,25 @@ def kill_inside_a_file(case: Case) -> None:
     case.tell(f"killed where a file reached {size} bytes")
     if outcome.code not in (0, -signal.SIGXFSZ):
         raise Lost(f"exit code {outcome.code}")
+    case.finish()
+
+
+def kill_a_rank(case: Case) -> None:
+    """SIGKILL of one of two processes that share the training, after a random iteration."""
+    case.share(2)
+    wanted, events = case.random.randint(0, ITERATIONS), case.run / "events.jsonl"
+    rank = case.random.randrange(case.processes)
+    child = case.start()
+    while not child.ended():
+        if events.exists() and events.read_bytes().count(b"\n") > wanted:
+            for pid in child.children()[rank : rank + 1]:
+                os.kill(pid, signal.SIGKILL)
+            break
+        time.sleep(0.001)
+    outcome = child.wait()
+    case.tell(f"rank {rank} killed after iteration {wanted}: {outcome.code}")
+    if outcome.code != 0 and (outcome.code != 1 or "killed by SIGKILL" not in outcome.said):
+        raise Lost(f"exit code {outcome.code}, unclear: {outcome.said.strip()[-1500:]}")
     case.finish()
 
 
@@ -216,22 +235,6 @@ def two_runs(case: Case) -> None:
     case.check_same()
 
 
-def limit_files(size: int, action: signal.Handlers) -> None:
-    """Let no file grow beyond `size` bytes; `action`: SIG_DFL dies of it, SIG_IGN fails."""
-    signal.signal(signal.SIGXFSZ, action)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-
-def obey_modes() -> None:
-    """Give up what lets root write into read-only folders."""
-    if os.getuid():
-        return
-    version, nothing = 0x20080522, (ctypes.c_uint32 * 6)()
-    head = (ctypes.c_uint32 * 2)(version, 0)
-    if ctypes.CDLL(None, use_errno=True).capset(head, nothing):
-        raise OSError(ctypes.get_errno(), "capset")
-
-
 def _cut_short(case: Case) -> None:
     """Run until a random call, and no further."""
     number = case.random.randint(case.reference.calls // 4, case.reference.calls)
@@ -266,6 +269,7 @@ KINDS: list[Callable[[Case], None]] = [
     kill_at_any_moment,
     kill_at_a_call,
     kill_inside_a_file,
+    kill_a_rank,
     interrupt,
     full_disk_by_size,
     full_disk_at_a_call,

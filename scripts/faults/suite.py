@@ -94,23 +94,28 @@ def inject(folder: Path, number: int, seed: int, reference: Reference) -> Report
     return Report(number, name, case.story, case.refused > 0, impossible, lost, seconds)
 
 
-def table(reports: Iterable[Report]) -> str:
-    """How often each fault was injected, and what came of it."""
-    rows = []
+def rows(reports: Iterable[Report]) -> list[dict[str, str | int]]:
+    """How often each fault was injected, and what came of it; the last row is for all."""
+    found = []
     reports = list(reports)
     for name in [*dict.fromkeys(r.kind for r in reports), "all"]:
         mine = [r for r in reports if name in (r.kind, "all")]
         done = [r for r in mine if not r.impossible]
-        rows.append(
-            (
-                name,
-                len(done),
-                sum(not r.refused and not r.lost for r in done),
-                sum(r.refused and not r.lost for r in done),
-                len(mine) - len(done),
-                sum(bool(r.lost) for r in done),
-                f"{sum(r.seconds for r in mine):.0f}",
-            )
+        figures: tuple[str | int, ...] = (
+            name,
+            len(done),
+            sum(not r.refused and not r.lost for r in done),
+            sum(r.refused and not r.lost for r in done),
+            len(mine) - len(done),
+            sum(bool(r.lost) for r in done),
+            round(sum(r.seconds for r in mine)),
         )
-    lines = [" | ".join(map(str, row)) for row in (_COLUMNS, ["---"] * len(_COLUMNS), *rows)]
+        found.append(dict(zip(_COLUMNS, figures, strict=True)))
+    return found
+
+
+def table(reports: Iterable[Report]) -> str:
+    """The rows as a table in Markdown."""
+    each = [list(row.values()) for row in rows(reports)]
+    lines = [" | ".join(map(str, row)) for row in (_COLUMNS, ["---"] * len(_COLUMNS), *each)]
     return "\n".join(f"| {line} |" for line in lines)

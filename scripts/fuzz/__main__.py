@@ -1,6 +1,6 @@
 """Fuzz parsers of outside files for a given time each.
 
-usage: python -m scripts.fuzz [--seconds 60] [--seed 0] [--parsers ark,scp]
+usage: python -m scripts.fuzz [--seconds 60] [--seed 0] [--parsers ark,scp] [--record FILE]
 
 Each parser is given mutated copies of valid files, in a process whose memory and time are bounded,
 and must answer with a value or with an error that names the file. What it does otherwise is written
@@ -19,9 +19,10 @@ from pathlib import Path
 from scripts.fuzz.parsers import Parser
 from scripts.fuzz.registry import BY_NAME
 from scripts.fuzz.worker import Finding, drawn, hunt, sample, write_case
+from scripts.results import add_run
 
 CASES = Path(__file__).resolve().parents[2] / "tests" / "fuzz" / "cases"
-_COLUMNS = "| parser | cases | valid | bugs | seconds |\n| --- | --- | --- | --- | --- |"
+_HEAD = "| parser | cases | valid | bugs | seconds |\n| --- | --- | --- | --- | --- |"
 # More of one parser would mostly be the same bug again.
 _MOST_KEPT = 5
 _LINES_SHOWN = 8
@@ -38,8 +39,8 @@ def keep(parser: Parser, folder: Path, seed: str, finding: Finding) -> Path:
     return place
 
 
-def fuzz(parser: Parser, seconds: float, seed: int) -> tuple[str, int]:
-    """Fuzz one parser; its row of the table and how many bugs it has."""
+def fuzz(parser: Parser, seconds: float, seed: int) -> dict[str, str | int]:
+    """Fuzz one parser; how many cases it was given, how many of them it took, and its bugs."""
     findings: list[Finding] = []
     folder = Path(tempfile.mkdtemp(prefix="asr-hf-fuzz-"))
     start = time.monotonic()
@@ -51,8 +52,17 @@ def fuzz(parser: Parser, seconds: float, seed: int) -> tuple[str, int]:
             print(f"{place}:", *said[-_LINES_SHOWN:], sep="\n  ", flush=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    figures = (parser.name, total, valid, len(findings), f"{time.monotonic() - start:.0f}")
-    return f"| {' | '.join(map(str, figures))} |", len(findings)
+    return {
+        "parser": parser.name,
+        "cases": total,
+        "valid": valid,
+        "bugs": len(findings),
+        "seconds": round(time.monotonic() - start),
+    }
+
+
+def _line(row: dict[str, str | int]) -> str:
+    return f"| {' | '.join(map(str, row.values()))} |"
 
 
 def main() -> int:
@@ -61,15 +71,16 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="for each parser")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--parsers", default=",".join(BY_NAME), help="some of them, by comma")
+    parser.add_argument("--record", type=Path, help="add the figures to this JSON file")
     options = parser.parse_args()
-    rows, bugs = [], 0
+    rows = []
     for name in options.parsers.split(","):
-        row, found = fuzz(BY_NAME[name], options.seconds, options.seed)
-        rows.append(row)
-        bugs += found
-        print(row, flush=True)
-    print("\n".join([_COLUMNS, *rows]))
-    return int(bugs > 0)
+        rows.append(fuzz(BY_NAME[name], options.seconds, options.seed))
+        print(_line(rows[-1]), flush=True)
+    print("\n".join([_HEAD, *map(_line, rows)]))
+    if options.record is not None:
+        add_run(options.record, {"seed": options.seed, "parsers": rows})
+    return int(any(row["bugs"] for row in rows))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 _NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _NUMBERS = (
     b"0", b"-1", b"1", b"nan", b"inf", b"-inf", b"1e999", b"1e-999", b"2147483648", b"-2147483649",
-    b"99999999999999999999", b"9" * 400, b"0x10", b"1_0", b"", b"1.5", b"\xd9\xa3", b"true",
+    b"99999999999999999999", b"9" * 400, b"9" * 5000, b"0x10", b"1_0", b"", b"1.5", b"\xd9\xa3",
+    b"true",
 )  # fmt: skip
 _INTEGERS = (0, 1, -1, 4, 127, 255, 65535, 2**31 - 1, -(2**31), 2**32 - 1, 10**6, 2**30)
 _LONG_INTEGERS = (*_INTEGERS, 2**62, -(2**62), 2**40)

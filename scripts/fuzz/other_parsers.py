@@ -15,11 +15,14 @@ from asr_hf.data.augment.chain import Effects
 from asr_hf.data.augment.noise import Noise
 from asr_hf.data.augment.table import Copy, read_copies, write_copies
 from asr_hf.hmm import fst as fsts
+from asr_hf.hmm.context import ContextHmms
+from asr_hf.hmm.fst_file import Labels
 from asr_hf.hmm.gmm import Gmm
 from asr_hf.hmm.language import check_arpa_words
 from asr_hf.hmm.lexicon import Lexicon, SymbolTable, phone_table, read_lexicon, word_table
 from asr_hf.hmm.ngram import estimate_ngram
 from asr_hf.hmm.system import HmmSystem
+from asr_hf.kaldi.tree import PDF_CLASS, ContextDependency, Leaf, Node, Split, Table
 from asr_hf.runtime.checkpoint import load_checkpoint, save_checkpoint
 from asr_hf.runtime.events import EventLog, read_events
 from asr_hf.runtime.run_folder import RunFolder
@@ -74,6 +77,16 @@ def _parse_grammar(folder: Path) -> None:
     fsts.grammar(folder / "lm.arpa", words.text())
 
 
+def _make_graph(folder: Path) -> None:
+    arcs = [(0, 1, 1, 1, 0.5), (0, 2, 2, 0, 0.5), (1, 2, 3, 2, 1.0), (2, 0, 1, 1, 0.3)]
+    fsts.write(fsts.build(arcs, [2], 3), folder / "HCLG.fst")
+
+
+def _parse_graph(folder: Path) -> None:
+    graph = fsts.read(folder / "HCLG.fst", Labels(9, 9))
+    fsts.input_labels(fsts.compose(graph, fsts.build([(0, 0, 1, 1, 1.0)], [0], 1)))
+
+
 def _make_symbols(folder: Path) -> None:
     (folder / "words.txt").write_text(word_table(Lexicon("en", _WORDS)).text(), encoding="utf-8")
 
@@ -86,6 +99,29 @@ def _make_system(folder: Path) -> None:
         np.arange(pdfs + 1), np.ones(pdfs), random.normal(size=(pdfs, 2)), np.ones((pdfs, 2))
     )
     system.save(folder)
+
+
+def _make_tied_system(folder: Path) -> None:
+    system = HmmSystem.create([Lexicon("en", _WORDS)])
+    monophones, number = system.transitions, iter(range(1000))
+    states: dict[int, list[Node]] = {}
+    for phone, loop in zip(monophones.phone_of[1:], monophones.is_self_loop[1:], strict=True):
+        if loop:
+            states.setdefault(int(phone), []).append(Leaf(next(number)))
+    last = max(states)
+    states[last][0] = Split(0, (0, 1), states[last][0], Leaf(next(number)))
+    phones = [Table(PDF_CLASS, tuple(states.get(phone, ()))) for phone in range(last + 1)]
+    system.tied(ContextDependency(3, 1, Table(1, tuple(phones)))).save(folder)
+
+
+def _parse_tied_system(folder: Path) -> None:
+    model = HmmSystem.load(folder).transitions
+    if model.tree is None:
+        return
+    hmms = ContextHmms(model, model.tree)
+    for phone in set(model.phone_of[1:].tolist()):
+        for before in (0, 1):
+            list(hmms.hmm((before, phone, 0)))
 
 
 _OVERRIDES = (
@@ -156,8 +192,16 @@ PARSERS = (
         "arpa", _make_arpa, _parse_arpa, tokens=(b"\\data\\", b"\\end\\", b"<s>", b"\\3-grams:")
     ),
     Parser("grammar", _make_arpa, _parse_grammar, tokens=(b"\\end\\", b"ngram 1=", b"</s>")),
+    Parser("graph", _make_graph, _parse_graph, tokens=(b"vector", b"const", b"standard", b"log")),
     Parser("symbols", _make_symbols, lambda f: SymbolTable.read(f / "words.txt")),
     Parser("hmm-system", _make_system, HmmSystem.load, tokens=(b"<State>", b"<Topology>")),
+    Parser(
+        "hmm-system-tied",
+        _make_tied_system,
+        _parse_tied_system,
+        ("tree", "topo", "transitions.txt", "hmm.json"),
+        (b"CE ", b"SE ", b"TE ", b"NULL ", b"{ ", b"( ", b"[ ", b"] ", b"<PdfClass>"),
+    ),
     Parser(
         "overrides",
         _make_overrides,

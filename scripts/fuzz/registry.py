@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.fuzz import data_parsers, other_parsers
+from scripts.fuzz import data_parsers, kaldi_parsers, other_parsers, recipe_parsers
 
-BY_NAME = {parser.name: parser for parser in (*data_parsers.PARSERS, *other_parsers.PARSERS)}
+_MODULES = (data_parsers, kaldi_parsers, other_parsers, recipe_parsers)
+BY_NAME = {parser.name: parser for module in _MODULES for parser in module.PARSERS}

@@ -19,6 +19,8 @@ SPOKEN = [
     ("en", "press 7, or 12", "press seven or twelve"),
     ("en", "dial 500", "dial five hundred"),
     ("en", "code 007", "code zero zero seven"),
+    ("en", "1" * 13, " ".join(["one"] * 13)),
+    ("en", "9" * 5000, " ".join(["nine"] * 5000)),
     ("en", "audio 3D", "audio three d"),
     ("en", "to umute, the fourtieth", "to unmute the fortieth"),
     ("en", "don’t 'quote' o`clock", "don't quote o'clock"),

@@ -96,6 +96,13 @@ def transcript_lines(corpora):
             yield line.split()
 
 
+def test_mu_law_is_that_of_libsndfile_for_every_sample(tmp_path):
+    samples = np.arange(-32768, 32768, dtype=np.int16)
+    path = tmp_path / "a.raw"
+    soundfile.write(path, samples, 8000, format="RAW", subtype="ULAW")
+    assert module("replica.sphere").mu_law(samples).tobytes() == path.read_bytes()
+
+
 def test_the_replica_is_the_same_for_the_same_seed_only(corpora, tmp_path):
     for name, seed in (("again", 3), ("other", 4)):
         made = (prompts(90, 0), prompts(30, 1), PRONUNCIATIONS)

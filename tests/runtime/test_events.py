@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -64,6 +66,7 @@ def test_a_damaged_line_in_the_middle_is_named(tmp_path):
 
 FULL_DISK = """
 import sys
+import threading
 from pathlib import Path
 from asr_hf.runtime.errors import RunError
 from asr_hf.runtime.events import EventLog
@@ -140,3 +143,18 @@ def test_events_are_strict_one_line_objects(tmp_path):
     raw = Path(path).read_bytes()
     assert raw.count(b"\n") == 4
     assert all(json.loads(line)["note"] == "a\nb\u2028c" for line in raw.split(b"\n")[:-1])
+
+
+def test_a_tensorboard_folder_that_cannot_be_written_is_refused_before_a_thread_starts(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "tensorboard").mkdir()
+    allowed = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: Path(path).name != "tensorboard" and allowed(path, mode)
+    )
+    threads = threading.active_count()
+    log = EventLog(tmp_path)
+    with pytest.raises(RunError, match="tensorboard: cannot be written: Permission denied"):
+        log.truncate_after(0)
+    assert threading.active_count() == threads
