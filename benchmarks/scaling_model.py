@@ -1,0 +1,150 @@
+"""How long an iteration takes by P workers: computing, messages, and what all of them repeat."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+_VALUE = 4
+# Values of n read or written by a flexible CG step: four updates of three each, four products.
+_CG_PASSES = 20
+# b, d, r, z, p, Gp and a residual that is computed anew.
+_CG_VECTORS = 7
+
+
+@dataclass(frozen=True)
+class Link:
+    """Between two workers, or two nodes.
+
+    Args:
+        bandwidth: bytes a second.
+        latency: seconds of one message.
+    """
+
+    bandwidth: float
+    latency: float
+
+    def all_reduce(self, size: float, count: int) -> float:
+        """Seconds to add up `size` bytes of `count` members: a ring's bytes, a tree's latency."""
+        if count == 1:
+            return 0.0
+        bytes_sent = 2 * (count - 1) / count * size
+        return bytes_sent / self.bandwidth + 2 * math.ceil(math.log2(count)) * self.latency
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the workers are.
+
+    Args:
+        gradient: seconds of a gradient, a frame.
+        product: seconds of a Gauss-Newton product, a frame.
+        forward: seconds of a loss, a frame.
+        pass_overhead: seconds of a pass, however few its frames.
+        memory: bytes a second that vector operations read and write.
+        inside: the link inside a node.
+        outside: the link between nodes.
+        node: workers in a node.
+    """
+
+    gradient: float
+    product: float
+    forward: float
+    pass_overhead: float
+    memory: float
+    inside: Link
+    outside: Link
+    node: int
+
+    def all_reduce(self, size: float, workers: int) -> float:
+        """Seconds to add up `size` bytes: in each node first, then between nodes."""
+        inside = min(workers, self.node)
+        return self.inside.all_reduce(size, inside) + self.outside.all_reduce(
+            size, math.ceil(workers / inside)
+        )
+
+
+@dataclass(frozen=True)
+class Case:
+    """An iteration's work.
+
+    Args:
+        parameters: n.
+        gradient: frames of the gradient.
+        curvature: frames of the curvature sample.
+        heldout: frames of a loss, in the mean.
+        steps: of CG.
+        losses: how many are computed.
+        pairs: m of L-BFGS.
+        unit: frames of the shortest piece that is dealt.
+        kept: iterates that CG keeps.
+    """
+
+    parameters: int
+    gradient: float
+    curvature: float
+    heldout: float
+    steps: int
+    losses: int
+    pairs: int
+    unit: float = 1.0
+    kept: int = 0
+
+    def share(self, frames: float, workers: int) -> float:
+        """Frames of the worker that has most: no less than a piece."""
+        return max(frames / workers, min(self.unit, frames))
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Of an iteration, by what they are spent on."""
+
+    compute: float
+    messages: float
+    vectors: float
+
+    @property
+    def total(self) -> float:
+        """Of the iteration: nothing overlaps."""
+        return self.compute + self.messages + self.vectors
+
+
+def iteration(machine: Machine, case: Case, workers: int, sharded: bool = False) -> Seconds:
+    """Predict an iteration.
+
+    A CG step is one product, one message of n values, CG's vector operations and the compact
+    L-BFGS form, which reads 2 m vectors twice. Sharded, each worker does its part of the vector
+    operations; reduce-scatter and all-gather move what the all-reduce did, and the step's scalars
+    (three messages) and the 2 m products with the pairs are four more, short, messages.
+    """
+    gradient, curvature, heldout = (
+        case.share(frames, workers) for frames in (case.gradient, case.curvature, case.heldout)
+    )
+    passes = 2 + case.steps + case.losses
+    compute = (
+        gradient * machine.gradient
+        # The products' activations take a forward pass.
+        + curvature * machine.forward
+        + case.steps * curvature * machine.product
+        + case.losses * heldout * machine.forward
+        + passes * machine.pass_overhead
+    )
+    vector = _VALUE * case.parameters
+    messages = (1 + case.steps) * machine.all_reduce(vector, workers)
+    messages += case.losses * machine.all_reduce(_VALUE, workers)
+    vectors = case.steps * (_CG_PASSES + 4 * case.pairs) * vector / machine.memory
+    if sharded:
+        vectors /= workers
+        scalars = machine.all_reduce(5 * _VALUE, workers)
+        products = machine.all_reduce(2 * case.pairs * _VALUE, workers)
+        messages += case.steps * (3 * scalars + products)
+    return Seconds(compute, messages, vectors)
+
+
+def state_bytes(case: Case, workers: int, sharded: bool) -> float:
+    """Bytes of CG's vectors, its iterates and two sets of pairs on one worker.
+
+    What stays whole either way is left out: θ, a trial θ, and a vector before and after a product.
+    """
+    total = _VALUE * case.parameters * (_CG_VECTORS + case.kept + 4 * case.pairs)
+    return total / workers if sharded else float(total)
