@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -14,18 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from asr_hf.data.ark import ArkWriter
-from asr_hf.data.audio import open_recording, refused_pipe
+from asr_hf.data.audio import Recording, open_recording, refused_pipe
 from asr_hf.data.cmvn import CmvnMode, cmvn_stats
 from asr_hf.data.fbank import FbankOptions, fbank
 from asr_hf.data.kaldi_dir import DataDir, Utterance
-from asr_hf.data.processes import in_order
 from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.files import read_json, write_json
 from asr_hf.runtime.progress import progress
 from asr_hf.runtime.skips import SkipList
+from asr_hf.runtime.team import as_it_is, team
 
 log = logging.getLogger(__name__)
 
@@ -92,8 +91,8 @@ def extract_features(
         return known
     _forget(marker)
     skips = SkipList(stage, max_skipped)
-    work = partial(_compute, options=options, allow_pipes=allow_pipes, resample=resample)
-    with ArkWriter(folder, "feats") as ark, _outcomes(data, work, jobs, stage) as outcomes:
+    extractor = _Extractor(options, allow_pipes, resample)
+    with ArkWriter(folder, "feats") as ark, _outcomes(data, extractor, jobs, stage) as outcomes:
         frames, stats = _write_features(ark, outcomes, len(data.utterances), mode, skips)
     if mode is not CmvnMode.NONE:
         with ArkWriter(folder, "cmvn") as ark:
@@ -176,7 +175,7 @@ def _write_features(
 
 @contextmanager
 def _outcomes(
-    data: DataDir, compute: Callable[[_Work], list[_Outcome]], jobs: int, stage: str
+    data: DataDir, extractor: _Extractor, jobs: int, stage: str
 ) -> Iterator[Iterator[_Outcome]]:
     """The outcome of every utterance, one recording after another, in an order of their own."""
     by_recording: dict[str, _Work] = {}
@@ -184,7 +183,8 @@ def _outcomes(
         work = by_recording.setdefault(u.recording, _Work(data.wavs[u.recording], []))
         work.utterances.append(u)
     jobs = min(jobs, 1 + sum(map(_bytes, by_recording.values())) // _WORTH_A_PROCESS)
-    with in_order(compute, by_recording.values(), jobs, stage, _single_thread) as found:
+    with team(partial(as_it_is, extractor), jobs, stage) as workers:
+        found = workers.map(_Extractor.of, by_recording.values())
         yield (outcome for outcomes in found for outcome in outcomes)
 
 
@@ -194,39 +194,38 @@ def _bytes(work: _Work) -> int:
     return path.stat().st_size if os.path.isfile(path) else _WORTH_A_PROCESS
 
 
-def _single_thread() -> None:
-    torch.set_num_threads(1)
+@dataclass(frozen=True)
+class _Extractor:
+    """Computes the features of a recording's utterances."""
 
+    options: FbankOptions
+    allow_pipes: bool
+    resample: bool
 
-def _compute(
-    work: _Work, options: FbankOptions, allow_pipes: bool, resample: bool
-) -> list[_Outcome]:
-    """The features of a recording's utterances."""
-    try:
-        recording = open_recording(work.wav, allow_pipes)
-    except InputError as error:
-        return [_Outcome(u, reason=_in_one_line(error)) for u in work.utterances]
-    outcomes = []
-    for u in work.utterances:
+    def of(self, work: _Work) -> list[_Outcome]:
+        """Features of each utterance, or why there are none."""
         try:
-            waveform = recording.read(
-                options.sample_rate, u.channel, u.start, u.end, resample=resample
-            )
+            recording = open_recording(work.wav, self.allow_pipes)
         except InputError as error:
-            outcomes.append(_Outcome(u, reason=_in_one_line(error)))
-            continue
-        features = fbank(waveform, options).numpy()
+            return [_Outcome(u, reason=_in_one_line(error)) for u in work.utterances]
+        return [self._one(recording, work.wav, u) for u in work.utterances]
+
+    def _one(self, recording: Recording, wav: str, u: Utterance) -> _Outcome:
+        rate = self.options.sample_rate
+        try:
+            waveform = recording.read(rate, u.channel, u.start, u.end, resample=self.resample)
+        except InputError as error:
+            return _Outcome(u, reason=_in_one_line(error))
+        features = fbank(waveform, self.options).numpy()
         if not len(features):
             reason = (
-                f"{work.wav}: {1000 * len(waveform) / options.sample_rate:.1f} ms of audio, "
-                f"expected at least one window of {options.frame_length:g} ms"
+                f"{wav}: {1000 * len(waveform) / rate:.1f} ms of audio, "
+                f"expected at least one window of {self.options.frame_length:g} ms"
             )
-            outcomes.append(_Outcome(u, reason=reason))
-        elif not np.isfinite(features).all():
-            outcomes.append(_Outcome(u, reason=f"{work.wav}: its features are not finite"))
-        else:
-            outcomes.append(_Outcome(u, features))
-    return outcomes
+            return _Outcome(u, reason=reason)
+        if not np.isfinite(features).all():
+            return _Outcome(u, reason=f"{wav}: its features are not finite")
+        return _Outcome(u, features)
 
 
 def _in_one_line(error: InputError) -> str:

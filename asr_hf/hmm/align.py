@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +14,13 @@ from numpy.typing import NDArray
 from asr_hf.hmm.fst import Fst
 from asr_hf.hmm.graphs import TrainingGraphs
 from asr_hf.hmm.lexicon import SILENCE, UNKNOWN, map_unknown
-from asr_hf.hmm.scores import AlignmentError, Scores
+from asr_hf.hmm.scores import AlignmentError
 from asr_hf.hmm.search import align
 from asr_hf.hmm.segments import Segment, phone_segments, word_segments
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.skips import SkipList
+from asr_hf.runtime.team import team
 
 log = logging.getLogger(__name__)
 
@@ -60,9 +63,12 @@ class TranscriptGraphs:
 
     def __init__(self, system: HmmSystem) -> None:
         self.system = system
-        self._compilers = {
-            name: TrainingGraphs(system.transitions, language.lexicon_fst())
-            for name, language in system.languages.items()
+
+    @cached_property
+    def _compilers(self) -> dict[str, TrainingGraphs]:
+        return {
+            name: TrainingGraphs(self.system.transitions, language.lexicon_fst())
+            for name, language in self.system.languages.items()
         }
 
     def words(self, utterance: str, transcript: Transcript) -> tuple[list[str], list[str]]:
@@ -99,53 +105,113 @@ class TranscriptGraphs:
         return self.system.phones.ids([SILENCE, *names, SILENCE])
 
 
+@dataclass(frozen=True)
+class _Spoken:
+    """One utterance to align: its scores [frames, pdfs], or the GMM's features [frames, dim]."""
+
+    name: str
+    transcript: Transcript
+    matrix: NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class _Aligned:
+    """What became of it: see `AlignedSet`; no pdfs, but a reason, where it cannot be aligned."""
+
+    name: str
+    pdfs: NDArray[np.int32] | None = None
+    phones: Sequence[Segment] = ()
+    words: Sequence[Segment] = ()
+    unknown: Sequence[str] = ()
+    reason: str = ""
+
+
+class _SetAligner:
+    """Aligns utterances, on one worker."""
+
+    def __init__(self, system: HmmSystem, options: AlignOptions, by_gmm: bool) -> None:
+        self._graphs, self._options = TranscriptGraphs(system), options
+        self._scorer = system.gmm.scorer() if by_gmm and system.gmm else None
+
+    def align(self, spoken: _Spoken) -> _Aligned:
+        """Align one utterance."""
+        try:
+            return self._align(spoken)
+        except AlignmentError as error:
+            return _Aligned(spoken.name, reason=error.problem)
+
+    def _align(self, spoken: _Spoken) -> _Aligned:
+        graphs, options, name = self._graphs, self._options, spoken.name
+        transitions, transcript = graphs.system.transitions, spoken.transcript
+        graph, matrix = graphs.graph(name, transcript), spoken.matrix
+        if self._scorer is not None:
+            # No other pdf can be on the path.
+            matrix = self._scorer.log_likelihoods(matrix, transitions.pdfs_in(graph))
+        path = align(
+            transitions,
+            graph,
+            matrix,
+            name,
+            acoustic_scale=options.acoustic_scale,
+            beams=(options.beam, options.retry_beam),
+        )
+        language = graphs.system.language(transcript.language, name)
+        words = [language.words.symbols[word] for word in path.words]
+        phones = phone_segments(path.transition_ids, transitions, graphs.system.phones)
+        return _Aligned(
+            name,
+            transitions.pdf_of[path.transition_ids],
+            phones,
+            word_segments(phones, words, language.lexicon) or [],
+            graphs.words(name, transcript)[1],
+        )
+
+
 def align_set(
-    graphs: TranscriptGraphs,
-    scores: Iterable[tuple[str, Scores]],
+    system: HmmSystem,
+    matrices: Iterable[tuple[str, NDArray[np.floating[Any]]]],
     transcripts: Mapping[str, Transcript],
     options: AlignOptions,
     skips: SkipList,
+    *,
+    by_gmm: bool = False,
+    jobs: int = 1,
 ) -> AlignedSet:
-    """Align every utterance that has scores.
+    """Align every utterance that has scores or features.
 
     Args:
-        graphs: compiler of training graphs.
-        scores: utterances and their log likelihoods [frames, pdfs], from GMM or network.
+        system: the HMM system.
+        matrices: utterances and their log likelihoods [frames, pdfs]; with `by_gmm` their features
+            [frames, dim], which the system's mixtures score.
         transcripts: of every utterance.
         options: settings.
         skips: receives the utterances that cannot be aligned.
+        by_gmm: whether the mixtures score.
+        jobs: processes; the result does not depend on it.
 
     Raises:
         InputError: an utterance has no transcript.
     """
-    system, aligned = graphs.system, AlignedSet()
-    for utterance, log_likelihoods in scores:
-        if utterance not in transcripts:
-            raise InputError(f"{utterance}: scores without a transcript", remedy="add it to text")
-        transcript = transcripts[utterance]
-        try:
-            path = align(
-                system.transitions,
-                graphs.graph(utterance, transcript),
-                log_likelihoods,
-                utterance,
-                acoustic_scale=options.acoustic_scale,
-                beams=(options.beam, options.retry_beam),
-            )
-        except AlignmentError as error:
-            skips.add(utterance, error.problem)
-            continue
-        for word in graphs.words(utterance, transcript)[1]:
-            aligned.unknown[word] = aligned.unknown.get(word, 0) + 1
-        language = system.language(transcript.language, utterance)
-        words = [language.words.symbols[word] for word in path.words]
-        aligned.pdfs[utterance] = system.transitions.pdf_of[path.transition_ids]
-        aligned.phones[utterance] = phone_segments(
-            path.transition_ids, system.transitions, system.phones
-        )
-        found = word_segments(aligned.phones[utterance], words, language.lexicon)
-        aligned.words[utterance] = found or []
+    aligned = AlignedSet()
+    with team(partial(_SetAligner, system, options, by_gmm), jobs, "alignment") as workers:
+        for one in workers.map(_SetAligner.align, _spoken(matrices, transcripts)):
+            if one.pdfs is None:
+                skips.add(one.name, one.reason)
+                continue
+            for word in one.unknown:
+                aligned.unknown[word] = aligned.unknown.get(word, 0) + 1
+            aligned.pdfs[one.name] = one.pdfs
+            aligned.phones[one.name], aligned.words[one.name] = list(one.phones), list(one.words)
     if aligned.unknown:
         total = sum(aligned.unknown.values())
         log.warning("%d words outside the lexicon became %s", total, UNKNOWN)
     return aligned
+
+
+def _spoken(
+    matrices: Iterable[tuple[str, NDArray[np.floating[Any]]]], transcripts: Mapping[str, Transcript]
+) -> Iterator[_Spoken]:
+    for name, matrix in matrices:
+        if name not in transcripts:
+            raise InputError(f"{name}: scores without a transcript", remedy="add it to text")
+        yield _Spoken(name, transcripts[name], matrix)

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 
 from asr_hf.data.ark import ArkReader
 from asr_hf.data.kaldi_dir import DataDir, Utterance
-from asr_hf.hmm.align import Transcript, TranscriptGraphs
+from asr_hf.hmm.align import Transcript
 from asr_hf.hmm.cepstra import cepstra, normalise
 from asr_hf.hmm.flat_start import FlatStartOptions, flat_start
 from asr_hf.hmm.lexicon import Lexicon, read_lexicon
-from asr_hf.hmm.mixtures import TrainingUtterance
-from asr_hf.hmm.scores import AlignmentError, Scores
 from asr_hf.hmm.system import HmmSystem
+from asr_hf.hmm.training_set import open_training_set
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.skips import SkipList
 
@@ -113,15 +112,6 @@ def finite(matrix: NDArray[np.float32], utterance: str) -> NDArray[np.float32]:
     return matrix
 
 
-def gmm_scores(system: HmmSystem, data: DataDir, fbank: ArkReader) -> Iterator[tuple[str, Scores]]:
-    """Log likelihoods [frames, pdfs] of every utterance under the system's GMMs."""
-    if system.gmm is None:
-        raise InputError("the HMM system has no GMM", remedy="run asr-hf align")
-    scorer = system.gmm.scorer()
-    for utterance, features in speaker_features(data, fbank):
-        yield utterance, scorer.log_likelihoods(features)
-
-
 def train_system(
     lexicons: list[Lexicon],
     data: DataDir,
@@ -130,6 +120,7 @@ def train_system(
     options: FlatStartOptions,
     max_utterances: int | None,
     skips: SkipList,
+    jobs: int = 1,
 ) -> HmmSystem:
     """Flat start on a data directory.
 
@@ -140,45 +131,29 @@ def train_system(
         InputError: too much has to be skipped, or nothing can be aligned.
     """
     system = HmmSystem.create(lexicons)
-    graphs = TranscriptGraphs(system)
     chosen = _shortest(data, transcripts, max_utterances)
-    utterances = training_utterances(graphs, data, fbank, transcripts, chosen, skips)
-    phones = {name: graphs.first_phones(name, transcripts[name]) for name in utterances}
-    system.gmm = flat_start(system.transitions, utterances, phones, options, skips)
+    features = training_features(data, fbank, chosen, skips)
+    with open_training_set(system, features, transcripts, skips, jobs) as training:
+        skips.check(len(chosen))
+        system.gmm = flat_start(training, options, skips)
     skips.check(len(chosen))
     return system
 
 
-def training_utterances(
-    graphs: TranscriptGraphs,
-    data: DataDir,
-    fbank: ArkReader,
-    transcripts: Mapping[str, Transcript],
-    chosen: Sequence[str],
-    skips: SkipList,
-) -> dict[str, TrainingUtterance]:
-    """Features and training graphs of the `chosen` utterances.
+def training_features(
+    data: DataDir, fbank: ArkReader, chosen: Sequence[str], skips: SkipList
+) -> dict[str, NDArray[np.float32]]:
+    """Features [frames, dim] of the `chosen` utterances; those without are skipped.
 
     Raises:
-        InputError: too much has to be skipped, or nothing is left.
+        InputError: too much has to be skipped.
     """
-    compiled = {}
-    for name in chosen:
-        try:
-            compiled[name] = graphs.graph(name, transcripts[name])
-        except AlignmentError as error:
-            skips.add(name, error.problem)
-    transitions = graphs.system.transitions
-    utterances = {
-        name: TrainingUtterance.of(features, compiled[name], transitions)
-        for name, features in speaker_features(data, fbank, lambda u: u.id in compiled)
-    }
-    for name in compiled.keys() - utterances.keys():
+    wanted = set(chosen)
+    features = dict(speaker_features(data, fbank, lambda u: u.id in wanted))
+    for name in sorted(wanted - features.keys()):
         skips.add(name, f"no features in {fbank.path}")
     skips.check(len(chosen))
-    if not utterances:
-        raise InputError(f"{data.path}: no utterance to train on", remedy="check text and features")
-    return utterances
+    return features
 
 
 def _shortest(data: DataDir, transcripts: Mapping[str, Transcript], count: int | None) -> list[str]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from asr_hf.hmm.rescore import Setting, best_paths
 from asr_hf.hmm.scores import PdfColumns, ScoreColumns, Scores
 from asr_hf.hmm.search import BestPath, BestPathDecoder
 from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.team import team
 
 
 @dataclass(frozen=True)
@@ -121,23 +120,6 @@ class DecoderSource:
         }
 
 
-_worker: dict[str, Decoder] = {}
-
-
-def _start_worker(source: DecoderSource) -> None:
-    _worker.update(source.decoders())
-
-
-def _decode_in_worker(job: Job, settings: Sequence[Setting]) -> list[BestPath]:
-    return _decode(_worker, job, settings)
-
-
-def _decode(
-    decoders: Mapping[str, Decoder], job: Job, settings: Sequence[Setting]
-) -> list[BestPath]:
-    return decoders[job.language].decode(job.log_likelihoods, settings, job.utterance)
-
-
 def decode_all(
     source: DecoderSource, jobs: Iterable[Job], settings: Sequence[Setting], processes: int
 ) -> Iterator[list[BestPath]]:
@@ -148,21 +130,14 @@ def decode_all(
     Yields:
         One path a setting, for each utterance.
     """
-    if processes <= 1:
-        decoders = source.decoders()
-        for job in jobs:
-            yield _decode(decoders, job, settings)
-        return
-    context = multiprocessing.get_context("spawn")
-    waiting: deque[Future[list[BestPath]]] = deque()
-    with ProcessPoolExecutor(processes, context, _start_worker, (source,)) as pool:
-        for job in jobs:
-            waiting.append(pool.submit(_decode_in_worker, job, settings))
-            # Few at a time: the scores of a whole set may not fit in memory.
-            if len(waiting) > 4 * processes:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    with team(source.decoders, processes, "decoding") as workers:
+        yield from workers.map(partial(_decode, settings=settings), jobs)
+
+
+def _decode(
+    decoders: Mapping[str, Decoder], job: Job, settings: Sequence[Setting]
+) -> list[BestPath]:
+    return decoders[job.language].decode(job.log_likelihoods, settings, job.utterance)
 
 
 def grid(

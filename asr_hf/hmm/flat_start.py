@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asr_hf.hmm.gmm import Gmm
-from asr_hf.hmm.mixtures import Passes, TrainingUtterance, train_mixtures
+from asr_hf.hmm.mixtures import Passes, train_mixtures
+from asr_hf.hmm.training_set import TrainingSet
 from asr_hf.hmm.transitions import TransitionModel
 from asr_hf.runtime.skips import SkipList
 
@@ -49,37 +50,29 @@ def equal_alignment(
     return pdfs[np.arange(frames) * len(pdfs) // frames].astype(np.int32)
 
 
-def flat_start(
-    transitions: TransitionModel,
-    utterances: Mapping[str, TrainingUtterance],
-    phones: Mapping[str, Sequence[int]],
-    options: FlatStartOptions,
-    skips: SkipList,
-) -> Gmm:
+def flat_start(training: TrainingSet, options: FlatStartOptions, skips: SkipList) -> Gmm:
     """Train GMMs and transition probabilities on unaligned utterances.
 
     The first alignment spreads the frames evenly; later ones are Viterbi alignments of the model
     so far, while mixtures grow towards `options.gaussians`.
 
     Args:
-        transitions: the transition model, updated in place.
-        utterances: the training set.
-        phones: the phone ids of each utterance, one pronunciation a word, with silence at both
-            ends.
+        training: the training set; its transition model is updated in place.
         options: settings.
         skips: receives the utterances that could not be aligned in the last realignment.
 
     Returns:
         The trained mixtures.
     """
-    stacked = np.concatenate([u.features for u in utterances.values()])
+    transitions = training.system.transitions
     gmm = Gmm.single(
-        stacked.mean(axis=0, dtype=np.float64),
-        stacked.var(axis=0, dtype=np.float64),
+        training.features.mean(axis=0, dtype=np.float64),
+        training.features.var(axis=0, dtype=np.float64),
         transitions.num_pdfs,
     )
+    pieces = zip(training.first_phones(), np.diff(training.bounds), strict=True)
     labels = np.concatenate(
-        [equal_alignment(transitions, phones[n], len(u.features)) for n, u in utterances.items()]
+        [equal_alignment(transitions, phones, int(frames)) for phones, frames in pieces]
     )
     passes = Passes(options.iterations, options.gaussians, REALIGN, options.seed, "flat start")
-    return train_mixtures(transitions, gmm, utterances, labels, passes, skips)
+    return train_mixtures(training, gmm, labels, passes, skips)

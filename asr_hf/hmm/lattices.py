@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,6 @@ from numpy.typing import NDArray
 
 from asr_hf.data.lattice import Lattice
 from asr_hf.data.lattice_store import LabelMap
-from asr_hf.data.processes import in_order
 from asr_hf.hmm import fst as fsts
 from asr_hf.hmm.align import Transcript
 from asr_hf.hmm.fst import Fst
@@ -24,6 +22,7 @@ from asr_hf.hmm.lattice_reference import merged, reference_path
 from asr_hf.hmm.lexicon import SILENCE_PHONES, UNKNOWN, map_unknown
 from asr_hf.hmm.scores import AlignmentError, Scores
 from asr_hf.hmm.system import HmmSystem, graph_folder
+from asr_hf.runtime.team import team
 
 
 @dataclass(frozen=True)
@@ -184,28 +183,13 @@ class LatticeSource:
         return LatticeMaker(HmmSystem.load(self.system), self.graphs, self.options)
 
 
-_worker: list[LatticeMaker] = []
-
-
-def _start_worker(source: LatticeSource) -> None:
-    _worker[:] = [source.maker()]
-
-
-def _make_in_worker(job: LatticeJob) -> Made:
-    return _worker[0].make(job)
-
-
 @contextmanager
 def make_all(
     source: LatticeSource, jobs: Iterable[LatticeJob], processes: int
 ) -> Iterator[Iterator[Made]]:
     """Make the lattices of utterances, in order; the same whatever the number of processes."""
-    if processes <= 1:
-        yield map(source.maker().make, jobs)
-        return
-    start = partial(_start_worker, source)
-    with in_order(_make_in_worker, jobs, processes, "lattices", start) as made:
-        yield made
+    with team(source.maker, processes, "lattices") as workers:
+        yield workers.map(LatticeMaker.make, jobs)
 
 
 def label_map(system: HmmSystem) -> LabelMap:

@@ -64,7 +64,7 @@ class TransitionModel:
         self.is_self_loop = np.asarray([False] + [self.kaldi.is_self_loop(i) for i in ids])
         self.is_final = np.asarray([False] + [self.kaldi.is_final(i) for i in ids])
         if log_probs is not None:
-            self._set_log_probs(log_probs)
+            self.set_log_probs(log_probs)
 
     @property
     def log_probs(self) -> NDArray[np.float32]:
@@ -88,7 +88,15 @@ class TransitionModel:
         """See `ScoreColumns`."""
         return PdfColumns(self.pdf_of, self.num_pdfs).columns(log_likelihoods, scale, utterance)
 
-    def _set_log_probs(self, log_probs: NDArray[np.float32]) -> None:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TransitionModel, (self.topology, self.log_probs, self.tree)
+
+    def set_log_probs(self, log_probs: NDArray[np.float32]) -> None:
+        """Set the log probabilities [transition ids + 1].
+
+        Raises:
+            InputError: there are not as many as transition ids, or they are not finite.
+        """
         if log_probs.shape != (self.num_transition_ids + 1,) or not np.isfinite(log_probs).all():
             raise InputError(
                 f"transition model: {log_probs.shape[0] - 1} log probabilities",
@@ -107,7 +115,7 @@ class TransitionModel:
         """Set the probabilities from the transitions' counts [transition ids + 1] (floor 0.01)."""
         self.kaldi.mle_update(counts.astype(np.float64), khg.MleTransitionUpdateConfig())
         # The derived probabilities then equal, to the last bit, those of a model read from disk.
-        self._set_log_probs(self.log_probs)
+        self.set_log_probs(self.log_probs)
 
 
 def _tied(monophones: Any, tree: ContextDependency) -> Any:

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from asr_hf.data.ark import ArkReader
 from asr_hf.data.kaldi_dir import DataDir
-from asr_hf.hmm.align import Transcript, TranscriptGraphs
-from asr_hf.hmm.corpus import training_utterances
+from asr_hf.hmm.align import Transcript
+from asr_hf.hmm.corpus import training_features
 from asr_hf.hmm.gmm import Gmm
 from asr_hf.hmm.lexicon import SILENCE, SPOKEN_NOISE
-from asr_hf.hmm.mixtures import Passes, TrainingUtterance, align_utterance, train_mixtures
-from asr_hf.hmm.scores import AlignmentError
+from asr_hf.hmm.mixtures import Passes, train_mixtures
 from asr_hf.hmm.system import HmmSystem
+from asr_hf.hmm.training_set import TrainingSet, open_training_set
 from asr_hf.hmm.transitions import TransitionModel
 from asr_hf.hmm.tree_growing import grow_tree
 from asr_hf.hmm.tree_statistics import (
@@ -30,7 +30,6 @@ from asr_hf.hmm.tree_statistics import (
 )
 from asr_hf.kaldi.tree import ContextDependency
 from asr_hf.runtime.errors import InputError
-from asr_hf.runtime.progress import progress
 from asr_hf.runtime.skips import SkipList
 
 log = logging.getLogger(__name__)
@@ -65,6 +64,7 @@ def train_triphones(
     transcripts: Mapping[str, Transcript],
     options: TyingOptions,
     skips: SkipList,
+    jobs: int = 1,
 ) -> HmmSystem:
     """Tie the states of phones in context by a decision tree, and train mixtures for them.
 
@@ -77,33 +77,30 @@ def train_triphones(
         data, fbank, transcripts: the training set.
         options: settings.
         skips: receives the utterances that are left out.
+        jobs: processes; the result does not depend on it.
 
     Raises:
         InputError: too much has to be skipped, or `options.states` is too small.
     """
     chosen = spread([u.id for u in data.utterances], options.max_utterances)
-    utterances = training_utterances(
-        TranscriptGraphs(system), data, fbank, transcripts, chosen, skips
-    )
-    contexts = _contexts(system, utterances, skips)
+    features = training_features(data, fbank, chosen, skips)
+    with open_training_set(system, features, transcripts, skips, jobs) as training:
+        skips.check(len(chosen))
+        contexts = _contexts(training, skips)
     skips.check(len(chosen))
-    stacked = np.concatenate([utterances[name].features for name in contexts])
+    features = {name: features[name] for name in contexts}
+    stacked = np.concatenate(list(features.values()))
     statistics, rows = accumulate(np.concatenate(list(contexts.values())), stacked)
     tree = _tree(system, statistics, options.states)
-    tied = system.tied(tree)
-    graphs = TranscriptGraphs(tied)
-    again = {
-        name: TrainingUtterance.of(
-            utterances[name].features, graphs.graph(name, transcripts[name]), tied.transitions
-        )
-        for name in contexts
-    }
+    del stacked
     windows = statistics.contexts.tolist()
     pdfs = np.asarray([tree.pdf(window, state) for *window, state in windows], np.int32)
     gmm = first_gaussians(statistics.moments, pdfs, tree.num_pdfs)
     realign = frozenset(round(share * options.passes) for share in REALIGN_SHARES)
     passes = Passes(options.passes, options.gaussians, realign, options.seed, "triphones")
-    tied.gmm = train_mixtures(tied.transitions, gmm, again, pdfs[rows], passes, skips)
+    tied = system.tied(tree)
+    with open_training_set(tied, features, transcripts, skips, jobs) as training:
+        tied.gmm = train_mixtures(training, gmm, pdfs[rows], passes, skips)
     skips.check(len(chosen))
     return tied
 
@@ -115,20 +112,16 @@ def spread(names: Sequence[str], count: int | None) -> list[str]:
     return [names[i * len(names) // count] for i in range(count)]
 
 
-def _contexts(
-    system: HmmSystem, utterances: Mapping[str, TrainingUtterance], skips: SkipList
-) -> dict[str, NDArray[np.int64]]:
+def _contexts(training: TrainingSet, skips: SkipList) -> dict[str, NDArray[np.int64]]:
     """Phones and states of each frame [frames, 4] of the utterances that can be aligned."""
+    system, found = training.system, {}
     if system.gmm is None:
         raise InputError("the HMM system has no GMM", remedy="run asr-hf align")
-    scorer, found = system.gmm.scorer(), {}
-    for name, utterance in progress(utterances.items(), desc="contexts", unit="utt"):
-        try:
-            path = align_utterance(system.transitions, scorer, utterance, name)
-        except AlignmentError as error:
-            skips.add(name, error.problem)
-            continue
-        found[name] = states_in_context(path.transition_ids, system.transitions)
+    for name, path in training.align(system.gmm).items():
+        if isinstance(path, str):
+            skips.add(name, path)
+        else:
+            found[name] = states_in_context(path, system.transitions)
     return found
 
 

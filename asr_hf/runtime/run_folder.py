@@ -28,6 +28,7 @@ EXTENDABLE = (
     "runtime.resident",
     "runtime.keep_checkpoints",
     "runtime.checkpoint_seconds",
+    "alignment.jobs",
     "features.jobs",
     # How lattices are made; a run reads those that are there.
     "lattices.from_run",

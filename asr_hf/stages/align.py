@@ -14,10 +14,11 @@ from asr_hf.data.alignment import Alignments
 from asr_hf.data.ark import ArkReader
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.data.store_writer import build_store
-from asr_hf.hmm.align import AlignedSet, AlignOptions, Transcript, TranscriptGraphs, align_set
-from asr_hf.hmm.corpus import gmm_scores, transcripts_of
+from asr_hf.hmm.align import AlignedSet, AlignOptions, Transcript, align_set
+from asr_hf.hmm.corpus import speaker_features, transcripts_of
 from asr_hf.hmm.scores import Scores
 from asr_hf.hmm.segments import ctm_lines
+from asr_hf.hmm.system import HmmSystem
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json, write_json, write_text
 from asr_hf.runtime.progress import progress
@@ -34,6 +35,9 @@ from asr_hf.stages.layout import alignment_folder, store_folder, system_folder
 from asr_hf.stages.marks import current_summary, digest
 
 log = logging.getLogger(__name__)
+
+# Starting a process takes as long as aligning this many utterances.
+_WORTH_A_PROCESS = 100
 
 ScoreSource = Callable[[str], Iterator[tuple[str, Scores]]]
 
@@ -75,7 +79,6 @@ def run(config: DictConfig, scores: ScoreSource | None = None) -> dict[str, Any]
         scores = scores or _network_scores(config)
         origin = digest(origin, _file_digest(Path(config.alignment.from_run) / "model.safetensors"))
     carry = config.corpus.get("clean") is not None and scores is None
-    graphs = TranscriptGraphs(system)
     sets = {}
     for name, directory in data.items():
         fbank = corpus / "fbank" / name
@@ -83,8 +86,9 @@ def run(config: DictConfig, scores: ScoreSource | None = None) -> dict[str, Any]
         if carry:
             sets[name] = _carry(config, directory, features_of(fbank), made)
             continue
-        source = scores(name) if scores else gmm_scores(system, directory, features_of(fbank))
-        sets[name] = _align(config, graphs, directory, transcripts[name], source, made)
+        matrices = scores(name) if scores else speaker_features(directory, features_of(fbank))
+        by_gmm = scores is None
+        sets[name] = _align(config, system, directory, transcripts[name], matrices, by_gmm, made)
     system.make_graphs(
         system_folder(config), {name: corpus / "lang" / name / "lm.arpa" for name in languages}
     )
@@ -98,10 +102,11 @@ def run(config: DictConfig, scores: ScoreSource | None = None) -> dict[str, Any]
 
 def _align(
     config: DictConfig,
-    graphs: TranscriptGraphs,
+    system: HmmSystem,
     data: DataDir,
     transcripts: dict[str, Transcript],
-    scores: Iterator[tuple[str, Scores]],
+    matrices: Iterator[tuple[str, Scores]],
+    by_gmm: bool,
     origin: str,
 ) -> dict[str, Any]:
     """Align one set and pack its store, unless both are there already."""
@@ -112,10 +117,11 @@ def _align(
     if (known := current_summary(config, name, made)) is not None:
         return known
     skips = SkipList(f"alignment of {name}", options.max_skipped)
-    bar = progress(scores, desc=f"aligning {name}", total=len(transcripts), unit="utt")
-    aligned = align_set(graphs, bar, transcripts, settings, skips)
+    bar = progress(matrices, desc=f"aligning {name}", total=len(transcripts), unit="utt")
+    jobs = min(options.jobs, 1 + len(transcripts) // _WORTH_A_PROCESS)
+    aligned = align_set(system, bar, transcripts, settings, skips, by_gmm=by_gmm, jobs=jobs)
     skips.check(len(transcripts))
-    alignments = Alignments(aligned.pdfs, graphs.system.transitions.num_pdfs)
+    alignments = Alignments(aligned.pdfs, system.transitions.num_pdfs)
     alignments.write(folder)
     _write_ctm(config, folder, aligned)
     return _packed(config, data, alignments, made, aligned.unknown, skips)

@@ -55,7 +55,9 @@ def hmm_system(
     def tied() -> HmmSystem:
         skips = SkipList("state tying", config.alignment.max_skipped)
         fbank = features_of(Path(config.corpus.dir) / "fbank" / name)
-        return train_triphones(monophones, train, fbank, spoken, tying, skips)
+        return train_triphones(
+            monophones, train, fbank, spoken, tying, skips, config.alignment.jobs
+        )
 
     return _kept(system_folder(config), origin, tied), origin
 
@@ -78,7 +80,14 @@ def _monophones(
         skips = SkipList("flat start", options.max_skipped)
         features = features_of(fbank)
         return train_system(
-            lexicons, train, features, transcripts, flat, options.max_utterances, skips
+            lexicons,
+            train,
+            features,
+            transcripts,
+            flat,
+            options.max_utterances,
+            skips,
+            options.jobs,
         )
 
     return _kept(monophone_folder(config), origin, trained), origin

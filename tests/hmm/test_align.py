@@ -50,9 +50,9 @@ def test_known_segmentation_is_found_exactly(system, scores_for, words, seed, pa
     truth = spoken(system, phones, durations)
     ends = np.cumsum([d.sum() for d in np.split(durations, np.cumsum(counts)[:-1])])
     starts = np.concatenate([[0], ends])
-    graphs, skips = TranscriptGraphs(system), SkipList("test")
+    skips = SkipList("test")
     scores = scores_for(truth, system.transitions.num_pdfs)
-    found = align_set(graphs, [("u", scores)], {"u": Transcript(words, "en")}, OPTIONS, skips)
+    found = align_set(system, [("u", scores)], {"u": Transcript(words, "en")}, OPTIONS, skips)
     assert not skips.reasons
     np.testing.assert_array_equal(found.pdfs["u"], truth)
     assert [s.label for s in found.phones["u"]] == phones
@@ -67,7 +67,7 @@ def test_the_second_pronunciation_is_chosen_when_it_was_spoken(system, scores_fo
     truth = spoken(system, ["en_x", "en_a"], [2] * 6)
     scores = scores_for(truth, system.transitions.num_pdfs)
     found = align_set(
-        TranscriptGraphs(system),
+        system,
         [("u", scores)],
         {"u": Transcript(["x"], "en")},
         OPTIONS,
@@ -80,7 +80,7 @@ def test_the_second_pronunciation_is_chosen_when_it_was_spoken(system, scores_fo
 def align_one(system, scores, words, language="en"):
     skips = SkipList("test")
     align_set(
-        TranscriptGraphs(system),
+        system,
         [("utt7", scores)],
         {"utt7": Transcript(words, language)},
         OPTIONS,
@@ -116,7 +116,7 @@ def test_unknown_words_are_spoken_noise_and_counted(lexicon, scores_for, caplog)
     scores = scores_for(truth, system.transitions.num_pdfs)
     with caplog.at_level(logging.WARNING):
         found = align_set(
-            TranscriptGraphs(system),
+            system,
             [("u", scores), ("v", scores)],
             {"u": Transcript(["a", "zebra"], "en"), "v": Transcript(["a", "zebra"], "en")},
             OPTIONS,
@@ -137,7 +137,7 @@ def test_each_utterance_uses_its_own_language(scores_for):
         "f": spoken(system, ["fr_d", "fr_o"], [2] * 6),
     }
     found = align_set(
-        TranscriptGraphs(system),
+        system,
         [(u, scores_for(t, system.transitions.num_pdfs)) for u, t in truths.items()],
         {"e": Transcript(["do"], "en"), "f": Transcript(["do"], "fr")},
         OPTIONS,

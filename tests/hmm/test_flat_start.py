@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asr_hf.hmm.align import AlignOptions, Transcript, TranscriptGraphs, align_set
+from asr_hf.hmm import training_set
+from asr_hf.hmm.align import AlignOptions, Transcript, align_set
 from asr_hf.hmm.flat_start import FlatStartOptions, equal_alignment, flat_start
 from asr_hf.hmm.lexicon import Lexicon
-from asr_hf.hmm.mixtures import TrainingUtterance
 from asr_hf.hmm.system import HmmSystem
+from asr_hf.hmm.training_set import open_training_set
 from asr_hf.runtime.skips import SkipList
 
 WORDS = {f"w{a}{b}": ((f"en_{a}", f"en_{b}"),) for a in "pqr" for b in "pqr" if a != b}
@@ -35,24 +36,15 @@ def corpus():
     return features, transcripts, truth
 
 
-def train(corpus, seed=0, extra=None):
+def train(corpus, seed=0, extra=None, jobs=1):
     features, transcripts, _ = corpus
     features, transcripts = {**features, **(extra or {})}, dict(transcripts)
     for name in extra or {}:
         transcripts[name] = Transcript(sorted(WORDS), "en")
-    system = HmmSystem.create([Lexicon("en", WORDS)])
-    graphs, skips = TranscriptGraphs(system), SkipList("flat start", 0.5)
-    utterances = {
-        name: TrainingUtterance.of(x, graphs.graph(name, transcripts[name]), system.transitions)
-        for name, x in features.items()
-    }
-    system.gmm = flat_start(
-        system.transitions,
-        utterances,
-        {name: graphs.first_phones(name, transcripts[name]) for name in features},
-        FlatStartOptions(iterations=15, gaussians=40, seed=seed),
-        skips,
-    )
+    system, skips = HmmSystem.create([Lexicon("en", WORDS)]), SkipList("flat start", 0.5)
+    options = FlatStartOptions(iterations=15, gaussians=40, seed=seed)
+    with open_training_set(system, features, transcripts, skips, jobs) as training:
+        system.gmm = flat_start(training, options, skips)
     return system, skips
 
 
@@ -65,7 +57,7 @@ def test_segmentation_is_recovered(corpus, trained):
     features, transcripts, truth = corpus
     scorer = trained.gmm.scorer()
     found = align_set(
-        TranscriptGraphs(trained),
+        trained,
         [(name, scorer.log_likelihoods(x)) for name, x in features.items()],
         transcripts,
         AlignOptions(acoustic_scale=1.0),
@@ -88,6 +80,32 @@ def test_two_runs_agree_bit_for_bit_and_another_seed_does_not(corpus, trained):
     assert again.transitions.log_probs.tobytes() == trained.transitions.log_probs.tobytes()
     other, _ = train(corpus, seed=1)
     assert other.gmm.means.tobytes() != trained.gmm.means.tobytes()
+
+
+def test_several_processes_make_the_same_system_and_alignment(corpus, trained, monkeypatch):
+    monkeypatch.setattr(training_set, "_WORTH_A_PROCESS", 100)
+    outliers = {f"short{i}": np.full((35, 6), 60.0, np.float32) for i in range(8)}
+    (one, left), (three, also_left) = (train(corpus, extra=outliers, jobs=n) for n in (1, 3))
+    assert three.gmm.means.tobytes() == one.gmm.means.tobytes()
+    assert three.transitions.log_probs.tobytes() == one.transitions.log_probs.tobytes()
+    assert also_left.reasons == left.reasons and list(left.reasons) == list(outliers)
+    features, transcripts, _ = corpus
+    found = [
+        align_set(
+            trained,
+            features.items(),
+            transcripts,
+            AlignOptions(),
+            SkipList("alignment"),
+            by_gmm=True,
+            jobs=jobs,
+        )
+        for jobs in (1, 2)
+    ]
+    assert list(found[1].pdfs) == list(found[0].pdfs) == list(features)
+    for name in features:
+        np.testing.assert_array_equal(found[1].pdfs[name], found[0].pdfs[name])
+    assert found[1].phones == found[0].phones and found[1].words == found[0].words
 
 
 def test_utterances_too_short_for_their_words_are_reported_and_left_out(corpus):

@@ -17,7 +17,7 @@ from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.data.store import FrameStore
 from asr_hf.hmm import fst as fsts
 from asr_hf.hmm import tree_growing
-from asr_hf.hmm.corpus import gmm_scores
+from asr_hf.hmm.corpus import speaker_features
 from asr_hf.hmm.kaldi import kaldifst
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.runtime.errors import InputError
@@ -97,6 +97,7 @@ def configuration(root: Path) -> DictConfig:
                 "acoustic_scale": 0.5,
                 "beam": 20.0,
                 "retry_beam": 80.0,
+                "jobs": 2,
                 "from_ark": None,
                 "num_pdfs": None,
                 "from_run": None,
@@ -135,9 +136,14 @@ def root(drawn: Path, tmp_path: Path) -> Path:
 
 def scores_of(root: Path, folder: str = "align"):
     system = HmmSystem.load(root / folder)
-    return lambda name: gmm_scores(
-        system, DataDir.read(root / name), ArkReader(root / "fbank" / name / "feats.scp")
-    )
+    scorer = system.gmm.scorer()
+
+    def scores(name):
+        fbank = ArkReader(root / "fbank" / name / "feats.scp")
+        for utterance, features in speaker_features(DataDir.read(root / name), fbank):
+            yield utterance, scorer.log_likelihoods(features)
+
+    return scores
 
 
 def times(root: Path) -> dict[Path, int]:

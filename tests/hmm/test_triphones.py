@@ -9,9 +9,9 @@ import pytest
 
 from asr_hf.data.ark import ArkReader, ArkWriter
 from asr_hf.data.kaldi_dir import DataDir, Utterance
-from asr_hf.hmm.align import AlignOptions, Transcript, TranscriptGraphs, align_set
+from asr_hf.hmm.align import AlignOptions, Transcript, align_set
 from asr_hf.hmm.cepstra import cepstra
-from asr_hf.hmm.corpus import gmm_scores, train_system
+from asr_hf.hmm.corpus import speaker_features, train_system
 from asr_hf.hmm.flat_start import FlatStartOptions
 from asr_hf.hmm.lexicon import Lexicon
 from asr_hf.hmm.triphones import TyingOptions, spread, train_triphones
@@ -76,11 +76,9 @@ def system(drawn):
 
 def aligned(drawn, system) -> dict[str, np.ndarray]:
     data, scp, transcripts, _ = drawn
-    scores = gmm_scores(system, data, ArkReader(scp))
-    options = AlignOptions(acoustic_scale=1.0)
-    return align_set(
-        TranscriptGraphs(system), scores, transcripts, options, SkipList("alignment")
-    ).pdfs
+    features = speaker_features(data, ArkReader(scp))
+    options, skips = AlignOptions(acoustic_scale=1.0), SkipList("alignment")
+    return align_set(system, features, transcripts, options, skips, by_gmm=True).pdfs
 
 
 def test_the_contexts_that_differ_have_pdfs_of_their_own(drawn, system):

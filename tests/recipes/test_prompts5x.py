@@ -16,7 +16,7 @@ from asr_hf.data.augment.chain import augment
 from asr_hf.data.augment.table import read_copies
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.data.store import FrameStore
-from asr_hf.hmm.corpus import gmm_scores
+from asr_hf.hmm.corpus import speaker_features
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json, write_json
@@ -245,11 +245,12 @@ def test_a_network_can_realign_the_copies_themselves(root):
     (run / "model.safetensors").write_bytes(b"a model")
     config = configuration(root, f"alignment.from_run={run}", "alignment.tag=own")
     config.corpus.sets, config.alignment.max_skipped = ["dev_noisy"], 0.5
-    system = HmmSystem.load(corpus / "align")
+    scorer = HmmSystem.load(corpus / "align").gmm.scorer()
 
     def scores(name):
         fbank = ArkReader(corpus / "fbank" / name / "feats.scp")
-        return gmm_scores(system, DataDir.read(corpus / name), fbank)
+        for utterance, cepstra in speaker_features(DataDir.read(corpus / name), fbank):
+            yield utterance, scorer.log_likelihoods(cepstra)
 
     align.run(config, scores)
     stores = [FrameStore.open(corpus / kind / "dev_noisy") for kind in ("store", "store-own")]

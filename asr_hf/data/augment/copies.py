@@ -17,10 +17,10 @@ from asr_hf.data.augment.chain import EffectSettings, augment, draw
 from asr_hf.data.augment.draws import Ring
 from asr_hf.data.augment.table import Copy
 from asr_hf.data.kaldi_dir import DataDir, Utterance
-from asr_hf.data.processes import in_order
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.progress import progress
 from asr_hf.runtime.skips import SkipList
+from asr_hf.runtime.team import as_it_is, team
 
 # Starting a process takes as long as this many copies.
 _WORTH_A_PROCESS = 500
@@ -120,8 +120,9 @@ def make_copies(
     """
     folder.mkdir(parents=True, exist_ok=True)
     jobs = min(jobs, 1 + len(copies) // _WORTH_A_PROCESS)
-    make = partial(_make, folder=folder, sample_rate=sample_rate)
-    with in_order(make, _works(data, copies), jobs, skips.stage) as outcomes:
+    maker = partial(as_it_is, _Maker(folder, sample_rate))
+    with team(maker, jobs, skips.stage) as workers:
+        outcomes = workers.map(_Maker.make, _works(data, copies))
         made = {}
         for outcome in progress(outcomes, desc=skips.stage, total=len(copies), unit="utt"):
             if outcome.reason:
@@ -142,18 +143,26 @@ def _works(data: DataDir, copies: list[Copy]) -> Iterator[_Work]:
         yield _Work(copy, {name: excerpts[name] for name in needed})
 
 
-def _make(work: _Work, folder: Path, sample_rate: int) -> _Outcome:
-    copy = work.copy
-    try:
-        samples = augment(
-            work.excerpts[copy.clean].load(sample_rate),
-            copy.effects,
-            sample_rate,
-            lambda name: work.excerpts[name].load(sample_rate),
-        )
-    except InputError as error:
-        return _Outcome(copy, reason=error.problem)
-    wav = BytesIO()
-    soundfile.write(wav, samples, sample_rate, "PCM_16", format="WAV")
-    (folder / f"{copy.utterance}.wav").write_bytes(wav.getvalue())
-    return _Outcome(copy, len(samples))
+@dataclass(frozen=True)
+class _Maker:
+    """Writes copies of a sample rate (Hz) into a folder."""
+
+    folder: Path
+    sample_rate: int
+
+    def make(self, work: _Work) -> _Outcome:
+        """Make one copy."""
+        copy, rate = work.copy, self.sample_rate
+        try:
+            samples = augment(
+                work.excerpts[copy.clean].load(rate),
+                copy.effects,
+                rate,
+                lambda name: work.excerpts[name].load(rate),
+            )
+        except InputError as error:
+            return _Outcome(copy, reason=error.problem)
+        wav = BytesIO()
+        soundfile.write(wav, samples, rate, "PCM_16", format="WAV")
+        (self.folder / f"{copy.utterance}.wav").write_bytes(wav.getvalue())
+        return _Outcome(copy, len(samples))

@@ -1,0 +1,84 @@
+"""A team of processes: results in order, a bounded number waiting, states of their own, deaths."""
+
+from __future__ import annotations
+
+import operator
+import os
+import shutil
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from asr_hf.runtime.errors import InputError, RunError
+from asr_hf.runtime.files import read_json
+from asr_hf.runtime.team import as_it_is, team
+
+
+@pytest.fixture
+def copier(tmp_path):
+    """A file that copies are made of, and an empty folder for them."""
+    (tmp_path / "file").write_text("text")
+    (tmp_path / "copies").mkdir()
+    return partial(as_it_is, tmp_path / "file"), tmp_path / "copies"
+
+
+def numbered(folder: Path) -> list[Path]:
+    return [folder / str(number) for number in range(100)]
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 3])
+def test_results_come_in_order(jobs):
+    with team(partial(as_it_is, 7), jobs, "numbers") as workers:
+        assert list(workers.map(operator.add, range(-50, 50))) == [7 + n for n in range(-50, 50)]
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_each_keeps_a_state_of_its_own(jobs):
+    with team(list, jobs, "numbers") as workers:
+        workers.each(list.append, range(workers.size))
+        workers.each(list.append, [5] * workers.size)
+        every = [slice(None)] * workers.size
+        assert workers.each(operator.getitem, every) == [[k, 5] for k in range(jobs)]
+
+
+def test_alone_nothing_is_done_before_it_is_asked_for(copier):
+    make, folder = copier
+    with team(make, 1, "copies") as workers:
+        next(workers.map(shutil.copyfile, numbered(folder)))
+        assert len(list(folder.iterdir())) == 1
+
+
+def test_processes_do_not_run_away_from_whoever_takes_the_results(copier):
+    make, folder = copier
+    with team(make, 2, "copies") as workers:
+        results = workers.map(shutil.copyfile, numbered(folder))
+        next(results)
+        time.sleep(0.5)
+        assert 1 <= len(list(folder.iterdir())) <= 9
+        assert len(list(results)) == 99
+    assert len(list(folder.iterdir())) == 100
+
+
+def test_errors_in_a_process_arrive_and_what_waits_is_not_begun(copier):
+    make, folder = copier
+    (folder / "0").mkdir()
+    with pytest.raises(IsADirectoryError), team(make, 2, "copies") as workers:
+        list(workers.map(shutil.copyfile, numbered(folder)))
+    assert len(list(folder.iterdir())) < 10
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_error_in_making_the_state_is_the_one_told(tmp_path, jobs):
+    missing = partial(read_json, tmp_path / "hmm.json")
+    with pytest.raises(InputError, match=r"hmm\.json"), team(missing, jobs, "graphs") as workers:
+        list(workers.map(operator.getitem, [3]))
+
+
+def test_a_process_that_dies_is_reported():
+    with (
+        pytest.raises(RunError, match="features of train: a process died"),
+        team(partial(as_it_is, os._exit), 2, "features of train") as workers,
+    ):
+        list(workers.map(operator.call, [3]))
