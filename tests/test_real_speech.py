@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -38,6 +39,21 @@ SMALL = [
 def command(verb: str, folder: Path, *overrides: str) -> list[str]:
     paths = [f"paths.data={folder}/data", f"paths.exp={folder}/exp", f"paths.cache={ROOT}/.cache"]
     return [sys.executable, "-m", "asr_hf", verb, *SMALL, *paths, *overrides]
+
+
+def by_three(verb: str, folder: Path, *overrides: str) -> None:
+    """Run a verb in three processes that torchrun starts."""
+    _, module, program, *rest = command(verb, folder, *overrides)
+    torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node=3", module, program]
+    line = [sys.executable, module, *torchrun, *rest]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def contents(folder: Path, *names: str) -> dict[str, bytes]:
+    found = {p.relative_to(folder): p for name in names for p in sorted(folder.glob(name))}
+    assert found
+    return {str(name): path.read_bytes() for name, path in found.items()}
 
 
 def run(verb: str, folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
@@ -115,6 +131,20 @@ def test_decoding_recognises_words(decoded):
     assert wer["words"] > 300
     assert wer["percent"] < 60.0
     assert "<svg" in (trained / "report.html").read_text()
+
+
+def test_processes_of_torchrun_make_the_same_files(corpus, decoded, tmp_path):
+    one, other = corpus / "data" / "prompts", tmp_path / "data" / "prompts"
+    shutil.copytree(one, other, ignore=shutil.ignore_patterns("fbank", "align", "store"))
+    by_three("features", tmp_path)
+    by_three("align", tmp_path)
+    made = ("fbank/*/*.ark", "align/transitions.txt", "align/*/*.ctm", "store/*/*.bin")
+    assert contents(other, *made) == contents(one, *made)
+    few = ["+stage=smbr", f"init_from={decoded}", "lattices.beam=10.0", "lattices.utterances=12"]
+    run("lattices", corpus, *few, "lattices.tag=one")
+    by_three("lattices", corpus, *few, "lattices.tag=three")
+    folders = [one / f"lattices-{tag}" for tag in ("one", "three")]
+    assert contents(folders[0], "*/*.bin") == contents(folders[1], "*/*.bin")
 
 
 def test_realignment_with_the_network_trains_on(corpus, trained):

@@ -101,7 +101,12 @@ def _dispatch(arguments: list[str], debug: bool) -> int:
     from asr_hf.runtime.logs import configure_logging
 
     configure_logging(debug)
-    module.run(rest)
+    if verb != "train" and {"RANK", "WORLD_SIZE"} <= os.environ.keys():
+        from asr_hf.cli.processes import run_with_helpers
+
+        run_with_helpers(module.run, rest)
+    else:
+        module.run(rest)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Training in several processes: starting them, and being one of them."""
+"""Work in several processes: starting them, and being one of them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,25 @@ def train_as_rank(arguments: list[str]) -> tuple[DictConfig, dict[str, Any] | No
             raise
     # Only our launcher's own process, or torchrun's first one, goes on from here.
     return config, result if ranks.first and _CONFIG not in os.environ else None
+
+
+def run_with_helpers(run: Callable[[list[str]], None], arguments: list[str]) -> None:
+    """Run a verb other than train on the first of several processes; the others help it.
+
+    Args:
+        run: the verb.
+        arguments: of the command line.
+    """
+    from asr_hf.runtime.helpers import help_out, helped
+    from asr_hf.runtime.ranks import ranks_from_environment
+
+    ranks = ranks_from_environment()
+    if ranks.first:
+        with helped(ranks):
+            run(arguments)
+    else:
+        be_silent()
+        help_out(ranks)
 
 
 def _rank_config(arguments: list[str], count: int) -> DictConfig:
