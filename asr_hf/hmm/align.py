@@ -162,7 +162,7 @@ class _SetAligner:
             name,
             transitions.pdf_of[path.transition_ids],
             phones,
-            word_segments(phones, words, language.lexicon) or [],
+            word_segments(phones, words, language.lexicon.pronunciations) or [],
             graphs.words(name, transcript)[1],
         )
 

@@ -1,4 +1,4 @@
-"""Decoding graphs of Kaldi's mkgraph.sh."""
+"""Decoding graphs of Kaldi's mkgraph.sh, their words, and what words are made of."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 from asr_hf.kaldi.transition_model import KaldiTransitionModel, read_transition_model
 from asr_hf.runtime.errors import InputError
+
+_LARGEST_PHONE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -17,11 +19,14 @@ class KaldiGraph:
         fst: the graph's file; inputs are transition ids.
         words: by their ids, epsilon among them.
         transitions: the transition model of final.mdl.
+        pronunciations: phones/align_lexicon.int, phone ids as text: of each word, and of epsilon,
+            which stands for pauses; None where there is no such file.
     """
 
     fst: Path
     words: list[str]
     transitions: KaldiTransitionModel
+    pronunciations: dict[str, list[tuple[str, ...]]] | None = None
 
     @classmethod
     def open(cls, folder: Path) -> KaldiGraph:
@@ -39,7 +44,9 @@ class KaldiGraph:
         inside, above = folder / "final.mdl", folder.parent / "final.mdl"
         model = inside if inside.is_file() else above
         words = read_symbols(folder / "words.txt")
-        return cls(folder / "HCLG.fst", words, read_transition_model(model))
+        lexicon = folder / "phones" / "align_lexicon.int"
+        pronunciations = read_align_lexicon(lexicon, words) if lexicon.is_file() else None
+        return cls(folder / "HCLG.fst", words, read_transition_model(model), pronunciations)
 
 
 def read_symbols(path: Path) -> list[str]:
@@ -69,6 +76,37 @@ def read_symbols(path: Path) -> list[str]:
     if not found:
         raise InputError(f"{path}: empty", expected="lines `symbol id`")
     return [found.get(number, "") for number in range(max(found) + 1)]
+
+
+def read_align_lexicon(path: Path, words: list[str]) -> dict[str, list[tuple[str, ...]]]:
+    """Kaldi's align_lexicon.int: lines of a word's id, the id that is written for it, phone ids.
+
+    Args:
+        path: the file.
+        words: by their ids, epsilon first.
+
+    Returns:
+        Pronunciations of each word, phone ids as text.
+
+    Raises:
+        InputError: it cannot be read, or a line is of another form.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}", expected="ids") from error
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for number, line in enumerate(lines, 1):
+        fields = line.split()
+        good = len(fields) > 1 and all(_is_id(field, _LARGEST_PHONE) for field in fields[2:])
+        if not good or not all(_is_id(field, len(words) - 1) for field in fields[:2]):
+            raise InputError(
+                f"{path}:{number}: {line[:60]!r}",
+                expected="a word's id twice, as in words.txt, and the ids of its phones",
+                remedy="copy phones/ of the lang folder that the graph was made with",
+            )
+        found.setdefault(words[int(fields[0])], []).append(tuple(fields[2:]))
+    return found
 
 
 def _is_id(text: str, most: int) -> bool:

@@ -70,6 +70,11 @@ class KaldiTransitionModel:
         return phones
 
     @property
+    def state_of(self) -> NDArray[np.int32]:
+        """Transition state, from 1, of each transition id [transition ids + 1], entry 0 unused."""
+        return self._transitions[:, 0] + 1
+
+    @property
     def is_self_loop(self) -> NDArray[np.bool_]:
         """Whether a transition stays in its state [transition ids + 1]."""
         return self._transitions[:, 2].astype(bool)

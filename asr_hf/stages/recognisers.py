@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -14,12 +15,14 @@ from asr_hf.hmm.corpus import transcripts_of
 from asr_hf.hmm.decode import DecoderSource, SearchOptions
 from asr_hf.hmm.scores import PdfColumns
 from asr_hf.hmm.search import BestPath
-from asr_hf.hmm.segments import Segment, phone_segments, word_segments
+from asr_hf.hmm.segments import Segment, phone_segments, phone_spans, word_segments
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.kaldi.graph import KaldiGraph
 from asr_hf.runtime.errors import InputError
 from asr_hf.stages.kaldi_sets import kaldi_sets
 from asr_hf.stages.layout import chosen_by, system_folder
+
+log = logging.getLogger(__name__)
 
 Recognised = tuple[list[str], list[Segment]]
 
@@ -90,17 +93,19 @@ class OwnRecogniser:
         own = self._system.languages[language]
         words = [own.words.symbols[word] for word in path.words]
         phones = phone_segments(path.transition_ids, self._system.transitions, self._system.phones)
-        return words, word_segments(phones, words, own.lexicon) or []
+        return words, word_segments(phones, words, own.lexicon.pronunciations) or []
 
 
 class KaldiRecogniser:
     """With a graph of Kaldi's, for the sets of a corpus in Kaldi's folders or of another one."""
 
-    tells_times = False
-
     def __init__(self, config: DictConfig, search: SearchOptions) -> None:
         self.languages = ["any"]
         self._graph = KaldiGraph.open(Path(config.decode.graph))
+        self.tells_times = self._graph.pronunciations is not None
+        if not self.tells_times:
+            lexicon = "phones/align_lexicon.int"
+            log.warning("%s: no %s, so words have no times", config.decode.graph, lexicon)
         self._data: Callable[[str], DataDir] = lambda n: DataDir.read(Path(config.corpus.dir) / n)
         if sets := kaldi_sets(config):
             self._data = lambda name: _set(sets, name)
@@ -125,8 +130,16 @@ class KaldiRecogniser:
         return found
 
     def recognised(self, path: BestPath, language: str) -> Recognised:
-        """See `Recogniser`; when words begin is not known without Kaldi's lexicon."""
-        return [self._graph.words[word] for word in path.words], []
+        """See `Recogniser`."""
+        words = [self._graph.words[word] for word in path.words]
+        entries = self._graph.pronunciations
+        if entries is None:
+            return words, []
+        spans = phone_spans(path.transition_ids, self._graph.transitions)
+        phones = [Segment(str(phone), start, frames) for phone, start, frames in spans]
+        return words, word_segments(
+            phones, words, entries, entries.get(self._graph.words[0], ())
+        ) or []
 
 
 def _set(sets: dict[str, DataDir], name: str) -> DataDir:

@@ -16,8 +16,10 @@ from asr_hf.data.cmvn import cmvn_stats
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.data.store_writer import build_store
 from asr_hf.hmm.kaldi_lattices import checked_lattice, read_lattices
+from asr_hf.hmm.segments import Segment, word_segments
 from asr_hf.kaldi.alignments import read_alignments
 from asr_hf.kaldi.features import link_features
+from asr_hf.kaldi.graph import read_align_lexicon
 from asr_hf.kaldi.topology import NO_PDF, Topology, TopologyState
 from asr_hf.kaldi.transforms import FeatureTransforms
 from asr_hf.kaldi.transition_model import KaldiTransitionModel, read_transition_model
@@ -208,7 +210,18 @@ def _parse_transforms(folder: Path) -> None:
         FeatureTransforms.open(path).apply(Utterance("s1-a", "s1", "s1-a"), frames)
 
 
+def _make_lexicon(folder: Path) -> None:
+    (folder / "align_lexicon.int").write_text("0 0 1\n1 1 2 3\n1 1 3\n2 2\n")
+
+
+def _parse_lexicon(folder: Path) -> None:
+    entries = read_align_lexicon(folder / "align_lexicon.int", ["<eps>", "a", "b"])
+    phones = [Segment(str(phone), 3 * k, 3) for k, phone in enumerate((1, 2, 3, 1, 3, 1))]
+    word_segments(phones, ["a", "a", "b"], entries, entries.get("<eps>", ()))
+
+
 PARSERS = (
+    Parser("kaldi-lexicon", _make_lexicon, _parse_lexicon, tokens=(b"0 0 ", b" 1", b"\n", b"-1")),
     Parser("kaldi-model", _make_model, _parse_model, tokens=_MODEL_TOKENS),
     Parser(
         "kaldi-tree",

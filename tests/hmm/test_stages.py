@@ -254,21 +254,41 @@ def kaldi_graph(root: Path) -> Path:
     kaldifst.StdConstFst(graph).write(str(folder / "HCLG.fst"))
     (folder / "words.txt").write_text(system.languages["en"].words.text())
     (folder.parent / "final.mdl").write_text(str(system.transitions.kaldi))
+    english = system.languages["en"]
+    lines = [f"0 0 {system.phones.id('sil')}"]
+    for word, variants in english.lexicon.pronunciations.items():
+        number = english.words.id(word)
+        for phones in variants:
+            lines.append(f"{number} {number} {' '.join(map(str, system.phones.ids(phones)))}")
+    (folder / "phones").mkdir()
+    (folder / "phones" / "align_lexicon.int").write_text("\n".join(lines) + "\n")
     return folder
 
 
 def test_a_graph_of_kaldi_s_gives_the_words_that_our_own_gives(root):
     config = configuration(root)
     config.decode.update({"acoustic_scales": [0.5], "insertion_penalties": [0.0]})
-    hypotheses = []
+    found = []
     for graph in (None, str(kaldi_graph(root))):
         config.decode.graph = graph
         result = decode.decode_sets(config, scores_of(root))["sets"]["test"]
-        lines = (root / "exp" / "decode" / "test" / "hyp.txt").read_text().splitlines()
-        hypotheses.append({line.split()[0]: line.split()[1:] for line in lines})
+        folder = root / "exp" / "decode" / "test"
+        lines = [(folder / name).read_text().splitlines() for name in ("hyp.txt", "words.ctm")]
+        english = {f"test{n:02d}" for n in range(0, 8, 2)}
+        found.append([[line for line in part if line.split()[0] in english] for part in lines])
         assert result["words"] == 24 and not result["unfinished"]
-    english = [f"test{n:02d}" for n in range(0, 8, 2)]
-    assert all(hypotheses[0][u] == hypotheses[1][u] != [] for u in english)
+    assert found[0] == found[1]
+    assert len(found[0][1]) >= 8
+
+
+def test_without_its_lexicon_a_graph_of_kaldi_s_tells_no_times(root, caplog):
+    config, folder = configuration(root), kaldi_graph(root)
+    config.decode.update({"acoustic_scales": [0.5], "insertion_penalties": [0.0]})
+    config.decode.graph = str(folder)
+    (folder / "phones" / "align_lexicon.int").unlink()
+    result = decode.decode_sets(config, scores_of(root))["sets"]["test"]
+    assert not result["unfinished"] and "align_lexicon.int" in caplog.text
+    assert (root / "exp" / "decode" / "test" / "words.ctm").read_text() == ""
 
 
 def test_what_a_graph_of_kaldi_s_lacks_is_named(root):
@@ -284,6 +304,13 @@ def test_what_a_graph_of_kaldi_s_lacks_is_named(root):
         (folder / "words.txt").write_text(bad)
         with pytest.raises(InputError, match=rf"words\.txt.*{message}"):
             decode.decode_sets(config, scores_of(root))
+    lexicon = folder / "phones" / "align_lexicon.int"
+    for bad in ("1 1 a\n", "1\n", "1 99999 2\n", "-1 1 2\n"):
+        lexicon.write_text("0 0 1\n" + bad)
+        (folder / "words.txt").write_text(words)
+        with pytest.raises(InputError, match=r"align_lexicon\.int:2"):
+            decode.decode_sets(config, scores_of(root))
+    lexicon.unlink()
     (folder / "words.txt").write_text("\n".join(words.splitlines()[:3]))
     with pytest.raises(InputError, match=r"HCLG\.fst: labels up to"):
         decode.decode_sets(config, scores_of(root))
