@@ -36,18 +36,18 @@ class Header:
             raise InputError(f"{path}: format {found!r}", expected=form, remedy=remedy)
         return cls(path, about, remedy)
 
-    def count(self, key: str, least: int = 0) -> int:
+    def count(self, key: str, least: int = 0, most: int = _MOST) -> int:
         """A number of things."""
         value = self.about.get(key)
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value < _MOST:
-            raise self._wrong(key, f"a whole number from {least}")
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise self._wrong(key, f"a whole number from {least} to {most}")
         return value
 
     def counts(self, key: str) -> list[int]:
         """Several whole numbers that are not negative."""
         values = self.about.get(key)
         if not isinstance(values, list) or not all(
-            isinstance(v, int) and not isinstance(v, bool) and 0 <= v < _MOST for v in values
+            isinstance(v, int) and not isinstance(v, bool) and 0 <= v <= _MOST for v in values
         ):
             raise self._wrong(key, "a list of whole numbers from 0")
         return values

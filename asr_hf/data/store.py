@@ -26,6 +26,8 @@ FORMAT = "asr-hf-store-1"
 _REMEDY = "make the store again with: asr-hf align"
 _FRAMES, _LABELS = 0, 1
 _STRETCH = 1 << 22
+# Far more than any tree has; tables of all pdfs are held.
+_MOST_PDFS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class FrameStore:
     def __init__(self, folder: Path, header: Header) -> None:
         self.folder, self.about = folder, header.about
         self.dim = header.count("dim", least=1)
-        self.num_pdfs = header.count("num_pdfs")
+        self.num_pdfs = header.count("num_pdfs", most=_MOST_PDFS)
         self.dtype = np.dtype(header.choice("dtype", ("float16", "float32")))
         self.frame_bytes = self.dim * int(self.dtype.itemsize)
         self._seal = Seal(folder, self.about, "store.json", _REMEDY)
