@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -18,6 +18,9 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json, write_text
 from asr_hf.runtime.interruption import Interrupted, ignore_signals
 from asr_hf.runtime.logs import be_silent
+
+if TYPE_CHECKING:
+    from asr_hf.runtime.ranks import Ranks
 
 # Names the file with the resolved configuration that our own launcher hands to its processes.
 _CONFIG = "ASR_HF_CONFIG"
@@ -52,14 +55,14 @@ def train_in_processes(config: DictConfig) -> dict[str, Any]:
     return result
 
 
-def train_as_rank(arguments: list[str]) -> tuple[DictConfig, dict[str, Any] | None]:
+def train_as_rank(
+    arguments: list[str], finish: Callable[[DictConfig, dict[str, Any]], None]
+) -> None:
     """Train as one of several processes.
 
     Args:
         arguments: of the command line, where no configuration was handed over.
-
-    Returns:
-        The configuration, and the result on the rank that is to talk to the user.
+        finish: what torchrun's first process does with configuration and result; the others help.
 
     Raises:
         SystemExit: another rank has failed first, and says why.
@@ -85,8 +88,9 @@ def train_as_rank(arguments: list[str]) -> tuple[DictConfig, dict[str, Any] | No
                 # The launcher was told as well, and speaks for all.
                 raise SystemExit(130) from None
             raise
-    # Only our launcher's own process, or torchrun's first one, goes on from here.
-    return config, result if ranks.first and _CONFIG not in os.environ else None
+    # After our own launcher's processes, it goes on itself.
+    if _CONFIG not in os.environ:
+        _with_helpers(ranks, lambda: finish(config, result))
 
 
 def run_with_helpers(run: Callable[[list[str]], None], arguments: list[str]) -> None:
@@ -96,16 +100,23 @@ def run_with_helpers(run: Callable[[list[str]], None], arguments: list[str]) -> 
         run: the verb.
         arguments: of the command line.
     """
-    from asr_hf.runtime.helpers import help_out, helped
     from asr_hf.runtime.ranks import ranks_from_environment
 
     ranks = ranks_from_environment()
-    if ranks.first:
-        with helped(ranks):
-            run(arguments)
-    else:
+    if not ranks.first:
         be_silent()
+    _with_helpers(ranks, lambda: run(arguments))
+
+
+def _with_helpers(ranks: Ranks, work: Callable[[], None]) -> None:
+    """Do some work on the first rank, with the others' help."""
+    from asr_hf.runtime.helpers import help_out, helped
+
+    if not ranks.first:
         help_out(ranks)
+        return
+    with helped(ranks):
+        work()
 
 
 def _rank_config(arguments: list[str], count: int) -> DictConfig:

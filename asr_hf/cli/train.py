@@ -24,9 +24,7 @@ from asr_hf.cli.stage import run_stage
 def run(arguments: list[str]) -> None:
     """Train once, or sweep; under torchrun, be one of the processes that train."""
     if launched():
-        config, result = train_as_rank(arguments)
-        if result is not None:
-            say(config, after_training(config, result))
+        train_as_rank(arguments, lambda config, result: say(config, after_training(config, result)))
         return
     if {"-m", "--multirun"} & set(arguments):
         from asr_hf.cli.sweep import sweep
