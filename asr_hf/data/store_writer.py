@@ -155,7 +155,7 @@ def _write_frames(
             pdfs = None if alignments is None else alignments.pdfs.get(utterance.id)
             reason = "" if alignments is None else _mismatch(len(matrix), pdfs)
             if reason or not len(matrix):
-                skips.add(utterance.id, reason or "features of no frames")
+                skips.add(utterance.id, reason or f"no frames in {source.features.path}")
             else:
                 _write(packed, utterance, matrix, pdfs, dtype, frames, labels)
         for file in (frames, labels):
