@@ -1,4 +1,4 @@
-"""Diagonal-covariance Gaussian mixtures, one a pdf: scores, EM statistics, splitting."""
+"""Diagonal-covariance Gaussian mixtures, one a pdf: EM statistics, splitting, files."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_hf.data.arrays import array_of
+from asr_hf.hmm.gmm_scorer import GmmScorer
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import atomic_path
 
@@ -125,50 +126,6 @@ def _arrays(path: Path) -> list[NDArray[Any]]:
         if sum(sizes) > len(content):
             raise ValueError(f"arrays of {sum(sizes)} bytes")
         return [array_of(packed.read(name)) for name in names]
-
-
-@dataclass(frozen=True)
-class GmmScorer:
-    """Scores of all pdfs, from a matrix product with [x, x²]."""
-
-    matrix: NDArray[np.float32]
-    constants: NDArray[np.float32]
-    starts: NDArray[np.int64]
-
-    def log_likelihoods(
-        self, features: Array, pdfs: NDArray[np.int32] | None = None
-    ) -> NDArray[np.float32]:
-        """Log likelihood of each frame under each pdf.
-
-        Args:
-            features: [frames, dim].
-            pdfs: the pdfs to score, ascending; None for all.
-
-        Returns:
-            [frames, pdfs of the model]; 0 for pdfs that were not asked for.
-        """
-        x = np.asarray(features, np.float32)
-        squares = np.concatenate([x, x * x], axis=1).T
-        if pdfs is None:
-            return np.ascontiguousarray(self._mixtures(squares, slice(None), self.starts).T)
-        counts = np.diff(self.starts)[pdfs]
-        starts = np.concatenate([[0], np.cumsum(counts)])
-        rows = np.arange(starts[-1]) + np.repeat(self.starts[pdfs] - starts[:-1], counts)
-        scores = np.zeros((len(x), len(self.starts) - 1), np.float32)
-        scores[:, pdfs] = self._mixtures(squares, rows, starts).T
-        return scores
-
-    def _mixtures(
-        self, squares: Array, rows: slice | NDArray[np.int64], starts: NDArray[np.int64]
-    ) -> NDArray[np.float32]:
-        # Gaussians run along rows, so that the reductions over a mixture work on whole rows.
-        scores = self.matrix[rows] @ squares
-        scores += self.constants[rows, None]
-        largest = np.maximum.reduceat(scores, starts[:-1], axis=0)
-        scores -= np.repeat(largest, np.diff(starts), axis=0)
-        np.exp(scores, out=scores)
-        total: NDArray[np.float32] = np.add.reduceat(scores, starts[:-1], axis=0)
-        return np.log(total) + largest
 
 
 def em_step(
