@@ -90,7 +90,7 @@ class _Helper:
     """A rank that helps, as a `Worker`."""
 
     def __init__(self, rank: int, connection: Connection[Any, Any]) -> None:
-        self._rank, self._connection = rank, connection
+        self.name, self._connection = f"rank {rank}", connection
         self._thread = ThreadPoolExecutor(1)
 
     def take(self, make: Callable[[], Any]) -> Future[None]:
@@ -116,7 +116,7 @@ class _Helper:
             self._connection.send(request)
             good, value = self._connection.recv()
         except (EOFError, OSError) as error:
-            raise WorkerLost(f"rank {self._rank} is gone") from error
+            raise WorkerLost(f"{self.name} is gone") from error
         if not good:
             raise value
         return value

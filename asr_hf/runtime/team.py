@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -17,7 +19,11 @@ S = TypeVar("S")
 A = TypeVar("A")
 B = TypeVar("B")
 
+log = logging.getLogger(__name__)
+
 _AHEAD = 4
+# Seconds after which somebody who is waited for is named.
+_LONG = 600.0
 
 
 class Seat:
@@ -35,7 +41,9 @@ class Seat:
 
 
 class Worker(Protocol):
-    """Somebody who does calls one after another."""
+    """Somebody who does calls one after another; `name` is for messages."""
+
+    name: str
 
     def take(self, make: Callable[[], Any]) -> Future[None]:
         """Begin: make what later calls are given."""
@@ -86,7 +94,7 @@ class Team(Generic[S]):
         Raises:
             RunError: a worker is gone.
         """
-        waiting: deque[Future[B]] = deque()
+        waiting: deque[tuple[Worker, Future[B]]] = deque()
         dealt: list[list[Future[B]]] = [[] for _ in self._workers]
         with self._watched():
             for item in items:
@@ -95,11 +103,11 @@ class Team(Generic[S]):
                 number = min(range(self.size), key=lambda k: len(dealt[k]))
                 future = self._workers[number].call(function, item)
                 dealt[number].append(future)
-                waiting.append(future)
+                waiting.append((self._workers[number], future))
                 if len(waiting) >= max(1, self._ahead * self.size):
-                    yield waiting.popleft().result()
+                    yield self._result(*waiting.popleft())
             while waiting:
-                yield waiting.popleft().result()
+                yield self._result(*waiting.popleft())
 
     def each(self, function: Callable[[S, A], B], arguments: Sequence[A]) -> list[B]:
         """The results of one call on each worker, at the same time.
@@ -113,7 +121,19 @@ class Team(Generic[S]):
         """
         with self._watched():
             pairs = zip(self._workers, arguments, strict=True)
-            return [one.result() for one in [w.call(function, a) for w, a in pairs]]
+            return [self._result(*one) for one in [(w, w.call(function, a)) for w, a in pairs]]
+
+    def _result(self, worker: Worker, future: Future[B]) -> B:
+        """What came of a call; who takes long for it is named now and then."""
+        start = time.monotonic()
+        while True:
+            try:
+                return future.result(_LONG)
+            except TimeoutError:
+                if future.done():
+                    raise
+            minutes = (time.monotonic() - start) / 60
+            log.warning("%s: waiting for %s, for %.0f minutes", self._stage, worker.name, minutes)
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
@@ -165,7 +185,7 @@ def team(make: Callable[[], S], jobs: int, stage: str) -> Iterator[Team[S]]:
     if _helpers:
         workers = [hire() for hire in _helpers]
     else:
-        workers = [_Process() for _ in range(jobs)] if jobs > 1 else [_Here()]
+        workers = [_Process(number) for number in range(jobs)] if jobs > 1 else [_Here()]
     try:
         yield Team(workers, make, stage, 0 if isinstance(workers[0], _Here) else _AHEAD)
     finally:
@@ -177,6 +197,8 @@ def team(make: Callable[[], S], jobs: int, stage: str) -> Iterator[Team[S]]:
 
 class _Here:
     """This process: does each call at once."""
+
+    name = "this process"
 
     def __init__(self) -> None:
         self._seat = Seat()
@@ -219,7 +241,8 @@ def _call(function: Callable[[Any, Any], Any], argument: Any) -> Any:
 class _Process:
     """A process of this machine with one thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, number: int) -> None:
+        self.name = f"process {number}"
         # Forking a process that holds torch's thread pool can hang, so it starts afresh.
         spawn = multiprocessing.get_context("spawn")
         self._pool = ProcessPoolExecutor(1, spawn, initializer=_one_thread)

@@ -76,6 +76,13 @@ def test_an_error_in_making_the_state_is_the_one_told(tmp_path, jobs):
         list(workers.map(operator.getitem, [3]))
 
 
+def test_who_is_waited_for_long_is_named(monkeypatch, caplog):
+    monkeypatch.setattr("asr_hf.runtime.team._LONG", 0.2)
+    with team(partial(as_it_is, time.sleep), 2, "graphs") as workers:
+        workers.each(operator.call, [0.0, 1.5])
+    assert "graphs: waiting for process 1" in caplog.text
+
+
 def test_a_process_that_dies_is_reported():
     with (
         pytest.raises(RunError, match="features of train: a process died"),
