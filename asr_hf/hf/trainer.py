@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -29,8 +30,9 @@ class Stopping:
     Args:
         max_iterations: outer iterations.
         patience: iterations over which progress is judged; 0 turns the test off.
-        min_improvement: relative fall of the acceptance loss over `patience` iterations below
-            which training has converged.
+        min_improvement: relative fall of the acceptance loss, from its mean over `patience`
+            iterations to that over the next ones, below which training has converged. Single
+            losses of small samples say little.
     """
 
     max_iterations: int = 50
@@ -42,10 +44,10 @@ class Stopping:
         done = len(losses) - 1
         if done >= self.max_iterations:
             return True
-        if not self.patience or done < self.patience:
+        if not self.patience or done < 2 * self.patience:
             return False
-        before = losses[-1 - self.patience]
-        return before - losses[-1] < self.min_improvement * abs(before)
+        before = fmean(losses[-2 * self.patience : -self.patience])
+        return before - fmean(losses[-self.patience :]) < self.min_improvement * abs(before)
 
 
 class HessianFree:

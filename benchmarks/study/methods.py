@@ -95,14 +95,14 @@ PRESETS = {
     ),
     "augmented": Preset(
         "prompts5x",
-        "model.hidden_sizes=[256,256,256,256,256] alignment.tag=realigned",
+        "model.hidden_sizes=[256,256,256,256,256]",
         (0,),
         {"plain": 6, "preconditioner": 6, "sampling": 24, "paper": 24},
         6,
         ("test", "test_noisy"),
-        {"best": "trainer.stopping.max_iterations=400"},
-        # Those that were best on the clean recordings.
-        {"sgd": (0.1,), "adam": (0.004,)},
+        {},
+        # About those that were best on the clean recordings.
+        {"sgd": (0.1, 0.2), "adam": (0.002, 0.004, 0.008)},
     ),
     "fast": Preset(
         "prompts",

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -175,8 +176,18 @@ def test_non_finite_gradient_is_an_error_that_says_so(net, theta):
 def test_stopping_on_little_progress():
     stopping = Stopping(max_iterations=100, patience=3, min_improvement=0.01)
     assert not stopping.reached([1.0, 0.9, 0.8, 0.7])
-    assert stopping.reached([1.0, 0.9, 0.899, 0.898, 0.897])
+    assert stopping.reached([1.0, 0.9, 0.899, 0.898, 0.897, 0.896, 0.895])
+    assert not stopping.reached([1.0, 0.9, 0.89, 0.88, 0.87, 0.86, 0.85])
     assert Stopping(max_iterations=2).reached([3.0, 2.0, 1.0])
+
+
+def test_losses_of_small_samples_do_not_end_a_run_by_chance():
+    stopping = Stopping(max_iterations=1000, patience=40, min_improvement=5e-3)
+    noise = 0.02 * np.random.default_rng(0).normal(size=400)
+    falling = (3.0 * 0.9995 ** np.arange(400) + noise).tolist()
+    assert not any(stopping.reached(falling[:count]) for count in range(1, 401))
+    level = (2.0 + noise).tolist()
+    assert stopping.reached(level[:100])
 
 
 def test_acceptance_sample_is_bounded(net, theta):
