@@ -102,7 +102,7 @@ PRESETS = {
         ("test", "test_noisy"),
         {},
         # About those that were best on the clean recordings.
-        {"sgd": (0.1, 0.2), "adam": (0.002, 0.004, 0.008)},
+        {"sgd": (0.1,), "adam": (0.002, 0.004, 0.008)},
     ),
     "fast": Preset(
         "prompts",
