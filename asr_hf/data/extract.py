@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
 from collections.abc import Iterable, Iterator
@@ -20,15 +18,19 @@ from asr_hf.data.audio import Recording, open_recording, refused_pipe
 from asr_hf.data.cmvn import CmvnMode, cmvn_stats
 from asr_hf.data.fbank import FbankOptions, fbank
 from asr_hf.data.kaldi_dir import DataDir, Utterance
-from asr_hf.runtime.errors import InputError, RunError
-from asr_hf.runtime.files import read_json, write_json
+from asr_hf.runtime.artefact import current_or_make
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.files import write_json
 from asr_hf.runtime.progress import progress
+from asr_hf.runtime.provenance import Source, Wanted
 from asr_hf.runtime.skips import SkipList
 from asr_hf.runtime.team import as_it_is, team
 
 log = logging.getLogger(__name__)
 
 FORMAT = "asr-hf-fbank-1"
+# Of artefacts.
+KIND = "features"
 # Starting a process takes as long as the features of this many bytes of audio (half an hour).
 _WORTH_A_PROCESS = 32 << 20
 
@@ -83,73 +85,63 @@ def extract_features(
     for utterance in data.utterances:
         if not allow_pipes and data.wavs[utterance.recording].endswith("|"):
             raise refused_pipe(data.wavs[utterance.recording])
-    origin = fingerprint(data, options, mode)
-    marker = folder / "fbank.json"
-    if (known := _current(folder, origin)) is not None:
-        SkipList(stage, max_skipped, known["skipped"]).check(len(data.utterances))
-        log.info("%s: features are up to date", folder)
-        return known
-    _forget(marker)
-    skips = SkipList(stage, max_skipped)
-    extractor = _Extractor(options, allow_pipes, resample)
-    with ArkWriter(folder, "feats") as ark, _outcomes(data, extractor, jobs, stage) as outcomes:
-        frames, stats = _write_features(ark, outcomes, len(data.utterances), mode, skips)
-    if mode is not CmvnMode.NONE:
-        with ArkWriter(folder, "cmvn") as ark:
-            for key, value in sorted(stats.items()):
-                ark.write(key, value)
-    about = {
-        "format": FORMAT,
-        "origin": origin,
-        "options": options.to_dict(),
-        "cmvn": str(mode),
-        "utterances": len(data.utterances) - len(skips.reasons),
-        "frames": frames,
-        "skipped": skips.reasons,
-    }
-    write_json(marker, about)
-    return about
+
+    skips = SkipList(stage, max_skipped, "features.max_skipped")
+
+    def make(part: Path) -> dict[str, Any]:
+        extractor = _Extractor(options, allow_pipes, resample)
+        with ArkWriter(part, "feats") as ark, _outcomes(data, extractor, jobs, stage) as outcomes:
+            frames, stats = _write_features(ark, outcomes, len(data.utterances), mode, skips)
+        if mode is not CmvnMode.NONE:
+            with ArkWriter(part, "cmvn") as ark:
+                for key, value in sorted(stats.items()):
+                    ark.write(key, value)
+        about = {
+            "format": FORMAT,
+            "options": options.to_dict(),
+            "cmvn": str(mode),
+            "utterances": len(data.utterances) - len(skips.reasons),
+            "frames": frames,
+            "skipped": skips.reasons,
+        }
+        write_json(part / "fbank.json", about)
+        return about
+
+    wanted = features_wanted(data, options, cmvn, resample)
+    return current_or_make(folder, wanted, make, skips=(skips, len(data.utterances))).about
 
 
-def fingerprint(data: DataDir, options: FbankOptions, cmvn: str) -> str:
-    """A hash of everything the features depend on: segments, audio files and options.
+def features_wanted(data: DataDir, options: FbankOptions, cmvn: str, resample: bool) -> Wanted:
+    """What the features of a set are to be made from.
 
     Of an audio file its size and time of change count, not its content, which would have to be
     read in full.
+
+    Args:
+        data: the utterances.
+        options: of the filterbank.
+        cmvn: as in `extract_features`.
+        resample: likewise.
     """
-    digest = hashlib.sha256(json.dumps([FORMAT, options.to_dict(), str(cmvn)]).encode())
-    for u in data.utterances:
-        digest.update(repr((u.id, u.speaker, u.recording, u.channel, u.start, u.end)).encode())
-    for recording, wav in sorted(data.wavs.items()):
-        path = Path(wav)
-        known = path.stat() if os.path.isfile(path) else None
-        stamp = (known.st_size, known.st_mtime_ns) if known else None
-        digest.update(repr((recording, wav, stamp)).encode())
-    return digest.hexdigest()
+    settings = {f"features.{key}": value for key, value in options.to_dict().items()}
+    settings |= {"features.cmvn": str(CmvnMode(cmvn)), "features.resample": bool(resample)}
+    audio = [[name, wav, *_stamp(wav)] for name, wav in sorted(data.wavs.items())]
+    sources = {"segments": segments_source(data), "audio": Source.of_values(audio)}
+    return Wanted(KIND, settings, sources)
 
 
-def _current(folder: Path, origin: str) -> dict[str, Any] | None:
-    """What fbank.json holds when the features beside it are whole and of this origin."""
-    marker = folder / "fbank.json"
-    if not marker.exists():
-        return None
-    about: dict[str, Any] = read_json(marker)
-    names = ["feats"] if about.get("cmvn") == CmvnMode.NONE else ["feats", "cmvn"]
-    whole = all((folder / f"{n}.{end}").is_file() for n in names for end in ("ark", "scp"))
-    return about if whole and about.get("origin") == origin else None
+def segments_source(data: DataDir) -> Source:
+    """The utterances of a set, their speakers, and where they are in their recordings."""
+    return Source.of_values(
+        [[u.id, u.speaker, u.recording, u.channel, u.start, u.end] for u in data.utterances]
+    )
 
 
-def _forget(marker: Path) -> None:
-    """Without its marker, a half-renewed folder cannot pass for a current one."""
-    if not marker.exists():
-        return
-    try:
-        marker.unlink()
-    except OSError as error:
-        raise RunError(
-            f"{marker}: cannot be replaced: {error.strerror}",
-            remedy="mend the permissions of the folder",
-        ) from error
+def _stamp(wav: str) -> list[int]:
+    if not os.path.isfile(wav):
+        return []
+    about = os.stat(wav)
+    return [about.st_size, about.st_mtime_ns]
 
 
 def _write_features(

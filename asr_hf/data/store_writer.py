@@ -105,7 +105,7 @@ def build_store(
         transform,
     )
     packed = _Packed(source.features.path)
-    skips = SkipList(f"packing {folder.name}", max_skipped)
+    skips = SkipList(f"packing {data.path.name}", max_skipped, "alignment.max_skipped")
     with replaced_folder(folder) as part:
         _write_frames(part, data, source, alignments, np.dtype(dtype), packed, skips)
         skips.check(len(data.utterances))

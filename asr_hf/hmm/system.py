@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,10 @@ from asr_hf.hmm.topology import topology_text
 from asr_hf.hmm.transitions import TransitionModel
 from asr_hf.kaldi.tree import ContextDependency, read_tree
 from asr_hf.kaldi.writer import KaldiWriter
+from asr_hf.runtime.artefact import current_or_make
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json, write_json, write_text
+from asr_hf.runtime.provenance import Source, Wanted, digest
 
 _LANGUAGE = re.compile(r"\w[\w.-]{0,99}")
 _MOST_STATES = 100
@@ -137,30 +139,35 @@ class HmmSystem:
             InputError: a language model is missing or has words outside the lexicon.
         """
         for name, arpa in models.items():
-            target = graph_folder(folder, name)
-            origin = self._graph_origin(name, arpa)
-            mark = target / "graph.json"
-            if mark.is_file() and (target / "HCLG.fst").is_file() and read_json(mark) == origin:
-                continue
-            graph = self.languages[name].decoding_graph(arpa, self.transitions)
-            mark.unlink(missing_ok=True)
-            fsts.write(graph, target / "HCLG.fst")
-            write_json(mark, origin)
+            language = self.languages[name]
 
-    def _graph_origin(self, name: str, arpa: Path) -> dict[str, str]:
-        try:
-            model = arpa.read_bytes()
-        except OSError as error:
+            def make(
+                part: Path, language: Language = language, arpa: Path = arpa
+            ) -> dict[str, Any]:
+                fsts.write(language.decoding_graph(arpa, self.transitions), part / "HCLG.fst")
+                return {}
+
+            current_or_make(graph_folder(folder, name), self._graph_wanted(name, arpa), make)
+
+    def _graph_wanted(self, name: str, arpa: Path) -> Wanted:
+        if not arpa.is_file():
             raise InputError(
-                f"{arpa}: the language model cannot be read: {error.strerror}",
-                remedy="run asr-hf prepare",
-            ) from error
-        lexicon = self.languages[name].lexicon.text() + self.phones.text()
-        transitions = self.transitions.topology.encode() + self.transitions.log_probs.tobytes()
-        if self.transitions.tree is not None:
-            transitions += _tree_text(self.transitions.tree).encode()
-        parts = {"lm": model, "lexicon": lexicon.encode(), "transitions": transitions}
-        return {key: hashlib.sha256(value).hexdigest() for key, value in parts.items()}
+                f"{arpa}: there is no such language model", remedy="run asr-hf prepare"
+            )
+        log_probs = self.transitions.log_probs.tobytes().hex()
+        sources = {
+            "language model": Source.of_file(arpa),
+            "lexicon": Source.of_values(self.languages[name].lexicon.text(), self.phones.text()),
+            "transitions": Source.of_values(self.states, log_probs),
+        }
+        return Wanted("decoding graph", {}, sources)
+
+    @property
+    def states(self) -> str:
+        """A digest of what the pdfs stand for: phones, topology and tree."""
+        tree = self.transitions.tree
+        text = "" if tree is None else _tree_text(tree)
+        return digest(self.phones.text(), self.transitions.topology, text)
 
     def decoder_source(
         self, folder: str | os.PathLike[str], options: SearchOptions

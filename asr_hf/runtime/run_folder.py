@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -15,7 +16,10 @@ from yaml import YAMLError
 
 from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.events import FILE_NAME as EVENTS
-from asr_hf.runtime.files import write_text
+from asr_hf.runtime.files import read_json, write_json, write_text
+
+# What the run was begun with.
+INPUTS = "inputs.json"
 
 # What may change between two parts of one run without changing its result so far.
 EXTENDABLE = (
@@ -101,6 +105,33 @@ class RunFolder:
                 )
         write_text(file, OmegaConf.to_yaml(OmegaConf.create(config)))
 
+    def keep_inputs(
+        self,
+        inputs: Mapping[str, Any],
+        changed: Callable[[Mapping[str, Any], Mapping[str, Any]], list[str]],
+    ) -> None:
+        """Write inputs.json, or refuse when the run here began with other data.
+
+        Args:
+            inputs: JSON-able, by what each is.
+            changed: lists in what two of them differ.
+
+        Raises:
+            InputError: they differ.
+        """
+        file = self.path / INPUTS
+        if file.exists() and self._begun():
+            if lines := changed(read_json(file), inputs):
+                listed = "\n".join(f"    {line}" for line in lines)
+                raise InputError(
+                    f"{self.path}: the run here began with other data:\n{listed}",
+                    expected="all that it was begun with",
+                    remedy="bring that back, give this run another folder with name=..., or "
+                    "remove the old one",
+                )
+            return
+        write_json(file, inputs)
+
     def _begun(self) -> bool:
         return (self.path / EVENTS).exists() or any(self.checkpoints.glob("*"))
 
@@ -152,6 +183,18 @@ def _read_config(file: Path) -> Any:
             expected="the configuration of the run that is kept there",
             remedy="give this run another folder with name=..., or remove the old one",
         ) from error
+
+
+def flattened(config: Any, key: str = "") -> dict[str, Any]:
+    """The values of a plain configuration by their whole keys, but for those of EXTENDABLE."""
+    if key in EXTENDABLE:
+        return {}
+    if not isinstance(config, dict):
+        return {key: config}
+    found: dict[str, Any] = {}
+    for name, value in config.items():
+        found |= flattened(value, f"{key}.{name}" if key else str(name))
+    return found
 
 
 def differences(before: Any, after: Any, key: str = "") -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,33 +10,35 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from asr_hf.data.alignment import Alignments
-from asr_hf.data.ark import ArkReader
 from asr_hf.data.kaldi_dir import DataDir
-from asr_hf.data.store_writer import build_store
 from asr_hf.hmm.align import AlignedSet, AlignOptions, Transcript, align_set
 from asr_hf.hmm.corpus import speaker_features, transcripts_of
 from asr_hf.hmm.scores import Scores
 from asr_hf.hmm.segments import ctm_lines
 from asr_hf.hmm.system import HmmSystem
+from asr_hf.runtime.artefact import current_or_make
 from asr_hf.runtime.errors import InputError
-from asr_hf.runtime.files import read_json, write_json, write_text
+from asr_hf.runtime.files import write_text
 from asr_hf.runtime.progress import progress
+from asr_hf.runtime.provenance import Source, Wanted
 from asr_hf.runtime.skips import SkipList
 from asr_hf.stages.carry import (
     carried_alignments,
     carried_ctm,
-    clean_summary,
-    table_text,
+    clean_alignment,
+    copies_source,
 )
+from asr_hf.stages.expected import features_source
 from asr_hf.stages.external import alignments_from_outside, pack_external
-from asr_hf.stages.hmms import features_of, hmm_system, transcribed
-from asr_hf.stages.layout import alignment_folder, store_folder, system_folder
-from asr_hf.stages.marks import current_summary, digest
+from asr_hf.stages.hmms import features_of, hmm_system, transcripts_source
+from asr_hf.stages.layout import alignment_folder, system_folder
+from asr_hf.stages.packing import pack
 
 log = logging.getLogger(__name__)
 
 # Starting a process takes as long as aligning this many utterances.
 _WORTH_A_PROCESS = 100
+_KIND, _LIMIT = "alignments", "alignment.max_skipped"
 
 ScoreSource = Callable[[str], Iterator[tuple[str, Scores]]]
 
@@ -74,21 +75,9 @@ def run(config: DictConfig, scores: ScoreSource | None = None) -> dict[str, Any]
     data = {name: DataDir.read(corpus / name) for name in config.corpus.sets}
     languages = list(config.corpus.languages)
     transcripts = {name: transcripts_of(d, languages) for name, d in data.items()}
-    system, origin = hmm_system(config, data, transcripts)
-    if config.alignment.from_run is not None:
-        scores = scores or _network_scores(config)
-        origin = digest(origin, _file_digest(Path(config.alignment.from_run) / "model.safetensors"))
-    carry = config.corpus.get("clean") is not None and scores is None
-    sets = {}
-    for name, directory in data.items():
-        fbank = corpus / "fbank" / name
-        made = digest(origin, transcribed(directory), read_json(fbank / "fbank.json"))
-        if carry:
-            sets[name] = _carry(config, directory, features_of(fbank), made)
-            continue
-        matrices = scores(name) if scores else speaker_features(directory, features_of(fbank))
-        by_gmm = scores is None
-        sets[name] = _align(config, system, directory, transcripts[name], matrices, by_gmm, made)
+    system, known = hmm_system(config, data, transcripts)
+    aligner = _Aligner(config, system, known.source, transcripts, scores)
+    sets = {name: aligner.set(directory) for name, directory in data.items()}
     system.make_graphs(
         system_folder(config), {name: corpus / "lang" / name / "lm.arpa" for name in languages}
     )
@@ -100,71 +89,94 @@ def run(config: DictConfig, scores: ScoreSource | None = None) -> dict[str, Any]
     }
 
 
-def _align(
-    config: DictConfig,
-    system: HmmSystem,
-    data: DataDir,
-    transcripts: dict[str, Transcript],
-    matrices: Iterator[tuple[str, Scores]],
-    by_gmm: bool,
-    origin: str,
-) -> dict[str, Any]:
-    """Align one set and pack its store, unless both are there already."""
-    options, name = config.alignment, data.path.name
-    folder = alignment_folder(config, name)
-    settings = AlignOptions(options.acoustic_scale, options.beam, options.retry_beam)
-    made = digest(origin, str(settings), config.features.dtype, options.max_skipped)
-    if (known := current_summary(config, name, made)) is not None:
-        return known
-    skips = SkipList(f"alignment of {name}", options.max_skipped)
-    bar = progress(matrices, desc=f"aligning {name}", total=len(transcripts), unit="utt")
-    jobs = min(options.jobs, 1 + len(transcripts) // _WORTH_A_PROCESS)
-    aligned = align_set(system, bar, transcripts, settings, skips, by_gmm=by_gmm, jobs=jobs)
-    skips.check(len(transcripts))
-    alignments = Alignments(aligned.pdfs, system.transitions.num_pdfs)
-    alignments.write(folder)
-    _write_ctm(config, folder, aligned)
-    return _packed(config, data, alignments, made, aligned.unknown, skips)
+class _Aligner:
+    """Aligns sets and packs their stores, unless both are there already.
 
+    Args:
+        config: the configuration.
+        system: the HMM system.
+        origin: what identifies the system.
+        transcripts: of each set.
+        scores: log likelihoods of a set's utterances, where they are given.
+    """
 
-def _carry(config: DictConfig, data: DataDir, fbank: ArkReader, origin: str) -> dict[str, Any]:
-    """Carry over the alignments of one set and pack its store, unless both are there already."""
-    options, name = config.alignment, data.path.name
-    clean = clean_summary(config, name)
-    made = digest(
-        origin, clean["digest"], table_text(data.path), config.features.dtype, options.max_skipped
-    )
-    if (known := current_summary(config, name, made)) is not None:
-        return known
-    skips = SkipList(f"alignment of {name}", options.max_skipped)
-    alignments = carried_alignments(config, data, fbank, skips)
-    skips.check(len(data.utterances))
-    folder = alignment_folder(config, name)
-    alignments.write(folder)
-    for kind in ("phones", "words"):
-        write_text(folder / f"{kind}.ctm", carried_ctm(config, data, kind))
-    return _packed(config, data, alignments, made, clean["unknown_words"], skips)
+    def __init__(
+        self,
+        config: DictConfig,
+        system: HmmSystem,
+        origin: Source,
+        transcripts: dict[str, dict[str, Transcript]],
+        scores: ScoreSource | None,
+    ) -> None:
+        self._config, self._system, self._transcripts = config, system, transcripts
+        self._sources = {"system": origin}
+        if config.alignment.from_run is not None:
+            scores = scores or _network_scores(config)
+            self._sources["network"] = _network(Path(config.alignment.from_run))
+        self._scores = scores
+        self._carries = config.corpus.get("clean") is not None and scores is None
 
+    def set(self, data: DataDir) -> dict[str, Any]:
+        """Align one set and pack its store; what is to be said of both."""
+        config, name = self._config, data.path.name
+        fbank = Path(config.corpus.dir) / "fbank" / name
+        features = features_source(config, data, fbank)
+        skips = SkipList(f"alignment of {name}", config.alignment.max_skipped, _LIMIT)
+        make = self._carried if self._carries else self._aligned
+        wanted = self._wanted(data, features)
+        folder = alignment_folder(config, name)
+        known = current_or_make(
+            folder,
+            wanted,
+            lambda part: make(data, fbank, part, skips),
+            skips=(skips, len(data.utterances)),
+        )
+        sources = {"alignments": known.source, "features": features}
+        packed = pack(config, data, lambda: Alignments.read(folder), sources)
+        return {
+            "utterances": packed["utterances"],
+            "frames": packed["frames"],
+            "unknown_words": known.about["unknown_words"],
+            "skipped": packed["skipped"] | known.about["skipped"],
+        }
 
-def _packed(
-    config: DictConfig,
-    data: DataDir,
-    alignments: Alignments,
-    made: str,
-    unknown: dict[str, int],
-    skips: SkipList,
-) -> dict[str, Any]:
-    """Pack the store of an aligned set, and mark both as done."""
-    about = _store(config, data, alignments)
-    summary = {
-        "digest": made,
-        "utterances": about["utterances"],
-        "frames": about["frames"],
-        "unknown_words": unknown,
-        "skipped": about["skipped"] | skips.reasons,
-    }
-    write_json(alignment_folder(config, data.path.name) / "summary.json", summary)
-    return summary
+    def _wanted(self, data: DataDir, features: Source) -> Wanted:
+        sources = self._sources | {"transcripts": transcripts_source(data), "features": features}
+        if self._carries:
+            clean = clean_alignment(self._config, data.path.name)
+            sources |= {"clean alignments": clean.source, "copies": copies_source(data.path)}
+            return Wanted(_KIND, {}, sources)
+        options = self._config.alignment
+        keys = ("acoustic_scale", "beam", "retry_beam")
+        return Wanted(_KIND, {f"alignment.{key}": options[key] for key in keys}, sources)
+
+    def _aligned(self, data: DataDir, fbank: Path, folder: Path, skips: SkipList) -> dict[str, Any]:
+        """Align a set by the mixtures or the network."""
+        options, name, by_gmm = self._config.alignment, data.path.name, self._scores is None
+        transcripts = self._transcripts[name]
+        settings = AlignOptions(options.acoustic_scale, options.beam, options.retry_beam)
+        matrices: Iterator[tuple[str, Scores]] = (
+            self._scores(name) if self._scores else speaker_features(data, features_of(fbank))
+        )
+        bar = progress(matrices, desc=f"aligning {name}", total=len(transcripts), unit="utt")
+        jobs = min(options.jobs, 1 + len(transcripts) // _WORTH_A_PROCESS)
+        aligned = align_set(
+            self._system, bar, transcripts, settings, skips, by_gmm=by_gmm, jobs=jobs
+        )
+        skips.check(len(transcripts))
+        Alignments(aligned.pdfs, self._system.transitions.num_pdfs).write(folder)
+        _write_ctm(self._config, folder, aligned)
+        return {"unknown_words": aligned.unknown, "skipped": skips.reasons}
+
+    def _carried(self, data: DataDir, fbank: Path, folder: Path, skips: SkipList) -> dict[str, Any]:
+        """Carry over the alignments of a set of copies."""
+        alignments = carried_alignments(self._config, data, features_of(fbank), skips)
+        skips.check(len(data.utterances))
+        alignments.write(folder)
+        for kind in ("phones", "words"):
+            write_text(folder / f"{kind}.ctm", carried_ctm(self._config, data, kind))
+        unknown = clean_alignment(self._config, data.path.name).about["unknown_words"]
+        return {"unknown_words": unknown, "skipped": skips.reasons}
 
 
 def _write_ctm(config: DictConfig, folder: Path, aligned: AlignedSet) -> None:
@@ -172,18 +184,6 @@ def _write_ctm(config: DictConfig, folder: Path, aligned: AlignedSet) -> None:
     for name, segments in (("phones", aligned.phones), ("words", aligned.words)):
         lines = (ctm_lines(utterance, found, shift) for utterance, found in segments.items())
         write_text(folder / f"{name}.ctm", "".join(lines))
-
-
-def _store(config: DictConfig, data: DataDir, alignments: Alignments) -> dict[str, Any]:
-    corpus, name = Path(config.corpus.dir), data.path.name
-    return build_store(
-        store_folder(config, name),
-        data,
-        corpus / "fbank" / name,
-        alignments,
-        config.features.dtype,
-        config.alignment.max_skipped,
-    )
 
 
 def _network_scores(config: DictConfig) -> ScoreSource:
@@ -198,11 +198,12 @@ def _network_scores(config: DictConfig) -> ScoreSource:
     return network_scores(source, run_dir)
 
 
-def _file_digest(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
+def _network(run_dir: Path) -> Source:
+    """What identifies the network of a run."""
+    path = run_dir / "model.safetensors"
+    if not path.is_file():
         raise InputError(
-            f"{path}: there is no trained model: {error.strerror}",
+            f"{path}: there is no trained model",
             remedy="name a run folder that holds a finished one in alignment.from_run",
-        ) from error
+        )
+    return Source.of_file(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig
@@ -15,45 +14,47 @@ from asr_hf.data.augment.table import Copy, read_copies
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.runtime.errors import InputError
-from asr_hf.runtime.files import read_json
+from asr_hf.runtime.provenance import Artefact, Source
 from asr_hf.runtime.skips import SkipList
 from asr_hf.scoring.ctm import CtmWord, read_ctm
+from asr_hf.stages.expected import require
 from asr_hf.stages.layout import clean_alignment_folder, clean_system_folder
 
 
-def clean_system(config: DictConfig) -> tuple[HmmSystem, str]:
-    """The HMM system of the clean corpus, and the digest of what it was trained on.
+def clean_system(config: DictConfig) -> tuple[HmmSystem, Source]:
+    """The HMM system of the clean corpus, and what identifies it.
 
     Raises:
         InputError: that corpus is not aligned.
     """
     folder, name = clean_system_folder(config), config.corpus.clean
-    if not (folder / "origin.json").is_file():
+    known = require(folder, f"asr-hf align +recipe={name}")
+    if known is None:
         raise InputError(
             f"{folder}: no HMM system to carry over to {config.corpus.name!r}",
             expected=f"the corpus {name!r}, aligned",
             remedy=f"make data-{name}   (or: asr-hf align +recipe={name})",
         )
-    return HmmSystem.load(folder), str(read_json(folder / "origin.json")["digest"])
+    return HmmSystem.load(folder), known.source
 
 
-def clean_summary(config: DictConfig, name: str) -> dict[str, Any]:
-    """What the clean corpus's alignment says of the clean set that the set `name` is made from.
+def clean_alignment(config: DictConfig, name: str) -> Artefact:
+    """The clean corpus's alignments of the clean set that the set `name` is made from.
 
     Raises:
         InputError: that set is not aligned.
     """
-    mark = clean_alignment_folder(config, name) / "summary.json"
-    if not mark.is_file():
-        clean, tag = config.corpus.clean, config.alignment.tag
+    clean, tag = config.corpus.clean, config.alignment.tag
+    folder = clean_alignment_folder(config, name)
+    known = require(folder, f"asr-hf align +recipe={clean}")
+    if known is None:
         raise InputError(
-            f"{mark.parent}: no alignments to carry over to {name!r} of {config.corpus.name!r}",
+            f"{folder}: no alignments to carry over to {name!r} of {config.corpus.name!r}",
             expected=f"those that asr-hf align made of {clean!r}"
             + ("" if tag is None else f" under alignment.tag={tag}"),
             remedy=f"asr-hf align +recipe={clean} first",
         )
-    summary: dict[str, Any] = read_json(mark)
-    return summary
+    return known
 
 
 def carried_alignments(
@@ -103,9 +104,10 @@ def carried_ctm(config: DictConfig, data: DataDir, kind: str) -> str:
     return "".join(text)
 
 
-def table_text(folder: Path) -> dict[str, list[object]]:
+def copies_source(folder: Path) -> Source:
     """What carried alignments depend on: the origin and speed of each copy."""
-    return {name: [c.clean, c.effects.speed] for name, c in read_copies(folder).items()}
+    copies = read_copies(folder)
+    return Source.of_values({name: [c.clean, c.effects.speed] for name, c in copies.items()})
 
 
 def _origin(utterance: str, copies: dict[str, Copy]) -> tuple[str, float]:

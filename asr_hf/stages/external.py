@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +12,20 @@ from omegaconf import DictConfig, ListConfig
 
 from asr_hf.data.alignment import Alignments
 from asr_hf.data.kaldi_dir import DataDir
-from asr_hf.data.store_writer import build_store
 from asr_hf.kaldi.alignments import read_alignments
 from asr_hf.kaldi.features import file_stamps, link_features
 from asr_hf.kaldi.transforms import FeatureTransforms
 from asr_hf.runtime.errors import InputError
-from asr_hf.runtime.files import read_json, write_json
+from asr_hf.runtime.provenance import Source
+from asr_hf.stages.expected import features_source
 from asr_hf.stages.kaldi_sets import kaldi_sets
-from asr_hf.stages.layout import alignment_folder, store_folder
-from asr_hf.stages.marks import current_summary, digest
+from asr_hf.stages.packing import pack
 
 log = logging.getLogger(__name__)
+
+
+class _NothingAligned(Exception):
+    """There are alignments, but none of a set's utterances."""
 
 
 def alignments_from_outside(config: DictConfig) -> bool:
@@ -45,13 +50,8 @@ def pack_external(config: DictConfig) -> dict[str, Any]:
             remedy="alignment.from_kaldi=exp/tri4_ali, for example",
         )
     sets = _data(config)
-    origin = _origin(config)
-    made = {name: digest(origin, _set_origin(config, name, data)) for name, data in sets.items()}
-    known = {name: current_summary(config, name, made[name]) for name in sets}
-    if any(known[name] is None for name in sets):
-        every = _alignments(config)
-        for name, data in sets.items():
-            known[name] = _pack(config, data, name, every, made[name])
+    every = cache(lambda: _alignments(config))
+    known = {name: _packed(config, data, every) for name, data in sets.items()}
     needed = [config.corpus.train_set]
     if "train_data" in config.corpus:
         needed.append(config.corpus.heldout_set)
@@ -63,7 +63,7 @@ def pack_external(config: DictConfig) -> dict[str, Any]:
                 remedy="check that alignments and data directory belong together",
             )
     found = {name: summary for name, summary in known.items() if summary is not None}
-    pdfs = read_json(store_folder(config, config.corpus.train_set) / "store.json")["num_pdfs"]
+    pdfs = found[config.corpus.train_set]["num_pdfs"]
     return {"pdfs": pdfs, "gaussians": None, "sets": found}
 
 
@@ -84,29 +84,32 @@ def _data(config: DictConfig) -> dict[str, DataDir]:
     return found
 
 
-def _pack(
-    config: DictConfig, data: DataDir, name: str, every: Alignments, made: str
+def _packed(
+    config: DictConfig, data: DataDir, every: Callable[[], Alignments]
 ) -> dict[str, Any] | None:
-    """Pack one set, unless there are no alignments for it."""
-    mine = {u.id: every.pdfs[u.id] for u in data.utterances if u.id in every.pdfs}
+    """What is said of the store of a set, packed if need be; None without alignments for it."""
+    name = data.path.name
     aligned = name not in config.corpus.get("decode_data", {})
-    if aligned and not mine:
+    path = config.features.get("transforms")
+    transform = None if path is None else FeatureTransforms.open(Path(path)).apply
+    sources = {"features": _features(config, data)}
+    if path is not None:
+        sources["transforms"] = Source.of_values(file_stamps(_files(Path(path))))
+    if not aligned:
+        return pack(config, data, None, sources, transform)
+
+    def mine() -> Alignments:
+        found = {u.id: every().pdfs[u.id] for u in data.utterances if u.id in every().pdfs}
+        if not found:
+            raise _NothingAligned
+        return Alignments(found, every().num_pdfs)
+
+    sources["alignments"] = _alignments_source(config)
+    try:
+        return pack(config, data, mine, sources, transform)
+    except _NothingAligned:
         log.warning("%s: no alignment of any utterance of %s", _source(config), name)
         return None
-    path = config.features.get("transforms")
-    about = build_store(
-        store_folder(config, name),
-        data,
-        Path(config.corpus.dir) / "fbank" / name,
-        Alignments(mine, every.num_pdfs) if aligned else None,
-        config.features.dtype,
-        config.alignment.max_skipped,
-        transform=None if path is None else FeatureTransforms.open(Path(path)).apply,
-        allow_pipes=config.features.get("allow_pipes", False),
-    )
-    summary = {"digest": made} | {k: about[k] for k in ("utterances", "frames", "skipped")}
-    write_json(alignment_folder(config, name) / "summary.json", summary)
-    return summary
 
 
 def _alignments(config: DictConfig) -> Alignments:
@@ -128,22 +131,21 @@ def _source(config: DictConfig) -> str:
     return ", ".join(map(str, alignment_folders(config)))
 
 
-def _origin(config: DictConfig) -> list[Any]:
-    """What all sets depend on: of files, their sizes and times of change."""
-    options, transforms = config.alignment, config.features.get("transforms")
-    files = [Path(options.from_ark)] if options.get("from_kaldi") is None else []
-    if not files:
-        files = [p for folder in alignment_folders(config) for p in sorted(folder.glob("*"))]
-    if transforms is not None:
-        path = Path(transforms)
-        files += sorted(path.glob("*")) if path.is_dir() else [path]
-    return [file_stamps(files), options.num_pdfs, options.max_skipped, config.features.dtype]
+def _alignments_source(config: DictConfig) -> Source:
+    """What identifies the alignments: of files, their sizes and times of change."""
+    options = config.alignment
+    if options.get("from_kaldi") is None:
+        files = [Path(options.from_ark)]
+    else:
+        files = [path for folder in alignment_folders(config) for path in _files(folder)]
+    return Source.of_values(file_stamps(files), options.num_pdfs)
 
 
-def _set_origin(config: DictConfig, name: str, data: DataDir) -> list[Any]:
-    folder = Path(config.corpus.dir) / "fbank" / name
-    if not (folder / "feats.scp").is_file():
-        raise InputError(f"{folder}/feats.scp: no features", remedy="run asr-hf features")
-    # What is damaged in it is said where it is read.
-    scp = (folder / "feats.scp").read_text(encoding="utf-8", errors="backslashreplace")
-    return [read_json(folder / "fbank.json"), scp, [[u.id, u.speaker] for u in data.utterances]]
+def _features(config: DictConfig, data: DataDir) -> Source:
+    folder = Path(config.corpus.dir) / "fbank" / data.path.name
+    speakers = [[u.id, u.speaker] for u in data.utterances]
+    return Source.of_values(features_source(config, data, folder).digest, speakers)
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(path.glob("*")) if path.is_dir() else [path]

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -16,22 +17,25 @@ from asr_hf.hmm.corpus import lexicons_of, train_system
 from asr_hf.hmm.flat_start import FlatStartOptions
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.hmm.triphones import TyingOptions, train_triphones
+from asr_hf.runtime.artefact import current, make_anew
 from asr_hf.runtime.errors import InputError
-from asr_hf.runtime.files import read_json, write_json
+from asr_hf.runtime.provenance import Artefact, Source, Wanted
 from asr_hf.runtime.skips import SkipList
 from asr_hf.stages.carry import clean_system
+from asr_hf.stages.expected import features_source
 from asr_hf.stages.layout import monophone_folder, system_folder
-from asr_hf.stages.marks import digest
 
 log = logging.getLogger(__name__)
+
+_KIND, _LIMIT = "HMM system", "alignment.max_skipped"
 
 
 def hmm_system(
     config: DictConfig,
     data: dict[str, DataDir],
     transcripts: dict[str, dict[str, Transcript]],
-) -> tuple[HmmSystem, str]:
-    """Train the HMM system, or load the one trained from the same input; and its digest.
+) -> tuple[HmmSystem, Artefact]:
+    """Train the HMM system, or load the one trained from the same input.
 
     Args:
         config: the configuration.
@@ -42,42 +46,46 @@ def hmm_system(
         InputError: data are missing, or too many utterances cannot be aligned.
     """
     if config.corpus.get("clean") is not None:
-        system, origin = clean_system(config)
-        return _kept(system_folder(config), origin, lambda: system), origin
+        system, clean = clean_system(config)
+        carried = Wanted(_KIND, {}, {"clean system": clean})
+        return _kept(system_folder(config), carried, lambda: system)
     name = config.corpus.train_set
     train, spoken = data[name], transcripts[name]
-    monophones, origin = _monophones(config, train, spoken)
+    monophones, known = _monophones(config, train, spoken)
     if config.alignment.tree is None:
-        return monophones, origin
+        return monophones, known
     tying = TyingOptions(**config.alignment.tree, seed=config.alignment.seed)
-    origin = digest(origin, asdict(tying))
+    options = {f"alignment.tree.{key}": value for key, value in asdict(tying).items()}
+    options["alignment.seed"] = options.pop("alignment.tree.seed")
 
     def tied() -> HmmSystem:
-        skips = SkipList("state tying", config.alignment.max_skipped)
+        skips = SkipList("state tying", config.alignment.max_skipped, _LIMIT)
         fbank = features_of(Path(config.corpus.dir) / "fbank" / name)
         return train_triphones(
             monophones, train, fbank, spoken, tying, skips, config.alignment.jobs
         )
 
-    return _kept(system_folder(config), origin, tied), origin
+    wanted = Wanted(_KIND, options, {"monophones": known.source})
+    return _kept(system_folder(config), wanted, tied)
 
 
 def _monophones(
     config: DictConfig, train: DataDir, transcripts: dict[str, Transcript]
-) -> tuple[HmmSystem, str]:
+) -> tuple[HmmSystem, Artefact]:
     corpus, options = Path(config.corpus.dir), config.alignment
     lexicons = lexicons_of(corpus / "lang", list(config.corpus.languages), transcripts)
     flat = FlatStartOptions(options.iterations, options.gaussians, options.seed)
     fbank = corpus / "fbank" / train.path.name
-    origin = digest(
-        [lexicon.text() for lexicon in lexicons],
-        transcribed(train),
-        read_json(fbank / "fbank.json"),
-        [flat.iterations, flat.gaussians, flat.seed, options.max_utterances],
-    )
+    settings = {f"alignment.{key}": value for key, value in asdict(flat).items()}
+    settings["alignment.max_utterances"] = options.max_utterances
+    sources = {
+        "lexicons": Source.of_values([lexicon.text() for lexicon in lexicons]),
+        "transcripts": transcripts_source(train),
+        "features": features_source(config, train, fbank),
+    }
 
     def trained() -> HmmSystem:
-        skips = SkipList("flat start", options.max_skipped)
+        skips = SkipList("flat start", options.max_skipped, _LIMIT)
         features = features_of(fbank)
         return train_system(
             lexicons,
@@ -90,25 +98,28 @@ def _monophones(
             options.jobs,
         )
 
-    return _kept(monophone_folder(config), origin, trained), origin
+    return _kept(monophone_folder(config), Wanted(_KIND, settings, sources), trained)
 
 
-def _kept(folder: Path, origin: str, make: Callable[[], HmmSystem]) -> HmmSystem:
+def _kept(
+    folder: Path, wanted: Wanted, make: Callable[[], HmmSystem]
+) -> tuple[HmmSystem, Artefact]:
     """The system in `folder`, made and saved there unless it is there from the same input."""
-    mark = folder / "origin.json"
-    if mark.is_file() and read_json(mark) == {"digest": origin}:
+    if (known := current(folder, wanted)) is not None:
         log.info("%s: the HMM system is there already", folder)
-        return HmmSystem.load(folder)
-    mark.unlink(missing_ok=True)
+        return HmmSystem.load(folder), known
     system = make()
-    system.save(folder)
-    write_json(mark, {"digest": origin})
-    return system
+
+    def save(part: Path) -> dict[str, Any]:
+        system.save(part)
+        return {}
+
+    return system, make_anew(folder, wanted, save, inside=("lang",))
 
 
-def transcribed(data: DataDir) -> list[list[str | None]]:
+def transcripts_source(data: DataDir) -> Source:
     """What alignments of a set depend on, but for its features."""
-    return [[u.id, u.speaker, u.language, u.text] for u in data.utterances]
+    return Source.of_values([[u.id, u.speaker, u.language, u.text] for u in data.utterances])
 
 
 def features_of(folder: Path) -> ArkReader:

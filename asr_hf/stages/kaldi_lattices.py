@@ -49,7 +49,7 @@ def import_lattices(config: DictConfig) -> dict[str, Any]:
                 expected=f"{store.num_pdfs}, as in {store.folder}",
                 remedy="use lattices and alignments of the same model",
             )
-        skips = SkipList(f"lattices of {name}", config.lattices.max_skipped)
+        skips = SkipList(f"lattices of {name}", config.lattices.max_skipped, "lattices.max_skipped")
         about = {"from_kaldi": str(source), "drawn": store.num_units, "skipped": skips.reasons}
         folder = lattices_folder(config, name)
         lattices = _lattices(source, set(store.utterances), transitions, skips)

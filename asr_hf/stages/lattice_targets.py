@@ -36,7 +36,10 @@ def open_targets(
         lattices[part] = LatticeStore.open(folder)
         limit, longest = config.lattices.max_skipped, config.lattices.max_frames
         used[part] = usable(
-            store, lattices[part], SkipList(f"lattices of {folder}", limit), longest
+            store,
+            lattices[part],
+            SkipList(f"lattices of {folder}", limit, "lattices.max_skipped"),
+            longest,
         )
     return LatticeTargets(stores, lattices, used, model)
 

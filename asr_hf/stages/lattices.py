@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,14 @@ from asr_hf.hmm.lattices import (
 from asr_hf.hmm.scores import Scores
 from asr_hf.hmm.system import HmmSystem, graph_folder
 from asr_hf.hmm.weak_model import weak_model
+from asr_hf.runtime import artefact
+from asr_hf.runtime.artefact import current, current_or_make, make_anew
 from asr_hf.runtime.errors import InputError
-from asr_hf.runtime.files import read_json, write_text
+from asr_hf.runtime.files import write_text
 from asr_hf.runtime.progress import progress
+from asr_hf.runtime.provenance import Source, Wanted
 from asr_hf.runtime.skips import SkipList
+from asr_hf.stages.expected import store_source
 from asr_hf.stages.kaldi_lattices import import_lattices
 from asr_hf.stages.lattice_statistics import statistics, table
 from asr_hf.stages.layout import (
@@ -45,7 +49,6 @@ from asr_hf.stages.layout import (
     store_folder,
     system_folder,
 )
-from asr_hf.stages.marks import digest
 
 log = logging.getLogger(__name__)
 
@@ -113,31 +116,44 @@ class _Making:
         self, config: DictConfig, system: HmmSystem, source: LatticeSource, scores: ScoreSource
     ) -> None:
         self.config, self.system, self.source, self.scores = config, system, source, scores
-        model = Path(config.lattices.from_run) / "model.safetensors"
-        graphs = [graph_folder(source.graphs, name) / "graph.json" for name in system.languages]
-        self.origin = digest(
-            _file_digest(model), [read_json(path) for path in graphs], asdict(source.options)
-        )
+        self._network = Source.of_file(Path(config.lattices.from_run) / "model.safetensors")
 
     def set(self, name: str) -> dict[str, Any]:
-        """Make the lattices of the set `name`, unless they are there; what lattices.json says."""
+        """Make the lattices of the set `name`, unless they are there; what is said of them."""
         folder, store = lattices_folder(self.config, name), _store(self.config, name)
         data = DataDir.read(Path(self.config.corpus.dir) / name)
         transcripts = transcripts_of(data, list(self.system.languages))
-        made_of = [store.folder / file for file in ("store.json", "utterances.txt", "labels.bin")]
-        text = [[u, list(t.words), t.language] for u, t in transcripts.items()]
         drawn = spread(store.num_units, self.config.lattices.utterances)
-        origin = digest(self.origin, [_file_digest(path) for path in made_of], text, len(drawn))
-        known = _described(folder)
-        if known.get("origin") == origin:
-            log.info("%s: the lattices are there already", folder)
-            return known
-        parts = self._parts(name, store, transcripts, drawn, origin)
-        about = self._about(name, origin, parts, len(drawn))
-        lattices = (part.lattice(utterance) for part in parts for utterance in part.utterances)
-        written = write_lattices(folder, lattices, label_map(self.system), about)
+        wanted = self._wanted(store, transcripts, len(drawn))
+        skips = SkipList(
+            f"lattices of {name}", self.config.lattices.max_skipped, "lattices.max_skipped"
+        )
+
+        def make(part: Path) -> dict[str, Any]:
+            parts = self._parts(name, store, transcripts, drawn, wanted)
+            about, figures = self._about(skips, parts, len(drawn))
+            lattices = (one.lattice(utterance) for one in parts for utterance in one.utterances)
+            write_lattices(part, lattices, label_map(self.system), about)
+            return {"statistics": figures, "skipped": skips.reasons}
+
+        made = current_or_make(folder, wanted, make, whole=True, skips=(skips, len(drawn)))
         shutil.rmtree(_parts_folder(folder), ignore_errors=True)
-        return written
+        return made.about
+
+    def _wanted(self, store: FrameStore, transcripts: dict[str, Transcript], drawn: int) -> Wanted:
+        text = [[u, list(t.words), t.language] for u, t in transcripts.items()]
+        options = asdict(self.source.options) | {"lm_order": self.config.lattices.lm_order}
+        settings = {f"lattices.{key}": value for key, value in options.items()}
+        sources = {
+            "network": self._network,
+            "store": store_source(self.config, store.folder),
+            "transcripts": Source.of_values(text),
+            "drawn": Source.of_values(drawn),
+        }
+        for name in self.system.languages:
+            graph = artefact.read(graph_folder(self.source.graphs, name))
+            sources[f"graph of {name}"] = Source(graph.digest)
+        return Wanted("lattices", settings, sources)
 
     def _parts(
         self,
@@ -145,28 +161,29 @@ class _Making:
         store: FrameStore,
         transcripts: dict[str, Transcript],
         drawn: np.ndarray,
-        origin: str,
+        wanted: Wanted,
     ) -> list[LatticeStore]:
         """The set in parts, those made that a killed run has not left."""
         folder = _parts_folder(lattices_folder(self.config, name))
         count = -(-len(drawn) // _PART)
         paths = [folder / f"{number:05d}" for number in range(count)]
-        missing = [n for n, path in enumerate(paths) if _described(path).get("origin") != origin]
+        missing = [n for n, path in enumerate(paths) if current(path, wanted) is None]
         if len(missing) < count:
             log.info("%s: %d of %d parts are there already", name, count - len(missing), count)
-        wanted = np.zeros(store.num_units, bool)
+        units = np.zeros(store.num_units, bool)
         for number in missing:
-            wanted[drawn[number * _PART :][:_PART]] = True
-        jobs = self._jobs(name, store, transcripts, wanted)
+            units[drawn[number * _PART :][:_PART]] = True
+        jobs = self._jobs(name, store, transcripts, units)
         with make_all(self.source, jobs, self.config.lattices.jobs) as results:
-            made = progress(
-                results, desc=f"lattices of {name}", total=int(wanted.sum()), unit="utt"
-            )
+            made = progress(results, desc=f"lattices of {name}", total=int(units.sum()), unit="utt")
             each = iter(made)
             for number in missing:
                 start, size = time.perf_counter(), drawn[number * _PART :][:_PART].size
                 chunk = list(islice(each, size))
-                self._write_part(paths[number], chunk, origin, time.perf_counter() - start)
+                seconds = time.perf_counter() - start
+                make_anew(
+                    paths[number], wanted, partial(self._write_part, chunk, seconds), whole=True
+                )
         return [LatticeStore.open(path) for path in paths]
 
     def _jobs(
@@ -190,25 +207,24 @@ class _Making:
             labels = store.read(np.array([unit])).labels.numpy().astype(np.int32)
             yield LatticeJob(utterance, transcripts[utterance], labels, log_likelihoods)
 
-    def _write_part(self, path: Path, chunk: list[Made], origin: str, seconds: float) -> None:
+    def _write_part(self, chunk: list[Made], seconds: float, path: Path) -> dict[str, Any]:
         about = {
-            "origin": origin,
             "facts": {made.utterance: asdict(made.facts) for made in chunk if made.facts},
             "skipped": {made.utterance: made.reason for made in chunk if made.lattice is None},
             "seconds": seconds,
         }
         lattices = (made.lattice for made in chunk if made.lattice is not None)
         write_lattices(path, lattices, label_map(self.system), about)
+        return {}
 
     def _about(
-        self, name: str, origin: str, parts: list[LatticeStore], total: int
-    ) -> dict[str, Any]:
-        """What lattices.json says beside the counts.
+        self, skips: SkipList, parts: list[LatticeStore], total: int
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What lattices.json says beside the counts; and statistics, the time it took among them.
 
         Raises:
             InputError: too many utterances were skipped.
         """
-        skips = SkipList(f"lattices of {name}", self.config.lattices.max_skipped)
         facts: dict[str, LatticeFacts] = {}
         for part in parts:
             facts |= {u: LatticeFacts(**found) for u, found in part.about["facts"].items()}
@@ -218,17 +234,16 @@ class _Making:
         shift = self.config.features.frame_shift / 1000
         seconds = sum(part.about["seconds"] for part in parts)
         figures = statistics(facts, skips.reasons, shift, seconds)
-        log.info("%s: the reference was merged into %d lattices", name, figures["merged"])
-        return {
-            "origin": origin,
+        log.info("%s: the reference was merged into %d lattices", skips.stage, figures["merged"])
+        about = {
             "from_run": str(self.config.lattices.from_run),
             "options": asdict(self.source.options) | {"lm_order": self.config.lattices.lm_order},
             "drawn": total,
-            "statistics": figures,
             "merged": [u for u, f in facts.items() if f.merged],
             "narrowed": [u for u, f in facts.items() if f.narrowed],
             "skipped": skips.reasons,
         }
+        return about, figures
 
 
 def spread(count: int, most: int | None) -> np.ndarray:
@@ -242,12 +257,6 @@ def _parts_folder(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.parts")
 
 
-def _described(folder: Path) -> dict[str, Any]:
-    """What the lattices.json of a whole store says; empty where there is none."""
-    path = folder / "lattices.json"
-    return dict(read_json(path)) if path.is_file() else {}
-
-
 def _graphs(config: DictConfig, system: HmmSystem) -> Path:
     """Make each language's weak language model and graph; the folder they are in."""
     corpus, order = Path(config.corpus.dir), config.lattices.lm_order
@@ -255,7 +264,7 @@ def _graphs(config: DictConfig, system: HmmSystem) -> Path:
     models = {}
     for name, language in system.languages.items():
         text = weak_model(corpus / "lang" / name / "lm_text", language.lexicon, order)
-        models[name] = graph_folder(folder, name) / "lm.arpa"
+        models[name] = folder / "lm" / f"{name}.arpa"
         write_text(models[name], text)
     system.make_graphs(folder, models)
     return folder
@@ -273,15 +282,3 @@ def _network_scores(config: DictConfig, run_dir: Path) -> ScoreSource:
     from asr_hf.stages.decode import network_scores
 
     return network_scores(config, run_dir)
-
-
-def _file_digest(path: Path) -> str:
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read: {error.strerror}",
-            expected="a run folder with a finished model, and an aligned corpus",
-            remedy="name the run in lattices.from_run",
-        ) from error

@@ -69,7 +69,7 @@ def run(config: DictConfig) -> dict[str, Any]:
 def _score_set(config: DictConfig, run_dir: Path, name: str) -> _SetScore:
     folder = run_dir / "decode" / name
     refs, hyps = read_table(folder / "ref.txt"), read_table(folder / "hyp.txt")
-    lost = SkipList(f"scoring of {folder}", limit=config.decode.max_skipped)
+    lost = SkipList(f"scoring of {folder}", config.decode.max_skipped, "decode.max_skipped")
     for utterance in refs:
         if utterance not in hyps:
             lost.add(utterance, "no hypothesis; all its words count as deleted")

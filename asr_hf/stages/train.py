@@ -30,8 +30,10 @@ from asr_hf.runtime.files import read_json, write_json
 from asr_hf.runtime.interruption import Interruption
 from asr_hf.runtime.ranks import ALONE, Ranks
 from asr_hf.runtime.run_folder import RunFolder
+from asr_hf.stages.expected import store_source
 from asr_hf.stages.external import alignments_from_outside, pack_external
 from asr_hf.stages.forecast import fit_memory, say_duration
+from asr_hf.stages.inputs import changed_inputs, inputs_of, start_of_rank, statistics_of
 from asr_hf.stages.lattice_targets import open_targets
 from asr_hf.stages.layout import chosen_by, store_folder
 from asr_hf.stages.saver import ModelSaver
@@ -40,6 +42,7 @@ from asr_hf.training.curvature import CurvaturePath
 from asr_hf.training.data_parallel import DataParallel
 from asr_hf.training.frame_objective import FrameObjective
 from asr_hf.training.frame_source import FrameSource, make_sources, room_for_features
+from asr_hf.training.in_step import check_same_start
 from asr_hf.training.loop import Best, TrainingLoop
 from asr_hf.training.memory import parse_bytes
 from asr_hf.training.model_file import FILE_NAME
@@ -76,21 +79,26 @@ def run(config: DictConfig, ranks: Ranks = ALONE) -> dict[str, Any]:
             ranks.broadcast_json(pack_external(config) if ranks.first else None)
         stores = open_stores(config)
         settle(config)
+        inputs = inputs_of(config, stores)
+        check_same_start(ranks, start_of_rank(config, inputs))
         folder = None
         if ranks.first:
             folder = held.enter_context(RunFolder.open(Path(config.run_dir), config))
-        return _train(config, stores, device, folder, ranks, interruption)
+        return _train(config, stores, inputs, device, folder, ranks, interruption)
 
 
 def _train(
     config: DictConfig,
     stores: dict[Part, FrameStore],
+    inputs: dict[str, str],
     device: torch.device,
     folder: RunFolder | None,
     ranks: Ranks,
     interruption: Interruption,
 ) -> dict[str, Any]:
     model = start_model(config, stores[Part.TRAIN], device)
+    if folder is not None:
+        folder.keep_inputs(inputs | statistics_of(model), changed_inputs)
     objective = make_objective(config, stores, model, device)
     saver = ModelSaver(config, model, stores[Part.TRAIN])
     start = time.perf_counter()
@@ -227,6 +235,7 @@ def open_stores(config: DictConfig) -> dict[Part, FrameStore]:
                 expected=str(config.corpus.needs).strip(),
                 remedy=_how_to_make(config),
             )
+        store_source(config, folder)
     train, heldout = (FrameStore.open(folder) for folder in folders)
     for what in ("dim", "num_pdfs"):
         if getattr(train, what) != getattr(heldout, what):

@@ -10,10 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from asr_hf.runtime.errors import RunError
+from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.ranks import Ranks
 
 Checkpoint = tuple[Path, dict[str, Tensor], dict[str, Any]]
+# Bytes of what a rank says that it has other than rank 0.
+_MOST_SAID = 600
 _WORDS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 _DTYPES = {
     str(dtype): dtype
@@ -45,6 +47,38 @@ def share_checkpoint(ranks: Ranks, found: Checkpoint | None) -> Checkpoint | Non
             own = found[1][name].contiguous()
         received[name] = ranks.broadcast_(own)
     return Path(about["path"]), received, about["values"]
+
+
+def check_same_start(ranks: Ranks, mine: dict[str, Any]) -> None:
+    """Compare settings, code and digests of data over the ranks, before they begin.
+
+    Args:
+        ranks: who are to train together.
+        mine: JSON-able values of this rank, by what they are.
+
+    Raises:
+        InputError: a rank has others than rank 0; on all ranks.
+    """
+    if ranks.count == 1:
+        return
+    theirs = ranks.broadcast_json(mine)
+    own = json.loads(json.dumps(mine))
+    names = [name for name in sorted({*theirs, *own}) if theirs.get(name) != own.get(name)]
+    lines = [f"{name}: {_brief(theirs.get(name))} -> {_brief(own.get(name))}" for name in names]
+    text = "\n".join(lines).encode()[:_MOST_SAID].ljust(_MOST_SAID)
+    table = ranks.gather(torch.frombuffer(bytearray(text), dtype=torch.uint8).long())
+    said = [bytes(row.tolist()).decode(errors="replace").rstrip() for row in table]
+    if different := [rank for rank, lines in enumerate(said) if lines]:
+        listed = "\n".join(f"    {line}" for line in said[different[0]].split("\n"))
+        raise InputError(
+            f"rank {different[0]} would train on something else than rank 0:\n{listed}",
+            expected="the same data, settings and code on every rank",
+            remedy="give all machines the same corpus (corpus.dir), overrides and version",
+        )
+
+
+def _brief(value: Any) -> str:
+    return "(absent)" if value is None else str(value)[:40]
 
 
 def check_in_step(ranks: Ranks, iteration: int, state: dict[str, dict[str, Any]]) -> None:

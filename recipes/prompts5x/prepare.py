@@ -109,7 +109,7 @@ def _write_set(
     made_of = augmentation.sets[name]
     clean = DataDir.read(clean_corpus(config) / made_of.of)
     copies = draw_copies(clean, made_of.copies, effects, augmentation.seed)
-    skips = SkipList(f"copies for {name}", config.features.max_skipped)
+    skips = SkipList(f"copies for {name}", config.features.max_skipped, "features.max_skipped")
     rate, jobs = config.features.sample_rate, config.features.jobs
     samples = make_copies(clean, copies, part / "wav" / name, rate, jobs, skips)
     copies = [copy for copy in copies if copy.utterance in samples]

@@ -84,7 +84,7 @@ def training_data(
     by_file: dict[str, list[Segment]] = defaultdict(list)
     for segment in segments:
         by_file[side_of(segment.recording)[0]].append(segment)
-    skips = SkipList("Switchboard", config.features.max_skipped)
+    skips = SkipList("Switchboard", config.features.max_skipped, "features.max_skipped")
     utterances: list[Utterance] = []
     wavs: dict[str, str] = {}
     for name, mine in progress(by_file.items(), desc="recordings", unit="file"):

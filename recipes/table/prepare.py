@@ -60,7 +60,7 @@ def prepare(config: DictConfig) -> dict[str, Any]:
     table, target = Path(config.corpus.table), Path(config.corpus.dir)
     rows = read_rows(table)
     dictionaries = of_languages(config, "lexicon")
-    skips = SkipList(str(table), config.corpus.max_skipped)
+    skips = SkipList(str(table), config.corpus.max_skipped, "corpus.max_skipped")
     collector = Collector(config, not dictionaries, skips)
     origin = _fingerprint(config, rows, collector)
     about = prepared_corpus(target)

@@ -17,6 +17,7 @@ from asr_hf.data.cmvn import cmvn_stats
 from asr_hf.data.extract import extract_features
 from asr_hf.data.fbank import FbankOptions, fbank
 from asr_hf.data.kaldi_dir import DataDir, Utterance
+from asr_hf.runtime import artefact
 from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.files import read_json
 from asr_hf.runtime.resources import conf_dir
@@ -106,10 +107,10 @@ def changes(corpus, write_wav, speech):
 def test_only_what_changed_is_done_again(corpus, tmp_path, write_wav, speech, change):
     folder = tmp_path / "f"
     extract_features(corpus, folder, OPTIONS, "speaker")
-    before, inode = archive(folder), (folder / "feats.ark").stat().st_ino
+    before, stamp = archive(folder), (folder / "feats.ark").stat().st_mtime_ns
     data, options, cmvn = changes(corpus, write_wav, speech)[change]()
     extract_features(data, folder, options, cmvn)
-    assert ((folder / "feats.ark").stat().st_ino == inode) == (change == "nothing")
+    assert ((folder / "feats.ark").stat().st_mtime_ns == stamp) == (change == "nothing")
     assert (archive(folder) == before) == (change == "nothing")
 
 
@@ -209,7 +210,9 @@ def test_a_command_runs_once_for_all_segments_and_its_failure_is_quoted(
 def test_a_full_disk_leaves_nothing(corpus, tmp_path, files_in, file_size_limit):
     with file_size_limit(1000), pytest.raises(RunError, match=r"feats\.ark: cannot be written"):
         extract_features(corpus, tmp_path / "f", OPTIONS)
-    assert files_in(tmp_path / "f") == []
+    assert files_in(tmp_path / "f") == ["artefact.json"]
+    with pytest.raises(InputError, match="not finished"):
+        artefact.read(tmp_path / "f")
 
 
 def test_a_place_that_cannot_be_written_to(corpus, tmp_path):

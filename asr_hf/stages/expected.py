@@ -1,0 +1,136 @@
+"""What readers expect of artefacts: whole, of this configuration, of sources that still hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from asr_hf.data.extract import segments_source
+from asr_hf.data.kaldi_dir import DataDir
+from asr_hf.runtime import artefact
+from asr_hf.runtime.artefact import SMALL, moved_on
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.files import read_json
+from asr_hf.runtime.provenance import Artefact, Source, all_settings, file_digest, indented, measure
+
+
+def require(folder: Path, remedy: str) -> Artefact | None:
+    """The artefact in `folder`; None for a folder without a record, which other tools made.
+
+    Args:
+        folder: where it is.
+        remedy: the command that makes it.
+
+    Raises:
+        InputError: it is unfinished or damaged, or was made from what has changed since.
+    """
+    if not (folder / artefact.RECORD).is_file():
+        return None
+    known = artefact.read(folder, remedy)
+    if damaged := known.damage(SMALL):
+        raise InputError(
+            f"{folder}: damaged:\n{indented(damaged)}",
+            expected="the files that were written",
+            remedy=remedy,
+        )
+    if changed := moved_on(known):
+        raise InputError(
+            f"{folder}: the {known.kind} there were made from what has changed since:\n"
+            f"{indented(changed)}",
+            remedy=remedy,
+        )
+    return known
+
+
+def of_this_configuration(
+    config: DictConfig,
+    known: Artefact,
+    remedy: str,
+    keys: Iterable[str] = ("features", "alignment"),
+) -> None:
+    """Compare the settings that an artefact was made with, far back too, with the configuration's.
+
+    Args:
+        config: the configuration.
+        known: the artefact.
+        remedy: the command that makes it.
+        keys: groups whose settings are compared.
+
+    Raises:
+        InputError: they differ.
+    """
+    if changed := differing_settings(config, all_settings(known), keys):
+        raise InputError(
+            f"{known.folder}: the {known.kind} there were made with other settings:\n"
+            f"{indented(changed)}",
+            expected="those of this command",
+            remedy=f"{remedy}; or give this command the settings they were made with",
+        )
+
+
+def differing_settings(
+    config: DictConfig, settings: dict[str, Any], keys: Iterable[str]
+) -> list[str]:
+    """Settings whose value is another in the configuration, as `key: theirs -> this one`."""
+    groups = tuple(f"{key}." for key in keys)
+    found = []
+    for key, value in sorted(settings.items()):
+        if not key.startswith(groups):
+            continue
+        here = OmegaConf.select(config, key, default=value)
+        if isinstance(here, DictConfig | ListConfig):
+            here = OmegaConf.to_container(here, resolve=True)
+        # A rate that the configuration leaves open is the corpus's.
+        open_rate = key == "features.sample_rate" and here is None
+        if here != value and not open_rate:
+            found.append(f"{key}: {value} -> {here}")
+    return found
+
+
+def features_source(config: DictConfig, data: DataDir, folder: Path) -> Source:
+    """The features of a set, as what something else is made from.
+
+    Args:
+        config: the configuration.
+        data: the set.
+        folder: its features.
+
+    Raises:
+        InputError: there are none, or they are of other segments or settings.
+    """
+    scp, remedy = folder / "feats.scp", "asr-hf features with the same overrides"
+    known = require(folder, remedy)
+    if not scp.is_file():
+        raise InputError(f"{scp}: no features", remedy="run asr-hf features")
+    if known is None:
+        return Source.of_values(read_json(folder / "fbank.json"), measure(scp))
+    of_this_configuration(config, known, remedy)
+    segments = known.sources.get("segments")
+    if segments is not None and segments != segments_source(data):
+        raise InputError(
+            f"{folder}: features of other segments than those of {data.path}",
+            expected="the utterances, speakers and times that stand there now",
+            remedy=remedy,
+        )
+    return known.source
+
+
+def store_source(config: DictConfig, folder: Path) -> Source:
+    """A frame store, as what something else is made from or trained on.
+
+    Args:
+        config: the configuration.
+        folder: the store.
+
+    Raises:
+        InputError: it is damaged, or of other features or labels than this configuration's.
+    """
+    remedy = "asr-hf align with the same overrides"
+    known = require(folder, remedy)
+    if known is None:
+        return Source(file_digest(folder / "store.json"))
+    of_this_configuration(config, known, remedy)
+    return known.source
