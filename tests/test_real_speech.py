@@ -167,7 +167,7 @@ def test_sequence_training_lowers_the_expected_errors(corpus, decoded):
     assert min(losses) < losses[0] < 1.0
     assert len(list((folder / "models").iterdir())) == len(losses)
     run("decode", corpus, *stage, *narrow)
-    chosen = json.loads((folder / "decode" / "chosen.json").read_text())
+    chosen = json.loads((folder / "decode" / "choice" / "chosen.json").read_text())
     errors = [row["errors"] for row in chosen["models"]]
     # The start is among the models, and decodes as it did in its own run.
     tried = json.loads((decoded / "decode" / "best.json").read_text())["tried"]

@@ -47,15 +47,41 @@ class _Packed:
 
 
 @dataclass(frozen=True)
-class _Source:
-    """Where features come from, and what is done to them."""
+class FeatureSource:
+    """Features as they are packed: where they come from, and what is done to them."""
 
     features: ArkReader
     cmvn: CmvnSource
     transform: Transform | None
+    dtype: np.dtype[Any]
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        dtype: str = "float16",
+        transform: Transform | None = None,
+        allow_pipes: bool = False,
+    ) -> FeatureSource:
+        """Those in `folder`; see `build_store`."""
+        return cls(
+            ArkReader(folder / "feats.scp", allow_pipes),
+            CmvnSource.open(folder, allow_pipes),
+            transform,
+            np.dtype(dtype),
+        )
+
+    def frames(self, utterance: Utterance) -> np.ndarray:
+        """The frames [F, D] of one utterance, in the precision of stores.
+
+        Raises:
+            InputError: they cannot be read, or are not finite.
+        """
+        place = f"{self.features.path}: utterance {utterance.id}"
+        return _narrow(place, self.read(utterance), self.dtype)
 
     def read(self, utterance: Utterance) -> np.ndarray:
-        """The features [F, D] of one utterance as they are packed."""
+        """The features [F, D] of one utterance before they lose precision."""
         matrix = self.features[utterance.id]
         if matrix.ndim != 2 or not matrix.shape[1]:
             raise InputError(
@@ -99,15 +125,11 @@ def build_store(
         RunError: the disk is full or the folder read-only.
     """
     folder = Path(folder)
-    source = _Source(
-        ArkReader(feature_folder / "feats.scp", allow_pipes),
-        CmvnSource.open(feature_folder, allow_pipes),
-        transform,
-    )
+    source = FeatureSource.open(feature_folder, dtype, transform, allow_pipes)
     packed = _Packed(source.features.path)
     skips = SkipList(f"packing {data.path.name}", max_skipped, "alignment.max_skipped")
     with replaced_folder(folder) as part:
-        _write_frames(part, data, source, alignments, np.dtype(dtype), packed, skips)
+        _write_frames(part, data, source, alignments, packed, skips)
         skips.check(len(data.utterances))
         if not packed.utterances:
             raise InputError(
@@ -140,9 +162,8 @@ def build_store(
 def _write_frames(
     part: Path,
     data: DataDir,
-    source: _Source,
+    source: FeatureSource,
     alignments: Alignments | None,
-    dtype: np.dtype[Any],
     packed: _Packed,
     skips: SkipList,
 ) -> None:
@@ -157,7 +178,7 @@ def _write_frames(
             if reason or not len(matrix):
                 skips.add(utterance.id, reason or f"no frames in {source.features.path}")
             else:
-                _write(packed, utterance, matrix, pdfs, dtype, frames, labels)
+                _write(packed, utterance, matrix, pdfs, source.dtype, frames, labels)
         for file in (frames, labels):
             file.flush()
             os.fsync(file.fileno())

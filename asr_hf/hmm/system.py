@@ -18,6 +18,7 @@ from asr_hf.hmm.gmm import Gmm
 from asr_hf.hmm.language import Language
 from asr_hf.hmm.lexicon import Lexicon, SymbolTable, phone_table, read_lexicon
 from asr_hf.hmm.scores import PdfColumns
+from asr_hf.hmm.states import TREE
 from asr_hf.hmm.topology import topology_text
 from asr_hf.hmm.transitions import TransitionModel
 from asr_hf.kaldi.tree import ContextDependency, read_tree
@@ -25,12 +26,11 @@ from asr_hf.kaldi.writer import KaldiWriter
 from asr_hf.runtime.artefact import current_or_make
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json, write_json, write_text
-from asr_hf.runtime.provenance import Source, Wanted, digest
+from asr_hf.runtime.provenance import Source, Wanted
 
 _LANGUAGE = re.compile(r"\w[\w.-]{0,99}")
 _MOST_STATES = 100
 _REMEDY = "remove the folder and run asr-hf align again"
-_TREE = "tree"
 
 
 @dataclass
@@ -80,8 +80,8 @@ class HmmSystem:
             "gaussians": None if self.gmm is None else self.gmm.num_gaussians,
         }
         if self.transitions.tree is not None:
-            write_text(folder / _TREE, _tree_text(self.transitions.tree))
-            about["tree"] = _TREE
+            write_text(folder / TREE, _tree_text(self.transitions.tree))
+            about["tree"] = TREE
         write_json(folder / "hmm.json", about)
 
     @classmethod
@@ -105,7 +105,7 @@ class HmmSystem:
             )
         phones = SymbolTable.read(folder / "phones.txt")
         # A tree without mention is left over from another system.
-        tree = read_tree(folder / _TREE) if "tree" in about else None
+        tree = read_tree(folder / TREE) if "tree" in about else None
         transitions = _read_transitions(folder, phones, tree)
         languages = {
             name: Language(read_lexicon(folder / "lang" / name / "lexicon.txt", name), phones)
@@ -154,20 +154,14 @@ class HmmSystem:
             raise InputError(
                 f"{arpa}: there is no such language model", remedy="run asr-hf prepare"
             )
+        tree = "" if self.transitions.tree is None else _tree_text(self.transitions.tree)
         log_probs = self.transitions.log_probs.tobytes().hex()
         sources = {
             "language model": Source.of_file(arpa),
             "lexicon": Source.of_values(self.languages[name].lexicon.text(), self.phones.text()),
-            "transitions": Source.of_values(self.states, log_probs),
+            "transitions": Source.of_values(self.transitions.topology, tree, log_probs),
         }
         return Wanted("decoding graph", {}, sources)
-
-    @property
-    def states(self) -> str:
-        """A digest of what the pdfs stand for: phones, topology and tree."""
-        tree = self.transitions.tree
-        text = "" if tree is None else _tree_text(tree)
-        return digest(self.phones.text(), self.transitions.topology, text)
 
     def decoder_source(
         self, folder: str | os.PathLike[str], options: SearchOptions

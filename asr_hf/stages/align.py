@@ -132,7 +132,7 @@ class _Aligner:
             skips=(skips, len(data.utterances)),
         )
         sources = {"alignments": known.source, "features": features}
-        packed = pack(config, data, lambda: Alignments.read(folder), sources)
+        packed = pack(config, name, data, lambda: Alignments.read(folder), sources)
         return {
             "utterances": packed["utterances"],
             "frames": packed["frames"],

@@ -27,7 +27,7 @@ def choose_model(
 
     Each model has its own best weights; of equals the earlier iteration wins. Sequence training
     needs this: its criterion goes on getting better when the words no longer do. Writes
-    <run_dir>/decode/chosen.json.
+    <run_dir>/decode/choice/chosen.json.
 
     Args:
         run_dir: holds models/iteration-NNNN.safetensors.
@@ -61,5 +61,6 @@ def choose_model(
     log.info("chosen: %s", chosen.stem)
     with atomic_path(run_dir / MODEL_FILE) as temporary:
         shutil.copyfile(chosen, temporary)
-    write_json(run_dir / "decode" / "chosen.json", {"chosen": chosen.name, "models": rows})
+    chosen_file = run_dir / "decode" / "choice" / "chosen.json"
+    write_json(chosen_file, {"chosen": chosen.name, "models": rows})
     return found[place]

@@ -6,29 +6,51 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from asr_hf.hmm.align import Transcript
 from asr_hf.hmm.decode import Job, at_edge, decode_all, grid
 from asr_hf.hmm.rescore import Setting
 from asr_hf.hmm.scores import Scores
 from asr_hf.hmm.segments import Segment, ctm_lines
+from asr_hf.runtime.artefact import Maker, current_or_make, make_anew
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_json, write_text
 from asr_hf.runtime.progress import progress
+from asr_hf.runtime.provenance import Source, Wanted
 from asr_hf.runtime.skips import SkipList
 from asr_hf.scoring.alignment import add_counts
 from asr_hf.scoring.hub5 import scored_text
 from asr_hf.scoring.wer import WerResult, score, utterance_counts
 from asr_hf.stages.choose import MODEL_FILE, choose_model
-from asr_hf.stages.layout import store_folder
 from asr_hf.stages.recognisers import Recogniser, recogniser
 
 log = logging.getLogger(__name__)
 
 ScoreSource = Callable[[str], Iterator[tuple[str, Scores]]]
+# Settings of the search.
+_SEARCH = ("beam", "lattice_beam", "lattice_scale", "max_active")
+
+
+@runtime_checkable
+class Identified(Protocol):
+    """Scores of a network: what made them is known, and which utterances have none."""
+
+    path: Path
+    about: dict[str, Any]
+    source: Source
+
+    def frames_source(self, name: str) -> Source:
+        """What identifies the frames of a set."""
+        ...
+
+    def lacking(self, name: str, utterances: list[str]) -> dict[str, str]:
+        """Those of the utterances that there are no frames of, and why."""
+        ...
+
+
 Words = dict[str, list[str]]
 
 
@@ -40,26 +62,27 @@ def run(config: DictConfig) -> dict[str, Any]:
     run_dir = Path(config.run_dir)
     tuned = None
     if config.decode.choose:
+        folder = run_dir / "decode" / "choice"
         tuned = choose_model(
             run_dir,
-            lambda model: tuned_weights(config, model_scores(config, model)),
+            lambda model: tuned_weights(config, model_scores(config, model), folder / model.stem),
             config.decode.choose,
         )
     return decode_sets(config, network_scores(config, run_dir), tuned)
 
 
 def decode_sets(
-    config: DictConfig, scores: ScoreSource, tuned: dict[str, Any] | None = None
+    config: DictConfig, scores: ScoreSource, known: dict[str, Any] | None = None
 ) -> dict[str, Any]:
     """Choose the decoding weights on `decode.tune_on`, then decode every set of `decode.sets`.
 
     Writes <run_dir>/decode/best.json, and ref.txt, hyp.txt, words.ctm and result.json of each
-    set.
+    set. What a network has decoded already is kept.
 
     Args:
         config: the configuration.
         scores: log likelihoods [frames, pdfs] of the utterances of a set.
-        tuned: what `tuned_weights` says of them, where that is known.
+        known: what `tuned_weights` says of them, where that is known.
 
     Returns:
         The chosen setting, and the word errors of each set, in all and by language.
@@ -69,21 +92,27 @@ def decode_sets(
             utterances have none.
     """
     decoding = _Decoding(config, recogniser(config), scores)
-    tuned = tuned or decoding.tune()
+    for name in dict.fromkeys([config.decode.tune_on, *config.decode.sets]):
+        decoding.check_frames(name)
     folder = Path(config.run_dir) / "decode"
-    write_json(folder / "best.json", tuned)
+    tuned = decoding.tuned(folder, known)
     best = Setting(**tuned["best"])
     sets = {name: decoding.final(name, best, folder / name) for name in config.decode.sets}
     return tuned | {"sets": sets}
 
 
-def tuned_weights(config: DictConfig, scores: ScoreSource) -> dict[str, Any]:
+def tuned_weights(config: DictConfig, scores: ScoreSource, folder: Path) -> dict[str, Any]:
     """The weights that are best on `decode.tune_on`, and the word errors of all that were tried.
+
+    Args:
+        config: the configuration.
+        scores: of the utterances of a set.
+        folder: best.json is kept there.
 
     Raises:
         InputError: as `decode_sets`.
     """
-    return _Decoding(config, recogniser(config), scores).tune()
+    return _Decoding(config, recogniser(config), scores).tuned(folder)
 
 
 class _Decoding:
@@ -91,6 +120,62 @@ class _Decoding:
 
     def __init__(self, config: DictConfig, graphs: Recogniser, scores: ScoreSource) -> None:
         self.config, self.graphs, self.scores = config, graphs, scores
+        # Scores that are a network's have an identity; what is made from others is not kept.
+        self._network = scores if isinstance(scores, Identified) else None
+        if self._network is not None:
+            graphs.check_model(self._network.about, self._network.path)
+
+    def check_frames(self, name: str) -> None:
+        """Say, before the work, which utterances of a set cannot be decoded.
+
+        Raises:
+            InputError: too many.
+        """
+        if self._network is None:
+            return
+        utterances = list(self.graphs.transcripts(name))
+        self._skips(name, self._network.lacking(name, utterances)).check(len(utterances))
+
+    def _skips(self, name: str, reasons: dict[str, str]) -> SkipList:
+        limit = self.config.decode.max_skipped
+        return SkipList(f"decoding of {name}", limit, "decode.max_skipped", reasons)
+
+    def tuned(self, folder: Path, known: dict[str, Any] | None = None) -> dict[str, Any]:
+        """What `tune` finds, or what is known of it, kept as best.json in `folder`."""
+        options = self.config.decode
+        keys = ("tune_on", "acoustic_scales", "lm_scales", "insertion_penalties")
+
+        def make(part: Path) -> dict[str, Any]:
+            found = known or self.tune()
+            write_json(part / "best.json", found)
+            return found
+
+        return self._kept(folder, "decoding weights", options.tune_on, keys, {}, make)
+
+    def _kept(
+        self,
+        folder: Path,
+        kind: str,
+        name: str,
+        keys: Sequence[str],
+        settings: dict[str, Any],
+        make: Maker,
+    ) -> dict[str, Any]:
+        """What was made from the set `name`, the network and these settings; made if need be."""
+        decode = OmegaConf.to_container(self.config.decode, resolve=True)
+        assert isinstance(decode, dict)
+        settings = settings | {f"decode.{key}": decode[key] for key in (*_SEARCH, *keys)}
+        transcripts = self.graphs.transcripts(name)
+        text = {u: [list(t.words), t.language] for u, t in transcripts.items()}
+        rules = Source.of_values(self.config.corpus.get("scoring"))
+        sources = {"transcripts": Source.of_values(text), "scoring": rules} | self.graphs.sources
+        if self._network is None:
+            return make_anew(folder, Wanted(kind, settings, sources), make).about
+        network = {
+            "network": self._network.source,
+            "frames": self._network.frames_source(name),
+        }
+        return current_or_make(folder, Wanted(kind, settings, sources | network), make).about
 
     def tune(self) -> dict[str, Any]:
         """The setting with the fewest word errors on the tuning set, of equals the earlier."""
@@ -98,7 +183,8 @@ class _Decoding:
         settings = grid(options.acoustic_scales, options.lm_scales, options.insertion_penalties)
         errors = self.errors(settings)
         best = settings[errors.index(min(errors))]
-        log.info("best on %s: %d errors under %s", options.tune_on, min(errors), best)
+        weights = ", ".join(f"{key} {value:g}" for key, value in asdict(best).items())
+        log.info("best on %s: %d errors with %s", options.tune_on, min(errors), weights)
         for weight in at_edge(best, settings):
             log.warning("the best %s stands at the edge of those tried: try more", weight)
         tried = [asdict(s) | {"errors": e} for s, e in zip(settings, errors, strict=True)]
@@ -122,6 +208,22 @@ class _Decoding:
 
         Utterances that have no scores count as if nothing had been recognised.
         """
+
+        def make(part: Path) -> dict[str, Any]:
+            return self._decoded(name, setting, part)
+
+        result = self._kept(folder, "decoded set", name, (), asdict(setting), make)
+        if unfinished := result["unfinished"]:
+            log.warning(
+                "%s: no path reached the end of %d utterances (%s ...), whose last words may be "
+                "missing and which the ctm leaves out; a larger decode.beam helps",
+                name,
+                len(unfinished),
+                " ".join(unfinished[:3]),
+            )
+        return result
+
+    def _decoded(self, name: str, setting: Setting, folder: Path) -> dict[str, Any]:
         transcripts = self.graphs.transcripts(name)
         hypotheses: Words = {}
         lines, unfinished = [], []
@@ -130,10 +232,11 @@ class _Decoding:
             if words and not segments and self.graphs.tells_times:
                 unfinished.append(utterance)
             lines.append(ctm_lines(utterance, segments, self.config.features.frame_shift / 1000))
-        skips = SkipList(f"decoding of {name}", self.config.decode.max_skipped)
+        skips = self._skips(name, {})
         for utterance in transcripts.keys() - hypotheses.keys():
-            skips.add(utterance, "no scores; counted as deletions")
-        skips.check(len(transcripts))
+            skips.add(utterance, "no scores; its words count as deleted")
+        if self._network is None:
+            skips.check(len(transcripts))
         scored = scoring_rule(self.config)
         references = {u: scored(t.words) for u, t in transcripts.items()}
         hypotheses = {u: scored(hypotheses.get(u, [])) for u in references}
@@ -148,14 +251,6 @@ class _Decoding:
         }
         result["skipped"] = skips.reasons
         result["unfinished"] = unfinished
-        if unfinished:
-            log.warning(
-                "%s: no path reached the end of %d utterances (%s ...), whose last words may be "
-                "missing and which the ctm leaves out; a larger decode.beam helps",
-                name,
-                len(unfinished),
-                " ".join(unfinished[:3]),
-            )
         write_json(folder / "result.json", result)
         return result
 
@@ -233,17 +328,7 @@ def model_scores(config: DictConfig, path: Path) -> ScoreSource:
     Raises:
         InputError: there is no trained model.
     """
-    # Aligning with GMMs and decoding given scores need none of these.
-    from asr_hf.data.store import FrameStore
-    from asr_hf.runtime.device import choose_device
-    from asr_hf.training.model_file import load_model
-    from asr_hf.training.posteriors import log_likelihoods
+    # Aligning with GMMs and decoding given scores need none of its libraries.
+    from asr_hf.stages.network_scores import NetworkScores
 
-    model, _ = load_model(path)
-    device = choose_device(config.runtime.device, config.runtime.threads)
-
-    def of_set(name: str) -> Iterator[tuple[str, Scores]]:
-        store = FrameStore.open(store_folder(config, name))
-        return log_likelihoods(model, store, device)
-
-    return of_set
+    return NetworkScores(config, path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -134,3 +134,57 @@ def store_source(config: DictConfig, folder: Path) -> Source:
         return Source(file_digest(folder / "store.json"))
     of_this_configuration(config, known, remedy)
     return known.source
+
+
+def features_fit(features: Source, about: Mapping[str, Any], model: Path) -> None:
+    """Compare the settings of features with those that a model was trained on.
+
+    Args:
+        features: a feature folder or frame store.
+        about: what the model says of its training.
+        model: its file.
+
+    Raises:
+        InputError: they differ.
+    """
+    trained = about.get("features")
+    if not isinstance(trained, Mapping):
+        return
+    found = {
+        key: value
+        for key, value in all_settings(features).items()
+        if key.startswith("features.") and key.removeprefix("features.") in trained
+    }
+    changed = [
+        f"{key}: {there} -> {value}"
+        for key, value in sorted(found.items())
+        if (there := trained[key.removeprefix("features.")]) != value and there is not None
+    ]
+    if changed:
+        raise InputError(
+            f"{features.folder}: other features than {model} was trained on:\n{indented(changed)}",
+            expected="those of its training",
+            remedy="make them again with the settings of the run: asr-hf features, asr-hf align",
+        )
+
+
+def states_fit(states: str, about: Mapping[str, Any], model: Path, hmms: Path) -> None:
+    """Compare HMM states with those that a model's outputs stand for.
+
+    Args:
+        states: the digest of the states that are decoded with.
+        about: what the model says of its training.
+        model: its file.
+        hmms: the folder of those states.
+
+    Raises:
+        InputError: they differ.
+    """
+    trained = about.get("states")
+    if trained is not None and trained != states:
+        raise InputError(
+            f"{model}: its outputs stand for other HMM states than those in {hmms}",
+            expected="phones, topology and tree as they were when it was trained",
+            remedy="align with the settings that it was trained with (alignment=...), or train "
+            "again on these states",
+        )

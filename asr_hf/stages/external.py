@@ -51,7 +51,7 @@ def pack_external(config: DictConfig) -> dict[str, Any]:
         )
     sets = _data(config)
     every = cache(lambda: _alignments(config))
-    known = {name: _packed(config, data, every) for name, data in sets.items()}
+    known = {name: _packed(config, name, data, every) for name, data in sets.items()}
     needed = [config.corpus.train_set]
     if "train_data" in config.corpus:
         needed.append(config.corpus.heldout_set)
@@ -85,18 +85,17 @@ def _data(config: DictConfig) -> dict[str, DataDir]:
 
 
 def _packed(
-    config: DictConfig, data: DataDir, every: Callable[[], Alignments]
+    config: DictConfig, name: str, data: DataDir, every: Callable[[], Alignments]
 ) -> dict[str, Any] | None:
     """What is said of the store of a set, packed if need be; None without alignments for it."""
-    name = data.path.name
     aligned = name not in config.corpus.get("decode_data", {})
     path = config.features.get("transforms")
     transform = None if path is None else FeatureTransforms.open(Path(path)).apply
-    sources = {"features": _features(config, data)}
+    sources = {"features": _features(config, name, data)}
     if path is not None:
         sources["transforms"] = Source.of_values(file_stamps(_files(Path(path))))
     if not aligned:
-        return pack(config, data, None, sources, transform)
+        return pack(config, name, data, None, sources, transform)
 
     def mine() -> Alignments:
         found = {u.id: every().pdfs[u.id] for u in data.utterances if u.id in every().pdfs}
@@ -106,7 +105,7 @@ def _packed(
 
     sources["alignments"] = _alignments_source(config)
     try:
-        return pack(config, data, mine, sources, transform)
+        return pack(config, name, data, mine, sources, transform)
     except _NothingAligned:
         log.warning("%s: no alignment of any utterance of %s", _source(config), name)
         return None
@@ -141,8 +140,8 @@ def _alignments_source(config: DictConfig) -> Source:
     return Source.of_values(file_stamps(files), options.num_pdfs)
 
 
-def _features(config: DictConfig, data: DataDir) -> Source:
-    folder = Path(config.corpus.dir) / "fbank" / data.path.name
+def _features(config: DictConfig, name: str, data: DataDir) -> Source:
+    folder = Path(config.corpus.dir) / "fbank" / name
     speakers = [[u.id, u.speaker] for u in data.utterances]
     return Source.of_values(features_source(config, data, folder).digest, speakers)
 

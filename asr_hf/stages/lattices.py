@@ -39,6 +39,7 @@ from asr_hf.runtime.files import write_text
 from asr_hf.runtime.progress import progress
 from asr_hf.runtime.provenance import Source, Wanted
 from asr_hf.runtime.skips import SkipList
+from asr_hf.stages.choose import MODEL_FILE
 from asr_hf.stages.expected import store_source
 from asr_hf.stages.kaldi_lattices import import_lattices
 from asr_hf.stages.lattice_statistics import statistics, table
@@ -279,6 +280,6 @@ def _store(config: DictConfig, name: str) -> FrameStore:
 
 def _network_scores(config: DictConfig, run_dir: Path) -> ScoreSource:
     # Lattices of given scores need none of the network's libraries.
-    from asr_hf.stages.decode import network_scores
+    from asr_hf.stages.network_scores import NetworkScores
 
-    return network_scores(config, run_dir)
+    return NetworkScores(config, run_dir / MODEL_FILE).stored

@@ -7,8 +7,10 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from asr_hf.runtime import artefact
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json
+from asr_hf.runtime.provenance import file_digest
 
 
 def prepared_corpus(folder: Path) -> dict[str, Any]:
@@ -81,15 +83,32 @@ def decoding_scale(run_dir: Path) -> float:
     """The acoustic scale that a run decodes its tuning set best with.
 
     Raises:
-        InputError: nothing was decoded.
+        InputError: nothing was decoded, or another model was.
     """
     path = run_dir / "decode" / "best.json"
+    check_decoded(path.parent, run_dir)
     if not path.is_file():
         raise InputError(
             f"{path}: the run was not decoded, so its best acoustic scale is not known",
             remedy=f"asr-hf decode name={run_dir.name} with its overrides, or set the scale",
         )
     return float(read_json(path)["best"]["acoustic_scale"])
+
+
+def check_decoded(folder: Path, run_dir: Path) -> None:
+    """Refuse what was decoded with another model than the run has now.
+
+    Raises:
+        InputError: it was.
+    """
+    known, model = artefact.find(folder), run_dir / "model.safetensors"
+    network = None if known is None else known.sources.get("network")
+    if network is not None and model.is_file() and file_digest(model) != network.digest:
+        raise InputError(
+            f"{folder}: was decoded with another model than {model}",
+            expected="what the run's model recognises; it has been trained on since",
+            remedy=f"asr-hf decode {run_dir}",
+        )
 
 
 def _tagged(config: DictConfig, kind: str) -> str:

@@ -19,6 +19,7 @@ from asr_hf.stages.layout import store_folder
 
 def pack(
     config: DictConfig,
+    name: str,
     data: DataDir,
     alignments: Callable[[], Alignments] | None,
     sources: Mapping[str, Source],
@@ -28,7 +29,8 @@ def pack(
 
     Args:
         config: the configuration.
-        data: the set.
+        name: of the set.
+        data: its utterances.
         alignments: reads those of its utterances; None for a set that is only decoded.
         sources: what it is made from.
         transform: what else is done to the normalised features.
@@ -36,7 +38,6 @@ def pack(
     Raises:
         InputError: features or alignments are damaged, or too many utterances are left out.
     """
-    name = data.path.name
     limit = config.alignment.max_skipped
     skips = SkipList(f"packing {name}", limit, "alignment.max_skipped")
 

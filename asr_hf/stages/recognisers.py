@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from omegaconf import DictConfig
 
@@ -16,9 +16,13 @@ from asr_hf.hmm.decode import DecoderSource, SearchOptions
 from asr_hf.hmm.scores import PdfColumns
 from asr_hf.hmm.search import BestPath
 from asr_hf.hmm.segments import Segment, phone_segments, phone_spans, word_segments
-from asr_hf.hmm.system import HmmSystem
+from asr_hf.hmm.states import states_of
+from asr_hf.hmm.system import HmmSystem, graph_folder
 from asr_hf.kaldi.graph import KaldiGraph
+from asr_hf.runtime import artefact
 from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.provenance import Source
+from asr_hf.stages.expected import states_fit
 from asr_hf.stages.kaldi_sets import kaldi_sets
 from asr_hf.stages.layout import chosen_by, system_folder
 
@@ -34,11 +38,21 @@ class Recogniser(Protocol):
         languages: of the graphs.
         source: what decoding needs.
         tells_times: whether it knows when words are said, of paths that reach the end.
+        sources: what identifies the graphs.
     """
 
     languages: list[str]
     source: DecoderSource
     tells_times: bool
+    sources: dict[str, Source]
+
+    def check_model(self, about: Mapping[str, Any], path: Path) -> None:
+        """Refuse the model in `path`, which says `about` of itself, if its states are others.
+
+        Raises:
+            InputError: they are.
+        """
+        ...
 
     def transcripts(self, name: str) -> dict[str, Transcript]:
         """What was said in a set."""
@@ -83,6 +97,15 @@ class OwnRecogniser:
         models = {name: self._corpus / "lang" / name / "lm.arpa" for name in self.languages}
         self._system.make_graphs(hmms, models)
         self.source = self._system.decoder_source(hmms, search)
+        self._hmms = hmms
+        self.sources = {
+            f"graph of {name}": Source(artefact.read(graph_folder(hmms, name)).digest)
+            for name in self.languages
+        }
+
+    def check_model(self, about: Mapping[str, Any], path: Path) -> None:
+        """See `Recogniser`."""
+        states_fit(states_of(self._hmms), about, path, self._hmms)
 
     def transcripts(self, name: str) -> dict[str, Transcript]:
         """See `Recogniser`."""
@@ -115,6 +138,10 @@ class KaldiRecogniser:
             {"any": (self._graph.fst, len(self._graph.words) - 1)},
             search,
         )
+        self.sources = {"graph": Source.of_file(self._graph.fst)}
+
+    def check_model(self, about: Mapping[str, Any], path: Path) -> None:
+        """See `Recogniser`; whose states a graph of Kaldi's has is not known."""
 
     def transcripts(self, name: str) -> dict[str, Transcript]:
         """See `Recogniser`."""

@@ -10,7 +10,9 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from asr_hf.data.store import FrameStore
+from asr_hf.hmm.states import states_of
 from asr_hf.models.acoustic import AcousticModel
+from asr_hf.stages.layout import system_folder
 from asr_hf.training.model_file import save_model
 from asr_hf.training.posteriors import expected_counts
 
@@ -35,7 +37,9 @@ class ModelSaver:
         model, before = self.model, self.model.log_priors.clone()
         model.flat.copy_(theta)
         features = OmegaConf.to_container(self.config.features)
-        about = {"corpus": self.config.corpus.name, "features": features}
+        hmms = system_folder(self.config)
+        states = states_of(hmms) if (hmms / "hmm.json").is_file() else None
+        about = {"corpus": self.config.corpus.name, "features": features, "states": states}
         if self.config.priors == "posteriors":
             seed = self.config.runtime.seed
             counts = expected_counts(model, self.train, model.flat.device, seed)

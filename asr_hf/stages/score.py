@@ -19,6 +19,7 @@ from asr_hf.scoring.sclite import compare_with_sclite
 from asr_hf.scoring.transcripts import read_table
 from asr_hf.scoring.wer import WerResult, score
 from asr_hf.scoring.worst import AlignedUtterance, format_utterance, worst_utterances
+from asr_hf.stages.layout import check_decoded
 from asr_hf.stages.recordings import recognised_words
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ def run(config: DictConfig) -> dict[str, Any]:
 
 def _score_set(config: DictConfig, run_dir: Path, name: str) -> _SetScore:
     folder = run_dir / "decode" / name
+    check_decoded(folder, run_dir)
     refs, hyps = read_table(folder / "ref.txt"), read_table(folder / "hyp.txt")
     lost = SkipList(f"scoring of {folder}", config.decode.max_skipped, "decode.max_skipped")
     for utterance in refs:

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
 
-from asr_hf.data.store import FrameStore
+from asr_hf.data.store import FrameBatch, FrameStore
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import RunError
 
 
+def batches_of(store: FrameStore, device: torch.device) -> Iterator[tuple[str, FrameBatch]]:
+    """Every utterance of a store and its frames."""
+    for unit, utterance in enumerate(store.utterances):
+        yield utterance, store.gather(np.array([unit]), device)
+
+
 @torch.no_grad()
 def log_likelihoods(
-    model: AcousticModel, store: FrameStore, device: torch.device
+    model: AcousticModel, batches: Iterable[tuple[str, FrameBatch]], device: torch.device
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Scaled log-likelihoods log p(s|x) - log p(s) of every utterance of `store`.
+    """Scaled log-likelihoods log p(s|x) - log p(s) of utterances.
+
+    Args:
+        model: the network.
+        batches: each utterance and its frames.
+        device: to compute on.
 
     Yields:
         The utterance and its scores [frames, pdfs], float32.
@@ -25,8 +36,7 @@ def log_likelihoods(
         RunError: scores are not finite, naming the utterance.
     """
     model = model.to(device)
-    for unit, utterance in enumerate(store.utterances):
-        batch = store.gather(np.array([unit]), device)
+    for utterance, batch in batches:
         scores = model.log_likelihoods(model.inputs(batch)).float().cpu().numpy()
         if not np.isfinite(scores).all():
             raise RunError(

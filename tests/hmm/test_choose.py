@@ -31,7 +31,7 @@ def test_the_fewest_errors_win_and_of_equals_the_earlier(tmp_path):
     assert choose_model(tmp_path, tune, 9) == tuned([7, 5])
     assert len(asked) == 4
     assert (tmp_path / "model.safetensors").read_bytes() == b"model 1"
-    written = json.loads((tmp_path / "decode" / "chosen.json").read_text())
+    written = json.loads((tmp_path / "decode" / "choice" / "chosen.json").read_text())
     assert written["chosen"] == "iteration-0001.safetensors"
     assert [row["errors"] for row in written["models"]] == [8, 5, 5, 6]
 

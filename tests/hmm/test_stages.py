@@ -346,7 +346,7 @@ def test_the_model_is_chosen_before_any_set_but_the_tuning_one_is_read(root, mon
     tuning = [(f"iteration-{number:04d}.safetensors", "dev") for number in range(4)]
     assert read == [*tuning, *(("model.safetensors", s) for s in ("dev", "test"))]
     assert (root / "exp" / "model.safetensors").read_text() == "0"
-    chosen = json.loads((root / "exp" / "decode" / "chosen.json").read_text())
+    chosen = json.loads((root / "exp" / "decode" / "choice" / "chosen.json").read_text())
     assert chosen["chosen"] == "iteration-0001.safetensors"
     errors = [row["errors"] for row in chosen["models"]]
     assert errors[1] == errors[2] < min(errors[0], errors[3])

@@ -9,6 +9,7 @@ import kaldiio
 import numpy as np
 import pytest
 import soundfile
+import torch
 from omegaconf import OmegaConf
 
 from asr_hf.cli.compose import load_config
@@ -21,7 +22,7 @@ from asr_hf.kaldi.transition_model import read_transition_model
 from asr_hf.runtime.errors import InputError
 from asr_hf.stages import export
 from asr_hf.training.model_file import load_model
-from asr_hf.training.posteriors import log_likelihoods
+from asr_hf.training.posteriors import batches_of, log_likelihoods
 
 from .conftest import arguments, make_experiment
 from .test_networks import Nnet3, run_nnet1
@@ -45,12 +46,14 @@ def root(tmp_path_factory: pytest.TempPathFactory, real: SimpleNamespace) -> Pat
     return made.root
 
 
+CPU = torch.device("cpu")
+
+
 def scores(root: Path, name: str) -> dict[str, np.ndarray]:
-    import torch
 
     model, _ = load_model(root / "exp/kaldi/model.safetensors")
     store = FrameStore.open(root / "stores/kaldi/store" / name)
-    return dict(log_likelihoods(model, store, torch.device("cpu")))
+    return dict(log_likelihoods(model, batches_of(store, CPU), CPU))
 
 
 def frames(root: Path, name: str) -> dict[str, np.ndarray]:

@@ -18,8 +18,10 @@ from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.data.store import FrameStore
 from asr_hf.hmm.corpus import speaker_features
 from asr_hf.hmm.system import HmmSystem
+from asr_hf.runtime import artefact
 from asr_hf.runtime.errors import InputError
-from asr_hf.runtime.files import read_json, write_json
+from asr_hf.runtime.files import read_json
+from asr_hf.runtime.provenance import Wanted
 from asr_hf.runtime.resources import load_recipe
 from asr_hf.stages import align, features
 from asr_hf.stages import prepare as stage
@@ -230,8 +232,17 @@ def test_the_hmm_system_and_graphs_are_those_of_the_clean_corpus(made):
 def test_realigned_clean_recordings_renew_the_labels_of_copies(root):
     folder = root / "data" / "prompts5" / "align" / "dev"
     other = Alignments.read(folder)
-    Alignments({u: np.roll(p, 1) for u, p in other.pdfs.items()}, other.num_pdfs).write(folder)
-    write_json(folder / "summary.json", read_json(folder / "summary.json") | {"digest": "other"})
+    rolled = Alignments({u: np.roll(p, 1) for u, p in other.pdfs.items()}, other.num_pdfs)
+    known = artefact.read(folder)
+    times = {kind: (folder / f"{kind}.ctm").read_text() for kind in ("phones", "words")}
+
+    def make(part: Path) -> dict:
+        rolled.write(part)
+        for kind, text in times.items():
+            (part / f"{kind}.ctm").write_text(text)
+        return known.about
+
+    artefact.make_anew(folder, Wanted(known.kind, known.settings, known.sources), make)
     labels = {n: root / f"data/prompts5x/store/{n}/labels.bin" for n in ("dev_noisy", "train")}
     before = {name: path.read_bytes() for name, path in labels.items()}
     align.run(configuration(root))
@@ -283,8 +294,8 @@ def test_without_the_clean_corpus_one_is_told_how_to_make_it(tmp_path):
 @pytest.mark.parametrize(
     ("lost", "message"),
     [
-        ("align/origin.json", r"no HMM system to carry over(.|\n)*make data-prompts5 "),
-        ("align/test/summary.json", r"no alignments to carry over to 'test'"),
+        ("align/artefact.json", r"no HMM system to carry over(.|\n)*make data-prompts5 "),
+        ("align/test/artefact.json", r"no alignments to carry over to 'test'"),
     ],
 )
 def test_a_clean_corpus_without_alignments_is_named(root, lost, message):

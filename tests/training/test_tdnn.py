@@ -18,7 +18,7 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.training.curvature import CurvaturePath
 from asr_hf.training.frame_objective import FrameObjective
 from asr_hf.training.model_file import build_model, load_model, save_model
-from asr_hf.training.posteriors import log_likelihoods
+from asr_hf.training.posteriors import batches_of, log_likelihoods
 from asr_hf.training.pretraining import pretrain_layers
 from asr_hf.training.uniforms import frame_uniforms
 
@@ -223,7 +223,7 @@ def test_saved_and_loaded_it_gives_each_utterance_the_same_scores(
     loaded, _ = load_model(tmp_path / "m.safetensors")
     assert isinstance(loaded, TDNN)
     store = stores[Part.HELDOUT]
-    found = dict(log_likelihoods(loaded, store, CPU))
+    found = dict(log_likelihoods(loaded, batches_of(store, CPU), CPU))
     assert list(found) == store.utterances
     expected = model.log_likelihoods(model.inputs(store.gather(np.arange(store.num_units), CPU)))
     torch.testing.assert_close(torch.from_numpy(np.concatenate(list(found.values()))), expected)
