@@ -239,7 +239,7 @@ def model_scores(config: DictConfig, path: Path) -> ScoreSource:
     from asr_hf.training.model_file import load_model
     from asr_hf.training.posteriors import log_likelihoods
 
-    model, _ = load_model(path)
+    model, _ = load_model(path, config)
     device = choose_device(config.runtime.device, config.runtime.threads)
 
     def of_set(name: str) -> Iterator[tuple[str, Scores]]:

@@ -40,7 +40,7 @@ def settle(config: DictConfig) -> None:
             )
         return
     run_dir = Path(config.init_from)
-    config.model = OmegaConf.create(model_config(run_dir / FILE_NAME))
+    config.model = OmegaConf.create(model_config(run_dir / FILE_NAME, config))
     if needs_scale:
         with open_dict(config):
             config.criterion.acoustic_scale = decoding_scale(run_dir)
@@ -73,7 +73,7 @@ def start_model(config: DictConfig, train: FrameStore, device: torch.device) -> 
 
 def _loaded(config: DictConfig, train: FrameStore) -> AcousticModel:
     path = Path(config.init_from) / FILE_NAME
-    model, _ = load_model(path)
+    model, _ = load_model(path, config)
     for what, found, wanted in (
         ("features", model.feature_dim, train.dim),
         ("pdfs", model.num_pdfs, train.num_pdfs),
