@@ -53,7 +53,7 @@ def check_choices(config: DictConfig) -> None:
 
 
 def check_targets(config: DictConfig) -> None:
-    """Check that every class named exists and has the settings it is given, and what its group asks.
+    """Check that every class named exists, has its settings, and is what its group asks for.
 
     Classes are those of asr-hf or of a package of the user's own.
 
@@ -87,7 +87,7 @@ def check_targets(config: DictConfig) -> None:
 
 
 def _check_methods(place: str, name: str, target: type[Any]) -> None:
-    """Classes of some groups are called by all of their methods, which a class of one's own needs."""
+    """Check that a class has the methods that its group is used by."""
     lacking = [m for m in _METHODS.get(place, ()) if not hasattr(target, m)]
     if lacking:
         raise InputError(

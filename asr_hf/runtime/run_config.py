@@ -49,7 +49,7 @@ _NAMES = (
 )
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
     """Plain values only, and no anchors: a few lines of those grow to gigabytes."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
@@ -70,7 +70,7 @@ def read_plain_yaml(path: Path) -> dict[str, Any]:
         if len(text) > _MOST_BYTES:
             raise ValueError(f"more than {_MOST_BYTES} bytes")
         # _Loader makes nothing but plain values.
-        found = yaml.load(text.decode("utf-8"), _Loader)  # noqa: S506
+        found = yaml.load(text.decode("utf-8"), _Loader)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         said = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path}: cannot be read: {said}", remedy=_REMEDY) from error

@@ -98,7 +98,10 @@ def _nnet1(config: DictConfig, folder: Path) -> list[Path]:
     network, _ = _network(config)
     writer = KaldiWriter(binary=False)
     write_nnet1(network, writer)
-    return [writer.save(folder / "final.nnet"), _write_priors(network.log_priors, folder, text=True)]
+    return [
+        writer.save(folder / "final.nnet"),
+        _write_priors(network.log_priors, folder, text=True),
+    ]
 
 
 def _nnet3(config: DictConfig, folder: Path) -> list[Path]:
