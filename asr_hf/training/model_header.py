@@ -68,7 +68,7 @@ def check_header(header: Any, tensors: Mapping[str, Tensor]) -> None:
 
 def _check_data_sizes(about: dict[str, Any], tensors: Mapping[str, Tensor]) -> None:
     """Features and pdfs must be those of the normalisation and the priors."""
-    sizes = [about.get("feature_dim"), about.get("num_pdfs")]
+    sizes: list[Any] = [about.get("feature_dim"), about.get("num_pdfs")]
     held = [tensors[n].numel() if n in tensors else 0 for n in ("input_mean", "log_priors")]
     if not all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in sizes):
         raise ValueError(f"features and pdfs {str(sizes)[:80]}")

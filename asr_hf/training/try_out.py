@@ -1,4 +1,4 @@
-"""Tries what the user's own classes make before training, so that what they lack is said at once."""
+"""Tries the user's own classes before training, so that what they lack is said at once."""
 
 from __future__ import annotations
 
@@ -24,8 +24,6 @@ log = logging.getLogger(__name__)
 _UTTERANCES = 3
 _FEW = 5
 _PAGE = "docs/your-classes.md says what is asked of it"
-# Sums in another order differ by rounding.
-_CLOSE = {"rtol": 1e-3, "atol": 1e-4}
 
 
 def is_own(thing: object) -> bool:
@@ -97,17 +95,22 @@ def _try(model: AcousticModel, store: FrameStore, build: Callable[[], AcousticMo
     if any(not torch.equal(before[n], t) for n, t in model.state_tensors().items()):
         raise _LacksError("a forward pass changes its buffers (batch normalisation?)")
     some = torch.arange(0, len(whole), max(1, len(whole) // _FEW), device=device)
-    if not torch.allclose(logits(model, some), whole[some], **_CLOSE):
+    if not _close(logits(model, some), whole[some]):
         raise _LacksError("inputs(batch, index) gives other logits than inputs(batch)")
     first = int(batch.ends[0])
     batch = store.gather(units[:1], device)
-    if not torch.allclose(logits(model), whole[:first], **_CLOSE):
+    if not _close(logits(model), whole[:first]):
         raise _LacksError("the logits of an utterance depend on those beside it")
     _try_gradients(model, model.inputs(batch))
     again = build().to(device)
     again.load_state_tensors(before)
-    if not torch.allclose(logits(again), whole[:first], **_CLOSE):
+    if not _close(logits(again), whole[:first]):
         raise _LacksError("made again from its settings and its tensors, it gives other logits")
+
+
+def _close(found: Tensor, expected: Tensor) -> bool:
+    """Whether two are the same but for rounding, as sums in another order are."""
+    return torch.allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
 def _try_gradients(model: AcousticModel, inputs: Any) -> None:
@@ -157,7 +160,7 @@ def try_criterion(criterion: Any, model: AcousticModel, store: FrameStore) -> No
         raise InputError(
             f"criterion._target_: {name}: {', '.join(wrong) or 'loss'} of another shape, or not "
             "finite",
-            expected=f"a loss of each frame [{len(logits)}], and {list(logits.shape)} at the outputs",
+            expected=f"a loss of each frame [{len(logits)}], {list(logits.shape)} at the outputs",
             remedy=_PAGE,
         )
 
@@ -180,7 +183,8 @@ def try_preconditioner(preconditioner: Any) -> None:
             raise TypeError("state_dict()['tensors'] holds something else than tensors")
     except Exception as error:  # a class of the user's own may fail in any way
         raise InputError(
-            f"preconditioner._target_: {full_name(type(preconditioner))}: its state cannot be kept: {type(error).__name__}: {error}",
+            f"preconditioner._target_: {full_name(type(preconditioner))}: its state cannot be "
+            f"kept: {type(error).__name__}: {error}",
             expected='state_dict() gives {"tensors": tensors by name, "values": plain values}',
             remedy=_PAGE,
         ) from error
