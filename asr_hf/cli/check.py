@@ -68,6 +68,9 @@ def check_targets(config: DictConfig) -> None:
         target = find_class(name, f"{place}._target_")
         if place == "model":
             class_named(name)
+            if config.get("init_from") is not None:
+                # The settings of that run's model take the place of these.
+                continue
         _check_methods(place, name, target)
         parameters = parameters_of(target)
         for key in map(str, node):
@@ -83,7 +86,8 @@ def check_targets(config: DictConfig) -> None:
             )
         if not node.get("_partial_"):
             _check_complete(place, name, node, parameters)
-    _check_model(config)
+    if config.get("init_from") is None:
+        _check_model(config)
 
 
 def _check_methods(place: str, name: str, target: type[Any]) -> None:
