@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 import inspect
 from collections.abc import Iterator
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from asr_hf.models.settings import GIVEN, check_plain
 from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.own_code import find_class, parameters_of
 
 CHOICES = {
     "features.cmvn": ("utterance", "speaker", "none"),
@@ -19,6 +20,17 @@ CHOICES = {
     "priors": ("alignment", "posteriors"),
     "precision": ("fp32", "tf32", "bf16"),
     "runtime.curvature_path": ("auto", "r_operator", "double_backward"),
+}
+_PROTOCOLS = {
+    "criterion": "criteria.base.Criterion",
+    "preconditioner": "hf.preconditioners.base.Preconditioner",
+}
+_METHODS = {
+    "criterion": ("loss", "gradient", "loss_and_gradient", "curvature", "sampled_gradient"),
+    "preconditioner": (
+        *("memory", "prepare", "apply", "observe", "finish"),
+        *("state_dict", "load_state_dict"),
+    ),
 }
 _OF_HYDRA = ("_target_", "_partial_", "_recursive_", "_convert_", "_args_")
 
@@ -41,21 +53,26 @@ def check_choices(config: DictConfig) -> None:
 
 
 def check_targets(config: DictConfig) -> None:
-    """Check that every class named exists and has the settings it is given.
+    """Check that every class named exists, has its settings, and is what its group asks for.
+
+    Classes are those of asr-hf or of a package of the user's own.
 
     Raises:
         InputError: it does not.
     """
+    # Late, so that help and errors in overrides do not wait for torch.
+    from asr_hf.models.registry import class_named
+
     for place, node in _described(config):
         name = str(node["_target_"])
-        module, _, noun = name.rpartition(".")
-        try:
-            parameters = _settings(getattr(importlib.import_module(module), noun))
-        except (ImportError, AttributeError, ValueError) as error:
-            raise InputError(
-                f"{place}._target_: {name} cannot be imported: {error}",
-                expected="the full name of a class, e.g. asr_hf.models.dnn.DNN",
-            ) from error
+        target = find_class(name, f"{place}._target_")
+        if place == "model":
+            class_named(name)
+            if config.get("init_from") is not None:
+                # The settings of that run's model take the place of these.
+                continue
+        _check_methods(place, name, target)
+        parameters = parameters_of(target)
         for key in map(str, node):
             if key in parameters or key in _OF_HYDRA:
                 continue
@@ -67,18 +84,49 @@ def check_targets(config: DictConfig) -> None:
                 if near
                 else f"leave {place}.{key} out, or choose the option of {place} that has it",
             )
+        if not node.get("_partial_"):
+            _check_complete(place, name, node, parameters)
+    if config.get("init_from") is None:
+        _check_model(config)
 
 
-def _settings(target: Any) -> dict[str, inspect.Parameter]:
-    """What `target` can be given, by keyword; **keywords go on to its base classes."""
-    classes = inspect.getmro(target) if inspect.isclass(target) else [target]
-    found: dict[str, inspect.Parameter] = {}
-    for one in classes:
-        own = inspect.signature(one).parameters
-        found |= {k: p for k, p in own.items() if p.kind is not p.VAR_KEYWORD}
-        if not any(p.kind is p.VAR_KEYWORD for p in own.values()):
-            break
-    return found
+def _check_methods(place: str, name: str, target: type[Any]) -> None:
+    """Check that a class has the methods that its group is used by."""
+    lacking = [m for m in _METHODS.get(place, ()) if not hasattr(target, m)]
+    if lacking:
+        raise InputError(
+            f"{place}._target_: {name} has no {', '.join(lacking)}",
+            expected=f"what asr_hf.{_PROTOCOLS[place]} describes",
+            remedy="docs/your-classes.md has an example",
+        )
+
+
+def _check_complete(
+    place: str, name: str, node: DictConfig, parameters: dict[str, inspect.Parameter]
+) -> None:
+    """Every parameter without a default must be given."""
+    given = GIVEN if place == "model" else ()
+    for key, parameter in parameters.items():
+        if parameter.default is parameter.empty and key not in node and key not in given:
+            raise InputError(
+                f"{place}.{key}: {name.rpartition('.')[2]} needs it, and it is not given",
+                expected=f"{place}.{key}=VALUE",
+            )
+
+
+def _check_model(config: DictConfig) -> None:
+    """A model's settings go into its file, and are read from there without trust."""
+    settings: Any = OmegaConf.to_container(config.model, resolve=True)
+    for key, value in settings.items():
+        if key != "_target_":
+            try:
+                check_plain(value, key)
+            except ValueError as error:
+                raise InputError(
+                    f"model.{error}",
+                    expected="text, numbers, true, false, null, and lists and groups of these",
+                    remedy="let the class make what it needs from them",
+                ) from error
 
 
 def _described(config: DictConfig, place: str = "") -> Iterator[tuple[str, DictConfig]]:

@@ -1,18 +1,24 @@
 """Check Kaldi data directories, stores and runs, and list every offender.
 
-usage: asr-hf validate DIR [DIR ...] [--fix]
+usage: asr-hf validate DIR [DIR ...] [--fix] [key=value ...]
 
 Of frame stores (data/<corpus>/store/<set>), lattice stores and run folders every byte is read and
 compared with its checksum.
 
 --fix sorts the files of data directories, rebuilds spk2utt and drops utterances that are
 incomplete or have no usable audio; the files as they were are kept in DIR/.backup.
+
+The model of a run that is of a class of your own is read where the command names that class, by
+model._target_=CLASS or --config-dir DIR model=OPTION.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from omegaconf import DictConfig
+
+from asr_hf.cli.compose import load_config
 from asr_hf.data.validate import validate
 from asr_hf.runtime.errors import InputError
 
@@ -20,12 +26,13 @@ from asr_hf.runtime.errors import InputError
 def run(arguments: list[str]) -> None:
     """Print the problems of each directory; an error when there are any."""
     fix = "--fix" in arguments
-    folders = [a for a in arguments if a != "--fix"]
+    folders, overrides = _parted([a for a in arguments if a != "--fix"])
+    config = load_config(["+recipe=prompts", *overrides]) if overrides else None
     if not folders:
         raise InputError("validate needs a data directory", remedy="asr-hf validate DIR [--fix]")
     total = 0
     for folder in folders:
-        found, problems = _check(Path(folder), fix)
+        found, problems = _check(Path(folder), fix, config)
         total += len(problems)
         for problem in problems:
             print(problem)
@@ -36,12 +43,27 @@ def run(arguments: list[str]) -> None:
         )
 
 
-def _check(folder: Path, fix: bool) -> tuple[str, list[str]]:
+def _parted(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Folders, and overrides. The folder of a sweep's run may hold an equals sign."""
+    folders, overrides, rest = [], [], list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        if argument.startswith("-"):
+            overrides += [argument, *rest[:1]]
+            del rest[:1]
+        elif "=" in argument and not Path(argument).exists():
+            overrides.append(argument)
+        else:
+            folders.append(argument)
+    return folders, overrides
+
+
+def _check(folder: Path, fix: bool, config: DictConfig | None) -> tuple[str, list[str]]:
     """What was found, if there is more to say than that it is valid; and the problems."""
     if not (folder / "utt2spk").exists():
         # Late, so that data directories do not wait for torch.
         from asr_hf.stages.integrity import check_folder
 
-        if (checked := check_folder(folder)) is not None:
+        if (checked := check_folder(folder, config)) is not None:
             return f", {checked[0]}", checked[1]
     return "", [str(problem) for problem in validate(folder, fix=fix)]

@@ -13,6 +13,7 @@ class ProblemSize:
         parameters: n.
         itemsize: bytes of one parameter.
         layers: inputs and outputs of each affine layer.
+        others: names of the parameters that are not those of an affine layer.
         frames: training frames.
         shares: processes that divide the vectors of CG among them.
     """
@@ -22,6 +23,7 @@ class ProblemSize:
     layers: tuple[tuple[int, int], ...]
     frames: int
     shares: int = 1
+    others: tuple[str, ...] = ()
 
     def parts(self, count: int) -> int:
         """Bytes of this process's parts of `count` vectors of CG."""

@@ -75,16 +75,18 @@ def network_of(model: AcousticModel) -> Network:
     Raises:
         InputError: a model of another kind.
     """
-    if isinstance(model, DNN):
+    # A class derived from one of these may compute something else.
+    if type(model) is DNN:
         splice = tuple(range(-model.left, model.right + 1))
         times: list[tuple[int, ...]] = [(0,)] * len(model.layers)
-    elif isinstance(model, TDNN):
+    elif type(model) is TDNN:
         splice = (0,)
         times = [*map(tuple, model.context), (0,)]
     else:
         raise InputError(
             f"{type(model).__name__}: no exported form of this kind of model is known",
             expected="a DNN or a TDNN",
+            remedy="asr-hf export loglikes and priors write the scores of any model",
         )
     return Network(
         model.feature_dim,

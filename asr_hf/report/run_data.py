@@ -7,12 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-from yaml import YAMLError
-
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.events import FILE_NAME, read_events
 from asr_hf.runtime.files import read_json
+from asr_hf.runtime.run_config import read_plain_yaml
 
 Event = dict[str, Any]
 
@@ -108,12 +106,4 @@ def number(event: Event, key: str) -> float | None:
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    try:
-        config = OmegaConf.to_container(OmegaConf.load(path))
-    except (OSError, ValueError, YAMLError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
-    if not isinstance(config, dict):
-        raise InputError(f"{path}: not a configuration", expected="keys with their values")
-    return {str(key): value for key, value in config.items()}
+    return read_plain_yaml(path) if path.exists() else {}

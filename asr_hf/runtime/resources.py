@@ -9,6 +9,7 @@ import types
 from pathlib import Path
 
 from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.own_code import find_module, is_full_name
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _RECIPES = "asr_hf_recipes"
@@ -36,17 +37,30 @@ def recipe_names() -> list[str]:
 
 
 def load_recipe(name: str) -> types.ModuleType:
-    """Import recipes/<name>/prepare.py, whose relative imports work.
+    """Import recipes/<name>/prepare.py, whose relative imports work, or a module of the user's own.
+
+    Args:
+        name: of a recipe, or the full name of a module with a function `prepare(config)`. It must
+            come from the configuration of this command.
 
     Raises:
         InputError: there is no such recipe.
     """
+    if is_full_name(name):
+        module = find_module(name, "corpus.recipe")
+        if not callable(getattr(module, "prepare", None)):
+            raise InputError(
+                f"corpus.recipe: the module {name} makes no corpus",
+                expected="a function prepare(config), which returns what corpus.json holds",
+            )
+        return module
     if name not in recipe_names():
-        near = difflib.get_close_matches(name, recipe_names(), n=1)
+        near = difflib.get_close_matches(str(name), recipe_names(), n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise InputError(
             f"corpus.recipe: there is no recipe {name!r}",
-            expected=f"one of {', '.join(recipe_names())}",
+            expected=f"one of {', '.join(recipe_names())}, or the full name of a module of your "
+            "own, e.g. mine.recipe",
             remedy=f"{hint}recipes stand in {recipes_dir()}",
         )
     if _RECIPES not in sys.modules:

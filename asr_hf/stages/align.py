@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from asr_hf.data.alignment import Alignments
 from asr_hf.data.kaldi_dir import DataDir
@@ -21,6 +21,8 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
 from asr_hf.runtime.progress import progress
 from asr_hf.runtime.provenance import Source, Wanted
+from asr_hf.runtime.run_config import FILE_NAME as CONFIG
+from asr_hf.runtime.run_config import read_run_config
 from asr_hf.runtime.skips import SkipList
 from asr_hf.stages.carry import (
     carried_alignments,
@@ -193,8 +195,9 @@ def _network_scores(config: DictConfig) -> ScoreSource:
     run_dir = Path(config.alignment.from_run)
     # The network reads the store it was trained on; the tagged one is still to be made.
     source = config.copy()
-    if (run_dir / "config.yaml").exists():
-        source.alignment.tag = OmegaConf.load(run_dir / "config.yaml").alignment.tag
+    if (run_dir / CONFIG).exists():
+        kept = read_run_config(run_dir, sections=["alignment"]).get("alignment") or {}
+        source.alignment.tag = kept.get("tag")
     return network_scores(source, run_dir)
 
 

@@ -17,6 +17,7 @@ from asr_hf.kaldi.nnet3 import nnet3_config, write_nnet3, write_nnet3_acoustic_m
 from asr_hf.kaldi.onnx_model import write_onnx
 from asr_hf.kaldi.transition_model import read_transition_model
 from asr_hf.kaldi.writer import KaldiWriter
+from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import atomic_path, write_text
 from asr_hf.runtime.progress import progress
@@ -48,8 +49,12 @@ def run(config: DictConfig) -> dict[str, Any]:
 
 
 def _network(config: DictConfig) -> tuple[Network, dict[str, Any]]:
-    model, about = load_model(Path(config.run_dir) / FILE_NAME)
+    model, about = _model(config)
     return network_of(model), about
+
+
+def _model(config: DictConfig) -> tuple[AcousticModel, dict[str, Any]]:
+    return load_model(Path(config.run_dir) / FILE_NAME, config)
 
 
 def _loglikes(config: DictConfig, folder: Path) -> list[Path]:
@@ -79,12 +84,13 @@ def _text_ark(path: Path, entries: Iterable[tuple[str, np.ndarray]]) -> Path:
 
 
 def _priors(config: DictConfig, folder: Path) -> list[Path]:
-    return [_write_priors(_network(config)[0], folder, bool(config.export.text))]
+    log_priors = _model(config)[0].log_priors.float().numpy()
+    return [_write_priors(log_priors, folder, bool(config.export.text))]
 
 
-def _write_priors(network: Network, folder: Path, text: bool) -> Path:
+def _write_priors(log_priors: np.ndarray, folder: Path, text: bool) -> Path:
     writer = KaldiWriter(binary=not text)
-    writer.vector(np.exp(network.log_priors))
+    writer.vector(np.exp(log_priors))
     return writer.save(folder / "priors.vec")
 
 
@@ -92,7 +98,10 @@ def _nnet1(config: DictConfig, folder: Path) -> list[Path]:
     network, _ = _network(config)
     writer = KaldiWriter(binary=False)
     write_nnet1(network, writer)
-    return [writer.save(folder / "final.nnet"), _write_priors(network, folder, text=True)]
+    return [
+        writer.save(folder / "final.nnet"),
+        _write_priors(network.log_priors, folder, text=True),
+    ]
 
 
 def _nnet3(config: DictConfig, folder: Path) -> list[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from omegaconf import DictConfig
 from tqdm import tqdm
 
 from asr_hf.data.lattice_store import LatticeStore
@@ -18,16 +19,20 @@ from asr_hf.training.model_file import FILE_NAME as MODEL
 from asr_hf.training.model_file import load_model
 
 
-def check_folder(folder: Path) -> tuple[str, list[str]] | None:
+def check_folder(folder: Path, config: DictConfig | None = None) -> tuple[str, list[str]] | None:
     """Check a frame store, a lattice store or a run; None for any other folder.
+
+    Args:
+        folder: what is checked.
+        config: the configuration of this command, which names a model's class that is not built in.
 
     Returns:
         What was found, in one line, and the problems.
     """
-    for name, check in (("store.json", _frames), ("lattices.json", _lattices), (EVENTS, _run)):
+    for name, check in (("store.json", _frames), ("lattices.json", _lattices)):
         if (folder / name).exists():
             return check(folder)
-    return None
+    return _run(folder, config) if (folder / EVENTS).exists() else None
 
 
 def _frames(folder: Path) -> tuple[str, list[str]]:
@@ -49,14 +54,14 @@ def _lattices(folder: Path) -> tuple[str, list[str]]:
     return _said(f"{len(names)} lattices", store.has_checksums), []
 
 
-def _run(folder: Path) -> tuple[str, list[str]]:
+def _run(folder: Path, config: DictConfig | None) -> tuple[str, list[str]]:
     kept = checkpoints(folder / "checkpoints")
     reads: list[tuple[Callable[[Path], object], Path]] = [
         (read_events, folder / EVENTS),
         *((load_checkpoint, path) for path in kept),
     ]
     if (folder / MODEL).exists():
-        reads.append((load_model, folder / MODEL))
+        reads.append((lambda path: load_model(path, config), folder / MODEL))
     problems = []
     for read, path in progress(reads, desc=f"checking {folder.name}", unit="file"):
         try:

@@ -37,7 +37,7 @@ class NetworkScores:
 
     def __init__(self, config: DictConfig, path: Path) -> None:
         self._config, self.path = config, path
-        self.model, self.about = load_model(path)
+        self.model, self.about = load_model(path, config)
         # What identifies the network.
         self.source = Source.of_file(path)
         self._device = choose_device(config.runtime.device, config.runtime.threads)

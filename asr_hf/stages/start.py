@@ -14,6 +14,7 @@ from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
 from asr_hf.stages.layout import decoding_scale
 from asr_hf.training.model_file import FILE_NAME, build_model, load_model, model_config
+from asr_hf.training.try_out import try_model
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ def settle(config: DictConfig) -> None:
             )
         return
     run_dir = Path(config.init_from)
-    config.model = OmegaConf.create(model_config(run_dir / FILE_NAME))
+    config.model = OmegaConf.create(model_config(run_dir / FILE_NAME, config))
     if needs_scale:
         with open_dict(config):
             config.criterion.acoustic_scale = decoding_scale(run_dir)
@@ -55,9 +56,16 @@ def start_model(config: DictConfig, train: FrameStore, device: torch.device) -> 
     """The model of `init_from`, or a new one with the training data's statistics and priors.
 
     Raises:
-        InputError: the model of `init_from` does not fit the data.
+        InputError: the model of `init_from` does not fit the data, or one of the user's own lacks
+            something.
     """
     model = make_model(config, train) if config.init_from is None else _loaded(config, train)
+    try_model(
+        model,
+        train,
+        lambda: build_model(config.model, train.dim, train.num_pdfs, config.runtime.seed + 1),
+        str(config.export.format),
+    )
     log.info(
         "%s: %d parameters, %d frames of %d features in, %d pdfs out; %d training frames on %s",
         type(model).__name__,
@@ -73,7 +81,7 @@ def start_model(config: DictConfig, train: FrameStore, device: torch.device) -> 
 
 def _loaded(config: DictConfig, train: FrameStore) -> AcousticModel:
     path = Path(config.init_from) / FILE_NAME
-    model, _ = load_model(path)
+    model, _ = load_model(path, config)
     for what, found, wanted in (
         ("features", model.feature_dim, train.dim),
         ("pdfs", model.num_pdfs, train.num_pdfs),

@@ -47,6 +47,7 @@ from asr_hf.training.loop import Best, TrainingLoop
 from asr_hf.training.memory import parse_bytes
 from asr_hf.training.model_file import FILE_NAME
 from asr_hf.training.pretraining import pretrain_layers
+from asr_hf.training.try_out import try_criterion, try_preconditioner
 from asr_hf.training.work import CountedObjective
 
 log = logging.getLogger(__name__)
@@ -107,6 +108,7 @@ def _train(
         pretrain_layers(objective, config.pretraining.trainer)
     shared = share(config, objective, ranks)
     optimiser = instantiate(config.trainer)(objective=shared, theta=model.flat.detach().clone())
+    try_preconditioner(getattr(optimiser, "preconditioner", None))
     fit_memory(config, objective, optimiser, ranks.count)
     say_duration(objective, optimiser, ranks.count)
     loop = TrainingLoop(
@@ -142,6 +144,7 @@ def make_objective(
         InputError: a setting does not fit, or lattices are missing.
     """
     criterion = instantiate(config.criterion)
+    try_criterion(criterion, model, stores[Part.TRAIN])
     return FrameObjective(
         model,
         criterion,

@@ -43,13 +43,15 @@ class ChunkMaker:
     def __init__(
         self, model: AcousticModel, criterion: Criterion[Any], path: CurvaturePath
     ) -> None:
-        if path is CurvaturePath.R_OPERATOR and not isinstance(model, DNN):
+        # A class derived from it may compute something else.
+        plain = type(model) is DNN
+        if path is CurvaturePath.R_OPERATOR and not plain:
             raise InputError(
                 f"runtime.curvature_path=r_operator: {type(model).__name__} is no plain DNN",
                 remedy="use runtime.curvature_path=auto",
             )
         self._model, self._criterion = model, criterion
-        self.by_hand = path is not CurvaturePath.DOUBLE_BACKWARD and isinstance(model, DNN)
+        self.by_hand = path is not CurvaturePath.DOUBLE_BACKWARD and plain
         self._narrow: tuple[Tensor, Tensor, Tensor] | None = None
 
     def __call__(self, inputs: Any, targets: Any, precision: Precision) -> ChunkCurvature:

@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from asr_hf.hf.memory import MemoryNeed, ProblemSize
 from asr_hf.hf.objective import Part, Sample
 from asr_hf.runtime.errors import InputError
 from asr_hf.training.frame_objective import FrameObjective
 from asr_hf.training.live_bytes import Usage, measured
+from asr_hf.training.moments import affine_layers, other_parameters
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _PROBES = (256, 1024)
@@ -139,14 +139,16 @@ def held_now(device: torch.device) -> int:
 
 def problem_size(objective: FrameObjective) -> ProblemSize:
     """What the optimisers' memory depends on."""
-    layers = tuple(
-        (m.in_features, m.out_features)
-        for m in objective.model.modules()
-        if isinstance(m, nn.Linear)
-    )
+    model = objective.model
+    layers = tuple((m.in_features, m.out_features) for _, m in affine_layers(model))
     frames = int(objective.unit_frames(Part.TRAIN).sum())
-    flat = objective.model.flat
-    return ProblemSize(flat.numel(), flat.element_size(), layers, frames)
+    return ProblemSize(
+        model.flat.numel(),
+        model.flat.element_size(),
+        layers,
+        frames,
+        others=tuple(other_parameters(model)),
+    )
 
 
 def measure_passes(objective: FrameObjective, curvature: bool) -> Passes:

@@ -1,4 +1,4 @@
-"""The trained model on disk: one safetensors file that carries its own configuration."""
+"""The trained model on disk: one safetensors file that carries its kind and settings."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from asr_hf.models.acoustic import AcousticModel
+from asr_hf.models.registry import KINDS, build, class_named, kind_of, target_of
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import atomic_path
 from asr_hf.training.model_header import FORMAT, check_header, with_checksum
@@ -24,14 +23,22 @@ _REMEDY = "train the model again, or name a run folder that holds a finished one
 
 
 def build_model(config: Any, feature_dim: int, num_pdfs: int, seed: int) -> AcousticModel:
-    """Make a model from its config group, with freshly initialised parameters."""
-    model = instantiate(config, feature_dim=feature_dim, num_pdfs=num_pdfs, seed=seed)
-    assert isinstance(model, AcousticModel)
-    return model
+    """Make a model from the config group of this command, with freshly initialised parameters.
+
+    Raises:
+        InputError: there is no such class, or a setting does not fit it.
+    """
+    target, settings = _group(config)
+    try:
+        return build(class_named(target), settings, feature_dim, num_pdfs, seed)
+    except ValueError as error:
+        raise InputError(
+            f"model.{error}", remedy="asr-hf config with the same overrides prints it"
+        ) from error
 
 
 def save_model(path: Path, model: AcousticModel, config: Any, about: dict[str, Any]) -> None:
-    """Write the model's parameters, buffers and configuration.
+    """Write the model's parameters, buffers, kind and settings.
 
     Args:
         path: the file.
@@ -41,44 +48,75 @@ def save_model(path: Path, model: AcousticModel, config: Any, about: dict[str, A
     """
     tensors = {n: t.detach().cpu().contiguous() for n, t in model.state_tensors().items()}
     facts = about | {"feature_dim": model.feature_dim, "num_pdfs": model.num_pdfs}
+    target, settings = _group(config)
     # One key, because safetensors writes several in no fixed order.
-    header = {
-        "format": FORMAT,
-        "config": OmegaConf.to_container(config, resolve=True),
-        "about": facts,
-    }
+    header = {"format": FORMAT, "kind": kind_of(target), "settings": settings, "about": facts}
     header = with_checksum(header, tensors)
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, {_KEY: json.dumps(header)})
 
 
-def load_model(path: Path) -> tuple[AcousticModel, dict[str, Any]]:
+def load_model(path: Path, config: Any = None) -> tuple[AcousticModel, dict[str, Any]]:
     """Read a model written by `save_model`.
+
+    Args:
+        path: the file.
+        config: the configuration of this command. A model of a class that is not built in is
+            loaded only where its model._target_ names that class.
 
     Returns:
         The model on the CPU, and the facts kept with it.
 
     Raises:
-        InputError: the file is missing, damaged or of another format.
+        InputError: the file is missing, damaged or of another format, or the class of its model
+            is not known to this command.
     """
     header, tensors = _read(path)
+    kind = _class_of(path, header["kind"], config)
     about = header["about"]
-    config = OmegaConf.create(header["config"])
     try:
-        model = build_model(config, about["feature_dim"], about["num_pdfs"], seed=0)
+        model = build(kind, header["settings"], about["feature_dim"], about["num_pdfs"], seed=0)
         model.load_state_tensors(tensors)
-    except (InstantiationException, ValueError) as error:
+    except ValueError as error:
         raise InputError(f"{path}: {error}", remedy=_REMEDY) from error
     return model, about
 
 
-def model_config(path: Path) -> dict[str, Any]:
+def model_config(path: Path, config: Any = None) -> dict[str, Any]:
     """The config group that the model in `path` was built from.
 
+    Args:
+        path: the file.
+        config: the configuration of this command, as for `load_model`.
+
     Raises:
-        InputError: the file is missing, damaged or of another format.
+        InputError: as `load_model`.
     """
-    return dict(_read(path)[0]["config"])
+    header, _ = _read(path)
+    _class_of(path, header["kind"], config)
+    return {"_target_": target_of(header["kind"]), **header["settings"]}
+
+
+def _group(config: Any) -> tuple[str, dict[str, Any]]:
+    """The class that a config group names, and its settings."""
+    settings: Any = OmegaConf.to_container(OmegaConf.create(config), resolve=True)
+    return str(settings.pop("_target_", None)), settings
+
+
+def _class_of(path: Path, kind: str, config: Any) -> type[AcousticModel]:
+    """The class of a kind: built in, or the one that the configuration of this command names."""
+    if kind in KINDS:
+        return KINDS[kind]
+    named = None if config is None else OmegaConf.select(config, "model._target_")
+    if named == kind:
+        return class_named(kind)
+    raise InputError(
+        f"{path}: a model of the class {kind}, which this command does not name",
+        expected=f"a model of asr-hf's own ({', '.join(KINDS)}), or of the class in model._target_"
+        + (f", which is {named}" if named else ""),
+        remedy=f"if you trust that class, add model._target_={kind} to the command, or the "
+        "--config-dir DIR model=OPTION that the run was trained with",
+    )
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

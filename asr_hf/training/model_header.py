@@ -1,8 +1,7 @@
 """What a model file says of itself, read without trust.
 
-A model file may come from anywhere. Its configuration says which class is made with which
-settings, so it must name one of ours, and nothing that runs code or takes more memory than the
-file's own tensors do.
+A model file may come from anywhere. Its header names a kind of model and the settings of its class;
+nothing in it is imported, and it must ask for no more memory than its own tensors take.
 """
 
 from __future__ import annotations
@@ -16,9 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-FORMAT = "asr-hf-model-1"
-_OURS = "asr_hf.models."
-_KEYS = {"format", "config", "about", "checksum"}
+from asr_hf.models.registry import KINDS
+from asr_hf.models.settings import check_plain, check_settings
+from asr_hf.runtime.own_code import is_full_name
+
+FORMAT = "asr-hf-model-2"
+_KEYS = {"format", "kind", "settings", "about", "checksum"}
 _MOST_FRAMES = 1000
 
 
@@ -30,8 +32,10 @@ def with_checksum(header: dict[str, Any], tensors: Mapping[str, Tensor]) -> dict
 def check_header(header: Any, tensors: Mapping[str, Tensor]) -> None:
     """Refuse what cannot be trusted.
 
+    The checksum tells damage, not who wrote the file.
+
     Args:
-        header: as read; one without checksum is from before there were any.
+        header: as read.
         tensors: of the file.
 
     Raises:
@@ -41,38 +45,48 @@ def check_header(header: Any, tensors: Mapping[str, Tensor]) -> None:
         found = header.get("format") if isinstance(header, dict) else header
         raise ValueError(f"model format {str(found)[:80]!r}, expected {FORMAT}")
     rest = {key: value for key, value in header.items() if key != "checksum"}
-    if "checksum" in header and header["checksum"] != _digest(rest, tensors):
+    if header.get("checksum") != _digest(rest, tensors):
         raise ValueError("its checksum is wrong")
-    config, about = header.get("config"), header.get("about")
-    if header.keys() - _KEYS or not isinstance(config, dict) or not isinstance(about, dict):
+    settings, about = header.get("settings"), header.get("about")
+    if header.keys() != _KEYS or not isinstance(settings, dict) or not isinstance(about, dict):
         raise ValueError("its header is not one of a model")
-    _check_class(config)
-    flat = tensors.get("flat")
-    _check_sizes(config, about, 0 if flat is None else flat.numel())
+    kind = header["kind"]
+    _check_data_sizes(about, tensors)
+    if kind in KINDS:
+        check_settings(KINDS[kind], settings)
+        flat = tensors.get("flat")
+        _check_layers(settings, about, 0 if flat is None else flat.numel())
+    elif is_full_name(kind):
+        for name, value in settings.items():
+            check_plain({name: value}, "settings")
+    else:
+        known = ", ".join(KINDS)
+        raise ValueError(
+            f"a model of kind {str(kind)[:80]!r}, expected {known} or the full name of a class"
+        )
 
 
-def _check_class(config: dict[str, Any]) -> None:
-    name = config.get("_target_")
-    if not isinstance(name, str) or not name.startswith(_OURS):
-        raise ValueError(f"a model of class {str(name)[:80]!r}, expected one of {_OURS}*")
-    text = json.dumps({key: value for key, value in config.items() if key != "_target_"})
-    if '"_' in text or "${" in text:
-        raise ValueError("its configuration describes more than a model")
+def _check_data_sizes(about: dict[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Features and pdfs must be those of the normalisation and the priors."""
+    sizes: list[Any] = [about.get("feature_dim"), about.get("num_pdfs")]
+    held = [tensors[n].numel() if n in tensors else 0 for n in ("input_mean", "log_priors")]
+    if not all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in sizes):
+        raise ValueError(f"features and pdfs {str(sizes)[:80]}")
+    if sizes[0] > held[0] or sizes[1] != held[1]:
+        raise ValueError(f"features and pdfs {sizes}, but {held} of input means and priors")
 
 
-def _check_sizes(config: dict[str, Any], about: dict[str, Any], parameters: int) -> None:
+def _check_layers(settings: dict[str, Any], about: dict[str, Any], parameters: int) -> None:
     """Every weight matrix that is asked for must fit into the parameters that there are."""
-    hidden = config.get("hidden_sizes", [])
-    if not isinstance(hidden, list):
-        raise ValueError(f"hidden_sizes {str(hidden)[:80]}")
-    context = config.get("context", [])
-    repeated = hidden if isinstance(context, list) and len(context) > len(hidden) else []
-    sizes = [about.get("feature_dim"), *hidden, *repeated, about.get("num_pdfs")]
-    whole = [s for s in sizes if isinstance(s, int) and not isinstance(s, bool) and s > 0]
-    if whole != sizes or any(a * b > parameters for a, b in pairwise(whole)):
+    hidden, context = settings["hidden_sizes"], settings.get("context", [])
+    repeated = hidden if len(context) > len(hidden) else []
+    sizes = [about["feature_dim"], *hidden, *repeated, about["num_pdfs"]]
+    if min(sizes) < 1 or any(a * b > parameters for a, b in pairwise(sizes)):
         raise ValueError(f"layers of {str(sizes)[:80]} in {parameters} parameters")
-    frames = [config.get("left", 0), config.get("right", 0), len(json.dumps(context)) // 2]
-    if not all(isinstance(f, int) and 0 <= f <= _MOST_FRAMES for f in frames):
+    # At most so many frames and taps in the window, which bounds what a TDNN works out of them.
+    windows = [max(times, default=0) - min(times, default=0) for times in context]
+    frames = [settings.get("left", 0), settings.get("right", 0), sum(windows)]
+    if min(frames) < 0 or max(*frames, sum(map(len, context))) > _MOST_FRAMES:
         raise ValueError(f"frames of context {str(frames)[:80]}")
 
 

@@ -29,7 +29,7 @@ def pretrain_layers(objective: FrameObjective, trainer: Any) -> None:
         InputError: the model is no plain DNN.
     """
     model = objective.model
-    if not isinstance(model, DNN):
+    if not isinstance(model, DNN) or type(model) is not DNN:
         raise InputError(
             f"pretraining: {type(model).__name__} cannot be grown layer by layer",
             expected="model=dnn",

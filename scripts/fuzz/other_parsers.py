@@ -25,6 +25,7 @@ from asr_hf.hmm.system import HmmSystem
 from asr_hf.kaldi.tree import PDF_CLASS, ContextDependency, Leaf, Node, Split, Table
 from asr_hf.runtime.checkpoint import load_checkpoint, save_checkpoint
 from asr_hf.runtime.events import EventLog, read_events
+from asr_hf.runtime.run_config import read_run_config
 from asr_hf.runtime.run_folder import RunFolder
 from asr_hf.scoring.ctm import CtmWord, read_ctm, write_ctm
 from asr_hf.scoring.transcripts import read_table
@@ -178,6 +179,21 @@ def _parse_run(folder: Path) -> None:
         os.truncate(folder / ".lock", 0)
 
 
+def _parse_run_config(folder: Path) -> None:
+    read_run_config(folder)
+
+
+def _make_run_config(folder: Path) -> None:
+    config = {
+        "name": "first",
+        "corpus": {"name": "mine", "recipe": "table", "sets": ["train", "dev"]},
+        "model": _MODEL,
+        "features": {"allow_pipes": False, "high_freq": 0.0},
+        "alignment": {"tag": None},
+    }
+    (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(config)))
+
+
 def _make_copies(folder: Path) -> None:
     noise = Noise("white", 3, 10.0)
     effects = Effects(1.1, Babble(("a", "b"), (3.0, 4.5), 5.0), noise, (300, 3400), -6.0, "gsm")
@@ -216,9 +232,22 @@ PARSERS = (
         "model-body",
         _make_model,
         _parse_model,
-        tokens=(b"_target_", b"os.system", b'"F32"', b"asr_hf.models.flat.FlatModule", b"${"),
+        tokens=(
+            b'"kind"',
+            b"os.system",
+            b'"F32"',
+            b"tdnn",
+            b"asr_hf.models.flat.FlatModule",
+            b"${",
+        ),
         seal=with_model_checksum,
     ),
     Parser("run-folder", _make_run, _parse_run, ("config.yaml", "events.jsonl")),
+    Parser(
+        "run-config",
+        _make_run_config,
+        _parse_run_config,
+        tokens=(b"_target_", b"${oc.env:HOME}", b"&a", b"*a", b"!!python/name:os.system", b"../"),
+    ),
     Parser("copies", _make_copies, lambda f: read_copies(f)),
 )

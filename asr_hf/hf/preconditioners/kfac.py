@@ -12,6 +12,7 @@ from asr_hf.hf.memory import ProblemSize
 from asr_hf.hf.objective import KroneckerFactor
 from asr_hf.hf.preconditioners.base import CurvatureStatistics
 from asr_hf.hf.space import UNDIVIDED, Space
+from asr_hf.runtime.errors import InputError
 
 
 @dataclass
@@ -50,7 +51,19 @@ class KFACPreconditioner:
         self._estimates = self._runs = 0
 
     def memory(self, size: ProblemSize) -> int:
-        """Factors, their inverses, scratch for one layer, and the inversion of the largest."""
+        """Factors, their inverses, scratch for one layer, and the inversion of the largest.
+
+        Raises:
+            InputError: there are parameters that it has no curvature for.
+        """
+        if size.others or not size.layers:
+            named = ", ".join(size.others[:5]) + (", ..." if len(size.others) > 5 else "")
+            raise InputError(
+                f"preconditioner: K-FAC knows fully connected layers with a bias alone, not "
+                f"{named or 'a network without any'}",
+                expected="a network all of whose parameters are those of torch.nn.Linear",
+                remedy="preconditioner=lbfgs, diagonal or identity, which serve any network",
+            )
         squares = [d**2 for i, o in size.layers for d in (i + 1, o)]
         room = max((i * o for i, o in size.layers), default=0)
         return size.itemsize * (2 * sum(squares) + room) + 3 * 8 * max(squares, default=0)

@@ -1,0 +1,214 @@
+"""Tries the user's own classes before training, so that what they lack is said at once."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from asr_hf.criteria.sequence import SequenceCriterion
+from asr_hf.data.store import FrameStore
+from asr_hf.models.acoustic import AcousticModel
+from asr_hf.models.registry import KINDS, full_name
+from asr_hf.runtime.errors import AsrHfError, InputError
+from asr_hf.training.frame_objective import FrameObjective
+
+log = logging.getLogger(__name__)
+
+_UTTERANCES = 3
+_FEW = 5
+_PAGE = "docs/your-classes.md says what is asked of it"
+
+
+def is_own(thing: object) -> bool:
+    """Whether an object is of a class that asr-hf does not have."""
+    return not type(thing).__module__.startswith("asr_hf.")
+
+
+def try_model(
+    model: AcousticModel, store: FrameStore, build: Callable[[], AcousticModel], exported: str = ""
+) -> None:
+    """Try a model of the user's own on a few utterances; built-in ones pass unseen.
+
+    Args:
+        model: its parameters and buffers stay as they are.
+        store: the training data.
+        build: makes it again from its settings, as reading its file will.
+        exported: the form that it is to be exported in, if that is known.
+
+    Raises:
+        InputError: what it lacks.
+    """
+    if type(model) in KINDS.values():
+        return
+    name = full_name(type(model))
+    log.info(
+        "%s: a class of your own; asr-hf export writes its loglikes and priors, not nnet1, nnet3 "
+        "or onnx",
+        name,
+    )
+    if exported in ("nnet1", "nnet3", "onnx"):
+        raise InputError(
+            f"export.format={exported}: there is no such form of {name}",
+            expected="a model of asr-hf's own, or export.format=loglikes or priors",
+        )
+    try:
+        _try(model, store, build)
+    except AsrHfError:
+        raise
+    except _LacksError as lack:
+        raise InputError(f"model._target_: {name}: {lack}", remedy=_PAGE) from lack
+    except Exception as error:  # a class of the user's own may fail in any way
+        raise InputError(
+            f"model._target_: {name} fails on the training data: {type(error).__name__}: {error}",
+            remedy="--debug shows where it fails",
+        ) from error
+
+
+class _LacksError(Exception):
+    """What a class lacks."""
+
+
+def _try(model: AcousticModel, store: FrameStore, build: Callable[[], AcousticModel]) -> None:
+    units = np.arange(min(_UTTERANCES, store.num_units))
+    device = model.flat.device
+    batch = store.gather(units, device)
+    before = {n: t.clone() for n, t in model.state_tensors().items()}
+
+    def logits(of: AcousticModel, *index: Tensor) -> Tensor:
+        with torch.no_grad():
+            found: Tensor = of(of.inputs(batch, *index))
+        return found
+
+    whole = logits(model)
+    wanted = [len(batch.starts), model.num_pdfs]
+    if list(whole.shape) != wanted or not bool(torch.isfinite(whole).all()):
+        raise _LacksError(f"finite logits {wanted} are expected, not {list(whole.shape)}")
+    if not torch.equal(whole, logits(model)):
+        raise _LacksError("the same frames give other logits a second time (dropout?)")
+    if any(not torch.equal(before[n], t) for n, t in model.state_tensors().items()):
+        raise _LacksError("a forward pass changes its buffers (batch normalisation?)")
+    some = torch.arange(0, len(whole), max(1, len(whole) // _FEW), device=device)
+    if not _close(logits(model, some), whole[some]):
+        raise _LacksError("inputs(batch, index) gives other logits than inputs(batch)")
+    first = int(batch.ends[0])
+    batch = store.gather(units[:1], device)
+    if not _close(logits(model), whole[:first]):
+        raise _LacksError("the logits of an utterance depend on those beside it")
+    _try_gradients(model, model.inputs(batch))
+    again = build().to(device)
+    again.load_state_tensors(before)
+    if not _close(logits(again), whole[:first]):
+        raise _LacksError("made again from its settings and its tensors, it gives other logits")
+
+
+def _close(found: Tensor, expected: Tensor) -> bool:
+    """Whether two are the same but for rounding, as sums in another order are."""
+    return torch.allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+def _try_gradients(model: AcousticModel, inputs: Any) -> None:
+    parameters = dict(model.named_parameters())
+    found = torch.autograd.grad(model(inputs).sum(), list(parameters.values()), allow_unused=True)
+    unused = [n for n, g in zip(parameters, found, strict=True) if g is None]
+    if unused:
+        raise _LacksError(f"no logit depends on the parameters {', '.join(unused)}")
+
+
+def try_criterion(criterion: Any, model: AcousticModel, store: FrameStore) -> None:
+    """Try a criterion over frames of the user's own; built-in ones pass unseen.
+
+    Args:
+        criterion: an object with the methods of `Criterion`.
+        model: gives the logits that it is tried on.
+        store: the training data.
+
+    Raises:
+        InputError: what it lacks.
+    """
+    if not is_own(criterion) or isinstance(criterion, SequenceCriterion):
+        return
+    name = full_name(type(criterion))
+    batch = store.gather(np.arange(1), model.flat.device)
+    with torch.no_grad():
+        logits, labels = model(model.inputs(batch)), batch.labels
+    uniforms = torch.full((len(logits), 2), 0.5, device=logits.device)
+    try:
+        loss, gradient = criterion.loss_and_gradient(logits, labels)
+        made = {
+            "gradient": criterion.gradient(logits, labels),
+            "loss_and_gradient": gradient,
+            "curvature": criterion.curvature(logits, labels)(torch.ones_like(logits)),
+            "sampled_gradient": criterion.sampled_gradient(logits, labels, uniforms),
+        }
+        total = float(criterion.loss(logits, labels).total)
+        per_frame = list(loss.per_frame.shape)
+    except Exception as error:  # a class of the user's own may fail in any way
+        raise InputError(
+            f"criterion._target_: {name} fails on the training data: {type(error).__name__}: "
+            f"{error}",
+            remedy="--debug shows where it fails",
+        ) from error
+    wrong = [n for n, t in made.items() if t.shape != logits.shape or not t.isfinite().all()]
+    if wrong or per_frame != [len(logits)] or not np.isfinite(total):
+        raise InputError(
+            f"criterion._target_: {name}: {', '.join(wrong) or 'loss'} of another shape, or not "
+            "finite",
+            expected=f"a loss of each frame [{len(logits)}], {list(logits.shape)} at the outputs",
+            remedy=_PAGE,
+        )
+
+
+def try_preconditioner(preconditioner: Any) -> None:
+    """See that a checkpoint can hold the state of a preconditioner of the user's own.
+
+    Args:
+        preconditioner: before its first use; None where there is none.
+
+    Raises:
+        InputError: it cannot.
+    """
+    if preconditioner is None or not is_own(preconditioner):
+        return
+    try:
+        state = preconditioner.state_dict()
+        json.dumps(state["values"])
+        if not all(isinstance(t, Tensor) for t in state["tensors"].values()):
+            raise TypeError("state_dict()['tensors'] holds something else than tensors")
+    except Exception as error:  # a class of the user's own may fail in any way
+        raise InputError(
+            f"preconditioner._target_: {full_name(type(preconditioner))}: its state cannot be "
+            f"kept: {type(error).__name__}: {error}",
+            expected='state_dict() gives {"tensors": tensors by name, "values": plain values}',
+            remedy=_PAGE,
+        ) from error
+
+
+@contextmanager
+def failures_named(objective: FrameObjective) -> Iterator[None]:
+    """Name the user's own classes where the first passes through them fail.
+
+    Raises:
+        InputError: they do.
+    """
+    parts = (objective.model, objective.criterion)
+    own = ", ".join(full_name(type(part)) for part in parts if is_own(part))
+    try:
+        yield
+    except (AsrHfError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # a class of the user's own may fail in any way
+        if not own:
+            raise
+        raise InputError(
+            f"{own}: no gradient or curvature product can be computed: {type(error).__name__}: "
+            f"{error}",
+            expected="operations that can be differentiated twice",
+            remedy="--debug shows where it fails; trainer=sgd or adam takes gradients alone",
+        ) from error
