@@ -39,7 +39,7 @@ def load_config(arguments: list[str]) -> DictConfig:
     except COMPOSITION_ERRORS as error:
         raise explain(overrides, error) from error
     check_types(overrides, config, compose_tree)
-    return complete(config)
+    return complete(config, command=overrides)
 
 
 def compose_tree(overrides: list[str]) -> DictConfig:
@@ -49,12 +49,15 @@ def compose_tree(overrides: list[str]) -> DictConfig:
         return compose(CONFIG_NAME, overrides=overrides)
 
 
-def complete(config: DictConfig, run_dir: str | None = None) -> DictConfig:
+def complete(
+    config: DictConfig, run_dir: str | None = None, command: list[str] | None = None
+) -> DictConfig:
     """Make paths absolute, set the run folder, and check that every value can be had.
 
     Args:
         config: as composed.
         run_dir: the run folder; None for <paths.exp>/<name>.
+        command: the overrides, which the run keeps for commands that work on it later.
 
     Raises:
         InputError: a value is missing, or an interpolation leads nowhere.
@@ -70,6 +73,7 @@ def complete(config: DictConfig, run_dir: str | None = None) -> DictConfig:
             for key in config.paths:
                 config.paths[key] = os.path.abspath(config.paths[key])
             config.name = str(config.name)
+            config.command = list(command or [])
             config.run_dir = os.path.abspath(run_dir or Path(config.paths.exp) / config.name)
         OmegaConf.to_container(config, resolve=True)
         check_choices(config)

@@ -1,6 +1,6 @@
 """Write a trained model, or its scores, in the form of another program.
 
-usage: asr-hf export FORMAT +recipe=NAME name=RUN [key=value ...]
+usage: asr-hf export FORMAT exp/RUN [key=value ...]
 
 Into <run folder>/export:
   loglikes  <set>/loglikes.ark and .scp: posteriors over priors, for Kaldi's latgen-faster-mapped
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import difflib
 
-from asr_hf.cli.compose import load_config
+from asr_hf.cli.run_settings import load_run_config
 from asr_hf.cli.stage import run_stage
 from asr_hf.runtime.errors import InputError
 
@@ -38,6 +38,6 @@ def run(arguments: list[str]) -> None:
             expected=f"asr-hf export FORMAT ..., one of {', '.join(FORMATS)}",
             remedy=f"did you mean {near[0]!r}?" if near else "asr-hf export --help explains them",
         )
-    config = load_config([*arguments[1:], f"export.format={wanted}"])
+    config = load_run_config([*arguments[1:], f"export.format={wanted}"])
     for path in run_stage("export", config)["files"]:
         print(path)

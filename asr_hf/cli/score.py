@@ -1,5 +1,7 @@
 """Score the decoded sets of a run.
 
+usage: asr-hf score exp/RUN [key=value ...]
+
 Prints word error rates with counts and confidence intervals by set and language, enters them in
 result.json, lists the worst utterances word by word in score.txt, renews report.html, and checks
 the counts with sclite where it is installed.
@@ -7,13 +9,13 @@ the counts with sclite where it is installed.
 
 from __future__ import annotations
 
-from asr_hf.cli.compose import load_config
+from asr_hf.cli.run_settings import load_run_config
 from asr_hf.cli.stage import run_stage
 from asr_hf.cli.train import say_where
 
 
 def run(arguments: list[str]) -> None:
     """Run the verb with its overrides."""
-    config = load_config(arguments)
+    config = load_run_config(arguments)
     run_stage("score", config)
     say_where(config.run_dir)

@@ -121,7 +121,7 @@ def _job(config: DictConfig) -> float:
     job = HydraConfig.get()
     folder = Path(job.runtime.output_dir)
     write_text(Path(os.environ[_JOBS]) / f"{job.job.num:06}", str(folder))
-    return float(train(complete(config, str(folder)))["heldout_loss"])
+    return float(train(complete(config, str(folder), list(job.overrides.task)))["heldout_loss"])
 
 
 def _tabulate(jobs: Path) -> None:

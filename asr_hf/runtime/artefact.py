@@ -65,9 +65,9 @@ def read(folder: Path, remedy: str = "") -> Artefact:
         record = _load(path)
         if _UNFINISHED in record:
             raise InputError(
-                f"{folder}: the {record[_UNFINISHED]} here were not finished",
-                expected="a command that ran to its end",
-                remedy=remedy or "run it again",
+                f"{folder} ({record[_UNFINISHED]}): not finished",
+                expected="what a command that ran to its end leaves",
+                remedy=remedy or "run the command again that makes it",
             )
         content = {name: (int(size), str(sha)) for name, (size, sha) in record["content"].items()}
         if not all(map(_inside, content)):
@@ -96,7 +96,7 @@ def current(folder: Path, wanted: Wanted, most: int | None = None) -> Artefact |
     if known is None:
         return None
     if known.kind != wanted.kind:
-        log.info("%s: holds %s, not %s; it is made again", folder, known.kind, wanted.kind)
+        log.info("%s: holds another thing (%s), made again", folder, known.kind)
         return None
     if changed := differences(known, wanted):
         log.info("%s: made again, because of other\n%s", folder, indented(changed))
@@ -224,8 +224,10 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _files_below(folder: Path) -> list[Path]:
-    """The same of a folder and all folders in it."""
-    below = [path for path in sorted(folder.iterdir()) if path.is_dir()]
+    """The same of a folder and of all folders in it that are no artefacts themselves."""
+    if not folder.is_dir():
+        return []
+    below = [p for p in sorted(folder.iterdir()) if p.is_dir() and not (p / RECORD).exists()]
     return [*_files(folder), *(file for path in below for file in _files_below(path))]
 
 

@@ -47,6 +47,7 @@ EXTENDABLE = (
     "decode",
     "export",
     "run_dir",
+    "command",
     "paths",
     "corpus.dir",
 )
@@ -185,15 +186,21 @@ def _read_config(file: Path) -> Any:
         ) from error
 
 
-def flattened(config: Any, key: str = "") -> dict[str, Any]:
-    """The values of a plain configuration by their whole keys, but for those of EXTENDABLE."""
-    if key in EXTENDABLE:
+def flattened(config: Any, key: str = "", keep_all: bool = False) -> dict[str, Any]:
+    """The values of a plain configuration by their whole keys.
+
+    Args:
+        config: a configuration, or a part of it.
+        key: of the part.
+        keep_all: keep those of EXTENDABLE, too.
+    """
+    if key in EXTENDABLE and not keep_all:
         return {}
     if not isinstance(config, dict):
         return {key: config}
     found: dict[str, Any] = {}
     for name, value in config.items():
-        found |= flattened(value, f"{key}.{name}" if key else str(name))
+        found |= flattened(value, f"{key}.{name}" if key else str(name), keep_all)
     return found
 
 

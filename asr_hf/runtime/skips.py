@@ -68,8 +68,9 @@ class SkipList:
 
     def _group(self, names: list[str]) -> str:
         first = names[0]
+        reason = self.reasons[first].removeprefix(f"{first}: ")
         if len(names) == 1:
-            return f"    {first}: {self.reasons[first]}"
+            return f"    {first}: {reason}"
         shown = ", ".join(names[:_MOST_NAMES])
         more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-        return f"    {len(names)} for one cause, {shown}{more}; {first}: {self.reasons[first]}"
+        return f"    {len(names)} for one cause, {shown}{more}; {first}: {reason}"

@@ -32,14 +32,13 @@ def require(folder: Path, remedy: str) -> Artefact | None:
     known = artefact.read(folder, remedy)
     if damaged := known.damage(SMALL):
         raise InputError(
-            f"{folder}: damaged:\n{indented(damaged)}",
+            f"{folder} ({known.kind}): damaged:\n{indented(damaged)}",
             expected="the files that were written",
             remedy=remedy,
         )
     if changed := moved_on(known):
         raise InputError(
-            f"{folder}: the {known.kind} there were made from what has changed since:\n"
-            f"{indented(changed)}",
+            f"{folder} ({known.kind}): made from what has changed since:\n{indented(changed)}",
             remedy=remedy,
         )
     return known
@@ -64,8 +63,7 @@ def of_this_configuration(
     """
     if changed := differing_settings(config, all_settings(known), keys):
         raise InputError(
-            f"{known.folder}: the {known.kind} there were made with other settings:\n"
-            f"{indented(changed)}",
+            f"{known.folder} ({known.kind}): made with other settings:\n{indented(changed)}",
             expected="those of this command",
             remedy=f"{remedy}; or give this command the settings they were made with",
         )

@@ -1,0 +1,128 @@
+"""The settings of a run that there is: those that it was trained with, and what is given beside.
+
+`asr-hf decode exp/first` and `asr-hf decode name=first` both start from the configuration in the
+run folder. What the command line adds changes what it would have changed in the training's command.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from asr_hf.cli.compose import load_config, with_search_path, with_table
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.run_config import FILE_NAME, named_in, read_run_config
+from asr_hf.runtime.run_folder import flattened
+
+# What a command may never take from a folder: Hydra's own settings, classes, commands, and ${...}.
+_NOT_FROM_A_RUN = re.compile(r"^[+~]*hydra\b|_target_|allow_pipes|\$\{")
+# What belongs to the folder, wherever it is now.
+_OF_THE_FOLDER = {"name", "run_dir", "command"}
+
+
+def load_run_config(arguments: list[str], key: str = "run_dir") -> DictConfig:
+    """The configuration for a verb that works on a run.
+
+    Args:
+        arguments: what follows the verb: perhaps a run folder, and overrides.
+        key: which setting a folder that is given stands for: run_dir, or lattices.from_run.
+
+    Raises:
+        InputError: there is no such run, or an override does not fit.
+    """
+    folders = [a for a in arguments if "=" not in a and not a.startswith(("-", "+", "~"))]
+    # The value of --config-dir is no run.
+    folders = [f for f in folders if _before(arguments, f) not in ("--config-dir", "-cd")]
+    if not folders:
+        config = load_config(arguments)
+        there = key == "run_dir" and (Path(config.run_dir) / FILE_NAME).is_file()
+        return _of_run(Path(config.run_dir), arguments, config) if there else config
+    if len(folders) > 1:
+        raise InputError(
+            f"{' '.join(folders)}: more than one run folder",
+            expected="one, and overrides of the form key=value",
+        )
+    folder = Path(folders[0])
+    if not (folder / FILE_NAME).is_file():
+        raise InputError(
+            f"{folder}: no run there",
+            expected=f"the folder of a run, with its {FILE_NAME}",
+            remedy="asr-hf info lists the runs that there are",
+        )
+    given = [a for a in arguments if a != folders[0]]
+    config = _of_run(folder, given, None)
+    if key != "run_dir":
+        OmegaConf.update(config, key, str(folder), force_add=True)
+    return config
+
+
+def _before(arguments: list[str], one: str) -> str:
+    place = arguments.index(one)
+    return arguments[place - 1] if place else ""
+
+
+def _of_run(folder: Path, given: list[str], composed: DictConfig | None) -> DictConfig:
+    """The run's configuration with the changes that `given` would have made to it.
+
+    Args:
+        folder: the run.
+        given: overrides of this command.
+        composed: what they compose to by themselves, where they are whole.
+    """
+    own = with_table(with_search_path(given))
+    command = _command(folder)
+    if command is None:
+        if composed is None:
+            raise InputError(
+                f"{folder / FILE_NAME}: does not say by which command the run was started",
+                remedy="give its overrides and name=..., as in its training",
+            )
+        return composed
+    searched = [o for o in own if o.startswith("hydra.searchpath=")]
+    before = _composed(folder, [*command, *searched])
+    after = load_config(_joined(command, own))
+    saved = read_run_config(folder, named_in(after))
+    config = OmegaConf.create(saved)
+    old, new = (_values(one) for one in (before, after))
+    with open_dict(config):
+        for key, value in new.items():
+            if key not in _OF_THE_FOLDER and (key not in old or old[key] != value):
+                OmegaConf.update(config, key, value, merge=False, force_add=True)
+        config.run_dir = str(folder.absolute())
+    return config
+
+
+def _composed(folder: Path, command: list[str]) -> DictConfig:
+    try:
+        return load_config(command)
+    except InputError as error:
+        raise InputError(
+            f"{folder / FILE_NAME}: its command does not compose any more: {error.problem}",
+            expected=error.expected,
+            remedy="give this command the --config-dir that it was trained with",
+        ) from error
+
+
+def _command(folder: Path) -> list[str] | None:
+    """The overrides that the run was started with, without what no folder may decide."""
+    found = read_run_config(folder, sections=["command"]).get("command")
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        return None
+    return [one for one in found if not _NOT_FROM_A_RUN.search(one)]
+
+
+def _joined(command: list[str], given: list[str]) -> list[str]:
+    """Both, what is given in the place of overrides of the same key."""
+    keys = {_key(one) for one in given}
+    return [*(one for one in command if _key(one) not in keys), *given]
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~")
+
+
+def _values(config: DictConfig) -> dict[str, Any]:
+    return flattened(OmegaConf.to_container(config, resolve=True), keep_all=True)
