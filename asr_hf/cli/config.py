@@ -1,12 +1,15 @@
-"""Print the resolved configuration that any verb would run with the same overrides."""
+"""Print the resolved configuration that any verb would run with the same overrides.
+
+usage: asr-hf config [exp/RUN] [key=value ...]
+"""
 
 from __future__ import annotations
 
 from omegaconf import OmegaConf
 
-from asr_hf.cli.compose import load_config
+from asr_hf.cli.run_settings import load_run_config
 
 
 def run(arguments: list[str]) -> None:
     """Print YAML to standard output."""
-    print(OmegaConf.to_yaml(load_config(arguments), resolve=True), end="")
+    print(OmegaConf.to_yaml(load_run_config(arguments), resolve=True), end="")

@@ -92,6 +92,7 @@ def _of_run(folder: Path, given: list[str], composed: DictConfig | None) -> Dict
             if key not in _OF_THE_FOLDER and (key not in old or old[key] != value):
                 OmegaConf.update(config, key, value, merge=False, force_add=True)
         config.run_dir = str(folder.absolute())
+        config.command = after.command
     return config
 
 
