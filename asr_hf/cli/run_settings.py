@@ -117,8 +117,10 @@ def _command(folder: Path) -> list[str] | None:
 
 def _joined(command: list[str], given: list[str]) -> list[str]:
     """Both, what is given in the place of overrides of the same key."""
-    keys = {_key(one) for one in given}
-    return [*(one for one in command if _key(one) not in keys), *given]
+    # Where they stand matters: groups that are added later win.
+    left = {_key(one): one for one in given}
+    kept = [left.pop(_key(one), one) for one in command]
+    return [*kept, *(one for one in given if _key(one) in left)]
 
 
 def _key(override: str) -> str:
