@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import Counter
 from dataclasses import dataclass, field
@@ -15,10 +14,11 @@ from omegaconf import DictConfig
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.hmm.ngram import estimate_ngram
 from asr_hf.runtime.errors import InputError
-from asr_hf.runtime.files import replaced_folder, write_json, write_text
+from asr_hf.runtime.files import write_text
 from asr_hf.runtime.progress import progress
+from asr_hf.runtime.provenance import Source
 from asr_hf.runtime.skips import SkipList
-from asr_hf.stages.layout import prepared_corpus
+from asr_hf.stages.corpus import make_corpus, rules_source
 
 from .fetch import Recordings, find_recordings
 from .lexicon import lexicon
@@ -77,38 +77,25 @@ def prepare(config: DictConfig) -> dict[str, Any]:
         _Language(find_recordings(name, config.corpus.source, cache))
         for name in config.corpus.languages
     ]
-    origin = _fingerprint(config, languages)
-    about = prepared_corpus(target)
-    if about.get("origin") == origin:
-        log.info("%s: the corpus is there already", target)
-        return about
-    with replaced_folder(target) as part:
+    rules = [p for p in sorted(_FOLDER.rglob("*")) if p.suffix in (".py", ".tsv", ".txt")]
+    found = [[str(ln.recordings.folder), ln.recordings.digest] for ln in languages]
+    sources = {"rules of the recipe": rules_source(rules), "recordings": Source.of_values(found)}
+
+    def make(part: Path) -> dict[str, Any]:
         for language in languages:
             _collect(language)
             _write_language(part / "lang" / language.recordings.language, language, config.lm.order)
         _write_sets(part, languages)
         summary = {ln.recordings.language: _summary(ln) for ln in languages}
-        about = {
+        log.info("%s:\n%s", target, table(summary))
+        return {
             "name": config.corpus.name,
             "languages": list(config.corpus.languages),
             "sample_rate": _SAMPLE_RATE,
-            "origin": origin,
             "summary": summary,
         }
-        write_json(part / "corpus.json", about)
-    log.info("%s:\n%s", target, table(summary))
-    return about
 
-
-def _fingerprint(config: DictConfig, languages: list[_Language]) -> str:
-    """A hash of the recordings, their place, and every rule file of the recipe."""
-    digest = hashlib.sha256(f"{config.lm.order}".encode())
-    for path in sorted(_FOLDER.rglob("*")):
-        if path.suffix in (".py", ".tsv", ".txt"):
-            digest.update(path.read_bytes())
-    for language in languages:
-        digest.update(f"{language.recordings.folder} {language.recordings.digest}".encode())
-    return digest.hexdigest()
+    return make_corpus(target, {"lm.order": config.lm.order}, sources, make)
 
 
 def _collect(language: _Language) -> None:

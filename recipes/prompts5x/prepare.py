@@ -5,8 +5,6 @@ The copies' alignments are carried over from that corpus by `asr-hf align`.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
 import shutil
@@ -21,10 +19,13 @@ from asr_hf.data.augment.chain import EffectSettings
 from asr_hf.data.augment.copies import draw_copies, make_copies, utterances_of
 from asr_hf.data.augment.table import Copy, write_copies
 from asr_hf.data.kaldi_dir import DataDir, Utterance
+from asr_hf.runtime import artefact
 from asr_hf.runtime.errors import InputError
-from asr_hf.runtime.files import read_json, replaced_folder, write_json
+from asr_hf.runtime.files import read_json
+from asr_hf.runtime.provenance import Source
 from asr_hf.runtime.skips import SkipList
-from asr_hf.stages.layout import clean_corpus, prepared_corpus
+from asr_hf.stages.corpus import make_corpus, rules_source
+from asr_hf.stages.layout import clean_corpus
 
 log = logging.getLogger("asr_hf.recipes.prompts5x")
 
@@ -45,24 +46,28 @@ def prepare(config: DictConfig) -> dict[str, Any]:
     settings: Any = OmegaConf.to_container(config.corpus.augmentation, resolve=True)
     effects = EffectSettings.from_config(settings["effects"])
     effects.band.check(clean["sample_rate"])
-    origin = _fingerprint(config, clean, settings)
-    about = prepared_corpus(target)
-    if about.get("origin") == origin:
-        log.info("%s: the corpus is there already", target)
-        return about
-    with replaced_folder(target) as part:
+    known = artefact.find(clean_corpus(config))
+    code = (Path(__file__), *sorted(Path(augment.__path__[0]).glob("*.py")))
+    sources = {
+        "clean corpus": Source.of_values(clean) if known is None else known.source,
+        "rules of the recipe": rules_source(code),
+        # Data directories name the recordings by their absolute paths.
+        "place": Source.of_values(str(target)),
+    }
+    choices = {"corpus.augmentation": settings, "corpus.sets": list(config.corpus.sets)}
+
+    def make(part: Path) -> dict[str, Any]:
         shutil.copytree(clean_corpus(config) / "lang", part / "lang")
         sets = {name: _write_set(config, part, name, effects) for name in config.corpus.sets}
-        about = {
+        log.info("%s:\n%s", target, table(sets))
+        return {
             "name": config.corpus.name,
             "languages": list(config.corpus.languages),
             "sample_rate": clean["sample_rate"],
-            "origin": origin,
             "summary": {"clean": config.corpus.clean, "sets": sets},
         }
-        write_json(part / "corpus.json", about)
-    log.info("%s:\n%s", target, table(sets))
-    return about
+
+    return make_corpus(target, choices, sources, make)
 
 
 def _clean(config: DictConfig) -> dict[str, Any]:
@@ -85,15 +90,6 @@ def _clean(config: DictConfig) -> dict[str, Any]:
             remedy=f"prepare {name} with all of them",
         )
     return about
-
-
-def _fingerprint(config: DictConfig, clean: dict[str, Any], settings: Any) -> str:
-    """A hash of the clean corpus, the settings, the place, and the code that makes copies."""
-    parts = [clean["origin"], settings, list(config.corpus.sets), str(config.corpus.dir)]
-    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
-    for path in (Path(__file__), *sorted(Path(augment.__path__[0]).glob("*.py"))):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 def _write_set(

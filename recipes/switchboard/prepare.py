@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
 from collections.abc import Iterable
@@ -15,8 +13,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from asr_hf.hmm.ngram import estimate_ngram
 from asr_hf.runtime.errors import InputError
-from asr_hf.runtime.files import replaced_folder, write_json, write_text
-from asr_hf.stages.layout import prepared_corpus
+from asr_hf.runtime.files import write_text
+from asr_hf.runtime.provenance import Source, file_digest
+from asr_hf.stages.corpus import make_corpus
 
 from . import corpora
 from .corpora import check_corpora, transcripts_folder
@@ -70,11 +69,17 @@ def prepare(config: DictConfig) -> dict[str, Any]:
     """
     sources = _sources(config)
     target = Path(config.corpus.dir)
-    origin = _fingerprint(config, sources)
-    about = prepared_corpus(target)
-    if about.get("origin") == origin:
-        log.info("%s: the corpus is there already", target)
+
+    def make(part: Path) -> dict[str, Any]:
+        about = _make(config, sources, part)
+        log.info("%s:\n%s", target, table(about["summary"]))
         return about
+
+    return make_corpus(target, _settings(config), _made_from(sources), make)
+
+
+def _make(config: DictConfig, sources: _Sources, part: Path) -> dict[str, Any]:
+    """Write the corpus into the folder `part`; what corpus.json says."""
     tests = _tests(config, sources)
     dictionary = read_dictionary(sources.transcripts / DICTIONARY, sources.patch)
     lexicon, acronyms = make_lexicon(dictionary, sources.compat)
@@ -82,24 +87,17 @@ def prepare(config: DictConfig) -> dict[str, Any]:
     speakers = read_conv_tab(sources.conv_tab) if sources.conv_tab else {}
     recordings = find_recordings(sources.folders["swbd"][0])
     data = training_data(config, transcripts.segments, recordings, speakers)
-    with replaced_folder(target) as part:
-        data.write(part)
-        for test in tests:
-            test.write(part / test.name)
-        _write_language(part / "lang" / LANGUAGE, lexicon, data, sources, config.lm.order)
-        summary = summarise(
-            transcripts, data, tests, config.corpus.subset, {word for word, _ in lexicon}
-        )
-        about = {
-            "name": config.corpus.name,
-            "languages": [LANGUAGE],
-            "sample_rate": _SAMPLE_RATE,
-            "origin": origin,
-            "summary": summary,
-        }
-        write_json(part / "corpus.json", about)
-    log.info("%s:\n%s", target, table(summary))
-    return about
+    data.write(part)
+    for test in tests:
+        test.write(part / test.name)
+    _write_language(part / "lang" / LANGUAGE, lexicon, data, sources, config.lm.order)
+    words = {word for word, _ in lexicon}
+    return {
+        "name": config.corpus.name,
+        "languages": [LANGUAGE],
+        "sample_rate": _SAMPLE_RATE,
+        "summary": summarise(transcripts, data, tests, config.corpus.subset, words),
+    }
 
 
 def _sources(config: DictConfig) -> _Sources:
@@ -137,26 +135,30 @@ def _optional_file(config: DictConfig, key: str) -> Path | None:
     return path
 
 
-def _fingerprint(config: DictConfig, sources: _Sources) -> str:
-    """A hash of the corpora, their place, the settings, and every rule file of the recipe.
-
-    Text is read, audio goes by names and sizes: it takes minutes to read.
-    """
-    keys = ("sets", "subset", "subsets", "dev_utterances", "lm_held_out", "compat")
+def _settings(config: DictConfig) -> dict[str, Any]:
     corpus = OmegaConf.to_container(config.corpus, resolve=True)
     assert isinstance(corpus, dict)
-    settings = [config.lm.order, config.features.max_skipped, {key: corpus[key] for key in keys}]
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for path in _text_files(sources):
-        digest.update(f"{path}\n".encode() + path.read_bytes())
-    for key in ("swbd", *_TESTS):
-        for folder in sources.folders.get(key, []):
-            for path in find_recordings(folder).values():
-                digest.update(f"{path} {path.stat().st_size}\n".encode())
+    keys = ("sets", "subset", "subsets", "dev_utterances", "lm_held_out", "compat")
+    return {f"corpus.{key}": corpus[key] for key in keys} | {
+        "lm.order": config.lm.order,
+        "features.max_skipped": config.features.max_skipped,
+    }
+
+
+def _made_from(sources: _Sources) -> dict[str, Source]:
+    """Text by its content; audio by names and sizes, because it takes minutes to read."""
+    texts = [[str(path), file_digest(path)] for path in _text_files(sources)]
+    audio = [path for key in ("swbd", *_TESTS) for path in _recordings(sources, key)]
     for folder in sources.folders.get("fisher", []):
-        for path in sorted(folder.glob(f"**/{corpora.FISHER}")):
-            digest.update(f"{path} {path.stat().st_size}\n".encode())
-    return digest.hexdigest()
+        audio += sorted(folder.glob(f"**/{corpora.FISHER}"))
+    return {
+        "texts and rules": Source.of_values(texts),
+        "recordings": Source.of_values([[str(path), path.stat().st_size] for path in audio]),
+    }
+
+
+def _recordings(sources: _Sources, key: str) -> list[Path]:
+    return [p for folder in sources.folders.get(key, []) for p in find_recordings(folder).values()]
 
 
 def _text_files(sources: _Sources) -> Iterable[Path]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -52,13 +53,32 @@ def test_what_is_made_is_valid_and_closed_in_its_vocabulary(config, target):
 
 def test_a_corpus_damaged_since_is_refused_and_named_not_passed_on(config, target):
     stage.run(config)
-    text = target / "dev" / "text"
+    text = target / "train" / "text"
     lost, *kept = text.read_text().splitlines(keepends=True)
     text.write_text("".join(kept))
     with pytest.raises(RunError) as refused:
         stage.run(config)
     assert f"{text}: {lost.split()[0]}: missing" in str(refused.value)
     assert "to have it made again" in str(refused.value)
+
+
+def test_a_file_that_is_gone_or_empty_has_the_corpus_made_again(config, target):
+    stage.run(config)
+    before = contents(target)
+    for spoil in (Path.unlink, lambda path: path.write_bytes(b"")):
+        spoil(target / "dev" / "wav.scp")
+        stage.run(config)
+        assert contents(target) == before
+
+
+def test_what_was_corrected_by_hand_is_kept_and_said(config, target, caplog):
+    stage.run(config)
+    text = target / "train" / "text"
+    corrected = text.read_text().replace("\n", " indeed\n", 1)
+    text.write_text(corrected)
+    stage.run(config)
+    assert text.read_text() == corrected
+    assert "kept as it was changed" in caplog.text and str(text) in caplog.text
 
 
 def test_the_second_time_nothing_is_done(config, target, monkeypatch):
@@ -82,7 +102,11 @@ def test_another_place_gives_the_same_corpus_but_for_paths(tmp_path, package, co
     after = contents(target)
     assert not (target / "fbank").exists(), "features of the old corpus must go with it"
     differing = {name for name in before.keys() | after.keys() if before[name] != after[name]}
-    assert differing == {"corpus.json", *(f"{s}/wav.scp" for s in ("train", "dev", "test"))}
+    assert differing == {
+        "artefact.json",
+        "corpus.json",
+        *(f"{s}/wav.scp" for s in ("train", "dev", "test")),
+    }
 
 
 def test_a_failure_half_way_leaves_the_old_corpus(config, target, monkeypatch):
