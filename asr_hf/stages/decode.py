@@ -23,6 +23,7 @@ from asr_hf.scoring.alignment import add_counts
 from asr_hf.scoring.hub5 import scored_text
 from asr_hf.scoring.wer import WerResult, score, utterance_counts
 from asr_hf.stages.choose import MODEL_FILE, choose_model
+from asr_hf.stages.external import pack_decode_data
 from asr_hf.stages.layout import store_folder
 from asr_hf.stages.recognisers import Recogniser, recogniser
 
@@ -38,6 +39,7 @@ def run(config: DictConfig) -> dict[str, Any]:
     With `decode.choose` that network is chosen first; see `choose_model`.
     """
     run_dir = Path(config.run_dir)
+    pack_decode_data(config, [config.decode.tune_on, *config.decode.sets])
     tuned = None
     if config.decode.choose:
         tuned = choose_model(

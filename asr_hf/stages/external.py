@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig
 
 from asr_hf.data.alignment import Alignments
+from asr_hf.data.cmvn import CmvnMode, CmvnOptions
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.data.store_writer import build_store
 from asr_hf.kaldi.alignments import read_alignments
 from asr_hf.kaldi.features import file_stamps, link_features
-from asr_hf.kaldi.transforms import FeatureTransforms
+from asr_hf.kaldi.options import read_cmvn_options
+from asr_hf.kaldi.transforms import FeatureTransforms, beside, transform_files
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json, write_json
-from asr_hf.stages.kaldi_sets import kaldi_sets
+from asr_hf.stages.kaldi_sets import decode_data, kaldi_sets
 from asr_hf.stages.layout import alignment_folder, store_folder
 from asr_hf.stages.marks import current_summary, digest
 
@@ -45,13 +48,16 @@ def pack_external(config: DictConfig) -> dict[str, Any]:
             remedy="alignment.from_kaldi=exp/tri4_ali, for example",
         )
     sets = _data(config)
-    origin = _origin(config)
-    made = {name: digest(origin, _set_origin(config, name, data)) for name, data in sets.items()}
+    made = {
+        name: digest(_origin(config, name), _set_origin(config, name, data))
+        for name, data in sets.items()
+    }
     known = {name: current_summary(config, name, made[name]) for name in sets}
     if any(known[name] is None for name in sets):
         every = _alignments(config)
         for name, data in sets.items():
-            known[name] = _pack(config, data, name, every, made[name])
+            aligned = name not in config.corpus.get("decode_data", {})
+            known[name] = _pack(config, data, name, every if aligned else None, made[name])
     needed = [config.corpus.train_set]
     if "train_data" in config.corpus:
         needed.append(config.corpus.heldout_set)
@@ -67,6 +73,23 @@ def pack_external(config: DictConfig) -> dict[str, Any]:
     return {"pdfs": pdfs, "gaussians": None, "sets": found}
 
 
+def pack_decode_data(config: DictConfig, names: Iterable[str]) -> None:
+    """Pack those of the sets `names` that `corpus.decode_data` lists; current ones are kept.
+
+    They need no alignments, and may have been named after training.
+
+    Raises:
+        InputError: data are missing or damaged.
+    """
+    listed = decode_data(config)
+    for name in dict.fromkeys(names):
+        if name in listed:
+            _link(config, name, listed[name])
+            made = digest(_origin(config, name), _set_origin(config, name, listed[name]))
+            if current_summary(config, name, made) is None:
+                _pack(config, listed[name], name, None, made)
+
+
 def _data(config: DictConfig) -> dict[str, DataDir]:
     """The sets of the corpus; those of Kaldi's folders with links to their features."""
     corpus = Path(config.corpus.dir)
@@ -74,34 +97,79 @@ def _data(config: DictConfig) -> dict[str, DataDir]:
     if not found:
         return {name: DataDir.read(corpus / name) for name in config.corpus.sets}
     for name, data in found.items():
-        link_features(
-            data.path,
-            corpus / "fbank" / name,
-            config.features.cmvn,
-            config.corpus.norm_vars,
-            config.features.get("allow_pipes", False),
-        )
+        _link(config, name, data)
     return found
 
 
+def _link(config: DictConfig, name: str, data: DataDir) -> None:
+    """Write links to the features of a set that lies in a folder of Kaldi's."""
+    mode, options = _cmvn(config)
+    allow_pipes = config.features.get("allow_pipes", False)
+    link_features(data.path, Path(config.corpus.dir) / "fbank" / name, mode, options, allow_pipes)
+
+
+def _cmvn(config: DictConfig) -> tuple[CmvnMode, CmvnOptions]:
+    """The normalisation of Kaldi's features: what cmvn_opts of their system says.
+
+    Transforms were estimated on features that were normalised in one way. Without transforms,
+    `corpus.norm_vars` chooses another than that of the alignments' system.
+
+    Raises:
+        InputError: folders contradict one another, or the configuration contradicts transforms.
+    """
+    mode, chosen = CmvnMode(config.features.cmvn), config.corpus.get("norm_vars")
+    if "train_data" not in config.corpus:
+        # Features of our own are normalised in both.
+        return mode, CmvnOptions()
+    transforms = [path for path in transform_paths(config) if path.is_dir()]
+    folders = transforms
+    if not transforms and chosen is None and config.alignment.get("from_kaldi") is not None:
+        folders = alignment_folders(config)
+    found = {beside(path, "cmvn_opts"): None for path in folders}
+    told = {path: read_cmvn_options(path) for path in found}
+    for path, one in told.items():
+        first = next(iter(told))
+        if one != told[first]:
+            raise InputError(
+                f"{path}: other options than in {first}",
+                expected="one way of normalising all features (or no file, for Kaldi's defaults)",
+                remedy="name folders of one system; without transforms, corpus.norm_vars decides",
+            )
+        if chosen is not None and chosen != one.options.norm_vars:
+            raise InputError(
+                f"corpus.norm_vars={str(chosen).lower()}: the transforms were estimated otherwise",
+                expected=f"--norm-vars={str(one.options.norm_vars).lower()}, as {path} says",
+                remedy="leave corpus.norm_vars out",
+            )
+    if not told:
+        return mode, CmvnOptions(norm_vars=bool(chosen))
+    path, one = next(iter(told.items()))
+    if not one.norm_means and mode is not CmvnMode.NONE:
+        log.info("%s: --norm-means=false: features are taken as they are", path)
+        mode = CmvnMode.NONE
+    return mode, one.options
+
+
 def _pack(
-    config: DictConfig, data: DataDir, name: str, every: Alignments, made: str
+    config: DictConfig, data: DataDir, name: str, every: Alignments | None, made: str
 ) -> dict[str, Any] | None:
-    """Pack one set, unless there are no alignments for it."""
-    mine = {u.id: every.pdfs[u.id] for u in data.utterances if u.id in every.pdfs}
-    aligned = name not in config.corpus.get("decode_data", {})
-    if aligned and not mine:
-        log.warning("%s: no alignment of any utterance of %s", _source(config), name)
-        return None
-    path = config.features.get("transforms")
+    """Pack one set, unless there are no alignments for it; without any where `every` is None."""
+    alignments = None
+    if every is not None:
+        mine = {u.id: every.pdfs[u.id] for u in data.utterances if u.id in every.pdfs}
+        if not mine:
+            log.warning("%s: no alignment of any utterance of %s", _source(config), name)
+            return None
+        alignments = Alignments(mine, every.num_pdfs)
+    paths = transform_paths(config)
     about = build_store(
         store_folder(config, name),
         data,
         Path(config.corpus.dir) / "fbank" / name,
-        Alignments(mine, every.num_pdfs) if aligned else None,
+        alignments,
         config.features.dtype,
         config.alignment.max_skipped,
-        transform=None if path is None else FeatureTransforms.open(Path(path)).apply,
+        transform=FeatureTransforms.open(paths).apply if paths else None,
         allow_pipes=config.features.get("allow_pipes", False),
     )
     summary = {"digest": made} | {k: about[k] for k in ("utterances", "frames", "skipped")}
@@ -122,21 +190,30 @@ def alignment_folders(config: DictConfig) -> list[Path]:
     return [Path(path) for path in (named if isinstance(named, ListConfig) else [named])]
 
 
+def transform_paths(config: DictConfig) -> list[Path]:
+    """The folders and archives of `features.transforms`, which may name none, one or several."""
+    named = config.features.get("transforms")
+    if named is None:
+        return []
+    return [Path(path) for path in (named if isinstance(named, ListConfig) else [named])]
+
+
 def _source(config: DictConfig) -> str:
     if config.alignment.get("from_kaldi") is None:
         return str(config.alignment.from_ark)
     return ", ".join(map(str, alignment_folders(config)))
 
 
-def _origin(config: DictConfig) -> list[Any]:
-    """What all sets depend on: of files, their sizes and times of change."""
-    options, transforms = config.alignment, config.features.get("transforms")
-    files = [Path(options.from_ark)] if options.get("from_kaldi") is None else []
-    if not files:
+def _origin(config: DictConfig, name: str) -> list[Any]:
+    """What a set depends on besides its data: of files, their sizes and times of change."""
+    options = config.alignment
+    if name in config.corpus.get("decode_data", {}):
+        files = []
+    elif options.get("from_kaldi") is None:
+        files = [Path(options.from_ark)]
+    else:
         files = [p for folder in alignment_folders(config) for p in sorted(folder.glob("*"))]
-    if transforms is not None:
-        path = Path(transforms)
-        files += sorted(path.glob("*")) if path.is_dir() else [path]
+    files += transform_files(transform_paths(config))
     return [file_stamps(files), options.num_pdfs, options.max_skipped, config.features.dtype]
 
 

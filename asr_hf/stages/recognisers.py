@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 from omegaconf import DictConfig
 
+from asr_hf.data.fields import words_of
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.hmm.align import Transcript
 from asr_hf.hmm.corpus import transcripts_of
@@ -19,7 +19,7 @@ from asr_hf.hmm.segments import Segment, phone_segments, phone_spans, word_segme
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.kaldi.graph import KaldiGraph
 from asr_hf.runtime.errors import InputError
-from asr_hf.stages.kaldi_sets import kaldi_sets
+from asr_hf.stages.kaldi_sets import decode_data, kaldi_sets
 from asr_hf.stages.layout import chosen_by, system_folder
 
 log = logging.getLogger(__name__)
@@ -106,9 +106,9 @@ class KaldiRecogniser:
         if not self.tells_times:
             lexicon = "phones/align_lexicon.int"
             log.warning("%s: no %s, so words have no times", config.decode.graph, lexicon)
-        self._data: Callable[[str], DataDir] = lambda n: DataDir.read(Path(config.corpus.dir) / n)
-        if sets := kaldi_sets(config):
-            self._data = lambda name: _set(sets, name)
+        self._corpus = Path(config.corpus.dir)
+        # Empty for a corpus of our own, which may have sets of Kaldi's to decode all the same.
+        self._sets, self._more = kaldi_sets(config), decode_data(config)
         transitions = self._graph.transitions
         self.source = DecoderSource(
             PdfColumns(transitions.pdf_of, transitions.num_pdfs),
@@ -126,8 +126,21 @@ class KaldiRecogniser:
                     expected="a file text beside utt2spk",
                     remedy="add it, or decode Kaldi's way: asr-hf export loglikes",
                 )
-            found[utterance.id] = Transcript(utterance.text.split(), "any")
+            found[utterance.id] = Transcript(words_of(utterance.text), "any")
         return found
+
+    def _data(self, name: str) -> DataDir:
+        if name in self._more:
+            return self._more[name]
+        if not self._sets:
+            return DataDir.read(self._corpus / name)
+        if name not in self._sets:
+            raise InputError(
+                f"decode.sets: there is no set {name!r}",
+                expected=f"one of {', '.join(self._sets)}",
+                remedy=f"+corpus.decode_data.{name}=data/{name}",
+            )
+        return self._sets[name]
 
     def recognised(self, path: BestPath, language: str) -> Recognised:
         """See `Recogniser`."""
@@ -140,13 +153,3 @@ class KaldiRecogniser:
         return words, word_segments(
             phones, words, entries, entries.get(self._graph.words[0], ())
         ) or []
-
-
-def _set(sets: dict[str, DataDir], name: str) -> DataDir:
-    if name not in sets:
-        raise InputError(
-            f"decode.sets: there is no set {name!r}",
-            expected=f"one of {', '.join(sets)}",
-            remedy=f"+corpus.decode_data.{name}=data/{name}",
-        )
-    return sets[name]

@@ -12,7 +12,7 @@ from pathlib import Path
 import kaldiio
 import numpy as np
 
-from asr_hf.data.cmvn import cmvn_stats
+from asr_hf.data.cmvn import CmvnMode, CmvnOptions, cmvn_stats
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.data.store_writer import build_store
 from asr_hf.hmm.kaldi_lattices import checked_lattice, read_lattices
@@ -188,7 +188,7 @@ def _make_features(folder: Path) -> None:
 
 
 def _parse_features(folder: Path) -> None:
-    link_features(folder, folder / "linked", "speaker", True)
+    link_features(folder, folder / "linked", CmvnMode.SPEAKER, CmvnOptions())
     told = [Utterance(name, name[:2], name) for name in _UTTERANCES]
     build_store(folder / "store", DataDir(folder, told, {}), folder / "linked", None)
 
@@ -207,7 +207,7 @@ def _make_transforms(folder: Path) -> None:
 def _parse_transforms(folder: Path) -> None:
     frames = np.ones((5, _DIM), np.float32)
     for path in (folder, folder / "text", folder / "binary"):
-        FeatureTransforms.open(path).apply(Utterance("s1-a", "s1", "s1-a"), frames)
+        FeatureTransforms.open([path]).apply(Utterance("s1-a", "s1", "s1-a"), frames)
 
 
 def _make_lexicon(folder: Path) -> None:
