@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,16 +18,16 @@ FORMAT = "kaldi"
 
 def link_features(
     source: Path,
-    folder: Path,
+    folders: Sequence[Path],
     mode: CmvnMode,
     options: CmvnOptions,
     allow_pipes: bool = False,
 ) -> None:
-    """Write a feature folder whose scp files point into Kaldi's archives; nothing is copied.
+    """Write feature folders whose scp files point into Kaldi's archives; nothing is copied.
 
     Args:
         source: a data directory with feats.scp and, for normalised features, cmvn.scp.
-        folder: what it is written to: feats.scp, cmvn.scp and fbank.json.
+        folders: where feats.scp, cmvn.scp and fbank.json are written, of one set each.
         mode: over what the statistics in cmvn.scp are pooled; or that none are applied.
         options: how they are applied.
         allow_pipes: whether entries may be commands, which run where this program runs.
@@ -52,7 +52,8 @@ def link_features(
             for key, entry in read_table(path).items()
         }
         finder.say_moved()
-        write_table(folder / f"{name}.scp", table.items())
+        for folder in folders:
+            write_table(folder / f"{name}.scp", table.items())
         entries = (ArkEntry.parse(path, key, e, allow_pipes) for key, e in table.items())
         archives |= {entry.archive for entry in entries if not entry.is_command}
     about = {
@@ -62,7 +63,8 @@ def link_features(
         **asdict(options),
         "archives": file_stamps(Path(archive) for archive in sorted(archives)),
     }
-    write_json(folder / "fbank.json", about)
+    for folder in folders:
+        write_json(folder / "fbank.json", about)
 
 
 def file_stamps(paths: Iterable[Path]) -> list[list[str | int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,13 +81,13 @@ def pack_decode_data(config: DictConfig, names: Iterable[str]) -> None:
     Raises:
         InputError: data are missing or damaged.
     """
-    listed = decode_data(config)
-    for name in dict.fromkeys(names):
-        if name in listed:
-            _link(config, name, listed[name])
-            made = digest(_origin(config, name), _set_origin(config, name, listed[name]))
-            if current_summary(config, name, made) is None:
-                _pack(config, listed[name], name, None, made)
+    wanted = set(names)
+    sets = {name: data for name, data in decode_data(config).items() if name in wanted}
+    _link(config, sets)
+    for name, data in sets.items():
+        made = digest(_origin(config, name), _set_origin(config, name, data))
+        if current_summary(config, name, made) is None:
+            _pack(config, data, name, None, made)
 
 
 def _data(config: DictConfig) -> dict[str, DataDir]:
@@ -96,16 +96,19 @@ def _data(config: DictConfig) -> dict[str, DataDir]:
     found = kaldi_sets(config)
     if not found:
         return {name: DataDir.read(corpus / name) for name in config.corpus.sets}
-    for name, data in found.items():
-        _link(config, name, data)
+    _link(config, found)
     return found
 
 
-def _link(config: DictConfig, name: str, data: DataDir) -> None:
-    """Write links to the features of a set that lies in a folder of Kaldi's."""
+def _link(config: DictConfig, sets: Mapping[str, DataDir]) -> None:
+    """Write links to the features of sets that lie in folders of Kaldi's."""
     mode, options = _cmvn(config)
-    allow_pipes = config.features.get("allow_pipes", False)
-    link_features(data.path, Path(config.corpus.dir) / "fbank" / name, mode, options, allow_pipes)
+    folders: dict[Path, list[Path]] = {}
+    for name, data in sets.items():
+        folders.setdefault(data.path, []).append(Path(config.corpus.dir) / "fbank" / name)
+    for source, of_sets in folders.items():
+        allow_pipes = config.features.get("allow_pipes", False)
+        link_features(source, of_sets, mode, options, allow_pipes)
 
 
 def _cmvn(config: DictConfig) -> tuple[CmvnMode, CmvnOptions]:

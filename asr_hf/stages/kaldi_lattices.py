@@ -41,7 +41,7 @@ def import_lattices(config: DictConfig) -> dict[str, Any]:
     for folder in (source, model.parent):
         refuse_subsampled(folder)
     transitions = read_transition_model(model)
-    labels = LabelMap(transitions.pdf_of, transitions.phone_of, _silence(config, model, transitions))
+    labels = LabelMap(transitions.pdf_of, transitions.phone_of, _silence(config, transitions))
     phones = _phones(config, transitions) if shares_pdfs(transitions) else None
     found = {}
     for name in config.lattices.sets:
@@ -154,7 +154,7 @@ def _model(config: DictConfig, source: Path) -> Path:
     )
 
 
-def _silence(config: DictConfig, model: Path, transitions: KaldiTransitionModel) -> list[int]:
+def _silence(config: DictConfig, transitions: KaldiTransitionModel) -> list[int]:
     """The ids of `lattices.silence_phones`, which may be names of phones.txt too."""
     given = config.lattices.silence_phones
     if given is None:
@@ -164,9 +164,7 @@ def _silence(config: DictConfig, model: Path, transitions: KaldiTransitionModel)
             remedy="lattices.silence_phones=[SIL,SPN], or [1,2,3], for example",
         )
     known = set(transitions.topology.phones)
-    found: list[int] = []
-    for one in given:
-        found += [one] if isinstance(one, int) else _named(config, model.parent, one)
+    found = [n for one in given for n in ([one] if isinstance(one, int) else _named(config, one))]
     if strange := [phone for phone in found if phone not in known]:
         raise InputError(
             f"lattices.silence_phones: {strange[0]} is no phone of the model",
@@ -175,11 +173,14 @@ def _silence(config: DictConfig, model: Path, transitions: KaldiTransitionModel)
     return found
 
 
-def _named(config: DictConfig, system: Path, name: str) -> list[int]:
+def _named(config: DictConfig, name: str) -> list[int]:
     """The phones of a name, one for each position in words where phones depend on that."""
     source = Path(config.lattices.from_kaldi)
-    places = [folder / "phones.txt" for folder in (source, source.parent, system)]
-    path = next((place for place in places if place.is_file()), places[1])
+    folders = [source, source.parent]
+    if config.alignment.get("from_kaldi") is not None:
+        folders += alignment_folders(config)
+    places = [folder / "phones.txt" for folder in folders]
+    path = next((place for place in places if place.is_file()), places[0])
     names = {name, *(f"{name}_{position}" for position in "BEIS")}
     found = [number for number, symbol in enumerate(read_symbols(path)) if symbol in names]
     if not found:

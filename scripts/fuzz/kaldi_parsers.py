@@ -188,7 +188,7 @@ def _make_features(folder: Path) -> None:
 
 
 def _parse_features(folder: Path) -> None:
-    link_features(folder, folder / "linked", CmvnMode.SPEAKER, CmvnOptions())
+    link_features(folder, [folder / "linked"], CmvnMode.SPEAKER, CmvnOptions())
     told = [Utterance(name, name[:2], name) for name in _UTTERANCES]
     build_store(folder / "store", DataDir(folder, told, {}), folder / "linked", None)
 

@@ -70,7 +70,7 @@ def test_ranges_end_where_kaldi_s_do(monkeypatch, caplog) -> None:
 def test_features_normalised_as_apply_cmvn_does(tmp_path: Path, number: int) -> None:
     told = read_cmvn_options(CMVN / f"{number}.opts")
     mode = CmvnMode.SPEAKER if told.norm_means else CmvnMode.NONE
-    link_features(S5 / "data/train", tmp_path / "fbank", mode, told.options)
+    link_features(S5 / "data/train", [tmp_path / "fbank"], mode, told.options)
     data = read_kaldi_dir(S5 / "data/train")
     build_store(tmp_path / "store", data, tmp_path / "fbank", None, "float32")
     same(stored(tmp_path / "store"), matrices(CMVN / f"{number}.txt"))
@@ -85,7 +85,7 @@ def stored(folder: Path) -> dict[str, np.ndarray]:
 def test_transforms_of_the_folders_of_kaldi_s_scripts(tmp_path: Path, folder: str) -> None:
     """fMLLR of differences; of LDA one folder up; raw fMLLR before and fMLLR after LDA."""
     options = read_cmvn_options(LDA / "cmvn_opts").options
-    link_features(S5 / "data/train", tmp_path / "fbank", CmvnMode.SPEAKER, options)
+    link_features(S5 / "data/train", [tmp_path / "fbank"], CmvnMode.SPEAKER, options)
     transforms = FeatureTransforms.open([S5 / folder])
     data = read_kaldi_dir(S5 / "data/train")
     build_store(
