@@ -246,6 +246,13 @@ def model_scores(config: DictConfig, path: Path) -> ScoreSource:
 
     def of_set(name: str) -> Iterator[tuple[str, Scores]]:
         store = FrameStore.open(store_folder(config, name))
+        if store.dim != model.feature_dim:
+            raise InputError(
+                f"{store.folder}: features of {store.dim} dimensions",
+                expected=f"{model.feature_dim}, as in the training of {path}",
+                remedy=f"make the features of {name} as those of training, with the same "
+                "features.transforms",
+            )
         return log_likelihoods(model, store, device)
 
     return of_set

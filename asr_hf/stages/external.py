@@ -56,8 +56,8 @@ def pack_external(config: DictConfig) -> dict[str, Any]:
     if any(known[name] is None for name in sets):
         every = _alignments(config)
         for name, data in sets.items():
-            aligned = name not in config.corpus.get("decode_data", {})
-            known[name] = _pack(config, data, name, every if aligned else None, made[name])
+            labels = None if _only_decoded(config, name) else every
+            known[name] = _pack(config, data, name, labels, made[name])
     needed = [config.corpus.train_set]
     if "train_data" in config.corpus:
         needed.append(config.corpus.heldout_set)
@@ -102,6 +102,8 @@ def _data(config: DictConfig) -> dict[str, DataDir]:
 
 def _link(config: DictConfig, sets: Mapping[str, DataDir]) -> None:
     """Write links to the features of sets that lie in folders of Kaldi's."""
+    if not sets:
+        return
     mode, options = _cmvn(config)
     folders: dict[Path, list[Path]] = {}
     for name, data in sets.items():
@@ -171,13 +173,23 @@ def _pack(
         Path(config.corpus.dir) / "fbank" / name,
         alignments,
         config.features.dtype,
-        config.alignment.max_skipped,
+        _max_skipped(config, name),
         transform=FeatureTransforms.open(paths).apply if paths else None,
         allow_pipes=config.features.get("allow_pipes", False),
     )
     summary = {"digest": made} | {k: about[k] for k in ("utterances", "frames", "skipped")}
     write_json(alignment_folder(config, name) / "summary.json", summary)
     return summary
+
+
+def _only_decoded(config: DictConfig, name: str) -> bool:
+    return name in (config.corpus.get("decode_data") or {})
+
+
+def _max_skipped(config: DictConfig, name: str) -> float:
+    """The largest share of utterances of a set that may be left out."""
+    options = config.decode if _only_decoded(config, name) else config.alignment
+    return float(options.max_skipped)
 
 
 def _alignments(config: DictConfig) -> Alignments:
@@ -210,14 +222,15 @@ def _source(config: DictConfig) -> str:
 def _origin(config: DictConfig, name: str) -> list[Any]:
     """What a set depends on besides its data: of files, their sizes and times of change."""
     options = config.alignment
-    if name in config.corpus.get("decode_data", {}):
+    if _only_decoded(config, name):
         files = []
     elif options.get("from_kaldi") is None:
         files = [Path(options.from_ark)]
     else:
         files = [p for folder in alignment_folders(config) for p in sorted(folder.glob("*"))]
     files += transform_files(transform_paths(config))
-    return [file_stamps(files), options.num_pdfs, options.max_skipped, config.features.dtype]
+    skipped = _max_skipped(config, name)
+    return [file_stamps(files), options.num_pdfs, skipped, config.features.dtype]
 
 
 def _set_origin(config: DictConfig, name: str, data: DataDir) -> list[Any]:

@@ -47,8 +47,8 @@ def decode_data(config: DictConfig) -> dict[str, DataDir]:
         InputError: a directory is missing or damaged, or a set of the corpus has its name.
     """
     corpus, found = config.corpus, {}
-    taken = {corpus.train_set, corpus.heldout_set, *corpus.sets}
     for name, path in (corpus.get("decode_data") or {}).items():
+        taken = {corpus.train_set, corpus.heldout_set, *corpus.sets}
         if name in taken:
             raise InputError(
                 f"corpus.decode_data.{name}: there is a set of this name already",

@@ -109,6 +109,8 @@ class KaldiRecogniser:
         self._corpus = Path(config.corpus.dir)
         # Empty for a corpus of our own, which may have sets of Kaldi's to decode all the same.
         self._sets, self._more = kaldi_sets(config), decode_data(config)
+        for name in (config.decode.tune_on, *config.decode.sets):
+            self._check(name)
         transitions = self._graph.transitions
         self.source = DecoderSource(
             PdfColumns(transitions.pdf_of, transitions.num_pdfs),
@@ -132,15 +134,21 @@ class KaldiRecogniser:
     def _data(self, name: str) -> DataDir:
         if name in self._more:
             return self._more[name]
-        if not self._sets:
-            return DataDir.read(self._corpus / name)
-        if name not in self._sets:
+        return self._sets[name] if self._sets else DataDir.read(self._corpus / name)
+
+    def _check(self, name: str) -> None:
+        """Refuse a set that is not there.
+
+        Raises:
+            InputError: it is not.
+        """
+        known = {**self._sets, **self._more}
+        if name not in known and (self._sets or not (self._corpus / name).is_dir()):
             raise InputError(
-                f"decode.sets: there is no set {name!r}",
-                expected=f"one of {', '.join(self._sets)}",
-                remedy=f"+corpus.decode_data.{name}=data/{name}",
+                f"decode.sets, decode.tune_on: there is no set {name!r}",
+                expected=f"one of {', '.join(known) or f'those in {self._corpus}'}",
+                remedy=f"name its data directory: +corpus.decode_data.{name}=data/{name}",
             )
-        return self._sets[name]
 
     def recognised(self, path: BestPath, language: str) -> Recognised:
         """See `Recogniser`."""
