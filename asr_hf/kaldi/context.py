@@ -15,7 +15,8 @@ def splice_frames(features: Matrix, left: int, right: int) -> Matrix:
 
     Edge frames are repeated.
     """
-    spliced: Matrix = _window(features, left, right).reshape(len(features), -1)
+    at = np.arange(len(features))[:, None] + np.arange(-left, right + 1)
+    spliced: Matrix = features[at.clip(0, len(features) - 1)].reshape(len(features), -1)
     return spliced
 
 
@@ -26,16 +27,11 @@ def add_deltas(features: Matrix, order: int, window: int) -> Matrix:
     are repeated, and not from differences (kaldi/src/feat/feature-functions.cc).
     """
     slope = np.arange(-window, window + 1) / max(1, 2 * sum(n * n for n in range(1, window + 1)))
-    weights, parts = np.ones(1), [features]
+    weights, parts, at = np.ones(1), [features], np.arange(len(features))
     for _ in range(order):
         weights = np.convolve(weights, slope)
-        reach = len(weights) // 2
-        parts.append(np.einsum("fwd,w->fd", _window(features, reach, reach), weights))
+        part = np.zeros(features.shape)
+        for offset, weight in enumerate(weights, start=-(len(weights) // 2)):
+            part += weight * features[(at + offset).clip(0, len(features) - 1)]
+        parts.append(part)
     return np.concatenate(parts, axis=1).astype(np.float32)
-
-
-def _window(features: Matrix, left: int, right: int) -> Matrix:
-    """Each frame with its neighbours [F, left + 1 + right, D]."""
-    at = np.arange(len(features))[:, None] + np.arange(-left, right + 1)
-    windows: Matrix = features[at.clip(0, len(features) - 1)]
-    return windows

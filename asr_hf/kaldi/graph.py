@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr_hf.data.fields import words_of
+from asr_hf.kaldi.alignments import refuse_subsampled
 from asr_hf.kaldi.transition_model import KaldiTransitionModel, read_transition_model
 from asr_hf.runtime.errors import InputError
 
@@ -44,6 +45,7 @@ class KaldiGraph:
             )
         inside, above = folder / "final.mdl", folder.parent / "final.mdl"
         model = inside if inside.is_file() else above
+        refuse_subsampled(model.parent)
         words = read_symbols(folder / "words.txt")
         lexicon = folder / "phones" / "align_lexicon.int"
         pronunciations = read_align_lexicon(lexicon, words) if lexicon.is_file() else None

@@ -82,6 +82,9 @@ def _text(reader: KaldiReader, key: str) -> NDArray[np.int32]:
     if end < 0 and not words:
         reader.fail("the file ends", f"the integers of {key}", start)
     try:
+        if b"_" in reader.data[start : reader.at]:
+            # Python reads 1_2 as 12.
+            raise ValueError("an underscore among the integers")
         return np.array([int(word) for word in words], np.int32)
     except (ValueError, OverflowError) as error:
         reader.fail(str(error), f"the integers of {key}", start)

@@ -114,12 +114,18 @@ def beside(path: Path, name: str) -> Path:
     return path / name if (path / name).is_file() else system_folder(path) / name
 
 
+def left_out(path: Path) -> list[str]:
+    """What a folder of alignments has for features that are not transformed as it says."""
+    names = ("final.mat", "splice_opts", "delta_opts", "trans.1", "raw_trans.1")
+    return [name for name in names if (path / name).is_file()]
+
+
 def transform_files(paths: Sequence[Path]) -> list[Path]:
     """All files that transforms may be read from, as far as they are there."""
     files = []
     for path in paths:
         if path.is_dir():
-            files += sorted(path.glob("*"))
+            files += sorted([*path.glob("trans.*"), *path.glob("raw_trans.*")])
             files += [beside(path, name) for name in _SYSTEM]
         else:
             files.append(path)

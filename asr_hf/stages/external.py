@@ -16,7 +16,7 @@ from asr_hf.data.store_writer import build_store
 from asr_hf.kaldi.alignments import read_alignments
 from asr_hf.kaldi.features import file_stamps, link_features
 from asr_hf.kaldi.options import read_cmvn_options
-from asr_hf.kaldi.transforms import FeatureTransforms, beside, transform_files
+from asr_hf.kaldi.transforms import FeatureTransforms, beside, left_out, transform_files
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json, write_json
 from asr_hf.stages.kaldi_sets import decode_data, kaldi_sets
@@ -97,6 +97,11 @@ def _data(config: DictConfig) -> dict[str, DataDir]:
     if not found:
         return {name: DataDir.read(corpus / name) for name in config.corpus.sets}
     _link(config, found)
+    if config.alignment.get("from_kaldi") is not None and not transform_paths(config):
+        for folder in alignment_folders(config):
+            if names := left_out(folder):
+                said = "%s: its %s change nothing here; features.transforms=%s applies them"
+                log.info(said, folder, ", ".join(names), folder)
     return found
 
 

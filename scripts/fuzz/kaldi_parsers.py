@@ -20,6 +20,7 @@ from asr_hf.hmm.segments import Segment, word_segments
 from asr_hf.kaldi.alignments import read_alignments
 from asr_hf.kaldi.features import link_features
 from asr_hf.kaldi.graph import read_align_lexicon
+from asr_hf.kaldi.options import read_cmvn_options
 from asr_hf.kaldi.topology import NO_PDF, Topology, TopologyState
 from asr_hf.kaldi.transforms import FeatureTransforms
 from asr_hf.kaldi.transition_model import KaldiTransitionModel, read_transition_model
@@ -202,11 +203,14 @@ def _make_transforms(folder: Path) -> None:
         (folder / name).mkdir(exist_ok=True)
         writer.save(folder / name / "final.mat")
         (folder / name / "splice_opts").write_text("--left-context=1 --right-context=1\n")
+        (folder / name / "cmvn_opts").write_text("--norm-vars=true --skip-dims=0:1\n")
+        (folder / name / "delta_opts").write_text("--delta-order=2 --delta-window=2\n")
 
 
 def _parse_transforms(folder: Path) -> None:
     frames = np.ones((5, _DIM), np.float32)
     for path in (folder, folder / "text", folder / "binary"):
+        read_cmvn_options(path / "cmvn_opts")
         FeatureTransforms.open([path]).apply(Utterance("s1-a", "s1", "s1-a"), frames)
 
 

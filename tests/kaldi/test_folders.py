@@ -56,6 +56,10 @@ def test_chain_alignments_are_named_as_such(s5: Path) -> None:
     assert "exp/lda/frame_subsampling_factor: 3: one label for 3 frames" in refusal()
     (s5 / "exp/lda/frame_subsampling_factor").write_text("1\n")
     pack_external(config_of())
+    (s5 / "exp/lda/graph/final.mdl").symlink_to(s5 / "exp/lda/final.mdl")
+    (s5 / "exp/lda/graph/frame_subsampling_factor").write_text("3\n")
+    with pytest.raises(InputError, match=r"graph/frame_subsampling_factor: 3"):
+        KaldiGraph.open(s5 / "exp/lda/graph")
     (s5 / "exp/lda_denlats/frame_subsampling_factor").write_text("3\n")
     with pytest.raises(InputError, match=r"lda_denlats/frame_subsampling_factor: 3"):
         lattices.run(config_of(*DENLATS))

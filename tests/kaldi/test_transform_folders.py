@@ -71,6 +71,16 @@ def test_transforms_that_do_not_belong_together(s5: Path) -> None:
     assert "exp/lda/two: speakers are transformed otherwise" in refusal(named)
 
 
+def test_what_alignments_have_for_features_is_said_where_it_is_left_out(s5: Path, caplog) -> None:
+    with caplog.at_level("INFO"):
+        pack_external(config_of())
+    assert "exp/lda: its final.mat, splice_opts change nothing here" in caplog.text
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        pack_external(config_of("features.transforms=exp/lda/decode"))
+    assert "change nothing" not in caplog.text
+
+
 def test_a_decoding_folder_whose_transforms_were_removed(s5: Path) -> None:
     for path in (s5 / "exp/lda/decode").glob("trans.*"):
         path.unlink()
