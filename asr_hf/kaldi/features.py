@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from asr_hf.data.ark_entry import ArkEntry
 from asr_hf.data.cmvn import CmvnMode, CmvnOptions
@@ -22,6 +23,7 @@ def link_features(
     mode: CmvnMode,
     options: CmvnOptions,
     allow_pipes: bool = False,
+    transformed: bool = False,
 ) -> None:
     """Write feature folders whose scp files point into Kaldi's archives; nothing is copied.
 
@@ -31,6 +33,7 @@ def link_features(
         mode: over what the statistics in cmvn.scp are pooled; or that none are applied.
         options: how they are applied.
         allow_pipes: whether entries may be commands, which run where this program runs.
+        transformed: whether transforms are applied when they are packed, for the record.
 
     Raises:
         InputError: the scp files are missing, point to files that are not there, or hold commands
@@ -61,10 +64,18 @@ def link_features(
         "source": str(source),
         "cmvn": str(mode),
         **asdict(options),
+        "transformed": transformed,
         "archives": file_stamps(Path(archive) for archive in sorted(archives)),
     }
     for folder in folders:
         write_json(folder / "fbank.json", about)
+
+
+def processing(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What was done to features, of what fbank.json says: networks must see the same again."""
+    defaults = {"cmvn": None, **asdict(CmvnOptions()), "transformed": False}
+    found = {key: about.get(key, default) for key, default in defaults.items()}
+    return found | {"skip_dims": list(found["skip_dims"])}
 
 
 def file_stamps(paths: Iterable[Path]) -> list[list[str | int]]:

@@ -14,7 +14,7 @@ from asr_hf.data.cmvn import CmvnMode, CmvnOptions
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.data.store_writer import build_store
 from asr_hf.kaldi.alignments import read_alignments
-from asr_hf.kaldi.features import file_stamps, link_features
+from asr_hf.kaldi.features import file_stamps, link_features, processing
 from asr_hf.kaldi.options import read_cmvn_options
 from asr_hf.kaldi.transforms import FeatureTransforms, beside, left_out, transform_files
 from asr_hf.runtime.errors import InputError
@@ -85,6 +85,7 @@ def pack_decode_data(config: DictConfig, names: Iterable[str]) -> None:
     sets = {name: data for name, data in decode_data(config).items() if name in wanted}
     _link(config, sets)
     for name, data in sets.items():
+        _check_as_trained(config, name)
         made = digest(_origin(config, name), _set_origin(config, name, data))
         if current_summary(config, name, made) is None:
             _pack(config, data, name, None, made)
@@ -115,7 +116,28 @@ def _link(config: DictConfig, sets: Mapping[str, DataDir]) -> None:
         folders.setdefault(data.path, []).append(Path(config.corpus.dir) / "fbank" / name)
     for source, of_sets in folders.items():
         allow_pipes = config.features.get("allow_pipes", False)
-        link_features(source, of_sets, mode, options, allow_pipes)
+        transformed = bool(transform_paths(config))
+        link_features(source, of_sets, mode, options, allow_pipes, transformed)
+
+
+def _check_as_trained(config: DictConfig, name: str) -> None:
+    """Refuse to do other things to the features of a set than to those of training.
+
+    Raises:
+        InputError: they differ.
+    """
+    trained = store_folder(config, config.corpus.train_set) / "store.json"
+    if not trained.is_file():
+        return
+    wanted = processing(read_json(trained).get("features") or {})
+    found = processing(read_json(Path(config.corpus.dir) / "fbank" / name / "fbank.json"))
+    if odd := [key for key in wanted if found[key] != wanted[key]]:
+        raise InputError(
+            f"corpus.decode_data.{name}: features with {', '.join(f'{k}={found[k]}' for k in odd)}",
+            expected=f"{', '.join(f'{k}={wanted[k]}' for k in odd)}, as in {trained.parent}",
+            remedy="give this command the overrides of training, alignment.from_kaldi, "
+            "features.transforms and corpus.norm_vars among them",
+        )
 
 
 def _cmvn(config: DictConfig) -> tuple[CmvnMode, CmvnOptions]:

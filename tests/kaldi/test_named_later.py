@@ -96,11 +96,32 @@ def test_a_corpus_of_our_own_has_kaldi_s_sets_to_decode(s5: Path) -> None:
 
 
 def test_what_decoding_cannot_use_is_said(s5: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    graph = "decode.graph=exp/lda/graph"
-    assert main(["train", *arguments()]) == 0
-    assert main(["decode", *arguments(graph, "decode.sets=[nope]")]) == 2
+    plain = arguments("features.cmvn=none", "decode.graph=exp/lda/graph")
+    assert main(["train", *plain]) == 0
+    assert main(["decode", *plain, "decode.sets=[nope]"]) == 2
     assert "+corpus.decode_data.nope=data/nope" in capsys.readouterr().err
-    named = f"+corpus.decode_data.eval={other_set(s5 / 'data', 'eval')}"
-    lda = ["features.transforms=exp/lda/decode", "decode.sets=[eval]", "decode.tune_on=eval"]
-    assert main(["decode", *arguments(graph, named, *lda)]) == 2
+    scp = other_set(s5 / "data", "eval") / "feats.scp"
+    scp.write_text(scp.read_text().replace("\n", "[:,0:3]\n"))
+    named = ["+corpus.decode_data.eval=data/eval", "decode.sets=[eval]", "decode.tune_on=eval"]
+    assert main(["decode", *plain, *named]) == 2
     assert "store/eval: features of 4 dimensions" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("corpus.norm_vars=true", "norm_vars=True"),
+        ("features.cmvn=none", "cmvn=none"),
+        ("features.transforms=exp/lda/decode", "transformed=True"),
+        ("alignment.from_kaldi=null", "reverse=False, skip_dims=[]"),
+    ],
+)
+def test_features_are_made_as_those_of_training(s5: Path, change: str, message: str) -> None:
+    if message.startswith("reverse"):
+        (s5 / "exp/lda/cmvn_opts").write_text("--reverse=true --skip-dims=1\n")
+    named = f"+corpus.decode_data.eval={other_set(s5 / 'data', 'eval')}"
+    pack_external(config_of())
+    with pytest.raises(InputError) as caught:
+        pack_decode_data(config_of(named, change), ["eval"])
+    assert f"corpus.decode_data.eval: features with {message}" in caught.value.problem
+    pack_decode_data(config_of(named), ["eval"])
