@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import logging
 import os
 import stat
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ from asr_hf.data.checksums import crc32_of
 from asr_hf.data.kaldi_dir import read_table, write_table
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import atomic_path, not_written
+
+log = logging.getLogger(__name__)
 
 _SUMS = ".crc"
 # No gzipped byte stands for more.
@@ -42,6 +45,7 @@ class ArkReader:
 
     def __init__(self, path: Path | str, allow_pipes: bool = False) -> None:
         self.path = Path(path)
+        self._said_beyond = False
         self._sums = read_table(self.path.with_suffix(_SUMS), optional=True)
         self._entries = {
             key: ArkEntry.parse(self.path, key, entry, allow_pipes)
@@ -83,7 +87,10 @@ class ArkReader:
                 file.seek(offset)
                 value = read_value(file, about.st_size)
                 self._check(file, key, archive, offset)
-                return entry.cut(value)
+                part = entry.cut(value)
+            if beyond := entry.rows_beyond(value):
+                self._say_beyond(key, beyond, len(value))
+            return part
         except InputError:
             raise
         except OSError as error:
@@ -96,6 +103,19 @@ class ArkReader:
                 f"{archive}:{offset}: corrupt archive at {key} of {self.path}: {_said(error)}",
                 remedy="make the archive again",
             ) from error
+
+    def _say_beyond(self, key: str, beyond: int, rows: int) -> None:
+        """Say of the first range that it was cut; of thousands, one is enough."""
+        if not self._said_beyond:
+            log.warning(
+                "%s: %s: its range ends %d rows behind the last of %d and is cut there, as Kaldi "
+                "does up to 3 rows; others like it are not listed",
+                self.path,
+                key,
+                beyond,
+                rows,
+            )
+        self._said_beyond = True
 
     def _check(self, file: BinaryIO, key: str, archive: str, offset: int) -> None:
         """Compare the bytes that were just read with their checksum, where there is one."""

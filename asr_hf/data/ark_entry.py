@@ -13,6 +13,9 @@ from asr_hf.runtime.errors import InputError
 
 # Of offsets; no file is longer.
 _DIGITS = 19
+# Kaldi lets a range end so many rows behind the last: edges of windows, and rounded segments
+# (kaldi/src/util/kaldi-holder.cc).
+_BEYOND = 3
 # Kaldi's ranges: first and last row, then first and last column, both counted from 0 and included.
 _RANGE = re.compile(r"(.*)\[(\d{0,9}:\d{0,9}|)(?:,(\d{0,9}:\d{0,9}|))?\]", re.DOTALL)
 
@@ -70,19 +73,25 @@ class ArkEntry:
         return cls(archive, int(offset), part)
 
     def cut(self, value: np.ndarray) -> np.ndarray:
-        """The part of the value that is meant.
+        """The part of the value that is meant; as in Kaldi, up to three rows fewer at the end.
 
         Raises:
-            ValueError: the range leads out of it.
+            ValueError: the range leads further out of it.
         """
         if self.part is None:
             return value
         for number, (size, piece) in enumerate(zip(value.shape, self.part, strict=False)):
-            if (piece.stop or 0) > size or (piece.start or 0) >= size:
+            most = size + (0 if number else _BEYOND)
+            if (piece.stop or 0) > most or (piece.start or 0) >= size:
                 what = ("rows", "columns")[number]
                 first, last = piece.start or 0, (piece.stop or size) - 1
                 raise ValueError(f"{what} {first} to {last} of {size}")
         return value[self.part[: value.ndim]]
+
+    def rows_beyond(self, value: np.ndarray) -> int:
+        """How many rows the range ends behind the last one of `value`."""
+        end = 0 if self.part is None else self.part[0].stop or 0
+        return max(0, end - len(value))
 
 
 def _slice(text: str) -> slice:

@@ -35,21 +35,43 @@ def cmvn_stats(features: np.ndarray) -> np.ndarray:
     return stats
 
 
-def apply_cmvn(features: np.ndarray, stats: np.ndarray, norm_vars: bool = True) -> np.ndarray:
+@dataclass(frozen=True)
+class CmvnOptions:
+    """How statistics are applied, as Kaldi's apply-cmvn is told.
+
+    Args:
+        norm_vars: whether variances are normalised, and not only means.
+        reverse: give normalised features the mean (and variance) of the statistics instead.
+        skip_dims: dimensions that stay as they are.
+    """
+
+    norm_vars: bool = True
+    reverse: bool = False
+    skip_dims: tuple[int, ...] = ()
+
+
+def apply_cmvn(
+    features: np.ndarray, stats: np.ndarray, options: CmvnOptions | None = None
+) -> np.ndarray:
     """Normalise features [F, D] to zero mean and unit variance over `stats` [2, D+1].
 
     Args:
         features: of one utterance.
-        stats: Kaldi's statistics.
-        norm_vars: whether variances are normalised, and not only means.
+        stats: Kaldi's statistics; the second row may be missing if variances stay.
+        options: what else than that is wanted.
     """
-    count = stats[0, -1]
-    mean = stats[0, :-1] / count
-    if not norm_vars:
-        centred: np.ndarray = (features - mean).astype(np.float32)
-        return centred
-    variance = np.maximum(stats[1, :-1] / count - mean**2, 1e-10)
-    normalised: np.ndarray = ((features - mean) / np.sqrt(variance)).astype(np.float32)
+    options = options or CmvnOptions()
+    skipped = list(options.skip_dims)
+    mean = stats[0, :-1] / stats[0, -1]
+    mean[skipped] = 0
+    scale = np.ones_like(mean)
+    if options.norm_vars:
+        scale = np.sqrt(np.maximum(stats[1, :-1] / stats[0, -1] - mean**2, 1e-10))
+        scale[skipped] = 1
+    if options.reverse:
+        moved: np.ndarray = (features * scale + mean).astype(np.float32)
+        return moved
+    normalised: np.ndarray = ((features - mean) / scale).astype(np.float32)
     return normalised
 
 
@@ -59,7 +81,7 @@ class CmvnSource:
 
     mode: CmvnMode
     stats: ArkReader | None
-    norm_vars: bool = True
+    options: CmvnOptions = CmvnOptions()
 
     @classmethod
     def open(cls, feature_folder: Path, allow_pipes: bool = False) -> CmvnSource:
@@ -81,7 +103,15 @@ class CmvnSource:
         stats = (
             None if mode is CmvnMode.NONE else ArkReader(feature_folder / "cmvn.scp", allow_pipes)
         )
-        return cls(mode, stats, bool(about.get("norm_vars", True)))
+        skipped = about.get("skip_dims", [])
+        if not isinstance(skipped, list) or not all(type(d) is int and d >= 0 for d in skipped):
+            raise InputError(
+                f"{path}: skip_dims is {str(skipped)[:80]}",
+                expected="a list of dimensions",
+                remedy="run asr-hf features again",
+            )
+        norm_vars, reverse = about.get("norm_vars", True), about.get("reverse", False)
+        return cls(mode, stats, CmvnOptions(bool(norm_vars), bool(reverse), tuple(skipped)))
 
     def apply(self, utterance: Utterance, features: np.ndarray) -> np.ndarray:
         """Normalise an utterance's features [F, D].
@@ -98,11 +128,18 @@ class CmvnSource:
                 remedy="run asr-hf features again",
             )
         stats = self.stats[key]
-        if stats.shape != (2, features.shape[1] + 1):
+        dim, rows = features.shape[1], (2,) if self.options.norm_vars else (1, 2)
+        if stats.ndim != 2 or stats.shape[0] not in rows or stats.shape[1] != dim + 1:
             raise InputError(
                 f"{self.stats.path}: statistics of {key} are {stats.shape}",
-                expected=f"(2, {features.shape[1] + 1}) for utterance {utterance.id}",
+                expected=f"(2, {dim + 1}) for utterance {utterance.id}",
                 remedy="run asr-hf features again",
+            )
+        if any(skipped >= dim for skipped in self.options.skip_dims):
+            raise InputError(
+                f"cmvn_opts: --skip-dims={':'.join(map(str, self.options.skip_dims))}",
+                expected=f"dimensions from 0 to {dim - 1}, as those of utterance {utterance.id}",
+                remedy="use the features that these options were made for",
             )
         if not np.isfinite(stats).all() or stats[0, -1] <= 0:
             raise InputError(
@@ -110,4 +147,4 @@ class CmvnSource:
                 expected=f"finite sums over frames for utterance {utterance.id}",
                 remedy="run asr-hf features again",
             )
-        return apply_cmvn(features, stats, self.norm_vars)
+        return apply_cmvn(features, stats, self.options)

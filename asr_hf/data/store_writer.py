@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 SMALL_FILES = ("offsets.npy", CHECKSUMS, "utterances.txt", "speakers.txt")
 _TOLERANCE = 2
+# Frames to a label of Kaldi's chain models, the usual number first.
+_SUBSAMPLED = (3, 2, 4)
 
 # From an utterance and its normalised features [F, D] to those that are packed [F, D'].
 Transform = Callable[[Utterance, np.ndarray], np.ndarray]
@@ -192,6 +194,12 @@ def _mismatch(frames: int, pdfs: np.ndarray | None) -> str:
         return "no alignment"
     if abs(len(pdfs) - frames) <= _TOLERANCE:
         return ""
+    for factor in _SUBSAMPLED:
+        if len(pdfs) > _TOLERANCE and abs(-(-frames // factor) - len(pdfs)) <= 1:
+            return (
+                f"{frames} feature frames but {len(pdfs)} aligned frames: one label for {factor} "
+                "frames, as chain models align (frame_subsampling_factor); align with a GMM system"
+            )
     return (
         f"{frames} feature frames but {len(pdfs)} aligned frames "
         f"(at most {_TOLERANCE} may differ; are frame shift and segments the same?)"

@@ -211,7 +211,7 @@ def _text_weight(text: str) -> tuple[tuple[float, float], list[int]]:
 
 
 def _id(text: str) -> int:
-    number = int(text)
-    if not 0 <= number < 2**31:
+    # Python would read 1_2 as 12.
+    if not text.isascii() or not text.isdecimal() or int(text) >= 2**31:
         raise ValueError(text)
-    return number
+    return int(text)

@@ -44,6 +44,7 @@ class AlignmentFolder:
                 expected="a Kaldi alignment folder: ali.*.gz and final.mdl",
                 remedy="set alignment.from_kaldi to it",
             )
+        refuse_subsampled(path)
         transitions = read_transition_model(path / "final.mdl")
         if (path / "tree").is_file():
             leaves = read_tree(path / "tree").num_pdfs
@@ -123,18 +124,22 @@ def read_transitions(
     return every, first.transitions
 
 
+def has_numbered(folder: Path, stem: str) -> bool:
+    """Whether a folder has files of this stem that end in a number."""
+    return any(_number(path, stem) is not None for path in folder.glob(f"{stem}.*"))
+
+
 def numbered_files(folder: Path, stem: str) -> list[Path]:
     """The files <stem>.1.gz, <stem>.2.gz ... (gzipped or not) of a folder, by their numbers.
 
     Raises:
-        InputError: there are none, one is there twice, or one of `num_jobs` is missing.
+        InputError: there are none, one is there twice, or they are not those of `num_jobs`.
     """
     found: dict[int, Path] = {}
     for path in sorted(folder.glob(f"{stem}.*")):
-        match = re.fullmatch(rf"{re.escape(stem)}\.([0-9]+)(\.gz)?", path.name)
-        if match is None:
+        number = _number(path, stem)
+        if number is None:
             continue
-        number = int(match[1])
         if number in found:
             raise InputError(f"{path}: beside {found[number].name}", remedy="remove one of the two")
         found[number] = path
@@ -142,19 +147,57 @@ def numbered_files(folder: Path, stem: str) -> list[Path]:
         raise InputError(
             f"{folder}: no files {stem}.*.gz", expected=f"{stem}.1.gz, {stem}.2.gz ..."
         )
-    _check_jobs(folder, stem, found)
+    _check_jobs(folder, found)
     return [found[number] for number in sorted(found)]
 
 
-def _check_jobs(folder: Path, stem: str, found: dict[int, Path]) -> None:
-    file = folder / "num_jobs"
-    text = file.read_text(encoding="utf-8", errors="replace").strip() if file.is_file() else ""
-    if not re.fullmatch("[0-9]{1,6}", text):
-        return
-    missing = [n for n in range(1, int(text) + 1) if n not in found]
-    if missing:
+def refuse_subsampled(folder: Path) -> None:
+    """Refuse what chain models make, which have one label for several frames.
+
+    Raises:
+        InputError: the folder says that it holds such.
+    """
+    file = folder / "frame_subsampling_factor"
+    text = file.read_text(encoding="utf-8", errors="replace").strip() if file.is_file() else "1"
+    if text != "1":
         raise InputError(
-            f"{folder}: {stem}.{missing[0]}.gz is missing",
-            expected=f"files 1 to {text}, as num_jobs says",
-            remedy="copy the whole folder, or run the missing jobs",
+            f"{file}: {text[:20]}: one label for {text[:20]} frames, as chain models align",
+            expected="a label for every frame of 10 ms",
+            remedy="align with the GMM system (Kaldi's align_fmllr.sh or align_si.sh)",
         )
+
+
+def _number(path: Path, stem: str) -> int | None:
+    match = re.fullmatch(rf"{re.escape(stem)}\.([0-9]{{1,9}})(\.gz)?", path.name)
+    return int(match[1]) if match else None
+
+
+def _check_jobs(folder: Path, found: dict[int, Path]) -> None:
+    """Compare the files with num_jobs, which Kaldi's scripts write beside them.
+
+    Raises:
+        InputError: some are missing, or left over from other runs; or num_jobs is no number.
+    """
+    file = folder / "num_jobs"
+    if not file.is_file():
+        return
+    text = file.read_text(encoding="utf-8", errors="replace").strip()
+    if not re.fullmatch("[1-9][0-9]{0,5}", text):
+        raise InputError(
+            f"{file}: {text[:40]!r}", expected="the number of jobs", remedy="mend or remove it"
+        )
+    example, wanted = found[min(found)], range(1, int(text) + 1)
+    names = {n: example.name.replace(f".{min(found)}", f".{n}", 1) for n in [*wanted, *found]}
+    for problem, numbers, remedy in (
+        ("missing", wanted, "copy the whole folder, or run the missing jobs"),
+        ("more than num_jobs", sorted(found), "remove what other runs left, or mend num_jobs"),
+    ):
+        odd = [n for n in numbers if (n in found) != (n in wanted)]
+        if odd:
+            listed = ", ".join(names[n] for n in odd[:5]) + (" ..." if len(odd) > 5 else "")
+            verb = "is" if len(odd) == 1 else "are"
+            raise InputError(
+                f"{folder}: {listed} {verb} {problem} ({len(odd)} of {len(numbers)} files)",
+                expected=f"files 1 to {text}, as num_jobs says",
+                remedy=remedy,
+            )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from asr_hf.data.fields import words_of
+from asr_hf.kaldi.alignments import refuse_subsampled
 from asr_hf.kaldi.transition_model import KaldiTransitionModel, read_transition_model
 from asr_hf.runtime.errors import InputError
 
@@ -43,6 +45,7 @@ class KaldiGraph:
             )
         inside, above = folder / "final.mdl", folder.parent / "final.mdl"
         model = inside if inside.is_file() else above
+        refuse_subsampled(model.parent)
         words = read_symbols(folder / "words.txt")
         lexicon = folder / "phones" / "align_lexicon.int"
         pronunciations = read_align_lexicon(lexicon, words) if lexicon.is_file() else None
@@ -55,15 +58,10 @@ def read_symbols(path: Path) -> list[str]:
     Raises:
         InputError: it cannot be read, or a line is not `symbol id`.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path}: cannot be read: {error}", expected="lines `symbol id`"
-        ) from error
+    lines = _lines(path, "lines `symbol id`")
     found: dict[int, str] = {}
     for number, line in enumerate(lines, 1):
-        fields = line.split()
+        fields = words_of(line)
         # No table of words has ids far beyond their number.
         if len(fields) != 2 or not _is_id(fields[1], 100 * len(lines)):
             raise InputError(f"{path}:{number}: {line[:60]!r}", expected="symbol id")
@@ -91,13 +89,10 @@ def read_align_lexicon(path: Path, words: list[str]) -> dict[str, list[tuple[str
     Raises:
         InputError: it cannot be read, or a line is of another form.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}", expected="ids") from error
+    lines = _lines(path, "ids")
     found: dict[str, list[tuple[str, ...]]] = {}
     for number, line in enumerate(lines, 1):
-        fields = line.split()
+        fields = words_of(line)
         good = len(fields) > 1 and all(_is_id(field, _LARGEST_PHONE) for field in fields[2:])
         if not good or not all(_is_id(field, len(words) - 1) for field in fields[:2]):
             raise InputError(
@@ -107,6 +102,30 @@ def read_align_lexicon(path: Path, words: list[str]) -> dict[str, list[tuple[str
             )
         found.setdefault(words[int(fields[0])], []).append(tuple(fields[2:]))
     return found
+
+
+def _lines(path: Path, expected: str) -> list[str]:
+    """Lines as Kaldi parts them, only at line feeds.
+
+    Raises:
+        InputError: the file cannot be read, or is not UTF-8, naming the line.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        problem = f"{path}: cannot be read: {error.strerror or error}"
+        raise InputError(problem, expected=expected) from error
+    try:
+        lines = raw.decode("utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        number = raw.count(b"\n", 0, error.start) + 1
+        line = raw.split(b"\n")[number - 1]
+        raise InputError(
+            f"{path}:{number}: not UTF-8: {line[:60]!r}",
+            expected=expected,
+            remedy="convert the lang folder, e.g. with iconv, and make the graph again",
+        ) from error
+    return lines if lines[-1] else lines[:-1]
 
 
 def _is_id(text: str, most: int) -> bool:

@@ -51,7 +51,8 @@ def table_key(reader: KaldiReader, last: str) -> str | None:
         key = data[start:end].decode()
     except UnicodeDecodeError:
         key = ""
-    if end == len(data) or not key.isprintable() or not key:
+    # Kaldi takes any bytes that are no blanks; a no-break space is none.
+    if end == len(data) or not key or any(c < " " or c == "\x7f" for c in key):
         reader.fail(f"{data[start : start + 20]!r} after {last}", "the key of an entry")
     # A line feed after a key belongs to its value: an empty line, or a lattice.
     reader.at = end + (data[end] != ord("\n"))
@@ -81,6 +82,9 @@ def _text(reader: KaldiReader, key: str) -> NDArray[np.int32]:
     if end < 0 and not words:
         reader.fail("the file ends", f"the integers of {key}", start)
     try:
+        if b"_" in reader.data[start : reader.at]:
+            # Python reads 1_2 as 12.
+            raise ValueError("an underscore among the integers")
         return np.array([int(word) for word in words], np.int32)
     except (ValueError, OverflowError) as error:
         reader.fail(str(error), f"the integers of {key}", start)

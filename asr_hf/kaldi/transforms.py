@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from asr_hf.data.ark import read_ark
 from asr_hf.data.kaldi_dir import Utterance
-from asr_hf.kaldi.alignments import numbered_files
+from asr_hf.kaldi.alignments import has_numbered, numbered_files
+from asr_hf.kaldi.context import Matrix, add_deltas, splice_frames
+from asr_hf.kaldi.options import read_delta_options, read_splice_options
 from asr_hf.kaldi.reader import KaldiReader
 from asr_hf.runtime.errors import InputError
 
-Matrix = NDArray[np.floating[Any]]
-# Kaldi's own default where LDA is estimated without splice_opts.
-_SPLICE = 4
+# What Kaldi's scripts take from the folder of a system.
+_SYSTEM = ("final.mat", "splice_opts", "delta_opts", "cmvn_opts")
+
+
+class _Found(NamedTuple):
+    """A transform, and the file that it stands in."""
+
+    matrix: Matrix
+    file: Path
+
+
+# By speaker or utterance: A [D', D] or [A b] [D', D + 1], x -> A x + b.
+_Each = dict[str, _Found]
 
 
 @dataclass(frozen=True)
@@ -28,33 +38,34 @@ class FeatureTransforms:
 
     Args:
         path: where they were found.
-        by_speaker: speaker or utterance -> A [D', D] or [A b] [D', D + 1]: x -> A x + b.
-        common: the transform of spliced features that goes before; None without.
+        by_speaker: fMLLR, the last transform; empty without.
+        raw: raw fMLLR, the first one; empty without.
+        common: the transform of spliced features in between; None without.
         context: frames to the left and to the right that are spliced for it.
+        deltas: order and window of the differences that fMLLR was estimated on where there is no
+            common transform; None where nothing is known of them.
     """
 
     path: Path
-    by_speaker: Mapping[str, Matrix]
+    by_speaker: _Each
+    raw: _Each = field(default_factory=dict)
     common: Matrix | None = None
-    context: tuple[int, int] = (_SPLICE, _SPLICE)
+    context: tuple[int, int] = (0, 0)
+    deltas: tuple[int, int] | None = None
 
     @classmethod
-    def open(cls, path: Path) -> FeatureTransforms:
-        """Read an ark of transforms, or a folder of trans.*, final.mat and splice_opts.
+    def open(cls, paths: Sequence[Path]) -> FeatureTransforms:
+        """Read the transforms of one or more folders, or arks, of the same system.
 
         Raises:
-            InputError: there are none, or they are damaged.
+            InputError: there are none, they are damaged, of several systems, or a speaker has two.
         """
-        if not path.is_dir():
-            return cls(path, _read([path]))
-        common = None
-        if (path / "final.mat").is_file():
-            common = KaldiReader.open(path / "final.mat").matrix("an LDA transform")
-        numbers = sorted(path.glob("trans.*"))
-        if not numbers and common is None:
-            raise InputError(f"{path}: no transforms", expected="trans.1, trans.2 ... or final.mat")
-        files = numbered_files(path, "trans") if numbers else []
-        return cls(path, _read(files), common, _context(path / "splice_opts"))
+        first, *others = [_read_one(path) for path in paths]
+        for other in others:
+            _check_same_system(first, other)
+            raw = _joined(first.raw, other.raw)
+            first = replace(first, by_speaker=_joined(first.by_speaker, other.by_speaker), raw=raw)
+        return first
 
     def apply(self, utterance: Utterance, features: Matrix) -> Matrix:
         """Transform an utterance's normalised features [F, D] into [F, D'].
@@ -62,21 +73,123 @@ class FeatureTransforms:
         Raises:
             InputError: its speaker has no transform, or one of another dimension.
         """
+        if self.raw:
+            features = self._adapted(self.raw, utterance, features)
         if self.common is not None:
-            features = _transform(self.common, _splice(features, *self.context), self._name("all"))
+            name = f"{self.path}: the transform of all"
+            features = _transform(self.common, splice_frames(features, *self.context), name)
         if not self.by_speaker:
             return features
+        if self.common is None and self.deltas is not None:
+            dim, (order, window) = features.shape[1], self.deltas
+            columns = next(iter(self.by_speaker.values())).matrix.shape[1]
+            if columns not in (dim, dim + 1) and columns - dim * (order + 1) in (0, 1):
+                features = add_deltas(features, order, window)
+        return self._adapted(self.by_speaker, utterance, features)
+
+    def _adapted(self, each: _Each, utterance: Utterance, features: Matrix) -> Matrix:
         for key in (utterance.id, utterance.speaker):
-            if key in self.by_speaker:
-                return _transform(self.by_speaker[key], features, self._name(key))
+            if key in each:
+                found = each[key]
+                return _transform(found.matrix, features, f"{found.file}: the transform of {key}")
         raise InputError(
             f"{self.path}: no transform of speaker {utterance.speaker} (utterance {utterance.id})",
             expected="a transform of every speaker or utterance",
-            remedy="estimate them for this set too (Kaldi's align_fmllr.sh or decode_fmllr.sh)",
+            remedy="estimate them for this set too (Kaldi's align_fmllr.sh or decode_fmllr.sh) and "
+            "name both folders: features.transforms=[exp/tri4_ali,exp/tri4/decode_dev]",
         )
 
-    def _name(self, key: str) -> str:
-        return f"{self.path}: the transform of {key}"
+
+def system_folder(path: Path) -> Path:
+    """Where final.mat and options lie: in the folder itself or, for decoding, in the one above."""
+    inside, above = (
+        any((folder / name).is_file() for name in ("final.mdl", "final.mat"))
+        for folder in (path, path.parent)
+    )
+    return path.parent if above and not inside else path
+
+
+def beside(path: Path, name: str) -> Path:
+    """A file of options of a folder: its own, or that of its system."""
+    return path / name if (path / name).is_file() else system_folder(path) / name
+
+
+def left_out(path: Path) -> list[str]:
+    """What a folder of alignments has for features that are not transformed as it says."""
+    names = ("final.mat", "splice_opts", "delta_opts", "trans.1", "raw_trans.1")
+    return [name for name in names if (path / name).is_file()]
+
+
+def transform_files(paths: Sequence[Path]) -> list[Path]:
+    """All files that transforms may be read from, as far as they are there."""
+    files = []
+    for path in paths:
+        if path.is_dir():
+            files += sorted([*path.glob("trans.*"), *path.glob("raw_trans.*")])
+            files += [beside(path, name) for name in _SYSTEM]
+        else:
+            files.append(path)
+    return [file for file in dict.fromkeys(files) if file.is_file()]
+
+
+def _read_one(path: Path) -> FeatureTransforms:
+    if not path.is_dir():
+        return FeatureTransforms(path, _read([path]))
+    mat, common = beside(path, "final.mat"), None
+    if mat.is_file():
+        common = KaldiReader.open(mat).matrix("an LDA transform")
+    raw, each = (
+        _read(numbered_files(path, stem)) if has_numbered(path, stem) else {}
+        for stem in ("raw_trans", "trans")
+    )
+    if not each and not raw and (common is None or mat.parent != path):
+        raise InputError(
+            f"{path}: no transforms",
+            expected="trans.1, trans.2 ... (fMLLR), raw_trans.1 ... (raw fMLLR), or final.mat",
+            remedy="features.transforms=exp/tri4_ali, for example",
+        )
+    context = read_splice_options(beside(path, "splice_opts"))
+    deltas = read_delta_options(beside(path, "delta_opts"))
+    return FeatureTransforms(path, each, raw, common, context, deltas)
+
+
+def _check_same_system(first: FeatureTransforms, other: FeatureTransforms) -> None:
+    """Refuse transforms that would make unlike features of two sets.
+
+    Raises:
+        InputError: they are of different systems.
+    """
+    what = ""
+    if not _same(first.common, other.common):
+        what = "another final.mat, or none"
+    elif first.common is not None and first.context != other.context:
+        what = f"splice_opts of {other.context} frames, not {first.context}"
+    elif first.common is None and first.deltas != other.deltas:
+        what = "other delta_opts"
+    elif (bool(first.by_speaker), bool(first.raw)) != (bool(other.by_speaker), bool(other.raw)):
+        what = "speakers are transformed otherwise (trans.*, raw_trans.*)"
+    if what:
+        raise InputError(
+            f"{other.path}: {what}",
+            expected=f"transforms of the same system as {first.path}",
+            remedy="name folders of one system in features.transforms",
+        )
+
+
+def _same(one: Matrix | None, two: Matrix | None) -> bool:
+    return one is two or (one is not None and two is not None and np.array_equal(one, two))
+
+
+def _joined(first: _Each, other: _Each) -> _Each:
+    for key in first.keys() & other.keys():
+        one, two = first[key], other[key]
+        if not np.array_equal(one.matrix, two.matrix):
+            raise InputError(
+                f"{two.file}: the transform of {key}: there is another one in {one.file}",
+                expected="one transform of each speaker or utterance",
+                remedy="name folders of different speakers in features.transforms",
+            )
+    return first | other
 
 
 def _transform(matrix: Matrix, features: Matrix, what: str) -> Matrix:
@@ -93,30 +206,12 @@ def _transform(matrix: Matrix, features: Matrix, what: str) -> Matrix:
     return moved.astype(np.float32)
 
 
-def _splice(features: Matrix, left: int, right: int) -> Matrix:
-    """Frames with their neighbours, the oldest first; edge frames are repeated."""
-    at = np.arange(len(features))[:, None] + np.arange(-left, right + 1)
-    spliced: Matrix = features[at.clip(0, len(features) - 1)].reshape(len(features), -1)
-    return spliced
-
-
-def _read(files: list[Path]) -> dict[str, Matrix]:
-    found: dict[str, Matrix] = {}
+def _read(files: list[Path]) -> _Each:
+    found: _Each = {}
     for file in files:
         for key, matrix in read_ark(file):
             if key in found or matrix.ndim != 2 or not np.isfinite(matrix).all():
                 what = "twice" if key in found else "no finite matrix"
                 raise InputError(f"{file}: the transform of {key}: {what}")
-            found[key] = matrix
+            found[key] = _Found(matrix, file)
     return found
-
-
-def _context(path: Path) -> tuple[int, int]:
-    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-    left, right = (
-        int(match[1])
-        if (match := re.search(rf"--{side}-context=([0-9]{{1,3}})\b", text))
-        else _SPLICE
-        for side in ("left", "right")
-    )
-    return left, right

@@ -25,6 +25,7 @@ from asr_hf.scoring.alignment import add_counts
 from asr_hf.scoring.hub5 import scored_text
 from asr_hf.scoring.wer import WerResult, score, utterance_counts
 from asr_hf.stages.choose import MODEL_FILE, choose_model
+from asr_hf.stages.external import pack_decode_data
 from asr_hf.stages.recognisers import Recogniser, recogniser
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ def run(config: DictConfig) -> dict[str, Any]:
     With `decode.choose` that network is chosen first; see `choose_model`.
     """
     run_dir = Path(config.run_dir)
+    pack_decode_data(config, [config.decode.tune_on, *config.decode.sets])
     tuned = None
     if config.decode.choose:
         folder = run_dir / "decode" / "choice"

@@ -15,7 +15,7 @@ from asr_hf.data.lattice import Lattice
 from asr_hf.data.lattice_store import LabelMap, write_lattices
 from asr_hf.data.store import FrameStore
 from asr_hf.hmm.kaldi_lattices import checked_lattice, read_lattices
-from asr_hf.kaldi.alignments import numbered_files, read_transitions
+from asr_hf.kaldi.alignments import numbered_files, read_transitions, refuse_subsampled
 from asr_hf.kaldi.graph import read_symbols
 from asr_hf.kaldi.transition_model import KaldiTransitionModel, read_transition_model
 from asr_hf.runtime.errors import InputError
@@ -37,7 +37,10 @@ def import_lattices(config: DictConfig) -> dict[str, Any]:
         InputError: files are missing or damaged, or too many utterances have no lattice.
     """
     source = Path(config.lattices.from_kaldi)
-    transitions = read_transition_model(_model(source))
+    model = _model(config, source)
+    for folder in (source, model.parent):
+        refuse_subsampled(folder)
+    transitions = read_transition_model(model)
     labels = LabelMap(transitions.pdf_of, transitions.phone_of, _silence(config, transitions))
     phones = _phones(config, transitions) if shares_pdfs(transitions) else None
     found = {}
@@ -45,7 +48,7 @@ def import_lattices(config: DictConfig) -> dict[str, Any]:
         store = FrameStore.open(store_folder(config, name))
         if store.num_pdfs != transitions.num_pdfs:
             raise InputError(
-                f"{_model(source)}: a model of {transitions.num_pdfs} pdfs",
+                f"{model}: a model of {transitions.num_pdfs} pdfs",
                 expected=f"{store.num_pdfs}, as in {store.folder}",
                 remedy="use lattices and alignments of the same model",
             )
@@ -128,10 +131,27 @@ def _lattices(
     skips.check(total)
 
 
-def _model(source: Path) -> Path:
-    """The model of a folder of lattices; decoding folders have it one above."""
-    inside, above = source / "final.mdl", source.parent / "final.mdl"
-    return above if above.is_file() and not inside.is_file() else inside
+def _model(config: DictConfig, source: Path) -> Path:
+    """The model of a folder of lattices.
+
+    Decoding folders have it one above. Kaldi's make_denlats.sh leaves none: it uses the model
+    that the alignments were made with.
+
+    Raises:
+        InputError: there is none.
+    """
+    for place in (source, source.parent):
+        if (place / "final.mdl").is_file():
+            return place / "final.mdl"
+    if config.alignment.get("from_kaldi") is not None:
+        aligned = alignment_folders(config)[0] / "final.mdl"
+        log.info("%s: no final.mdl, so %s is taken", source, aligned)
+        return aligned
+    raise InputError(
+        f"{source}: no final.mdl in it or above it",
+        expected="the model that the lattices were made with",
+        remedy="copy it there, or name the alignments of the same model: alignment.from_kaldi",
+    )
 
 
 def _silence(config: DictConfig, transitions: KaldiTransitionModel) -> list[int]:
@@ -155,8 +175,12 @@ def _silence(config: DictConfig, transitions: KaldiTransitionModel) -> list[int]
 
 def _named(config: DictConfig, name: str) -> list[int]:
     """The phones of a name, one for each position in words where phones depend on that."""
-    inside = Path(config.lattices.from_kaldi) / "phones.txt"
-    path = inside if inside.is_file() else inside.parent.parent / "phones.txt"
+    source = Path(config.lattices.from_kaldi)
+    folders = [source, source.parent]
+    if config.alignment.get("from_kaldi") is not None:
+        folders += alignment_folders(config)
+    places = [folder / "phones.txt" for folder in folders]
+    path = next((place for place in places if place.is_file()), places[0])
     names = {name, *(f"{name}_{position}" for position in "BEIS")}
     found = [number for number, symbol in enumerate(read_symbols(path)) if symbol in names]
     if not found:

@@ -37,14 +37,25 @@ def kaldi_sets(config: DictConfig) -> dict[str, DataDir]:
     else:
         pair = train, read_kaldi_dir(Path(heldout))
     sets = dict(zip((config.corpus.train_set, config.corpus.heldout_set), pair, strict=True))
-    for name, path in config.corpus.decode_data.items():
-        if name in sets:
+    return sets | decode_data(config)
+
+
+def decode_data(config: DictConfig) -> dict[str, DataDir]:
+    """The sets that are only decoded or exported, by name; any corpus may have some.
+
+    Raises:
+        InputError: a directory is missing or damaged, or a set of the corpus has its name.
+    """
+    corpus, found = config.corpus, {}
+    for name, path in (corpus.get("decode_data") or {}).items():
+        taken = {corpus.train_set, corpus.heldout_set, *corpus.sets}
+        if name in taken:
             raise InputError(
                 f"corpus.decode_data.{name}: there is a set of this name already",
                 remedy="give it another name",
             )
-        sets[str(name)] = read_kaldi_dir(Path(path))
-    return sets
+        found[str(name)] = read_kaldi_dir(Path(path))
+    return found
 
 
 def refuse_kaldi(config: DictConfig, verb: str) -> None:

@@ -14,6 +14,7 @@ from asr_hf.data.store import FrameBatch, FrameStore
 from asr_hf.data.store_writer import FeatureSource
 from asr_hf.runtime import artefact
 from asr_hf.runtime.device import choose_device
+from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.provenance import Source
 from asr_hf.stages.expected import features_fit, features_source, store_source
 from asr_hf.stages.layout import store_folder
@@ -107,7 +108,15 @@ class NetworkScores:
             return None
         source = store_source(self._config, folder)
         features_fit(source, self.about, self.path)
-        return FrameStore.open(folder)
+        store = FrameStore.open(folder)
+        if store.dim != self.model.feature_dim:
+            raise InputError(
+                f"{store.folder}: features of {store.dim} dimensions",
+                expected=f"{self.model.feature_dim}, as in the training of {self.path}",
+                remedy=f"make the features of {name} as those of training, with the same "
+                "features.transforms",
+            )
+        return store
 
     def _features(self, name: str) -> tuple[DataDir, Path] | None:
         """The set and the folder of its features; None where they are not extracted here."""

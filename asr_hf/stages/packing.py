@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from asr_hf.data.alignment import Alignments
 from asr_hf.data.kaldi_dir import DataDir
@@ -24,6 +24,7 @@ def pack(
     alignments: Callable[[], Alignments] | None,
     sources: Mapping[str, Source],
     transform: Transform | None = None,
+    limit: str = "alignment.max_skipped",
 ) -> dict[str, Any]:
     """Pack the store of a set; what its record says of it.
 
@@ -34,12 +35,13 @@ def pack(
         alignments: reads those of its utterances; None for a set that is only decoded.
         sources: what it is made from.
         transform: what else is done to the normalised features.
+        limit: the key of the largest share of utterances that may be left out.
 
     Raises:
         InputError: features or alignments are damaged, or too many utterances are left out.
     """
-    limit = config.alignment.max_skipped
-    skips = SkipList(f"packing {name}", limit, "alignment.max_skipped")
+    most = OmegaConf.select(config, limit)
+    skips = SkipList(f"packing {name}", most, limit)
 
     def make(part: Path) -> dict[str, Any]:
         about = build_store(
@@ -48,7 +50,7 @@ def pack(
             Path(config.corpus.dir) / "fbank" / name,
             None if alignments is None else alignments(),
             config.features.dtype,
-            limit,
+            most,
             transform=transform,
             allow_pipes=config.features.get("allow_pipes", False),
         )

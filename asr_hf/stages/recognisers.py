@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from omegaconf import DictConfig
 
+from asr_hf.data.fields import words_of
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.hmm.align import Transcript
 from asr_hf.hmm.corpus import transcripts_of
@@ -23,7 +24,7 @@ from asr_hf.runtime import artefact
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.provenance import Source
 from asr_hf.stages.expected import states_fit
-from asr_hf.stages.kaldi_sets import kaldi_sets
+from asr_hf.stages.kaldi_sets import decode_data, kaldi_sets
 from asr_hf.stages.layout import chosen_by, system_folder
 
 log = logging.getLogger(__name__)
@@ -129,9 +130,11 @@ class KaldiRecogniser:
         if not self.tells_times:
             lexicon = "phones/align_lexicon.int"
             log.warning("%s: no %s, so words have no times", config.decode.graph, lexicon)
-        self._data: Callable[[str], DataDir] = lambda n: DataDir.read(Path(config.corpus.dir) / n)
-        if sets := kaldi_sets(config):
-            self._data = lambda name: _set(sets, name)
+        self._corpus = Path(config.corpus.dir)
+        # Empty for a corpus of our own, which may have sets of Kaldi's to decode all the same.
+        self._sets, self._more = kaldi_sets(config), decode_data(config)
+        for name in (config.decode.tune_on, *config.decode.sets):
+            self._check(name)
         transitions = self._graph.transitions
         self.source = DecoderSource(
             PdfColumns(transitions.pdf_of, transitions.num_pdfs),
@@ -153,8 +156,27 @@ class KaldiRecogniser:
                     expected="a file text beside utt2spk",
                     remedy="add it, or decode Kaldi's way: asr-hf export loglikes",
                 )
-            found[utterance.id] = Transcript(utterance.text.split(), "any")
+            found[utterance.id] = Transcript(words_of(utterance.text), "any")
         return found
+
+    def _data(self, name: str) -> DataDir:
+        if name in self._more:
+            return self._more[name]
+        return self._sets[name] if self._sets else DataDir.read(self._corpus / name)
+
+    def _check(self, name: str) -> None:
+        """Refuse a set that is not there.
+
+        Raises:
+            InputError: it is not.
+        """
+        known = {**self._sets, **self._more}
+        if name not in known and (self._sets or not (self._corpus / name).is_dir()):
+            raise InputError(
+                f"decode.sets, decode.tune_on: there is no set {name!r}",
+                expected=f"one of {', '.join(known) or f'those in {self._corpus}'}",
+                remedy=f"name its data directory: +corpus.decode_data.{name}=data/{name}",
+            )
 
     def recognised(self, path: BestPath, language: str) -> Recognised:
         """See `Recogniser`."""
@@ -167,13 +189,3 @@ class KaldiRecogniser:
         return words, word_segments(
             phones, words, entries, entries.get(self._graph.words[0], ())
         ) or []
-
-
-def _set(sets: dict[str, DataDir], name: str) -> DataDir:
-    if name not in sets:
-        raise InputError(
-            f"decode.sets: there is no set {name!r}",
-            expected=f"one of {', '.join(sets)}",
-            remedy=f"+corpus.decode_data.{name}=data/{name}",
-        )
-    return sets[name]

@@ -12,7 +12,7 @@ from pathlib import Path
 import kaldiio
 import numpy as np
 
-from asr_hf.data.cmvn import cmvn_stats
+from asr_hf.data.cmvn import CmvnMode, CmvnOptions, cmvn_stats
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.data.store_writer import build_store
 from asr_hf.hmm.kaldi_lattices import checked_lattice, read_lattices
@@ -20,6 +20,7 @@ from asr_hf.hmm.segments import Segment, word_segments
 from asr_hf.kaldi.alignments import read_alignments
 from asr_hf.kaldi.features import link_features
 from asr_hf.kaldi.graph import read_align_lexicon
+from asr_hf.kaldi.options import read_cmvn_options
 from asr_hf.kaldi.topology import NO_PDF, Topology, TopologyState
 from asr_hf.kaldi.transforms import FeatureTransforms
 from asr_hf.kaldi.transition_model import KaldiTransitionModel, read_transition_model
@@ -188,7 +189,7 @@ def _make_features(folder: Path) -> None:
 
 
 def _parse_features(folder: Path) -> None:
-    link_features(folder, folder / "linked", "speaker", True)
+    link_features(folder, [folder / "linked"], CmvnMode.SPEAKER, CmvnOptions())
     told = [Utterance(name, name[:2], name) for name in _UTTERANCES]
     build_store(folder / "store", DataDir(folder, told, {}), folder / "linked", None)
 
@@ -202,12 +203,15 @@ def _make_transforms(folder: Path) -> None:
         (folder / name).mkdir(exist_ok=True)
         writer.save(folder / name / "final.mat")
         (folder / name / "splice_opts").write_text("--left-context=1 --right-context=1\n")
+        (folder / name / "cmvn_opts").write_text("--norm-vars=true --skip-dims=0:1\n")
+        (folder / name / "delta_opts").write_text("--delta-order=2 --delta-window=2\n")
 
 
 def _parse_transforms(folder: Path) -> None:
     frames = np.ones((5, _DIM), np.float32)
     for path in (folder, folder / "text", folder / "binary"):
-        FeatureTransforms.open(path).apply(Utterance("s1-a", "s1", "s1-a"), frames)
+        read_cmvn_options(path / "cmvn_opts")
+        FeatureTransforms.open([path]).apply(Utterance("s1-a", "s1", "s1-a"), frames)
 
 
 def _make_lexicon(folder: Path) -> None:

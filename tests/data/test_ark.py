@@ -111,7 +111,17 @@ def test_ranges_count_their_last_row_and_column(tmp_path, part, wanted):
     np.testing.assert_array_equal(ArkReader(tmp_path / "m.scp")["utt"], matrix[wanted])
 
 
-@pytest.mark.parametrize("part", ["[4:6]", "[6:]", "[,0:4]", "[5:6,0:1]"])
+@pytest.mark.parametrize("part", ["[4:6]", "[4:7]", "[4:8]", "[5:8,0:1]"])
+def test_ranges_up_to_three_rows_too_long_are_cut_and_said_once(tmp_path, caplog, part):
+    matrix = one_matrix(tmp_path, part)
+    reader = ArkReader(tmp_path / "m.scp")
+    for _ in range(2):
+        columns = slice(0, 2) if "," in part else slice(None)
+        np.testing.assert_array_equal(reader["utt"], matrix[int(part[1]) :, columns])
+    assert caplog.text.count("its range ends") == 1
+
+
+@pytest.mark.parametrize("part", ["[4:9]", "[6:]", "[6:7]", "[,0:4]", "[5:9,0:1]"])
 def test_ranges_that_lead_out_of_a_matrix_are_named(tmp_path, part):
     one_matrix(tmp_path, part)
     with pytest.raises(InputError, match="utt"):

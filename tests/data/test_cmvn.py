@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from asr_hf.data.ark import ArkWriter
-from asr_hf.data.cmvn import CmvnMode, CmvnSource, apply_cmvn, cmvn_stats
+from asr_hf.data.cmvn import CmvnMode, CmvnOptions, CmvnSource, apply_cmvn, cmvn_stats
 from asr_hf.data.kaldi_dir import Utterance
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_json
@@ -66,3 +66,41 @@ def test_a_description_of_another_kind_is_named(tmp_path, about):
     write_json(tmp_path / "fbank.json", about)
     with pytest.raises(InputError, match=r"fbank\.json: CMVN is"):
         CmvnSource.open(tmp_path)
+
+
+@pytest.mark.parametrize("norm_vars", [False, True])
+@pytest.mark.parametrize("skipped", [(), (0,), (1, 3)])
+def test_the_reverse_brings_features_back(norm_vars, skipped):
+    features = np.random.default_rng(2).normal(3, 2, (20, 4)).astype(np.float32)
+    stats = cmvn_stats(features)
+    there = apply_cmvn(features, stats, CmvnOptions(norm_vars, skip_dims=skipped))
+    kept = list(skipped)
+    np.testing.assert_array_equal(there[:, kept], features[:, kept])
+    assert abs(np.delete(there.mean(0), kept)).max() < 1e-5
+    back = apply_cmvn(there, stats, CmvnOptions(norm_vars, reverse=True, skip_dims=skipped))
+    np.testing.assert_allclose(back, features, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"norm_vars": True}, r"statistics of bob are \(1, 5\)"),
+        ({"norm_vars": False, "skip_dims": [4]}, "--skip-dims=4"),
+        ({"norm_vars": False, "skip_dims": [-1]}, r"fbank\.json: skip_dims is \[-1\]"),
+        ({"norm_vars": False, "skip_dims": "0"}, r"fbank\.json: skip_dims is 0"),
+        ({"norm_vars": False}, None),
+    ],
+)
+def test_sums_alone_serve_for_means_alone(tmp_path, more, message):
+    """Kaldi takes statistics without the row of squares where variances stay."""
+    features = np.random.default_rng(3).normal(3, 2, (20, 4)).astype(np.float32)
+    with ArkWriter(tmp_path, "cmvn") as ark:
+        ark.write("bob", cmvn_stats(features)[:1])
+    write_json(tmp_path / "fbank.json", {"cmvn": "speaker", **more})
+    utterance = Utterance("bob-1", "bob", "r")
+    if message is None:
+        found = CmvnSource.open(tmp_path).apply(utterance, features)
+        np.testing.assert_allclose(found, features - features.mean(0), atol=1e-5)
+        return
+    with pytest.raises(InputError, match=message):
+        CmvnSource.open(tmp_path).apply(utterance, features)

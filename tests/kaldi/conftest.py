@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,8 @@ from asr_hf.kaldi.reader import KaldiReader
 from asr_hf.kaldi.transition_model import KaldiTransitionModel
 from asr_hf.kaldi.writer import KaldiWriter
 from asr_hf.runtime.files import write_json
+
+from .kaldi_text import FIXTURES
 
 TOPOLOGY = """<Topology>
 <TopologyEntry>
@@ -53,6 +56,15 @@ def real() -> SimpleNamespace:
     return SimpleNamespace(
         topology=topology, tree=tree, transitions=khg.TransitionModel(tree, topology)
     )
+
+
+@pytest.fixture
+def s5(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The experiment of fixtures/, in a copy that is the working folder."""
+    root = tmp_path / "s5"
+    shutil.copytree(FIXTURES / "s5", root)
+    monkeypatch.chdir(root)
+    return root
 
 
 def make_alignment_folder(folder: Path, real: SimpleNamespace, binary: bool) -> Path:

@@ -125,3 +125,17 @@ def test_every_truncation_of_a_binary_table_is_refused_or_shorter(tmp_path: Path
             continue
         assert all(np.array_equal(whole[key], ids) for key, ids in found.items())
         assert len(found) < len(whole)
+
+
+@pytest.mark.parametrize("text", ["1_2 3", "1.5", "0x3", "3 1e1", "1 -_2"])
+def test_what_python_takes_for_an_integer_and_kaldi_does_not(tmp_path: Path, text: str) -> None:
+    (tmp_path / "ali.1").write_text(f"u {text}\n")
+    with pytest.raises(InputError, match=r"ali\.1: byte"):
+        dict(read_integer_table(tmp_path / "ali.1"))
+
+
+@pytest.mark.parametrize("key", ["a\u00a0b", "\u3000", "é", "a\u200bb"])
+@pytest.mark.parametrize("entry", [text_entry, binary_entry])
+def test_names_hold_all_but_ascii_blanks(tmp_path: Path, key: str, entry) -> None:
+    (tmp_path / "ali.1").write_bytes(entry(key, np.array([4, 5], np.int32)))
+    assert list(dict(read_integer_table(tmp_path / "ali.1"))) == [key]
