@@ -63,9 +63,13 @@ class FailureBoard:
     @property
     def code(self) -> int | None:
         """The exit code of the first failure, if there was one."""
-        if not self._store.check([_KEY]):
+        try:
+            if not self._store.check([_KEY]):
+                return None
+            return int(json.loads(self._store.get(_KEY))["code"])
+        except RuntimeError:
+            # The store has gone with the process that held it.
             return None
-        return int(json.loads(self._store.get(_KEY))["code"])
 
     def silent(self) -> list[int]:
         """The ranks that neither failed nor noticed, in a while, that something is wrong.
@@ -91,16 +95,19 @@ class FailureBoard:
             yield
         except (Exception, KeyboardInterrupt) as error:
             if self._others_say(error):
-                raise SystemExit(self.code or 1) from None
+                raise SystemExit(self.code or _exit_code(error)) from None
             if isinstance(error, InputError | RunError) and self._count > 1:
                 named = f"rank {self._rank}: {error.problem}"
                 raise type(error)(named, expected=error.expected, remedy=error.remedy) from error
             raise
 
     def _others_say(self, error: BaseException) -> bool:
-        code = 130 if isinstance(error, KeyboardInterrupt) else getattr(error, "exit_code", 1)
         try:
-            return not self.claim(code)
+            return not self.claim(_exit_code(error))
         except RuntimeError:
             # The store has gone with the process that held it; better said twice than never.
             return False
+
+
+def _exit_code(error: BaseException) -> int:
+    return 130 if isinstance(error, KeyboardInterrupt) else int(getattr(error, "exit_code", 1))

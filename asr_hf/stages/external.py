@@ -184,7 +184,10 @@ def _packed(
     """What is said of the store of a set, packed if need be; None without alignments for it."""
     paths = transform_paths(config)
     transform = FeatureTransforms.open(paths).apply if paths else None
-    sources = {"features": _features(config, name, data)}
+    sources = {
+        "features": features_source(config, data, Path(config.corpus.dir) / "fbank" / name),
+        "speakers": Source.of_values([[u.id, u.speaker] for u in data.utterances]),
+    }
     if paths:
         sources["transforms"] = Source.of_values(file_stamps(transform_files(paths)))
     if _only_decoded(config, name):
@@ -244,9 +247,3 @@ def _alignments_source(config: DictConfig) -> Source:
     else:
         files = [path for folder in alignment_folders(config) for path in sorted(folder.glob("*"))]
     return Source.of_values(file_stamps(files), options.num_pdfs)
-
-
-def _features(config: DictConfig, name: str, data: DataDir) -> Source:
-    folder = Path(config.corpus.dir) / "fbank" / name
-    speakers = [[u.id, u.speaker] for u in data.utterances]
-    return Source.of_values(features_source(config, data, folder).digest, speakers)

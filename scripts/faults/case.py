@@ -60,6 +60,7 @@ class Case:
         story: what was done, for the report.
         refused: how often a command ended with a clear error.
         processes: of each training.
+        more: further overrides of each training.
     """
 
     folder: Path
@@ -68,6 +69,7 @@ class Case:
     story: list[str] = field(default_factory=list)
     refused: int = 0
     processes: int = 1
+    more: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         shutil.copytree(self.reference.corpus, self.data, dirs_exist_ok=True)
@@ -95,19 +97,24 @@ class Case:
         """Note something for the report."""
         self.story.append(what)
 
-    def start(self, prepare: Prepare | None = None, verb: str = "train") -> Child:
-        """Start a command in the background; always the same of its verb."""
-        arguments = [verb, *(TRAIN if verb == "train" else ALIGN), f"name={RUN}"]
-        arguments += [f"paths.data={self.data}", f"paths.exp={self.exp}"]
+    def start(
+        self, prepare: Prepare | None = None, verb: str = "train", data: Path | None = None
+    ) -> Child:
+        """Start a command in the background; always the same of its verb, but for the data."""
+        data = data or self.data
+        own = [*TRAIN, *self.more] if verb == "train" else ALIGN
+        arguments = [verb, *own, f"name={RUN}", f"paths.data={data}", f"paths.exp={self.exp}"]
         arguments.append(f"runtime.processes={self.processes}")
         if verb == "align":
-            arguments.append(f"alignment.from_ark={self.data}/ali.ark")
+            arguments.append(f"alignment.from_ark={data}/ali.ark")
         number = len(list(self.folder.glob("*.log")))
         return Child(arguments, self.folder / f"{number:02d}-{verb}.log", prepare)
 
-    def command(self, prepare: Prepare | None = None, verb: str = "train") -> Outcome:
+    def command(
+        self, prepare: Prepare | None = None, verb: str = "train", data: Path | None = None
+    ) -> Outcome:
         """Run a command to its end."""
-        outcome = self.start(prepare, verb).wait()
+        outcome = self.start(prepare, verb, data).wait()
         self.tell(f"{verb} ended with {outcome.code}")
         return outcome
 
@@ -118,9 +125,17 @@ class Case:
             Lost: they cannot train undisturbed.
         """
         self.processes = processes
+        self.anew()
+
+    def anew(self) -> None:
+        """Train undisturbed as the case now does: what it must come to.
+
+        Raises:
+            Lost: that fails.
+        """
         outcome = self.command()
         if outcome.code != 0:
-            raise Lost(f"{processes} processes fail: {outcome.said.strip()[-1500:]}")
+            raise Lost(f"undisturbed it fails: {outcome.said.strip()[-1500:]}")
         model = (self.run / "model.safetensors").read_bytes()
         self.reference = replace(self.reference, model=model, events=timeless(self.run))
         shutil.rmtree(self.run)

@@ -129,6 +129,8 @@ def _become(arguments: list[str], log: Path, prepare: Callable[[], None] | None)
         code = main(arguments)
         sys.stdout.flush()
         sys.stderr.flush()
+    except SystemExit as leave:
+        code = leave.code if isinstance(leave.code, int) else _CRASHED
     except BaseException:
         traceback.print_exc()
     finally:

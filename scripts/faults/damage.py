@@ -46,7 +46,14 @@ class Keepsake:
         """A file that is not empty: a large one or a small one alike."""
         return draw.choice([path for path, content in self._files.items() if content])
 
+    def is_back(self) -> bool:
+        """Whether all files are as they were."""
+        return all(
+            path.is_file() and path.read_bytes() == content for path, content in self._files.items()
+        )
+
     def put_back(self) -> None:
         """Write the files as they were."""
         for path, content in self._files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)

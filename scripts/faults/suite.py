@@ -13,6 +13,7 @@ from scripts.faults.calls import every_call
 from scripts.faults.case import RUN, Case, Impossible, Lost, Reference, timeless
 from scripts.faults.child import Child
 from scripts.faults.corpus import ITERATIONS, TRAIN, pack, timed, write_corpus
+from scripts.faults.data_kinds import DATA_KINDS
 from scripts.faults.kinds import KINDS
 
 _COLUMNS = ("fault", "injected", "went on", "refused first", "impossible here", "lost", "seconds")
@@ -79,7 +80,8 @@ def undisturbed(folder: Path) -> Reference:
 
 def inject(folder: Path, number: int, seed: int, reference: Reference) -> Report:
     """Inject fault `number` of a seed; its kind goes round."""
-    kind = KINDS[number % len(KINDS)]
+    kinds = [*KINDS, *DATA_KINDS]
+    kind = kinds[number % len(kinds)]
     start = time.monotonic()
     lost = impossible = ""
     case = Case(folder, reference, random.Random(f"{seed} {number}"))
