@@ -123,7 +123,7 @@ def test_shortened_sphere_is_measured_by_its_header_where_it_can_be_read(tmp_pat
         patched.setenv("PATH", "")
         assert "sph2pipe" in measure(str(path))
     fake_sph2pipe(tmp_path, "exit 1", monkeypatch)
-    assert measure(str(path)) == AudioSize(0.75, 2)
+    assert measure(str(path)) == AudioSize(0.75, 2, 8000)
 
 
 @pytest.mark.parametrize(("field", "damaged"), [(b"-i 6000", b"-i   -1"), (b"-i 8000", b"-i    0")])
@@ -159,9 +159,8 @@ def test_truncated_files_are_found_by_reader_and_validation(tmp_path, speech, fo
     path = tmp_path / "a"
     soundfile.write(path, speech(2.0), 8000, format=format)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    word = "holds no audio" if format == "OGG" else "truncated"  # of one page, none is left
-    assert word in str(measure(str(path)))
-    refused(word, call=lambda: load_audio(path, 8000))
+    assert "truncated" in str(measure(str(path)))
+    refused("truncated", call=lambda: load_audio(path, 8000))
 
 
 def test_wav_with_other_chunks_before_its_samples(tmp_path, write_wav, speech):
