@@ -104,7 +104,7 @@ class Recording:
                 expected=f"a channel from 1 to {audio.channels}",
                 remedy="mend reco2file_and_channel, or remove it where every channel has its file",
             )
-        if not sound.frames:
+        if sound.frames <= 0:
             raise InputError(f"{self.name}: holds no audio", expected="samples", remedy=FETCH)
 
     def _bounds(

@@ -90,7 +90,7 @@ def measure(wav: str) -> AudioSize | str:
             return _measure_shortened(file.container)
         with file.opened() as sound:
             opened, frames = True, sound.frames
-            if not frames:
+            if frames <= 0:
                 return "holds no audio"
             if file.container.unproven:
                 sound.seek(frames - 1)

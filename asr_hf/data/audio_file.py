@@ -125,6 +125,8 @@ class Sound:
             samples: np.ndarray = self.file.read(count, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
             raise self.said.error(error) from error
+        except ValueError as error:  # soundfile's, where places contradict one another
+            raise Unreadable("its header contradicts itself") from error
         return samples
 
 

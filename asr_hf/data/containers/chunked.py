@@ -71,6 +71,8 @@ def read_au(data: Data) -> Container:
         return Container("AU", "truncated: the file ends within its header")
     first, declared = struct.unpack_from(f"{order}II", data, 4)
     present = len(data) - first
+    if first < 24:
+        return Container("AU", "damaged: its header is shorter than one can be")
     if present <= 0:
         return Container("AU", "holds no audio")
     if declared and not is_placeholder(declared):
