@@ -6,9 +6,10 @@ from .chunked import read_aiff, read_au, read_caf
 from .container import Container, Data
 from .flac import read_flac
 from .foreign import read_foreign
-from .mpeg import is_mpeg, read_mpeg, skip_id3
+from .mpeg import is_mpeg, read_mpeg
 from .ogg import read_ogg
 from .sphere import read_sphere
+from .tags import skip_id3
 from .wave import read_w64, read_wave
 
 _W64 = bytes.fromhex("726966662e91cf11a5d628db04c10000")

@@ -9,12 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .container import Container, Data
+from .tags import without_tags
 
 _STREAMINFO = 34
-# Bytes in which the last frame must begin: the longest of 8 channels of 65535 samples that
-# encoders make at all is shorter.
+# Bytes in which the last frame must begin where the header does not tell the longest frame's.
 _TAIL = 1 << 20
-_ID3 = 128
 
 
 def _table(polynomial: int, bits: int) -> list[int]:
@@ -45,11 +44,10 @@ def read_flac(data: Data, start: int = 0) -> Container:
     if len(data) < info + _STREAMINFO:
         return Container("FLAC", "truncated: the file ends within its header")
     declared = int.from_bytes(data[info + 13 : info + 18], "big") & ((1 << 36) - 1)
-    end = len(data)
-    if data[end - _ID3 : end - _ID3 + 3] == b"TAG":
-        end -= _ID3
+    end = without_tags(data, info, len(data))
     block = int.from_bytes(data[info : info + 2], "big")
-    last = _last_frame(data, info + _STREAMINFO, end, block)
+    longest = int.from_bytes(data[info + 7 : info + 10], "big") or _TAIL
+    last = _last_frame(data, max(info + _STREAMINFO, end - longest), end, block)
     if last is None:
         if not declared:
             return Container("FLAC", "truncated: its last frame is not whole")
@@ -70,7 +68,6 @@ def read_flac(data: Data, start: int = 0) -> Container:
 
 def _last_frame(data: Data, begin: int, end: int, block: int) -> _Frame | None:
     """The frame that ends where the file does, by its checksums."""
-    begin = max(begin, end - _TAIL)
     tail = data[begin:end]
     at = len(tail)
     while (at := tail.rfind(b"\xff", 0, at)) >= 0:

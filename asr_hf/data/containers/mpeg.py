@@ -5,7 +5,7 @@ the size of the file over that of the first frames for it: a loud beginning lose
 headers of all frames are walked, which decodes nothing: a million frames, some seven hours, in
 about a second. A number that agrees with the number of bytes beside it is trusted.
 
-Sources: ISO 11172-3 and 13818-3; LAME's "Mp3 Info Tag rev 1"; ID3v2.4; APEv2.
+Sources: ISO 11172-3 and 13818-3; LAME's "Mp3 Info Tag rev 1".
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .container import CONVERT, Container, Data
+from .tags import without_tags
 
 # kbit/s by the code in the header: MPEG 1 of layers I, II, III, then MPEG 2 and 2.5 of layers I,
 # and II and III.
@@ -35,7 +36,8 @@ _DIVISOR = (4, 0, 2, 1)
 _RUN = 3
 # Bytes in which a stream must begin.
 _REACH = 1 << 16
-_ID3V1, _APE = 128, 32
+# The shortest and the longest frame of layer III (bytes).
+_SIZES = (24, 1441)
 # Encoders whose delay and padding are cut off, as ffmpeg does.
 _GAPLESS = (b"LAME", b"Lavf", b"Lavc")
 
@@ -107,7 +109,7 @@ def read_mpeg(data: Data, start: int = 0, end: int | None = None, trust: bool = 
         end: where it ends, tags included; None for the end of the file.
         trust: believe a number of frames that agrees with the number of bytes beside it.
     """
-    end = _without_tags(data, start, len(data) if end is None else end)
+    end = without_tags(data, start, len(data) if end is None else end)
     first = _find(data, start, min(end, start + _REACH), end)
     if first is None:
         if _is_free(data, start):
@@ -116,7 +118,8 @@ def read_mpeg(data: Data, start: int = 0, end: int | None = None, trust: bool = 
     size, kind = _KNOWN[int.from_bytes(data[first : first + 4], "big") & _MASK]
     name = f"MPEG layer {'I' * kind.layer}"
     info = _Info.parse(data, first, size, kind)
-    if trust and info.frames and info.size in (end - first, end - first - size) and info.is_gapless:
+    agrees = info.size in (end - first, end - first - size) and info.is_possible
+    if trust and agrees and info.is_gapless:
         return Container(name, view=((first, end),))
     begin = first + size if info.known else first
     walk = _walk(data, begin, end, kind)
@@ -153,6 +156,11 @@ class _Info:
     frames: int = 0
     size: int = 0
     is_gapless: bool = False
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether frames can have the size that these have on the mean."""
+        return 0 < self.frames * _SIZES[0] <= self.size <= (self.frames + 1) * _SIZES[1]
 
     @classmethod
     def parse(cls, data: Data, first: int, size: int, kind: _Kind) -> _Info:
@@ -280,26 +288,3 @@ def _is_free(data: Data, start: int) -> bool:
     """Whether a frame of the free format, whose header has no bit rate, begins here."""
     head = int.from_bytes(data[start : start + 4], "big")
     return head & 0xFFE0F000 == 0xFFE00000 and (head & _MASK | 1 << 12) in _KNOWN
-
-
-def skip_id3(data: Data, at: int = 0) -> int:
-    """Where a file goes on behind its ID3v2 tags."""
-    while data[at : at + 3] == b"ID3" and at + 10 <= len(data):
-        size = 0
-        for byte in data[at + 6 : at + 10]:
-            size = size << 7 | byte & 0x7F
-        at += 10 + size + (10 if data[at + 5] & 0x10 else 0)
-    return at
-
-
-def _without_tags(data: Data, start: int, end: int) -> int:
-    """The end of the stream: before tags of ID3v1 and APE."""
-    while True:
-        before = end
-        if end - start > _ID3V1 and data[end - _ID3V1 : end - _ID3V1 + 3] == b"TAG":
-            end -= _ID3V1
-        if end - start > _APE and data[end - _APE : end - _APE + 8] == b"APETAGEX":
-            size, flags = struct.unpack("<I4xI", data[end - _APE + 12 : end - _APE + 24])
-            end = max(start, end - size - (_APE if flags & 1 << 31 else 0))
-        if end == before:
-            return end
