@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
-import soundfile
 import torch
 import torchaudio
 from torch import Tensor
 
-from asr_hf.data.audio_header import read_header
+from asr_hf.data.audio_file import AudioFile, Sound, Unreadable
+from asr_hf.data.containers.container import CONVERT, FETCH
 from asr_hf.runtime.errors import InputError
 
+log = logging.getLogger(__name__)
+
+FORMATS = "WAV, FLAC, MP3, Ogg Vorbis or Opus, SPHERE, AIFF, AU or CAF"
 _SCALE = 32768.0
 # Samples read at once.
 _PIECE = 1 << 22
@@ -30,11 +35,11 @@ class Recording:
 
     Args:
         name: the file or command, for messages.
-        source: an audio file, or what a command put out.
+        file: an audio file, or what a command put out.
     """
 
     name: str
-    source: Path | bytes
+    file: AudioFile
 
     def read(
         self,
@@ -48,40 +53,45 @@ class Recording:
 
         With `resample`, audio of any rate is brought to `sample_rate`.
         """
-        opened = BytesIO(self.source) if isinstance(self.source, bytes) else self.source
-        try:
-            with soundfile.SoundFile(opened) as audio:
-                if isinstance(self.source, bytes) and audio.channels == 1:
-                    channel = 0  # a command such as sph2pipe -c 2 has chosen already
-                rate = audio.samplerate if resample else sample_rate
-                self._check(audio, rate, channel)
-                first, wanted = self._bounds(audio.frames, rate, start, end)
-                try:
-                    audio.seek(first)
-                    samples = _read_channel(audio, wanted, channel)
-                except soundfile.LibsndfileError as error:
-                    raise InputError(
-                        f"{self.name}: truncated or damaged: {error}",
-                        expected=f"{wanted} samples from {first} on",
-                        remedy="fetch the audio again",
-                    ) from error
-        except soundfile.LibsndfileError as error:
-            raise InputError(
-                f"{self.name}: not readable as audio: {error}",
-                expected="WAV, FLAC, OGG or SPHERE",
-                remedy="fetch the audio again, or convert it",
-            ) from error
-        if len(samples) < wanted:
-            raise InputError(
-                f"{self.name}: truncated: {len(samples)} samples",
-                expected=f"{wanted}",
-                remedy="fetch the audio again",
-            )
+        with self._opened() as sound:
+            if isinstance(self.file.source, bytes) and sound.file.channels == 1:
+                channel = 0  # a command such as sph2pipe -c 2 has chosen already
+            rate = sound.file.samplerate if resample else sample_rate
+            self._check(sound, rate, channel)
+            first, wanted = self._bounds(sound.frames, rate, start, end)
+            try:
+                sound.seek(first)
+                samples = _read_channel(sound, wanted, channel)
+            except Unreadable as error:
+                raise InputError(
+                    f"{self.name}: truncated or damaged: {error}",
+                    expected=f"{wanted} samples from {first} on",
+                    remedy=FETCH,
+                ) from error
+            if len(samples) < wanted:
+                raise InputError(
+                    f"{self.name}: truncated: {len(samples)} samples",
+                    expected=f"{wanted}",
+                    remedy=FETCH,
+                )
         if rate != sample_rate:
             samples = torchaudio.functional.resample(samples, rate, sample_rate)
         return samples.mul_(_SCALE)
 
-    def _check(self, audio: soundfile.SoundFile, sample_rate: int, channel: int) -> None:
+    @contextmanager
+    def _opened(self) -> Iterator[Sound]:
+        try:
+            with self.file.opened() as sound:
+                yield sound
+        except Unreadable as error:
+            raise InputError(
+                f"{self.name}: not readable as audio: {error}",
+                expected=FORMATS,
+                remedy="fetch the audio again, or convert it",
+            ) from error
+
+    def _check(self, sound: Sound, sample_rate: int, channel: int) -> None:
+        audio = sound.file
         if audio.samplerate != sample_rate:
             raise InputError(
                 f"{self.name}: sample rate {audio.samplerate} Hz",
@@ -94,10 +104,8 @@ class Recording:
                 expected=f"a channel from 1 to {audio.channels}",
                 remedy="mend reco2file_and_channel, or remove it where every channel has its file",
             )
-        if not audio.frames:
-            raise InputError(
-                f"{self.name}: holds no audio", expected="samples", remedy="fetch the audio again"
-            )
+        if sound.frames <= 0:
+            raise InputError(f"{self.name}: holds no audio", expected="samples", remedy=FETCH)
 
     def _bounds(
         self, frames: int, sample_rate: int, start: float | None, end: float | None
@@ -115,14 +123,14 @@ class Recording:
         return first, min(last, frames) - first
 
 
-def _read_channel(audio: soundfile.SoundFile, wanted: int, channel: int) -> Tensor:
+def _read_channel(sound: Sound, wanted: int, channel: int) -> Tensor:
     """The next samples of one channel, at most `wanted`.
 
     In pieces: a header may declare more than memory holds.
     """
-    pieces = []
+    pieces = [torch.zeros(0)]
     while wanted > 0:
-        piece = audio.read(min(wanted, _PIECE), dtype="float32", always_2d=True)
+        piece = sound.read(min(wanted, _PIECE))
         pieces.append(torch.from_numpy(piece[:, channel].copy()))
         wanted = wanted - len(piece) if len(piece) else 0
     return torch.cat(pieces)
@@ -131,15 +139,18 @@ def _read_channel(audio: soundfile.SoundFile, wanted: int, channel: int) -> Tens
 def open_recording(entry: str | Path, allow_pipes: bool = False) -> Recording:
     """Open an entry of wav.scp: a file, or a command that ends in "|".
 
-    A command runs once, in the shell, and so does `sph2pipe` for shortened SPHERE files.
+    A command runs once, in the shell, and so does `sph2pipe` for shortened SPHERE files. What they
+    print is looked at as a file is.
 
     Raises:
-        InputError: no such file, empty or truncated; a command that is not allowed or fails.
+        InputError: no such file, empty, truncated or of a format that is not read; a command that
+            is not allowed or fails.
     """
     if str(entry).endswith("|"):
         if not allow_pipes:
             raise refused_pipe(str(entry))
-        return Recording(str(entry), _output(["bash", "-o", "pipefail", "-c", str(entry)[:-1]]))
+        printed = _output(["bash", "-o", "pipefail", "-c", str(entry)[:-1]])
+        return _recording(str(entry), printed)
     path = Path(entry)
     # Unlike Path's, this one takes names that no file can have.
     if not os.path.isfile(path):
@@ -149,18 +160,43 @@ def open_recording(entry: str | Path, allow_pipes: bool = False) -> Recording:
             remedy="mend wav.scp or fetch the audio",
         )
     try:
-        header = read_header(path)
+        return _recording(str(path), path)
     except OSError as error:
         raise InputError(
             f"{path}: cannot be read: {error.strerror}", remedy="mend its permissions"
         ) from error
-    if not path.stat().st_size or header.fault:
+
+
+def _recording(name: str, source: Path | bytes) -> Recording:
+    """A recording whose container has been looked at."""
+    file = AudioFile.of(source, trust=False)
+    container = file.container
+    if container.fault:
         raise InputError(
-            f"{path}: {header.fault or 'empty audio file'}",
-            expected="whole audio",
-            remedy="fetch the audio again",
+            f"{name}: {container.fault}",
+            expected=FORMATS if container.remedy == CONVERT else "whole audio",
+            remedy=container.remedy,
         )
-    return Recording(str(path), _expand(path) if header.shortened else path)
+    if container.note:
+        log.warning("%s: %s", name, container.note)
+    if not container.shortened:
+        return Recording(name, file)
+    if isinstance(source, bytes):
+        raise InputError(
+            f"{name}: prints shortened SPHERE",
+            expected=FORMATS,
+            remedy="let sph2pipe -f wav expand it",
+        )
+    expanded = _recording(name, _expand(source))
+    with expanded._opened() as sound:
+        if sound.frames < (container.frames or 0):
+            raise InputError(
+                f"{name}: truncated: {sound.frames} of the {container.frames} samples its header "
+                "declares",
+                expected="whole audio",
+                remedy=FETCH,
+            )
+    return expanded
 
 
 def load_audio(
@@ -170,7 +206,7 @@ def load_audio(
     start: float | None = None,
     end: float | None = None,
 ) -> Tensor:
-    """Read one channel of WAV, FLAC, OGG or NIST SPHERE audio.
+    """Read one channel of an audio file, of one of `FORMATS` or their kin.
 
     Shortened SPHERE files go through `sph2pipe`, which must be installed for them.
 
@@ -185,8 +221,8 @@ def load_audio(
         [samples] float32 in the range of 16-bit integers, as Kaldi has it.
 
     Raises:
-        InputError: missing, truncated or empty file, another sample rate, no such channel, or a
-            segment that is not within the audio.
+        InputError: missing, truncated or empty file, a format that is not read, another sample
+            rate, no such channel, or a segment that is not within the audio.
     """
     return open_recording(path).read(sample_rate, channel, start, end)
 
@@ -205,7 +241,7 @@ def _expand(path: Path) -> bytes:
     if program is None:
         raise InputError(
             f"{path}: a shortened SPHERE file, and there is no sph2pipe",
-            expected="plain SPHERE, WAV, FLAC or OGG",
+            expected=FORMATS,
             remedy="install sph2pipe on the PATH, or convert the file",
         )
     return _output([program, "-f", "wav", "-p", str(path)])

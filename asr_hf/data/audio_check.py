@@ -7,10 +7,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import soundfile
-
 from asr_hf.data.audio import MAX_OVERSHOOT
-from asr_hf.data.audio_header import AudioHeader, read_header
+from asr_hf.data.audio_file import AudioFile, Unreadable
+from asr_hf.data.containers.container import FETCH, Container
 from asr_hf.data.fields import parse_channel, parse_segment, words_of
 from asr_hf.data.tables import Problem, Table
 from asr_hf.runtime.progress import progress
@@ -23,10 +22,12 @@ class AudioSize:
     Args:
         seconds: of each channel.
         channels: how many.
+        sample_rate: Hz.
     """
 
     seconds: float
     channels: int
+    sample_rate: int
 
 
 def audio_problems(tables: dict[str, Table]) -> list[tuple[str | None, Problem]]:
@@ -70,42 +71,47 @@ def audio_problems(tables: dict[str, Table]) -> list[tuple[str | None, Problem]]
 
 
 def measure(wav: str) -> AudioSize | str:
-    """The size of an audio file, or what is wrong with it."""
+    """The size of an audio file, or what is wrong with it.
+
+    It is what reading it would give, and nothing is decoded but, in containers that prove nothing,
+    the last sample.
+    """
     path = Path(wav)
     # Unlike Path's, this one takes names that no file can have.
     if not os.path.isfile(path):
         return "no such audio file"
-    if not path.stat().st_size:
-        return "empty audio file"
     opened = False
     try:
-        header = read_header(path)
-        if header.fault:
-            return header.fault
-        if header.shortened:
-            return _measure_shortened(header)
-        with soundfile.SoundFile(wav) as audio:
-            opened = True
-            frames: int = audio.frames
-            if not frames:
+        file = AudioFile.of(path)
+        if file.container.fault:
+            remedy = file.container.remedy
+            return file.container.fault + (f": {remedy}" if remedy != FETCH else "")
+        if file.container.shortened:
+            return _measure_shortened(file.container)
+        with file.opened() as sound:
+            opened, frames = True, sound.frames
+            if frames <= 0:
                 return "holds no audio"
-            audio.seek(frames - 1)
-            if not len(audio.read(1)):
-                return f"truncated: no sample {frames}, which its header declares"
-            return AudioSize(frames / float(audio.samplerate), audio.channels)
+            if file.container.unproven:
+                sound.seek(frames - 1)
+                if not len(sound.read(1)):
+                    return f"truncated: no sample {frames}, which its header declares"
+            rate = int(sound.file.samplerate)
+            return AudioSize(frames / rate, int(sound.file.channels), rate)
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-    except soundfile.LibsndfileError as error:
+    except Unreadable as error:
         return f"{'truncated or damaged' if opened else 'not readable as audio'}: {error}"
 
 
-def _measure_shortened(header: AudioHeader) -> AudioSize | str:
+def _measure_shortened(container: Container) -> AudioSize | str:
     """What the header of a shortened SPHERE file declares, when there is a way to read the rest."""
     if shutil.which("sph2pipe") is None:
         return "a shortened SPHERE file, and there is no sph2pipe on the PATH"
-    if header.seconds <= 0:
+    frames, rate = container.frames or 0, container.sample_rate
+    if frames <= 0 or rate <= 0:
         return "its header declares no samples or no sample rate"
-    return AudioSize(header.seconds, header.channels)
+    return AudioSize(frames / rate, container.channels, rate)
 
 
 def _channel_fault(line: str, size: AudioSize) -> str:

@@ -208,6 +208,9 @@ class _Extractor:
             waveform = recording.read(rate, u.channel, u.start, u.end, resample=self.resample)
         except InputError as error:
             return _Outcome(u, reason=_in_one_line(error))
+        if len(waveform) and waveform.min() == waveform.max():
+            value = f"{float(waveform[0]):g}"
+            return _Outcome(u, reason=f"{wav}: silent: each of its samples is {value}")
         features = fbank(waveform, self.options).numpy()
         if not len(features):
             reason = (

@@ -10,6 +10,7 @@ import numpy as np
 from omegaconf import DictConfig
 
 from asr_hf.data.ark import ArkWriter
+from asr_hf.data.audio_check import measure
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.kaldi.network import Network, network_of
 from asr_hf.kaldi.nnet1 import write_nnet1
@@ -171,18 +172,16 @@ def _segment(
 
 
 def _seconds(config: DictConfig, name: str, utterance: Utterance) -> float:
-    """How long a whole recording is, by its audio's header."""
-    import soundfile
-
+    """How long a whole recording is."""
     wav = DataDir.read(Path(config.corpus.dir) / name).wavs[utterance.recording]
-    try:
-        return float(soundfile.info(wav).duration)
-    except (OSError, soundfile.LibsndfileError) as error:
+    size = measure(wav)
+    if isinstance(size, str):
         raise InputError(
-            f"{wav}: its length cannot be read: {error}",
+            f"{wav}: its length cannot be read: {size}",
             expected="an audio file",
             remedy="give every utterance its end in segments",
-        ) from error
+        )
+    return size.seconds
 
 
 _EXPORTERS: dict[str, Exporter] = {

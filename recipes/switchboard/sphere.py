@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr_hf.data.audio_check import measure
-from asr_hf.data.audio_header import read_header
+from asr_hf.data.audio_file import AudioFile
 from asr_hf.data.kaldi_dir import write_table
 from asr_hf.runtime.errors import InputError
 
@@ -44,7 +44,7 @@ def check_recording(path: Path) -> Sound | str:
         InputError: it is compressed by shorten, as all of them may be, and sph2pipe is not there.
     """
     try:
-        shortened = read_header(path).shortened
+        shortened = AudioFile.of(path).container.shortened
     except OSError as error:
         return f"{path}: cannot be read: {error.strerror}"
     if shortened and shutil.which("sph2pipe") is None:

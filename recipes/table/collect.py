@@ -32,6 +32,7 @@ class Item:
         wav: the audio file.
         words: of the transcript.
         seconds: of the audio.
+        sample_rate: of the audio (Hz).
         split: as the table has it.
     """
 
@@ -39,6 +40,7 @@ class Item:
     wav: Path
     words: list[str]
     seconds: float
+    sample_rate: int
     split: str
 
 
@@ -140,7 +142,7 @@ class Collector:
             return f"the same name as in line {before}: {utterance.id}"
         self.marks.update(marks)
         end = size.seconds if row.end is None else min(row.end, size.seconds)
-        return Item(utterance, wav, words, end - (row.start or 0.0), row.split)
+        return Item(utterance, wav, words, end - (row.start or 0.0), size.sample_rate, row.split)
 
     def _utterance(self, row: Row, wav: Path, language: str, text: str) -> Utterance:
         recording = _name("_".join(_below(wav, self._base).with_suffix("").parts))

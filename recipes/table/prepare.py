@@ -8,7 +8,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import soundfile
 from omegaconf import DictConfig, OmegaConf
 
 from asr_hf.data.kaldi_dir import DataDir
@@ -118,7 +117,7 @@ def _fingerprint(config: DictConfig, rows: list[Row], collector: Collector) -> s
 
 def _sample_rate(config: DictConfig, table: Path, items: list[Item]) -> int:
     """The rate of the corpus: the one that is wanted, or that most recordings have."""
-    rates = Counter(soundfile.info(wav).samplerate for wav in {item.wav for item in items})
+    rates = Counter({item.wav: item.sample_rate for item in items}.values())
     wanted: int = config.corpus.sample_rate or max(rates, key=lambda rate: (rates[rate], rate))
     if max(rates) < wanted:
         raise InputError(

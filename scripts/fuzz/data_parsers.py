@@ -96,7 +96,8 @@ def _parse_directory(folder: Path) -> None:
 
 def _make_audio(folder: Path) -> None:
     samples = (3000 * np.sin(np.arange(800) / 5)).astype(np.int16)
-    forms = {"a.wav": "WAV", "b.flac": "FLAC", "c.ogg": "OGG", "d.sph": "NIST"}
+    forms = {"a.wav": "WAV", "b.flac": "FLAC", "c.ogg": "OGG", "d.sph": "NIST", "f.aiff": "AIFF"}
+    forms |= {"g.au": "AU", "h.caf": "CAF", "i.w64": "W64", "j.mp3": "MP3"}
     for name, form in forms.items():
         soundfile.write(folder / name, samples, _RATE, format=form)
     fields = {"sample_count": 100, "sample_n_bytes": 2, "channel_count": 1, "sample_rate": _RATE}
@@ -161,7 +162,12 @@ PARSERS = (
     Parser(
         "data-directory", _make_directory, _parse_directory, tokens=(b"|", b"-1", b"A", b"rec0")
     ),
-    Parser("audio", _make_audio, _parse_audio, tokens=(b"RIFF", b"data", b"-i 1", b"shorten")),
+    Parser(
+        "audio",
+        _make_audio,
+        _parse_audio,
+        tokens=(b"RIFF", b"data", b"-i 1", b"shorten", b"OggS", b"\xff\xfb"),
+    ),
     Parser("frame-store", _make_store, _parse_store, ("store/*", "bare/*")),
     Parser("lattice-store", _make_lattices, _parse_lattices, ("lattices/*", "bare/*")),
 )

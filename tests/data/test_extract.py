@@ -138,6 +138,9 @@ def test_an_interrupted_renewal_does_not_pass_for_the_old_features(corpus, tmp_p
     assert archive(folder) == good
 
 
+SPOILT = ("missing", "empty", "truncated", "rate", "silent", "short", "nan")
+
+
 def spoil(corpus, kind, write_wav, speech):
     """Make the second utterance's audio unusable; what should be said of it."""
     path = corpus.path.parent / "wav" / f"{corpus.utterances[1].id}.wav"
@@ -149,6 +152,8 @@ def spoil(corpus, kind, write_wav, speech):
         path.write_bytes(path.read_bytes()[:-100])
     elif kind == "rate":
         write_wav(path, speech(0.5, rate=16000), 16000)
+    elif kind == "silent":
+        write_wav(path, np.full(4000, 7, np.int16))
     elif kind == "short":
         write_wav(path, speech(0.02))
     else:
@@ -160,13 +165,14 @@ def spoil(corpus, kind, write_wav, speech):
         "empty": "empty audio file",
         "truncated": "truncated",
         "rate": "16000 Hz, expected 8000 Hz",
+        "silent": "silent: each of its samples is 7",
         "short": "20.0 ms of audio, expected",
         "nan": "not finite",
     }
     return path.name, said[kind]
 
 
-@pytest.mark.parametrize("kind", ["missing", "empty", "truncated", "rate", "short", "nan"])
+@pytest.mark.parametrize("kind", SPOILT)
 def test_unusable_audio_is_skipped_by_name_and_bounded(corpus, tmp_path, write_wav, speech, kind):
     file, said = spoil(corpus, kind, write_wav, speech)
     name = corpus.utterances[1].id

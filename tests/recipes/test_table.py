@@ -11,7 +11,9 @@ import pytest
 import soundfile
 
 from asr_hf.cli.compose import load_config
+from asr_hf.data.ark import ArkReader
 from asr_hf.data.kaldi_dir import DataDir
+from asr_hf.data.validate import validate
 from asr_hf.hmm.language import arpa_unigrams
 from asr_hf.hmm.lexicon import read_lexicon
 from asr_hf.runtime.errors import InputError
@@ -300,3 +302,34 @@ def test_messages_say_how_a_table_goes_on(folder):
         features.run(config)
     with pytest.raises(InputError, match=r"prepare, features and align with table=.*mine\.tsv"):
         train.open_stores(config)
+
+
+def test_lengths_of_any_format_are_one_and_the_same_to_all_stages(folder):
+    audio = Path(__file__).parents[1] / "data" / "audio"
+    # Seconds by ffmpeg, see counts.tsv there.
+    files = {
+        "noxing-11025.mp3": 11520 / 11025,
+        "noxing-loudfirst.mp3": 46080 / 16000,
+        "lame-22050.mp3": 19845 / 22050,
+        "gsm.wav": 7360 / 8000,
+        "pipe.flac": 3200 / 8000,
+        "opus.opus": 43200 / 48000,
+    }
+    for name in files:
+        (folder / "wavs" / name).write_bytes((audio / name).read_bytes())
+    lines = [f"wavs/{name}\tuno dos\ttrain" for name in files]
+    lines += [f"{row}\t{('dev', 'test')[n]}" for n, row in enumerate(rows(2))]
+    settings = ("corpus.sample_rate=8000",)
+    about, sets = prepared(folder, lines, *settings, header="audio\ttext\tsplit")
+    assert about["skipped"] == {}
+    assert validate(sets["train"].path) == []
+    minutes = about["summary"]["xx"]["train"]["minutes"]
+    assert minutes == pytest.approx(sum(files.values()) / 60, abs=0.006)
+    table = (folder / "mine.tsv").read_bytes()
+    config = config_of(folder, table, *settings)
+    assert features.run(config)["train"]["skipped"] == {}
+    found = ArkReader(Path(config.corpus.dir) / "fbank/train/feats.scp")
+    for name, seconds in files.items():
+        (key,) = (key for key in found if key == f"wavs_{Path(name).stem}")
+        # Windows of 25 ms every 10 ms.
+        assert abs(len(found[key]) - (1 + (seconds - 0.025) / 0.01)) < 1.01
