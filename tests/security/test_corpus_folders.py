@@ -113,7 +113,9 @@ def test_an_archive_of_pickled_objects_is_refused(place, call, name):
     ark = place.corpus / "fbank" / "train" / "feats.ark"
     ark.write_bytes(ENTRIES[name](place))
     scp = ark.with_suffix(".scp")
-    scp.write_text("".join(f"{line.split()[0]} {ark}:10\n" for line in open(scp)))
+    scp.write_text(
+        "".join(f"{line.split()[0]} {ark}:10\n" for line in scp.read_text().splitlines())
+    )
     ark.with_suffix(".crc").unlink()
     given = [f"alignment.from_ark={ark}", "alignment.num_pdfs=5", "alignment.tag=again"]
     for more in ([], given):
@@ -134,6 +136,8 @@ INDEXES = {
 def test_an_index_runs_no_command(place, call, index, entry):
     path = place.corpus / index
     command = entry.format(touch=place.touch)
-    path.write_text("".join(f"{line.split()[0]} {command}\n" for line in open(path)))
+    path.write_text(
+        "".join(f"{line.split()[0]} {command}\n" for line in path.read_text().splitlines())
+    )
     outcome = call(*INDEXES[index])
     assert outcome.code == 2

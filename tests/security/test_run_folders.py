@@ -172,6 +172,8 @@ def test_a_configuration_turns_no_shell_on(place, call):
     config = place.run / "config.yaml"
     config.write_text(config.read_text().replace("allow_pipes: false", "allow_pipes: true"))
     scp = place.corpus / "train" / "wav.scp"
-    scp.write_text("".join(f"{line.split()[0]} {place.touch} |\n" for line in open(scp)))
+    scp.write_text(
+        "".join(f"{line.split()[0]} {place.touch} |\n" for line in scp.read_text().splitlines())
+    )
     outcome = call("features")
     assert outcome.code == 2 and "features.allow_pipes=true" in outcome.said
