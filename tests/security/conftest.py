@@ -139,6 +139,12 @@ def read_header(path: Path) -> dict[str, Any]:
     return dict(header)
 
 
+def point_at(index: Path, entry: str) -> None:
+    """Give every key of a table, such as wav.scp, this entry."""
+    keys = [line.split()[0] for line in index.read_text().splitlines()]
+    index.write_text("".join(f"{key} {entry}\n" for key in keys))
+
+
 class Pickled:
     """An object whose pickle leaves the marker when it is read."""
 

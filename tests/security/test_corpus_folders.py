@@ -13,7 +13,7 @@ import pytest
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.resources import load_recipe
 
-from .conftest import Pickled
+from .conftest import Pickled, point_at
 
 # Each JSON file of a corpus and of a run, and verbs that read it.
 JSONS = {
@@ -113,9 +113,7 @@ def test_an_archive_of_pickled_objects_is_refused(place, call, name):
     ark = place.corpus / "fbank" / "train" / "feats.ark"
     ark.write_bytes(ENTRIES[name](place))
     scp = ark.with_suffix(".scp")
-    scp.write_text(
-        "".join(f"{line.split()[0]} {ark}:10\n" for line in scp.read_text().splitlines())
-    )
+    point_at(scp, f"{ark}:10")
     ark.with_suffix(".crc").unlink()
     given = [f"alignment.from_ark={ark}", "alignment.num_pdfs=5", "alignment.tag=again"]
     for more in ([], given):
@@ -136,8 +134,6 @@ INDEXES = {
 def test_an_index_runs_no_command(place, call, index, entry):
     path = place.corpus / index
     command = entry.format(touch=place.touch)
-    path.write_text(
-        "".join(f"{line.split()[0]} {command}\n" for line in path.read_text().splitlines())
-    )
+    point_at(path, command)
     outcome = call(*INDEXES[index])
     assert outcome.code == 2

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from asr_hf.runtime.errors import InputError
 from asr_hf.training.model_file import load_model
 
-from .conftest import Pickled, read_header, write_model
+from .conftest import Pickled, point_at, read_header, write_model
 
 # Every verb that reads a model from a run folder.
 DOORS = {
@@ -171,9 +171,6 @@ def test_a_configuration_names_no_code(place, call, name):
 def test_a_configuration_turns_no_shell_on(place, call):
     config = place.run / "config.yaml"
     config.write_text(config.read_text().replace("allow_pipes: false", "allow_pipes: true"))
-    scp = place.corpus / "train" / "wav.scp"
-    scp.write_text(
-        "".join(f"{line.split()[0]} {place.touch} |\n" for line in scp.read_text().splitlines())
-    )
+    point_at(place.corpus / "train" / "wav.scp", f"{place.touch} |")
     outcome = call("features")
     assert outcome.code == 2 and "features.allow_pipes=true" in outcome.said
