@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # What processes say to one another is reviewed on its own.
 ELSEWHERE = {"asr_hf/runtime/helpers.py", "asr_hf/runtime/team.py"}
 # By their whole name, then by the end of a dotted one.
-BARE = {"eval", "exec", "compile", "compose", "__import__"}
+BARE = {"eval", "exec", "compile", "__import__"}
 CALLS = {
     *("instantiate", "get_class", "get_method", "get_object", "hydra.main"),
     *("import_module", "CDLL"),
@@ -42,6 +42,8 @@ def calls_in(source: str) -> set[str]:
         name = dotted(node.func)
         found |= {call for call in CALLS if name == call or name.endswith(f".{call}")}
         found |= {name} & BARE
+        if name == "compose" and "from hydra import" in source:
+            found.add(name)
         literal = len(node.args) > 1 and isinstance(node.args[1], ast.Constant)
         if name == "getattr" and not literal:
             found.add("getattr")
