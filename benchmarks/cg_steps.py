@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from torch import Tensor
 
 from asr_hf.criteria.cross_entropy import CrossEntropy
@@ -37,6 +37,7 @@ from asr_hf.runtime.errors import AsrHfError
 from asr_hf.runtime.files import write_json, write_text
 from asr_hf.runtime.logs import configure_logging
 from asr_hf.runtime.progress import progress
+from asr_hf.runtime.run_config import read_run_config
 from asr_hf.stages.train import open_stores
 from asr_hf.training.frame_objective import FrameObjective
 from asr_hf.training.model_file import load_model
@@ -226,8 +227,7 @@ def table(trials: list[Trial]) -> str:
 
 def study(run: Path, frames: int, dampings: list[float], steps: int) -> list[dict[str, Any]]:
     """Every candidate at the network of one run, for each λ."""
-    config = OmegaConf.load(run / "config.yaml")
-    assert isinstance(config, DictConfig)
+    config = OmegaConf.create(read_run_config(run))
     # Whole utterances, whatever the run was trained with.
     stores = open_stores(config)
     model, _ = load_model(run / "model.safetensors")

@@ -59,6 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    if argv is None:
+        _distrust_working_folder()
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     arguments = [a for a in arguments if a != "--debug"]
@@ -74,6 +76,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except Exception as error:
         return _report(error, 1, debug)
+
+
+def _distrust_working_folder() -> None:
+    """Let Python processes that this one starts import nothing from the folder it was started in.
+
+    They would look there first, and it may be a stranger's. `python -m asr_hf` was asked to.
+    """
+    if not {"", os.getcwd()} & set(sys.path):
+        os.environ.setdefault("PYTHONSAFEPATH", "1")
 
 
 def _dispatch(arguments: list[str], debug: bool) -> int:

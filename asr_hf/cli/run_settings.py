@@ -12,7 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from asr_hf.cli.compose import load_config, with_search_path, with_table
+from asr_hf.cli.compose import compose_tree, load_config, with_search_path, with_table
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.run_config import FILE_NAME, named_in, read_run_config
 from asr_hf.runtime.run_folder import flattened
@@ -84,7 +84,8 @@ def _of_run(folder: Path, given: list[str], composed: DictConfig | None) -> Dict
     searched = [o for o in own if o.startswith("hydra.searchpath=")]
     before = _composed(folder, [*command, *searched])
     after = load_config(_joined(command, own))
-    saved = read_run_config(folder, named_in(after))
+    # Only what this command names by itself: the run's own overrides may be a stranger's.
+    saved = read_run_config(folder, named_in(compose_tree(own)))
     config = OmegaConf.create(saved)
     old, new = (_values(one) for one in (before, after))
     with open_dict(config):

@@ -124,7 +124,7 @@ def read_run_config(
 
 def named_in(config: DictConfig) -> set[str]:
     """Full names of the classes and of the recipe that the configuration of a command names."""
-    plain = OmegaConf.to_container(config, resolve=True)
+    plain = OmegaConf.to_container(config, resolve=False)
     found = {str(v) for place, v in _settings(plain) if place.rpartition(".")[2] == "_target_"}
     recipe = OmegaConf.select(config, "corpus.recipe")
     return found if recipe is None else found | {str(recipe)}

@@ -13,7 +13,7 @@ from asr_hf.training.duration import estimate, measure_rates
 from asr_hf.training.frame_objective import FrameObjective
 from asr_hf.training.loop import Optimiser
 from asr_hf.training.memory import parse_bytes, plan_memory, problem_size
-from asr_hf.training.try_out import failures_named
+from asr_hf.training.try_out import failures_named, try_curvature
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,8 @@ def fit_memory(
     most = math.ceil(need.curvature_frames / shares)
     need = replace(need, bytes=need.bytes + size.vectors(1), curvature_frames=most)
     budget = parse_bytes(config.runtime.memory, "runtime.memory")
+    if need.curvature_frames:
+        try_curvature(objective)
     with failures_named(objective):
         plan = plan_memory(objective, need, config.runtime.chunk_frames, budget)
     objective.chunk_frames, objective.chunks_kept = plan.chunk_frames, plan.chunks_kept

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from asr_hf.criteria.sequence import SequenceCriterion
 from asr_hf.data.store import FrameStore
+from asr_hf.hf.objective import Part
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.models.registry import KINDS, full_name
 from asr_hf.runtime.errors import AsrHfError, InputError
@@ -22,6 +23,9 @@ from asr_hf.training.frame_objective import FrameObjective
 log = logging.getLogger(__name__)
 
 _UTTERANCES = 3
+# Of differences, relative to the parameters; and how far they may lie from the derivative, as they
+# do where activations have kinks.
+_STEP, _APART = 1e-3, 0.1
 _FEW = 5
 _PAGE = "docs/your-classes.md says what is asked of it"
 
@@ -188,6 +192,59 @@ def try_preconditioner(preconditioner: Any) -> None:
             expected='state_dict() gives {"tensors": tensors by name, "values": plain values}',
             remedy=_PAGE,
         ) from error
+
+
+def try_curvature(objective: FrameObjective) -> None:
+    """See that a model of the user's own can be differentiated twice; built-in ones pass unseen.
+
+    The derivative of the logits along a direction, which curvature products begin with, is held
+    against differences: an operation that can be differentiated once may be left out in silence.
+
+    Args:
+        objective: its model's parameters stay as they are.
+
+    Raises:
+        InputError: it cannot.
+    """
+    model = objective.model
+    if type(model) in KINDS.values():
+        return
+    inputs = model.inputs(objective.stores[Part.TRAIN].gather(np.arange(1), objective.device))
+    theta, generator = model.flat.clone(), torch.Generator().manual_seed(0)
+    vector = torch.randn(len(theta), generator=generator).to(theta)
+    vector *= theta.norm().clamp_min(1.0) / vector.norm()
+    with failures_named(objective):
+        along = _derivative(model, inputs, vector)
+        with torch.no_grad():
+            after, before = (_logits_at(model, inputs, theta + s * vector) for s in (_STEP, -_STEP))
+    model.flat.copy_(theta)
+    differences = (after - before).double() / (2 * _STEP)
+    distance = float((along.double() - differences).norm())
+    if not distance <= _APART * float(differences.norm()):
+        raise InputError(
+            f"model._target_: {full_name(type(model))}: its second derivatives are wrong: some "
+            "operation can be differentiated only once",
+            expected="operations of torch, or functions of your own that can be differentiated "
+            "twice",
+            remedy="trainer=sgd or adam takes gradients alone",
+        )
+
+
+def _derivative(model: AcousticModel, inputs: Any, vector: Tensor) -> Tensor:
+    """J v of the logits by their parameters, as `KeptDoubleBackward` computes it."""
+    parameters = list(model.parameters())
+    outputs = model(inputs)
+    dual = torch.zeros_like(outputs, requires_grad=True)
+    transpose = torch.autograd.grad(outputs, parameters, dual, create_graph=True)
+    pieces = torch.split(vector, [p.numel() for p in parameters])
+    parts = [piece.view(p.shape) for piece, p in zip(pieces, parameters, strict=True)]
+    return torch.autograd.grad(transpose, dual, parts)[0].detach()
+
+
+def _logits_at(model: AcousticModel, inputs: Any, theta: Tensor) -> Tensor:
+    model.flat.copy_(theta)
+    logits: Tensor = model(inputs)
+    return logits
 
 
 @contextmanager
