@@ -9,6 +9,7 @@ from typing import Protocol
 
 from omegaconf import DictConfig
 
+from asr_hf.data.fields import words_of
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.hmm.align import Transcript
 from asr_hf.hmm.corpus import transcripts_of
@@ -126,7 +127,7 @@ class KaldiRecogniser:
                     expected="a file text beside utt2spk",
                     remedy="add it, or decode Kaldi's way: asr-hf export loglikes",
                 )
-            found[utterance.id] = Transcript(utterance.text.split(), "any")
+            found[utterance.id] = Transcript(words_of(utterance.text), "any")
         return found
 
     def recognised(self, path: BestPath, language: str) -> Recognised:
