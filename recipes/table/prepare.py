@@ -5,24 +5,27 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import soundfile
 from omegaconf import DictConfig, OmegaConf
 
-from asr_hf.data.kaldi_dir import DataDir
+from asr_hf.data.fields import composed, read_lines
+from asr_hf.data.kaldi_dir import DataDir, Utterance
+from asr_hf.hmm.lexicon import SILENCE_PHONES
 from asr_hf.hmm.ngram import estimate_ngram
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import replaced_folder, write_json, write_text
 from asr_hf.runtime.skips import SkipList
 from asr_hf.stages.layout import prepared_corpus
 
-from .collect import Collector, Item, of_languages
+from .collect import Collector, Item, numbers_of, of_languages
 from .lexicon import Entries, looked_up, read_dictionary, spelled
 from .rows import Row, read_rows
 from .split import MANY_SPEAKERS, split_by
-from .text import words_of
+from .text import read_transcript
 
 log = logging.getLogger("asr_hf.recipes.table")
 
@@ -58,6 +61,7 @@ def prepare(config: DictConfig) -> dict[str, Any]:
             remedy="asr-hf prepare table=my.tsv",
         )
     table, target = Path(config.corpus.table), Path(config.corpus.dir)
+    numbers_of(config)
     rows = read_rows(table)
     dictionaries = of_languages(config, "lexicon")
     skips = SkipList(str(table), config.corpus.max_skipped)
@@ -78,7 +82,8 @@ def prepare(config: DictConfig) -> dict[str, Any]:
         }
         for name, members in sets.items():
             wavs = {item.utterance.recording: str(item.wav) for item in members}
-            DataDir(part / name, [item.utterance for item in members], wavs).write()
+            trained = name == config.corpus.train_set
+            DataDir(part / name, [_written(item, trained) for item in members], wavs).write()
         about = {
             "name": config.corpus.name,
             "languages": list(config.corpus.languages),
@@ -91,8 +96,15 @@ def prepare(config: DictConfig) -> dict[str, Any]:
         write_json(part / "corpus.json", about)
     log.info("%s:\n%s", target, summary_table(summary))
     if collector.marks:
-        log.info("marks that are no words, left out: %s", dict(collector.marks.most_common(20)))
+        marks = ", ".join(f"{mark} {n}" for mark, n in collector.marks.most_common(20))
+        log.info("marks that are no words; noises train spn and are not scored: %s", marks)
     return about
+
+
+def _written(item: Item, trained: bool) -> Utterance:
+    """The utterance as its set holds it: marked noises are trained on, and not scored."""
+    words = item.sounds if trained else item.words
+    return replace(item.utterance, text=" ".join(words))
 
 
 def _fingerprint(config: DictConfig, rows: list[Row], collector: Collector) -> str:
@@ -203,18 +215,14 @@ def _more_text(config: DictConfig, language: str) -> list[list[str]]:
     path = of_languages(config, "lm_text").get(language)
     if path is None:
         return []
-    try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path}: cannot be read: {error}",
-            expected="UTF-8 text, a sentence a line",
-            remedy="mend corpus.lm_text",
-        ) from error
-    numbers = of_languages(config, "numbers").get(language)
-    tidy = config.corpus.tidy
-    found = (words_of(line, numbers)[0] if tidy else line.split() for line in lines)
-    return [words for words in found if words]
+    lines = read_lines(path, "the text for the language model", "mend corpus.lm_text")
+    numbers = numbers_of(config).get(language)
+    if not config.corpus.tidy:
+        return [words for line in lines if (words := composed(line).split())]
+    found = [read_transcript(line, language, numbers) for line in lines]
+    if unread := [number for spoken in found for number in spoken.unread]:
+        log.warning("%s: %d numbers are unknown words, as %r", path, len(unread), unread[0])
+    return [spoken.words for spoken in found if spoken.words]
 
 
 def _entries(config: DictConfig, language: str, words: set[str]) -> Entries:
@@ -223,12 +231,17 @@ def _entries(config: DictConfig, language: str, words: set[str]) -> Entries:
         return spelled(words, language)
 
     def tidy(word: str) -> str:
-        return " ".join(words_of(word)[0]) if config.corpus.tidy else word
+        return " ".join(read_transcript(word, language).words) if config.corpus.tidy else word
 
     found = read_dictionary(Path(path), tidy)
     if len(config.corpus.languages) > 1:
-        found = {w: [[f"{language}_{p}" for p in v] for v in vs] for w, vs in found.items()}
+        found = {w: [[_own(p, language) for p in v] for v in vs] for w, vs in found.items()}
     return looked_up(words, found)
+
+
+def _own(phone: str, language: str) -> str:
+    """The name of a language's phone where there are several languages; they share noises."""
+    return phone if phone.lower() in SILENCE_PHONES else f"{language}_{phone}"
 
 
 def _figures(items: list[Item], vocabulary: set[str]) -> dict[str, Any]:
