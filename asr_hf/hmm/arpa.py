@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import gzip
-import logging
 import math
 import os
 import re
 import zlib
+from collections import defaultdict
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +16,6 @@ from typing import TextIO
 from asr_hf.data.fields import BLANK, composed, decoded, lines_of, words_of
 from asr_hf.hmm.ngram import BOS, EOS, UNK
 from asr_hf.runtime.errors import InputError
-
-log = logging.getLogger(__name__)
 
 _COUNT = re.compile(r"ngram[ \t]+([0-9]{1,2})[ \t]*=[ \t]*([0-9]+)")
 _SECTION = re.compile(r"\\([0-9]{1,2})-grams:")
@@ -45,11 +43,10 @@ class Ngram:
 
 @dataclass
 class _Counts:
-    """How many n-grams of each order were declared, found and kept."""
+    """How many n-grams of each order were declared and found."""
 
     declared: dict[int, int] = field(default_factory=dict)
     found: dict[int, int] = field(default_factory=dict)
-    kept: dict[int, int] = field(default_factory=dict)
 
 
 def arpa_unigrams(path: str | os.PathLike[str]) -> Iterator[tuple[str, float]]:
@@ -64,26 +61,28 @@ def arpa_unigrams(path: str | os.PathLike[str]) -> Iterator[tuple[str, float]]:
         yield ngram.words[0], float(ngram.log_prob)
 
 
-def write_plain(path: str | os.PathLike[str], words: Container[str], out: TextIO) -> None:
+def write_plain(path: str | os.PathLike[str], words: Container[str], out: TextIO) -> int:
     """Write a model in the plainest form, over the words of a lexicon.
 
     What SRILM's and KenLM's readers take is taken: gzip, a byte order mark, line ends of Windows,
     text before `\\data\\`, tabs or blanks, `-inf`, missing backoff weights. `<UNK>` is `<unk>`.
     N-grams with `<unk>`, which every toolkit writes, are left out when the lexicon lacks it, as
-    are those with foreign words of no probability; how many is logged.
+    are those with foreign words of no probability.
 
     Args:
         path: the model.
         words: the lexicon's, with `<s>` and `</s>`.
         out: takes the text.
 
+    Returns:
+        How many n-grams were left out.
+
     Raises:
         InputError: the file cannot be read or is malformed, has words beyond the lexicon's, or
             lacks `<s>` or `</s>`.
     """
-    counts, body = _Counts(), list[str]()
+    counts, kept = _Counts(), defaultdict[int, list[tuple[str, str]]](list)
     seen: set[str] = set()
-    impossible: set[str] = set()
     foreign: list[Ngram] = []
     unknown = _unknown_name(path, words)
     for ngram in _ngrams(path, counts):
@@ -98,21 +97,21 @@ def write_plain(path: str | os.PathLike[str], words: Container[str], out: TextIO
             )
         named = tuple(UNK if word == unknown else word for word in ngram.words)
         if outside := [word for word in named if word not in words]:
-            if order == 1 and outside[0].lower() != UNK:
-                if float(ngram.log_prob) > float(_LOG_ZERO):
-                    foreign.append(ngram)
-                impossible.update(outside)
+            possible = float(ngram.log_prob) > float(_LOG_ZERO)
+            if order == 1 and possible and outside[0].lower() != UNK:
+                foreign.append(ngram)
             continue
-        if not counts.kept.get(order):
-            body.append(f"\n\\{order}-grams:")
-        counts.kept[order] = counts.kept.get(order, 0) + 1
-        # No longer n-gram backs off to those of the highest order.
-        tail = f"\t{ngram.backoff}" if ngram.backoff and order < max(counts.declared) else ""
-        body.append(f"{ngram.log_prob}\t{' '.join(named)}{tail}")
+        tail = f"\t{ngram.backoff}" if ngram.backoff else ""
+        kept[order].append((f"{ngram.log_prob}\t{' '.join(named)}", tail))
     _check_words(path, seen, foreign)
-    _report(path, counts, len(impossible))
-    header = [f"ngram {order}={count}" for order, count in sorted(counts.kept.items())]
-    out.write("\n".join(["\\data\\", *header, *body, "\n\\end\\", ""]))
+    out.write("\\data\\\n" + "".join(f"ngram {n}={len(kept[n])}\n" for n in sorted(kept)))
+    for order in sorted(kept):
+        # No longer n-gram backs off to those of the highest order.
+        last = order == max(kept)
+        out.write(f"\n\\{order}-grams:\n")
+        out.writelines(f"{line}{'' if last else tail}\n" for line, tail in kept[order])
+    out.write("\n\\end\\\n")
+    return sum(counts.found.values()) - sum(map(len, kept.values()))
 
 
 def _unknown_name(path: str | os.PathLike[str], words: Container[str]) -> str:
@@ -137,19 +136,6 @@ def _check_words(path: str | os.PathLike[str], seen: set[str], foreign: list[Ngr
             f"{foreign[0].words[0]!r}",
             expected="a language model over the lexicon's words",
             remedy="add pronunciations or make the language model again",
-        )
-
-
-def _report(path: str | os.PathLike[str], counts: _Counts, impossible: int) -> None:
-    left = sum(counts.found.values()) - sum(counts.kept.values())
-    if left:
-        also = f" or of the {impossible} words without probability" if impossible else ""
-        log.info(
-            "%s: %d n-grams of %s, which the lexicon lacks%s, are left out of the grammar",
-            os.fspath(path),
-            left,
-            UNK,
-            also,
         )
 
 

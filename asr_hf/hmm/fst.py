@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import tempfile
@@ -15,6 +16,8 @@ from asr_hf.hmm.kaldi import arpa_to_text, kaldifst
 from asr_hf.hmm.lexicon import SymbolTable
 from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.files import atomic_path
+
+log = logging.getLogger(__name__)
 
 Fst = Any  # kaldifst.StdVectorFst; the library has no type stubs
 Arc = tuple[int, int, int, int, float]
@@ -55,7 +58,10 @@ def grammar(arpa: str | os.PathLike[str], words: SymbolTable) -> Fst:
         table, plain = Path(folder) / "words.txt", Path(folder) / "lm.arpa"
         table.write_text(words.text(), encoding="utf-8")
         with open(plain, "w", encoding="utf-8") as out:
-            write_plain(arpa, words, out)
+            left_out = write_plain(arpa, words, out)
+        if left_out:
+            what = "n-grams with <unk> or words of no probability, which the lexicon lacks"
+            log.info("%s: left out of the grammar: %d %s", os.fspath(arpa), left_out, what)
         text = arpa_to_text(plain, table, os.fspath(arpa))
     return sort(kaldifst.compile(s=text, acceptor=False), "ilabel")
 

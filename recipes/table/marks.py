@@ -22,117 +22,21 @@ _MARK = re.compile(
     r"\[[^\[\]]*\]|<[^<>]*>|\{[^{}]*\}|\+\+[^\s+]+\+\+|(?P<maybe>\([^()]*\)|\*[^*\s][^*]*\*)"
 )
 _NAME = re.compile(r"[^\W\d_]+")
-_SILENCE = frozenset(["sil", "sp", "silence", "pause", "silencio", "pausa", "stille", "s", "eps"])
-_NOISES = _SILENCE | frozenset(
-    [
-        "noise",
-        "noises",
-        "noisy",
-        "background",
-        "static",
-        "garbage",
-        "smack",
-        "smacks",
-        "lipsmack",
-        "lip",
-        "lips",
-        "click",
-        "clicks",
-        "music",
-        "laugh",
-        "laughs",
-        "laughing",
-        "laughter",
-        "chuckle",
-        "chuckles",
-        "chuckling",
-        "giggle",
-        "giggles",
-        "giggling",
-        "cough",
-        "coughs",
-        "coughing",
-        "sneeze",
-        "sneezes",
-        "sniff",
-        "sniffs",
-        "sniffle",
-        "breath",
-        "breaths",
-        "breathes",
-        "breathing",
-        "inhale",
-        "inhales",
-        "exhale",
-        "exhales",
-        "sigh",
-        "sighs",
-        "sighing",
-        "gasp",
-        "gasps",
-        "clears",
-        "clearing",
-        "throat",
-        "yawn",
-        "yawns",
-        "applause",
-        "clapping",
-        "beep",
-        "beeps",
-        "ringing",
-        "rustling",
-        "hesitation",
-        "inaudible",
-        "unintelligible",
-        "indiscernible",
-        "crosstalk",
-        "overlap",
-        "unk",
-        "spn",
-        "nsn",
-        "lau",
-        "xxx",
-        "ruido",
-        "ruidos",
-        "risa",
-        "risas",
-        "tos",
-        "respiración",
-        "música",
-        "inaudible",
-        "aplausos",
-        "bruit",
-        "bruits",
-        "rire",
-        "rires",
-        "toux",
-        "respiration",
-        "musique",
-        "inaudible",
-        "lachen",
-        "gelächter",
-        "geräusch",
-        "geräusche",
-        "husten",
-        "räuspern",
-        "rauschen",
-        "musik",
-        "unverständlich",
-        "atmen",
-        "rumore",
-        "risate",
-        "tosse",
-        "respiro",
-        "risos",
-        "ruído",
-        "шум",
-        "смех",
-        "кашель",
-        "вздох",
-        "музыка",
-        "неразборчиво",
-    ]
-)
+_SILENCE = {"sil", "sp", "silence", "pause", "silencio", "pausa", "stille", "s", "eps"}
+# One list a language; what stands in [], <>, {} or ++ ++ needs no entry.
+_NAMES = """
+noise noises noisy background static garbage smack smacks lipsmack lip lips click clicks music
+laugh laughs laughing laughter chuckle chuckles chuckling giggle giggles giggling
+cough coughs coughing sneeze sneezes sniff sniffs sniffle breath breaths breathes breathing
+inhale inhales exhale exhales sigh sighs sighing gasp gasps clears clearing throat yawn yawns
+applause clapping beep beeps ringing rustling hesitation inaudible unintelligible
+indiscernible crosstalk overlap unk spn nsn lau xxx
+ruido ruidos risa risas tos respiración música aplausos
+bruit bruits rire rires toux respiration musique
+lachen gelächter geräusch geräusche husten räuspern rauschen musik unverständlich atmen
+rumore risate tosse respiro risos ruído шум смех кашель вздох музыка неразборчиво
+"""
+_NOISES = _SILENCE.union(_NAMES.split())
 
 
 def split_marks(transcript: str) -> Iterator[tuple[Kind, str]]:

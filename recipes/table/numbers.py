@@ -11,14 +11,9 @@ from num2words import CONVERTER_CLASSES, num2words
 from asr_hf.runtime.errors import InputError
 
 # What stands between thousands; elsewhere, as in French, only spaces that do not break lines.
-_GROUPS = (
-    dict.fromkeys(["en", "he", "th", "ja", "ko", "kn", "te", "bn", "es_GT", "es_NI"], ",")
-    | dict.fromkeys(
-        ["de", "es", "it", "pt", "nl", "da", "id", "vi", "ro", "sl", "sr", "tr", "az", "ca", "is"],
-        ".",
-    )
-    | {"fr_CH": "'", "es_CR": ""}
-)
+_COMMA = ("en", "he", "th", "ja", "ko", "kn", "te", "bn", "es_GT", "es_NI")
+_STOP = ("de", "es", "it", "pt", "nl", "da", "id", "vi", "ro", "sl", "sr", "tr", "az", "ca", "is")
+_GROUPS = dict.fromkeys(_COMMA, ",") | dict.fromkeys(_STOP, ".") | {"fr_CH": "'", "es_CR": ""}
 _SPACES = "\u00a0\u202f\u2009"
 _POINTS = {"en": (".", "point"), "en_IN": (".", "point"), "de": (",", "Komma")}
 # Years are read as other numbers are.

@@ -14,8 +14,11 @@ from .marks import Kind, split_marks
 from .numbers import read_numbers
 
 _APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼ`´＇", "'"))
-# What nobody sees or says: soft hyphens, marks of direction ... A zero-width space parts words.
-_UNSEEN = regex.compile(r"[\p{Default_Ignorable_Code_Point}--[\u200b\u200c\u200d]]", regex.V1)
+# What nobody says: soft hyphens, marks of direction, Armenian's of tone inside words, the Arabic
+# stroke that fills lines. A zero-width space parts words.
+_UNSEEN = regex.compile(
+    r"[[\p{Default_Ignorable_Code_Point}--[\u200b\u200c\u200d]]\u055b\u055c\u055e\u0640]", regex.V1
+)
 _JOINER = regex.compile(r"[\u200c\u200d]")
 _ARABIC = regex.compile(r"\p{Script_Extensions=Arabic}")
 _VIRAMA = 9
