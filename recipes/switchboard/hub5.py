@@ -94,7 +94,7 @@ def reference_words(tokens: Iterable[str]) -> tuple[str, ...]:
     """
     words: list[str] = []
     skipping = False
-    for token in _ASIDE.sub(" ", " ".join(tokens)).lower().split(" "):
+    for token in words_of(_ASIDE.sub(" ", " ".join(tokens)).lower()):
         if token in ("{", "}", "/", "@"):
             skipping = token == "/" or (skipping and token == "@")
             continue

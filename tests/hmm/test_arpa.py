@@ -12,6 +12,7 @@ from asr_hf.hmm import fst as fsts
 from asr_hf.hmm.arpa import arpa_unigrams, write_plain
 from asr_hf.hmm.language import check_languages
 from asr_hf.hmm.lexicon import Lexicon, word_table
+from asr_hf.hmm.ngram import estimate_ngram
 from asr_hf.runtime.errors import InputError
 
 WORDS = word_table(Lexicon("en", {"one": (("w",),), "two": (("t",),)}))
@@ -157,6 +158,13 @@ def test_lexicons_and_models_are_checked_before_anything_is_made(tmp_path):
     (folder / "lm.arpa").write_text(MODEL.replace("\\end\\", ""))
     with pytest.raises(InputError, match=r"en/lm\.arpa: .*cut short"):
         check_languages(tmp_path, ["en"])
+
+
+def test_the_project_s_own_models_fit_a_lexicon_without_the_unknown_word(tmp_path):
+    text = estimate_ngram([["one", "two"], ["two", "three"]], ["one", "two"], 3)
+    assert "<unk>" in text
+    found = plain(tmp_path / "lm.arpa", text)
+    assert "<unk>" not in found and "\tone two" in found
 
 
 def test_warnings_of_the_library_are_logged(tmp_path, caplog):
