@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import math
 import os
 import re
@@ -17,10 +18,12 @@ from asr_hf.data.fields import BLANK, composed, decoded, lines_of, words_of
 from asr_hf.hmm.ngram import BOS, EOS, UNK
 from asr_hf.runtime.errors import InputError
 
-_COUNT = re.compile(r"ngram[ \t]+([0-9]{1,2})[ \t]*=[ \t]*([0-9]+)")
+_COUNT = re.compile(r"ngram[ \t]+([0-9]{1,2})[ \t]*=[ \t]*([0-9]{1,18})")
 _SECTION = re.compile(r"\\([0-9]{1,2})-grams:")
 # What stands for a probability of nought, as in SRILM.
 _LOG_ZERO = "-99"
+# Texts shrink ten times; what shrinks a thousand times is meant to fill the memory.
+_MOST_GROWTH = 200
 _REMEDY = "make the language model again, or run asr-hf prepare"
 
 
@@ -171,13 +174,26 @@ def _lines(path: str | os.PathLike[str]) -> list[str]:
     try:
         content = Path(path).read_bytes()
         if content.startswith(b"\x1f\x8b"):
-            content = gzip.decompress(content)
+            content = _unpacked(where, content)
     except (OSError, EOFError, zlib.error) as error:
         said = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise InputError(
             f"{where}: the language model cannot be read: {said}", remedy="run asr-hf prepare"
         ) from error
     return [composed(line.strip(BLANK)) for line in lines_of(decoded(where, content))]
+
+
+def _unpacked(where: str, content: bytes) -> bytes:
+    most = _MOST_GROWTH * len(content) + 1_000_000
+    with gzip.open(io.BytesIO(content)) as file:
+        text = file.read(most)
+    if len(text) == most:
+        raise InputError(
+            f"{where}: more than {most} bytes when unpacked",
+            expected="a text, which gzip makes some ten times smaller",
+            remedy="unpack it, if it is one",
+        )
+    return text
 
 
 def _header(where: str, lines: Iterator[tuple[int, str]], declared: dict[int, int]) -> None:

@@ -149,6 +149,11 @@ def test_malformed_models_are_refused_with_file_and_line(tmp_path, text, message
         plain(tmp_path / "lm.arpa", text)
 
 
+def test_a_model_that_would_fill_the_memory_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"lm\.arpa: more than .* bytes when unpacked"):
+        plain(tmp_path / "lm.arpa", gzip.compress(bytes(50_000_000)))
+
+
 def test_lexicons_and_models_are_checked_before_anything_is_made(tmp_path):
     folder = tmp_path / "en"
     folder.mkdir()
@@ -163,6 +168,7 @@ def test_lexicons_and_models_are_checked_before_anything_is_made(tmp_path):
 def test_the_project_s_own_models_fit_a_lexicon_without_the_unknown_word(tmp_path):
     text = estimate_ngram([["one", "two"], ["two", "three"]], ["one", "two"], 3)
     assert "<unk>" in text
+    assert plain(tmp_path / "lm.arpa", text, KNOWING) == text
     found = plain(tmp_path / "lm.arpa", text)
     assert "<unk>" not in found and "\tone two" in found
 
