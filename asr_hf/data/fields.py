@@ -32,7 +32,10 @@ def words_of(line: str, splits: int = 0) -> list[str]:
         splits: the number of words that are split off, the rest stays whole; 0 splits all.
     """
     bare = line.strip(BLANK)
-    return _BLANKS.split(bare, maxsplit=splits) if bare else []
+    if splits:
+        return _BLANKS.split(bare, maxsplit=splits) if bare else []
+    # Several times as fast as an expression, for lexicons and texts of millions of words.
+    return [word for word in bare.replace("\t", " ").split(" ") if word]
 
 
 def lines_of(text: str) -> list[str]:

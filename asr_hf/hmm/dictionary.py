@@ -54,7 +54,7 @@ def read_entries(path: str | os.PathLike[str], remedy: str) -> list[Entry]:
     found = []
     for number, line in enumerate(read_lines(path, "the lexicon", remedy), 1):
         place = f"{os.fspath(path)}:{number}"
-        fields = _without_comment(line)
+        fields = _without_comment(composed(line))
         if not fields:
             continue
         if space := other_space(" ".join(fields)):
@@ -63,7 +63,6 @@ def read_entries(path: str | os.PathLike[str], remedy: str) -> list[Entry]:
                 expected=f"{_EXPECTED}, parted by blanks or tabs",
                 remedy="put a blank there, or remove the character",
             )
-        fields = [composed(field) for field in fields]
         _check(place, fields)
         found.append(Entry(place, _VARIANT.sub("", fields[0]), tuple(fields[1:])))
     _check_numbers(found)
@@ -76,14 +75,14 @@ def _without_comment(line: str) -> list[str]:
     if fields and fields[0].startswith(";"):
         return []
     for at, field in enumerate(fields):
-        if field.startswith(("#", ";;")) and not RESERVED.fullmatch(field):
+        if field[0] in "#;" and field.startswith(("#", ";;")) and not RESERVED.fullmatch(field):
             return fields[:at]
     return fields
 
 
 def _check(place: str, fields: Sequence[str]) -> None:
     for symbol in fields:
-        if RESERVED.fullmatch(symbol):
+        if symbol[0] in "<#" and RESERVED.fullmatch(symbol):
             raise InputError(
                 f"{place}: {symbol!r} is reserved and cannot be a word or a phone",
                 remedy="remove the line",

@@ -66,10 +66,12 @@ def read_lexicon(path: str | os.PathLike[str], language: str) -> Lexicon:
     """
     entries = read_entries(path, "run asr-hf prepare")
     words = {entry.word for entry in entries}
+    phones = {phone for entry in entries for phone in entry.phones}
+    names = {phone: _shared(phone) for phone in phones}
     found: dict[str, dict[Pronunciation, None]] = {}
     for entry in entries:
         word = UNKNOWN if _is_unknown(entry.word) and UNKNOWN not in words else entry.word
-        found.setdefault(word, {})[tuple(map(_shared, entry.phones))] = None
+        found.setdefault(word, {})[tuple(names[phone] for phone in entry.phones)] = None
     if not found:
         raise InputError(f"{path}: the lexicon is empty", remedy="run asr-hf prepare")
     return Lexicon(language, {word: tuple(variants) for word, variants in found.items()})

@@ -78,6 +78,14 @@ def test_a_name_is_found_in_either_form(tmp_path, disk, name):
     assert not Path(existing_file(missing)).exists()
 
 
+def test_audio_is_found_in_either_form_by_validate(corpus):
+    wav = corpus.path.parent / "wav" / "s1-u01.wav"
+    wav.rename(wav.with_name(unicodedata.normalize("NFD", "é.wav")))
+    scp = corpus.path / "wav.scp"
+    scp.write_text(scp.read_text().replace("s1-u01.wav", "é.wav"))
+    assert not validate(corpus.path)
+
+
 def test_wav_scp_names_a_file_in_either_form(tmp_path):
     wav = tmp_path / unicodedata.normalize("NFD", "é.wav")
     wav.write_bytes(b"")
