@@ -27,6 +27,7 @@ _BOUNDARY = regex.compile(r"\b", regex.V1 | regex.WORD)
 _WORDLIKE = regex.compile(r"[\p{L}\p{N}]")
 # Full stops part letters (U.S.A. is spelled), low lines part everything.
 _INNER = regex.compile(r"(?<!\p{N})[.․﹒．]|[.․﹒．](?!\p{N})|\p{Pc}")
+_UNHEARD = regex.compile(r"(?<=.)[\p{WB=MidLetter}\"\u200c\u200d](?=.)")
 _EDGE = regex.compile(r"^[^\p{L}\p{N}]+|[^\p{L}\p{M}\p{N}]+$")
 # ISO 639 codes of the languages whose i keeps its dot in capitals.
 _DOTTED = {"tr", "tur", "az", "aze", "azj"}
@@ -113,18 +114,18 @@ def lower(word: str, language: str) -> str:
     sigma of Greek is Python's.
     """
     word = composed(word)
-    if regex.split("[-_]", language.lower())[0] in _DOTTED:
+    if language.lower().replace("_", "-").partition("-")[0] in _DOTTED:
         word = word.replace("İ", "i").replace("I", "ı")
-    return composed(_SECOND_DOT.sub(r"\1", word.lower()))
+    word = word.lower()
+    return composed(_SECOND_DOT.sub(r"\1", word) if "\u0307" in word else word)
 
 
 def graphemes(word: str) -> list[str] | None:
     """The letters and combining marks of a word; None when something in it is read otherwise.
 
-    Punctuation and joiners inside a word are not heard.
+    Apostrophes are not heard, nor what joins letters inside a word.
     """
-    kinds = [(c, unicodedata.category(c)) for c in word]
-    spelled = [c for c, kind in kinds if kind[0] != "P" and kind != "Cf"]
+    spelled = [c for c in _UNHEARD.sub("", word) if c != "'"]
     if not spelled or any(unicodedata.category(c)[0] not in "LM" for c in spelled):
         return None
     return spelled

@@ -128,7 +128,7 @@ def test_joiners_and_punctuation_inside_words_are_no_letters(word, letters):
     assert graphemes(word) == list(letters)
 
 
-@pytest.mark.parametrize("word", ["1990s", "m²", "½", "Ⅳ", "'", "\u200d"])
+@pytest.mark.parametrize("word", ["1990s", "m²", "½", "Ⅳ", "'", "\u200d", "uno,", "#uno", ":"])
 def test_what_is_read_otherwise_has_no_letters(word):
     assert graphemes(word) is None
 
