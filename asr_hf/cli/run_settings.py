@@ -23,12 +23,15 @@ _NOT_FROM_A_RUN = re.compile(r"^[+~]*hydra\b|_target_|allow_pipes|\$\{")
 _OF_THE_FOLDER = {"name", "run_dir", "command"}
 
 
-def load_run_config(arguments: list[str], key: str = "run_dir") -> DictConfig:
+def load_run_config(
+    arguments: list[str], key: str = "run_dir", makes_model: bool = True
+) -> DictConfig:
     """The configuration for a verb that works on a run.
 
     Args:
         arguments: what follows the verb: perhaps a run folder, and overrides.
         key: which setting a folder that is given stands for: run_dir, or lattices.from_run.
+        makes_model: whether the verb makes the run's model.
 
     Raises:
         InputError: there is no such run, or an override does not fit.
@@ -39,7 +42,8 @@ def load_run_config(arguments: list[str], key: str = "run_dir") -> DictConfig:
     if not folders:
         config = load_config(arguments)
         there = key == "run_dir" and (Path(config.run_dir) / FILE_NAME).is_file()
-        return _of_run(Path(config.run_dir), arguments, config) if there else config
+        found = Path(config.run_dir)
+        return _of_run(found, arguments, config, makes_model) if there else config
     if len(folders) > 1:
         raise InputError(
             f"{' '.join(folders)}: more than one run folder",
@@ -53,7 +57,7 @@ def load_run_config(arguments: list[str], key: str = "run_dir") -> DictConfig:
             remedy="asr-hf info lists the runs that there are",
         )
     given = [a for a in arguments if a != folders[0]]
-    config = _of_run(folder, given, None)
+    config = _of_run(folder, given, None, makes_model)
     if key != "run_dir":
         OmegaConf.update(config, key, str(folder), force_add=True)
     return config
@@ -64,13 +68,16 @@ def _before(arguments: list[str], one: str) -> str:
     return arguments[place - 1] if place else ""
 
 
-def _of_run(folder: Path, given: list[str], composed: DictConfig | None) -> DictConfig:
+def _of_run(
+    folder: Path, given: list[str], composed: DictConfig | None, makes_model: bool
+) -> DictConfig:
     """The run's configuration with the changes that `given` would have made to it.
 
     Args:
         folder: the run.
         given: overrides of this command.
         composed: what they compose to by themselves, where they are whole.
+        makes_model: whether its model is made.
     """
     own = with_table(with_search_path(given))
     command = _command(folder)
@@ -84,8 +91,12 @@ def _of_run(folder: Path, given: list[str], composed: DictConfig | None) -> Dict
     searched = [o for o in own if o.startswith("hydra.searchpath=")]
     before = _composed(folder, [*command, *searched])
     after = load_config(_joined(command, own))
-    # Only what this command names by itself: the run's own overrides may be a stranger's.
-    saved = read_run_config(folder, named_in(compose_tree(own)))
+    named = named_in(after)
+    if makes_model:
+        # Its class must be named by this command itself: the run's overrides may be a stranger's.
+        named -= {str(OmegaConf.select(after, "model._target_"))}
+        named |= named_in(compose_tree(own))
+    saved = read_run_config(folder, named)
     config = OmegaConf.create(saved)
     old, new = (_values(one) for one in (before, after))
     with open_dict(config):

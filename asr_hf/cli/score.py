@@ -16,6 +16,6 @@ from asr_hf.cli.train import say_where
 
 def run(arguments: list[str]) -> None:
     """Run the verb with its overrides."""
-    config = load_run_config(arguments)
+    config = load_run_config(arguments, makes_model=False)
     run_stage("score", config)
     say_where(config.run_dir)

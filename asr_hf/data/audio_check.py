@@ -11,6 +11,7 @@ from asr_hf.data.audio import MAX_OVERSHOOT
 from asr_hf.data.audio_file import AudioFile, Unreadable
 from asr_hf.data.containers.container import FETCH, Container
 from asr_hf.data.fields import parse_channel, parse_segment, words_of
+from asr_hf.data.kaldi_dir import found_wav
 from asr_hf.data.tables import Problem, Table
 from asr_hf.runtime.progress import progress
 
@@ -46,7 +47,7 @@ def audio_problems(tables: dict[str, Table]) -> list[tuple[str | None, Problem]]
         if not line:
             continue
         recording = words_of(line)[0]
-        wav = wavs.get(recording, "")
+        wav = found_wav(wavs.get(recording, ""))
         if wav.endswith("|"):
             if recording not in sizes:
                 sizes[recording] = ""

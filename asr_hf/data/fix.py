@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 def fix_dir(path: Path) -> dict[str, str]:
     """Sort files, drop repeated lines and utterances that cannot be used, rebuild spk2utt.
 
+    White space of other kinds becomes blanks in transcripts.
+
     An utterance is dropped when a file lacks it, holds it malformed or with two values, or when
     its audio cannot be used. The files as they were are kept in <path>/.backup (.backup.2 next
     time).
@@ -72,9 +74,9 @@ def _unusable(tables: dict[str, Table], recordings: dict[str, str]) -> dict[str,
     segments = tables["segments"].rows if "segments" in tables else None
     for utterance, speaker in utterances.items():
         line = utterance if segments is None else segments.get(utterance, "")
-        recording = words_of(line)[0]
-        if recording in recordings:
-            reasons[utterance] = recordings[recording]
+        for recording in words_of(line)[:1]:
+            if recording in recordings:
+                reasons[utterance] = recordings[recording]
         if not speaker:
             reasons[utterance] = "utt2spk: no speaker"
     for name in ("utt2spk", *PER_UTTERANCE):
@@ -100,6 +102,9 @@ def _unusable_recordings(tables: dict[str, Table]) -> dict[str, str]:
 
 def _wanted(table: Table, kept: set[str], unusable_recordings: dict[str, str]) -> dict[str, str]:
     """The rows that stay."""
+    if table.path.name == "text":
+        # Here Python's blanks are what is wanted: white space of every kind becomes one blank.
+        return {key: " ".join(value.split()) for key, value in table.rows.items() if key in kept}
     if table.path.name in ("utt2spk", *PER_UTTERANCE):
         return {key: value for key, value in table.rows.items() if key in kept}
     return {k: v for k, v in table.rows.items() if k not in unusable_recordings}

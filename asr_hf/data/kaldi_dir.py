@@ -8,7 +8,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from asr_hf.data.fields import BLANK, expected_of, parse_channel, parse_segment, words_of
+from asr_hf.data.fields import (
+    BLANK,
+    existing_file,
+    expected_of,
+    parse_channel,
+    parse_segment,
+    read_lines,
+    words_of,
+)
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
 
@@ -61,7 +69,7 @@ class DataDir:
                 `asr-hf validate` for the list of every offender.
         """
         path = Path(path)
-        wavs = read_table(path / "wav.scp")
+        wavs = {key: found_wav(wav) for key, wav in read_table(path / "wav.scp").items()}
         speakers = _read_fields(path / "utt2spk")
         texts = read_table(path / "text", optional=True, empty_values=True)
         languages = _read_fields(path / "utt2lang", optional=True)
@@ -150,19 +158,8 @@ def table_lines(path: Path) -> Iterator[tuple[int, str, str]]:
     Raises:
         InputError: the file cannot be read or is not UTF-8.
     """
-    try:
-        # A byte order mark is no part of the first key.
-        content = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path}: not UTF-8 at byte {error.start}", remedy="convert it, e.g. with iconv"
-        ) from error
-    # Only line feeds end lines, and only ASCII blanks part words, as in Kaldi.
-    lines = content.split("\n")
-    for number, line in enumerate(lines[:-1] if not lines[-1] else lines, start=1):
-        key, *rest = words_of(line, 1)
+    for number, line in enumerate(read_lines(path, "the table"), start=1):
+        key, *rest = words_of(line, 1) or [""]
         yield number, key, rest[0] if rest else ""
 
 
@@ -245,6 +242,11 @@ def _channel_rows(utterances: list[Utterance]) -> list[tuple[str, str]]:
 def _read_channels(path: Path) -> dict[str, int]:
     table = _read_fields(path, optional=True)
     return {key: channel for key, v in table.items() if (channel := parse_channel(v)) is not None}
+
+
+def found_wav(wav: str) -> str:
+    """An entry of wav.scp, its file named in the Unicode form that the disk has it in."""
+    return wav if wav.endswith("|") else existing_file(wav)
 
 
 def _absolute(wav: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from asr_hf.data.fields import expected_of
+from asr_hf.data.fields import expected_of, other_space
 from asr_hf.data.kaldi_dir import table_lines
 from asr_hf.runtime.errors import InputError
 
@@ -82,6 +82,8 @@ def _read(path: Path) -> Table:
             elif expected := expected_of(path.name, rest):
                 unusable[key] = f"{rest!r}, expected {expected}"
                 problems.append(Problem(where, f"{key}: {unusable[key]}", _MEND))
+            elif path.name == "text" and (space := other_space(rest)):
+                problems.append(Problem(where, f"{key}: {space}", "a blank instead; --fix"))
             before = max(before, key.encode())
             rows.setdefault(key, rest)
     except InputError as error:

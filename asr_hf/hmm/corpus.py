@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_hf.data.ark import ArkReader
+from asr_hf.data.fields import composed, other_space, words_of
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.hmm.align import Transcript
 from asr_hf.hmm.cepstra import cepstra, normalise
 from asr_hf.hmm.flat_start import FlatStartOptions, flat_start
-from asr_hf.hmm.lexicon import Lexicon, read_lexicon
+from asr_hf.hmm.lexicon import SILENCE_PHONES, Lexicon, read_lexicon
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.hmm.training_set import open_training_set
 from asr_hf.runtime.errors import InputError
@@ -33,7 +34,8 @@ def transcripts_of(data: DataDir, languages: list[str]) -> dict[str, Transcript]
         languages: those of the corpus; utterances without utt2lang are in the only one.
 
     Raises:
-        InputError: an utterance has no transcript, or no language where there are several.
+        InputError: an utterance has no transcript, or one with white space other than blanks
+            and tabs, or no language where there are several.
     """
     found = {}
     for utterance in data.utterances:
@@ -49,7 +51,13 @@ def transcripts_of(data: DataDir, languages: list[str]) -> dict[str, Transcript]
                 expected=f"one of {', '.join(languages)}",
                 remedy="mend utt2lang, or add the language to corpus.languages",
             )
-        found[utterance.id] = Transcript(utterance.text.split(), language)
+        if space := other_space(utterance.text):
+            raise InputError(
+                f"{data.path}/text: utterance {utterance.id}: {space}",
+                expected="words with blanks between them",
+                remedy="put a blank there: asr-hf validate --fix does",
+            )
+        found[utterance.id] = Transcript(words_of(composed(utterance.text)), language)
     return found
 
 
@@ -79,8 +87,24 @@ def lexicons_of(
                 " ".join(unknown[:10]) + (" ..." if len(unknown) > 10 else ""),
             )
             lexicon = lexicon.with_unknown()
+        _warn_of_untrained(lexicon, spoken)
         lexicons.append(lexicon)
     return lexicons
+
+
+def _warn_of_untrained(lexicon: Lexicon, spoken: set[str]) -> None:
+    """Name the phones that no word of the training transcripts has.
+
+    Those of noises are left out: many a corpus has none.
+    """
+    heard = {p for word in spoken for v in lexicon.pronunciations.get(word, ()) for p in v}
+    if untrained := sorted(lexicon.phones - heard - {*SILENCE_PHONES}):
+        log.warning(
+            "%s: %d phones of the lexicon are in no training transcript and get no data: %s",
+            lexicon.language,
+            len(untrained),
+            " ".join(untrained[:20]) + (" ..." if len(untrained) > 20 else ""),
+        )
 
 
 def speaker_features(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import tempfile
@@ -9,10 +10,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from asr_hf.hmm.arpa import write_plain
 from asr_hf.hmm.fst_file import Labels, as_vector, checked, is_const
 from asr_hf.hmm.kaldi import arpa_to_text, kaldifst
+from asr_hf.hmm.lexicon import SymbolTable
 from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.files import atomic_path
+
+log = logging.getLogger(__name__)
 
 Fst = Any  # kaldifst.StdVectorFst; the library has no type stubs
 Arc = tuple[int, int, int, int, float]
@@ -39,20 +44,25 @@ def build(arcs: Iterable[Arc], final: Iterable[int], states: int, start: int = 0
     return fst
 
 
-def grammar(arpa: str | os.PathLike[str], words: str) -> Fst:
+def grammar(arpa: str | os.PathLike[str], words: SymbolTable) -> Fst:
     """An ARPA n-gram model as a transducer, with `#0` on the input side of its backoff arcs.
 
     Args:
         arpa: the model.
-        words: the word table, in OpenFst's text form.
+        words: the lexicon's, with `#0`, `<s>` and `</s>`.
 
     Raises:
-        InputError: the file is not an ARPA model.
+        InputError: the file is not an ARPA model, or has words that the lexicon lacks.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        table = Path(folder) / "words.txt"
-        table.write_text(words, encoding="utf-8")
-        text = arpa_to_text(Path(arpa), table)
+    with tempfile.TemporaryDirectory(prefix="asr-hf-") as folder:
+        table, plain = Path(folder) / "words.txt", Path(folder) / "lm.arpa"
+        table.write_text(words.text(), encoding="utf-8")
+        with open(plain, "w", encoding="utf-8") as out:
+            left_out = write_plain(arpa, words, out)
+        if left_out:
+            what = "n-grams with <unk> or words of no probability, which the lexicon lacks"
+            log.info("%s: left out of the grammar: %d %s", os.fspath(arpa), left_out, what)
+        text = arpa_to_text(plain, table, os.fspath(arpa))
     return sort(kaldifst.compile(s=text, acceptor=False), "ilabel")
 
 

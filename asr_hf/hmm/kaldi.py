@@ -6,6 +6,7 @@ kaldilm ends the process when a language model is malformed: it runs in a proces
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -19,11 +20,23 @@ import kaldi_decoder
 import kaldi_hmm_gmm
 import kaldifst
 
+log = logging.getLogger(__name__)
+
+# The library itself stops at 30.
+_MOST_WARNINGS = 10
+
 __all__ = ["arpa_to_text", "kaldi_decoder", "kaldi_hmm_gmm", "kaldifst"]
 
 
-def arpa_to_text(arpa: Path, words_file: Path) -> str:
+def arpa_to_text(arpa: Path, words_file: Path, name: str) -> str:
     """Convert an ARPA model to a transducer in text form, backing off through `#0`.
+
+    What the library warns of is logged.
+
+    Args:
+        arpa: the model.
+        words_file: the word table.
+        name: the model's, for messages.
 
     Raises:
         InputError: the model is malformed.
@@ -31,11 +44,14 @@ def arpa_to_text(arpa: Path, words_file: Path) -> str:
     options = ["--disambig-symbol=#0", f"--read-symbol-table={words_file}"]
     command = [sys.executable, "-m", "kaldilm", *options, str(arpa)]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    said = [line for line in answer.stderr.split("\n") if line.startswith(("[W]", "[E]", "[F]"))]
     if answer.returncode or not answer.stdout.strip():
-        complaints = [line for line in answer.stderr.splitlines() if line.startswith("[")]
-        found = "; ".join(line for line in complaints if not line.startswith("[I]"))
         raise InputError(
-            f"{arpa}: not an ARPA language model: {found or answer.stderr.strip()[-300:]}",
-            remedy="run asr-hf prepare again",
+            f"{name}: not an ARPA language model: {'; '.join(said) or answer.stderr[-300:]}",
+            remedy="make the language model again, or run asr-hf prepare",
         )
+    for line in said[:_MOST_WARNINGS]:
+        log.warning("%s: %s", name, line)
+    if len(said) > _MOST_WARNINGS:
+        log.warning("%s: and %d more such warnings", name, len(said) - _MOST_WARNINGS)
     return answer.stdout

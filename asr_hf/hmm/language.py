@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from asr_hf.hmm import fst as fsts
+from asr_hf.hmm.arpa import write_plain
 from asr_hf.hmm.fst import Fst
 from asr_hf.hmm.graphs import decoding_graph
-from asr_hf.hmm.lexicon import SILENCE, Lexicon, SymbolTable, disambiguation, word_table
+from asr_hf.hmm.lexicon import (
+    SILENCE,
+    Lexicon,
+    SymbolTable,
+    disambiguation,
+    read_lexicon,
+    word_table,
+)
 from asr_hf.hmm.transitions import TransitionModel
-from asr_hf.runtime.errors import InputError
 
 SILENCE_PROBABILITY = 0.5
 
@@ -53,7 +59,6 @@ class Language:
         Raises:
             InputError: the model has a word that the lexicon lacks, or is not an ARPA file.
         """
-        check_arpa_words(arpa, self.words)
         numbered, largest = disambiguation(self.lexicon)
         first = len(self.phones)
         entries = [
@@ -63,7 +68,7 @@ class Language:
         after_silence = first + largest + 1
         lexicon = _lexicon_fst(entries, [self.phones.id(SILENCE), after_silence])
         fsts.loop_symbols(lexicon, first, self.words.id("#0"))
-        grammar = fsts.grammar(arpa, self.words.text())
+        grammar = fsts.grammar(arpa, self.words)
         both = fsts.optimise(fsts.compose(lexicon, grammar), f"lexicon and grammar of {self.name}")
         return decoding_graph(transitions, both, range(first, after_silence + 1))
 
@@ -92,46 +97,17 @@ def _lexicon_fst(entries: list[tuple[int, list[int]]], silence: list[int]) -> Fs
     return fsts.build(arcs, [1], states)
 
 
-def arpa_unigrams(path: str | os.PathLike[str]) -> Iterator[tuple[str, float]]:
-    """The words of an ARPA model and their log10 probabilities.
+def check_languages(folder: Path, languages: Sequence[str]) -> None:
+    """Read the lexicons and language models that graphs will be made of, and make nothing.
+
+    Args:
+        folder: holds <language>/lexicon.txt and lm.arpa.
+        languages: those of the corpus.
 
     Raises:
-        InputError: the file cannot be read, has no unigrams, or a probability is no number.
+        InputError: one cannot be read or is malformed, or they do not fit.
     """
-    try:
-        lines = iter(Path(path).read_text(encoding="utf-8").splitlines())
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path}: the language model cannot be read: {error}", remedy="run asr-hf prepare"
-        ) from error
-    if not any(line.strip() == "\\1-grams:" for line in lines):
-        raise InputError(
-            f"{path}: no \\1-grams: section", expected="an ARPA model", remedy="run asr-hf prepare"
-        )
-    for line in lines:
-        fields = line.split()
-        if not fields:
-            continue
-        if fields[0].startswith("\\"):
-            return
-        try:
-            yield fields[1], float(fields[0])
-        except (IndexError, ValueError) as error:
-            raise InputError(
-                f"{path}: bad unigram line {line!r}", expected="log10 probability, word, backoff"
-            ) from error
-
-
-def check_arpa_words(path: str | os.PathLike[str], words: SymbolTable) -> None:
-    """Refuse a model with words outside the lexicon, which could never be recognised.
-
-    Raises:
-        InputError: naming the first of them.
-    """
-    foreign = [w for w, p in arpa_unigrams(path) if w not in words and math.isfinite(p)]
-    if foreign:
-        raise InputError(
-            f"{path}: {len(foreign)} words are not in the lexicon, the first {foreign[0]!r}",
-            expected="a language model over the lexicon's words",
-            remedy="add pronunciations or make the language model again",
-        )
+    for name in languages:
+        words = word_table(read_lexicon(folder / name / "lexicon.txt", name))
+        with open(os.devnull, "w", encoding="utf-8") as nowhere:
+            write_plain(folder / name / "lm.arpa", words, nowhere)

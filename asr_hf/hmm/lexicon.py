@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from asr_hf.data.fields import read_lines, words_of
+from asr_hf.hmm.dictionary import read_entries
 from asr_hf.runtime.errors import InputError
 
 SILENCE = "sil"
@@ -16,7 +16,6 @@ SPOKEN_NOISE = "spn"
 # Phones that are no speech and that languages share: silence, spoken noise, noise, laughter.
 SILENCE_PHONES = (SILENCE, SPOKEN_NOISE, "nsn", "lau")
 UNKNOWN = "<unk>"
-RESERVED = re.compile(r"<s>|</s>|<eps>|#\d+")
 
 Pronunciation = tuple[str, ...]
 
@@ -59,40 +58,32 @@ class Lexicon:
 def read_lexicon(path: str | os.PathLike[str], language: str) -> Lexicon:
     """Read a lexicon of lines `word phone phone ...`; a word may have several lines.
 
+    Kaldi's names of silence, noises and the unknown word (SIL, SPN, `<UNK>`) are taken for the
+    project's (sil, spn, `<unk>`).
+
     Raises:
-        InputError: the file is missing or empty, a line has no phones, or a reserved symbol
-            (`<s>`, `</s>`, `<eps>`, `#0`...) stands for a word or a phone.
+        InputError: the file is missing or empty, or has a malformed line; see `read_entries`.
     """
-    try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path}: the lexicon cannot be read: {error}",
-            expected="UTF-8 lines `word phone phone ...`",
-            remedy="run asr-hf prepare",
-        ) from error
+    entries = read_entries(path, "run asr-hf prepare")
+    words = {entry.word for entry in entries}
+    phones = {phone for entry in entries for phone in entry.phones}
+    names = {phone: _shared(phone) for phone in phones}
     found: dict[str, dict[Pronunciation, None]] = {}
-    for number, line in enumerate(lines, 1):
-        fields = line.split()
-        if not fields:
-            continue
-        word, phones = fields[0], tuple(fields[1:])
-        if not phones:
-            raise InputError(
-                f"{path}:{number}: the word {word!r} has no phones",
-                expected="word phone phone ...",
-                remedy="give it a pronunciation or remove the line",
-            )
-        for symbol in fields:
-            if RESERVED.fullmatch(symbol):
-                raise InputError(
-                    f"{path}:{number}: {symbol!r} is reserved and cannot be a word or a phone",
-                    remedy="remove the line",
-                )
-        found.setdefault(word, {})[phones] = None
+    for entry in entries:
+        word = UNKNOWN if _is_unknown(entry.word) and UNKNOWN not in words else entry.word
+        found.setdefault(word, {})[tuple(names[phone] for phone in entry.phones)] = None
     if not found:
         raise InputError(f"{path}: the lexicon is empty", remedy="run asr-hf prepare")
     return Lexicon(language, {word: tuple(variants) for word, variants in found.items()})
+
+
+def _is_unknown(word: str) -> bool:
+    return word.lower() == UNKNOWN
+
+
+def _shared(phone: str) -> str:
+    """The project's name of a phone; Kaldi's recipes write silence and noises in capitals."""
+    return phone.lower() if phone.lower() in SILENCE_PHONES else phone
 
 
 def map_unknown(words: Sequence[str], lexicon: Lexicon) -> tuple[list[str], list[str]]:
@@ -139,12 +130,7 @@ class SymbolTable:
         Raises:
             InputError: the file is missing, or its ids are not 0, 1, 2, ...
         """
-        try:
-            rows = [line.split() for line in Path(path).read_text(encoding="utf-8").splitlines()]
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(
-                f"{path}: cannot be read: {error}", remedy="run asr-hf align"
-            ) from error
+        rows = [words_of(line) for line in read_lines(path, "the symbols", "run asr-hf align")]
         if any(len(row) != 2 or row[1] != str(i) for i, row in enumerate(rows)):
             raise InputError(
                 f"{path}: not a symbol table",

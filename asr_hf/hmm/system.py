@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from asr_hf.data.fields import read_lines, words_of
 from asr_hf.hmm import fst as fsts
 from asr_hf.hmm.decode import DecoderSource, SearchOptions
 from asr_hf.hmm.gmm import Gmm
@@ -241,9 +242,9 @@ def read_log_probs(path: str | os.PathLike[str]) -> NDArray[np.float32]:
         InputError: the file is missing or damaged.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()[1:]
-        return np.asarray([0.0, *(float(line.split()[5]) for line in lines)], np.float32)
-    except (OSError, ValueError, IndexError) as error:
+        lines = read_lines(path, "the transitions")[1:]
+        return np.asarray([0.0, *(float(words_of(line)[5]) for line in lines)], np.float32)
+    except (ValueError, IndexError) as error:
         raise InputError(
             f"{path}: cannot be read: {error}",
             expected="six columns, the last a log probability",

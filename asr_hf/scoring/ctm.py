@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from asr_hf.data.fields import read_lines, words_of
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
 
@@ -61,14 +62,11 @@ def read_ctm(path: Path) -> list[CtmWord]:
     Raises:
         InputError: the file cannot be read, or a line is malformed.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
     words = []
-    for number, line in enumerate(lines, start=1):
-        if line.strip() and not line.startswith(";;"):
-            words.append(_parse(line.split(), f"{path}, line {number}"))
+    for number, line in enumerate(read_lines(path, "the ctm"), start=1):
+        fields = words_of(line)
+        if fields and not line.startswith(";;"):
+            words.append(_parse(fields, f"{path}, line {number}"))
     return words
 
 
@@ -133,5 +131,5 @@ def _check_times(place: str, start: float, duration: float) -> None:
 
 def _check_fields(place: str, *fields: str) -> None:
     for one in fields:
-        if len(one.split()) != 1:
+        if "\n" in one or words_of(one) != [one]:
             raise InputError(f"{place}: {one!r} is not one word", expected="no spaces, not empty")

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from asr_hf.data.fields import lines_of
 from asr_hf.runtime.errors import RunError
 from asr_hf.scoring.alignment import EditCounts
 from asr_hf.scoring.ctm import CtmWord, write_ctm
@@ -90,7 +91,8 @@ def hub5_errors(
     """
     with tempfile.TemporaryDirectory(prefix="asr-hf-hub5-") as scratch:
         folder = Path(scratch)
-        lines = stm.read_text(encoding="latin-1").splitlines()
+        # In Latin-1 every byte is a character, whatever the encoding is.
+        lines = lines_of(stm.read_text(encoding="latin-1"))
         kept = [x for x in lines if x.startswith(";;") or x.startswith(prefix)]
         (folder / "ref.stm").write_text("\n".join(kept) + "\n", encoding="latin-1")
         (folder / "rules.glm").write_bytes(glm.read_bytes())

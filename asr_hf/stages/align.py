@@ -13,6 +13,7 @@ from asr_hf.data.alignment import Alignments
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.hmm.align import AlignedSet, AlignOptions, Transcript, align_set
 from asr_hf.hmm.corpus import speaker_features, transcripts_of
+from asr_hf.hmm.language import check_languages
 from asr_hf.hmm.scores import Scores
 from asr_hf.hmm.segments import ctm_lines
 from asr_hf.hmm.system import HmmSystem
@@ -77,6 +78,7 @@ def run(config: DictConfig, scores: ScoreSource | None = None) -> dict[str, Any]
     data = {name: DataDir.read(corpus / name) for name in config.corpus.sets}
     languages = list(config.corpus.languages)
     transcripts = {name: transcripts_of(d, languages) for name, d in data.items()}
+    check_languages(corpus / "lang", languages)
     system, known = hmm_system(config, data, transcripts)
     aligner = _Aligner(config, system, known.source, transcripts, scores)
     sets = {name: aligner.set(directory) for name, directory in data.items()}

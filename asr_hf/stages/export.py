@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from asr_hf.data.ark import ArkWriter
 from asr_hf.data.audio_check import measure
+from asr_hf.data.fields import words_of
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.kaldi.network import Network, network_of
 from asr_hf.kaldi.nnet1 import write_nnet1
@@ -167,7 +168,7 @@ def _segment(
         )
     start = utterance.start or 0.0
     end = utterance.end if utterance.end is not None else start + _seconds(config, name, utterance)
-    words = tuple(utterance.text.split())
+    words = tuple(words_of(utterance.text))
     return StmSegment(file, channel, utterance.speaker, start, end, words)
 
 

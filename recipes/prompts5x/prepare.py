@@ -18,6 +18,7 @@ from asr_hf.data import augment
 from asr_hf.data.augment.chain import EffectSettings
 from asr_hf.data.augment.copies import draw_copies, make_copies, utterances_of
 from asr_hf.data.augment.table import Copy, write_copies
+from asr_hf.data.fields import words_of
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.runtime import artefact
 from asr_hf.runtime.errors import InputError
@@ -144,7 +145,7 @@ def _summary(
         "copies": len(copies),
         "minutes": round((clean_seconds + copied_seconds) / 60, 2),
         "copied_minutes": round(copied_seconds / 60, 2),
-        "words": sum(len((u.text or "").split()) for u in utterances),
+        "words": sum(len(words_of(u.text or "")) for u in utterances),
         "copies_with": {
             "another_speed": sum(one.speed != 1 for one in drawn),
             "babble": sum(one.babble is not None for one in drawn),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
+from asr_hf.data.fields import BLANK, words_of
 from asr_hf.runtime.errors import InputError
 
 from .text_files import numbered_lines, parse_times
@@ -50,7 +51,7 @@ def read_pem(path: Path) -> list[Turn]:
         InputError: a line is malformed.
     """
     return [
-        _turn(place, line.split(), "file side speaker start end")
+        _turn(place, words_of(line), "file side speaker start end")
         for place, line in numbered_lines(path, comment=";;")
     ]
 
@@ -67,7 +68,7 @@ def read_stm(path: Path) -> list[Turn]:
     for place, line in numbered_lines(path, comment=";;"):
         if _GAP in line:
             continue
-        fields = line.split()
+        fields = words_of(line)
         turn = _turn(place, fields, "file side speaker start end <label> word ...")
         spoken = fields[6:] if fields[5:6] and fields[5].startswith("<") else fields[5:]
         ignored = any(_IGNORED in word.upper() for word in spoken)
@@ -93,7 +94,7 @@ def reference_words(tokens: Iterable[str]) -> tuple[str, ...]:
     """
     words: list[str] = []
     skipping = False
-    for token in _ASIDE.sub(" ", " ".join(tokens)).lower().split():
+    for token in words_of(_ASIDE.sub(" ", " ".join(tokens)).lower()):
         if token in ("{", "}", "/", "@"):
             skipping = token == "/" or (skipping and token == "@")
             continue
@@ -156,10 +157,10 @@ def cleaned_stm(path: Path) -> str:
     """
     lines = []
     for line in path.read_text(encoding="latin-1").split("\n"):
-        if not line.strip() or _GAP in line:
+        if not line.strip(BLANK) or _GAP in line:
             continue
         if not line.startswith(";;"):
             line = re.sub(r"\(\(+", "(", _ASIDE.sub("", line))
             line = re.sub(r"^(\S+\s+)([12])(?=\s)", lambda m: m[1] + _SIDES[m[2]], line)
-        lines.append(line.rstrip())
+        lines.append(line.rstrip(BLANK))
     return "".join(f"{line}\n" for line in lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from asr_hf.data.fields import words_of
 from asr_hf.hmm.lexicon import SILENCE, SILENCE_PHONES, SPOKEN_NOISE, UNKNOWN
 from asr_hf.runtime.errors import InputError
 
@@ -37,10 +38,10 @@ def read_dictionary(path: Path, patch: Path | None) -> list[Entry]:
         InputError: a line is malformed, or a pronunciation to be removed is not there.
     """
     entries = dict.fromkeys(
-        _entry(place, line.split()) for place, line in numbered_lines(path, comment="#")
+        _entry(place, words_of(line)) for place, line in numbered_lines(path, comment="#")
     )
     for place, line in numbered_lines(patch, comment="#") if patch else ():
-        sign, *fields = line.split()
+        sign, *fields = words_of(line)
         if sign not in ("+", "-") or not fields:
             raise InputError(f"{place}: {line[:80]!r}", expected="+ word phone ... or - word")
         if sign == "+":

@@ -11,6 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from asr_hf.data.fields import words_of
 from asr_hf.hmm.ngram import estimate_ngram
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
@@ -192,7 +193,7 @@ def _write_language(
     """Write lexicon, language model, and the texts it is made from and tested on."""
     lines = "".join(f"{word} {' '.join(phones)}\n" for word, phones in lexicon)
     write_text(folder / "lexicon.txt", lines)
-    sentences = [(u.text or "").split() for u in data.language_model]
+    sentences = [words_of(u.text or "") for u in data.language_model]
     sentences += fisher_sentences(sources.folders.get("fisher", []))
     write_text(folder / "lm_text", "".join(" ".join(words) + "\n" for words in sentences))
     write_text(folder / "lm_held_out", "".join(f"{u.text}\n" for u in data.held_out))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from asr_hf.data.fields import words_of
 from asr_hf.data.kaldi_dir import Utterance
 
 from .evaluation import EvaluationSet
@@ -26,7 +27,7 @@ _PUBLISHED = {
 def count(utterances: Sequence[Utterance]) -> dict[str, Any]:
     """Utterances, hours, words, and how many speak, of a set whose segments have times."""
     seconds = sum((u.end or 0.0) - (u.start or 0.0) for u in utterances)
-    words = [word for u in utterances for word in (u.text or "").split()]
+    words = [word for u in utterances for word in words_of(u.text or "")]
     return {
         "utterances": len(utterances),
         "hours": round(seconds / 3600, 3),
@@ -60,7 +61,7 @@ def summarise(
         for prefix in ("sw_", "en_") if test.name == "eval2000" else ():
             part = [u for u in utterances if u.recording.startswith(prefix)]
             sets[f"{test.name} {prefix}"] = count(part)
-    spoken = [word for u in data.every for word in (u.text or "").split()]
+    spoken = [word for u in data.every for word in words_of(u.text or "")]
     unknown = [word for word in spoken if word not in vocabulary]
     return {
         "subset": subset,

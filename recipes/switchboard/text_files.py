@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from asr_hf.data.fields import BLANK
 from asr_hf.runtime.errors import InputError
 
 
@@ -27,8 +28,9 @@ def numbered_lines(path: Path, comment: str = "") -> Iterator[tuple[str, str]]:
     except UnicodeDecodeError:
         text = content.decode("latin-1")
     for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip() and not (comment and line.lstrip().startswith(comment)):
-            yield f"{path}:{number}", line.strip()
+        bare = line.strip(BLANK)
+        if bare and not (comment and bare.startswith(comment)):
+            yield f"{path}:{number}", bare
 
 
 def parse_times(place: str, start: str, end: str) -> tuple[float, float]:

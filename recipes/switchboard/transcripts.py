@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from asr_hf.data.fields import words_of
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.progress import progress
 
@@ -108,7 +109,7 @@ def parse_segment(place: str, line: str) -> Segment:
     Raises:
         InputError: it is malformed.
     """
-    name, *fields = line.split()
+    name, *fields = words_of(line)
     match = _SEGMENT.match(name)
     if match is None or len(fields) < 2:
         raise InputError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,13 +13,15 @@ from omegaconf import DictConfig, OmegaConf
 
 from asr_hf.data.audio import MAX_OVERSHOOT
 from asr_hf.data.audio_check import AudioSize, measure
+from asr_hf.data.fields import composed, existing_file
 from asr_hf.data.kaldi_dir import Utterance
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.progress import progress
 from asr_hf.runtime.skips import SkipList
 
+from .numbers import numbers_language
 from .rows import Row
-from .text import graphemes, words_of
+from .text import Spoken, graphemes, read_transcript
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Item:
         utterance: what the data directory will hold.
         wav: the audio file.
         words: of the transcript.
+        sounds: the same with `<unk>` where noise is marked.
         seconds: of the audio.
         sample_rate: of the audio (Hz).
         split: as the table has it.
@@ -39,6 +41,7 @@ class Item:
     utterance: Utterance
     wav: Path
     words: list[str]
+    sounds: list[str]
     seconds: float
     sample_rate: int
     split: str
@@ -53,6 +56,12 @@ def of_languages(config: DictConfig, key: str) -> dict[str, str]:
     given, languages = config.corpus[key], list(config.corpus.languages)
     if given is None:
         return {}
+    if OmegaConf.is_list(given):
+        raise InputError(
+            f"corpus.{key}={list(given)}: a list does not say which language has which",
+            expected=f"one value, or one for each of {', '.join(languages)}",
+            remedy=f"'corpus.{key}={{{', '.join(f'{name}: ...' for name in languages)}}}'",
+        )
     if not OmegaConf.is_config(given):
         if len(languages) > 1:
             raise InputError(
@@ -68,6 +77,16 @@ def of_languages(config: DictConfig, key: str) -> dict[str, str]:
     return {str(language): str(value) for language, value in given.items()}
 
 
+def numbers_of(config: DictConfig) -> dict[str, str]:
+    """What numbers are read in, for each language.
+
+    Raises:
+        InputError: numbers are not read in a language that is named.
+    """
+    found = of_languages(config, "numbers")
+    return {language: numbers_language(code) for language, code in found.items()}
+
+
 class Collector:
     """Turns rows into items; what cannot be used is listed in `skips`.
 
@@ -80,7 +99,7 @@ class Collector:
     def __init__(self, config: DictConfig, spelled: bool, skips: SkipList) -> None:
         self.skips, self.marks = skips, Counter[str]()
         self._spelled, self._tidy = spelled, config.corpus.tidy
-        self._numbers = of_languages(config, "numbers")
+        self._numbers = numbers_of(config)
         self._languages = list(config.corpus.languages)
         audio, table = config.corpus.audio, Path(config.corpus.table)
         self._base = table.absolute().parent if audio is None else Path(audio).absolute()
@@ -100,9 +119,15 @@ class Collector:
         return found
 
     def path_of(self, row: Row) -> Path:
-        """The audio file of a row; tables from Windows have other slashes."""
-        given = self._base / row.audio
-        return given if os.path.isfile(given) else self._base / row.audio.replace("\\", "/")
+        """The audio file of a row; tables from Windows have other slashes.
+
+        Its name may be in another Unicode form than the disk's.
+        """
+        for name in (row.audio, row.audio.replace("\\", "/")):
+            given = Path(existing_file(str(self._base / name)))
+            if os.path.isfile(given):
+                break
+        return given
 
     def _language_of(self, rows: Sequence[Row]) -> dict[str, str]:
         """What the languages of the table are called in the corpus."""
@@ -121,11 +146,12 @@ class Collector:
 
     def _item(self, row: Row, language: str) -> Item | str:
         """The item of a row, or why there is none."""
-        words, marks = row.text.split(), []
-        if self._tidy:
-            words, marks = words_of(row.text, self._numbers.get(language))
+        spoken = self._spoken(row.text, language)
+        words = spoken.words
         if not words:
             return "no words in its transcript"
+        if spoken.unread:
+            return f"{spoken.unread[0]!r} can be read in several ways: write it in words"
         if self._spelled and (hard := [w for w in words if not graphemes(w)]):
             how = "write numbers as words, or have corpus.numbers do it"
             return f"{hard[0]!r} cannot be read letter by letter: {how}"
@@ -140,9 +166,17 @@ class Collector:
         utterance = self._utterance(row, wav, language, " ".join(words))
         if (before := self._lines.setdefault(utterance.id, row.line)) != row.line:
             return f"the same name as in line {before}: {utterance.id}"
-        self.marks.update(marks)
+        self.marks.update(spoken.marks)
         end = size.seconds if row.end is None else min(row.end, size.seconds)
-        return Item(utterance, wav, words, end - (row.start or 0.0), size.sample_rate, row.split)
+        seconds = end - (row.start or 0.0)
+        return Item(utterance, wav, words, spoken.sounds, seconds, size.sample_rate, row.split)
+
+    def _spoken(self, text: str, language: str) -> Spoken:
+        if self._tidy:
+            return read_transcript(text, language, self._numbers.get(language))
+        # White space of any kind parts words here: data directories hold blanks only.
+        words = composed(text).split()
+        return Spoken(words, words, [], [])
 
     def _utterance(self, row: Row, wav: Path, language: str, text: str) -> Utterance:
         recording = _name("_".join(_below(wav, self._base).with_suffix("").parts))
@@ -178,4 +212,4 @@ def _below(wav: Path, base: Path) -> Path:
 
 def _name(text: str) -> str:
     """A name without blanks, in composed form."""
-    return re.sub(r"\s+", "_", unicodedata.normalize("NFC", text.strip()))
+    return re.sub(r"\s+", "_", composed(text.strip()))

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from asr_hf.hmm.dictionary import read_entries
 from asr_hf.hmm.lexicon import UNKNOWN
-from asr_hf.runtime.errors import InputError
 
 from .text import graphemes
 
 Entries = list[tuple[str, list[str]]]
-# Variants are numbered in some dictionaries: read(2).
-_VARIANT = re.compile(r"\(\d+\)$")
-_COMMENTS = (";;;", "#")
 
 
 def spelled(words: Iterable[str], language: str) -> Entries:
@@ -36,44 +32,20 @@ def _complete(entries: Iterable[tuple[str, list[str]]]) -> Entries:
 
 
 def read_dictionary(path: Path, tidy: Callable[[str], str]) -> dict[str, list[list[str]]]:
-    """Read `word phone phone ...` lines, as CMUdict has them.
+    """Read a dictionary; see `asr_hf.hmm.dictionary.read_entries`.
 
     Args:
         path: the dictionary.
         tidy: makes its words as the transcripts' are.
 
     Raises:
-        InputError: it cannot be read, or a line has no phones.
+        InputError: it cannot be read, or a line is malformed.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path}: the dictionary cannot be read: {error}",
-            expected="UTF-8 lines `word phone phone ...`",
-            remedy="mend corpus.lexicon, or leave it out to spell words",
-        ) from error
     found: dict[str, list[list[str]]] = {}
-    for number, line in enumerate(lines, 1):
-        fields = line.split()
-        if not fields or line.startswith(_COMMENTS):
-            continue
-        word, phones = tidy(_VARIANT.sub("", fields[0])), fields[1:]
-        if not phones or _is_number(phones[0]):
-            raise InputError(
-                f"{path}:{number}: {line.strip()[:60]!r}",
-                expected="word phone phone ..., without probabilities",
-                remedy="mend the line",
-            )
-        known = found.setdefault(word, [])
-        if word and phones not in known:
+    for entry in read_entries(path, "mend corpus.lexicon, or leave it out to spell words"):
+        known = found.setdefault(tidy(entry.word), [])
+        if (phones := list(entry.phones)) not in known:
             known.append(phones)
+    # Marks and punctuation have pronunciations in some dictionaries; transcripts lack them.
+    found.pop("", None)
     return found
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return text.lower() not in ("nan", "inf", "infinity")

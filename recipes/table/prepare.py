@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import Counter
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from asr_hf.data.kaldi_dir import DataDir
+from asr_hf.data.fields import composed, read_lines
+from asr_hf.data.kaldi_dir import DataDir, Utterance
+from asr_hf.hmm.lexicon import SILENCE_PHONES
 from asr_hf.hmm.ngram import estimate_ngram
 from asr_hf.runtime.errors import InputError
-from asr_hf.runtime.files import replaced_folder, write_json, write_text
+from asr_hf.runtime.files import write_text
+from asr_hf.runtime.provenance import Source
 from asr_hf.runtime.skips import SkipList
-from asr_hf.stages.layout import prepared_corpus
+from asr_hf.stages.corpus import make_corpus, rules_source
 
-from .collect import Collector, Item, of_languages
+from .collect import Collector, Item, numbers_of, of_languages
 from .lexicon import Entries, looked_up, read_dictionary, spelled
 from .rows import Row, read_rows
 from .split import MANY_SPEAKERS, split_by
-from .text import words_of
+from .text import read_transcript
 
 log = logging.getLogger("asr_hf.recipes.table")
 
@@ -35,7 +38,6 @@ _SETTINGS = (
     "numbers",
     "held_out",
     "audio",
-    "max_skipped",
 )
 
 
@@ -57,62 +59,88 @@ def prepare(config: DictConfig) -> dict[str, Any]:
             remedy="asr-hf prepare table=my.tsv",
         )
     table, target = Path(config.corpus.table), Path(config.corpus.dir)
+    numbers_of(config)
     rows = read_rows(table)
     dictionaries = of_languages(config, "lexicon")
     skips = SkipList(str(table), config.corpus.max_skipped, "corpus.max_skipped")
     collector = Collector(config, not dictionaries, skips)
-    origin = _fingerprint(config, rows, collector)
-    about = prepared_corpus(target)
-    if about.get("origin") == origin:
-        log.info("%s: the corpus is there already", target)
-        return about
-    items = collector.items(rows)
-    skips.check(len(rows))
+
+    def make(part: Path) -> dict[str, Any]:
+        items = collector.items(rows)
+        skips.check(len(rows))
+        return _make(config, part, items, skips, collector)
+
+    made = make_corpus(target, _settings(config), _made_from(config, rows, collector), make)
+    if not skips.reasons:
+        # Kept from before: what was skipped then is held against today's limit.
+        skips.reasons |= made["skipped"]
+        skips.check(len(rows))
+    return made
+
+
+def _make(
+    config: DictConfig, part: Path, items: list[Item], skips: SkipList, collector: Collector
+) -> dict[str, Any]:
+    """Write the corpus into the folder `part`; what corpus.json says."""
+    table = Path(config.corpus.table)
     sample_rate = _sample_rate(config, table, items)
     sets = _sets(config, table, items)
-    with replaced_folder(target) as part:
-        summary = {
-            language: _write_language(config, part, language, sets)
-            for language in config.corpus.languages
-        }
-        for name, members in sets.items():
-            wavs = {item.utterance.recording: str(item.wav) for item in members}
-            DataDir(part / name, [item.utterance for item in members], wavs).write()
-        about = {
-            "name": config.corpus.name,
-            "languages": list(config.corpus.languages),
-            "sample_rate": sample_rate,
-            "origin": origin,
-            "summary": summary,
-            "skipped": skips.reasons,
-            "marks_left_out": dict(collector.marks),
-        }
-        write_json(part / "corpus.json", about)
-    log.info("%s:\n%s", target, summary_table(summary))
+    summary = {
+        language: _write_language(config, part, language, sets)
+        for language in config.corpus.languages
+    }
+    for name, members in sets.items():
+        wavs = {item.utterance.recording: str(item.wav) for item in members}
+        trained = name == config.corpus.train_set
+        DataDir(part / name, [_written(item, trained) for item in members], wavs).write()
+    log.info("%s:\n%s", config.corpus.dir, summary_table(summary))
     if collector.marks:
-        log.info("marks that are no words, left out: %s", dict(collector.marks.most_common(20)))
-    return about
+        marks = ", ".join(f"{mark} {n}" for mark, n in collector.marks.most_common(20))
+        log.info("marks that are no words; noises train spn and are not scored: %s", marks)
+    return {
+        "name": config.corpus.name,
+        "languages": list(config.corpus.languages),
+        "sample_rate": sample_rate,
+        "summary": summary,
+        "skipped": skips.reasons,
+        "marks_left_out": dict(collector.marks),
+    }
 
 
-def _fingerprint(config: DictConfig, rows: list[Row], collector: Collector) -> str:
-    """A hash of the table, the files it names, the settings and this recipe's code."""
-    corpus = OmegaConf.to_container(config.corpus)
+def _written(item: Item, trained: bool) -> Utterance:
+    """The utterance as its set holds it: marked noises are trained on, and not scored."""
+    words = item.sounds if trained else item.words
+    return replace(item.utterance, text=" ".join(words))
+
+
+def _settings(config: DictConfig) -> dict[str, Any]:
+    corpus = OmegaConf.to_container(config.corpus, resolve=True)
     assert isinstance(corpus, dict)
-    settings = [corpus[key] for key in _SETTINGS]
-    digest = hashlib.sha256(repr((settings, config.lm.order, rows)).encode())
-    for path in sorted(_FOLDER.glob("*.py")):
-        digest.update(path.read_bytes())
-    for key in ("lexicon", "lm_text"):
-        for language, path in sorted(of_languages(config, key).items()):
-            digest.update(f"{key} {language} {path}".encode())
-            digest.update(Path(path).read_bytes() if Path(path).is_file() else b"")
-    for wav in sorted({collector.path_of(row) for row in rows}):
-        try:
-            stat = wav.stat()
-            digest.update(f"{wav} {stat.st_size} {stat.st_mtime_ns}".encode())
-        except (OSError, ValueError):
-            digest.update(f"{wav} missing".encode())
-    return digest.hexdigest()
+    return {f"corpus.{key}": corpus[key] for key in _SETTINGS} | {"lm.order": config.lm.order}
+
+
+def _made_from(config: DictConfig, rows: list[Row], collector: Collector) -> dict[str, Source]:
+    """The table, the files it names and this recipe's code; audio by size and time of change."""
+    files = {
+        f"corpus.{key} of {language}": Source.of_file(Path(path))
+        for key in ("lexicon", "lm_text")
+        for language, path in sorted(of_languages(config, key).items())
+        if Path(path).is_file()
+    }
+    audio = [_stamp(wav) for wav in sorted({collector.path_of(row) for row in rows})]
+    return files | {
+        "table": Source.of_values([asdict(row) for row in rows]),
+        "audio": Source.of_values(audio),
+        "rules of the recipe": rules_source(sorted(_FOLDER.glob("*.py"))),
+    }
+
+
+def _stamp(wav: Path) -> list[str | int]:
+    try:
+        about = wav.stat()
+    except (OSError, ValueError):
+        return [str(wav)]
+    return [str(wav), about.st_size, about.st_mtime_ns]
 
 
 def _sample_rate(config: DictConfig, table: Path, items: list[Item]) -> int:
@@ -202,18 +230,14 @@ def _more_text(config: DictConfig, language: str) -> list[list[str]]:
     path = of_languages(config, "lm_text").get(language)
     if path is None:
         return []
-    try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path}: cannot be read: {error}",
-            expected="UTF-8 text, a sentence a line",
-            remedy="mend corpus.lm_text",
-        ) from error
-    numbers = of_languages(config, "numbers").get(language)
-    tidy = config.corpus.tidy
-    found = (words_of(line, numbers)[0] if tidy else line.split() for line in lines)
-    return [words for words in found if words]
+    lines = read_lines(path, "the text for the language model", "mend corpus.lm_text")
+    numbers = numbers_of(config).get(language)
+    if not config.corpus.tidy:
+        return [words for line in lines if (words := composed(line).split())]
+    found = [read_transcript(line, language, numbers) for line in lines]
+    if unread := [number for spoken in found for number in spoken.unread]:
+        log.warning("%s: %d numbers are unknown words, as %r", path, len(unread), unread[0])
+    return [spoken.words for spoken in found if spoken.words]
 
 
 def _entries(config: DictConfig, language: str, words: set[str]) -> Entries:
@@ -222,12 +246,17 @@ def _entries(config: DictConfig, language: str, words: set[str]) -> Entries:
         return spelled(words, language)
 
     def tidy(word: str) -> str:
-        return " ".join(words_of(word)[0]) if config.corpus.tidy else word
+        return " ".join(read_transcript(word, language).words) if config.corpus.tidy else word
 
     found = read_dictionary(Path(path), tidy)
     if len(config.corpus.languages) > 1:
-        found = {w: [[f"{language}_{p}" for p in v] for v in vs] for w, vs in found.items()}
+        found = {w: [[_own(p, language) for p in v] for v in vs] for w, vs in found.items()}
     return looked_up(words, found)
+
+
+def _own(phone: str, language: str) -> str:
+    """The name of a language's phone where there are several languages; they share noises."""
+    return phone if phone.lower() in SILENCE_PHONES else f"{language}_{phone}"
 
 
 def _figures(items: list[Item], vocabulary: set[str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from asr_hf.data.fields import composed
 from asr_hf.runtime.errors import InputError
 
 # What columns may be called, in lower case.
@@ -150,7 +151,7 @@ def _row(path: Path, number: int, fields: dict[str, str]) -> Row:
         fields["text"],
         *(fields.get(key, "") for key in ("id", "speaker")),
         SETS.get(split, ""),
-        fields.get("language", ""),
+        composed(fields.get("language", "")),
         start,
         end,
         int(channel) - 1 if channel else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
@@ -15,10 +16,10 @@ from asr_hf.data.augment.chain import Effects
 from asr_hf.data.augment.noise import Noise
 from asr_hf.data.augment.table import Copy, read_copies, write_copies
 from asr_hf.hmm import fst as fsts
+from asr_hf.hmm.arpa import write_plain
 from asr_hf.hmm.context import ContextHmms
 from asr_hf.hmm.fst_file import Labels
 from asr_hf.hmm.gmm import Gmm
-from asr_hf.hmm.language import check_arpa_words
 from asr_hf.hmm.lexicon import Lexicon, SymbolTable, phone_table, read_lexicon, word_table
 from asr_hf.hmm.ngram import estimate_ngram
 from asr_hf.hmm.system import HmmSystem
@@ -69,13 +70,12 @@ def _make_arpa(folder: Path) -> None:
 
 def _parse_arpa(folder: Path) -> None:
     words = word_table(Lexicon("en", _WORDS).with_unknown())
-    check_arpa_words(folder / "lm.arpa", words)
+    write_plain(folder / "lm.arpa", words, io.StringIO())
 
 
 def _parse_grammar(folder: Path) -> None:
     words = word_table(Lexicon("en", _WORDS).with_unknown())
-    check_arpa_words(folder / "lm.arpa", words)
-    fsts.grammar(folder / "lm.arpa", words.text())
+    fsts.grammar(folder / "lm.arpa", words)
 
 
 def _make_graph(folder: Path) -> None:

@@ -174,7 +174,7 @@ def _make_table(folder: Path) -> None:
 def _parse_table(folder: Path) -> None:
     for name in ("table.csv", "table.tsv"):
         for row in _rows.read_rows(folder / name):
-            _words.words_of(row.text, "en")
+            _words.read_transcript(row.text, "en", "en")
     _dictionary.read_dictionary(folder / "dict", str.lower)
 
 

@@ -14,7 +14,7 @@ from asr_hf.cli.compose import load_config
 from asr_hf.data.ark import ArkReader
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.data.validate import validate
-from asr_hf.hmm.language import arpa_unigrams
+from asr_hf.hmm.arpa import arpa_unigrams
 from asr_hf.hmm.lexicon import read_lexicon
 from asr_hf.runtime.errors import InputError
 from asr_hf.stages import features, prepare, train
@@ -151,10 +151,84 @@ def test_numbers_are_read_in_a_language(folder):
     assert everyone(sets)["wavs_a00"] == "marque doce o tres"
 
 
-def test_marks_of_sounds_are_left_out_and_counted(folder):
-    about, sets = prepared(folder, [*rows()[1:], "wavs/a00.wav\tuno [ruido] dos <unk>"])
-    assert everyone(sets)["wavs_a00"] == "uno dos"
-    assert about["marks_left_out"] == {"[ruido]": 1, "<unk>": 1}
+def test_marks_of_noise_train_spoken_noise_and_are_not_scored(folder):
+    marked = ["uno [ruido] dos", "uno {SMACK} dos", "uno (laughter) dos", "uno <sil> ++UH++ dos"]
+    lines = [f"{row}\ttrain" for row in rows()[4:10]]
+    lines += [f"wavs/a{n:02d}.wav\t{text}\ttrain" for n, text in enumerate(marked)]
+    lines += ["wavs/a10.wav\tuno <unk> dos\tdev", "wavs/a11.wav\tuno\ttest"]
+    about, sets = prepared(folder, lines, header="audio\ttext\tsplit")
+    texts = everyone(sets)
+    assert {texts[f"wavs_a{n:02d}"] for n in range(4)} == {"uno <unk> dos"}
+    assert texts["wavs_a10"] == "uno dos"
+    assert about["marks_left_out"] == dict.fromkeys(
+        ["[ruido]", "{SMACK}", "(laughter)", "<sil>", "++UH++", "<unk>"], 1
+    )
+    assert "<unk>" not in (folder / "data/mine/lang/xx/lm_text").read_text()
+
+
+def test_numbers_that_may_be_read_in_several_ways_skip_their_row_by_name(folder):
+    bad = ["wavs/a00.wav\t$5", "wavs/a01.wav\tin 1990", "wavs/a02.wav\t3,5", "wavs/a03.wav\t1990s"]
+    good = ["wavs/a04.wav\t1,000", "wavs/a05.wav\t2,500,000", *rows()[6:]]
+    about, sets = prepared(folder, [*bad, *good], "corpus.numbers=en", "corpus.max_skipped=0.4")
+    reasons = [why.split(" can be read")[0] for why in about["skipped"].values()]
+    assert reasons == ["'$5'", "'1990'", "'3,5'", "'1990s'"]
+    assert everyone(sets)["wavs_a04"] == "one thousand"
+    assert everyone(sets)["wavs_a05"] == "two million five hundred thousand"
+    dictionary = folder / "words.dict"
+    dictionary.write_text("one w\n")
+    more = ["corpus.numbers=en", "corpus.max_skipped=0.4", f"corpus.lexicon={dictionary}"]
+    assert len(prepared(folder, [*bad, *good], *more)[0]["skipped"]) == 4
+
+
+@pytest.mark.parametrize("code", ["hi", "zh", "est", "slk", "fry"])
+def test_a_language_without_numbers_is_refused_before_the_table_is_read(tmp_path, code):
+    config = config_of(tmp_path, "no table at all", f"corpus.numbers={code}")
+    with pytest.raises(InputError, match=rf"corpus\.numbers={code}: .*\n.*one of am, ar, az"):
+        prepare.run(config)
+
+
+@pytest.mark.parametrize("key", ["numbers", "lexicon", "lm_text"])
+def test_a_list_in_the_place_of_one_value_a_language_is_refused(folder, key):
+    with pytest.raises(InputError, match=rf"corpus\.{key}=\['fr', 'it'\].*\n.*\n.*{{fr: "):
+        prepared(folder, rows(), "corpus.languages=[fr,it]", f"corpus.{key}=[fr,it]")
+
+
+def test_case_is_that_of_the_language(folder):
+    lines = [*rows()[1:], "wavs/a00.wav\tISPARTA İstanbul"]
+    _, sets = prepared(folder, lines, "corpus.languages=[tr]")
+    assert everyone(sets)["wavs_a00"] == "ısparta istanbul"
+
+
+@pytest.mark.parametrize("disk", ["NFC", "NFD"])
+@pytest.mark.parametrize("table", ["NFC", "NFD"])
+def test_a_file_s_name_is_found_in_either_form(folder, disk, table):
+    name = "ñandú/é/ｗ ガ.wav"
+    write_wav(folder / unicodedata.normalize(disk, name))
+    line = unicodedata.normalize(table, f"{name}\tuno dos")
+    _, sets = prepared(folder, [*rows()[1:], line])
+    (data,) = [d for d in sets.values() if any("ガ" in u.id for u in d.utterances)]
+    assert Path(data.wavs["ñandú_é_ｗ_ガ"]).is_file()
+
+
+def test_white_space_of_every_kind_parts_words(folder):
+    lines = [*rows()[1:], "wavs/a00.wav\tuno\u00a0dos\u3000tres\u2009uno"]
+    for more in ([], ["corpus.tidy=false"]):
+        _, sets = prepared(folder, lines, *more)
+        assert everyone(sets)["wavs_a00"] == "uno dos tres uno"
+
+
+def test_a_line_of_a_dictionary_or_text_is_refused_by_its_number(folder):
+    dictionary = folder / "words.dict"
+    for text, message in (
+        ("uno u\ndos\u00a0tres d", "words.dict:2: U"),
+        ("uno 1.0 u\n", "dict:1:"),
+    ):
+        dictionary.write_text(text)
+        with pytest.raises(InputError, match=message):
+            prepared(folder, rows(), f"corpus.lexicon={dictionary}")
+    dictionary.write_bytes(b"uno\nca\xf1a\n")
+    with pytest.raises(InputError, match=r"words\.dict: not UTF-8 at byte 6, in line 2"):
+        prepared(folder, rows(), f"corpus.lm_text={dictionary}")
 
 
 def test_transcripts_that_are_tidy_already_stay_as_they_are(folder):

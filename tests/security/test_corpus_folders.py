@@ -19,7 +19,8 @@ from .conftest import Pickled, point_at
 JSONS = {
     "data/tones/corpus.json": [("features", "features.sample_rate=null")],
     "data/tones/fbank/dev/fbank.json": [("features",), ("align",)],
-    "data/tones/align/hmm.json": [("align",), ("decode", "name=first")],
+    # What is damaged, align makes again.
+    "data/tones/align/hmm.json": [("decode", "name=first"), ("align",)],
     "data/tones/align/artefact.json": [("align",)],
     "data/tones/align/dev/artefact.json": [("align",)],
     "data/tones/store/dev/store.json": [("train", "name=other"), ("decode", "name=first")],
@@ -52,7 +53,7 @@ def test_json_names_no_code(place, call, name, reference):
     path.write_text(json.dumps(value))
     for verb, *given in JSONS[name]:
         outcome = call(verb, *(one.format(run=place.run, root=place.root) for one in given))
-        if path.name in ("hmm.json", "store.json"):
+        if path.name in ("hmm.json", "store.json") and verb != "align":
             assert outcome.code == 2 and f"{path}: " in outcome.said
     report = place.run / "report.html"
     assert "hunter2" not in report.read_text()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr_hf.data.augment.chain import Effects
+from asr_hf.data.fields import read_lines
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
 
@@ -50,12 +51,7 @@ def read_copies(folder: Path) -> dict[str, Copy]:
     if not path.exists():
         return {}
     copies = {}
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path}: cannot be read: {error}", remedy="prepare the corpus again"
-        ) from error
+    lines = read_lines(path, "the table of copies", "prepare the corpus again")
     for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
