@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asr_hf.cli.suggest import added_groups, groups
+from asr_hf.cli.groups import groups, plus
 
 _OVERRIDES = """\
 overrides most used:
@@ -25,5 +25,4 @@ def verb_help(verb: str, short: str, text: str) -> str:
 
 
 def _group_line(group: str) -> str:
-    plus = "+" if group in added_groups() else ""
-    return f"  {plus + group + '=':<18}{'|'.join(groups()[group])}"
+    return f"  {plus(group) + group + '=':<18}{'|'.join(groups()[group])}"

@@ -8,7 +8,7 @@ import pytest
 
 from asr_hf.cli.check import CHOICES, check_targets
 from asr_hf.cli.compose import load_config
-from asr_hf.cli.suggest import added_groups, groups
+from asr_hf.cli.groups import groups, plus
 from asr_hf.data.cmvn import CmvnMode
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.resources import conf_dir
@@ -20,9 +20,9 @@ OPTIONS = [(group, option) for group, options in groups().items() for option in 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_composes_and_its_classes_take_its_settings(group, option):
-    plus = "+" if group in added_groups() else ""
+    added = plus(group)
     base = [] if group == "recipe" else ["+recipe=prompts"]
-    check_targets(load_config([*base, f"{plus}{group}={option}"]))
+    check_targets(load_config([*base, f"{added}{group}={option}"]))
 
 
 @pytest.mark.parametrize("recipe", groups()["recipe"])
