@@ -19,7 +19,7 @@ from asr_hf.cli.check import check_choices
 from asr_hf.cli.groups import SEARCH_PATH, groups, is_hydras, key_of
 from asr_hf.cli.kinds import OPTION, check_kinds, kinds_at, misfit
 from asr_hf.cli.parts import with_parts
-from asr_hf.cli.quoting import as_text, quoted, value_of
+from asr_hf.cli.quoting import as_text, quoted, sweeps, value_of
 from asr_hf.cli.suggest import check_added, nearest, problem_of
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.resources import conf_dir
@@ -61,14 +61,29 @@ def compose_tree(overrides: list[str]) -> DictConfig:
     return _trees(overrides)[1]
 
 
-def _trees(overrides: list[str]) -> tuple[DictConfig, DictConfig]:
-    """The tree with the groups that overrides choose alone, and with all overrides."""
+def quoted_overrides(overrides: list[str]) -> list[str]:
+    """Overrides as Hydra's grammar reads them as meant; errors are Hydra's own."""
+    return _readable(overrides)[1]
+
+
+def _readable(overrides: list[str]) -> tuple[list[str], list[str], DictConfig]:
+    """The overrides that choose options, all overrides, both quoted, and the tree of the former."""
     known = groups(overrides)
     options = {o: quoted(o, OPTION) for o in overrides if key_of(o) in known}
     options |= {o: o for o in overrides if is_hydras(o)}
-    chosen = [options[o] for o in overrides if o in options]
+    # With several values to sweep, a group is left at its default.
+    chosen = [options[o] for o in overrides if o in options and not sweeps(options[o])]
     plain = _compose(chosen)
-    readable = [options.get(o) or quoted(o, kinds_at(key_of(o), plain)) for o in overrides]
+    return (
+        chosen,
+        [options.get(o) or quoted(o, kinds_at(key_of(o), plain)) for o in overrides],
+        plain,
+    )
+
+
+def _trees(overrides: list[str]) -> tuple[DictConfig, DictConfig]:
+    """The tree with the groups that overrides choose alone, and with all overrides."""
+    chosen, readable, plain = _readable(overrides)
     complete = with_parts(readable, plain.hydra.runtime.choices)
     config = plain.copy() if complete == chosen else _compose(complete)
     with open_dict(config):

@@ -57,6 +57,14 @@ def value_of(override: str) -> Any:
         return None
 
 
+def sweeps(override: str) -> bool:
+    """Whether an override gives several values, of which a sweep takes one at a time."""
+    try:
+        return bool(OverridesParser.create().parse_override(override).is_sweep_override())
+    except HydraException:
+        return False
+
+
 def _quoted(token: str, textual: bool, kinds: Kinds) -> str:
     bare = token.strip()
     if not bare or (NOTHING in kinds and bare.lower() == "null"):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from safetensors.torch import load_file
 
 from asr_hf.training.model_file import FILE_NAME
@@ -148,3 +149,39 @@ def test_a_sweep_with_a_failing_run_says_so_and_tables_the_others(asr_hf, corpus
 def test_a_sweep_of_nothing_is_refused(asr_hf, corpus):
     outcome = asr_hf("train", "--multirun", *corpus)
     assert outcome.code == 2 and "nothing is swept" in outcome.err
+
+
+def test_every_run_of_a_sweep_is_one_folder_that_is_named_in_full(asr_hf, corpus, tmp_path):
+    swept = "corpus.source=null,en/list,données 100%,'a,b'"
+    outcome = asr_hf("train", "-m", *corpus, swept, STEPS.format(1), "name=1_1")
+    assert outcome.code == 0, outcome.err
+    folder = tmp_path / "exp" / "1_1"
+    values = {
+        "null": "null",
+        "en/list": "en%2Flist",
+        "données 100%": "données 100%25",
+        "a,b": "a,b",
+    }
+    runs = {f"corpus.source={name}" for name in values.values()}
+    assert {path.name for path in folder.iterdir()} == {*runs, "sweep.md"}
+    table = (folder / "sweep.md").read_text()
+    assert all(f"| corpus.source={value} " in table for value in values)
+
+
+@pytest.mark.parametrize(
+    "swept",
+    ["model.hidden_sizes=[8],[{}]".format(",".join(["16"] * 90)), "corpus.source=x," + "é" * 130],
+)
+def test_a_sweep_with_a_name_too_long_for_a_folder_is_refused(asr_hf, corpus, tmp_path, swept):
+    outcome = asr_hf("train", "-m", *corpus, swept, STEPS.format(1))
+    assert outcome.code == 2 and "255 bytes" in outcome.err and "--config-dir" in outcome.err
+    assert not (tmp_path / "exp").exists()
+
+
+def test_a_sweep_over_samplings_takes_what_a_preset_sets_under_each(asr_hf, corpus, tmp_path):
+    sampling = [o for o in corpus if not o.startswith("sampling")]
+    more = ["+preset=kfac", "sampling=fixed,geometric", STEPS.format(1), "frame_stride=1"]
+    assert asr_hf("train", "-m", *sampling, *more).code == 0
+    for option, gradient in (("fixed", 1.0), ("geometric", 4096)):
+        config = OmegaConf.load(tmp_path / "exp" / "prompts" / f"sampling={option}" / "config.yaml")
+        assert config.sampling.gradient == gradient
