@@ -129,7 +129,7 @@ class TrainingLoop:
             Interrupted: a signal asked for an end; a checkpoint holds what was done.
             RunError: ranks no longer hold the same.
         """
-        bar: tqdm[None] = progress(desc="training", unit="it")
+        bar: tqdm[None] = progress(desc="training", unit="it", lines=False)
         try:
             with self._interruption.deferred():
                 self._resume()
