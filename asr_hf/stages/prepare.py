@@ -7,6 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from asr_hf.data.overlap import warn_of_overlap
 from asr_hf.data.validate import validate
 from asr_hf.runtime.errors import RunError
 from asr_hf.runtime.resources import load_recipe
@@ -33,4 +34,6 @@ def run(config: DictConfig) -> dict[str, Any]:
             f"{config.corpus.dir}: {len(problems)} problems in the prepared data:\n{listed}",
             remedy="asr-hf validate lists them all; remove the folder to have it made again",
         )
+    train = config.corpus.train_set
+    warn_of_overlap(Path(config.corpus.dir), train, [n for n in config.corpus.sets if n != train])
     return about

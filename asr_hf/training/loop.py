@@ -55,6 +55,11 @@ class Optimiser(Protocol):
         """Whether training has ended."""
         ...
 
+    @property
+    def limit(self) -> str:
+        """The setting that ended training; empty while it goes on, or where it converged."""
+        ...
+
     def step(self) -> dict[str, Any]:
         """Do one iteration and return its event."""
         ...
