@@ -32,11 +32,10 @@ def problem_of(
         return f"{override}: no override"
     if key in options and value not in options[key]:
         return f"{override}: there is no such option"
+    if key in options and sum(key_of(o) == key for o in overrides) > 1:
+        return f"{override}: {key} is given twice"
     if key in options and "more than once" in str(error):
-        given = [o for o in overrides if key_of(o) == key]
-        return f"{override}: " + (
-            "a group with a default is chosen, not added" if len(given) == 1 else "given twice"
-        )
+        return f"{override}: a group with a default is chosen, not added"
     if not re.fullmatch(r"[\w./$@-]+", key, re.ASCII):
         return f"{override}: keys of overrides are of letters a to z, digits, _ and -"
     if (
