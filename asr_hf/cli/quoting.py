@@ -13,6 +13,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
+from omegaconf import MISSING
 
 from asr_hf.cli.kinds import BY_NAME, NOTHING, TEXT, TEXTS, Kinds
 
@@ -49,12 +50,12 @@ def quoted(override: str, kinds: Kinds) -> str:
 
 
 def value_of(override: str) -> Any:
-    """The plain value that an override gives; null where it gives none, or several to sweep."""
+    """The plain value that an override gives; ??? where it gives none, or several to sweep."""
     try:
         found = OverridesParser.create().parse_override(override)
-        return None if found.is_sweep_override() else found.value()
+        return MISSING if found.is_sweep_override() else found.value()
     except HydraException:
-        return None
+        return MISSING
 
 
 def sweeps(override: str) -> bool:

@@ -15,9 +15,11 @@ from asr_hf.cli.groups import groups, plus
 from asr_hf.runtime.resources import conf_dir
 from asr_hf.training.model_file import build_model
 
-# What sets keys of other groups, and the folders with what it sets there under one option only.
-SETTERS = [(g, o) for g in ("recipe", "stage", "preset", "debug", "hardware") for o in groups()[g]]
+# What is set under one option only: conf/<group>/<option>/<group>/<option>.yaml.
 PARTS = sorted(conf_dir().glob("*/*/*/*.yaml"))
+# What sets keys of other groups: all stages, presets and debug options, and a recipe with parts.
+SETTERS = [(g, o) for g in ("stage", "preset", "debug") for o in groups()[g]]
+SETTERS += [(p.parts[-4], p.parts[-3]) for p in PARTS if p.parts[-4] == "recipe"][:1]
 # Groups whose options differ in the keys they have.
 CHOSEN = [g for g in groups() if not plus(g) and g not in ("corpus", "export", "features")]
 CHEAP = ("solver", "cg_stopping", "preconditioner", "sampling", "damping", "acceptance")
