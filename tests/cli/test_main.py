@@ -167,7 +167,7 @@ OF_HF = {"solver", "cg_stopping", "preconditioner", "sampling", "damping", "acce
 
 @pytest.mark.parametrize("verb", [v for v in USED if v != "config"])
 def test_the_groups_of_a_verb_are_those_that_its_code_reads(verb):
-    """A section that the stage's own module reads is listed; one that none of its modules is not."""
+    """What a stage's own module reads is listed; what none of its modules reads is not."""
     stages = Path(asr_hf_package.__file__).parent / "stages"
     seen: set[str] = set()
 
