@@ -205,11 +205,12 @@ def misfit(
     place, one = next(_culprits(key, value, kinds))
     texts = kinds & {TEXT, TEXTS, BY_NAME} and not isinstance(one, list | dict)
     example = _value(plain, key)
+    has_example = example is not None and not isinstance(example, dict) and _fits(example, kinds)
     wanted = " or ".join(sorted(kinds, key=[*_ALL].index))
     return InputError(
         f"{(place == key and override) or place}: {shown(one)} where "
         f"{wanted if place == key else TEXT} belongs",
-        expected="" if example is None or isinstance(example, dict) else f"as in {key}={example}",
+        expected=f"as in {key}={example}" if has_example else "",
         remedy=QUOTE if texts else "",
     )
 

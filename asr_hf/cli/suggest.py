@@ -34,7 +34,7 @@ def problem_of(
         return f"{override}: there is no such option"
     if key in options and sum(key_of(o) == key for o in overrides) > 1:
         return f"{override}: {key} is given twice"
-    if key in options and "more than once" in str(error):
+    if key in options and re.search("more than once|Multiple values", str(error)):
         return f"{override}: a group with a default is chosen, not added"
     if not re.fullmatch(r"[\w./$@-]+", key, re.ASCII):
         return f"{override}: keys of overrides are of letters a to z, digits, _ and -"

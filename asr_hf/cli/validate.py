@@ -2,8 +2,9 @@
 
 usage: asr-hf validate DIR [DIR ...] [--fix]
 
-Of frame stores (data/<corpus>/store/<set>), lattice stores and run folders every byte is read and
-compared with its checksum.
+Of several data directories it says too what utterances they share: a training set and a held-out
+set should have none. Of frame stores (data/<corpus>/store/<set>), lattice stores and run folders
+every byte is read and compared with its checksum.
 
 --fix sorts the files of data directories, rebuilds spk2utt and drops utterances that are
 incomplete or have no usable audio; the files as they were are kept in DIR/.backup.
@@ -13,6 +14,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from asr_hf.data.kaldi_dir import DataDir
+from asr_hf.data.overlap import overlap
 from asr_hf.data.validate import validate
 from asr_hf.runtime.errors import InputError
 
@@ -23,17 +26,28 @@ def run(arguments: list[str]) -> None:
     folders = [a for a in arguments if a != "--fix"]
     if not folders:
         raise InputError("validate needs a data directory", remedy="asr-hf validate DIR [--fix]")
-    total = 0
+    total, checked = 0, list[Path]()
     for folder in folders:
         found, problems = _check(Path(folder), fix)
         total += len(problems)
         for problem in problems:
             print(problem)
         print(f"{folder}: " + (f"{len(problems)} problems" if problems else f"valid{found}"))
+        if not problems and not found:
+            for other in checked:
+                _say_shared(other, Path(folder))
+            checked.append(Path(folder))
     if total:
         raise InputError(
             f"{total} problems found", remedy="mend them, or asr-hf validate --fix DIR"
         )
+
+
+def _say_shared(one: Path, other: Path) -> None:
+    """Print what two valid data directories have in common; one may be meant as held out."""
+    shared = overlap(DataDir.read(one), DataDir.read(other))
+    if shared.count:
+        print(f"{other}: warning: {shared.describe(str(one), str(other))}")
 
 
 def _check(folder: Path, fix: bool) -> tuple[str, list[str]]:

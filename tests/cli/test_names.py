@@ -164,7 +164,7 @@ def test_what_yaml_reads_as_no_text_is_refused_with_its_key(tmp_path, written, n
     with pytest.raises(InputError) as caught:
         load_config([*own(tmp_path, corpus_mine=f"{kept}{written}\n"), "corpus=mine", "name=x"])
     assert str(caught.value).startswith(named)
-    assert 'quotes: "no"' in str(caught.value)
+    assert 'quotes: "no"' in str(caught.value) and "as in" not in str(caught.value)
 
 
 def test_quoted_they_are_texts(tmp_path):

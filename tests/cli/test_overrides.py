@@ -135,6 +135,7 @@ def test_options_of_one_s_own_are_suggested_as_they_are_written(asr_hf, tmp_path
     (tmp_path / "mine" / "corpus" / "mine.yaml").write_text("name: mine\n")
     outcome = asr_hf("config", "--config-dir", "mine", given, "name=x")
     assert outcome.code == 2 and "did you mean corpus=mine?" in outcome.err
+    assert "override corpus" not in outcome.err
 
 
 def test_several_folders_of_one_s_own_are_all_searched(asr_hf, tmp_path):
