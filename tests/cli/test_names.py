@@ -167,6 +167,11 @@ def test_what_yaml_reads_as_no_text_is_refused_with_its_key(tmp_path, written, n
     assert 'quotes: "no"' in str(caught.value) and "as in" not in str(caught.value)
 
 
+def test_a_corpus_without_a_recipe_is_not_prepared(tmp_path, asr_hf):
+    outcome = asr_hf("prepare", *own(tmp_path, corpus_mine=MINE), "corpus=mine", "name=x")
+    assert outcome.code == 2 and "no recipe prepares the corpus 'mine'" in outcome.err
+
+
 def test_quoted_they_are_texts(tmp_path):
     text = MINE.replace("[en]", '["no", "012"]').replace("name: mine", 'name: "1_1"')
     config = load_config([*own(tmp_path, corpus_mine=text), "corpus=mine", "name=x"])
