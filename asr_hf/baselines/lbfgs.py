@@ -91,6 +91,11 @@ class LBFGS:
         """Whether training has ended."""
         return self.converged or self.iteration >= self.max_iterations
 
+    @property
+    def limit(self) -> str:
+        """The setting that ended training; empty while it goes on, or where it converged."""
+        return "trainer.max_iterations" if self.finished and not self.converged else ""
+
     def memory(self, size: ProblemSize) -> MemoryNeed:
         """What it will allocate: pairs, and vectors of torch's and of the remembered points."""
         return MemoryNeed(size.vectors(2 * self.history_size + 6 + 2 * _REMEMBERED))

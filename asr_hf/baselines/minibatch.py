@@ -112,6 +112,11 @@ class MinibatchTrainer(ABC):
         """Whether training has ended."""
         return self.epoch >= self.max_epochs or self.schedule.finished
 
+    @property
+    def limit(self) -> str:
+        """The setting that ended training; empty while it goes on, or where it converged."""
+        return "trainer.max_epochs" if self.finished and not self.schedule.finished else ""
+
     def step(self) -> dict[str, Any]:
         """Train on the next part of an epoch, judge the epoch at its end, return the event."""
         clock = PhaseClock(self.objective.device)

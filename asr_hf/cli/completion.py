@@ -8,8 +8,9 @@ fish:  asr-hf completion fish | source
 from __future__ import annotations
 
 from asr_hf.cli.compose import load_config
+from asr_hf.cli.groups import groups, plus
 from asr_hf.cli.main import VERBS
-from asr_hf.cli.suggest import added_groups, groups, keys
+from asr_hf.cli.suggest import keys
 from asr_hf.runtime.errors import InputError
 
 _BASH = """\
@@ -29,8 +30,7 @@ def run(arguments: list[str]) -> None:
     shell = arguments[0] if arguments else ""
     words = []
     for group, options in groups().items():
-        plus = "+" if group in added_groups() else ""
-        words += [f"{plus}{group}={option}" for option in options]
+        words += [f"{plus(group)}{group}={option}" for option in options]
     words += [f"{key}=" for key in keys(load_config(["+recipe=prompts"])) if "_target_" not in key]
     bash = _BASH.format(words=" ".join(words), verbs=" ".join(VERBS))
     if shell == "bash":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 
@@ -15,7 +16,11 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from asr_hf.cli.check import check_choices
-from asr_hf.cli.suggest import check_types, nearest
+from asr_hf.cli.groups import SEARCH_PATH, groups, is_hydras, key_of
+from asr_hf.cli.kinds import OPTION, check_kinds, kinds_at, misfit
+from asr_hf.cli.parts import with_parts
+from asr_hf.cli.quoting import as_text, quoted, sweeps, value_of
+from asr_hf.cli.suggest import check_added, nearest, problem_of
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.resources import conf_dir
 
@@ -34,19 +39,63 @@ def load_config(arguments: list[str]) -> DictConfig:
             message names the nearest that does.
     """
     overrides = with_table(with_search_path(arguments))
+    return complete(checked_tree(overrides), command=overrides)
+
+
+def checked_tree(overrides: list[str]) -> DictConfig:
+    """Compose conf/train.yaml with overrides, and check that these fit it.
+
+    Raises:
+        InputError: as `load_config`.
+    """
     try:
-        config = compose_tree(overrides)
+        plain, config = _trees(overrides)
     except COMPOSITION_ERRORS as error:
         raise explain(overrides, error) from error
-    check_types(overrides, config, compose_tree)
-    return complete(config, command=overrides)
+    check_kinds(config, plain, overrides)
+    check_added(config, plain, overrides)
+    return config
 
 
 def compose_tree(overrides: list[str]) -> DictConfig:
     """Compose conf/train.yaml with overrides; errors are Hydra's own."""
+    return _trees(overrides)[1]
+
+
+def quoted_overrides(overrides: list[str]) -> list[str]:
+    """Overrides as Hydra's grammar reads them as meant; errors are Hydra's own."""
+    return _readable(overrides)[1]
+
+
+def _readable(overrides: list[str]) -> tuple[list[str], list[str], DictConfig]:
+    """The overrides that choose options, all overrides, both quoted, and the tree of the former."""
+    known = groups(overrides)
+    options = {o: quoted(o, OPTION) for o in overrides if key_of(o) in known}
+    options |= {o: o for o in overrides if is_hydras(o)}
+    # With several values to sweep, a group is left at its default.
+    chosen = [options[o] for o in overrides if o in options and not sweeps(options[o])]
+    plain = _compose(chosen)
+    return (
+        chosen,
+        [options.get(o) or quoted(o, kinds_at(key_of(o), plain)) for o in overrides],
+        plain,
+    )
+
+
+def _trees(overrides: list[str]) -> tuple[DictConfig, DictConfig]:
+    """The tree with the groups that overrides choose alone, and with all overrides."""
+    chosen, readable, plain = _readable(overrides)
+    complete = with_parts(readable, plain.hydra.runtime.choices)
+    config = plain.copy() if complete == chosen else _compose(complete)
+    with open_dict(config):
+        del config["hydra"]
+    return plain, config
+
+
+def _compose(overrides: list[str]) -> DictConfig:
     GlobalHydra.instance().clear()
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-        return compose(CONFIG_NAME, overrides=overrides)
+        return compose(CONFIG_NAME, overrides, return_hydra_config=True)
 
 
 def complete(
@@ -62,17 +111,25 @@ def complete(
     Raises:
         InputError: a value is missing, or an interpolation leads nowhere.
     """
+    if config.get("corpus") is None:
+        raise InputError(
+            "there is no corpus: neither a recipe nor a table was chosen",
+            expected=f"+recipe=NAME, one of {', '.join(groups()['recipe'])}; or table=FILE",
+            remedy="give the recipe that the corpus was prepared with, e.g. +recipe=prompts",
+        )
     try:
         if missing := missing_keys(OmegaConf.to_container(config, resolve=False)):
             raise InputError(
                 f"the configuration lacks {', '.join(missing)}",
                 remedy="choose a recipe, e.g. +recipe=prompts, or set them",
             )
-        _check_name(str(config.name))
         with open_dict(config):
             for key in config.paths:
                 config.paths[key] = os.path.abspath(config.paths[key])
-            config.name = str(config.name)
+            if config.corpus.get("name") is not None:
+                config.corpus.name = folder_name(config.corpus.name)
+            config.name = folder_name(config.name)
+            _check_name(config.name)
             config.command = list(command or [])
             config.run_dir = os.path.abspath(run_dir or Path(config.paths.exp) / config.name)
         OmegaConf.to_container(config, resolve=True)
@@ -96,6 +153,11 @@ def missing_keys(tree: Any, key: str = "") -> list[str]:
     return sorted(missing for name, value in below for missing in missing_keys(value, name))
 
 
+def folder_name(name: Any) -> str:
+    """A name as folders have it: canonically composed (NFC), however it was typed."""
+    return unicodedata.normalize("NFC", str(name))
+
+
 def _check_name(name: str) -> None:
     path = PurePosixPath(name)
     if not path.parts or path.is_absolute() or ".." in path.parts:
@@ -112,7 +174,7 @@ def with_search_path(arguments: list[str]) -> list[str]:
     Raises:
         InputError: there is another option, or no such folder.
     """
-    overrides, rest = [], list(arguments)
+    overrides, folders, rest = [], [], list(arguments)
     while rest:
         argument = rest.pop(0)
         if argument in ("--config-dir", "-cd"):
@@ -121,7 +183,7 @@ def with_search_path(arguments: list[str]) -> list[str]:
                     f"{argument} {' '.join(rest[:1])}: no such folder",
                     expected="a folder with groups of your own, e.g. DIR/recipe/mine.yaml",
                 )
-            overrides.append(f"hydra.searchpath=['file://{os.path.abspath(rest.pop(0))}']")
+            folders.append(os.path.abspath(rest.pop(0)))
         elif argument.startswith("-"):
             raise InputError(
                 f"unknown option {argument!r}",
@@ -129,6 +191,9 @@ def with_search_path(arguments: list[str]) -> list[str]:
             )
         else:
             overrides.append(argument)
+    if folders:
+        listed = ",".join(as_text(f"file://{folder}") for folder in folders)
+        overrides.insert(0, f"{SEARCH_PATH}=[{listed}]")
     return overrides
 
 
@@ -143,13 +208,24 @@ def with_table(overrides: list[str]) -> list[str]:
         if not override.startswith("table="):
             found.append(override)
             continue
-        path = override.removeprefix("table=").strip("'\"")
-        name = re.sub(r"\W+", "-", PurePath(path).stem).strip("-")
+        path = override.removeprefix("table=")
+        if path[:1] == path[-1:] and path[:1] in ("'", '"'):
+            path = path[1:-1]
+        name = table_name(path)
         if not name:
             raise InputError(f"{override}: no name for a corpus", expected="table=my.tsv")
-        quoted = path.replace("\\", "\\\\").replace("'", "\\'")
-        found += ["+recipe=table", f"corpus.table='{quoted}'", f"corpus.name={name}"]
+        found += ["+recipe=table", f"corpus.table={as_text(path)}", f"corpus.name={as_text(name)}"]
     return found
+
+
+def table_name(path: str) -> str:
+    """What a table's corpus is called: letters, marks, digits, `_` and `.` of the file's name."""
+    stem = folder_name(PurePath(path).stem)
+    # Joiners part the letters of one word.
+    kept = [
+        c if unicodedata.category(c)[0] in "LMN" or c in "_.\u200c\u200d" else "-" for c in stem
+    ]
+    return re.sub("-+", "-", "".join(kept)).strip("-.")
 
 
 def explain(overrides: list[str], error: Exception) -> InputError:
@@ -162,6 +238,12 @@ def explain(overrides: list[str], error: Exception) -> InputError:
             return InputError(f"{override}: " + " ".join(str(found).split()))
         except COMPOSITION_ERRORS as found:
             before = compose_tree(overrides[:number])
-            problem = f"{override}: {str(found).splitlines()[0]}"
-            return InputError(problem, remedy=nearest(override, before))
+            if key_of(override) not in groups(overrides):
+                value = value_of(override)
+                if misplaced := misfit(key_of(override), value, before, override):
+                    return misplaced
+            return InputError(
+                problem_of(override, found, before, overrides),
+                remedy=nearest(override, before, overrides),
+            )
     return InputError(str(error))

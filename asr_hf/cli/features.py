@@ -5,10 +5,19 @@ Writes <corpus.dir>/fbank/<set>. What is already there and current is left alone
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from asr_hf.cli.compose import load_config
 from asr_hf.cli.stage import run_stage
 
 
 def run(arguments: list[str]) -> None:
-    """Run the verb with its overrides."""
-    run_stage("features", load_config(arguments))
+    """Run the verb with its overrides, and print what there is now."""
+    config = load_config(arguments)
+    for name, about in run_stage("features", config).items():
+        minutes = about["frames"] * config.features.frame_shift / 60_000
+        skipped = f", {len(about['skipped'])} skipped" if about["skipped"] else ""
+        print(
+            f"{Path(config.corpus.dir) / 'fbank' / name}: {about['utterances']} utterances, "
+            f"{minutes:.1f} minutes{skipped}"
+        )

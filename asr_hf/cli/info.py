@@ -13,12 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from asr_hf import __version__
-from asr_hf.cli.compose import load_config
+from asr_hf.cli.compose import load_config, with_search_path
+from asr_hf.cli.groups import groups
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.events import FILE_NAME as EVENTS
 from asr_hf.runtime.events import read_events
 from asr_hf.runtime.files import read_json
-from asr_hf.runtime.resources import conf_dir, recipe_names
+from asr_hf.runtime.resources import conf_dir
+
+# What shows that a folder below paths.data is a corpus, and how far below it that is.
+_SIGNS = (("*/corpus.json", 0), ("*/fbank/*/fbank.json", 2), ("*/store*/*/store.json", 2))
 
 _PACKAGES = ("torch", "torchaudio", "hydra-core", "kaldifst", "kaldi-hmm-gmm", "kaldi-decoder")
 
@@ -31,23 +35,41 @@ def run(arguments: list[str]) -> None:
     for folder in folders:
         if not (folder / EVENTS).exists():
             raise InputError(f"{folder}: no run folder", expected=f"a folder with {EVENTS}")
-    _print_system()
-    for corpus in sorted(Path(config.paths.data).glob("*/corpus.json")):
-        stores = sorted(p.parent.name for p in corpus.parent.glob("store/*/store.json"))
-        state = f"ready ({', '.join(stores)})" if stores else "not aligned yet"
-        print(f"corpus {corpus.parent}: {state}")
+    data = Path(config.paths.data)
+    _print_system(groups(with_search_path(overrides))["recipe"])
+    for corpus in sorted({p.parents[n] for at, n in _SIGNS for p in data.glob(at)}):
+        print(f"corpus {corpus}: {corpus_state(corpus)}")
     for folder in folders or sorted(p.parent for p in Path(config.paths.exp).rglob(EVENTS)):
         print(f"run {folder}: {_state(folder)}")
 
 
-def _print_system() -> None:
+def corpus_state(folder: Path) -> str:
+    """How far a corpus is, in one line: what there is of it, by set and kind of alignment."""
+    found = ["prepared"] if (folder / "corpus.json").exists() else []
+    if sets := _sets(folder, "fbank/*/fbank.json"):
+        found.append(f"features of {sets}")
+    for kind, name in (("store", "aligned"), ("lattices", "lattices")):
+        for place in sorted(folder.glob(f"{kind}*")):
+            tag = place.name.removeprefix(kind)
+            sets = _sets(place, f"*/{kind}.json")
+            if sets and (not tag or tag.startswith("-")):
+                found.append(f"{name}{tag.replace('-', ' ', 1)}: {sets}")
+    aligned = any(one.startswith("aligned") for one in found)
+    return "; ".join([*found, *(() if aligned else ("not aligned yet",))])
+
+
+def _sets(folder: Path, pattern: str) -> str:
+    return ", ".join(sorted(path.parent.name for path in folder.glob(pattern)))
+
+
+def _print_system(recipes: list[str]) -> None:
     import torch
 
     print(f"asr-hf {__version__}, Python {platform.python_version()}, {platform.platform()}")
     print(", ".join(f"{name} {metadata.version(name)}" for name in _PACKAGES))
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     print(f"devices: {', '.join([f'CPU with {torch.get_num_threads()} threads', *gpus])}")
-    print(f"configuration: {conf_dir()}; recipes: {', '.join(recipe_names())}")
+    print(f"configuration: {conf_dir()}; recipes: {', '.join(recipes)}")
 
 
 def _state(folder: Path) -> str:

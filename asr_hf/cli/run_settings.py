@@ -53,7 +53,7 @@ def load_run_config(
     if not (folder / FILE_NAME).is_file():
         raise InputError(
             f"{folder}: no run there",
-            expected=f"the folder of a run, with its {FILE_NAME}",
+            expected=f"the folder of a run, with its {FILE_NAME}, or overrides as key=value",
             remedy="asr-hf info lists the runs that there are",
         )
     given = [a for a in arguments if a != folders[0]]

@@ -6,32 +6,43 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
 import hydra
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from asr_hf.cli.compose import (
     COMPOSITION_ERRORS,
     CONFIG_NAME,
+    checked_tree,
     complete,
     explain,
+    folder_name,
     load_config,
+    quoted_overrides,
     with_search_path,
     with_table,
 )
+from asr_hf.cli.groups import SEARCH_PATH, key_of
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
 from asr_hf.runtime.resources import conf_dir
 
 # Names the folder in which every job, in whatever process or machine, notes its run folder.
 _JOBS = "ASR_HF_SWEEP_JOBS"
+
+# Bytes of a name in a folder (NAME_MAX) on Linux's file systems.
+_LONGEST = 255
 
 
 def sweep(arguments: list[str]) -> None:
@@ -41,12 +52,16 @@ def sweep(arguments: list[str]) -> None:
         InputError: an override does not fit; no run has started then.
         AsrHfError: a run failed; the table of the others is printed first.
     """
-    overrides = with_table(with_search_path(arguments))
+    given = with_table(with_search_path(arguments))
+    try:
+        overrides = quoted_overrides(given)
+    except COMPOSITION_ERRORS as error:
+        raise explain(given, error) from error
     parsed = _parse(overrides)
     exp = Path(_check_each(overrides, parsed).paths.exp)
     constant = [o.key_or_group or "" for o in parsed if not o.is_sweep_override()]
     # Run folders are named by what is swept; what all have in common belongs in name=.
-    overrides.append(f"hydra.job.config.override_dirname.exclude_keys={_quoted(constant)}")
+    overrides.append(f"hydra.job.config.override_dirname.exclude_keys={_listed(constant)}")
     exp.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=exp, prefix=".sweep-") as scratch:
         jobs = Path(scratch)
@@ -101,14 +116,69 @@ def _check_each(overrides: list[str], parsed: list[Override]) -> DictConfig:
     swept = [o for o in parsed if o.is_choice_sweep() or o.is_range_sweep()]
     choices = [[f"{o.get_key_element()}={v}" for v in o.sweep_string_iterator()] for o in swept]
     first = [values[0] for values in choices]
+    _check_names(choices)
     for position, values in enumerate(choices):
         for value in values:
             load_config([*fixed, *first[:position], value, *first[position + 1 :]])
     return load_config([*fixed, *first])
 
 
-def _quoted(keys: list[str]) -> str:
+def _listed(keys: list[str]) -> str:
     return "[" + ",".join(f"'{key}'" for key in keys) + "]"
+
+
+def _check_names(choices: list[list[str]]) -> None:
+    """Check that every run's folder has a name that file systems take.
+
+    Raises:
+        InputError: the longest of them is longer.
+    """
+    longest = [max(values, key=lambda o: len(os.fsencode(run_name([o])))) for values in choices]
+    folder_of(longest)
+
+
+def folder_of(overrides: Sequence[str]) -> str:
+    """The folder of a run of a sweep.
+
+    Args:
+        overrides: what is swept, each with the run's value.
+
+    Raises:
+        InputError: its name is too long.
+    """
+    name = run_name(overrides).replace("%", "%25").replace("/", "%2F")
+    if (size := len(os.fsencode(name))) > _LONGEST:
+        raise InputError(
+            f"-m: a run would be called {name[:60]}..., {size} bytes long",
+            expected=f"at most {_LONGEST} bytes, as file systems have it",
+            remedy="write long values into options of your own, e.g. DIR/model/deep.yaml, and "
+            "sweep these: --config-dir DIR model=deep,wide",
+        )
+    return name
+
+
+def run_name(overrides: Sequence[str]) -> str:
+    """What a run of a sweep is called: its values, sorted by key, without quotes around texts."""
+    parser = OverridesParser.create()
+    named = []
+    for parsed in sorted(
+        parser.parse_overrides(list(overrides)), key=lambda o: o.get_key_element()
+    ):
+        value = parsed.value()
+        text = parsed.get_value_element_as_str() if not isinstance(value, str) else str(value)
+        named.append(f"{parsed.get_key_element()}={text}")
+    return unicodedata.normalize("NFC", ",".join(named))
+
+
+def _swept_folder(name: str, *, _root_: DictConfig) -> str:
+    """The folder of the run whose configuration this is, below paths.exp; conf/train.yaml asks."""
+    settings = _root_.hydra
+    constant = set(settings.job.config.override_dirname.exclude_keys)
+    swept = [o for o in settings.overrides.task if key_of(o) not in constant]
+    return f"{folder_name(name)}/{folder_of(swept)}"
+
+
+OmegaConf.register_new_resolver("swept_folder", _swept_folder, replace=True)
 
 
 def _job(config: DictConfig) -> float:
@@ -121,7 +191,19 @@ def _job(config: DictConfig) -> float:
     job = HydraConfig.get()
     folder = Path(job.runtime.output_dir)
     write_text(Path(os.environ[_JOBS]) / f"{job.job.num:06}", str(folder))
-    return float(train(complete(config, str(folder), list(job.overrides.task)))["heldout_loss"])
+    return float(
+        train(complete(_as_one_run(job), str(folder), list(job.overrides.task)))["heldout_loss"]
+    )
+
+
+def _as_one_run(job: Any) -> DictConfig:
+    """The configuration of a job, composed as that of a single run is."""
+    before = GlobalHydra.instance().hydra
+    try:
+        search = [o for o in job.overrides.hydra if key_of(o) == SEARCH_PATH]
+        return checked_tree([*search, *job.overrides.task])
+    finally:
+        GlobalHydra.instance().hydra = before
 
 
 def _tabulate(jobs: Path) -> None:
@@ -133,7 +215,7 @@ def _tabulate(jobs: Path) -> None:
     folders = [folder for folder in listed if (folder / "result.json").exists()]
     if not folders:
         return
-    table, _ = compare(folders, [folder.name for folder in folders])
+    table, _ = compare(folders, [unquote(folder.name) for folder in folders])
     print(table)
     target = Path(os.path.commonpath([folder.parent for folder in folders])) / "sweep.md"
     write_text(target, table + "\n")

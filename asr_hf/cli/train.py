@@ -19,6 +19,7 @@ from omegaconf import DictConfig
 from asr_hf.cli.compose import load_config
 from asr_hf.cli.processes import launched, train_as_rank, train_in_processes
 from asr_hf.cli.stage import run_stage
+from asr_hf.report.ending import describe_ending
 
 
 def run(arguments: list[str]) -> None:
@@ -41,6 +42,8 @@ def say(config: DictConfig, result: dict[str, Any]) -> None:
         f"held-out loss {result['heldout_loss']:.4f}, "
         f"frame error {100 * result['heldout_frame_error']:.2f} %"
     )
+    if told := describe_ending(result):
+        print(told)
     say_where(config.run_dir)
 
 

@@ -2,8 +2,9 @@
 
 usage: asr-hf validate DIR [DIR ...] [--fix] [key=value ...]
 
-Of frame stores (data/<corpus>/store/<set>), lattice stores and run folders every byte is read and
-compared with its checksum.
+Of several data directories it says too what utterances they share: a training set and a held-out
+set should have none. Of frame stores (data/<corpus>/store/<set>), lattice stores and run folders
+every byte is read and compared with its checksum.
 
 --fix sorts the files of data directories, rebuilds spk2utt and drops utterances that are
 incomplete or have no usable audio; the files as they were are kept in DIR/.backup.
@@ -19,6 +20,8 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from asr_hf.cli.compose import load_config
+from asr_hf.data.kaldi_dir import DataDir
+from asr_hf.data.overlap import overlap
 from asr_hf.data.validate import validate
 from asr_hf.runtime.errors import InputError
 
@@ -30,17 +33,28 @@ def run(arguments: list[str]) -> None:
     config = load_config(["+recipe=prompts", *overrides]) if overrides else None
     if not folders:
         raise InputError("validate needs a data directory", remedy="asr-hf validate DIR [--fix]")
-    total = 0
+    total, checked = 0, list[Path]()
     for folder in folders:
         found, problems = _check(Path(folder), fix, config)
         total += len(problems)
         for problem in problems:
             print(problem)
         print(f"{folder}: " + (f"{len(problems)} problems" if problems else f"valid{found}"))
+        if not problems and not found:
+            for other in checked:
+                _say_shared(other, Path(folder))
+            checked.append(Path(folder))
     if total:
         raise InputError(
             f"{total} problems found", remedy="mend them, or asr-hf validate --fix DIR"
         )
+
+
+def _say_shared(one: Path, other: Path) -> None:
+    """Print what two valid data directories have in common; one may be meant as held out."""
+    shared = overlap(DataDir.read(one), DataDir.read(other))
+    if shared.count:
+        print(f"{other}: warning: {shared.describe(str(one), str(other))}")
 
 
 def _parted(arguments: list[str]) -> tuple[list[str], list[str]]:

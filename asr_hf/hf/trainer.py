@@ -41,10 +41,11 @@ class Stopping:
 
     def reached(self, losses: list[float]) -> bool:
         """Whether to stop, given the acceptance loss at the start and after each iteration."""
-        done = len(losses) - 1
-        if done >= self.max_iterations:
-            return True
-        if not self.patience or done < 2 * self.patience:
+        return len(losses) > self.max_iterations or self.converged(losses)
+
+    def converged(self, losses: list[float]) -> bool:
+        """Whether progress has become small, given the same."""
+        if not self.patience or len(losses) <= 2 * self.patience:
             return False
         before = fmean(losses[-2 * self.patience : -self.patience])
         return before - fmean(losses[-self.patience :]) < self.min_improvement * abs(before)
@@ -118,6 +119,12 @@ class HessianFree:
     def finished(self) -> bool:
         """Whether training has ended."""
         return bool(self.losses) and self.stopping.reached(self.losses)
+
+    @property
+    def limit(self) -> str:
+        """The setting that ended training; empty while it goes on, or where it converged."""
+        ended = self.finished and not self.stopping.converged(self.losses)
+        return "trainer.stopping.max_iterations" if ended else ""
 
     def memory(self, size: ProblemSize) -> MemoryNeed:
         """What it will allocate: gradient, its negative, a trial θ, a mean, and its parts."""

@@ -30,6 +30,12 @@ class Setting:
     insertion_penalty: float = 0.0
     lm_scale: float = 1.0
 
+    def __str__(self) -> str:
+        return (
+            f"acoustic scale {self.acoustic_scale:g}, insertion penalty "
+            f"{self.insertion_penalty:g}, language model scale {self.lm_scale:g}"
+        )
+
 
 def best_paths(lattice: Lattice, settings: Sequence[Setting]) -> list[BestPath]:
     """The best path under each setting, by one Viterbi pass over the levels of the lattice.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from asr_hf.report.curves import Figure, figures
+from asr_hf.report.ending import describe_ending
 from asr_hf.report.run_data import OPTIMISERS, RunData
 from asr_hf.report.scale import duration, si
 from asr_hf.report.settings import parts_chosen, settings_html
@@ -39,6 +40,8 @@ def page(run: RunData) -> str:
     drawn = figures(run)
     if drawn:
         body.append("<h2>Training</h2>")
+        if told := describe_ending(run.result):
+            body.append(f"<p>{escape(told[0].upper() + told[1:])}.</p>")
         body.append(f'<div class="figures">{"".join(_figure(one) for one in drawn)}</div>')
         body.append(iterations_table(run))
     else:

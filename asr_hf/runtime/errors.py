@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
+# What Python says of an error of the system: its number, what it is, and the file's name.
+_SYSTEM = re.compile(r"\[Errno \d+\] (?P<what>[^\n]*?): (?P<quote>['\"])(?P<name>.*?)(?P=quote)")
+
 
 class AsrHfError(Exception):
     """An error shown to the user without a traceback.
@@ -15,6 +20,7 @@ class AsrHfError(Exception):
     exit_code = 1
 
     def __init__(self, problem: str, *, expected: str = "", remedy: str = "") -> None:
+        problem = _SYSTEM.sub(_once, problem)
         self.problem, self.expected, self.remedy = problem, expected, remedy
         lines = [problem]
         for label, text in (("expected:", expected), ("remedy:  ", remedy)):
@@ -25,6 +31,12 @@ class AsrHfError(Exception):
     def __reduce__(self) -> tuple[object, ...]:
         # Worker processes send errors by pickle, which would otherwise lose the keywords.
         return (_rebuild, (type(self), self.problem, self.expected, self.remedy))
+
+
+def _once(found: re.Match[str]) -> str:
+    """An error of the system, without the file's name where the message begins with it."""
+    named = found["name"] in found.string[: found.start()]
+    return found["what"] if named else f"{found['what']}: {found['name']}"
 
 
 def _rebuild(kind: type[AsrHfError], problem: str, expected: str, remedy: str) -> AsrHfError:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -52,6 +53,8 @@ EXTENDABLE = (
     "corpus.dir",
 )
 
+_ABSENT = "(absent)"
+
 
 class RunFolder:
     """A run folder that this process holds; use as a context manager.
@@ -87,17 +90,20 @@ class RunFolder:
         folder = cls(path, lock)
         try:
             folder._sweep_up()
-            folder._keep(OmegaConf.to_container(config, resolve=True))
+            folder._keep(
+                OmegaConf.to_container(config, resolve=True),
+                OmegaConf.to_container(config, resolve=False),
+            )
         except BaseException:
             lock.close()
             raise
         return folder
 
-    def _keep(self, config: Any) -> None:
+    def _keep(self, config: Any, unresolved: Any) -> None:
         """Write config.yaml, or refuse when a run of another configuration has begun here."""
         file = self.path / "config.yaml"
         if file.exists() and self._begun():
-            changed = differences(_read_config(file), config)
+            changed = differences(_read_config(file), config, unresolved)
             if changed:
                 listed = "\n".join(f"    {line}" for line in changed)
                 raise InputError(
@@ -204,18 +210,64 @@ def flattened(config: Any, key: str = "", keep_all: bool = False) -> dict[str, A
     return found
 
 
-def differences(before: Any, after: Any, key: str = "") -> list[str]:
-    """What differs between two plain configurations, as `key: old -> new`, but for EXTENDABLE."""
+def differences(before: Any, after: Any, unresolved: Any = None) -> list[str]:
+    """What differs between two plain configurations, as `key: old -> new`, but for EXTENDABLE.
+
+    A value that follows another by `${...}`, in both, is left out where that other is listed.
+
+    Args:
+        before: a configuration, resolved.
+        after: another, resolved.
+        unresolved: the same as `after`, with its `${...}`; None lists all that differs.
+    """
+    changed = dict(_changes(before, after))
+    return [line for key, line in changed.items() if not _follows(key, before, unresolved, changed)]
+
+
+def _changes(before: Any, after: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Each key that differs, and its line."""
     if key in EXTENDABLE or before == after:
-        return []
-    if isinstance(before, dict) and isinstance(after, dict):
-        return [
-            line
-            for name in sorted({*before, *after}, key=str)
-            for line in differences(
-                before.get(name, "(absent)"),
-                after.get(name, "(absent)"),
-                f"{key}.{name}" if key else str(name),
-            )
-        ]
-    return [f"{key}: {before} -> {after}"]
+        return
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        yield key, f"{key}: {before} -> {after}"
+        return
+    for name in sorted({*before, *after}, key=str):
+        below = f"{key}.{name}" if key else str(name)
+        yield from _changes(before.get(name, _ABSENT), after.get(name, _ABSENT), below)
+
+
+def _follows(key: str, before: Any, unresolved: Any, changed: Mapping[str, str]) -> bool:
+    """Whether a value changed for no other reason than that one which is listed did."""
+    place, raw = _formula(key, unresolved)
+    sources = re.findall(r"\$\{([A-Za-z_][\w.]*)\}", str(raw))
+    below = key.removeprefix(place)
+    if not any(_related(source + below, changed) for source in sources):
+        return False
+    try:
+        tree = OmegaConf.create(before)
+        was = OmegaConf.select(tree, place)
+        OmegaConf.update(tree, place, raw, merge=False)
+        follows = OmegaConf.select(tree, place)
+    except (OmegaConfBaseException, ValueError):
+        return False
+    return bool(follows == was)
+
+
+def _formula(key: str, unresolved: Any) -> tuple[str, Any]:
+    """The value with `${...}` at a key or above it, and where it is."""
+    node, names = unresolved, key.split(".")
+    for number, name in enumerate(names):
+        if not isinstance(node, dict) or name not in node:
+            break
+        node = node[name]
+        if not isinstance(node, dict):
+            return ".".join(names[: number + 1]), node
+    return key, None
+
+
+def _related(source: str, changed: Iterable[str]) -> bool:
+    """Whether a key is listed, or one above or below it."""
+    return any(
+        source == key or source.startswith(f"{key}.") or key.startswith(f"{source}.")
+        for key in changed
+    )

@@ -7,8 +7,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from asr_hf.data.overlap import warn_of_overlap
 from asr_hf.data.validate import validate
-from asr_hf.runtime.errors import RunError
+from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.resources import load_recipe
 from asr_hf.stages.kaldi_sets import refuse_kaldi
 
@@ -21,6 +22,12 @@ def run(config: DictConfig) -> dict[str, Any]:
         RunError: what it made is not valid.
     """
     refuse_kaldi(config, "prepare")
+    if config.corpus.recipe is None:
+        raise InputError(
+            f"corpus.recipe=null: no recipe prepares the corpus {config.corpus.name!r}",
+            expected=f"data directories that are there already, in {config.corpus.dir}",
+            remedy="go on with asr-hf features, or name a recipe of the folder recipes/",
+        )
     about: dict[str, Any] = load_recipe(config.corpus.recipe).prepare(config)
     problems = [
         problem
@@ -33,4 +40,6 @@ def run(config: DictConfig) -> dict[str, Any]:
             f"{config.corpus.dir}: {len(problems)} problems in the prepared data:\n{listed}",
             remedy="asr-hf validate lists them all; remove the folder to have it made again",
         )
+    train = config.corpus.train_set
+    warn_of_overlap(Path(config.corpus.dir), train, [n for n in config.corpus.sets if n != train])
     return about

@@ -21,11 +21,14 @@ from asr_hf.hf.precision import Precision
 from asr_hf.hf.replay import Recorder, record_on_gpu
 from asr_hf.hf.trainer import HessianFree
 from asr_hf.models.acoustic import AcousticModel
+from asr_hf.report.ending import ending
 from asr_hf.report.html import write_report
 from asr_hf.runtime.allocator import return_large_blocks
 from asr_hf.runtime.checkpoint import checkpoints
 from asr_hf.runtime.device import choose_device, seed_everything
 from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.events import FILE_NAME as EVENTS
+from asr_hf.runtime.events import read_events
 from asr_hf.runtime.files import read_json, write_json
 from asr_hf.runtime.interruption import Interruption
 from asr_hf.runtime.ranks import ALONE, Ranks
@@ -33,6 +36,7 @@ from asr_hf.runtime.run_folder import RunFolder
 from asr_hf.stages.expected import store_source
 from asr_hf.stages.external import alignments_from_outside, pack_external
 from asr_hf.stages.forecast import fit_memory, say_duration
+from asr_hf.stages.heldout import check_heldout
 from asr_hf.stages.inputs import changed_inputs, inputs_of, start_of_rank, statistics_of
 from asr_hf.stages.lattice_targets import open_targets
 from asr_hf.stages.layout import chosen_by, store_folder
@@ -79,6 +83,7 @@ def run(config: DictConfig, ranks: Ranks = ALONE) -> dict[str, Any]:
         if alignments_from_outside(config):
             ranks.broadcast_json(pack_external(config) if ranks.first else None)
         stores = open_stores(config)
+        check_heldout(config, stores)
         settle(config)
         inputs = inputs_of(config, stores)
         check_same_start(ranks, start_of_rank(config, inputs))
@@ -126,6 +131,7 @@ def _train(
     result = summary(config, loop, best)
     if folder is not None:
         saver.save(folder.path / FILE_NAME, best.theta)
+        result |= ending(read_events(folder.path / EVENTS), optimiser.limit)
         result |= _scores_of(folder.path / "result.json", best)
         write_json(folder.path / "result.json", result)
         write_report(folder.path)

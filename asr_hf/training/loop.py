@@ -55,6 +55,11 @@ class Optimiser(Protocol):
         """Whether training has ended."""
         ...
 
+    @property
+    def limit(self) -> str:
+        """The setting that ended training; empty while it goes on, or where it converged."""
+        ...
+
     def step(self) -> dict[str, Any]:
         """Do one iteration and return its event."""
         ...
@@ -129,7 +134,7 @@ class TrainingLoop:
             Interrupted: a signal asked for an end; a checkpoint holds what was done.
             RunError: ranks no longer hold the same.
         """
-        bar: tqdm[None] = progress(desc="training", unit="it")
+        bar: tqdm[None] = progress(desc="training", unit="it", lines=False)
         try:
             with self._interruption.deferred():
                 self._resume()

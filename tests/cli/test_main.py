@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import asr_hf as asr_hf_package
 from asr_hf import __version__
+from asr_hf.cli.groups import groups
+from asr_hf.cli.help import USED
 from asr_hf.cli.main import VERBS
 
 
@@ -117,3 +122,72 @@ def test_info_lists_runs_and_says_what_is_no_run(asr_hf, tmp_path):
     assert outcome.code == 0 and "unfinished, held-out loss 2.5000" in outcome.out
     assert asr_hf("info", "exp/half").code == 0
     assert asr_hf("info", "exp/none").code == 2
+
+
+def test_info_knows_every_recipe_and_how_far_every_corpus_is(asr_hf, tmp_path):
+    done = {
+        "fresh": ["corpus.json"],
+        "half": ["corpus.json", "fbank/train/fbank.json", "fbank/dev/fbank.json"],
+        "whole": ["corpus.json", "fbank/dev/fbank.json", "store/dev/store.json"]
+        + [f"store-triphone/{name}/store.json" for name in ("train", "dev")]
+        + ["lattices/train/lattices.json", "lattices-wide/train/lattices.json"],
+        # Of Kaldi's, and directories of one's own: nothing was prepared.
+        "theirs": ["store/train/store.json"],
+    }
+    for name, files in done.items():
+        for file in files:
+            (tmp_path / "data" / name / file).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "data" / name / file).write_text("{}")
+    out = asr_hf("info").out
+    told = {
+        line.split(": ")[0].split("/")[-1]: line.partition(": ")[2] for line in out.splitlines()
+    }
+    assert told["fresh"] == "prepared; not aligned yet"
+    assert told["half"] == "prepared; features of dev, train; not aligned yet"
+    assert told["whole"] == (
+        "prepared; features of dev; aligned: dev; aligned triphone: dev, train; "
+        "lattices: train; lattices wide: train"
+    )
+    assert told["theirs"] == "aligned: train"
+    assert "recipes: kaldi, prompts, prompts5, prompts5x, switchboard, table" in out
+
+
+@pytest.mark.parametrize("verb", USED)
+def test_help_lists_the_groups_that_a_verb_reads_and_their_options(asr_hf, verb):
+    out = asr_hf(verb, "--help").out
+    listed = dict(re.findall(r"^  \+?(\w+)= +(\S+\|?\S*)$", out, re.MULTILINE))
+    assert listed.keys() == set(USED[verb])
+    assert all(listed[group] == "|".join(groups()[group]) for group in listed)
+
+
+# Groups that set keys of others, and those whose parts trainer=hf refers to.
+INDIRECT = {"recipe", "stage", "preset", "debug", "hardware"}
+OF_HF = {"solver", "cg_stopping", "preconditioner", "sampling", "damping", "acceptance"}
+
+
+@pytest.mark.parametrize("verb", [v for v in USED if v != "config"])
+def test_the_groups_of_a_verb_are_those_that_its_code_reads(verb):
+    """What a stage's own module reads is listed; what none of its modules reads is not."""
+    stages = Path(asr_hf_package.__file__).parent / "stages"
+    seen: set[str] = set()
+
+    def sections(name):
+        seen.add(name)
+        text = (stages / f"{name}.py").read_text()
+        found = set(re.findall(r"config\.(\w+)", text)) & set(groups())
+        below = set(re.findall(r"from asr_hf\.stages\.(\w+) import", text)) - seen
+        return found, set().union(found, *(sections(one)[1] for one in below))
+
+    own, all_of_them = sections(verb)
+    listed = set(USED[verb]) - INDIRECT - (OF_HF if verb == "train" else set())
+    after = {"decode"} if verb == "train" else set()
+    assert own <= listed <= all_of_them | after
+
+
+def test_features_say_what_there_is_now(asr_hf, monkeypatch):
+    about = {"frames": 6000, "utterances": 3, "skipped": {}}
+    made = {"train": about, "dev": about | {"skipped": {"u1": "too short"}}}
+    monkeypatch.setattr("asr_hf.cli.features.run_stage", lambda verb, config: made)
+    out = asr_hf("features", "+recipe=prompts").out.splitlines()
+    assert out[0].endswith("data/prompts/fbank/train: 3 utterances, 1.0 minutes")
+    assert out[1].endswith("data/prompts/fbank/dev: 3 utterances, 1.0 minutes, 1 skipped")

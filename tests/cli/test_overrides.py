@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from omegaconf import OmegaConf
+
+from asr_hf.cli.compose import load_config
+from asr_hf.runtime.errors import InputError
 
 P = "+recipe=prompts"
 
@@ -33,6 +37,18 @@ P = "+recipe=prompts"
         ([], "+recipe=prompts"),
         ([P, "--hydra-help"], "--config-dir DIR"),
         ([P, "--config-dir", "nowhere"], "DIR/recipe/mine.yaml"),
+        ([P, "+runtime.sed=1"], "runtime.seed=1?"),
+        ([P, "++runtime.sed=1"], "runtime.seed=1?"),
+        ([P, "++sover.max_iterations=1"], "solver.max_iterations=1?"),
+        ([P, "++runtime={sed: 1}"], "runtime.seed"),
+        (["+recipe=table", "+corpus.lexicn=a"], "corpus.lexicon=a?"),
+        ([P, "+foo=1"], "prints every key"),
+        ([P, "++trainer.max_epochs=3"], "leave trainer.max_epochs out"),
+        ([P, "++model.hiden_sizes=[8]"], "did you mean model.hidden_sizes?"),
+        ([P, "+corpus.decode_data.é=x"], "DIR/corpus/mine.yaml"),
+        ([P, P], "options of recipe"),
+        (["+stage=smbr"], "+recipe=NAME"),
+        (["corpus=prompts"], "choose a recipe"),
     ],
     ids=lambda value: " ".join(value)[-40:] if isinstance(value, list) else "",
 )
@@ -62,6 +78,83 @@ def test_values_that_fit_are_taken(asr_hf, override):
     assert outcome.code == 0, outcome.err
     key, _, value = override.rpartition("=")
     assert value.strip("[]").split(",")[0] in outcome.out and key.rpartition(".")[2] in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key", "value"),
+    [
+        (
+            ["+recipe=kaldi", "+corpus.decode_data.eval=data/eval"],
+            "corpus.decode_data.eval",
+            "data/eval",
+        ),
+        (["+recipe=kaldi", "++corpus.scoring=hub5"], "corpus.scoring", "hub5"),
+        (
+            ["+recipe=switchboard", "+corpus.subsets.of_1h={first: 9, copies: null}"],
+            "corpus.subsets.of_1h.first",
+            9,
+        ),
+        (
+            ["+recipe=switchboard", "+corpus.subsets_scored.dev=[sw]"],
+            "corpus.subsets_scored.dev",
+            ["sw"],
+        ),
+        (
+            [
+                "+recipe=prompts5x",
+                "+corpus.augmentation.sets.more={of: dev, clean: true, copies: 1}",
+            ],
+            "corpus.augmentation.sets.more.of",
+            "dev",
+        ),
+        (["+recipe=table", "++corpus.lexicon={en: a}"], "corpus.lexicon.en", "a"),
+        ([P, "++runtime.seed=3"], "runtime.seed", 3),
+        ([P, "trainer=adam", "++trainer.schedule.decay=0.7"], "trainer.schedule.decay", 0.7),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, list) else "",
+)
+def test_what_may_be_added_is_added(overrides, key, value):
+    assert OmegaConf.select(load_config(overrides), key) == value
+
+
+def test_a_class_of_one_s_own_has_the_keys_of_its_file_and_of_itself(tmp_path):
+    (tmp_path / "solver").mkdir()
+    (tmp_path / "solver" / "mine.yaml").write_text(
+        "_target_: collections.Counter\nextra: 1\nrule: {k: text}\n"
+    )
+    own = ["--config-dir", str(tmp_path), P, "solver=mine"]
+    config = load_config([*own, "solver.extra=5", "++solver.rule.k=null"])
+    assert (config.solver.extra, config.solver.rule.k) == (5, None)
+    with pytest.raises(InputError, match=r"solver\.extr=5: there is no such key"):
+        load_config([*own, "solver.extr=5"])
+
+
+@pytest.mark.parametrize("given", ["+corpus=mine", "corpus=mne", "+corpus=mne"])
+def test_options_of_one_s_own_are_suggested_as_they_are_written(asr_hf, tmp_path, given):
+    (tmp_path / "mine" / "corpus").mkdir(parents=True)
+    (tmp_path / "mine" / "corpus" / "mine.yaml").write_text("name: mine\n")
+    outcome = asr_hf("config", "--config-dir", "mine", given, "name=x")
+    assert outcome.code == 2 and "did you mean corpus=mine?" in outcome.err
+    assert "override corpus" not in outcome.err
+
+
+def test_several_folders_of_one_s_own_are_all_searched(asr_hf, tmp_path):
+    for name in ("a", "b b", "ç"):
+        (tmp_path / name / "recipe").mkdir(parents=True)
+        (tmp_path / name / "recipe" / f"of_{name[0]}.yaml").write_text(
+            f"# @package _global_\ndefaults:\n  - override /corpus: prompts\nname: '{name}'\n"
+        )
+    dirs = [word for name in ("a", "b b", "ç") for word in ("--config-dir", name)]
+    for name in ("a", "b b", "ç"):
+        outcome = asr_hf("config", *dirs, f"+recipe=of_{name[0]}")
+        assert outcome.code == 0, outcome.err
+        assert f"name: {name}" in outcome.out
+
+
+@pytest.mark.parametrize("override", ["preconditoner=lbfgs", "+recipe=nope", "runtime.sed=1"])
+def test_what_is_wrong_is_named_once(asr_hf, override):
+    first = asr_hf("config", P, override).err.splitlines()[0]
+    assert first.count(override.lstrip("+").partition("=")[0]) == 1
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from safetensors.torch import load_file
 
 from asr_hf.training.model_file import FILE_NAME
@@ -148,3 +150,91 @@ def test_a_sweep_with_a_failing_run_says_so_and_tables_the_others(asr_hf, corpus
 def test_a_sweep_of_nothing_is_refused(asr_hf, corpus):
     outcome = asr_hf("train", "--multirun", *corpus)
     assert outcome.code == 2 and "nothing is swept" in outcome.err
+
+
+def test_every_run_of_a_sweep_is_one_folder_that_is_named_in_full(asr_hf, corpus, tmp_path):
+    swept = "corpus.source=null,en/list,données 100%,'a,b'"
+    outcome = asr_hf("train", "-m", *corpus, swept, STEPS.format(1), "name=1_1")
+    assert outcome.code == 0, outcome.err
+    folder = tmp_path / "exp" / "1_1"
+    values = {
+        "null": "null",
+        "en/list": "en%2Flist",
+        "données 100%": "données 100%25",
+        "a,b": "a,b",
+    }
+    runs = {f"corpus.source={name}" for name in values.values()}
+    assert {path.name for path in folder.iterdir()} == {*runs, "sweep.md"}
+    table = (folder / "sweep.md").read_text()
+    assert all(f"| corpus.source={value} " in table for value in values)
+
+
+@pytest.mark.parametrize(
+    "swept",
+    ["model.hidden_sizes=[8],[{}]".format(",".join(["16"] * 90)), "corpus.source=x," + "é" * 130],
+)
+def test_a_sweep_with_a_name_too_long_for_a_folder_is_refused(asr_hf, corpus, tmp_path, swept):
+    outcome = asr_hf("train", "-m", *corpus, swept, STEPS.format(1))
+    assert outcome.code == 2 and "255 bytes" in outcome.err and "--config-dir" in outcome.err
+    assert not (tmp_path / "exp").exists()
+
+
+def test_a_sweep_over_samplings_takes_what_a_preset_sets_under_each(asr_hf, corpus, tmp_path):
+    sampling = [o for o in corpus if not o.startswith("sampling")]
+    more = ["+preset=kfac", "sampling=fixed,geometric", STEPS.format(1), "frame_stride=1"]
+    assert asr_hf("train", "-m", *sampling, *more).code == 0
+    for option, gradient in (("fixed", 1.0), ("geometric", 4096)):
+        config = OmegaConf.load(tmp_path / "exp" / "prompts" / f"sampling={option}" / "config.yaml")
+        assert config.sampling.gradient == gradient
+
+
+@pytest.mark.parametrize("heldout", ["train", "dev"])
+def test_a_run_with_nothing_held_out_is_refused_unless_that_is_meant(
+    asr_hf, corpus, tmp_path, heldout
+):
+    stores = tmp_path / "data" / "prompts" / "store"
+    shutil.rmtree(stores / "dev")
+    shutil.copytree(stores / "train", stores / "dev")
+    outcome = asr_hf("train", *corpus, f"corpus.heldout_set={heldout}", STEPS.format(1))
+    assert outcome.code == 2 and "20 of 20 utterances" in outcome.err
+    assert "+debug=overfit" in outcome.err and not (tmp_path / "exp").exists()
+    meant = [*corpus, "+debug=overfit", STEPS.format(1), "name=meant"]
+    assert asr_hf("train", *meant).code == 0
+
+
+def test_some_of_the_held_out_data_in_training_are_a_warning_with_counts(asr_hf, corpus, tmp_path):
+    for name, ids, stem in (("train", range(20), "other"), ("dev", range(3), "u")):
+        folder = tmp_path / "data" / "prompts" / name
+        folder.mkdir()
+        lines = [(f"{stem}{n}", f"/audio/{n}.wav") for n in ids]
+        (folder / "wav.scp").write_text("".join(f"{u} {path}\n" for u, path in lines))
+        (folder / "utt2spk").write_text("".join(f"{u} {u}\n" for u, _ in lines))
+    outcome = asr_hf("train", *corpus, STEPS.format(1))
+    assert outcome.code == 0
+    (told,) = [line for line in outcome.err.splitlines() if "in the training set" in line]
+    assert "of 20 utterances of the held-out set 'dev'" in told and "3 by recording" in told
+
+
+@pytest.mark.parametrize(
+    ("trainer", "limit", "few"),
+    [
+        ("hf", "trainer.stopping.max_iterations", 2),
+        ("adam trainer.learning_rate=0.05", "trainer.max_epochs", 2),
+        ("lbfgs", "trainer.max_iterations", 3),
+    ],
+)
+def test_a_run_that_was_cut_off_while_it_learned_says_so(
+    asr_hf, corpus, tmp_path, trainer, limit, few
+):
+    outcome = asr_hf("train", *corpus, *f"trainer={trainer}".split(), f"{limit}={few}")
+    assert outcome.code == 0, outcome.err
+    assert f"stopped by {limit} while the held-out loss was still falling" in outcome.out
+    assert figures(tmp_path / "exp" / "prompts")["ended_by"] == limit
+    assert "still falling" in (tmp_path / "exp" / "prompts" / "report.html").read_text()
+
+
+def test_a_run_that_converged_does_not(asr_hf, corpus, tmp_path):
+    ended = ["trainer.stopping.patience=2", "trainer.stopping.min_improvement=0.5"]
+    outcome = asr_hf("train", *corpus, *ended)
+    assert outcome.code == 0 and "still falling" not in outcome.out
+    assert figures(tmp_path / "exp" / "prompts")["ended_by"] == "convergence"

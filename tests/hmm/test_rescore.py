@@ -61,3 +61,8 @@ def test_every_setting_s_best_path_is_found(seed, frames):
         assert path.score == pytest.approx(score, abs=1e-9)
         assert path.words == words
         assert len(path.transition_ids) == frames
+
+
+def test_a_setting_is_told_in_words():
+    told = str(Setting(0.1, -0.5))
+    assert told == "acoustic scale 0.1, insertion penalty -0.5, language model scale 1"

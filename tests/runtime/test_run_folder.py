@@ -78,6 +78,53 @@ def test_a_setting_added_or_removed_counts_as_a_difference():
     assert differences({}, {"a": {"b": 1}}) == ["a: (absent) -> {'b': 1}"]
 
 
+TREE_OF_ONE_SEED = {
+    "runtime": {"seed": 0},
+    "corpus": {"name": "a", "train_set": "train"},
+    "solver": {"steps": 5, "rule": {"k": 1}},
+    "trainer": {"seed": "${runtime.seed}", "solver": "${solver}"},
+    "lattices": {"sets": ["${corpus.train_set}"], "of": "${paths.exp}/${corpus.name}-x"},
+    "paths": {"exp": "/exp"},
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "listed"),
+    [
+        ({"runtime.seed": 3}, ["runtime.seed: 0 -> 3"]),
+        ({"solver.steps": 7}, ["solver.steps: 5 -> 7"]),
+        (
+            {"solver.rule": {"other": 2}},
+            ["solver.rule.k: 1 -> (absent)", "solver.rule.other: (absent) -> 2"],
+        ),
+        ({"corpus.name": "b"}, ["corpus.name: a -> b"]),
+        ({"corpus.train_set": "more"}, ["corpus.train_set: train -> more"]),
+        # Where the source may change, what follows it may not.
+        ({"paths.exp": "/new"}, ["lattices.of: /exp/a-x -> /new/a-x"]),
+        # One that followed no more is a change of its own.
+        ({"trainer.seed": 3}, ["trainer.seed: 0 -> 3"]),
+        ({"runtime.seed": 3, "trainer.seed": 0}, ["runtime.seed: 0 -> 3"]),
+        ({"runtime.seed": 3, "trainer.seed": 5}, ["runtime.seed: 0 -> 3", "trainer.seed: 0 -> 5"]),
+    ],
+)
+def test_each_change_is_listed_once_where_it_comes_from(change, listed):
+    before, after = OmegaConf.create(TREE_OF_ONE_SEED), OmegaConf.create(TREE_OF_ONE_SEED)
+    for key, value in change.items():
+        OmegaConf.update(after, key, value, merge=False)
+    plain = [OmegaConf.to_container(tree, resolve=True) for tree in (before, after)]
+    assert differences(*plain, OmegaConf.to_container(after, resolve=False)) == listed
+
+
+def test_what_did_not_follow_before_is_listed_beside_what_it_follows_now():
+    before, after = OmegaConf.create(TREE_OF_ONE_SEED), OmegaConf.create(TREE_OF_ONE_SEED)
+    before.trainer.seed, after.runtime.seed = 9, 3
+    plain = [OmegaConf.to_container(tree, resolve=True) for tree in (before, after)]
+    assert differences(*plain, OmegaConf.to_container(after, resolve=False)) == [
+        "runtime.seed: 0 -> 3",
+        "trainer.seed: 9 -> 3",
+    ]
+
+
 def test_extendable_settings_are_no_difference():
     for key in EXTENDABLE:
         before, after = OmegaConf.create(), OmegaConf.create()
