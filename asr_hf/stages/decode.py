@@ -31,6 +31,12 @@ from asr_hf.stages.recognisers import Recogniser, recogniser
 log = logging.getLogger(__name__)
 
 ScoreSource = Callable[[str], Iterator[tuple[str, Scores]]]
+# Where the weights that are tried are set.
+_TRIED = {
+    "acoustic_scale": "decode.acoustic_scales",
+    "lm_scale": "decode.lm_scales",
+    "insertion_penalty": "decode.insertion_penalties",
+}
 # Settings of the search.
 _SEARCH = ("beam", "lattice_beam", "lattice_scale", "max_active")
 
@@ -188,7 +194,7 @@ class _Decoding:
         weights = ", ".join(f"{key} {value:g}" for key, value in asdict(best).items())
         log.info("best on %s: %d errors with %s", options.tune_on, min(errors), weights)
         for weight in at_edge(best, settings):
-            log.warning("the best %s stands at the edge of those tried: try more", weight)
+            log.warning("the best %s stands at the edge of %s: try more", weight, _TRIED[weight])
         tried = [asdict(s) | {"errors": e} for s, e in zip(settings, errors, strict=True)]
         return {"tuned_on": options.tune_on, "best": asdict(best), "tried": tried}
 
@@ -217,11 +223,11 @@ class _Decoding:
         result = self._kept(folder, "decoded set", name, (), asdict(setting), make)
         if unfinished := result["unfinished"]:
             log.warning(
-                "%s: no path reached the end of %d utterances (%s ...), whose last words may be "
+                "%s: no path reached the end of %d utterances (%s), whose last words may be "
                 "missing and which the ctm leaves out; a larger decode.beam helps",
                 name,
                 len(unfinished),
-                " ".join(unfinished[:3]),
+                " ".join(unfinished[:3]) + (" ..." if len(unfinished) > 3 else ""),
             )
         return result
 

@@ -369,7 +369,8 @@ def test_a_best_weight_at_the_edge_is_warned_of(root, caplog):
     config.decode.update({"insertion_penalties": [0.0, 500.0, 1000.0], "sets": []})
     decode.decode_sets(config, scores_of(root))
     warned = [r.message for r in caplog.records if r.levelname == "WARNING"]
-    assert warned == ["the best insertion_penalty stands at the edge of those tried: try more"]
+    at = "the edge of decode.insertion_penalties"
+    assert warned == [f"the best insertion_penalty stands at {at}: try more"]
 
 
 def test_an_utterance_without_scores_counts_as_deleted(root):
