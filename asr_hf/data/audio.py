@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +14,7 @@ import torchaudio
 from torch import Tensor
 
 from asr_hf.data.audio_header import read_header
+from asr_hf.runtime.children import run_command
 from asr_hf.runtime.errors import InputError
 
 _SCALE = 32768.0
@@ -218,7 +218,7 @@ def _output(command: list[str]) -> bytes:
         InputError: it fails or prints nothing; with what it said.
     """
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        done = run_command(command)
     except OSError as error:
         raise InputError(f"{command[0]}: cannot be run: {error.strerror}") from error
     if done.returncode or not done.stdout:

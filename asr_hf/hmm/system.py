@@ -20,7 +20,7 @@ from asr_hf.hmm.lexicon import Lexicon, SymbolTable, phone_table, read_lexicon
 from asr_hf.hmm.scores import PdfColumns
 from asr_hf.hmm.topology import topology_text
 from asr_hf.hmm.transitions import TransitionModel
-from asr_hf.kaldi.tree import ContextDependency, read_tree
+from asr_hf.kaldi.tree import ContextDependency, Leaf, Split, Table, read_tree
 from asr_hf.kaldi.writer import KaldiWriter
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json, write_json, write_text
@@ -174,6 +174,13 @@ class HmmSystem:
             },
             options,
         )
+
+
+# What a system is sent to another process as.
+HMM_KINDS = (
+    *(HmmSystem, SymbolTable, TransitionModel, Language, Lexicon, Gmm),
+    *(ContextDependency, Leaf, Table, Split),
+)
 
 
 def _tree_text(tree: ContextDependency) -> str:

@@ -16,6 +16,7 @@ from functools import cached_property
 from http.client import HTTPException
 from pathlib import Path
 
+from asr_hf.runtime.children import run_text_command
 from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.files import atomic_path, replaced_folder
 from asr_hf.runtime.unzip import Unzipping
@@ -177,9 +178,7 @@ def _apt_download(package: str, folder: Path) -> None:
 
 def _run(command: list[str], folder: Path) -> None:
     try:
-        done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, check=False, timeout=_SECONDS
-        )
+        done = run_text_command(command, folder=folder, timeout=_SECONDS)
     except subprocess.TimeoutExpired as error:
         raise Unavailable(f"{' '.join(command)}: no end after {_SECONDS} s") from error
     if done.returncode:
