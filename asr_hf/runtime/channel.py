@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+import select
 import socket
 import time
 from collections.abc import Sequence
@@ -80,6 +81,15 @@ class Channel:
         signed.update(body)
         _check(signed.digest(), _read(self._socket, _MAC))
         return body
+
+    def is_gone(self, seconds: float) -> bool:
+        """Whether the other end has gone, or goes within so many seconds; takes nothing away."""
+        try:
+            if not select.select([self._socket], [], [], seconds)[0]:
+                return False
+            return not self._socket.recv(1, socket.MSG_PEEK)
+        except (OSError, ValueError):
+            return True
 
     def close(self) -> None:
         """Close the connection, waking whoever waits for something from it."""

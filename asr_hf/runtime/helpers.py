@@ -21,6 +21,7 @@ from typing import Any
 from asr_hf.runtime.address import own_address
 from asr_hf.runtime.channel import Channel, Refused, go_in, let_in
 from asr_hf.runtime.errors import AsrHfError, InputError, RunError
+from asr_hf.runtime.interruption import stop_this_process
 from asr_hf.runtime.key import found_key, given_key, new_key_file
 from asr_hf.runtime.ranks import Ranks
 from asr_hf.runtime.team import helped_by
@@ -170,6 +171,8 @@ class _Desk:
     def __init__(self, find: FindTask, channel: Channel) -> None:
         self._find, self._channel, self._seat = find, channel, Seat()
         self._kinds, self._calls = PLAIN, dict[str, Callable[[Any, Any], Any]]()
+        self._busy = threading.Event()
+        threading.Thread(target=self._watch, name="first rank", daemon=True).start()
 
     def serve(self) -> None:
         """Do what is asked for next, and say what came of it.
@@ -179,11 +182,24 @@ class _Desk:
             OSError: the first rank is gone.
         """
         head, body = self._channel.receive(), self._channel.receive()
+        self._busy.set()
         try:
             answer = pack((True, self._do(head, body)), self._kinds)
         except Exception as error:
             answer = pack((False, _told(error)))
+        finally:
+            self._busy.clear()
         self._channel.send(answer)
+
+    def _watch(self) -> None:
+        """End the work that nobody wants any more."""
+        while True:
+            self._busy.wait()
+            if self._channel.is_gone(_SECONDS):
+                if self._busy.is_set():
+                    stop_this_process(SystemExit(0))
+                return
+            time.sleep(_SECONDS)
 
     def _do(self, head: bytearray, body: bytearray) -> Any:
         match unpack(head):

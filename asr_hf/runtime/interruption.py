@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from asr_hf.runtime.errors import AsrHfError, RunError
+from asr_hf.runtime.errors import AsrHfError
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 # Seconds after which a signal is raised again that something has swallowed.
@@ -35,8 +35,8 @@ class Interruption:
     nothing.
     """
 
-    # Why this process must stop, where a thread of its own says so by a signal.
-    _must_stop: RunError | None = None
+    # How this process must stop, where a thread of its own says so by a signal.
+    _must_stop: BaseException | None = None
 
     def __init__(self) -> None:
         # The name of the signal that was noted.
@@ -66,6 +66,7 @@ class Interruption:
 
     def _take(self, number: int, frame: FrameType | None) -> None:
         if (error := Interruption._must_stop) is not None:
+            Interruption._must_stop = None
             raise error
         name = signal.Signals(number).name
         if self._deferred and self.noted is None:
@@ -85,10 +86,14 @@ class Interruption:
         raise interrupted(name)
 
 
-def stop_this_process(error: RunError) -> None:
-    """From any thread: raise an error in the main one, whatever it is doing."""
-    Interruption._must_stop = error
-    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+def stop_this_process(error: BaseException) -> None:
+    """From any thread: raise an error in the main one, whatever it is doing.
+
+    Nothing happens where signals are not taken.
+    """
+    if callable(signal.getsignal(signal.SIGUSR1)):
+        Interruption._must_stop = error
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
 
 
 def ignore_signals() -> None:

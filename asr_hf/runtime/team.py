@@ -142,7 +142,8 @@ def team(task: Task[M, S], argument: M, jobs: int, stage: str) -> Iterator[Team[
             workers.append(Here())
         ahead = 0 if isinstance(workers[0], Here) else _AHEAD
         yield Team(workers, task, argument, stage, ahead)
-    except Exception:
+    except GeneratorExit:
+        # Whoever takes results wants no more, and nothing is wrong.
         raise
     except BaseException:
         for worker in workers:
