@@ -135,7 +135,7 @@ def wait_for(begun: Path, count: int) -> None:
 def test_neither_workers_nor_their_commands_are_left(waiting, mark, number, jobs):
     process = start(*FEATURES, f"features.jobs={jobs}")
     wait_for(waiting / "begun", jobs)
-    assert len(marked(mark)) > 3
+    assert len(marked(mark)) >= 3
     process.send_signal(number)
     _, err = process.communicate(timeout=30)
     if number in SIGNALS:

@@ -607,6 +607,19 @@ def test_an_hmm_system_comes_as_it_was_sent():
     assert found.transitions.topology == system.transitions.topology
 
 
+def test_a_copy_with_all_its_effects_comes_as_it_was_sent():
+    from asr_hf.data.augment.babble import Babble
+    from asr_hf.data.augment.chain import Effects
+    from asr_hf.data.augment.copies import COPYING
+    from asr_hf.data.augment.noise import Noise
+    from asr_hf.data.augment.table import Copy
+
+    babble, noise = Babble(("a", "b"), (0.5, 1.25), 10.0), Noise("pink", 7, 15.0)
+    effects = Effects(1.1, babble, noise, (200, 3400), -3.5, "gsm")
+    copy = Copy("x1-u", "u", 1, effects)
+    assert sent(copy, Kinds(COPYING.kinds)) == copy
+
+
 # Where the first rank listens.
 
 
