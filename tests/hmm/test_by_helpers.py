@@ -85,8 +85,8 @@ def test_lattices_are_those_of_one_process(root, tmp_path, monkeypatch):
 
 def test_a_reason_why_an_utterance_is_left_out_comes_over(root, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    config = stage.configuration(root, sets=["dev"], max_frames=55, max_skipped=0.9)
+    config = stage.configuration(root, sets=["dev"], max_frames=98, max_skipped=0.9)
     with two_helpers(tmp_path):
         lattices.run(config, stage.scores_in_order(root))
     left_out = LatticeStore.open(root / "lattices" / "dev").about["skipped"]
-    assert left_out and all("max_frames=55" in reason for reason in left_out.values())
+    assert left_out and all("max_frames=98" in reason for reason in left_out.values())
