@@ -95,6 +95,10 @@ def _settled(work: Callable[[], int]) -> int:
     try:
         code = work()
         ignore_signals()
+    except SystemExit as left:
+        # Another process of the run has said why.
+        ignore_signals()
+        code = left.code if isinstance(left.code, int) else 1
     except Interrupted as error:
         # At the very beginning, or when the error was being told.
         ignore_signals()

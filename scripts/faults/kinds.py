@@ -262,8 +262,8 @@ def orphans(case: Case) -> None:
     """The process that has started ranks is killed, or told to end: none of them is left."""
     case.share(2)
     number = case.random.choice([signal.SIGKILL, signal.SIGTERM])
-    mark = f"ASR_HF_FAULT={case.folder}"
-    child = case.start(lambda: os.putenv(*mark.split("=", 1)))
+    mark = {"ASR_HF_FAULT": str(case.folder)}
+    child = case.start(lambda: os.environ.update(mark))
     child.wait_until_it_takes_signals()
     until = time.monotonic() + case.random.uniform(0, 10)
     while not child.ended() and time.monotonic() < until:
@@ -283,13 +283,13 @@ def orphans(case: Case) -> None:
     case.finish()
 
 
-def _marked(mark: str) -> list[int]:
+def _marked(mark: dict[str, str]) -> list[int]:
     """Processes that live and were started with something in their environment."""
-    found = []
+    found, wanted = [], "".join(f"{name}={value}\0" for name, value in mark.items()).encode()
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             dead = (folder / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
-            if not dead and mark.encode() in (folder / "environ").read_bytes():
+            if not dead and wanted in (folder / "environ").read_bytes():
                 found.append(int(folder.name))
         except OSError:
             continue
