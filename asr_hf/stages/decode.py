@@ -22,11 +22,11 @@ from asr_hf.runtime.progress import progress
 from asr_hf.runtime.provenance import Source, Wanted
 from asr_hf.runtime.skips import SkipList
 from asr_hf.scoring.alignment import add_counts
-from asr_hf.scoring.hub5 import scored_text
-from asr_hf.scoring.wer import WerResult, score, utterance_counts
+from asr_hf.scoring.wer import score, utterance_counts
 from asr_hf.stages.choose import MODEL_FILE, choose_model
 from asr_hf.stages.external import pack_decode_data
 from asr_hf.stages.recognisers import Recogniser, recogniser
+from asr_hf.stages.word_errors import Words, only, scoring_rule, summary, write_words
 
 log = logging.getLogger(__name__)
 
@@ -56,9 +56,6 @@ class Identified(Protocol):
     def lacking(self, name: str, utterances: list[str]) -> dict[str, str]:
         """Those of the utterances that there are no frames of, and why."""
         ...
-
-
-Words = dict[str, list[str]]
 
 
 def run(config: DictConfig) -> dict[str, Any]:
@@ -248,12 +245,12 @@ class _Decoding:
         scored = scoring_rule(self.config)
         references = {u: scored(t.words) for u, t in transcripts.items()}
         hypotheses = {u: scored(hypotheses.get(u, [])) for u in references}
-        _write_words(folder / "ref.txt", references)
-        _write_words(folder / "hyp.txt", hypotheses)
+        write_words(folder / "ref.txt", references)
+        write_words(folder / "hyp.txt", hypotheses)
         write_text(folder / "words.ctm", "".join(lines))
         result = summary(score(references, hypotheses))
         result["languages"] = {
-            language: summary(score(_only(references, mine), _only(hypotheses, mine)))
+            language: summary(score(only(references, mine), only(hypotheses, mine)))
             for language in self.graphs.languages
             if (mine := {u for u, t in transcripts.items() if t.language == language})
         }
@@ -284,41 +281,6 @@ class _Decoding:
             utterance = order[number]
             language = transcripts[utterance].language
             yield utterance, [self.graphs.recognised(path, language) for path in per_setting]
-
-
-def scoring_rule(config: DictConfig) -> Callable[[Sequence[str]], list[str]]:
-    """Which words count as errors: those of `corpus.scoring`'s rules, all where it has none.
-
-    Raises:
-        InputError: there are no such rules.
-    """
-    name = config.corpus.get("scoring")
-    if name not in (None, "hub5"):
-        raise InputError(f"corpus.scoring: there are no rules {name!r}", expected="hub5, or null")
-    return scored_text if name else list
-
-
-def summary(result: WerResult) -> dict[str, Any]:
-    """The numbers of a scored set, for JSON."""
-    return {
-        "percent": result.percent,
-        "words": result.words,
-        "errors": result.errors,
-        "substitutions": result.substitutions,
-        "deletions": result.deletions,
-        "insertions": result.insertions,
-        "interval": list(result.interval),
-    }
-
-
-def _only(words: Words, utterances: set[str]) -> Words:
-    return {u: words[u] for u in words if u in utterances}
-
-
-def _write_words(path: Path, words: Words) -> None:
-    write_text(
-        path, "".join(f"{u} {' '.join(found)}".rstrip() + "\n" for u, found in words.items())
-    )
 
 
 def network_scores(config: DictConfig, run_dir: Path) -> ScoreSource:

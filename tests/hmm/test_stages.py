@@ -21,7 +21,7 @@ from asr_hf.hmm.corpus import speaker_features
 from asr_hf.hmm.kaldi import kaldifst
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.runtime.errors import InputError
-from asr_hf.stages import align, decode
+from asr_hf.stages import align, decode, word_errors
 
 WORDS = {
     language: {f"{language}{a}{b}": f"{language}_{a} {language}_{b}" for a in "pq" for b in "rs"}
@@ -390,7 +390,7 @@ def test_words_that_do_not_count_are_left_out_of_errors_but_not_of_the_ctm(root,
     plain = decode.decode_sets(config, scores_of(root))
     ctm = (root / "exp" / "decode" / "test" / "words.ctm").read_text()
     left_out = sorted(WORDS["en"])[0]
-    monkeypatch.setattr(decode, "scored_text", lambda ws: [w for w in ws if w != left_out])
+    monkeypatch.setattr(word_errors, "scored_text", lambda ws: [w for w in ws if w != left_out])
     config.corpus.scoring = "hub5"
     result = decode.decode_sets(config, scores_of(root))
     spoken = (root / "test" / "text").read_text().split().count(left_out)
