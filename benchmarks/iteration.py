@@ -61,7 +61,7 @@ class TimedObjective:
         self._inner = inner
         self.num_parameters, self.device = inner.num_parameters, inner.device
         self.unit_frames, self.space = inner.unit_frames, inner.space
-        self.unit_moments, self.kronecker_sums = inner.unit_moments, inner.kronecker_sums
+        self.layers, self.accumulate = inner.layers, inner.accumulate
         self.clock = PhaseClock(inner.device)
 
     def loss(self, theta: Tensor, sample: Sample) -> LossSum:

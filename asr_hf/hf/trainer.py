@@ -222,9 +222,7 @@ class HessianFree:
             gradient,
             self.seed + self.iteration,
         )
-        if self.sampling.needs_spread:
-            frames = int(self.sampler.frames[gradient_sample.units].sum())
-            self.sampling.learn(statistics.spread, frames)
+        self.sampling.observe(statistics, int(self.sampler.frames[gradient_sample.units].sum()))
         # First what needs passes of its own: the curvature then fills the memory that is left.
         self.preconditioner.prepare(self.damping.value, statistics)
         curvature = self.objective.curvature(self.theta, curvature_sample)

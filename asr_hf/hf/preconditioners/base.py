@@ -7,20 +7,8 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from asr_hf.hf.memory import ProblemSize
-from asr_hf.hf.objective import KroneckerFactor
 from asr_hf.hf.space import UNDIVIDED, Space
-
-
-class CurvatureStatistics(Protocol):
-    """What a preconditioner may ask of a run's curvature sample; each costs about a gradient."""
-
-    def squared_gradients(self) -> Tensor:
-        """Sum of the unit gradients' squares, over the sample's frames [n]."""
-        ...
-
-    def kronecker_factors(self) -> list[KroneckerFactor]:
-        """Fisher blocks of the affine layers."""
-        ...
+from asr_hf.hf.statistic import CurvatureStatistics
 
 
 class Preconditioner(Protocol):
@@ -61,8 +49,8 @@ class Preconditioner(Protocol):
         ...
 
 
-class Stateless:
-    """A preconditioner that learns nothing from a run."""
+class Unobserving:
+    """A preconditioner that learns nothing from CG's steps."""
 
     space: Space = UNDIVIDED
 
@@ -71,6 +59,10 @@ class Stateless:
 
     def finish(self) -> None:
         """Keep nothing."""
+
+
+class Stateless(Unobserving):
+    """A preconditioner that keeps nothing for the next run either."""
 
     def state_dict(self) -> dict[str, dict[str, Any]]:
         """Return an empty state."""

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from asr_hf.hf.memory import ProblemSize
-from asr_hf.hf.preconditioners.base import CurvatureStatistics, Preconditioner
+from asr_hf.hf.preconditioners.base import Preconditioner
 from asr_hf.hf.preconditioners.pairs import Keep, PairStore
 from asr_hf.hf.space import UNDIVIDED, Space
+from asr_hf.hf.statistic import CurvatureStatistics
 
 _INITIAL = "initial."
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from asr_hf.hf.objective import Part, Sample
+from asr_hf.hf.statistic import CurvatureStatistics
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,6 @@ class GradientSpread:
 class SamplingSchedule(Protocol):
     """Decides the sample sizes of an iteration from what came before."""
 
-    needs_spread: bool
-
     def sizes(self, iteration: int, total_frames: int) -> SampleSizes:
         """Sample sizes of `iteration` (from 0) out of `total_frames`."""
         ...
@@ -45,8 +44,8 @@ class SamplingSchedule(Protocol):
         """The largest curvature sample that there can be, in frames."""
         ...
 
-    def learn(self, spread: GradientSpread, frames: int) -> None:
-        """Take in the spread measured on the last gradient sample of `frames` frames."""
+    def observe(self, statistics: CurvatureStatistics, frames: int) -> None:
+        """Ask what it needs of the iteration's sample, whose gradient is of `frames` frames."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
