@@ -56,6 +56,11 @@ class LossSum:
         """Loss per frame (nats)."""
         return self.total / max(1, self.frames)
 
+    @property
+    def sums(self) -> dict[str, Any]:
+        """The three sums by name, without those of units."""
+        return {"total": self.total, "frames": self.frames, "errors": self.errors}
+
 
 class Curvature(Protocol):
     """A positive semi-definite curvature matrix G(θ), summed over one sample's frames."""

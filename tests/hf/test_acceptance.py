@@ -48,7 +48,8 @@ def judge(before, after):
     proposal = Proposal(
         Held(after), theta, run, -step, heldout, 1.0, heldout, known, PhaseClock(CPU)
     )
-    return PairedTest(better=2.0, worse=4.0).judge(proposal, damping), damping.value
+    verdict = PairedTest(better=2.0, worse=4.0).judge(proposal)
+    return verdict, damping.next(0.1, verdict)
 
 
 @pytest.fixture

@@ -65,22 +65,6 @@ def test_spread_predicts_the_variance_of_sampled_gradients(net, theta, everythin
     torch.testing.assert_close(moments.squares, by_hand / frames.sum())
 
 
-def test_damping_follows_the_reduction_ratio():
-    damping = LevenbergMarquardt(value=1.0, floor=0.5, ceiling=2.0)
-    damping.update(0.5)
-    assert damping.value == 1.0
-    damping.update(0.1)
-    assert damping.value == 1.5
-    damping.update(0.9)
-    assert damping.value == pytest.approx(1.0)
-    for _ in range(9):
-        damping.reject()
-    assert damping.value == 2.0
-    for _ in range(9):
-        damping.update(2.0)
-    assert damping.value == 0.5
-
-
 def test_damping_refuses_a_start_outside_its_bounds():
     with pytest.raises(ValueError, match="floor"):
         LevenbergMarquardt(value=1e-9)

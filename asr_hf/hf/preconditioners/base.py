@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from torch import Tensor
 
 from asr_hf.hf.memory import ProblemSize
 from asr_hf.hf.space import UNDIVIDED, Space
+from asr_hf.hf.state import State
 from asr_hf.hf.statistic import CurvatureStatistics
 
 
@@ -40,11 +41,11 @@ class Preconditioner(Protocol):
         """End a CG run: what was observed serves the next."""
         ...
 
-    def state_dict(self) -> dict[str, dict[str, Any]]:
+    def state_dict(self) -> State:
         """Return {"tensors": ..., "values": ...} that `load_state_dict` restores exactly."""
         ...
 
-    def load_state_dict(self, state: dict[str, dict[str, Any]]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Restore what `state_dict` returned."""
         ...
 
@@ -64,9 +65,9 @@ class Unobserving:
 class Stateless(Unobserving):
     """A preconditioner that keeps nothing for the next run either."""
 
-    def state_dict(self) -> dict[str, dict[str, Any]]:
+    def state_dict(self) -> State:
         """Return an empty state."""
         return {"tensors": {}, "values": {}}
 
-    def load_state_dict(self, state: dict[str, dict[str, Any]]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Restore nothing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from torch import Tensor
 from asr_hf.hf.memory import ProblemSize
 from asr_hf.hf.preconditioners.base import Unobserving
 from asr_hf.hf.space import UNDIVIDED
+from asr_hf.hf.state import State
 from asr_hf.hf.statistic import CurvatureStatistics
 from asr_hf.runtime.errors import InputError
 
@@ -140,7 +141,7 @@ class KroneckerPreconditioner(Unobserving, ABC):
             self._room = weight.new_empty(most)
         return self._room[: weight.numel()].view(weight.shape)
 
-    def state_dict(self) -> dict[str, dict[str, Any]]:
+    def state_dict(self) -> State:
         """Return the running factors."""
         tensors = {}
         for number, block in enumerate(self._blocks):
@@ -153,7 +154,7 @@ class KroneckerPreconditioner(Unobserving, ABC):
         }
         return {"tensors": tensors, "values": values}
 
-    def load_state_dict(self, state: dict[str, dict[str, Any]]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Restore the running factors."""
         tensors, values = state["tensors"], state["values"]
         self._estimates, self._runs = values["estimates"], values["runs"]

@@ -74,6 +74,11 @@ class UnitSampler:
         self.position = 0
         self._round: tuple[int, np.ndarray] | None = None
 
+    def pair(self, sizes: SampleSizes, salt: int) -> tuple[Sample, Sample]:
+        """The next gradient sample, and a curvature sample inside it chosen by (seed, salt)."""
+        sample = self.draw(sizes.gradient)
+        return sample, self.subset(sample, min(sizes.curvature, sizes.gradient), salt)
+
     def draw(self, wanted: int) -> Sample:
         """The next units that hold at least `wanted` frames; all units when that is everything."""
         if wanted >= self.total:
@@ -101,3 +106,7 @@ class UnitSampler:
         held = np.cumsum(self.frames[order])
         count = int(np.searchsorted(held, wanted)) + 1
         return Sample(sample.part, np.sort(order[:count]))
+
+    def frames_of(self, sample: Sample) -> int:
+        """Frames of a sample."""
+        return int(self.frames[sample.units].sum())
