@@ -14,12 +14,12 @@ from torch import Tensor
 from asr_hf.criteria.cross_entropy import CrossEntropy
 from asr_hf.hf.acceptance import Backtracking
 from asr_hf.hf.damping import LevenbergMarquardt
+from asr_hf.hf.hessian_free import HessianFree, Stopping
 from asr_hf.hf.objective import Curvature, LossSum, Objective, Part, Sample
 from asr_hf.hf.precision import Precision, matrix_arithmetic
 from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
 from asr_hf.hf.sampling.fixed import FixedSampling
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
-from asr_hf.hf.trainer import HessianFree, Stopping
 from asr_hf.runtime.clock import PhaseClock
 from asr_hf.training.frame_objective import FrameObjective
 from benchmarks.busy import busy_fraction

@@ -8,12 +8,12 @@ import torch
 
 from asr_hf.hf.acceptance import Backtracking
 from asr_hf.hf.damping import LevenbergMarquardt
+from asr_hf.hf.hessian_free import HessianFree, Stopping
 from asr_hf.hf.objective import Part, Sample
 from asr_hf.hf.preconditioners.shampoo import GradientFactors, ShampooPreconditioner
 from asr_hf.hf.sampling.fixed import FixedSampling
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
 from asr_hf.hf.statistics import SampleStatistics
-from asr_hf.hf.trainer import HessianFree, Stopping
 
 SAMPLE = Sample(Part.TRAIN, np.arange(25))
 

@@ -9,6 +9,7 @@ import torch
 
 from asr_hf.hf.acceptance import Backtracking
 from asr_hf.hf.damping import LevenbergMarquardt
+from asr_hf.hf.hessian_free import HessianFree, Stopping
 from asr_hf.hf.line_search import Armijo
 from asr_hf.hf.objective import LossSum, Part
 from asr_hf.hf.precision import Precision
@@ -21,7 +22,6 @@ from asr_hf.hf.sampling.geometric import GeometricSampling
 from asr_hf.hf.sampling.variance import VarianceSampling
 from asr_hf.hf.solvers.cg import ConjugateGradient
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
-from asr_hf.hf.trainer import HessianFree, Stopping
 from asr_hf.runtime.errors import RunError
 
 PRECONDITIONERS = {
