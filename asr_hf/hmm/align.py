@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,12 +17,16 @@ from asr_hf.hmm.lexicon import SILENCE, UNKNOWN, map_unknown
 from asr_hf.hmm.scores import AlignmentError
 from asr_hf.hmm.search import align
 from asr_hf.hmm.segments import Segment, phone_segments, word_segments
-from asr_hf.hmm.system import HmmSystem
+from asr_hf.hmm.system import HMM_KINDS, HmmSystem
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.skips import SkipList
 from asr_hf.runtime.team import team
+from asr_hf.runtime.workers import Task
 
 log = logging.getLogger(__name__)
+
+# Of a normal distribution: the standard deviation over the median absolute deviation.
+_MAD_TO_DEVIATION = 1.4826
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,14 @@ class AlignedSet:
         pdfs: pdf ids [frames] of each utterance.
         phones, words: their segments.
         unknown: how often each word outside the lexicon was met.
+        fits: of each utterance the log probability of its path a frame, with unscaled likelihoods.
     """
 
     pdfs: dict[str, NDArray[np.int32]] = field(default_factory=dict)
     phones: dict[str, list[Segment]] = field(default_factory=dict)
     words: dict[str, list[Segment]] = field(default_factory=dict)
     unknown: dict[str, int] = field(default_factory=dict)
+    fits: dict[str, float] = field(default_factory=dict)
 
 
 class TranscriptGraphs:
@@ -123,13 +129,15 @@ class _Aligned:
     phones: Sequence[Segment] = ()
     words: Sequence[Segment] = ()
     unknown: Sequence[str] = ()
+    fit: float = 0.0
     reason: str = ""
 
 
 class _SetAligner:
     """Aligns utterances, on one worker."""
 
-    def __init__(self, system: HmmSystem, options: AlignOptions, by_gmm: bool) -> None:
+    def __init__(self, made_of: tuple[HmmSystem, AlignOptions, bool]) -> None:
+        system, options, by_gmm = made_of
         self._graphs, self._options = TranscriptGraphs(system), options
         self._scorer = system.gmm.scorer() if by_gmm and system.gmm else None
 
@@ -164,7 +172,16 @@ class _SetAligner:
             phones,
             word_segments(phones, words, language.lexicon.pronunciations) or [],
             graphs.words(name, transcript)[1],
+            path.score / options.acoustic_scale / max(1, len(path.transition_ids)),
         )
+
+
+ALIGNMENT = Task(
+    "alignment",
+    _SetAligner,
+    (_SetAligner.align,),
+    (*HMM_KINDS, AlignOptions, _Spoken, Transcript, _Aligned, Segment),
+)
 
 
 def align_set(
@@ -193,19 +210,36 @@ def align_set(
         InputError: an utterance has no transcript.
     """
     aligned = AlignedSet()
-    with team(partial(_SetAligner, system, options, by_gmm), jobs, "alignment") as workers:
+    with team(ALIGNMENT, (system, options, by_gmm), jobs, "alignment") as workers:
         for one in workers.map(_SetAligner.align, _spoken(matrices, transcripts)):
             if one.pdfs is None:
                 skips.add(one.name, one.reason)
                 continue
             for word in one.unknown:
                 aligned.unknown[word] = aligned.unknown.get(word, 0) + 1
-            aligned.pdfs[one.name] = one.pdfs
+            aligned.pdfs[one.name], aligned.fits[one.name] = one.pdfs, one.fit
             aligned.phones[one.name], aligned.words[one.name] = list(one.phones), list(one.words)
     if aligned.unknown:
         total = sum(aligned.unknown.values())
         log.warning("%d words outside the lexicon became %s", total, UNKNOWN)
     return aligned
+
+
+def misfits(fits: Mapping[str, float]) -> list[str]:
+    """Utterances that fit their transcripts far worse than the others do, the worst first.
+
+    Those more than three standard deviations below the median, as the median deviation tells them:
+    many of them have another recording's transcript.
+
+    Args:
+        fits: as in `AlignedSet`.
+    """
+    if not fits:
+        return []
+    values = np.array(list(fits.values()))
+    middle = np.median(values)
+    limit = middle - 3 * _MAD_TO_DEVIATION * np.median(np.abs(values - middle))
+    return sorted((name for name, fit in fits.items() if fit < limit), key=fits.__getitem__)
 
 
 def _spoken(
