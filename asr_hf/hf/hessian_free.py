@@ -193,6 +193,8 @@ class HessianFree:
         self.sampling.observe(statistics, gradient_frames)
         # First what needs passes of its own: the curvature then fills the memory that is left.
         self.preconditioner.prepare(damping, statistics)
+        # What they hold need not stand beside the vectors of CG.
+        del statistics
         operator = DampedOperator(self.objective.curvature(self.theta, sample), damping)
         b, d0 = gradient.neg(), self.warm_start
         run = self.solver.solve(operator, b, d0, self.preconditioner, self.space)
