@@ -21,12 +21,12 @@ from torch import Tensor
 
 from asr_hf.hf.acceptance import Backtracking
 from asr_hf.hf.damping import LevenbergMarquardt
+from asr_hf.hf.hessian_free import HessianFree, Stopping
 from asr_hf.hf.precision import Precision
 from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
 from asr_hf.hf.sampling.fixed import FixedSampling
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
 from asr_hf.hf.solvers.stopping import FixedSteps
-from asr_hf.hf.trainer import HessianFree, Stopping
 from asr_hf.runtime.errors import AsrHfError
 from asr_hf.runtime.files import read_json, write_json
 from asr_hf.runtime.launch import run_processes

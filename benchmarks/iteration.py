@@ -14,12 +14,12 @@ from torch import Tensor
 from asr_hf.criteria.cross_entropy import CrossEntropy
 from asr_hf.hf.acceptance import Backtracking
 from asr_hf.hf.damping import LevenbergMarquardt
+from asr_hf.hf.hessian_free import HessianFree, Stopping
 from asr_hf.hf.objective import Curvature, LossSum, Objective, Part, Sample
 from asr_hf.hf.precision import Precision, matrix_arithmetic
 from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
 from asr_hf.hf.sampling.fixed import FixedSampling
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
-from asr_hf.hf.trainer import HessianFree, Stopping
 from asr_hf.runtime.clock import PhaseClock
 from asr_hf.training.frame_objective import FrameObjective
 from benchmarks.busy import busy_fraction
@@ -61,7 +61,7 @@ class TimedObjective:
         self._inner = inner
         self.num_parameters, self.device = inner.num_parameters, inner.device
         self.unit_frames, self.space = inner.unit_frames, inner.space
-        self.unit_moments, self.kronecker_sums = inner.unit_moments, inner.kronecker_sums
+        self.layers, self.accumulate = inner.layers, inner.accumulate
         self.clock = PhaseClock(inner.device)
 
     def loss(self, theta: Tensor, sample: Sample) -> LossSum:

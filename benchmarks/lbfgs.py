@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from asr_hf.hf.objective import KroneckerFactor
 from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
+from asr_hf.hf.statistic import CurvatureStatistics
 from asr_hf.runtime.errors import RunError
 from benchmarks.rounds import Task, interleave
 from benchmarks.two_loop import TwoLoop
@@ -17,16 +17,6 @@ from benchmarks.two_loop import TwoLoop
 _CHECKED_SIZE = 4000
 _CHECKED_DAMPING = 0.03
 _EXACT = 1e-10
-
-
-class _NoStatistics:
-    """For a preconditioner that asks for none."""
-
-    def squared_gradients(self) -> Tensor:
-        raise NotImplementedError
-
-    def kronecker_factors(self) -> list[KroneckerFactor]:
-        raise NotImplementedError
 
 
 def make_pairs(count: int, size: int, device: torch.device, dtype: torch.dtype) -> Tensor:
@@ -70,7 +60,8 @@ def difference(count: int, device: torch.device) -> float:
 def _compact(pairs: Tensor, damping: float) -> LBFGSPreconditioner:
     preconditioner = LBFGSPreconditioner(len(pairs) // 2)
     preconditioner.load_state_dict({"tensors": {"pairs": pairs}, "values": {}})
-    preconditioner.prepare(damping, _NoStatistics())
+    # Without an initial matrix it asks for no statistics.
+    preconditioner.prepare(damping, cast(CurvatureStatistics, None))
     return preconditioner
 
 

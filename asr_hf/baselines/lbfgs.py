@@ -14,6 +14,7 @@ from asr_hf.baselines.objective import CountingObjective, whole
 from asr_hf.hf.effort import Effort
 from asr_hf.hf.memory import MemoryNeed, ProblemSize
 from asr_hf.hf.objective import Part
+from asr_hf.hf.state import State, nest, nested
 from asr_hf.runtime.clock import PhaseClock
 from asr_hf.runtime.errors import InputError, RunError
 
@@ -153,7 +154,7 @@ class LBFGS:
         self._evaluations.append(here)
         return here
 
-    def state_dict(self) -> dict[str, dict[str, Any]]:
+    def state_dict(self) -> State:
         """Return everything that the next iteration depends on."""
         tensors, values = _encode(self._state)
         tensors["theta"] = self.theta
@@ -163,7 +164,7 @@ class LBFGS:
         values |= {"iteration": self.iteration, "converged": self.converged}
         return {"tensors": tensors, "values": values}
 
-    def load_state_dict(self, state: dict[str, dict[str, Any]]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Restore what `state_dict` returned."""
         values = state["values"]
         tensors = {k: v.to(self.theta.device, copy=True) for k, v in state["tensors"].items()}
@@ -177,9 +178,6 @@ class LBFGS:
         self._optimiser.state[self.theta] = _decode(tensors, values)
 
 
-_PREFIX = "state."
-
-
 def _encode(state: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Part torch's state in tensors and JSON values; lists are spelt out and their lengths kept."""
     tensors: dict[str, Tensor] = {}
@@ -190,18 +188,18 @@ def _encode(state: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
             continue  # scratch space of the two-loop recursion
         if isinstance(value, list):
             lengths[key] = len(value)
-            tensors |= {f"{_PREFIX}{key}.{i}": item for i, item in enumerate(value)}
+            tensors |= nest(key, {str(i): item for i, item in enumerate(value)})
         elif isinstance(value, Tensor):
-            tensors[_PREFIX + key] = value
+            tensors[key] = value
         else:
             numbers[key] = value
-    return tensors, {"numbers": numbers, "lengths": lengths}
+    return nest("state", tensors), {"numbers": numbers, "lengths": lengths}
 
 
 def _decode(tensors: dict[str, Tensor], values: dict[str, Any]) -> dict[str, Any]:
     """Undo `_encode`."""
     state: dict[str, Any] = dict(values["numbers"])
+    own = nested("state", tensors)
     for key, length in values["lengths"].items():
-        state[key] = [tensors[f"{_PREFIX}{key}.{i}"] for i in range(length)]
-    single = (k.removeprefix(_PREFIX) for k in tensors if k.startswith(_PREFIX))
-    return state | {key: tensors[_PREFIX + key] for key in single if "." not in key}
+        state[key] = [own[f"{key}.{i}"] for i in range(length)]
+    return state | {key: tensor for key, tensor in own.items() if "." not in key}

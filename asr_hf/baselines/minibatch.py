@@ -16,6 +16,7 @@ from asr_hf.baselines.schedules import EpochJudge, Schedule
 from asr_hf.hf.effort import Effort
 from asr_hf.hf.memory import MemoryNeed, ProblemSize
 from asr_hf.hf.objective import Part
+from asr_hf.hf.state import State, nest, nested
 from asr_hf.hf.vectors import is_finite
 from asr_hf.runtime.clock import PhaseClock
 from asr_hf.runtime.errors import InputError, RunError
@@ -202,14 +203,14 @@ class MinibatchTrainer(ABC):
         self.update_rule.state.clear()
         return False
 
-    def state_dict(self) -> dict[str, dict[str, Any]]:
+    def state_dict(self) -> State:
         """Return everything that the next step depends on."""
         inner = self.update_rule.state.get(self.theta, {})
         return {
             "tensors": {
                 "theta": self.theta,
                 **({} if self.best is None else {"best": self.best}),
-                **{f"update_rule.{k}": v for k, v in inner.items() if v is not None},
+                **nest("update_rule", {k: v for k, v in inner.items() if v is not None}),
             },
             "values": {
                 "iteration": self.iteration,
@@ -220,17 +221,15 @@ class MinibatchTrainer(ABC):
             },
         }
 
-    def load_state_dict(self, state: dict[str, dict[str, Any]]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Restore what `state_dict` returned."""
         tensors, values = state["tensors"], state["values"]
         self.theta.copy_(tensors["theta"])
         if self.best is not None:
             self.best.copy_(tensors["best"])
-        prefix = "update_rule."
         self.update_rule.state[self.theta] = {
-            key.removeprefix(prefix): value.to(self.theta.device, copy=True)
-            for key, value in tensors.items()
-            if key.startswith(prefix)
+            name: tensor.to(self.theta.device, copy=True)
+            for name, tensor in nested("update_rule", tensors).items()
         }
         self.iteration, self.epoch = values["iteration"], values["epoch"]
         self.position, self.best_loss = values["position"], values["best_loss"]

@@ -1,4 +1,4 @@
-"""Whether a step is taken, how far, and what λ learns from it."""
+"""Whether a step is taken, and how far."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import ClassVar, Protocol
 
 from torch import Tensor
 
-from asr_hf.hf.damping import LevenbergMarquardt
 from asr_hf.hf.line_search import Armijo, backtrack
 from asr_hf.hf.objective import LossSum, Objective, Sample
 from asr_hf.hf.solvers.base import Iterate, SolverResult
+from asr_hf.hf.verdict import Outcome, Verdict
 from asr_hf.runtime.clock import PhaseClock
 
 
@@ -51,25 +51,8 @@ class Proposal:
         return self.theta.add(self.objective.space.whole(iterate.d), alpha=length)
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What was decided.
-
-    Args:
-        iterate: the step's direction.
-        length: how far along it; 0 rejects the step.
-        heldout: held-out loss after it.
-        rho: reduction ratio, where it was measured.
-    """
-
-    iterate: Iterate
-    length: float
-    heldout: LossSum
-    rho: float | None
-
-
 class Acceptance(Protocol):
-    """Judges proposals and steers λ.
+    """Judges proposals.
 
     Attributes:
         usual_losses: losses that this usually takes, on the held-out and on the gradient sample.
@@ -77,8 +60,8 @@ class Acceptance(Protocol):
 
     usual_losses: ClassVar[tuple[int, int]]
 
-    def judge(self, proposal: Proposal, damping: LevenbergMarquardt) -> Verdict:
-        """Decide on a step; `damping` is changed for the next."""
+    def judge(self, proposal: Proposal) -> Verdict:
+        """Decide on a step."""
         ...
 
 
@@ -98,7 +81,7 @@ class Backtracking:
     usual_losses: ClassVar[tuple[int, int]] = (3, 2)
     line_search: Armijo = field(default_factory=Armijo)
 
-    def judge(self, proposal: Proposal, damping: LevenbergMarquardt) -> Verdict:
+    def judge(self, proposal: Proposal) -> Verdict:
         """See `Acceptance`."""
         tried: dict[int, LossSum] = {}
 
@@ -118,10 +101,8 @@ class Backtracking:
                 if length not in (0.0, 1.0):
                     heldout = proposal.heldout_at(chosen, length)
         if length > 0 and heldout.mean < proposal.before.mean:
-            damping.update(-math.inf if rho is None else rho)
-            return Verdict(chosen, length, heldout, rho)
-        damping.reject()
-        return Verdict(chosen, 0.0, proposal.before, rho)
+            return Verdict(Outcome.MEASURED, chosen, length, heldout, rho)
+        return Verdict(Outcome.REJECTED, chosen, 0.0, proposal.before, rho)
 
 
 @dataclass
@@ -148,19 +129,18 @@ class PairedTest:
         if not (self.better > 0 and self.worse > 0):
             raise ValueError("acceptance: needs better > 0 and worse > 0")
 
-    def judge(self, proposal: Proposal, damping: LevenbergMarquardt) -> Verdict:
+    def judge(self, proposal: Proposal) -> Verdict:
         """See `Acceptance`."""
         last = proposal.run.iterates[-1]
         with proposal.clock.phase("heldout"):
             after = proposal.heldout_at(last)
             score = self.score(proposal, after)
         if not score <= self.worse:
-            damping.reject()
-            return Verdict(last, 0.0, proposal.before, None)
-        if score < -self.better:
-            damping.relax()
+            return Verdict(Outcome.REJECTED, last, 0.0, proposal.before, None)
+        outcome = Outcome.BETTER if score < -self.better else Outcome.UNCLEAR
         change = after.mean - proposal.before.mean
-        return Verdict(last, 1.0, after, change / last.value if last.value < 0 else None)
+        rho = change / last.value if last.value < 0 else None
+        return Verdict(outcome, last, 1.0, after, rho)
 
     def score(self, proposal: Proposal, after: LossSum) -> float:
         """t; inf where the loss is not finite."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from torch import Tensor
 
 from asr_hf.hf.objective import Curvature
 from asr_hf.hf.precision import Precision
+from asr_hf.hf.verdict import Outcome, Verdict
 
 
 class DampedOperator:
@@ -41,12 +43,26 @@ class DampedOperator:
         self._curvature.raise_precision()
 
 
-@dataclass
+class Damping(Protocol):
+    """Chooses λ."""
+
+    @property
+    def value(self) -> float:
+        """λ at the start."""
+        ...
+
+    def next(self, damping: float, verdict: Verdict) -> float:
+        """The next λ, given that of an iteration and what was decided about its step."""
+        ...
+
+
+@dataclass(frozen=True)
 class LevenbergMarquardt:
     """λ grows after a failed or over-optimistic step and shrinks after a well-predicted one.
 
     With the reduction ratio ρ = (L(θ+d) - L(θ)) / q(d): ρ < 1/4 multiplies λ by `increase`,
-    ρ > 3/4 by `decrease` (Martens 2010, section 4.1; Kingsbury et al. 2012, algorithm 1).
+    ρ > 3/4 by `decrease` (Martens 2010, section 4.1; Kingsbury et al. 2012, algorithm 1). A step
+    that was judged without ρ multiplies it by `decrease` where the loss clearly fell.
 
     Args:
         value: λ at the start.
@@ -75,20 +91,17 @@ class LevenbergMarquardt:
         if not self.decrease <= 1 <= self.increase:
             raise ValueError("damping: needs decrease <= 1 <= increase")
 
-    def update(self, rho: float) -> None:
-        """Follow the reduction ratio ρ of an accepted step."""
-        if rho < self.low:
-            self._scale(self.increase)
-        elif rho > self.high:
-            self._scale(self.decrease)
+    def next(self, damping: float, verdict: Verdict) -> float:
+        """See `Damping`."""
+        return min(self.ceiling, max(self.floor, damping * self._factor(verdict)))
 
-    def relax(self) -> None:
-        """Shrink λ after a step that did what it should."""
-        self._scale(self.decrease)
-
-    def reject(self) -> None:
-        """Grow λ after a step that did not lower the loss."""
-        self._scale(self.increase)
-
-    def _scale(self, factor: float) -> None:
-        self.value = min(self.ceiling, max(self.floor, self.value * factor))
+    def _factor(self, verdict: Verdict) -> float:
+        if verdict.outcome is Outcome.REJECTED:
+            return self.increase
+        if verdict.outcome is Outcome.BETTER:
+            return self.decrease
+        if verdict.outcome is Outcome.UNCLEAR or verdict.rho is None:
+            return 1.0
+        if verdict.rho < self.low:
+            return self.increase
+        return self.decrease if verdict.rho > self.high else 1.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from asr_hf.hf.precision import Precision
 from asr_hf.hf.space import Space
+from asr_hf.hf.statistic import AffineLayer, Statistic, Sums
 
 
 class Part(StrEnum):
@@ -55,58 +56,10 @@ class LossSum:
         """Loss per frame (nats)."""
         return self.total / max(1, self.frames)
 
-
-@dataclass(frozen=True)
-class KroneckerFactor:
-    """The Fisher block of one affine layer, E[aa'] ⊗ E[gg'] (Martens & Grosse 2015, section 3).
-
-    Args:
-        start: where the layer's W [out, in] begins in θ; its b [out] follows.
-        inputs: mean over frames of (a, 1)(a, 1)' [in+1, in+1], a the layer's input.
-        outputs: mean over frames of gg' [out, out], g the gradient at the layer's output of the
-            loss with labels drawn from the model.
-    """
-
-    start: int
-    inputs: Tensor
-    outputs: Tensor
-
-
-@dataclass(frozen=True)
-class KroneckerSums:
-    """What a `KroneckerFactor` is the mean of, summed over a sample.
-
-    Args:
-        start: where the layer's W [out, in] begins in θ.
-        inputs: sum over the layer's rows of (a, 1)(a, 1)' [in+1, in+1]; its corner counts them.
-        outputs: sum over frames of gg' [out, out].
-        frames: how many.
-    """
-
-    start: int
-    inputs: Tensor
-    outputs: Tensor
-    frames: int
-
-    def mean(self) -> KroneckerFactor:
-        """The factors per row and per frame."""
-        rows = self.inputs[-1, -1].clamp_min(1)
-        return KroneckerFactor(self.start, self.inputs / rows, self.outputs / max(1, self.frames))
-
-
-@dataclass(frozen=True)
-class UnitMoments:
-    """Second moments of the unit gradients g_u of a sample, f_u the frames of unit u.
-
-    Args:
-        squares: Σ g_u ∘ g_u [n].
-        scatter: Σ ‖g_u - f_u ḡ‖² for a given ḡ.
-        frames: Σ f_u.
-    """
-
-    squares: Tensor
-    scatter: float
-    frames: int
+    @property
+    def sums(self) -> dict[str, Any]:
+        """The three sums by name, without those of units."""
+        return {"total": self.total, "frames": self.frames, "errors": self.errors}
 
 
 class Curvature(Protocol):
@@ -139,11 +92,13 @@ class Objective(Protocol):
         num_parameters: n.
         device: where its tensors are.
         space: where gradients and the vectors of products live; θ is whole everywhere.
+        layers: the affine layers of the network.
     """
 
     num_parameters: int
     device: torch.device
     space: Space
+    layers: tuple[AffineLayer, ...]
 
     def unit_frames(self, part: Part) -> np.ndarray:
         """Frames of each unit of `part` [units], int64."""
@@ -161,13 +116,6 @@ class Objective(Protocol):
         """The Gauss-Newton matrix at θ summed over `sample`, ready for many products."""
         ...
 
-    def unit_moments(self, theta: Tensor, sample: Sample, mean_gradient: Tensor) -> UnitMoments:
-        """Second moments of the gradients of the sample's units, about the mean ḡ [n]."""
-        ...
-
-    def kronecker_sums(self, theta: Tensor, sample: Sample, seed: int) -> list[KroneckerSums]:
-        """Of the Fisher blocks of the affine layers at θ.
-
-        `seed` fixes the labels drawn: those of a unit do not depend on the rest of the sample.
-        """
+    def accumulate(self, theta: Tensor, sample: Sample, statistic: Statistic[Any]) -> Sums:
+        """What `statistic` sums, over all of `sample` at θ [n]."""
         ...

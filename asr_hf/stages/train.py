@@ -16,10 +16,10 @@ from torch import Tensor
 
 from asr_hf.baselines.minibatch import MinibatchTrainer
 from asr_hf.data.store import FrameStore
+from asr_hf.hf.hessian_free import HessianFree
 from asr_hf.hf.objective import Part
 from asr_hf.hf.precision import Precision
 from asr_hf.hf.replay import Recorder, record_on_gpu
-from asr_hf.hf.trainer import HessianFree
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.report.ending import ending
 from asr_hf.report.html import write_report

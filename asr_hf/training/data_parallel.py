@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from asr_hf.hf.objective import (
-    Curvature,
-    KroneckerSums,
-    LossSum,
-    Objective,
-    Part,
-    Sample,
-    UnitMoments,
-)
+from asr_hf.hf.objective import Curvature, LossSum, Objective, Part, Sample
 from asr_hf.hf.precision import Precision
 from asr_hf.hf.space import Space
+from asr_hf.hf.statistic import Statistic, Sums
 from asr_hf.runtime.ranks import Ranks
 from asr_hf.training.deal import deal
 from asr_hf.training.divided import Divided
@@ -47,6 +41,7 @@ class DataParallel(WorkCounter):
         self.frames.update(frames)
         self._inner, self._ranks = inner, ranks
         self.num_parameters, self.device = inner.num_parameters, inner.device
+        self.layers = inner.layers
 
     def unit_frames(self, part: Part) -> np.ndarray:
         """Frames of each unit of `part` [units], int64, whoever has it."""
@@ -91,27 +86,15 @@ class DataParallel(WorkCounter):
             return DividedCurvature(own, self._divided, theta, share.frames, count)
         return SummedCurvature(own, self._ranks, share.frames, count)
 
-    def unit_moments(self, theta: Tensor, sample: Sample, mean_gradient: Tensor) -> UnitMoments:
-        """Second moments of the gradients of the sample's units, about the mean [n]."""
-        share = _Share(self._inner, self._ranks, sample)
-        own = self._inner.unit_moments(theta, share.sample, self.space.whole(mean_gradient))
-        self.frames["gradient"] += share.frames
-        scatter = self._ranks.sum_(torch.tensor(own.scatter, dtype=torch.float64))
-        return UnitMoments(self._in_space(own.squares), float(scatter), share.frames)
-
-    def kronecker_sums(self, theta: Tensor, sample: Sample, seed: int) -> list[KroneckerSums]:
-        """Of the Fisher blocks of the affine layers at θ; `seed` fixes the labels drawn."""
+    def accumulate(self, theta: Tensor, sample: Sample, statistic: Statistic[Any]) -> Sums:
+        """What `statistic` sums, over all of `sample` at θ [n]."""
         share = _Share(self._inner, self._ranks, sample)
         self.frames["gradient"] += share.frames
-        return [
-            KroneckerSums(
-                own.start,
-                self._ranks.sum_(own.inputs),
-                self._ranks.sum_(own.outputs),
-                share.frames,
-            )
-            for own in self._inner.kronecker_sums(theta, share.sample, seed)
-        ]
+        own = self._inner.accumulate(theta, share.sample, statistic)
+        return Sums(
+            [self._in_space(vector) for vector in own.vectors],
+            [self._ranks.sum_(other) for other in own.others],
+        )
 
 
 class _Share:

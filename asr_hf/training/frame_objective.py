@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,17 +14,17 @@ from torch import Tensor
 from asr_hf.criteria.base import Criterion, FrameLoss
 from asr_hf.data.store import FrameStore
 from asr_hf.hf.gauss_newton import ChunkCurvature, SampleCurvature
-from asr_hf.hf.objective import KroneckerSums, LossSum, Part, Sample, UnitMoments
+from asr_hf.hf.objective import LossSum, Part, Sample
 from asr_hf.hf.precision import Precision
 from asr_hf.hf.replay import Recorder
 from asr_hf.hf.space import UNDIVIDED, Space
-from asr_hf.hf.statistics import unit_moments
+from asr_hf.hf.statistic import OnLayer, SamplePasses, Statistic, Sums
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
+from asr_hf.training.affine import LayerTap, layer_shapes
 from asr_hf.training.curvature import ChunkMaker, CurvaturePath
 from asr_hf.training.frame_source import FrameSource, make_sources
 from asr_hf.training.minibatches import ShuffledFrames, ShuffledUtterances
-from asr_hf.training.moments import LayerMoments
 from asr_hf.training.targets import LabelTargets, TargetSource
 from asr_hf.training.uniforms import frame_uniforms
 from asr_hf.training.units import Units
@@ -84,6 +85,7 @@ class FrameObjective(WorkCounter):
         self._curvature_chunk = ChunkMaker(model, criterion, curvature_path)
         self.num_parameters = model.flat.numel()
         self.device = model.flat.device
+        self.layers = layer_shapes(model)
         # How many of the chunks of these frames keep their activations between products.
         self.chunks_kept: Callable[[list[int]], int] = len
         self.sources = sources or make_sources(stores, self.device, room=0)
@@ -169,28 +171,36 @@ class FrameObjective(WorkCounter):
             self.frames["gradient"] += len(logits)
             yield len(logits), self.model.flat_grad
 
-    def unit_moments(self, theta: Tensor, sample: Sample, mean_gradient: Tensor) -> UnitMoments:
-        """Second moments of the gradients of the sample's units, about the mean [n]."""
-        return unit_moments(self.unit_gradients(theta, sample), mean_gradient)
-
-    def kronecker_sums(self, theta: Tensor, sample: Sample, seed: int) -> list[KroneckerSums]:
-        """Of the Fisher blocks of the model's affine layers at θ.
+    def layer_gradients(
+        self, theta: Tensor, sample: Sample, seed: int, on_input: OnLayer, on_gradient: OnLayer
+    ) -> None:
+        """Tell of inputs and gradients of the affine layers; see `SamplePasses`.
 
         `seed` and a frame's number fix the label drawn for it.
         """
         self._load(theta)
-        moments = LayerMoments(self.model)
+        tap = LayerTap(self.model)
         numbers = self.units[sample.part].frame_numbers(sample.units[self._order(sample)])
         uniforms, done = torch.from_numpy(frame_uniforms(seed, numbers)), 0
         for inputs, targets, _ in self._chunks(sample):
-            with moments.recorded() as outputs:
+            with tap.tapped(on_input) as outputs:
                 logits = self.model(inputs)
             own = uniforms[done : done + len(logits)].to(logits.device)
             at_outputs = self.criterion.sampled_gradient(logits.detach(), targets, own)
-            moments.add(torch.autograd.grad(logits, outputs, at_outputs), len(logits))
+            for layer, g in enumerate(torch.autograd.grad(logits, outputs, at_outputs)):
+                on_gradient(layer, g)
             done += len(logits)
         self.frames["gradient"] += done
-        return moments.sums()
+
+    def accumulate(self, theta: Tensor, sample: Sample, statistic: Statistic[Any]) -> Sums:
+        """What `statistic` sums, over all of `sample` at θ [n]."""
+        return statistic.sums(
+            SamplePasses(
+                theta,
+                partial(self.unit_gradients, theta, sample),
+                partial(self.layer_gradients, theta, sample),
+            )
+        )
 
     def num_minibatches(self, batch_frames: int) -> int:
         """Minibatches of one epoch."""

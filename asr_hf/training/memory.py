@@ -20,9 +20,9 @@ import torch
 from asr_hf.hf.memory import MemoryNeed, ProblemSize
 from asr_hf.hf.objective import Part, Sample
 from asr_hf.runtime.errors import InputError
+from asr_hf.training.affine import affine_layers, other_parameters
 from asr_hf.training.frame_objective import FrameObjective
 from asr_hf.training.live_bytes import Usage, measured
-from asr_hf.training.moments import affine_layers, other_parameters
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _PROBES = (256, 1024)

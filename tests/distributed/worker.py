@@ -22,6 +22,7 @@ from asr_hf.data.lattice import ARC, FINAL, Lattice
 from asr_hf.data.store import FrameStore
 from asr_hf.hf.acceptance import Backtracking, PairedTest
 from asr_hf.hf.damping import LevenbergMarquardt
+from asr_hf.hf.hessian_free import HessianFree, Stopping
 from asr_hf.hf.objective import Part
 from asr_hf.hf.preconditioners.diagonal import DiagonalPreconditioner
 from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
@@ -30,7 +31,6 @@ from asr_hf.hf.sampling.fixed import FixedSampling
 from asr_hf.hf.sampling.geometric import GeometricSampling
 from asr_hf.hf.sampling.variance import VarianceSampling
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
-from asr_hf.hf.trainer import HessianFree, Stopping
 from asr_hf.models.dnn import DNN
 from asr_hf.runtime.failures import FailureBoard, LostRank
 from asr_hf.runtime.ranks import Ranks

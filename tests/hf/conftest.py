@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,9 +12,9 @@ import torch
 from torch import Tensor
 
 from asr_hf.hf.gauss_newton import KeptDoubleBackward, SampleCurvature
-from asr_hf.hf.objective import KroneckerSums, LossSum, Part, Sample, UnitMoments
+from asr_hf.hf.objective import LossSum, Part, Sample
 from asr_hf.hf.space import UNDIVIDED
-from asr_hf.hf.statistics import unit_moments
+from asr_hf.hf.statistic import AffineLayer, OnLayer, SamplePasses, Statistic, Sums
 
 
 class TinyNet:
@@ -24,6 +26,10 @@ class TinyNet:
         self, dtype: torch.dtype = torch.float64, inputs: int = 4, hidden: int = 5
     ) -> None:
         self.shapes = [(hidden, inputs), (hidden,), (3, hidden), (3,)]
+        self.layers = (
+            AffineLayer(0, inputs, hidden),
+            AffineLayer(hidden * (inputs + 1), hidden, 3),
+        )
         self.num_parameters = sum(int(np.prod(s)) for s in self.shapes)
         self.device = torch.device("cpu")
         self.frames = {"gradient": 0, "curvature": 0, "loss": 0}
@@ -97,11 +103,10 @@ class TinyNet:
             loss, gradient = self.gradient(theta, Sample(sample.part, np.array([unit])))
             yield loss.frames, gradient
 
-    def unit_moments(self, theta: Tensor, sample: Sample, mean_gradient: Tensor) -> UnitMoments:
-        return unit_moments(self.unit_gradients(theta, sample), mean_gradient)
-
-    def kronecker_sums(self, theta: Tensor, sample: Sample, seed: int) -> list[KroneckerSums]:
-        """By the definition, from the gradients of one frame after another."""
+    def layer_gradients(
+        self, theta: Tensor, sample: Sample, seed: int, on_input: OnLayer, on_gradient: OnLayer
+    ) -> None:
+        """By the definition, back-propagation written out."""
         x, _ = self.batch(sample)
         w1, b1, w2, b2 = self.parts(theta)
         generator = torch.Generator().manual_seed(seed)
@@ -110,12 +115,13 @@ class TinyNet:
         labels = torch.multinomial(p, 1, generator=generator).squeeze(1)
         top = p - torch.nn.functional.one_hot(labels, 3)
         below = (top @ w2) * (1 - hidden**2)
-        factors, start = [], 0
-        for a, g in ((x, below), (hidden, top)):
-            a = torch.cat([a, torch.ones_like(a[:, :1])], dim=1)
-            factors.append(KroneckerSums(start, a.T @ a, g.T @ g, len(g)))
-            start += a.shape[1] * g.shape[1]
-        return factors
+        for layer, (a, g) in enumerate(((x, below), (hidden, top))):
+            on_input(layer, a)
+            on_gradient(layer, g)
+
+    def accumulate(self, theta: Tensor, sample: Sample, statistic: Statistic[Any]) -> Sums:
+        passes = (partial(p, theta, sample) for p in (self.unit_gradients, self.layer_gradients))
+        return statistic.sums(SamplePasses(theta, *passes))
 
     def dense_gauss_newton(self, theta: Tensor, sample: Sample) -> Tensor:
         """J'HJ [n, n] by the definition."""

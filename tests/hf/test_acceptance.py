@@ -9,6 +9,7 @@ import torch
 
 from asr_hf.hf.acceptance import PairedTest, Proposal
 from asr_hf.hf.damping import LevenbergMarquardt
+from asr_hf.hf.hessian_free import HessianFree, Stopping
 from asr_hf.hf.objective import LossSum, Part, Sample
 from asr_hf.hf.precision import Precision
 from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
@@ -16,7 +17,6 @@ from asr_hf.hf.sampling.geometric import GeometricSampling
 from asr_hf.hf.solvers.base import Iterate, SolverResult, StopReason
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
 from asr_hf.hf.space import UNDIVIDED
-from asr_hf.hf.trainer import HessianFree, Stopping
 from asr_hf.runtime.clock import PhaseClock
 
 CPU = torch.device("cpu")
@@ -48,7 +48,8 @@ def judge(before, after):
     proposal = Proposal(
         Held(after), theta, run, -step, heldout, 1.0, heldout, known, PhaseClock(CPU)
     )
-    return PairedTest(better=2.0, worse=4.0).judge(proposal, damping), damping.value
+    verdict = PairedTest(better=2.0, worse=4.0).judge(proposal)
+    return verdict, damping.next(0.1, verdict)
 
 
 @pytest.fixture

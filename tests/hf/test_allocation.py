@@ -8,15 +8,17 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from asr_hf.hf.damping import DampedOperator
 from asr_hf.hf.gauss_newton import SampleCurvature
-from asr_hf.hf.objective import KroneckerFactor
 from asr_hf.hf.preconditioners.diagonal import DiagonalPreconditioner
 from asr_hf.hf.preconditioners.identity import IdentityPreconditioner
 from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
+from asr_hf.hf.preconditioners.kronecker import KroneckerFactor
 from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
 from asr_hf.hf.r_operator import Activation, MLPCurvature
 from asr_hf.hf.solvers.cg import ConjugateGradient
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
 from asr_hf.hf.solvers.stopping import RelativeProgress
+from asr_hf.hf.space import UNDIVIDED
+from asr_hf.hf.unit_moments import Moments, UnitMoments
 
 SIZES = [(300, 200), (100, 300)]
 N = sum(o * i + o for o, i in SIZES)
@@ -49,10 +51,11 @@ class LargestNew(TorchDispatchMode):
 class Statistics:
     """Ready-made statistics of the two layers."""
 
-    def squared_gradients(self):
-        return torch.rand(N, generator=torch.Generator().manual_seed(0))
+    layers, seed, gradient, space = (), 0, torch.zeros(N), UNDIVIDED
 
-    def kronecker_factors(self):
+    def accumulate(self, statistic):
+        if isinstance(statistic, UnitMoments):
+            return Moments(torch.rand(N, generator=torch.Generator().manual_seed(0)), 0.0)
         return [
             KroneckerFactor(start, torch.eye(i + 1), torch.eye(o))
             for start, (o, i) in zip((0, 300 * 201), SIZES, strict=True)

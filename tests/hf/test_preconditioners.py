@@ -4,16 +4,17 @@ import pytest
 import torch
 
 from asr_hf.hf.damping import DampedOperator
-from asr_hf.hf.objective import KroneckerFactor
+from asr_hf.hf.objective import Part
 from asr_hf.hf.preconditioners.diagonal import DiagonalPreconditioner
 from asr_hf.hf.preconditioners.identity import IdentityPreconditioner
 from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
+from asr_hf.hf.preconditioners.kronecker import KroneckerFactor
 from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
 from asr_hf.hf.preconditioners.pairs import Keep, PairStore
 from asr_hf.hf.solvers.cg import ConjugateGradient
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
 from asr_hf.hf.solvers.stopping import RelativeProgress
-from asr_hf.hf.statistics import SampleStatistics, unit_statistics
+from asr_hf.hf.statistics import SampleStatistics
 
 N = 30
 
@@ -228,9 +229,10 @@ def test_state_survives_a_round_trip():
 
 def test_diagonal_is_martens_formula(net, theta, everything):
     _, g = net.gradient(theta, everything)
-    squares, _ = unit_statistics(net, theta, everything, g / 300)
     preconditioner = DiagonalPreconditioner(exponent=0.75)
     preconditioner.prepare(0.1, SampleStatistics(net, theta, everything, g / 300, 0))
+    squares = sum(u.square() for _, u in net.unit_gradients(theta, everything))
+    squares /= net.unit_frames(Part.TRAIN).sum()
     r = torch.randn_like(g)
     torch.testing.assert_close(preconditioner.apply(r), r / (squares + 0.1) ** 0.75)
 
@@ -253,10 +255,14 @@ def test_cg_pairs_are_conjugate(net, theta, everything):
 
 
 class Factors:
+    """Statistics of a sample whose factors are known."""
+
+    layers, seed = (), 0
+
     def __init__(self, factors):
         self.factors = factors
 
-    def kronecker_factors(self):
+    def accumulate(self, statistic):
         return self.factors
 
 

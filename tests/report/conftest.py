@@ -157,7 +157,7 @@ preconditioner: {{_target_: asr_hf.hf.preconditioners.lbfgs.LBFGSPreconditioner,
 sampling: {{_target_: asr_hf.hf.sampling.geometric.GeometricSampling, gradient: 0.05}}
 damping: {{_target_: asr_hf.hf.damping.LevenbergMarquardt, initial: 1.0}}
 trainer:
-  _target_: asr_hf.hf.trainer.HessianFree
+  _target_: asr_hf.hf.hessian_free.HessianFree
   solver: {{only_in_the_trainer: 1}}
   stopping: {{max_iterations: 60}}
 runtime: {{device: auto, threads: null, seed: 0, chunk_frames: 8192}}

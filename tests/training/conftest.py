@@ -15,6 +15,8 @@ from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.data.store import FrameStore
 from asr_hf.data.store_writer import build_store
 from asr_hf.hf.objective import Part
+from asr_hf.hf.preconditioners.kfac import FisherFactors
+from asr_hf.hf.statistics import SampleStatistics
 from asr_hf.models.dnn import DNN
 from asr_hf.runtime.files import write_json
 from asr_hf.training.frame_objective import FrameObjective
@@ -56,3 +58,14 @@ def make_objective(stores):
         return FrameObjective(model, CrossEntropy(), stores, chunk_frames)
 
     return make
+
+
+@pytest.fixture
+def fisher_factors():
+    """(objective, θ, sample, seed) -> the factors that K-FAC estimates."""
+
+    def factors(objective, theta, sample, seed):
+        statistics = SampleStatistics(objective, theta, sample, theta, seed)
+        return statistics.accumulate(FisherFactors(objective.layers, seed))
+
+    return factors

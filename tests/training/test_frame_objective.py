@@ -109,7 +109,7 @@ def test_unit_gradients_add_up(make_objective, sample):
     torch.testing.assert_close(total, objective.gradient(theta, sample)[1])
 
 
-def test_fisher_block_of_softmax_regression_is_exact(make_objective, stores):
+def test_fisher_block_of_softmax_regression_is_exact(make_objective, stores, fisher_factors):
     """With one class certain inputs aside, E over labels of gg' is the softmax Fisher itself."""
     objective = make_objective(hidden_sizes=[])
     everything = Sample(Part.TRAIN, np.arange(stores[Part.TRAIN].num_units))
@@ -117,7 +117,7 @@ def test_fisher_block_of_softmax_regression_is_exact(make_objective, stores):
     inputs, _ = whole_batch(objective, everything)
     p = functional_logits(objective, theta, inputs).softmax(1).detach()
     fisher = (torch.diag_embed(p) - p[:, :, None] * p[:, None, :]).mean(0)
-    drawn = [objective.kronecker_sums(theta, everything, seed)[0].mean() for seed in range(200)]
+    drawn = [fisher_factors(objective, theta, everything, seed)[0] for seed in range(200)]
     mean = torch.stack([f.outputs for f in drawn]).mean(0)
     torch.testing.assert_close(mean, fisher, atol=0.01, rtol=0.05)
     a = torch.cat([objective.model.normalise(inputs), torch.ones(len(inputs), 1).double()], 1)
@@ -161,11 +161,13 @@ def labels_by_inversion(p, uniforms):
     return torch.tensor(classes)
 
 
-def test_kronecker_factors_of_hidden_layers_equal_their_definition(make_objective, sample):
+def test_kronecker_factors_of_hidden_layers_equal_their_definition(
+    make_objective, sample, fisher_factors
+):
     objective = make_objective(10_000)
     theta = objective.model.flat.clone()
     inputs, _ = whole_batch(objective, sample)
-    found = [layer.mean() for layer in objective.kronecker_sums(theta, sample, seed=5)]
+    found = fisher_factors(objective, theta, sample, 5)
     activations, outputs, value = [], [], objective.model.normalise(inputs)
     for number, layer in enumerate(objective.model.linear_layers()):
         activations.append(value)

@@ -8,12 +8,12 @@ from omegaconf import OmegaConf
 
 from asr_hf.hf.acceptance import Backtracking
 from asr_hf.hf.damping import LevenbergMarquardt
+from asr_hf.hf.hessian_free import HessianFree, Stopping
 from asr_hf.hf.objective import Part
 from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
 from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
 from asr_hf.hf.sampling.geometric import GeometricSampling
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
-from asr_hf.hf.trainer import HessianFree, Stopping
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.run_folder import RunFolder
 from asr_hf.training.loop import TrainingLoop

@@ -123,7 +123,7 @@ from asr_hf.hf.objective import Part
 from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
 from asr_hf.hf.sampling.fixed import FixedSampling
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
-from asr_hf.hf.trainer import HessianFree, Stopping
+from asr_hf.hf.hessian_free import HessianFree, Stopping
 from asr_hf.models.dnn import DNN
 from asr_hf.training.frame_objective import FrameObjective
 from asr_hf.training.memory import held_now, parse_bytes, plan_memory, problem_size

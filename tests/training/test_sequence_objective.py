@@ -13,12 +13,12 @@ from asr_hf.criteria.mmi import MaximumMutualInformation
 from asr_hf.data.lattice import ARC, FINAL, Lattice
 from asr_hf.hf.acceptance import Backtracking
 from asr_hf.hf.damping import LevenbergMarquardt
+from asr_hf.hf.hessian_free import HessianFree, Stopping
 from asr_hf.hf.objective import Part, Sample
 from asr_hf.hf.preconditioners.identity import IdentityPreconditioner
 from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
 from asr_hf.hf.sampling.fixed import FixedSampling
 from asr_hf.hf.solvers.cg import ConjugateGradient
-from asr_hf.hf.trainer import HessianFree, Stopping
 from asr_hf.models.dnn import DNN
 from asr_hf.runtime.errors import InputError
 from asr_hf.training.frame_objective import FrameObjective

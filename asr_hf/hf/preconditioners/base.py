@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from torch import Tensor
 
 from asr_hf.hf.memory import ProblemSize
-from asr_hf.hf.objective import KroneckerFactor
 from asr_hf.hf.space import UNDIVIDED, Space
-
-
-class CurvatureStatistics(Protocol):
-    """What a preconditioner may ask of a run's curvature sample; each costs about a gradient."""
-
-    def squared_gradients(self) -> Tensor:
-        """Sum of the unit gradients' squares, over the sample's frames [n]."""
-        ...
-
-    def kronecker_factors(self) -> list[KroneckerFactor]:
-        """Fisher blocks of the affine layers."""
-        ...
+from asr_hf.hf.state import State
+from asr_hf.hf.statistic import CurvatureStatistics
 
 
 class Preconditioner(Protocol):
@@ -52,17 +41,17 @@ class Preconditioner(Protocol):
         """End a CG run: what was observed serves the next."""
         ...
 
-    def state_dict(self) -> dict[str, dict[str, Any]]:
+    def state_dict(self) -> State:
         """Return {"tensors": ..., "values": ...} that `load_state_dict` restores exactly."""
         ...
 
-    def load_state_dict(self, state: dict[str, dict[str, Any]]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Restore what `state_dict` returned."""
         ...
 
 
-class Stateless:
-    """A preconditioner that learns nothing from a run."""
+class Unobserving:
+    """A preconditioner that learns nothing from CG's steps."""
 
     space: Space = UNDIVIDED
 
@@ -72,9 +61,13 @@ class Stateless:
     def finish(self) -> None:
         """Keep nothing."""
 
-    def state_dict(self) -> dict[str, dict[str, Any]]:
+
+class Stateless(Unobserving):
+    """A preconditioner that keeps nothing for the next run either."""
+
+    def state_dict(self) -> State:
         """Return an empty state."""
         return {"tensors": {}, "values": {}}
 
-    def load_state_dict(self, state: dict[str, dict[str, Any]]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Restore nothing."""

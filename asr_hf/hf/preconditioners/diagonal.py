@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 from asr_hf.hf.memory import ProblemSize
-from asr_hf.hf.preconditioners.base import CurvatureStatistics, Stateless
+from asr_hf.hf.preconditioners.base import Stateless
+from asr_hf.hf.statistic import CurvatureStatistics
+from asr_hf.hf.unit_moments import UnitMoments
 
 
 class DiagonalPreconditioner(Stateless):
@@ -28,7 +30,8 @@ class DiagonalPreconditioner(Stateless):
 
     def prepare(self, damping: float, statistics: CurvatureStatistics) -> None:
         """Estimate the diagonal on the run's curvature sample."""
-        self._inverse = statistics.squared_gradients().add(damping).pow_(-self.exponent)
+        moments = statistics.accumulate(UnitMoments(statistics.gradient, statistics.space))
+        self._inverse = moments.squares.add(damping).pow_(-self.exponent)
 
     def apply(self, residual: Tensor, out: Tensor | None = None) -> Tensor:
         """Return M⁻¹ r [n], in `out` if given."""

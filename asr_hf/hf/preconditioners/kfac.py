@@ -1,174 +1,69 @@
-"""Kronecker-factored curvature as a preconditioner (Martens & Grosse 2015)."""
+"""Kronecker factors of the Fisher matrix as a preconditioner (Martens & Grosse 2015)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
-import torch
 from torch import Tensor
 
-from asr_hf.hf.memory import ProblemSize
-from asr_hf.hf.objective import KroneckerFactor
-from asr_hf.hf.preconditioners.base import CurvatureStatistics
-from asr_hf.hf.space import UNDIVIDED, Space
-from asr_hf.runtime.errors import InputError
+from asr_hf.hf.preconditioners.kronecker import KroneckerFactor, KroneckerPreconditioner
+from asr_hf.hf.statistic import AffineLayer, CurvatureStatistics, SamplePasses, Sums
 
 
-@dataclass
-class _Block:
-    """One layer: running factors, and their damped inverses once prepared."""
+@dataclass(frozen=True)
+class FisherFactors:
+    """A = E[(a, 1)(a, 1)'] and B = E[gg'] of each affine layer (Martens & Grosse 2015, section 3).
 
-    start: int
-    inputs: Tensor
-    outputs: Tensor
-    inverse_inputs: Tensor | None = None
-    inverse_outputs: Tensor | None = None
-    damping: float | None = None
-
-
-class KFACPreconditioner:
-    """M = blockdiag over layers of (A + π√λ I) ⊗ (B + √λ/π I).
-
-    A = E[(a, 1)(a, 1)'] of a layer's input, B = E[gg'] of the gradient at its output with labels
-    drawn from the model, both running means over the curvature samples met. The damping is
-    factored, π² = (tr A / dim A) / (tr B / dim B) (Martens & Grosse 2015, section 6.3).
+    a is the layer's input and g the gradient at its output of the loss with labels drawn from the
+    model. A layer may have more rows than there are frames, as those of a convolution over time
+    do. Its Fisher block per frame is then taken as mean over rows of (a, 1)(a, 1)' ⊗ sum over
+    rows of gg' per frame: inputs independent of gradients, gradients uncorrelated between rows
+    (Grosse & Martens 2016, theorem 1). Rows that no output uses count among the inputs, with
+    g = 0.
 
     Args:
-        decay: of the running means; the k-th estimate weighs at least 1 / k (section 5).
-        refresh_every: CG runs between two estimates of the factors; each of the first runs of
-            this number makes one, while the network changes fast.
+        layers: the network's.
+        seed: fixes the labels.
     """
 
-    space: Space = UNDIVIDED
+    layers: tuple[AffineLayer, ...]
+    seed: int
 
-    def __init__(self, decay: float = 0.9, refresh_every: int = 1) -> None:
-        if not 0 <= decay < 1 or refresh_every < 1:
-            raise ValueError("preconditioner: needs 0 <= decay < 1 and refresh_every >= 1")
-        self.decay, self.refresh_every = decay, refresh_every
-        self._blocks: list[_Block] = []
-        self._room: Tensor | None = None
-        self._estimates = self._runs = 0
+    def sums(self, passes: SamplePasses) -> Sums:
+        """Σ (a, 1)(a, 1)', whose corner counts the rows, and Σ gg', layer by layer."""
+        new = passes.theta.new_zeros
+        inputs = [new(x.inputs + 1, x.inputs + 1) for x in self.layers]
+        outputs = [new(x.outputs, x.outputs) for x in self.layers]
 
-    def memory(self, size: ProblemSize) -> int:
-        """Factors, their inverses, scratch for one layer, and the inversion of the largest.
+        def add_input(layer: int, a: Tensor) -> None:
+            total, corner = inputs[layer], a.shape[1]
+            total[:corner, :corner].addmm_(a.T, a)
+            sums = a.sum(0)
+            total[corner, :corner] += sums
+            total[:corner, corner] += sums
+            total[corner, corner] += len(a)
 
-        Raises:
-            InputError: there are parameters that it has no curvature for.
-        """
-        if size.others or not size.layers:
-            named = ", ".join(size.others[:5]) + (", ..." if len(size.others) > 5 else "")
-            raise InputError(
-                f"preconditioner: K-FAC knows fully connected layers with a bias alone, not "
-                f"{named or 'a network without any'}",
-                expected="a network all of whose parameters are those of torch.nn.Linear",
-                remedy="preconditioner=lbfgs, diagonal or identity, which serve any network",
-            )
-        squares = [d**2 for i, o in size.layers for d in (i + 1, o)]
-        room = max((i * o for i, o in size.layers), default=0)
-        return size.itemsize * (2 * sum(squares) + room) + 3 * 8 * max(squares, default=0)
+        def add_gradient(layer: int, g: Tensor) -> None:
+            outputs[layer].addmm_(g.T, g)
 
-    def prepare(self, damping: float, statistics: CurvatureStatistics) -> None:
-        """Renew the factors when it is time, and invert them for this λ."""
-        fresh = self._runs % self.refresh_every == 0 or self._runs < self.refresh_every
-        if fresh:
-            self._update(statistics.kronecker_factors())
-        self._runs += 1
-        for block in self._blocks:
-            if fresh or block.damping != damping:
-                _invert(block, damping)
+        passes.layer_gradients(self.seed, add_input, add_gradient)
+        return Sums(others=[*inputs, *outputs])
 
-    def _update(self, factors: list[KroneckerFactor]) -> None:
-        self._estimates += 1
-        keep = min(1 - 1 / self._estimates, self.decay)
-        if not self._blocks:
-            self._blocks = [_Block(f.start, f.inputs, f.outputs) for f in factors]
-            return
-        for block, factor in zip(self._blocks, factors, strict=True):
-            block.inputs.lerp_(factor.inputs, 1 - keep)
-            block.outputs.lerp_(factor.outputs, 1 - keep)
-
-    def apply(self, residual: Tensor, out: Tensor | None = None) -> Tensor:
-        """Return M⁻¹ r [n], in `out` if given; entries of no affine layer pass unchanged."""
-        if self.space is not UNDIVIDED:
-            # A block needs all of its layer.
-            result = self.space.part(self._apply(self.space.whole(residual), None))
-            return result if out is None else out.copy_(result)
-        return self._apply(residual, out)
-
-    def _apply(self, residual: Tensor, out: Tensor | None) -> Tensor:
-        result = residual.clone() if out is None else out.copy_(residual)
-        for block in self._blocks:
-            a, b = block.inverse_inputs, block.inverse_outputs
-            assert a is not None and b is not None, "prepare() comes first"
-            weight, bias = _views(residual, block)
-            weight_out, bias_out = _views(result, block)
-            # B⁻¹ [W b] A⁻¹ with the last row and column of A⁻¹ taken apart.
-            inner = self._room_for(weight)
-            torch.mm(weight, a[:-1, :-1], out=inner).addr_(bias, a[-1, :-1])
-            torch.mm(b, inner, out=weight_out)
-            torch.mv(b, torch.addmv(bias * a[-1, -1], weight, a[:-1, -1]), out=bias_out)
-        return result
-
-    def _room_for(self, weight: Tensor) -> Tensor:
-        """Scratch in the shape of a layer's weights, shared by all layers."""
-        if self._room is None:
-            most = max(len(b.outputs) * (len(b.inputs) - 1) for b in self._blocks)
-            self._room = weight.new_empty(most)
-        return self._room[: weight.numel()].view(weight.shape)
-
-    def observe(self, direction: Tensor, product: Tensor) -> None:
-        """Learn nothing from CG's steps."""
-
-    def finish(self) -> None:
-        """Keep nothing of them."""
-
-    def state_dict(self) -> dict[str, dict[str, Any]]:
-        """Return the running factors."""
-        tensors = {}
-        for number, block in enumerate(self._blocks):
-            tensors[f"inputs.{number}"] = block.inputs
-            tensors[f"outputs.{number}"] = block.outputs
-        values = {
-            "starts": [block.start for block in self._blocks],
-            "estimates": self._estimates,
-            "runs": self._runs,
-        }
-        return {"tensors": tensors, "values": values}
-
-    def load_state_dict(self, state: dict[str, dict[str, Any]]) -> None:
-        """Restore the running factors."""
-        tensors, values = state["tensors"], state["values"]
-        self._estimates, self._runs = values["estimates"], values["runs"]
-        self._blocks = [
-            _Block(start, tensors[f"inputs.{number}"], tensors[f"outputs.{number}"])
-            for number, start in enumerate(values["starts"])
+    def finish(self, totals: Sums, frames: int) -> list[KroneckerFactor]:
+        """The means per row and per frame."""
+        inputs, outputs = totals.others[: len(self.layers)], totals.others[len(self.layers) :]
+        return [
+            KroneckerFactor(layer.start, a / a[-1, -1].clamp_min(1), b / max(1, frames))
+            for layer, a, b in zip(self.layers, inputs, outputs, strict=True)
         ]
 
 
-def _views(vector: Tensor, block: _Block) -> tuple[Tensor, Tensor]:
-    """A layer's W [out, in] and b [out] inside a vector [n]."""
-    width, height = block.inputs.shape[0] - 1, block.outputs.shape[0]
-    middle = block.start + height * width
-    weight = vector[block.start : middle].view(height, width)
-    return weight, vector[middle : middle + height]
+class KFACPreconditioner(KroneckerPreconditioner):
+    """A = E[(a, 1)(a, 1)'] and B = E[gg'], labels drawn from the model (see `FisherFactors`)."""
 
+    method: ClassVar[str] = "K-FAC"
 
-def _invert(block: _Block, damping: float) -> None:
-    a, b = block.inputs.diagonal().double(), block.outputs.diagonal().double()
-    pi = (a.mean().clamp_min(1e-30) / b.mean().clamp_min(1e-30)).sqrt()
-    root, block.damping = damping**0.5, damping
-    # The old ones first, so that they need not stand beside the new.
-    block.inverse_inputs = block.inverse_outputs = None
-    block.inverse_inputs = _inverse(block.inputs, pi * root)
-    block.inverse_outputs = _inverse(block.outputs, root / pi)
-
-
-def _inverse(matrix: Tensor, shift: Tensor) -> Tensor:
-    """(matrix + shift I)⁻¹, computed in float64 and returned in the matrix's dtype."""
-    damped = matrix.to(torch.float64, copy=True)
-    damped.diagonal().add_(shift)
-    lower = torch.linalg.cholesky(damped)
-    del damped
-    inverse = torch.cholesky_inverse(lower).to(matrix)
-    return inverse.add(inverse.T).mul_(0.5)
+    def factors(self, statistics: CurvatureStatistics) -> list[KroneckerFactor]:
+        """See `KroneckerPreconditioner`."""
+        return statistics.accumulate(FisherFactors(statistics.layers, statistics.seed))

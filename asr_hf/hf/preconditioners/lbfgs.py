@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from asr_hf.hf.memory import ProblemSize
-from asr_hf.hf.preconditioners.base import CurvatureStatistics, Preconditioner
+from asr_hf.hf.preconditioners.base import Preconditioner
 from asr_hf.hf.preconditioners.pairs import Keep, PairStore
 from asr_hf.hf.space import UNDIVIDED, Space
-
-_INITIAL = "initial."
+from asr_hf.hf.state import State, nest, nested
+from asr_hf.hf.statistic import CurvatureStatistics
 
 
 class LBFGSPreconditioner:
@@ -157,24 +155,20 @@ class LBFGSPreconditioner:
         self._gram = self._space.sum_((wide @ wide.T).double()).cpu()
         self._compact = None
 
-    def state_dict(self) -> dict[str, dict[str, Any]]:
+    def state_dict(self) -> State:
         """Return the pairs in use, whole, and the initial matrix's state."""
         tensors = {} if self._pairs is None else {"pairs": self._space.rows(self._pairs)}
         if self.initial is None:
             return {"tensors": tensors, "values": {}}
         inner = self.initial.state_dict()
-        tensors |= {_INITIAL + name: tensor for name, tensor in inner["tensors"].items()}
+        tensors |= nest("initial", inner["tensors"])
         return {"tensors": tensors, "values": inner["values"]}
 
-    def load_state_dict(self, state: dict[str, dict[str, Any]]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Restore what `state_dict` returned."""
         tensors = state["tensors"]
         if "pairs" in tensors:
             self._use(self._space.part(tensors["pairs"]))
         if self.initial is not None:
-            inner = {
-                name.removeprefix(_INITIAL): tensor
-                for name, tensor in tensors.items()
-                if name.startswith(_INITIAL)
-            }
+            inner = nested("initial", tensors)
             self.initial.load_state_dict({"tensors": inner, "values": state["values"]})

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from asr_hf.hf.objective import Part, Sample
+from asr_hf.hf.statistic import CurvatureStatistics
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,6 @@ class GradientSpread:
 class SamplingSchedule(Protocol):
     """Decides the sample sizes of an iteration from what came before."""
 
-    needs_spread: bool
-
     def sizes(self, iteration: int, total_frames: int) -> SampleSizes:
         """Sample sizes of `iteration` (from 0) out of `total_frames`."""
         ...
@@ -45,8 +44,8 @@ class SamplingSchedule(Protocol):
         """The largest curvature sample that there can be, in frames."""
         ...
 
-    def learn(self, spread: GradientSpread, frames: int) -> None:
-        """Take in the spread measured on the last gradient sample of `frames` frames."""
+    def observe(self, statistics: CurvatureStatistics, frames: int) -> None:
+        """Ask what it needs of the iteration's sample, whose gradient is of `frames` frames."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
@@ -75,6 +74,11 @@ class UnitSampler:
         self.position = 0
         self._round: tuple[int, np.ndarray] | None = None
 
+    def pair(self, sizes: SampleSizes, salt: int) -> tuple[Sample, Sample]:
+        """The next gradient sample, and a curvature sample inside it chosen by (seed, salt)."""
+        sample = self.draw(sizes.gradient)
+        return sample, self.subset(sample, min(sizes.curvature, sizes.gradient), salt)
+
     def draw(self, wanted: int) -> Sample:
         """The next units that hold at least `wanted` frames; all units when that is everything."""
         if wanted >= self.total:
@@ -102,3 +106,7 @@ class UnitSampler:
         held = np.cumsum(self.frames[order])
         count = int(np.searchsorted(held, wanted)) + 1
         return Sample(sample.part, np.sort(order[:count]))
+
+    def frames_of(self, sample: Sample) -> int:
+        """Frames of a sample."""
+        return int(self.frames[sample.units].sum())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from asr_hf.hf.sampling.base import GradientSpread, SampleSizes
+from asr_hf.hf.sampling.base import SampleSizes
+from asr_hf.hf.statistic import CurvatureStatistics
 
 
 class FixedSampling:
@@ -14,8 +15,6 @@ class FixedSampling:
         gradient: share of the training frames for the gradient, or a number of frames above 1.
         curvature: the same for the curvature.
     """
-
-    needs_spread = False
 
     def __init__(self, gradient: float = 1.0, curvature: float = 0.05) -> None:
         check_share("sampling.gradient", gradient)
@@ -33,8 +32,8 @@ class FixedSampling:
         """See `SamplingSchedule`."""
         return round(share_of(self.curvature, total_frames) * total_frames)
 
-    def learn(self, spread: GradientSpread, frames: int) -> None:
-        """Nothing to learn."""
+    def observe(self, statistics: CurvatureStatistics, frames: int) -> None:
+        """Ask nothing."""
 
     def state_dict(self) -> dict[str, Any]:
         """No state."""

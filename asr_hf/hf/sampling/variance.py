@@ -6,6 +6,8 @@ from typing import Any
 
 from asr_hf.hf.sampling.base import GradientSpread, SampleSizes
 from asr_hf.hf.sampling.fixed import check_share, share_of
+from asr_hf.hf.statistic import CurvatureStatistics
+from asr_hf.hf.unit_moments import UnitMoments
 
 
 class VarianceSampling:
@@ -22,8 +24,6 @@ class VarianceSampling:
         curvature: the curvature sample as a share of the gradient sample.
         curvature_most: the curvature sample's bound, a share of the training frames or a number.
     """
-
-    needs_spread = True
 
     def __init__(
         self,
@@ -52,6 +52,12 @@ class VarianceSampling:
     def most_curvature(self, total_frames: int) -> int:
         """See `SamplingSchedule`."""
         return round(share_of(self.curvature_most, total_frames) * total_frames)
+
+    def observe(self, statistics: CurvatureStatistics, frames: int) -> None:
+        """Measure how much the sample's unit gradients differ, and learn from it."""
+        gradient, space = statistics.gradient, statistics.space
+        moments = statistics.accumulate(UnitMoments(gradient, space))
+        self.learn(GradientSpread(space.dot(gradient, gradient), moments.variance), frames)
 
     def learn(self, spread: GradientSpread, frames: int) -> None:
         """Apply the test to the last gradient sample."""

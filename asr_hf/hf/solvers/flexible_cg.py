@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import ClassVar
 
-from asr_hf.hf.solvers.cg import ConjugateGradient, StepProducts
+import torch
+from torch import Tensor
+
+from asr_hf.hf.solvers.cg import ConjugateGradient
+from asr_hf.hf.solvers.run import Run
 
 
 @dataclass
@@ -23,8 +27,32 @@ class FlexibleConjugateGradient(ConjugateGradient):
             steps back: on a small fresh sample the last step nearly always seems too long.
     """
 
-    flexible: ClassVar[bool] = True
+    along_start: bool = False
 
-    def beta(self, products: StepProducts) -> float:
-        """See `ConjugateGradient.beta`."""
-        return -products.zap / products.pap
+    def _start(self, run: Run, d0: Tensor) -> float:
+        if not self.along_start:
+            return run.value()
+        run.p.copy_(d0)
+        pb, pr = run.space.dots((run.p, run.b), (run.p, run.r))
+        pap = pb - pr
+        if not (pap > 0 and math.isfinite(pb)):
+            return run.value()
+        share = min(1.0, max(0.0, pb / pap))
+        run.d.mul_(share)
+        # b - A (share d0), where A d0 = b - r.
+        torch.lerp(run.b, run.r, share, out=run.r)
+        run.pap = pap
+        return share * (0.5 * share * pap - pb)
+
+    def _first_direction(self, run: Run, z: Tensor) -> None:
+        if run.pap is None:
+            run.p.copy_(z)
+            return
+        zgp, zp = run.space.dots((z, run.gp), (z, run.p))
+        beta = -(zgp + run.operator.damping * zp) / run.pap
+        torch.add(z, run.p, alpha=beta, out=run.p)
+
+    def _conjugate(self, run: Run, z: Tensor, zr: float) -> tuple[float, float, float]:
+        assert run.pap is not None, "a step comes first"
+        now, rr, zgp, zp = run.space.dots((z, run.r), (run.r, run.r), (z, run.gp), (z, run.p))
+        return now, rr, -(zgp + run.operator.damping * zp) / run.pap

@@ -7,8 +7,9 @@ from typing import Any
 from torch import Tensor
 
 from asr_hf.hf.memory import ProblemSize
-from asr_hf.hf.preconditioners.base import CurvatureStatistics
 from asr_hf.hf.space import UNDIVIDED, Space
+from asr_hf.hf.statistic import CurvatureStatistics
+from asr_hf.hf.unit_moments import UnitMoments
 
 
 class RunningDiagonal:
@@ -32,7 +33,8 @@ class RunningDiagonal:
 
     def prepare(self, damping: float, statistics: CurvatureStatistics) -> None:
         """Take in the run's curvature sample."""
-        fresh = statistics.squared_gradients()
+        moments = UnitMoments(statistics.gradient, statistics.space)
+        fresh = statistics.accumulate(moments).squares
         self._mean = fresh if self._mean is None else self._mean.lerp(fresh, 1 - self.decay)
         self._inverse = self._mean.add(damping).pow_(-self.exponent)
 

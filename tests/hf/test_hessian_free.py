@@ -9,6 +9,7 @@ import torch
 
 from asr_hf.hf.acceptance import Backtracking
 from asr_hf.hf.damping import LevenbergMarquardt
+from asr_hf.hf.hessian_free import HessianFree, Stopping
 from asr_hf.hf.line_search import Armijo
 from asr_hf.hf.objective import LossSum, Part
 from asr_hf.hf.precision import Precision
@@ -21,7 +22,6 @@ from asr_hf.hf.sampling.geometric import GeometricSampling
 from asr_hf.hf.sampling.variance import VarianceSampling
 from asr_hf.hf.solvers.cg import ConjugateGradient
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
-from asr_hf.hf.trainer import HessianFree, Stopping
 from asr_hf.runtime.errors import RunError
 
 PRECONDITIONERS = {
@@ -85,7 +85,7 @@ def test_resumed_run_equals_the_undisturbed_one_bit_for_bit(net, theta, precondi
     run(second)
     assert torch.equal(whole.theta, second.theta)
     assert whole.losses == second.losses
-    assert whole.damping.value == second.damping.value
+    assert whole.current_damping == second.current_damping
 
 
 def test_converges_to_the_minimum_of_a_convex_problem(net, theta, everything):
@@ -164,7 +164,7 @@ def test_step_that_lowers_nothing_is_rejected_and_damping_raised(net, theta):
     event = hf.step()
     assert not event["accepted"] and event["step"] == 0.0
     assert torch.equal(hf.theta, theta)
-    assert hf.damping.value == pytest.approx(0.15)
+    assert hf.current_damping == pytest.approx(0.15)
     assert not hf.warm_start.any()
 
 

@@ -11,10 +11,11 @@ from asr_hf.hf.memory import ProblemSize
 from asr_hf.hf.objective import Part
 from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
 from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
+from asr_hf.hf.statistic import AffineLayer
 from asr_hf.models.flat import FlatModule, parameter_slices
 from asr_hf.runtime.errors import InputError
+from asr_hf.training.affine import LayerTap, affine_layers, layer_shapes, other_parameters
 from asr_hf.training.memory import problem_size
-from asr_hf.training.moments import LayerMoments, affine_layers, other_parameters
 
 
 class Net(FlatModule):
@@ -29,21 +30,21 @@ class Net(FlatModule):
         return self.last(torch.tanh(self.first(x)))
 
 
-def test_factors_belong_to_their_layers_whatever_the_order_of_use():
+def test_inputs_and_outputs_belong_to_their_layers_whatever_the_order_of_use():
     torch.manual_seed(0)
     net, x = Net(), torch.randn(7, 3)
-    moments = LayerMoments(net)
-    with moments.recorded() as outputs:
+    told = {}
+    with LayerTap(net).tapped(told.__setitem__) as outputs:
         logits = net(x)
-    at_outputs = torch.randn(7, 2)
-    moments.add(torch.autograd.grad(logits, outputs, at_outputs), 7)
     hidden = torch.tanh(net.first(x)).detach()
     slices = parameter_slices(net)
-    for sums, name, inputs in zip(moments.sums(), ("last", "first"), (hidden, x), strict=True):
-        rows = torch.cat([inputs, torch.ones(7, 1)], 1)
-        assert sums.start == slices[f"{name}.weight"].start
-        torch.testing.assert_close(sums.inputs, rows.T @ rows)
-    torch.testing.assert_close(moments.sums()[0].outputs, at_outputs.T @ at_outputs)
+    for number, (name, inputs) in enumerate((("last", hidden), ("first", x))):
+        layer = getattr(net, name)
+        shape = AffineLayer(slices[f"{name}.weight"].start, layer.in_features, layer.out_features)
+        assert layer_shapes(net)[number] == shape
+        torch.testing.assert_close(told[number], inputs)
+        torch.testing.assert_close(outputs[number], layer(inputs))
+    assert outputs[0] is logits
 
 
 class NoBias(Net):
@@ -127,8 +128,8 @@ FORWARDS = {
 @pytest.mark.parametrize("what", FORWARDS)
 def test_layers_that_are_used_otherwise_are_refused(what):
     net = Net()
-    moments = LayerMoments(net)
-    with pytest.raises(InputError, match=what), moments.recorded():
+    tap = LayerTap(net)
+    with pytest.raises(InputError, match=what), tap.tapped(lambda layer, a: None):
         FORWARDS[what](net, torch.randn(5, 3))
 
 

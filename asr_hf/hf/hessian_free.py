@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -10,17 +9,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from asr_hf.hf.acceptance import Acceptance, Proposal, Verdict
-from asr_hf.hf.damping import DampedOperator, LevenbergMarquardt
+from asr_hf.hf.acceptance import Acceptance, Proposal
+from asr_hf.hf.damping import DampedOperator, Damping
 from asr_hf.hf.effort import Effort, hf_efforts
+from asr_hf.hf.event import IterationRecord
+from asr_hf.hf.gradient import mean_gradient
 from asr_hf.hf.memory import MemoryNeed, ProblemSize
 from asr_hf.hf.objective import LossSum, Objective, Part, Sample
 from asr_hf.hf.preconditioners.base import Preconditioner
 from asr_hf.hf.sampling.base import SamplingSchedule, UnitSampler
 from asr_hf.hf.solvers.base import Solver, SolverResult
+from asr_hf.hf.state import State, nest, nested
 from asr_hf.hf.statistics import SampleStatistics
+from asr_hf.hf.verdict import Verdict
 from asr_hf.runtime.clock import PhaseClock
-from asr_hf.runtime.errors import RunError
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,8 @@ class HessianFree:
     """Minimises an objective by Gauss-Newton steps found with conjugate gradients.
 
     Each `step()` is one outer iteration: gradient on its sample, CG on the curvature sample with
-    a decayed warm start, and the acceptance rule, which chooses among CG's iterates, sets how far
-    to go and steers the damping.
+    a decayed warm start, the acceptance rule, which chooses among CG's iterates and sets how far
+    to go, and the damping rule, which chooses the next λ.
 
     Args:
         objective: the loss, its gradient and curvature.
@@ -86,7 +88,7 @@ class HessianFree:
         solver: Solver,
         preconditioner: Preconditioner,
         sampling: SamplingSchedule,
-        damping: LevenbergMarquardt,
+        damping: Damping,
         acceptance: Acceptance,
         stopping: Stopping,
         warm_start_decay: float = 0.95,
@@ -106,6 +108,8 @@ class HessianFree:
         self.warm_start = torch.zeros_like(self.space.part(self.theta))
         self.average = self.theta.clone() if averaging else None
         self.iteration = 0
+        # λ of the next iteration.
+        self.current_damping = damping.value
         # Acceptance loss at the start and after each iteration; the last one unit by unit.
         self.losses: list[float] = []
         self.heldout_loss: LossSum | None = None
@@ -144,97 +148,56 @@ class HessianFree:
 
     def step(self) -> dict[str, Any]:
         """Run one outer iteration and return its event."""
-        clock = PhaseClock(self.objective.device)
+        clock, theta, damping = PhaseClock(self.objective.device), self.theta, self.current_damping
+        before = self._heldout_before(clock)
+        sizes = self.sampling.sizes(self.iteration, self.sampler.total)
+        sample, curvature_sample = self.sampler.pair(sizes, self.iteration)
+        with clock.phase("gradient"):
+            loss, gradient = mean_gradient(self.objective, theta, sample, self.iteration + 1)
+        with clock.phase("curvature"):
+            run = self._minimise_quadratic(curvature_sample, loss.frames, gradient, damping)
+        proposal = Proposal(
+            objective=self.objective,
+            theta=theta,
+            run=run,
+            gradient=gradient,
+            sample=sample,
+            loss=loss.mean,
+            heldout=self.heldout,
+            before=before,
+            clock=clock,
+        )
+        verdict = self.acceptance.judge(proposal)
+        self.current_damping = self.damping.next(damping, verdict)
+        self._move(verdict)
+        norm, frames = self.space.norm(gradient), self.sampler.frames_of(curvature_sample)
+        return IterationRecord(
+            self.iteration, self.name, loss, damping, run, verdict, norm, frames, clock.seconds
+        ).event()
+
+    def _heldout_before(self, clock: PhaseClock) -> LossSum:
+        """The held-out loss at θ: that after the step before, or measured in the first one."""
         if self.heldout_loss is None:
             with clock.phase("heldout"):
                 self.heldout_loss = self.objective.loss(self.theta, self.heldout)
-                self.losses.append(self.heldout_loss.mean)
-        gradient_sample, curvature_sample = self._draw()
-        with clock.phase("gradient"):
-            loss, gradient = self._gradient(gradient_sample)
-        with clock.phase("curvature"):
-            run = self._minimise_quadratic(gradient, gradient_sample, curvature_sample)
-        used_damping = self.damping.value
-        verdict = self.acceptance.judge(
-            Proposal(
-                self.objective,
-                self.theta,
-                run,
-                gradient,
-                gradient_sample,
-                loss.mean,
-                self.heldout,
-                self.heldout_loss,
-                clock,
-            ),
-            self.damping,
-        )
-        self._move(verdict)
-        return {
-            "iteration": self.iteration,
-            "optimiser": self.name,
-            "train_loss": loss.mean,
-            "acceptance_loss": self.losses[-1],
-            "lambda": used_damping,
-            "rho": verdict.rho,
-            "cg_iterations": run.iterations,
-            "cg_reason": str(run.reason),
-            "cg_value": run.values[-1],
-            "cg_drift": run.drift,
-            "cg_precision": str(run.precision),
-            "iterate": verdict.iterate.iteration,
-            "step": verdict.length,
-            "accepted": verdict.length > 0,
-            "gradient_norm": self.space.norm(gradient),
-            "gradient_frames": loss.frames,
-            "curvature_frames": int(self.sampler.frames[curvature_sample.units].sum()),
-            "phase_seconds": clock.seconds,
-        }
-
-    def _draw(self) -> tuple[Sample, Sample]:
-        """This iteration's gradient sample, and a curvature sample inside it."""
-        sizes = self.sampling.sizes(self.iteration, self.sampler.total)
-        gradient_sample = self.sampler.draw(sizes.gradient)
-        return gradient_sample, self.sampler.subset(
-            gradient_sample, min(sizes.curvature, sizes.gradient), self.iteration
-        )
-
-    def _gradient(self, sample: Sample) -> tuple[LossSum, Tensor]:
-        """Loss and mean gradient [n] on the gradient sample."""
-        loss, gradient = self.objective.gradient(self.theta, sample)
-        gradient.div_(max(1, loss.frames))
-        if not (math.isfinite(loss.total) and self.space.is_finite(gradient)):
-            raise RunError(
-                f"iteration {self.iteration + 1}: the loss or its gradient is not finite "
-                f"({loss.total} over {loss.frames} frames)",
-                remedy="check the features for outliers, or lower the initial weights' scale",
-            )
-        return loss, gradient
+            self.losses.append(self.heldout_loss.mean)
+        return self.heldout_loss
 
     def _minimise_quadratic(
-        self, gradient: Tensor, gradient_sample: Sample, curvature_sample: Sample
+        self, sample: Sample, gradient_frames: int, gradient: Tensor, damping: float
     ) -> SolverResult:
         """CG on q(d) = g'd + ½ d'(G + λI)d from the warm start."""
         statistics = SampleStatistics(
-            self.objective,
-            self.theta,
-            curvature_sample,
-            gradient,
-            self.seed + self.iteration,
+            self.objective, self.theta, sample, gradient, self.seed + self.iteration
         )
-        if self.sampling.needs_spread:
-            frames = int(self.sampler.frames[gradient_sample.units].sum())
-            self.sampling.learn(statistics.spread, frames)
+        self.sampling.observe(statistics, gradient_frames)
         # First what needs passes of its own: the curvature then fills the memory that is left.
-        self.preconditioner.prepare(self.damping.value, statistics)
-        curvature = self.objective.curvature(self.theta, curvature_sample)
-        run = self.solver.solve(
-            DampedOperator(curvature, self.damping.value),
-            gradient.neg(),
-            self.warm_start,
-            self.preconditioner,
-            self.space,
-        )
+        self.preconditioner.prepare(damping, statistics)
+        # What they hold need not stand beside the vectors of CG.
+        del statistics
+        operator = DampedOperator(self.objective.curvature(self.theta, sample), damping)
+        b, d0 = gradient.neg(), self.warm_start
+        run = self.solver.solve(operator, b, d0, self.preconditioner, self.space)
         self.preconditioner.finish()
         return run
 
@@ -253,7 +216,7 @@ class HessianFree:
             keep = min(self.averaging, 1 - 1 / (self.iteration + 1))
             self.average.lerp_(self.theta, 1 - keep)
 
-    def state_dict(self) -> dict[str, dict[str, Any]]:
+    def state_dict(self) -> State:
         """Return everything that the next iteration depends on."""
         inner = self.preconditioner.state_dict()
         held = self.heldout_loss
@@ -263,20 +226,20 @@ class HessianFree:
                 "warm_start": self.space.whole(self.warm_start),
                 **({} if self.average is None else {"average": self.average}),
                 **({} if held is None else {"heldout_per_unit": held.per_unit}),
-                **{f"preconditioner.{k}": v for k, v in inner["tensors"].items()},
+                **nest("preconditioner", inner["tensors"]),
             },
             "values": {
                 "iteration": self.iteration,
                 "losses": self.losses,
-                "heldout": held and {k: getattr(held, k) for k in ("total", "frames", "errors")},
-                "damping": self.damping.value,
+                "heldout": held and held.sums,
+                "damping": self.current_damping,
                 "position": self.sampler.position,
                 "sampling": self.sampling.state_dict(),
                 "preconditioner": inner["values"],
             },
         }
 
-    def load_state_dict(self, state: dict[str, dict[str, Any]]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Restore what `state_dict` returned."""
         tensors, values = state["tensors"], state["values"]
         self.theta.copy_(tensors["theta"])
@@ -284,23 +247,15 @@ class HessianFree:
         if self.average is not None:
             self.average.copy_(tensors["average"])
         self.iteration, self.losses = values["iteration"], list(values["losses"])
+        device = self.theta.device
         if values["heldout"] is not None:
-            per_unit = tensors["heldout_per_unit"].to(self.theta.device)
+            per_unit = tensors["heldout_per_unit"].to(device)
             self.heldout_loss = LossSum(**values["heldout"], per_unit=per_unit)
-        self.damping.value = values["damping"]
+        self.current_damping = values["damping"]
         self.sampler.position = values["position"]
         self.sampling.load_state_dict(values["sampling"])
-        prefix = "preconditioner."
-        self.preconditioner.load_state_dict(
-            {
-                "tensors": {
-                    k.removeprefix(prefix): v.to(self.theta.device)
-                    for k, v in tensors.items()
-                    if k.startswith(prefix)
-                },
-                "values": values["preconditioner"],
-            }
-        )
+        inner = {k: v.to(device) for k, v in nested("preconditioner", tensors).items()}
+        self.preconditioner.load_state_dict({"tensors": inner, "values": values["preconditioner"]})
 
 
 def _heldout_sample(objective: Objective, frames: int | None, seed: int) -> Sample:

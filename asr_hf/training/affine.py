@@ -1,14 +1,13 @@
-"""Second moments of layer inputs and output gradients, for Kronecker-factored curvature."""
+"""The affine layers of a network: which there are, their inputs and their outputs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
 from torch import Tensor, nn
 
-from asr_hf.hf.objective import KroneckerSums
+from asr_hf.hf.statistic import AffineLayer, OnLayer
 from asr_hf.models.flat import FlatModule, parameter_slices
 from asr_hf.runtime.errors import InputError
 
@@ -27,35 +26,37 @@ def affine_layers(model: FlatModule) -> list[tuple[str, nn.Linear]]:
     ]
 
 
+def layer_shapes(model: FlatModule) -> tuple[AffineLayer, ...]:
+    """The `affine_layers` as an optimiser sees them."""
+    slices = parameter_slices(model)
+    return tuple(
+        AffineLayer(slices[f"{name}.weight"].start, layer.in_features, layer.out_features)
+        for name, layer in affine_layers(model)
+    )
+
+
 def other_parameters(model: FlatModule) -> list[str]:
     """Names of the parameters that belong to none of the `affine_layers`."""
     known = {f"{name}.{own}" for name, _ in affine_layers(model) for own in ("weight", "bias")}
     return [name for name, _ in model.named_parameters() if name not in known]
 
 
-class LayerMoments:
-    """Adds up (a, 1)(a, 1)' and gg' of every linear layer over chunks of frames.
-
-    A layer may have more rows than there are frames, as those of a convolution over time do. Its
-    Fisher block per frame is then taken as mean over rows of (a, 1)(a, 1)' ⊗ sum over rows of
-    gg' per frame: inputs independent of gradients, gradients uncorrelated between rows (Grosse &
-    Martens 2016, theorem 1). Rows that no output uses count among the inputs, with g = 0.
+class LayerTap:
+    """Shows the inputs of a network's affine layers, and gives their outputs.
 
     Args:
         model: whose `affine_layers` are looked at.
     """
 
     def __init__(self, model: FlatModule) -> None:
-        slices = parameter_slices(model)
         self._layers = affine_layers(model)
-        self._starts = [slices[f"{name}.weight"].start for name, _ in self._layers]
-        self._inputs = [_zeros(m.weight, m.in_features + 1) for _, m in self._layers]
-        self._outputs = [_zeros(m.weight, m.out_features) for _, m in self._layers]
-        self._frames = 0
 
     @contextmanager
-    def recorded(self) -> Iterator[list[Tensor]]:
-        """Take in the inputs of a forward pass; yields the layers' outputs, filled at its end.
+    def tapped(self, on_input: OnLayer) -> Iterator[list[Tensor]]:
+        """Tell `on_input` of the inputs of one forward pass, layer by layer.
+
+        Yields:
+            The layers' outputs, in the order of the layers; the list is filled at the end.
 
         Raises:
             InputError: a layer is not used once, on rows, with its output left as it is.
@@ -68,12 +69,7 @@ class LayerMoments:
             if place in seen or a.dim() != 2:
                 used = "more than once" if place in seen else f"on an input {list(a.shape)}"
                 raise _unknown(self._layers[place][0], f"is used {used}")
-            total, corner = self._inputs[place], a.shape[1]
-            total[:corner, :corner].addmm_(a.T, a)
-            sums = a.sum(0)
-            total[corner, :corner] += sums
-            total[:corner, corner] += sums
-            total[corner, corner] += len(a)
+            on_input(place, a)
             seen[place] = output, output._version
 
         handles = [
@@ -93,32 +89,10 @@ class LayerMoments:
             for handle in handles:
                 handle.remove()
 
-    def add(self, gradients: Sequence[Tensor], frames: int) -> None:
-        """Take in the gradients [rows, out] at the layers' outputs in the recorded pass.
-
-        Args:
-            gradients: of the loss summed over the pass's frames, layer by layer.
-            frames: how many frames those are.
-        """
-        for total, g in zip(self._outputs, gradients, strict=True):
-            total.addmm_(g.T, g)
-        self._frames += frames
-
-    def sums(self) -> list[KroneckerSums]:
-        """All that was taken in."""
-        return [
-            KroneckerSums(start, a, g, self._frames)
-            for start, a, g in zip(self._starts, self._inputs, self._outputs, strict=True)
-        ]
-
 
 def _unknown(name: str, what: str) -> InputError:
     return InputError(
-        f"preconditioner: K-FAC: the layer {name} {what}",
+        f"preconditioner: the layer {name} {what}",
         expected="each torch.nn.Linear used once in a forward pass, on rows [T, inputs]",
         remedy="preconditioner=lbfgs, diagonal or identity, which serve any network",
     )
-
-
-def _zeros(like: Tensor, size: int) -> Tensor:
-    return torch.zeros(size, size, dtype=like.dtype, device=like.device)

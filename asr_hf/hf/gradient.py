@@ -1,0 +1,35 @@
+"""The gradient that an iteration starts from."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+from asr_hf.hf.objective import LossSum, Objective, Sample
+from asr_hf.runtime.errors import RunError
+
+
+def mean_gradient(
+    objective: Objective, theta: Tensor, sample: Sample, iteration: int
+) -> tuple[LossSum, Tensor]:
+    """Loss and mean gradient [n] over a sample's frames.
+
+    Args:
+        objective: whose.
+        theta: θ [n].
+        sample: the gradient sample.
+        iteration: number of the iteration, from 1, for the message.
+
+    Raises:
+        RunError: the loss or an entry of the gradient is not finite.
+    """
+    loss, gradient = objective.gradient(theta, sample)
+    gradient.div_(max(1, loss.frames))
+    if not (math.isfinite(loss.total) and objective.space.is_finite(gradient)):
+        raise RunError(
+            f"iteration {iteration}: the loss or its gradient is not finite "
+            f"({loss.total} over {loss.frames} frames)",
+            remedy="check the features for outliers, or lower the initial weights' scale",
+        )
+    return loss, gradient

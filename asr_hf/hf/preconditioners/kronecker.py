@@ -1,0 +1,192 @@
+"""Preconditioners that are a Kronecker product of two matrices for each affine layer."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from asr_hf.hf.memory import ProblemSize
+from asr_hf.hf.preconditioners.base import Unobserving
+from asr_hf.hf.space import UNDIVIDED
+from asr_hf.hf.state import State
+from asr_hf.hf.statistic import CurvatureStatistics
+from asr_hf.runtime.errors import InputError
+
+
+@dataclass(frozen=True)
+class KroneckerFactor:
+    """The curvature of one affine layer, A ⊗ B.
+
+    Args:
+        start: where the layer's W [out, in] begins in θ; its b [out] follows.
+        inputs: A [in+1, in+1], on the side of the layer's inputs and, last, of its bias.
+        outputs: B [out, out].
+    """
+
+    start: int
+    inputs: Tensor
+    outputs: Tensor
+
+
+@dataclass
+class _Block:
+    """One layer: running factors, and their damped inverses once prepared."""
+
+    start: int
+    inputs: Tensor
+    outputs: Tensor
+    inverse_inputs: Tensor | None = None
+    inverse_outputs: Tensor | None = None
+    damping: float | None = None
+
+
+class KroneckerPreconditioner(Unobserving, ABC):
+    """M = blockdiag over layers of (A + π√λ I) ⊗ (B + √λ/π I).
+
+    What A [in+1, in+1] and B [out, out] of a layer are, a derived class says; both are running
+    means over the curvature samples met. The damping is factored,
+    π² = (tr A / dim A) / (tr B / dim B) (Martens & Grosse 2015, section 6.3).
+
+    Args:
+        decay: of the running means; the k-th estimate weighs at least 1 / k (section 5).
+        refresh_every: CG runs between two estimates of the factors; each of the first runs of
+            this number makes one, while the network changes fast.
+
+    Attributes:
+        method: its name in messages.
+    """
+
+    method: ClassVar[str]
+
+    def __init__(self, decay: float = 0.9, refresh_every: int = 1) -> None:
+        if not 0 <= decay < 1 or refresh_every < 1:
+            raise ValueError("preconditioner: needs 0 <= decay < 1 and refresh_every >= 1")
+        self.decay, self.refresh_every = decay, refresh_every
+        self._blocks: list[_Block] = []
+        self._room: Tensor | None = None
+        self._estimates = self._runs = 0
+
+    @abstractmethod
+    def factors(self, statistics: CurvatureStatistics) -> list[KroneckerFactor]:
+        """Estimate the factors of all affine layers on a sample."""
+
+    def memory(self, size: ProblemSize) -> int:
+        """Factors, their inverses, scratch for one layer, and the inversion of the largest.
+
+        Raises:
+            InputError: there are parameters that it has no curvature for.
+        """
+        if size.others or not size.layers:
+            named = ", ".join(size.others[:5]) + (", ..." if len(size.others) > 5 else "")
+            raise InputError(
+                f"preconditioner: {self.method} knows fully connected layers with a bias alone, "
+                f"not {named or 'a network without any'}",
+                expected="a network all of whose parameters are those of torch.nn.Linear",
+                remedy="preconditioner=lbfgs, diagonal or identity, which serve any network",
+            )
+        squares = [d**2 for i, o in size.layers for d in (i + 1, o)]
+        room = max((i * o for i, o in size.layers), default=0)
+        return size.itemsize * (2 * sum(squares) + room) + 3 * 8 * max(squares, default=0)
+
+    def prepare(self, damping: float, statistics: CurvatureStatistics) -> None:
+        """Renew the factors when it is time, and invert them for this λ."""
+        fresh = self._runs % self.refresh_every == 0 or self._runs < self.refresh_every
+        if fresh:
+            self._update(self.factors(statistics))
+        self._runs += 1
+        for block in self._blocks:
+            if fresh or block.damping != damping:
+                _invert(block, damping)
+
+    def _update(self, factors: list[KroneckerFactor]) -> None:
+        self._estimates += 1
+        keep = min(1 - 1 / self._estimates, self.decay)
+        if not self._blocks:
+            self._blocks = [_Block(f.start, f.inputs, f.outputs) for f in factors]
+            return
+        for block, factor in zip(self._blocks, factors, strict=True):
+            block.inputs.lerp_(factor.inputs, 1 - keep)
+            block.outputs.lerp_(factor.outputs, 1 - keep)
+
+    def apply(self, residual: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return M⁻¹ r [n], in `out` if given; entries of no affine layer pass unchanged."""
+        if self.space is not UNDIVIDED:
+            # A block needs all of its layer.
+            result = self.space.part(self._apply(self.space.whole(residual), None))
+            return result if out is None else out.copy_(result)
+        return self._apply(residual, out)
+
+    def _apply(self, residual: Tensor, out: Tensor | None) -> Tensor:
+        result = residual.clone() if out is None else out.copy_(residual)
+        for block in self._blocks:
+            a, b = block.inverse_inputs, block.inverse_outputs
+            assert a is not None and b is not None, "prepare() comes first"
+            weight, bias = _views(residual, block)
+            weight_out, bias_out = _views(result, block)
+            # B⁻¹ [W b] A⁻¹ with the last row and column of A⁻¹ taken apart.
+            inner = self._room_for(weight)
+            torch.mm(weight, a[:-1, :-1], out=inner).addr_(bias, a[-1, :-1])
+            torch.mm(b, inner, out=weight_out)
+            torch.mv(b, torch.addmv(bias * a[-1, -1], weight, a[:-1, -1]), out=bias_out)
+        return result
+
+    def _room_for(self, weight: Tensor) -> Tensor:
+        """Scratch in the shape of a layer's weights, shared by all layers."""
+        if self._room is None:
+            most = max(len(b.outputs) * (len(b.inputs) - 1) for b in self._blocks)
+            self._room = weight.new_empty(most)
+        return self._room[: weight.numel()].view(weight.shape)
+
+    def state_dict(self) -> State:
+        """Return the running factors."""
+        tensors = {}
+        for number, block in enumerate(self._blocks):
+            tensors[f"inputs.{number}"] = block.inputs
+            tensors[f"outputs.{number}"] = block.outputs
+        values = {
+            "starts": [block.start for block in self._blocks],
+            "estimates": self._estimates,
+            "runs": self._runs,
+        }
+        return {"tensors": tensors, "values": values}
+
+    def load_state_dict(self, state: State) -> None:
+        """Restore the running factors."""
+        tensors, values = state["tensors"], state["values"]
+        self._estimates, self._runs = values["estimates"], values["runs"]
+        self._blocks = [
+            _Block(start, tensors[f"inputs.{number}"], tensors[f"outputs.{number}"])
+            for number, start in enumerate(values["starts"])
+        ]
+
+
+def _views(vector: Tensor, block: _Block) -> tuple[Tensor, Tensor]:
+    """A layer's W [out, in] and b [out] inside a vector [n]."""
+    width, height = block.inputs.shape[0] - 1, block.outputs.shape[0]
+    middle = block.start + height * width
+    weight = vector[block.start : middle].view(height, width)
+    return weight, vector[middle : middle + height]
+
+
+def _invert(block: _Block, damping: float) -> None:
+    a, b = block.inputs.diagonal().double(), block.outputs.diagonal().double()
+    pi = (a.mean().clamp_min(1e-30) / b.mean().clamp_min(1e-30)).sqrt()
+    root, block.damping = damping**0.5, damping
+    # The old ones first, so that they need not stand beside the new.
+    block.inverse_inputs = block.inverse_outputs = None
+    block.inverse_inputs = _inverse(block.inputs, pi * root)
+    block.inverse_outputs = _inverse(block.outputs, root / pi)
+
+
+def _inverse(matrix: Tensor, shift: Tensor) -> Tensor:
+    """(matrix + shift I)⁻¹, computed in float64 and returned in the matrix's dtype."""
+    damped = matrix.to(torch.float64, copy=True)
+    damped.diagonal().add_(shift)
+    lower = torch.linalg.cholesky(damped)
+    del damped
+    inverse = torch.cholesky_inverse(lower).to(matrix)
+    return inverse.add(inverse.T).mul_(0.5)

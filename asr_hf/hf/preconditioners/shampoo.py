@@ -1,0 +1,69 @@
+"""Shampoo's Kronecker factors, from the gradients of units (Gupta, Koren & Singer 2018)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from asr_hf.hf.preconditioners.kronecker import KroneckerFactor, KroneckerPreconditioner
+from asr_hf.hf.statistic import AffineLayer, CurvatureStatistics, SamplePasses, Sums
+
+
+@dataclass(frozen=True)
+class GradientFactors:
+    """L = Σ_u G_u G_u' / F and R = Σ_u G_u' G_u / F of each affine layer.
+
+    G_u [out, in+1] is the gradient of unit u by (W, b), summed over its frames, F = Σ_u f_u.
+
+    Args:
+        layers: the network's.
+    """
+
+    layers: tuple[AffineLayer, ...]
+
+    def sums(self, passes: SamplePasses) -> Sums:
+        """Add up G_u' G_u and G_u G_u', layer by layer."""
+        new = passes.theta.new_zeros
+        right = [new(x.inputs + 1, x.inputs + 1) for x in self.layers]
+        left = [new(x.outputs, x.outputs) for x in self.layers]
+        for _, gradient in passes.unit_gradients():
+            for layer, r, b in zip(self.layers, right, left, strict=True):
+                g = _matrix(gradient, layer)
+                r.addmm_(g.T, g)
+                b.addmm_(g, g.T)
+        return Sums(others=[*right, *left])
+
+    def finish(self, totals: Sums, frames: int) -> list[KroneckerFactor]:
+        """Divide by the frames, and R once more by its trace."""
+        right, left = totals.others[: len(self.layers)], totals.others[len(self.layers) :]
+        return [
+            KroneckerFactor(layer.start, r / r.trace().clamp_min(1e-30), b / max(1, frames))
+            for layer, r, b in zip(self.layers, right, left, strict=True)
+        ]
+
+
+class ShampooPreconditioner(KroneckerPreconditioner):
+    """A = R / tr R and B = L, with L and R of `GradientFactors`.
+
+    L ⊗ R / tr L is the square of Shampoo's own preconditioner, scaled. Among Kronecker products
+    it is close to the best approximation of Σ_u g_u g_u' / F, the empirical Fisher matrix of
+    units (Morwani et al. 2024, "A new perspective on Shampoo's preconditioner"). It needs one
+    backward pass a unit and nothing of what happens inside a layer.
+    """
+
+    method: ClassVar[str] = "Shampoo"
+
+    def factors(self, statistics: CurvatureStatistics) -> list[KroneckerFactor]:
+        """See `KroneckerPreconditioner`."""
+        return statistics.accumulate(GradientFactors(statistics.layers))
+
+
+def _matrix(gradient: Tensor, layer: AffineLayer) -> Tensor:
+    """A layer's part of a gradient [n], as (W, b) [out, in+1]."""
+    middle = layer.start + layer.outputs * layer.inputs
+    weight = gradient[layer.start : middle].view(layer.outputs, layer.inputs)
+    bias = gradient[middle : middle + layer.outputs]
+    return torch.cat([weight, bias[:, None]], dim=1)

@@ -1,0 +1,29 @@
+"""The state of an optimiser and of its parts, as checkpoints hold it.
+
+A state is {"tensors": ..., "values": ...}: tensors by name, and values that JSON knows. The tensors
+of a part stand among those of the whole, their names behind the part's and a dot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+State = dict[str, dict[str, Any]]
+
+
+def nest(part: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors of a part as the whole names them."""
+    return {f"{part}.{name}": tensor for name, tensor in tensors.items()}
+
+
+def nested(part: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return those of the whole's tensors that are a part's, as the part names them."""
+    prefix = f"{part}."
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }

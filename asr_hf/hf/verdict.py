@@ -1,0 +1,41 @@
+"""What was decided about a step, for the outer loop, for λ and for the log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from asr_hf.hf.objective import LossSum
+from asr_hf.hf.solvers.base import Iterate
+
+
+class Outcome(Enum):
+    """How a step turned out."""
+
+    # It is not taken.
+    REJECTED = auto()
+    # It is taken, and the reduction ratio says how well q predicted the loss.
+    MEASURED = auto()
+    # It is taken, and the loss fell by more than chance.
+    BETTER = auto()
+    # It is taken, and whether the loss fell cannot be told from chance.
+    UNCLEAR = auto()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was decided.
+
+    Args:
+        outcome: how the step turned out.
+        iterate: the step's direction.
+        length: how far along it; 0 where it is rejected.
+        heldout: held-out loss after it.
+        rho: reduction ratio, where there is one.
+    """
+
+    outcome: Outcome
+    iterate: Iterate
+    length: float
+    heldout: LossSum
+    rho: float | None
