@@ -14,6 +14,7 @@ from asr_hf.hf.acceptance import Acceptance, Proposal, Verdict
 from asr_hf.hf.damping import DampedOperator, LevenbergMarquardt
 from asr_hf.hf.effort import Effort, hf_efforts
 from asr_hf.hf.memory import MemoryNeed, ProblemSize
+from asr_hf.hf.needs import OptimiserNeeds
 from asr_hf.hf.objective import LossSum, Objective, Part, Sample
 from asr_hf.hf.preconditioners.base import Preconditioner
 from asr_hf.hf.sampling.base import SamplingSchedule, UnitSampler
@@ -77,6 +78,7 @@ class HessianFree:
     """
 
     name = "hf"
+    needs = OptimiserNeeds(whole_vectors=False)
 
     def __init__(
         self,

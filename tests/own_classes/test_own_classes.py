@@ -122,7 +122,7 @@ def test_validate_reads_a_model_of_a_class_that_it_is_told(trained, capsys, name
         (["export.format=nnet3"], "no such form of mine.models.Residual"),
         (["+model.width_=3"], "did you mean model.width?"),
         (["~model.width"], "model.width: Residual needs it"),
-        (["model.width=wide"], "a number belongs"),
+        (["model.width=wide"], "a number or null belongs"),
         (["model.width=1.5"], "width: 1.5, expected a whole number"),
         (["+model.depth_.x=1"], "no such setting"),
         (["model._target_=mine.models.nn"], "is no class"),
