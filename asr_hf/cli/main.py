@@ -6,12 +6,19 @@ import difflib
 import importlib
 import io
 import os
+import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from asr_hf import __version__
 from asr_hf.runtime.errors import AsrHfError, InputError
+from asr_hf.runtime.interruption import (
+    Interrupted,
+    Interruption,
+    ignore_signals,
+    say_nothing_of_interrupts,
+)
 
 VERBS = {
     "prepare": "make a corpus's data directories, lexicon and language model",
@@ -54,19 +61,60 @@ a sweep over two groups:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code (0, 1 failure, 2 bad input or config, 130)."""
+    """Run a command; return its exit code.
+
+    That is 0, 1 for a failure, 2 for bad input or configuration, 75 after SIGTERM or SIGUSR1, and
+    130 after Ctrl-C.
+
+    Args:
+        argv: verb and arguments; by default this process's, of which signals are then taken until
+            it ends.
+    """
+    if argv is None:
+        Interruption().__enter__()
+        return _settled(_whole_process)
+    with Interruption():
+        return _run(list(argv))
+
+
+def _whole_process() -> int:
+    from asr_hf.runtime.children import LAUNCHER, die_with
+
+    say_nothing_of_interrupts()
+    if LAUNCHER in os.environ:
+        die_with(int(os.environ[LAUNCHER]))
     # A terminal that cannot show λ or ρ gets a question mark, not an error.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    if argv is None:
-        _distrust_working_folder()
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    _distrust_working_folder()
+    return _run(sys.argv[1:])
+
+
+def _settled(work: Callable[[], int]) -> int:
+    """The exit code of some work, after which signals change nothing any more."""
+    try:
+        code = work()
+        ignore_signals()
+    except SystemExit as left:
+        # Another process of the run has said why.
+        ignore_signals()
+        code = left.code if isinstance(left.code, int) else 1
+    except Interrupted as error:
+        # At the very beginning, or when the error was being told.
+        ignore_signals()
+        code = _report(error, error.exit_code, debug=False)
+    # A second Ctrl-C ends a process that hangs, without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return code
+
+
+def _run(arguments: list[str]) -> int:
     debug = "--debug" in arguments
     arguments = [a for a in arguments if a != "--debug"]
     try:
         return _dispatch(arguments, debug)
-    except AsrHfError as error:
+    except (AsrHfError, Interrupted) as error:
         return _report(error, error.exit_code, debug)
     except KeyboardInterrupt:
         print("asr-hf: interrupted; the same command continues", file=sys.stderr)
@@ -121,12 +169,13 @@ def _dispatch(arguments: list[str], debug: bool) -> int:
     return 0
 
 
-def _report(error: Exception, code: int, debug: bool) -> int:
+def _report(error: BaseException, code: int, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
         return code
-    name = "" if isinstance(error, AsrHfError) else f"{type(error).__name__}: "
+    ours = isinstance(error, AsrHfError | Interrupted)
+    name = "" if ours else f"{type(error).__name__}: "
     print(f"asr-hf: error: {name}{error}", file=sys.stderr)
-    if not isinstance(error, AsrHfError):
+    if not ours:
         print("  remedy:   --debug shows where it happened", file=sys.stderr)
     return code

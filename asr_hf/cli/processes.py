@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import sys
@@ -21,6 +22,17 @@ from asr_hf.runtime.logs import be_silent
 
 if TYPE_CHECKING:
     from asr_hf.runtime.ranks import Ranks
+    from asr_hf.runtime.workers import Task
+
+# What helpers do for the first rank, and where it stands; loaded when it is asked for.
+_TASKS = {
+    "features": ("asr_hf.data.extract", "EXTRACTION"),
+    "copies": ("asr_hf.data.augment.copies", "COPYING"),
+    "training": ("asr_hf.hmm.training_set", "TRAINING"),
+    "alignment": ("asr_hf.hmm.align", "ALIGNMENT"),
+    "decoding": ("asr_hf.hmm.decode", "DECODING"),
+    "lattices": ("asr_hf.hmm.lattices", "LATTICES"),
+}
 
 # Names the file with the resolved configuration that our own launcher hands to its processes.
 _CONFIG = "ASR_HF_CONFIG"
@@ -67,14 +79,11 @@ def train_as_rank(
     Raises:
         SystemExit: another rank has failed first, and says why.
     """
-    from asr_hf.runtime.launch import die_with_parent
     from asr_hf.runtime.ranks import ranks_from_environment
 
     ranks = ranks_from_environment()
     if not ranks.first:
         be_silent()
-    if _CONFIG in os.environ:
-        die_with_parent()
     with ranks.reporting():
         config = _rank_config(arguments, ranks.count)
         try:
@@ -112,11 +121,23 @@ def _with_helpers(ranks: Ranks, work: Callable[[], None]) -> None:
     """Do some work on the first rank, with the others' help."""
     from asr_hf.runtime.helpers import help_out, helped
 
-    if not ranks.first:
-        help_out(ranks)
-        return
-    with helped(ranks):
-        work()
+    with ranks.reporting():
+        if not ranks.first:
+            help_out(ranks, _task)
+            return
+        with helped(ranks):
+            work()
+
+
+def _task(name: str) -> Task[Any, Any]:
+    """A task that helpers do.
+
+    Raises:
+        KeyError: there is no such task.
+    """
+    module, attribute = _TASKS[name]
+    task: Task[Any, Any] = getattr(importlib.import_module(module), attribute)
+    return task
 
 
 def _rank_config(arguments: list[str], count: int) -> DictConfig:

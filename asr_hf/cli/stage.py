@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 from hydra.errors import InstantiationException
@@ -11,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from asr_hf.cli.check import check_targets
 from asr_hf.runtime.errors import AsrHfError, InputError
+from asr_hf.runtime.lock import held
 
 
 def run_stage(verb: str, config: DictConfig, **more: Any) -> dict[str, Any]:
@@ -25,7 +28,9 @@ def run_stage(verb: str, config: DictConfig, **more: Any) -> dict[str, Any]:
     if verb == "train":
         check_targets(config)
     try:
-        summary: dict[str, Any] = module.run(config, **more)
+        folder = _written_by(verb, config)
+        with nullcontext() if folder is None else held(folder, f"asr-hf {verb}"):
+            summary: dict[str, Any] = module.run(config, **more)
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, AsrHfError):
@@ -42,3 +47,19 @@ def run_stage(verb: str, config: DictConfig, **more: Any) -> dict[str, Any]:
             remedy="asr-hf config with the same overrides prints it",
         ) from error
     return summary
+
+
+def _written_by(verb: str, config: DictConfig) -> Path | None:
+    """The folder that a verb writes to, and one process at a time; None where nothing is made.
+
+    A run folder is held by training itself. Where there is no corpus or run yet, none is begun.
+    """
+    corpus = Path(config.corpus.dir)
+    if verb == "prepare":
+        # The corpus itself is put in its place when it is done.
+        return corpus.with_name(f".{corpus.name}.{verb}")
+    below = {"features": "fbank", "align": "align", "lattices": "lattices"}
+    if verb in below:
+        return corpus / below[verb] if corpus.is_dir() else None
+    run = Path(config.run_dir)
+    return run / verb if verb == "decode" and run.is_dir() else None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ import numpy as np
 from asr_hf.data.ark import ArkReader, ArkWriter, read_ark
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json, write_json
+from asr_hf.runtime.unzip import contents
 
 
 @dataclass(frozen=True)
@@ -109,11 +108,11 @@ def _made(
 
 def _contents(path: Path | str) -> bytes:
     try:
-        raw = Path(path).read_bytes()
-        return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-    except (OSError, EOFError, zlib.error) as error:
+        return contents(path)
+    except OSError as error:
         raise InputError(
-            f"{path}: cannot be read: {error}", expected="an ark of pdf ids, gzipped or not"
+            f"{path}: cannot be read: {error.strerror or error}",
+            expected="an ark of pdf ids, gzipped or not",
         ) from error
 
 

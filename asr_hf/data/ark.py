@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import logging
 import os
 import stat
@@ -11,7 +10,7 @@ from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import numpy as np
 
@@ -21,12 +20,12 @@ from asr_hf.data.checksums import crc32_of
 from asr_hf.data.kaldi_dir import read_table, write_table
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import atomic_path, not_written
+from asr_hf.runtime.unzip import most_unzipped, opened
 
 log = logging.getLogger(__name__)
 
 _SUMS = ".crc"
-# No gzipped byte stands for more.
-_DEFLATE = 1032
+_LONGEST_KEY = 10_000
 _CHANGED = "make the archive again; where it was changed on purpose, remove the file of checksums"
 
 
@@ -203,10 +202,8 @@ def read_ark(path: Path | str) -> Iterator[tuple[str, np.ndarray]]:
     last = "its beginning"
     try:
         with open(path, "rb") as plain:
-            zipped = plain.read(2) == b"\x1f\x8b"
-            plain.seek(0)
-            most = os.fstat(plain.fileno()).st_size * (_DEFLATE if zipped else 1)
-            file = cast(BinaryIO, gzip.GzipFile(fileobj=plain)) if zipped else plain
+            file, size = opened(plain), os.fstat(plain.fileno()).st_size
+            most = size if file is plain else most_unzipped(size)
             while (key := _read_key(file)) is not None:
                 value = read_value(file, most)
                 yield key, value
@@ -225,6 +222,10 @@ def _read_key(file: BinaryIO) -> str | None:
     key = bytearray()
     while (byte := file.read(1)) not in (b" ", b""):
         key += byte
+        if len(key) > _LONGEST_KEY:
+            raise ValueError(f"a key of more than {_LONGEST_KEY} bytes")
+    if byte == b" " and not key.strip():
+        raise ValueError("an entry without a key")
     if byte == b" ":
         return key.decode().strip()
     if key.strip():

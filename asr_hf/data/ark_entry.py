@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from asr_hf.runtime.children import run_command
 from asr_hf.runtime.errors import InputError
 
 # Of offsets; no file is longer.
@@ -105,12 +105,7 @@ def command_output(command: str) -> bytes:
     Raises:
         ValueError: it fails or prints nothing; with what it said.
     """
-    done = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", command],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-    )
+    done = run_command(["bash", "-o", "pipefail", "-c", command])
     if done.returncode or not done.stdout:
         said = done.stderr.decode(errors="replace").strip()[-500:]
         raise ValueError(f"exit status {done.returncode}, {len(done.stdout)} bytes: {said}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from asr_hf.data.audio_file import AudioFile, Sound, Unreadable
 from asr_hf.data.containers.container import CONVERT, FETCH
+from asr_hf.runtime.children import run_command
 from asr_hf.runtime.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -254,7 +254,7 @@ def _output(command: list[str]) -> bytes:
         InputError: it fails or prints nothing; with what it said.
     """
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        done = run_command(command)
     except OSError as error:
         raise InputError(f"{command[0]}: cannot be run: {error.strerror}") from error
     if done.returncode or not done.stdout:

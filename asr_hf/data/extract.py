@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,8 @@ from asr_hf.runtime.files import write_json
 from asr_hf.runtime.progress import progress
 from asr_hf.runtime.provenance import Source, Wanted
 from asr_hf.runtime.skips import SkipList
-from asr_hf.runtime.team import as_it_is, team
+from asr_hf.runtime.team import team
+from asr_hf.runtime.workers import Task
 
 log = logging.getLogger(__name__)
 
@@ -175,7 +175,7 @@ def _outcomes(
         work = by_recording.setdefault(u.recording, _Work(data.wavs[u.recording], []))
         work.utterances.append(u)
     jobs = min(jobs, 1 + sum(map(_bytes, by_recording.values())) // _WORTH_A_PROCESS)
-    with team(partial(as_it_is, extractor), jobs, stage) as workers:
+    with team(EXTRACTION, extractor, jobs, stage) as workers:
         found = workers.map(_Extractor.of, by_recording.values())
         yield (outcome for outcomes in found for outcome in outcomes)
 
@@ -221,6 +221,18 @@ class _Extractor:
         if not np.isfinite(features).all():
             return _Outcome(u, reason=f"{wav}: its features are not finite")
         return _Outcome(u, features)
+
+
+def _ready(extractor: _Extractor) -> _Extractor:
+    return extractor
+
+
+EXTRACTION = Task(
+    "features",
+    _ready,
+    (_Extractor.of,),
+    (_Extractor, FbankOptions, _Work, _Outcome, Utterance),
+)
 
 
 def _in_one_line(error: InputError) -> str:

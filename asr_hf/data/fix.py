@@ -11,7 +11,7 @@ from asr_hf.data.fields import words_of
 from asr_hf.data.kaldi_dir import write_table
 from asr_hf.data.tables import PER_RECORDING, PER_UTTERANCE, REQUIRED, Table, read_tables
 from asr_hf.runtime.errors import InputError
-from asr_hf.runtime.files import not_written
+from asr_hf.runtime.files import replaced_folder
 
 log = logging.getLogger(__name__)
 
@@ -115,9 +115,6 @@ def _back_up(path: Path, names: list[str]) -> None:
     while folder.exists():
         number += 1
         folder = path / f".backup.{number}"
-    try:
-        folder.mkdir()
+    with replaced_folder(folder) as part:
         for name in names:
-            shutil.copy2(path / name, folder / name)
-    except OSError as error:
-        raise not_written(folder, error) from error
+            shutil.copy2(path / name, part / name)

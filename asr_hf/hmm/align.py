@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,11 @@ from asr_hf.hmm.lexicon import SILENCE, UNKNOWN, map_unknown
 from asr_hf.hmm.scores import AlignmentError
 from asr_hf.hmm.search import align
 from asr_hf.hmm.segments import Segment, phone_segments, word_segments
-from asr_hf.hmm.system import HmmSystem
+from asr_hf.hmm.system import HMM_KINDS, HmmSystem
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.skips import SkipList
 from asr_hf.runtime.team import team
+from asr_hf.runtime.workers import Task
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +130,8 @@ class _Aligned:
 class _SetAligner:
     """Aligns utterances, on one worker."""
 
-    def __init__(self, system: HmmSystem, options: AlignOptions, by_gmm: bool) -> None:
+    def __init__(self, made_of: tuple[HmmSystem, AlignOptions, bool]) -> None:
+        system, options, by_gmm = made_of
         self._graphs, self._options = TranscriptGraphs(system), options
         self._scorer = system.gmm.scorer() if by_gmm and system.gmm else None
 
@@ -167,6 +169,14 @@ class _SetAligner:
         )
 
 
+ALIGNMENT = Task(
+    "alignment",
+    _SetAligner,
+    (_SetAligner.align,),
+    (*HMM_KINDS, AlignOptions, _Spoken, Transcript, _Aligned, Segment),
+)
+
+
 def align_set(
     system: HmmSystem,
     matrices: Iterable[tuple[str, NDArray[np.floating[Any]]]],
@@ -193,7 +203,7 @@ def align_set(
         InputError: an utterance has no transcript.
     """
     aligned = AlignedSet()
-    with team(partial(_SetAligner, system, options, by_gmm), jobs, "alignment") as workers:
+    with team(ALIGNMENT, (system, options, by_gmm), jobs, "alignment") as workers:
         for one in workers.map(_SetAligner.align, _spoken(matrices, transcripts)):
             if one.pdfs is None:
                 skips.add(one.name, one.reason)

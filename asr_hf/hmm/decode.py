@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from asr_hf.hmm.scores import PdfColumns, ScoreColumns, Scores
 from asr_hf.hmm.search import BestPath, BestPathDecoder
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.team import team
+from asr_hf.runtime.workers import Task
 
 
 @dataclass(frozen=True)
@@ -130,14 +130,29 @@ def decode_all(
     Yields:
         One path a setting, for each utterance.
     """
-    with team(source.decoders, processes, "decoding") as workers:
-        yield from workers.map(partial(_decode, settings=settings), jobs)
+    with team(DECODING, (source, list(settings)), processes, "decoding") as workers:
+        yield from workers.map(_Decoders.decode, jobs)
 
 
-def _decode(
-    decoders: Mapping[str, Decoder], job: Job, settings: Sequence[Setting]
-) -> list[BestPath]:
-    return decoders[job.language].decode(job.log_likelihoods, settings, job.utterance)
+class _Decoders:
+    """Decodes utterances under every setting, on one worker."""
+
+    def __init__(self, made_of: tuple[DecoderSource, list[Setting]]) -> None:
+        source, self._settings = made_of
+        self._decoders = source.decoders()
+
+    def decode(self, job: Job) -> list[BestPath]:
+        """One path a setting."""
+        decoder = self._decoders[job.language]
+        return decoder.decode(job.log_likelihoods, self._settings, job.utterance)
+
+
+DECODING = Task(
+    "decoding",
+    _Decoders,
+    (_Decoders.decode,),
+    (DecoderSource, PdfColumns, SearchOptions, Setting, Job, BestPath),
+)
 
 
 def grid(

@@ -7,10 +7,10 @@ kaldilm ends the process when a language model is malformed: it runs in a proces
 from __future__ import annotations
 
 import logging
-import subprocess
 import sys
 from pathlib import Path
 
+from asr_hf.runtime.children import run_text_command
 from asr_hf.runtime.errors import InputError
 
 if "kaldilm" in sys.modules and "kaldi_decoder" not in sys.modules:
@@ -43,7 +43,7 @@ def arpa_to_text(arpa: Path, words_file: Path, name: str) -> str:
     """
     options = ["--disambig-symbol=#0", f"--read-symbol-table={words_file}"]
     command = [sys.executable, "-m", "kaldilm", *options, str(arpa)]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    answer = run_text_command(command)
     said = [line for line in answer.stderr.split("\n") if line.startswith(("[W]", "[E]", "[F]"))]
     if answer.returncode or not answer.stdout.strip():
         raise InputError(

@@ -23,6 +23,7 @@ from asr_hf.hmm.lexicon import SILENCE_PHONES, UNKNOWN, map_unknown
 from asr_hf.hmm.scores import AlignmentError, Scores
 from asr_hf.hmm.system import HmmSystem, graph_folder
 from asr_hf.runtime.team import team
+from asr_hf.runtime.workers import Task
 
 
 @dataclass(frozen=True)
@@ -183,12 +184,20 @@ class LatticeSource:
         return LatticeMaker(HmmSystem.load(self.system), self.graphs, self.options)
 
 
+LATTICES = Task(
+    "lattices",
+    LatticeSource.maker,
+    (LatticeMaker.make,),
+    (LatticeSource, LatticeOptions, LatticeJob, Transcript, Made, Lattice, LatticeFacts),
+)
+
+
 @contextmanager
 def make_all(
     source: LatticeSource, jobs: Iterable[LatticeJob], processes: int
 ) -> Iterator[Iterator[Made]]:
     """Make the lattices of utterances, in order; the same whatever the number of processes."""
-    with team(source.maker, processes, "lattices") as workers:
+    with team(LATTICES, source, processes, "lattices") as workers:
         yield workers.map(LatticeMaker.make, jobs)
 
 

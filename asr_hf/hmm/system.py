@@ -22,7 +22,7 @@ from asr_hf.hmm.scores import PdfColumns
 from asr_hf.hmm.states import TREE
 from asr_hf.hmm.topology import topology_text
 from asr_hf.hmm.transitions import TransitionModel
-from asr_hf.kaldi.tree import ContextDependency, read_tree
+from asr_hf.kaldi.tree import ContextDependency, Leaf, Split, Table, read_tree
 from asr_hf.kaldi.writer import KaldiWriter
 from asr_hf.runtime.artefact import current_or_make
 from asr_hf.runtime.errors import InputError
@@ -176,6 +176,13 @@ class HmmSystem:
             },
             options,
         )
+
+
+# What a system is sent to another process as.
+HMM_KINDS = (
+    *(HmmSystem, SymbolTable, TransitionModel, Language, Lexicon, Gmm),
+    *(ContextDependency, Leaf, Table, Split),
+)
 
 
 def _tree_text(tree: ContextDependency) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +14,11 @@ from asr_hf.hmm.fst import Fst
 from asr_hf.hmm.gmm import Gmm
 from asr_hf.hmm.scores import AlignmentError
 from asr_hf.hmm.search import align
-from asr_hf.hmm.system import HmmSystem
+from asr_hf.hmm.system import HMM_KINDS, HmmSystem
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.skips import SkipList
 from asr_hf.runtime.team import Team, team
+from asr_hf.runtime.workers import Task
 
 ACOUSTIC_SCALE = 0.1
 BEAM = 10.0
@@ -88,6 +88,14 @@ class _Aligner:
         return found
 
 
+TRAINING = Task(
+    "training",
+    _Aligner,
+    (_Aligner.take, _Aligner.align),
+    (*HMM_KINDS, _Utterance, Transcript, _Model),
+)
+
+
 class TrainingSet:
     """Utterances to train on; made by `open_training_set`.
 
@@ -148,7 +156,7 @@ def open_training_set(
     """
     frames = sum(map(len, features.values()))
     jobs = min(jobs, 1 + frames // _WORTH_A_PROCESS, max(1, len(features)))
-    with team(partial(_Aligner, system), jobs, "alignment for training") as workers:
+    with team(TRAINING, system, jobs, "alignment for training") as workers:
         every = [_Utterance(name, x, transcripts[name]) for name, x in features.items()]
         failed: dict[str, str] = {}
         for found in workers.each(_Aligner.take, _shares(every, workers.size)):

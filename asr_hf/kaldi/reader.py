@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 import struct
-import zlib
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.unzip import contents
 
 _WORD = re.compile(rb"\s*(\S+)")
 _LONGEST_TOKEN = 200
@@ -23,13 +22,12 @@ def file_contents(path: Path | str) -> bytes:
     """The bytes of a file, unzipped where it is gzipped.
 
     Raises:
-        InputError: it is missing or truncated.
+        InputError: it is missing or truncated, or stands for far more than its size.
     """
     try:
-        raw = Path(path).read_bytes()
-        return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-    except (OSError, EOFError, zlib.error) as error:
-        said = error.strerror if isinstance(error, OSError) and error.strerror else error
+        return contents(path)
+    except OSError as error:
+        said = error.strerror or error
         raise InputError(f"{path}: cannot be read: {said}", remedy=_REMEDY) from error
 
 

@@ -13,6 +13,7 @@ from asr_hf.report.scale import duration, si
 from asr_hf.report.settings import parts_chosen, settings_html
 from asr_hf.report.style import STYLE
 from asr_hf.report.tables import iterations_table, wer_table, worst_html
+from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
 
 FILE_NAME = "report.html"
@@ -28,9 +29,17 @@ def write_report(run_dir: Path) -> Path:
         InputError: there is no run in the folder, or one of its files is damaged.
         RunError: the page cannot be written.
     """
-    run = RunData.read(Path(run_dir))
-    path = run.path / FILE_NAME
-    write_text(path, page(run))
+    path = Path(run_dir) / FILE_NAME
+    try:
+        text = page(RunData.read(path.parent))
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"{path.parent}: no report can be made: a value in one of its files is of another kind "
+            f"than asr-hf writes: {type(error).__name__}: {error}",
+            expected="config.yaml, events.jsonl, result.json and score.json as asr-hf writes them",
+            remedy="put them back, or train and score again",
+        ) from error
+    write_text(path, text)
     return path
 
 

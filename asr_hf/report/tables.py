@@ -96,7 +96,7 @@ def _wer_row(name: str, figures: dict[str, Any], *, part: bool = False) -> str:
     kind = ' class="part"' if part else ""
     return (
         f'<tr{kind}><th scope="row">{escape(name)}</th>'
-        + "".join(f"<td>{cell}</td>" for cell in cells)
+        + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
         + "</tr>"
     )
 
@@ -105,7 +105,7 @@ def _utterance(one: dict[str, Any]) -> str:
     words = "".join(_word(ref, hyp) for ref, hyp in one["alignment"])
     errors = f"{one['errors']} error{'' if one['errors'] == 1 else 's'} in {one['words']} words"
     return (
-        f'<div class="utterance"><p>{escape(one["utterance"])}: {errors}</p>'
+        f'<div class="utterance"><p>{escape(one["utterance"])}: {escape(errors)}</p>'
         f'<div class="words">{words}</div></div>'
     )
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from asr_hf.runtime.errors import InputError, RunError
-from asr_hf.runtime.files import atomic_path, not_written
+from asr_hf.runtime.files import atomic_path, not_written, sync_folder
 
 log = logging.getLogger(__name__)
 
 FILE_NAME = "events.jsonl"
-_REMEDY = "remove the damaged lines"
+_REMEDY = "put the file back from a copy, or remove it and the checkpoints to begin again"
 
 
 class EventLog:
@@ -36,11 +36,26 @@ class EventLog:
         self._file: BinaryIO | None = None
 
     def truncate_after(self, iteration: int) -> None:
-        """Drop events after `iteration` and a torn last line, before a run goes on."""
+        """Drop events after `iteration` and a torn end, before a run goes on.
+
+        Raises:
+            InputError: events up to that one are missing; nothing is dropped then.
+        """
+        # Of a run that begins anew nothing is kept, and nothing need be whole.
+        events = read_events(self.path) if iteration >= 0 and self.path.exists() else []
+        kept = [e for e in events if e["iteration"] <= iteration]
+        # Of each of them an event was on disk before the checkpoint.
+        if [e["iteration"] for e in kept] != list(range(iteration + 1)):
+            known = {e["iteration"] for e in kept}
+            missing = next(n for n in range(iteration + 1) if n not in known)
+            raise InputError(
+                f"{self.path}: the event of iteration {missing} is missing",
+                expected=f"all up to {iteration}, where the newest checkpoint stands",
+                remedy=_REMEDY,
+            )
         self._open_board(purge_step=iteration + 1)
         if not self.path.exists():
             return
-        kept = [e for e in read_events(self.path) if e["iteration"] <= iteration]
         with atomic_path(self.path) as temporary:
             temporary.write_text("".join(_line(e) for e in kept), encoding="utf-8")
 
@@ -52,7 +67,10 @@ class EventLog:
         """
         try:
             if self._file is None:
+                is_new = not self.path.exists()
                 self._file = open(self.path, "ab")  # noqa: SIM115 (held until close)
+                if is_new:
+                    sync_folder(self.path.parent)
             self._file.write(_line(event).encode())
             self._file.flush()
             os.fsync(self._file.fileno())
@@ -95,27 +113,43 @@ class EventLog:
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:
-    """Read events; a torn last line is left out.
+    """Read events, each iteration's once and in order; a torn end is left out.
+
+    Where the power went, the end may be half a line, or NUL bytes that were never written.
 
     Raises:
-        InputError: the file is missing, or another line is damaged.
+        InputError: the file is missing, another line is damaged, or events are missing or double.
     """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_bytes().split(b"\n")
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: damaged: {error}", remedy=_REMEDY) from error
-    events = []
+    events: list[dict[str, Any]] = []
     for number, line in enumerate(lines[:-1], start=1):
-        try:
-            event = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{path}:{number}: not an event: {error}", remedy=_REMEDY) from error
-        if not isinstance(event, dict) or not isinstance(event.get("iteration"), int):
-            raise InputError(f"{path}:{number}: not an event: no iteration", remedy=_REMEDY)
+        event = _event(line, f"{path}:{number}")
+        if events and event["iteration"] != events[-1]["iteration"] + 1:
+            raise InputError(
+                f"{path}:{number}: the event of iteration {event['iteration']} follows that of "
+                f"{events[-1]['iteration']}",
+                expected=f"iteration {events[-1]['iteration'] + 1}",
+                remedy=_REMEDY,
+            )
         events.append(event)
     return events
+
+
+def _event(line: bytes, where: str) -> dict[str, Any]:
+    if b"\0" in line:
+        raise InputError(
+            f"{where}: {line.count(0)} NUL bytes, as a power cut leaves them", remedy=_REMEDY
+        )
+    try:
+        event = json.loads(line.decode())
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where}: not an event: {error}", remedy=_REMEDY) from error
+    if not isinstance(event, dict) or type(event.get("iteration")) is not int:
+        raise InputError(f"{where}: not an event: no iteration", remedy=_REMEDY)
+    return event
 
 
 def _line(event: dict[str, Any]) -> str:

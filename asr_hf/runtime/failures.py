@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from asr_hf.runtime.errors import AsrHfError, InputError, RunError
+from asr_hf.runtime.interruption import Interrupted
 
 _KEY = "failure"
 _ANSWER = "answers/{}"
@@ -93,7 +94,7 @@ class FailureBoard:
         """
         try:
             yield
-        except (Exception, KeyboardInterrupt) as error:
+        except (Exception, KeyboardInterrupt, Interrupted) as error:
             if self._others_say(error):
                 raise SystemExit(self.code or _exit_code(error)) from None
             if isinstance(error, InputError | RunError) and self._count > 1:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import signal
@@ -16,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from asr_hf.runtime.children import LAUNCHER
 from asr_hf.runtime.errors import RunError
 from asr_hf.runtime.failures import FailureBoard
 from asr_hf.runtime.interruption import SIGNALS, interrupted
@@ -24,7 +24,6 @@ from asr_hf.runtime.ranks import RENDEZVOUS, store_at
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.05
-_PR_SET_PDEATHSIG = 1
 # A rank that waits for others notices at once that they are gone; one that computes does later.
 _GRACE_SECONDS = 5.0
 
@@ -66,6 +65,7 @@ def _environment(count: int, meeting: Path) -> dict[str, str]:
     found = dict(os.environ)
     found |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
     found[RENDEZVOUS] = f"file://{meeting}"
+    found[LAUNCHER] = str(os.getpid())
     found.setdefault("OMP_NUM_THREADS", str(max(1, _cores() // count)))
     if sys.platform == "linux":
         # Or gloo goes by the host's name, which need not lead anywhere.
@@ -146,9 +146,3 @@ def _end(ranks: Sequence[subprocess.Popen[bytes]]) -> None:
         except subprocess.TimeoutExpired:
             rank.kill()
             rank.wait()
-
-
-def die_with_parent() -> None:
-    """Have this process killed when the one that started it is (Linux), so that none is left."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

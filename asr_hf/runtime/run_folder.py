@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
-import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from asr_hf.runtime.errors import InputError, RunError
+from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.events import FILE_NAME as EVENTS
 from asr_hf.runtime.files import read_json, write_json, write_text
+from asr_hf.runtime.lock import held
 
 # What the run was begun with.
 INPUTS = "inputs.json"
@@ -61,11 +60,11 @@ class RunFolder:
 
     Args:
         path: exp/<name>.
-        lock: the open lock file.
+        held: lets go of it when it is closed.
     """
 
-    def __init__(self, path: Path, lock: IO[str]) -> None:
-        self.path, self._lock = path, lock
+    def __init__(self, path: Path, held: ExitStack) -> None:
+        self.path, self._held = path, held
         self.checkpoints = path / "checkpoints"
         # Every iteration's model, where they are kept.
         self.models = path / "models"
@@ -78,26 +77,16 @@ class RunFolder:
             InputError: the folder holds a run of another configuration, or is in use.
             RunError: it cannot be written to.
         """
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            lock = open(path / ".lock", "a+", encoding="utf-8")  # noqa: SIM115 (held by the run)
-        except OSError as error:
-            raise RunError(
-                f"{path}: cannot be written: {error.strerror or error}",
-                remedy="choose another place with paths.exp=...",
-            ) from error
-        _take(lock, path)
-        folder = cls(path, lock)
-        try:
-            folder._sweep_up()
+        with ExitStack() as taken:
+            taken.enter_context(held(path, "asr-hf train"))
+            folder = cls(path, taken)
             folder._keep(
                 OmegaConf.to_container(config, resolve=True),
                 OmegaConf.to_container(config, resolve=False),
             )
-        except BaseException:
-            lock.close()
-            raise
-        return folder
+            # From here on, whoever has the folder lets go of it.
+            folder._held = taken.pop_all()
+            return folder
 
     def _keep(self, config: Any, unresolved: Any) -> None:
         """Write config.yaml, or refuse when a run of another configuration has begun here."""
@@ -142,12 +131,6 @@ class RunFolder:
     def _begun(self) -> bool:
         return (self.path / EVENTS).exists() or any(self.checkpoints.glob("*"))
 
-    def _sweep_up(self) -> None:
-        """Remove what a killed process left half-written."""
-        for folder in (self.path, self.checkpoints):
-            for stale in folder.glob(".*.tmp"):
-                stale.unlink()
-
     def __enter__(self) -> RunFolder:
         return self
 
@@ -157,28 +140,7 @@ class RunFolder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._lock.close()
-
-
-def _take(lock: IO[str], path: Path) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        lock.seek(0)
-        holder = lock.read().strip() or "another process"
-        lock.close()
-        raise InputError(
-            f"{path}: in use by {holder}", remedy="wait for that run, or choose another name=..."
-        ) from error
-    except OSError as error:
-        lock.close()
-        raise RunError(
-            f"{path}: cannot be locked: {error.strerror or error}",
-            remedy="choose a place whose file system has locks with paths.exp=...",
-        ) from error
-    lock.truncate(0)
-    lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-    lock.flush()
+        self._held.__exit__(kind, error, trace)
 
 
 def _read_config(file: Path) -> Any:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from asr_hf.data.fields import lines_of
+from asr_hf.runtime.children import run_text_command
 from asr_hf.runtime.errors import RunError
 from asr_hf.scoring.alignment import EditCounts
 from asr_hf.scoring.ctm import CtmWord, write_ctm
@@ -106,9 +107,7 @@ def hub5_errors(
 
 def _run(command: list[str], folder: Path) -> None:
     try:
-        done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=_SECONDS, check=False
-        )
+        done = run_text_command(command, folder=folder, timeout=_SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise RunError(f"{command[0]} cannot be run: {error}") from error
     if done.returncode or not (folder / "hyp.ctm.filt.raw").exists():

@@ -9,6 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from asr_hf.runtime.children import run_text_command
 from asr_hf.runtime.errors import RunError
 from asr_hf.scoring.alignment import EditCounts, add_counts, count_errors, word_alignment
 from asr_hf.scoring.wer import Transcripts
@@ -77,15 +78,11 @@ def _run(command: list[str], refs: Transcripts, hyps: Transcripts) -> EditCounts
         arguments = ["-r", str(ref_file), "trn", "-h", str(hyp_file), "trn"]
         arguments += ["-i", "spu_id", "-o", "rsum", "stdout"]
         try:
-            done = subprocess.run(
-                [*command, *arguments], capture_output=True, text=True, timeout=_SECONDS, check=True
-            )
-        except subprocess.CalledProcessError as error:
-            raise RunError(
-                f"{command[0]} failed with status {error.returncode}: {error.stderr.strip()}"
-            ) from error
+            done = run_text_command([*command, *arguments], timeout=_SECONDS)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise RunError(f"{command[0]} cannot be run: {error}") from error
+    if done.returncode:
+        raise RunError(f"{command[0]} failed with status {done.returncode}: {done.stderr.strip()}")
     return parse_raw_summary(done.stdout)
 
 

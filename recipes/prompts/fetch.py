@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import logging
-import os
 import shutil
 import subprocess
 import tarfile
 import urllib.request
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from http.client import HTTPException
 from pathlib import Path
 
+from asr_hf.runtime.children import run_text_command
 from asr_hf.runtime.errors import InputError, RunError
-from asr_hf.runtime.files import atomic_path
+from asr_hf.runtime.files import atomic_path, replaced_folder
+from asr_hf.runtime.unzip import Unzipping
 
 log = logging.getLogger("asr_hf.recipes.prompts")
 
@@ -136,9 +135,10 @@ def _recordings(language: str, lists: list[Path], folders: list[Path], root: Pat
     if folder is None:
         raise Unavailable(f"{root} holds no {language} recordings (*.wav)")
     try:
-        raw = lists[0].read_bytes()
-        text = (gzip.decompress(raw) if lists[0].suffix == ".gz" else raw).decode("utf-8-sig")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        with open(lists[0], "rb") as file:
+            raw = Unzipping(file).read() if lists[0].suffix == ".gz" else file.read()
+        text = raw.decode("utf-8-sig")
+    except (OSError, EOFError, zlib.error, ValueError) as error:
         raise Unavailable(f"{lists[0]} cannot be read: {error}") from error
     return Recordings(language, folder, text, str(root))
 
@@ -149,7 +149,7 @@ def from_debian(language: str, cache: Path) -> Recordings:
         raise Unavailable("no apt-get and dpkg-deb on this machine")
     unpacked = cache / "prompts" / f"debian-{language}"
     if not unpacked.is_dir():
-        with _unpacking(unpacked) as part:
+        with replaced_folder(unpacked) as part:
             for package in (
                 f"asterisk-core-sounds-{language}",
                 f"asterisk-core-sounds-{language}-wav",
@@ -159,19 +159,6 @@ def from_debian(language: str, cache: Path) -> Recordings:
                 _run(["dpkg-deb", "-x", archive.name, "."], part)
                 archive.unlink()
     return in_folder(language, unpacked)
-
-
-@contextmanager
-def _unpacking(folder: Path) -> Iterator[Path]:
-    """A folder beside `folder` that becomes it when the block succeeds."""
-    part = folder.with_name(f".{folder.name}.{os.getpid()}")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
-        yield part
-        os.replace(part, folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def _apt_download(package: str, folder: Path) -> None:
@@ -191,9 +178,7 @@ def _apt_download(package: str, folder: Path) -> None:
 
 def _run(command: list[str], folder: Path) -> None:
     try:
-        done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, check=False, timeout=_SECONDS
-        )
+        done = run_text_command(command, folder=folder, timeout=_SECONDS)
     except subprocess.TimeoutExpired as error:
         raise Unavailable(f"{' '.join(command)}: no end after {_SECONDS} s") from error
     if done.returncode:
@@ -211,7 +196,7 @@ def from_tarball(language: str, cache: Path) -> Recordings:
         if digest != (pinned := _pinned(language)["tarball"]):
             archive.unlink()
             raise Unavailable(f"{url}: its SHA-256 is {digest}, expected {pinned}")
-        with _unpacking(unpacked) as part, tarfile.open(archive) as opened:
+        with replaced_folder(unpacked) as part, tarfile.open(archive) as opened:
             opened.extractall(part, filter="data")
         archive.unlink()
     return in_folder(language, unpacked)

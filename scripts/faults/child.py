@@ -9,6 +9,7 @@ from __future__ import annotations
 import faulthandler
 import importlib
 import os
+import re
 import signal
 import sys
 import time
@@ -81,8 +82,19 @@ class Child:
             return []
         return [int(pid) for pid in text.split()]
 
+    def wait_until_it_takes_signals(self) -> None:
+        """Wait until the command has begun; before, it is not asr-hf that takes them."""
+        while not self.ended():
+            status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
+            caught = re.search(r"^SigCgt:\s*(\w+)", status, flags=re.MULTILINE)
+            if caught and int(caught[1], 16) >> (signal.SIGTERM - 1) & 1:
+                return
+            time.sleep(0.001)
+
     def ended(self) -> bool:
         """Whether it has ended."""
+        if hasattr(self, "_status"):
+            return True
         pid, status = os.waitpid(self.pid, os.WNOHANG)
         if pid:
             self._status = status
@@ -126,7 +138,8 @@ def _become(arguments: list[str], log: Path, prepare: Callable[[], None] | None)
         faulthandler.register(signal.SIGUSR1)
         if prepare is not None:
             prepare()
-        code = main(arguments)
+        sys.argv = ["asr-hf", *arguments]
+        code = main()
         sys.stdout.flush()
         sys.stderr.flush()
     except SystemExit as leave:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,10 +15,12 @@ from asr_hf.runtime.checkpoint import checkpoints
 from scripts.faults import damage
 from scripts.faults.calls import at_call, die, disk_full, pause
 from scripts.faults.case import Case, Impossible, Lost
+from scripts.faults.child import Outcome
 from scripts.faults.corpus import ITERATIONS
 from scripts.faults.limits import limit_files, obey_modes
 
 _INTERRUPTED = 130
+_TRY_AGAIN = 75
 
 
 def kill_at_any_moment(case: Case) -> None:
@@ -217,6 +220,128 @@ def clock_jumps(case: Case) -> None:
     case.check_same()
 
 
+def signal_at_any_moment(case: Case) -> None:
+    """SIGTERM or SIGUSR1, perhaps twice, at a random moment of training or of packing."""
+    verb = case.random.choice(["train", "align"])
+    if verb == "align":
+        shutil.rmtree(case.data / "tiny" / "store")
+    number = case.random.choice([signal.SIGTERM, signal.SIGUSR1])
+    child = case.start(verb=verb)
+    child.wait_until_it_takes_signals()
+    time.sleep(case.random.uniform(0, case.reference.seconds))
+    for _ in range(case.random.randint(1, 2)):
+        if not child.ended():
+            child.kill(number)
+        time.sleep(case.random.uniform(0, 0.05))
+    outcome = child.wait()
+    case.tell(f"{verb} was sent {number.name}: {outcome.code}")
+    if outcome.code != 0:
+        _check_stopped(outcome)
+    if verb == "align":
+        again = case.command(verb="align")
+        if again.code:
+            raise Lost(f"packing fails: {again.said[-1000:]}")
+        _check_no_rubbish(case)
+    case.finish()
+
+
+def _check_stopped(outcome: Outcome) -> None:
+    told = re.search(r"^asr-hf: error: stopped by SIG\w+", outcome.said, flags=re.MULTILINE)
+    clear = told and "Traceback" not in outcome.said and "ignored" not in outcome.said
+    if outcome.code != _TRY_AGAIN or not clear:
+        raise Lost(f"exit code {outcome.code}, unclear: {outcome.said.strip()[-1500:]}")
+
+
+def _check_no_rubbish(case: Case) -> None:
+    stray = [p.name for p in case.data.rglob(".*") if p.name != ".lock"]
+    if stray:
+        raise Lost(f"rubbish is left: {stray}")
+
+
+def orphans(case: Case) -> None:
+    """The process that has started ranks is killed, or told to end: none of them is left."""
+    case.share(2)
+    number = case.random.choice([signal.SIGKILL, signal.SIGTERM])
+    mark = {"ASR_HF_FAULT": str(case.folder)}
+    child = case.start(lambda: os.environ.update(mark))
+    child.wait_until_it_takes_signals()
+    until = time.monotonic() + case.random.uniform(0, 10)
+    while not child.ended() and time.monotonic() < until:
+        time.sleep(0.01)
+    begun = len(_marked(mark))
+    if not child.ended():
+        child.kill(number)
+    outcome = child.wait()
+    case.tell(f"{begun} ranks, {number.name}: {outcome.code}")
+    if outcome.code not in (0, -signal.SIGKILL):
+        _check_stopped(outcome)
+    until = time.monotonic() + 10
+    while (left := _marked(mark)) and time.monotonic() < until:
+        time.sleep(0.05)
+    if left:
+        raise Lost(f"processes are left: {left}")
+    case.finish()
+
+
+def _marked(mark: dict[str, str]) -> list[int]:
+    """Processes that live and were started with something in their environment."""
+    found, wanted = [], "".join(f"{name}={value}\0" for name, value in mark.items()).encode()
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            dead = (folder / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+            if not dead and wanted in (folder / "environ").read_bytes():
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
+def two_writers(case: Case) -> None:
+    """The same packing a second time while the first one works: it is refused.
+
+    Whether somebody removes the file of the lock meanwhile or not.
+    """
+    shutil.rmtree(case.data / "tiny" / "store")
+    number = case.random.randint(6, 60)
+    first = case.start(lambda: at_call(number, case.data, pause), verb="align")
+    held = first.stopped()
+    if held and case.random.random() < 0.5:
+        case.tell("the file of the lock is removed")
+        (case.data / "tiny" / "align" / ".lock").unlink()
+    second = case.command(verb="align")
+    if held:
+        case.check_refused(second)
+        if "in use by" not in second.said:
+            raise Lost(f"the second one says: {second.said[-500:]}")
+        first.kill(signal.SIGCONT)
+    outcome = first.wait()
+    if outcome.code:
+        raise Lost(f"the first one ended with {outcome.code}: {outcome.said[-1000:]}")
+    _check_no_rubbish(case)
+    case.finish()
+
+
+def hole_in_events(case: Case) -> None:
+    """A line of events.jsonl is gone, doubled or NUL bytes when the run goes on."""
+    _cut_short(case)
+    kept, path = damage.Keepsake(case.run), case.run / "events.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    begun = bool(checkpoints(case.run / "checkpoints"))
+    if lines:
+        number = case.random.randrange(len(lines))
+        ways = {"gone": b"", "doubled": 2 * lines[number], "NUL bytes": bytes(len(lines[number]))}
+        way = case.random.choice(sorted(ways))
+        case.tell(f"line {number + 1} of {len(lines)} is {way}")
+        path.write_bytes(b"".join([*lines[:number], ways[way], *lines[number + 1 :]]))
+    outcome = case.command()
+    case.survive(outcome)
+    if outcome.code:
+        if not begun:
+            raise Lost("a run that begins anew is refused")
+        kept.put_back()
+    case.finish()
+
+
 def two_runs(case: Case) -> None:
     """The same command a second time while the first one runs: it is refused."""
     # The first calls make the folder and its lock.
@@ -284,4 +409,8 @@ KINDS: list[Callable[[Case], None]] = [
     lost_file_in_use,
     clock_jumps,
     two_runs,
+    signal_at_any_moment,
+    orphans,
+    two_writers,
+    hole_in_events,
 ]

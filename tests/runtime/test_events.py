@@ -42,7 +42,7 @@ def test_each_event_is_on_disk_when_append_returns(tmp_path):
 
 
 @settings(max_examples=40)
-@given(kept=st.integers(-1, 6), torn=st.integers(0, 30))
+@given(kept=st.integers(-1, 5), torn=st.integers(0, 30))
 def test_a_resumed_log_is_the_log_of_an_unbroken_run(kept, torn, tmp_path_factory):
     """Events after the checkpoint and a line torn anywhere are gone, and written again."""
     folder = tmp_path_factory.mktemp("run")
@@ -62,6 +62,68 @@ def test_a_damaged_line_in_the_middle_is_named(tmp_path):
     path.write_text("\n".join([lines[0], lines[1][:-4], lines[2], ""]))
     with pytest.raises(InputError, match=f"{FILE_NAME}:2"):
         read_events(path)
+
+
+def changed(path: Path, change) -> None:
+    path.write_bytes(b"\n".join(change(path.read_bytes().split(b"\n"))))
+
+
+HOLES = {
+    "a line is missing": lambda lines: lines[:2] + lines[3:],
+    "a line is double": lambda lines: lines[:3] + lines[2:],
+    "lines are swapped": lambda lines: [*lines[:2], lines[3], lines[2], *lines[4:]],
+    "NUL bytes before a line": lambda lines: [*lines[:2], bytes(40) + lines[2], *lines[3:]],
+    "NUL bytes for a line": lambda lines: [*lines[:2], bytes(len(lines[2])), *lines[3:]],
+    "NUL bytes over the end of a line": lambda lines: [*lines[:2], bytes(40), *lines[3:]],
+    "two lines in one": lambda lines: [*lines[:2], lines[2] + lines[3], *lines[4:]],
+}
+
+
+@pytest.mark.parametrize("hole", HOLES)
+def test_a_hole_is_named_with_its_line(tmp_path, hole):
+    path = write(tmp_path, range(6))
+    changed(path, HOLES[hole])
+    with pytest.raises(InputError, match=rf"{FILE_NAME}:[34]:"):
+        read_events(path)
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=FILE_NAME):
+        EventLog(tmp_path, tensorboard=False).truncate_after(4)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("rubbish", [bytes(4096), b'{"iteration": 6, "lo' + bytes(100), b"\xc3"])
+def test_what_a_power_cut_leaves_at_the_end_is_left_out(tmp_path, rubbish):
+    path = write(tmp_path, range(6))
+    whole = path.read_bytes()
+    path.write_bytes(whole + rubbish)
+    assert len(read_events(path)) == 6
+    log = EventLog(tmp_path, tensorboard=False)
+    log.truncate_after(5)
+    log.close()
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize(("there", "wanted", "missing"), [(3, 4, 3), (0, 0, 0), (2, 5, 2)])
+def test_events_before_a_checkpoint_that_are_missing_are_not_gone_on_without(
+    tmp_path, there, wanted, missing
+):
+    write(tmp_path, range(there))
+    with pytest.raises(InputError, match=f"event of iteration {missing} is missing"):
+        EventLog(tmp_path, tensorboard=False).truncate_after(wanted)
+
+
+def test_a_file_that_does_not_begin_at_the_beginning_is_not_gone_on_with(tmp_path):
+    write(tmp_path, range(2, 6))
+    with pytest.raises(InputError, match="event of iteration 0 is missing"):
+        EventLog(tmp_path, tensorboard=False).truncate_after(5)
+
+
+def test_the_name_of_a_new_file_is_flushed(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr("asr_hf.runtime.events.sync_folder", synced.append)
+    write(tmp_path, range(3))
+    write(tmp_path, range(3, 5))
+    assert synced == [tmp_path]
 
 
 FULL_DISK = """
@@ -96,7 +158,7 @@ def test_on_a_full_disk_the_run_stops_and_the_log_can_be_continued(tmp_path):
     count = len(read_events(path))
     assert path.stat().st_size == 1000 and count > 5
     log = EventLog(tmp_path, tensorboard=False)
-    log.truncate_after(count)
+    log.truncate_after(count - 1)
     log.append({"iteration": count})
     log.close()
     assert [e["iteration"] for e in read_events(path)] == list(range(count + 1))
@@ -156,5 +218,5 @@ def test_a_tensorboard_folder_that_cannot_be_written_is_refused_before_a_thread_
     threads = threading.active_count()
     log = EventLog(tmp_path)
     with pytest.raises(RunError, match="tensorboard: cannot be written: Permission denied"):
-        log.truncate_after(0)
+        log.truncate_after(-1)
     assert threading.active_count() == threads

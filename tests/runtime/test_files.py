@@ -2,11 +2,21 @@ from __future__ import annotations
 
 import os
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from asr_hf.runtime.errors import AsrHfError, InputError, RunError
-from asr_hf.runtime.files import atomic_path, read_json, replaced_folder, write_json, write_text
+from asr_hf.runtime.files import (
+    atomic_path,
+    read_json,
+    replaced_folder,
+    sweep,
+    write_json,
+    write_text,
+)
 from asr_hf.runtime.skips import SkipList
 
 
@@ -90,13 +100,100 @@ def test_a_failed_replacement_leaves_the_old_folder(tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
+LEAVE = """
+import os, sys, time
+from asr_hf.runtime.files import atomic_path, replaced_folder
+with replaced_folder(sys.argv[1]) as part, atomic_path(sys.argv[2]) as temporary:
+    (part / "half").write_text("half")
+    print(part, temporary, flush=True)
+    sys.stdin.read()
+"""
+
+
 def test_what_a_killed_run_left_goes_and_a_living_one_keeps_its_own(tmp_path):
-    dead, living = tmp_path / ".store.999999999.tmp", tmp_path / f".store.{os.getppid()}.tmp"
-    dead.mkdir()
-    living.mkdir()
-    with replaced_folder(tmp_path / "store"):
+    command = [sys.executable, "-c", LEAVE, str(tmp_path / "store"), str(tmp_path / "file")]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as writer:
+        temporary = [Path(name) for name in writer.stdout.readline().split()]
+        sweep(tmp_path)
+        with replaced_folder(tmp_path / "store"):
+            pass
+        assert len(temporary) == 2 and all(path.exists() for path in temporary)
+        writer.kill()
+    sweep(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]
+
+
+def test_an_old_folder_comes_back_where_the_new_one_never_came(tmp_path):
+    (tmp_path / ".store.0123456789abcdef.old").mkdir()
+    (tmp_path / ".store.0123456789abcdef.old" / "file").write_text("old")
+    (tmp_path / ".store.0123456789abcdef.tmp").mkdir()
+    sweep(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]
+    assert (tmp_path / "store" / "file").read_text() == "old"
+
+
+def test_what_is_not_ours_is_not_swept(tmp_path):
+    names = [".lock", ".hidden", ".a.tmp", ".a.xyz.tmp", "a.0123.tmp", ".a.0123.tmpx"]
+    for name in names:
+        (tmp_path / name).write_text("")
+    sweep(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+
+
+def test_the_old_folder_is_put_back_when_the_new_one_cannot_take_its_place(tmp_path, monkeypatch):
+    target, replace = tmp_path / "store", os.replace
+    target.mkdir()
+    (target / "file").write_text("old")
+
+    def refuse(source, to):
+        if Path(source).name.endswith(".tmp"):
+            raise OSError(28, "No space left on device")
+        replace(source, to)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(RunError, match="No space"), replaced_folder(target):
         pass
-    assert not dead.exists() and living.exists()
+    assert (target / "file").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.fixture
+def synced(monkeypatch):
+    """The files and folders that were flushed, in order, and renames between them."""
+    done, fsync, replace = [], os.fsync, os.replace
+
+    def note(opened):
+        done.append(("sync", Path(os.readlink(f"/proc/self/fd/{opened}"))))
+        fsync(opened)
+
+    def note_rename(source, target):
+        done.append(("rename", Path(target)))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", note)
+    monkeypatch.setattr(os, "replace", note_rename)
+    return done
+
+
+def test_a_file_and_every_folder_on_the_way_to_it_are_flushed(tmp_path, synced):
+    write_text(tmp_path / "a" / "b" / "c.txt", "text")
+    made = [("sync", tmp_path), ("sync", tmp_path / "a")]
+    assert synced[:2] == made
+    (kind, written), *rest = synced[2:]
+    assert kind == "sync" and written.parent == tmp_path / "a" / "b"
+    assert rest == [("rename", tmp_path / "a" / "b" / "c.txt"), ("sync", tmp_path / "a" / "b")]
+
+
+def test_all_of_a_folder_is_flushed_before_it_is_renamed(tmp_path, synced):
+    with replaced_folder(tmp_path / "store") as part:
+        (part / "sub").mkdir()
+        for name in ("frames.bin", "sub/more.bin"):
+            (part / name).write_bytes(b"x")
+    before = synced[: synced.index(("rename", tmp_path / "store"))]
+    named = {path.relative_to(part) for kind, path in before if kind == "sync"}
+    assert named == {Path(name) for name in (".", "sub", "frames.bin", "sub/more.bin")}
+    assert synced[-1] == ("sync", tmp_path)
 
 
 def test_a_folder_that_cannot_be_made_is_a_run_error(tmp_path):

@@ -166,7 +166,7 @@ def test_two_runs_in_one_folder_are_refused_and_the_holder_is_named(tmp_path):
         holder.wait()
         # A killed process leaves its lock file behind, but not the lock.
         with RunFolder.open(tmp_path, OmegaConf.create({})):
-            assert f"process {os.getpid()} on" in (tmp_path / ".lock").read_text()
+            assert f'"pid": {os.getpid()},' in (tmp_path / ".lock").read_text()
 
 
 def test_half_written_files_of_a_killed_run_are_removed(begun):

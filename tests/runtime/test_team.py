@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import operator
 import os
 import shutil
 import time
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.files import read_json
-from asr_hf.runtime.team import as_it_is, team
+from asr_hf.runtime.team import team
+from asr_hf.runtime.workers import Task
+
+# Tasks of functions that a fresh process finds: what it is sent is what it works with, or a list.
+AS_IT_IS = Task("as it is", copy.copy)
+A_LIST = Task("a list", list)
+READING = Task("reading", read_json)
 
 
 @pytest.fixture
@@ -21,7 +27,7 @@ def copier(tmp_path):
     """A file that copies are made of, and an empty folder for them."""
     (tmp_path / "file").write_text("text")
     (tmp_path / "copies").mkdir()
-    return partial(as_it_is, tmp_path / "file"), tmp_path / "copies"
+    return tmp_path / "file", tmp_path / "copies"
 
 
 def numbered(folder: Path) -> list[Path]:
@@ -30,13 +36,13 @@ def numbered(folder: Path) -> list[Path]:
 
 @pytest.mark.parametrize("jobs", [1, 2, 3])
 def test_results_come_in_order(jobs):
-    with team(partial(as_it_is, 7), jobs, "numbers") as workers:
+    with team(AS_IT_IS, 7, jobs, "numbers") as workers:
         assert list(workers.map(operator.add, range(-50, 50))) == [7 + n for n in range(-50, 50)]
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_each_keeps_a_state_of_its_own(jobs):
-    with team(list, jobs, "numbers") as workers:
+    with team(A_LIST, (), jobs, "numbers") as workers:
         workers.each(list.append, range(workers.size))
         workers.each(list.append, [5] * workers.size)
         every = [slice(None)] * workers.size
@@ -44,15 +50,15 @@ def test_each_keeps_a_state_of_its_own(jobs):
 
 
 def test_alone_nothing_is_done_before_it_is_asked_for(copier):
-    make, folder = copier
-    with team(make, 1, "copies") as workers:
+    file, folder = copier
+    with team(AS_IT_IS, file, 1, "copies") as workers:
         next(workers.map(shutil.copyfile, numbered(folder)))
         assert len(list(folder.iterdir())) == 1
 
 
 def test_processes_do_not_run_away_from_whoever_takes_the_results(copier):
-    make, folder = copier
-    with team(make, 2, "copies") as workers:
+    file, folder = copier
+    with team(AS_IT_IS, file, 2, "copies") as workers:
         results = workers.map(shutil.copyfile, numbered(folder))
         next(results)
         time.sleep(0.5)
@@ -62,23 +68,26 @@ def test_processes_do_not_run_away_from_whoever_takes_the_results(copier):
 
 
 def test_errors_in_a_process_arrive_and_what_waits_is_not_begun(copier):
-    make, folder = copier
+    file, folder = copier
     (folder / "0").mkdir()
-    with pytest.raises(IsADirectoryError), team(make, 2, "copies") as workers:
+    with pytest.raises(IsADirectoryError), team(AS_IT_IS, file, 2, "copies") as workers:
         list(workers.map(shutil.copyfile, numbered(folder)))
     assert len(list(folder.iterdir())) < 10
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_an_error_in_making_the_state_is_the_one_told(tmp_path, jobs):
-    missing = partial(read_json, tmp_path / "hmm.json")
-    with pytest.raises(InputError, match=r"hmm\.json"), team(missing, jobs, "graphs") as workers:
+    missing = tmp_path / "hmm.json"
+    with (
+        pytest.raises(InputError, match=r"hmm\.json"),
+        team(READING, missing, jobs, "graphs") as workers,
+    ):
         list(workers.map(operator.getitem, [3]))
 
 
 def test_who_is_waited_for_long_is_named(monkeypatch, caplog):
     monkeypatch.setattr("asr_hf.runtime.team._LONG", 0.2)
-    with team(partial(as_it_is, time.sleep), 2, "graphs") as workers:
+    with team(AS_IT_IS, time.sleep, 2, "graphs") as workers:
         workers.each(operator.call, [0.0, 1.5])
     assert "graphs: waiting for process 1" in caplog.text
 
@@ -86,6 +95,6 @@ def test_who_is_waited_for_long_is_named(monkeypatch, caplog):
 def test_a_process_that_dies_is_reported():
     with (
         pytest.raises(RunError, match="features of train: a process died"),
-        team(partial(as_it_is, os._exit), 2, "features of train") as workers,
+        team(AS_IT_IS, os._exit, 2, "features of train") as workers,
     ):
         list(workers.map(operator.call, [3]))

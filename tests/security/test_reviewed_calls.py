@@ -12,14 +12,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-# What processes say to one another is reviewed on its own.
-ELSEWHERE = {"asr_hf/runtime/helpers.py", "asr_hf/runtime/team.py"}
 # By their whole name, then by the end of a dotted one.
 BARE = {"eval", "exec", "compile", "__import__"}
 CALLS = {
     *("instantiate", "get_class", "get_method", "get_object", "hydra.main"),
     *("import_module", "CDLL"),
     *("subprocess.run", "subprocess.Popen", "subprocess.call", "subprocess.check_output"),
+    *("run_command", "run_text_command"),
     *("os.system", "os.popen", "os.execv", "os.execvp", "os.spawnv", "Pool"),
     *("pickle.load", "pickle.loads", "marshal.loads", "shelve.open", "torch.load", "np.load"),
     *("yaml.load", "yaml.unsafe_load", "OmegaConf.load", "attrgetter", "methodcaller"),
@@ -63,8 +62,7 @@ def places() -> set[tuple[str, str]]:
     for folder in ("asr_hf", "recipes"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             name = str(path.relative_to(ROOT))
-            if name not in ELSEWHERE:
-                found |= {(name, call) for call in calls_in(path.read_text(encoding="utf-8"))}
+            found |= {(name, call) for call in calls_in(path.read_text(encoding="utf-8"))}
     return found
 
 
@@ -76,7 +74,6 @@ def reviewed() -> set[tuple[str, str]]:
 
 def test_every_place_is_in_the_table_and_every_row_is_a_place():
     missing, gone = places() - reviewed(), reviewed() - places()
-    gone = {(path, call) for path, call in gone if path not in ELSEWHERE}
     assert not missing, f"add to the table of docs/durability.md: {sorted(missing)}"
     assert not gone, f"no longer there: {sorted(gone)}"
 
@@ -112,10 +109,12 @@ def test_the_review_leaves_harmless_ones_alone(source):
     assert not calls_in(source)
 
 
-def test_no_module_imports_pickle_or_evaluates_text():
+def test_nothing_from_outside_is_unpickled_or_evaluated():
+    # A worker sees whether its own error can be sent to its parent.
+    own = {("asr_hf/runtime/workers.py", "pickle.loads")}
     found = [
         (path, call)
-        for path, call in places()
+        for path, call in places() - own
         if call in ("eval", "exec", "torch.load", "pickle.load", "pickle.loads", "shell=")
         or call in ("allow_pickle=", "os.system", "yaml.unsafe_load")
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -13,14 +12,17 @@ import soundfile
 from numpy.typing import NDArray
 
 from asr_hf.data.audio import load_audio
-from asr_hf.data.augment.chain import EffectSettings, augment, draw
+from asr_hf.data.augment.babble import Babble
+from asr_hf.data.augment.chain import Effects, EffectSettings, augment, draw
 from asr_hf.data.augment.draws import Ring
+from asr_hf.data.augment.noise import Noise
 from asr_hf.data.augment.table import Copy
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.progress import progress
 from asr_hf.runtime.skips import SkipList
-from asr_hf.runtime.team import as_it_is, team
+from asr_hf.runtime.team import team
+from asr_hf.runtime.workers import Task
 
 # Starting a process takes as long as this many copies.
 _WORTH_A_PROCESS = 500
@@ -120,8 +122,7 @@ def make_copies(
     """
     folder.mkdir(parents=True, exist_ok=True)
     jobs = min(jobs, 1 + len(copies) // _WORTH_A_PROCESS)
-    maker = partial(as_it_is, _Maker(folder, sample_rate))
-    with team(maker, jobs, skips.stage) as workers:
+    with team(COPYING, _Maker(folder, sample_rate), jobs, skips.stage) as workers:
         outcomes = workers.map(_Maker.make, _works(data, copies))
         made = {}
         for outcome in progress(outcomes, desc=skips.stage, total=len(copies), unit="utt"):
@@ -166,3 +167,15 @@ class _Maker:
         soundfile.write(wav, samples, rate, "PCM_16", format="WAV")
         (self.folder / f"{copy.utterance}.wav").write_bytes(wav.getvalue())
         return _Outcome(copy, len(samples))
+
+
+def _ready(maker: _Maker) -> _Maker:
+    return maker
+
+
+COPYING = Task(
+    "copies",
+    _ready,
+    (_Maker.make,),
+    (_Maker, _Work, _Excerpt, _Outcome, Copy, Effects, Babble, Noise),
+)

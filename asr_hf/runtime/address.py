@@ -1,0 +1,64 @@
+"""Where the first rank listens: on the one address by which the others reach it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import struct
+
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.ranks import Ranks
+
+_LOOPBACK = "127.0.0.1"
+_INTERFACE = "GLOO_SOCKET_IFNAME"
+_SIOCGIFADDR = 0x8915
+_REMEDY = f"{_INTERFACE}=<the interface that leads to the other machines>, on all ranks"
+
+
+def own_address(ranks: Ranks) -> tuple[str, int]:
+    """The address that the first rank listens on, any port.
+
+    That is the loopback where all ranks are on one machine; else the interface that
+    GLOO_SOCKET_IFNAME names, or MASTER_ADDR, which is this machine by its name in the network.
+
+    Raises:
+        InputError: MASTER_ADDR is no address of this machine, or one that only it can reach.
+    """
+    if ranks.local_count == ranks.count:
+        return _LOOPBACK, 0
+    if name := os.environ.get(_INTERFACE, "").split(",")[0]:
+        return _address_of(name), 0
+    master = os.environ.get("MASTER_ADDR", "")
+    try:
+        address = socket.gethostbyname(master)
+        with socket.socket() as tried:
+            tried.bind((address, 0))
+    except OSError as error:
+        raise InputError(
+            f"MASTER_ADDR={master}: the first rank cannot listen there: {error.strerror or error}",
+            expected="an address of its machine",
+            remedy=_REMEDY,
+        ) from error
+    if address.startswith("127."):
+        raise InputError(
+            f"MASTER_ADDR={master}: to the first rank that is {address}, which other machines "
+            "cannot reach",
+            remedy=_REMEDY,
+        )
+    return address, 0
+
+
+def _address_of(interface: str) -> str:
+    """The address of an interface (Linux)."""
+    request = struct.pack("256s", interface.encode()[:15])
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+            answer = fcntl.ioctl(asked.fileno(), _SIOCGIFADDR, request)
+    except OSError as error:
+        raise InputError(
+            f"{_INTERFACE}={interface}: {error.strerror}",
+            expected="an interface of this machine with an address",
+            remedy=_REMEDY,
+        ) from error
+    return socket.inet_ntoa(answer[20:24])

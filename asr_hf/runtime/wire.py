@@ -1,0 +1,189 @@
+"""Arrays and plain values as bytes, in a fixed format: nothing that is read can name code.
+
+A message is JSON, then the bytes of its arrays. In the JSON stand None, booleans, numbers, strings
+and lists as they are; everything else is an object of one key:
+
+    {"tuple": [...]}  {"dict": [[key, value], ...]}  {"path": "..."}
+    {"array": [dtype, shape, where its bytes begin]}     {"scalar": an array of no dimensions}
+    {"kind": [name, the arguments it is made of, ...]}   one of a table that both ends have
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Arrays begin at multiples of this.
+_ALIGN = 64
+_HEAD = 16
+
+
+class WireError(ValueError):
+    """Bytes that are no message, or a value that none can hold."""
+
+
+class Kinds:
+    """The classes whose objects may be in a message.
+
+    An object is sent as the arguments that make it, which are attributes of the same names.
+
+    Args:
+        classes: those, of different names.
+    """
+
+    def __init__(self, classes: Sequence[type] = ()) -> None:
+        self._named = {kind.__name__: (kind, _arguments(kind)) for kind in classes}
+        if len(self._named) < len(classes):
+            raise ValueError("two classes of one name")
+
+    def parts(self, value: Any) -> list[Any] | None:
+        """The name and the arguments of an object; None where its class is not in the table."""
+        kind, names = self._named.get(type(value).__name__, (None, ()))
+        if kind is not type(value):
+            return None
+        return [type(value).__name__, *(getattr(value, name) for name in names)]
+
+    def make(self, name: Any, arguments: Sequence[Any]) -> Any:
+        """The object.
+
+        Raises:
+            WireError: there is no such class, or it has other arguments.
+        """
+        if not isinstance(name, str) or name not in self._named:
+            raise WireError(f"{str(name)[:80]!r} is not in the table")
+        kind, names = self._named[name]
+        if len(arguments) != len(names):
+            raise WireError(f"{name} of {len(arguments)} arguments, expected {len(names)}")
+        return kind(**dict(zip(names, arguments, strict=True)))
+
+
+PLAIN = Kinds()
+
+
+def _arguments(kind: type) -> tuple[str, ...]:
+    return tuple(inspect.signature(kind).parameters)
+
+
+def pack(value: Any, kinds: Kinds = PLAIN) -> list[bytes | memoryview]:
+    """The message that holds a value, in pieces.
+
+    Raises:
+        WireError: a part of it is of another class.
+    """
+    writer = _Writer(kinds)
+    text = json.dumps(writer.encoded(value)).encode()
+    start = _aligned(_HEAD + len(text))
+    head = len(text).to_bytes(8, "big") + start.to_bytes(8, "big")
+    return [head, text, bytes(start - _HEAD - len(text)), *writer.pieces]
+
+
+def unpack(message: bytearray, kinds: Kinds = PLAIN) -> Any:
+    """The value that a message holds; its arrays lie in the message.
+
+    Raises:
+        WireError: it is no message, or names what is not in the table.
+    """
+    if len(message) < _HEAD:
+        raise WireError("a message without its head")
+    size = int.from_bytes(message[:8], "big")
+    start = int.from_bytes(message[8:_HEAD], "big")
+    if not _HEAD + size <= start <= len(message):
+        raise WireError(f"{size} bytes of JSON and arrays from {start} on in {len(message)}")
+    try:
+        tree = json.loads(message[_HEAD : _HEAD + size])
+        return _Reader(kinds, memoryview(message)[start:]).decoded(tree)
+    except WireError:
+        raise
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise WireError(f"no message: {error}") from error
+
+
+class _Writer:
+    def __init__(self, kinds: Kinds) -> None:
+        self._kinds, self._length = kinds, 0
+        self.pieces: list[bytes | memoryview] = []
+
+    def encoded(self, value: Any) -> Any:
+        if value is None or type(value) in (bool, int, float, str):
+            return value
+        if type(value) is list:
+            return [self.encoded(one) for one in value]
+        if type(value) is tuple:
+            return {"tuple": [self.encoded(one) for one in value]}
+        if isinstance(value, Mapping):
+            pairs = [[self.encoded(key), self.encoded(one)] for key, one in value.items()]
+            return {"dict": pairs}
+        if isinstance(value, PurePath):
+            return {"path": str(value)}
+        if isinstance(value, np.generic):
+            return {"scalar": self._array(np.asarray(value))}
+        if type(value) is np.ndarray:
+            return {"array": self._array(value)}
+        parts = self._kinds.parts(value)
+        if parts is None:
+            raise WireError(f"a {type(value).__name__} cannot be sent")
+        return {"kind": [self.encoded(part) for part in parts]}
+
+    def _array(self, array: NDArray[Any]) -> list[Any]:
+        if array.dtype.hasobject:
+            raise WireError("an array of objects cannot be sent")
+        flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        start, pad = self._length, -flat.size % _ALIGN
+        self.pieces += [flat.data, bytes(pad)]
+        self._length += flat.size + pad
+        layout = array.dtype.descr if array.dtype.names else array.dtype.str
+        return [layout, list(array.shape), start]
+
+
+class _Reader:
+    def __init__(self, kinds: Kinds, arrays: memoryview) -> None:
+        self._kinds, self._arrays = kinds, arrays
+
+    def decoded(self, tree: Any) -> Any:
+        if not isinstance(tree, dict):
+            return [self.decoded(one) for one in tree] if isinstance(tree, list) else tree
+        ((what, content),) = tree.items()
+        match what:
+            case "tuple":
+                return tuple(self.decoded(one) for one in content)
+            case "dict":
+                return {self.decoded(key): self.decoded(one) for key, one in content}
+            case "path":
+                return Path(content)
+            case "scalar":
+                return self._array(*content)[()]
+            case "array":
+                return self._array(*content)
+            case "kind":
+                name, *arguments = content
+                return self._kinds.make(name, [self.decoded(one) for one in arguments])
+        raise WireError(f"{what[:80]!r} is no kind of value")
+
+    def _array(self, layout: Any, shape: Any, start: Any) -> NDArray[Any]:
+        dtype = _dtype(layout)
+        if not all(type(n) is int and n >= 0 for n in [*shape, start]):
+            raise WireError(f"an array of {shape} at {start}")
+        stop = start + math.prod(shape) * dtype.itemsize
+        if stop > len(self._arrays):
+            raise WireError(f"an array up to byte {stop} of {len(self._arrays)}")
+        return np.frombuffer(self._arrays[start:stop], np.uint8).view(dtype).reshape(shape)
+
+
+def _dtype(layout: Any) -> np.dtype[Any]:
+    """A type of numbers, or of records of them."""
+    fields = [(str(name), str(kind)) for name, kind in layout] if type(layout) is list else None
+    dtype: np.dtype[Any] = np.dtype(str(layout) if fields is None else fields)
+    if dtype.hasobject or not dtype.itemsize:
+        raise WireError(f"arrays of {layout}")
+    return dtype
+
+
+def _aligned(size: int) -> int:
+    return size + -size % _ALIGN
