@@ -6,14 +6,13 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from asr_hf.hmm.align import Transcript
 from asr_hf.hmm.decode import Job, at_edge, decode_all, grid
 from asr_hf.hmm.rescore import Setting
-from asr_hf.hmm.scores import Scores
 from asr_hf.hmm.segments import Segment, ctm_lines
 from asr_hf.runtime.artefact import Maker, current_or_make, make_anew
 from asr_hf.runtime.errors import InputError
@@ -24,32 +23,15 @@ from asr_hf.runtime.skips import SkipList
 from asr_hf.scoring.alignment import add_counts
 from asr_hf.scoring.hub5 import scored_text
 from asr_hf.scoring.wer import WerResult, score, utterance_counts
-from asr_hf.stages.choose import MODEL_FILE, choose_model
+from asr_hf.stages.choose import choose_model
 from asr_hf.stages.external import pack_decode_data
 from asr_hf.stages.recognisers import Recogniser, recogniser
+from asr_hf.stages.score_sources import Identified, ScoreSource, model_scores, network_scores
 
 log = logging.getLogger(__name__)
 
-ScoreSource = Callable[[str], Iterator[tuple[str, Scores]]]
 # Settings of the search.
 _SEARCH = ("beam", "lattice_beam", "lattice_scale", "max_active")
-
-
-@runtime_checkable
-class Identified(Protocol):
-    """Scores of a network: what made them is known, and which utterances have none."""
-
-    path: Path
-    about: dict[str, Any]
-    source: Source
-
-    def frames_source(self, name: str) -> Source:
-        """What identifies the frames of a set."""
-        ...
-
-    def lacking(self, name: str, utterances: list[str]) -> dict[str, str]:
-        """Those of the utterances that there are no frames of, and why."""
-        ...
 
 
 Words = dict[str, list[str]]
@@ -313,24 +295,3 @@ def _write_words(path: Path, words: Words) -> None:
     write_text(
         path, "".join(f"{u} {' '.join(found)}".rstrip() + "\n" for u, found in words.items())
     )
-
-
-def network_scores(config: DictConfig, run_dir: Path) -> ScoreSource:
-    """Scores of a corpus's sets under the network that `run_dir` holds.
-
-    Raises:
-        InputError: there is no trained model.
-    """
-    return model_scores(config, run_dir / MODEL_FILE)
-
-
-def model_scores(config: DictConfig, path: Path) -> ScoreSource:
-    """Scores of a corpus's sets under the network in the file `path`.
-
-    Raises:
-        InputError: there is no trained model.
-    """
-    # Aligning with GMMs and decoding given scores need none of its libraries.
-    from asr_hf.stages.network_scores import NetworkScores
-
-    return NetworkScores(config, path)
