@@ -37,10 +37,10 @@ from asr_hf.stages.external import alignments_from_outside, pack_external
 from asr_hf.stages.forecast import fit_memory, say_duration
 from asr_hf.stages.heldout import check_heldout
 from asr_hf.stages.inputs import changed_inputs, inputs_of, start_of_rank, statistics_of
-from asr_hf.stages.lattice_targets import open_targets
 from asr_hf.stages.layout import chosen_by, store_folder
 from asr_hf.stages.saver import ModelSaver
 from asr_hf.stages.start import settle, start_model
+from asr_hf.stages.targets import open_targets
 from asr_hf.training.curvature import CurvaturePath
 from asr_hf.training.data_parallel import DataParallel
 from asr_hf.training.frame_objective import FrameObjective

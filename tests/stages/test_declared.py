@@ -21,8 +21,8 @@ from asr_hf.hf.objective import Part
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.own_code import find_class, parameters_of
 from asr_hf.stages.declared import criterion_needs, optimiser_needs
-from asr_hf.stages.lattice_targets import open_targets
 from asr_hf.stages.start import settle
+from asr_hf.stages.targets import open_targets
 from asr_hf.stages.train import share
 from asr_hf.training.targets import LabelTargets
 

@@ -1,4 +1,4 @@
-"""Opens what a criterion needs beside the frames: lattices, where it asks for them."""
+"""Opens what a criterion needs beside the frames, such as lattices."""
 
 from __future__ import annotations
 
@@ -27,8 +27,16 @@ def open_targets(
     Raises:
         InputError: lattices are missing or damaged, or too many utterances have none to be used.
     """
-    if criterion_needs(config).targets is Targets.LABELS:
-        return LabelTargets()
+    match criterion_needs(config).targets:
+        case Targets.LABELS:
+            return LabelTargets()
+        case Targets.LATTICES:
+            return _lattice_targets(config, stores, model)
+
+
+def _lattice_targets(
+    config: DictConfig, stores: Mapping[Part, FrameStore], model: AcousticModel
+) -> LatticeTargets:
     names = {Part.TRAIN: config.corpus.train_set, Part.HELDOUT: config.corpus.heldout_set}
     lattices, used = {}, {}
     for part, store in stores.items():
