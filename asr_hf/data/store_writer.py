@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -104,6 +104,7 @@ def build_store(
     max_skipped: float = 0.05,
     transform: Transform | None = None,
     allow_pipes: bool = False,
+    told: Collection[str] = (),
 ) -> dict[str, Any]:
     """Pack the utterances of `data` into `folder`, CMVN applied.
 
@@ -118,6 +119,7 @@ def build_store(
         max_skipped: largest share of utterances that may be left out.
         transform: what else is done to the normalised features.
         allow_pipes: run commands of the feature folder's scp files in a shell.
+        told: utterances that the log said are skipped.
 
     Returns:
         The store's description, as written to store.json.
@@ -129,7 +131,8 @@ def build_store(
     folder = Path(folder)
     source = FeatureSource.open(feature_folder, dtype, transform, allow_pipes)
     packed = _Packed(source.features.path)
-    skips = SkipList(f"packing {data.path.name}", max_skipped, "alignment.max_skipped")
+    key = "alignment.max_skipped"
+    skips = SkipList(f"packing {data.path.name}", max_skipped, key, told=set(told))
     with replaced_folder(folder) as part:
         _write_frames(part, data, source, alignments, packed, skips)
         skips.check(len(data.utterances))

@@ -25,6 +25,9 @@ from asr_hf.runtime.workers import Task
 
 log = logging.getLogger(__name__)
 
+# Of a normal distribution: the standard deviation over the median absolute deviation.
+_MAD_TO_DEVIATION = 1.4826
+
 
 @dataclass(frozen=True)
 class Transcript:
@@ -51,12 +54,14 @@ class AlignedSet:
         pdfs: pdf ids [frames] of each utterance.
         phones, words: their segments.
         unknown: how often each word outside the lexicon was met.
+        fits: of each utterance the log probability of its path a frame, with unscaled likelihoods.
     """
 
     pdfs: dict[str, NDArray[np.int32]] = field(default_factory=dict)
     phones: dict[str, list[Segment]] = field(default_factory=dict)
     words: dict[str, list[Segment]] = field(default_factory=dict)
     unknown: dict[str, int] = field(default_factory=dict)
+    fits: dict[str, float] = field(default_factory=dict)
 
 
 class TranscriptGraphs:
@@ -124,6 +129,7 @@ class _Aligned:
     phones: Sequence[Segment] = ()
     words: Sequence[Segment] = ()
     unknown: Sequence[str] = ()
+    fit: float = 0.0
     reason: str = ""
 
 
@@ -166,6 +172,7 @@ class _SetAligner:
             phones,
             word_segments(phones, words, language.lexicon.pronunciations) or [],
             graphs.words(name, transcript)[1],
+            path.score / options.acoustic_scale / max(1, len(path.transition_ids)),
         )
 
 
@@ -210,12 +217,29 @@ def align_set(
                 continue
             for word in one.unknown:
                 aligned.unknown[word] = aligned.unknown.get(word, 0) + 1
-            aligned.pdfs[one.name] = one.pdfs
+            aligned.pdfs[one.name], aligned.fits[one.name] = one.pdfs, one.fit
             aligned.phones[one.name], aligned.words[one.name] = list(one.phones), list(one.words)
     if aligned.unknown:
         total = sum(aligned.unknown.values())
         log.warning("%d words outside the lexicon became %s", total, UNKNOWN)
     return aligned
+
+
+def misfits(fits: Mapping[str, float]) -> list[str]:
+    """Utterances that fit their transcripts far worse than the others do, the worst first.
+
+    Those more than three standard deviations below the median, as the median deviation tells them:
+    many of them have another recording's transcript.
+
+    Args:
+        fits: as in `AlignedSet`.
+    """
+    if not fits:
+        return []
+    values = np.array(list(fits.values()))
+    middle = np.median(values)
+    limit = middle - 3 * _MAD_TO_DEVIATION * np.median(np.abs(values - middle))
+    return sorted((name for name, fit in fits.items() if fit < limit), key=fits.__getitem__)
 
 
 def _spoken(

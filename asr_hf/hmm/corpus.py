@@ -46,10 +46,12 @@ def transcripts_of(data: DataDir, languages: list[str]) -> dict[str, Transcript]
             )
         language = utterance.language or (languages[0] if len(languages) == 1 else None)
         if language not in languages:
+            spoken = sorted({u.language for u in data.utterances if u.language})
             raise InputError(
                 f"{data.path}/utt2lang: utterance {utterance.id}: language {language!r}",
                 expected=f"one of {', '.join(languages)}",
-                remedy="mend utt2lang, or add the language to corpus.languages",
+                remedy="mend utt2lang"
+                + (f", or corpus.languages=[{','.join(spoken)}]" if spoken else ""),
             )
         if space := other_space(utterance.text):
             raise InputError(

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from asr_hf.data.alignment import Alignments
 from asr_hf.data.kaldi_dir import DataDir
-from asr_hf.hmm.align import AlignedSet, AlignOptions, Transcript, align_set
+from asr_hf.hmm.align import AlignedSet, AlignOptions, Transcript, align_set, misfits
 from asr_hf.hmm.corpus import speaker_features, transcripts_of
 from asr_hf.hmm.language import check_languages
 from asr_hf.hmm.scores import Scores
@@ -42,6 +42,8 @@ log = logging.getLogger(__name__)
 # Starting a process takes as long as aligning this many utterances.
 _WORTH_A_PROCESS = 100
 _KIND, _LIMIT = "alignments", "alignment.max_skipped"
+# Utterances that a message names.
+_MOST_NAMED = 3
 
 ScoreSource = Callable[[str], Iterator[tuple[str, Scores]]]
 
@@ -136,7 +138,8 @@ class _Aligner:
             skips=(skips, len(data.utterances)),
         )
         sources = {"alignments": known.source, "features": features}
-        packed = pack(config, name, data, lambda: Alignments.read(folder), sources)
+        told = known.about["skipped"]
+        packed = pack(config, name, data, lambda: Alignments.read(folder), sources, told=told)
         return {
             "utterances": packed["utterances"],
             "frames": packed["frames"],
@@ -170,6 +173,7 @@ class _Aligner:
         skips.check(len(transcripts))
         Alignments(aligned.pdfs, self._system.transitions.num_pdfs).write(folder)
         _write_ctm(self._config, folder, aligned)
+        _write_fits(folder, name, aligned.fits)
         return {"unknown_words": aligned.unknown, "skipped": skips.reasons}
 
     def _carried(self, data: DataDir, fbank: Path, folder: Path, skips: SkipList) -> dict[str, Any]:
@@ -188,6 +192,22 @@ def _write_ctm(config: DictConfig, folder: Path, aligned: AlignedSet) -> None:
     for name, segments in (("phones", aligned.phones), ("words", aligned.words)):
         lines = (ctm_lines(utterance, found, shift) for utterance, found in segments.items())
         write_text(folder / f"{name}.ctm", "".join(lines))
+
+
+def _write_fits(folder: Path, name: str, fits: dict[str, float]) -> None:
+    """List utterances by how well they fit their transcripts, the worst first; name the worst."""
+    ordered = sorted(fits, key=fits.__getitem__)
+    write_text(folder / "fit.txt", "".join(f"{u} {fits[u]:.2f}\n" for u in ordered))
+    if worst := misfits(fits):
+        log.warning(
+            "alignment of %s: %d of %d utterances fit their transcripts far worse than the others "
+            "do; perhaps these are wrong (%s lists all, the worst first): %s",
+            name,
+            len(worst),
+            len(fits),
+            folder / "fit.txt",
+            ", ".join(worst[:_MOST_NAMED]) + (", ..." if len(worst) > _MOST_NAMED else ""),
+        )
 
 
 def _network_scores(config: DictConfig) -> ScoreSource:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,20 +21,23 @@ from asr_hf.runtime.progress import progress
 from asr_hf.runtime.provenance import Source, Wanted
 from asr_hf.runtime.skips import SkipList
 from asr_hf.scoring.alignment import add_counts
-from asr_hf.scoring.hub5 import scored_text
-from asr_hf.scoring.wer import WerResult, score, utterance_counts
+from asr_hf.scoring.wer import score, utterance_counts
 from asr_hf.stages.choose import choose_model
 from asr_hf.stages.external import pack_decode_data
 from asr_hf.stages.recognisers import Recogniser, recogniser
 from asr_hf.stages.score_sources import Identified, ScoreSource, model_scores, network_scores
+from asr_hf.stages.word_errors import Words, only, scoring_rule, summary, write_words
 
 log = logging.getLogger(__name__)
 
+# Where the weights that are tried are set.
+_TRIED = {
+    "acoustic_scale": "decode.acoustic_scales",
+    "lm_scale": "decode.lm_scales",
+    "insertion_penalty": "decode.insertion_penalties",
+}
 # Settings of the search.
 _SEARCH = ("beam", "lattice_beam", "lattice_scale", "max_active")
-
-
-Words = dict[str, list[str]]
 
 
 def run(config: DictConfig) -> dict[str, Any]:
@@ -170,7 +173,7 @@ class _Decoding:
         weights = ", ".join(f"{key} {value:g}" for key, value in asdict(best).items())
         log.info("best on %s: %d errors with %s", options.tune_on, min(errors), weights)
         for weight in at_edge(best, settings):
-            log.warning("the best %s stands at the edge of those tried: try more", weight)
+            log.warning("the best %s stands at the edge of %s: try more", weight, _TRIED[weight])
         tried = [asdict(s) | {"errors": e} for s, e in zip(settings, errors, strict=True)]
         return {"tuned_on": options.tune_on, "best": asdict(best), "tried": tried}
 
@@ -199,11 +202,11 @@ class _Decoding:
         result = self._kept(folder, "decoded set", name, (), asdict(setting), make)
         if unfinished := result["unfinished"]:
             log.warning(
-                "%s: no path reached the end of %d utterances (%s ...), whose last words may be "
+                "%s: no path reached the end of %d utterances (%s), whose last words may be "
                 "missing and which the ctm leaves out; a larger decode.beam helps",
                 name,
                 len(unfinished),
-                " ".join(unfinished[:3]),
+                " ".join(unfinished[:3]) + (" ..." if len(unfinished) > 3 else ""),
             )
         return result
 
@@ -224,12 +227,12 @@ class _Decoding:
         scored = scoring_rule(self.config)
         references = {u: scored(t.words) for u, t in transcripts.items()}
         hypotheses = {u: scored(hypotheses.get(u, [])) for u in references}
-        _write_words(folder / "ref.txt", references)
-        _write_words(folder / "hyp.txt", hypotheses)
+        write_words(folder / "ref.txt", references)
+        write_words(folder / "hyp.txt", hypotheses)
         write_text(folder / "words.ctm", "".join(lines))
         result = summary(score(references, hypotheses))
         result["languages"] = {
-            language: summary(score(_only(references, mine), _only(hypotheses, mine)))
+            language: summary(score(only(references, mine), only(hypotheses, mine)))
             for language in self.graphs.languages
             if (mine := {u for u, t in transcripts.items() if t.language == language})
         }
@@ -260,38 +263,3 @@ class _Decoding:
             utterance = order[number]
             language = transcripts[utterance].language
             yield utterance, [self.graphs.recognised(path, language) for path in per_setting]
-
-
-def scoring_rule(config: DictConfig) -> Callable[[Sequence[str]], list[str]]:
-    """Which words count as errors: those of `corpus.scoring`'s rules, all where it has none.
-
-    Raises:
-        InputError: there are no such rules.
-    """
-    name = config.corpus.get("scoring")
-    if name not in (None, "hub5"):
-        raise InputError(f"corpus.scoring: there are no rules {name!r}", expected="hub5, or null")
-    return scored_text if name else list
-
-
-def summary(result: WerResult) -> dict[str, Any]:
-    """The numbers of a scored set, for JSON."""
-    return {
-        "percent": result.percent,
-        "words": result.words,
-        "errors": result.errors,
-        "substitutions": result.substitutions,
-        "deletions": result.deletions,
-        "insertions": result.insertions,
-        "interval": list(result.interval),
-    }
-
-
-def _only(words: Words, utterances: set[str]) -> Words:
-    return {u: words[u] for u in words if u in utterances}
-
-
-def _write_words(path: Path, words: Words) -> None:
-    write_text(
-        path, "".join(f"{u} {' '.join(found)}".rstrip() + "\n" for u, found in words.items())
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ def pack(
     sources: Mapping[str, Source],
     transform: Transform | None = None,
     limit: str = "alignment.max_skipped",
+    told: Collection[str] = (),
 ) -> dict[str, Any]:
     """Pack the store of a set; what its record says of it.
 
@@ -36,12 +37,13 @@ def pack(
         sources: what it is made from.
         transform: what else is done to the normalised features.
         limit: the key of the largest share of utterances that may be left out.
+        told: utterances that the log said are skipped.
 
     Raises:
         InputError: features or alignments are damaged, or too many utterances are left out.
     """
     most = OmegaConf.select(config, limit)
-    skips = SkipList(f"packing {name}", most, limit)
+    skips = SkipList(f"packing {name}", most, limit, told=set(told))
 
     def make(part: Path) -> dict[str, Any]:
         about = build_store(
@@ -53,6 +55,7 @@ def pack(
             most,
             transform=transform,
             allow_pipes=config.features.get("allow_pipes", False),
+            told=told,
         )
         return {key: about[key] for key in ("utterances", "frames", "num_pdfs", "skipped")}
 

@@ -70,6 +70,8 @@ def run(config: DictConfig) -> dict[str, Any]:
 def _score_set(config: DictConfig, run_dir: Path, name: str) -> _SetScore:
     folder = run_dir / "decode" / name
     check_decoded(folder, run_dir)
+    if not (folder / "hyp.txt").is_file():
+        raise InputError(f"{folder}: nothing was decoded", remedy=f"asr-hf decode {run_dir}")
     refs, hyps = read_table(folder / "ref.txt"), read_table(folder / "hyp.txt")
     lost = SkipList(f"scoring of {folder}", config.decode.max_skipped, "decode.max_skipped")
     for utterance in refs:

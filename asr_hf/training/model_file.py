@@ -19,6 +19,7 @@ from asr_hf.training.model_header import FORMAT, check_header, with_checksum
 
 FILE_NAME = "model.safetensors"
 _KEY = "asr-hf"
+_MISSING = "asr-hf train makes it; or name a run folder that holds a finished one"
 _REMEDY = "train the model again, or name a run folder that holds a finished one"
 
 
@@ -127,7 +128,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
         check_header(header, tensors)
     except FileNotFoundError as error:
-        raise InputError(f"{path}: there is no trained model", remedy=_REMEDY) from error
+        raise InputError(f"{path}: there is no trained model", remedy=_MISSING) from error
     except (OSError, SafetensorError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: damaged model file: {error}", remedy=_REMEDY) from error
     return header, tensors

@@ -56,12 +56,6 @@ def of_languages(config: DictConfig, key: str) -> dict[str, str]:
     given, languages = config.corpus[key], list(config.corpus.languages)
     if given is None:
         return {}
-    if OmegaConf.is_list(given):
-        raise InputError(
-            f"corpus.{key}={list(given)}: a list does not say which language has which",
-            expected=f"one value, or one for each of {', '.join(languages)}",
-            remedy=f"'corpus.{key}={{{', '.join(f'{name}: ...' for name in languages)}}}'",
-        )
     if not OmegaConf.is_config(given):
         if len(languages) > 1:
             raise InputError(

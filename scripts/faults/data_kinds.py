@@ -38,13 +38,13 @@ def other_labels(case: Case) -> None:
 
 
 def other_store(case: Case) -> None:
-    """The held-out store takes the place of the training store between two parts of a run."""
+    """Training and held-out store change places between two parts of a run."""
     _begin(case)
     kept = damage.Keepsake(case.data)
     stores = case.data / NAME / "store"
-    shutil.rmtree(stores / "train")
-    shutil.copytree(stores / "dev", stores / "train")
-    case.tell("store/dev copied to store/train")
+    for old, new in (("train", "aside"), ("dev", "train"), ("aside", "dev")):
+        (stores / old).rename(stores / new)
+    case.tell("store/dev and store/train exchanged")
     _refused(case, _OTHER_DATA)
     kept.put_back()
     case.finish()

@@ -38,4 +38,6 @@ def test_its_recipe_stands_for_the_overrides(folder):
     given = ["corpus=mine", "name=mine", "features.sample_rate=16000"]
     own = ["--config-dir", "conf_mine"]
     assert len(COMMANDS) == 4
-    assert load_config([*own, "+recipe=mine"]) == load_config([*own, *given])
+    recipe, overrides = (load_config([*own, *one]) for one in (["+recipe=mine"], given))
+    recipe.command = overrides.command
+    assert recipe == overrides

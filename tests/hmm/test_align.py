@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from asr_hf.hmm.align import AlignOptions, Transcript, TranscriptGraphs, align_set
+from asr_hf.hmm.align import AlignOptions, Transcript, TranscriptGraphs, align_set, misfits
 from asr_hf.hmm.lexicon import Lexicon
 from asr_hf.hmm.scores import AlignmentError
 from asr_hf.hmm.segments import Segment, ctm_lines, phone_spans, word_segments
@@ -205,3 +205,30 @@ def test_words_without_phones_take_no_time():
         [Segment("<s>", 0, 0), Segment("yes", 4, 5), Segment("<s>", 9, 0)],
         [Segment("<s>", 4, 0), Segment("yes", 4, 5), Segment("<s>", 9, 0)],
     )
+
+
+def test_a_wrong_transcript_fits_worst(system, scores_for):
+    """The scores' own words, and in one utterance others of as many states."""
+    truth = spoken(system, ["en_a", "en_x"], [3] * 6)
+    scores = scores_for(truth, system.transitions.num_pdfs)
+    transcripts = {f"u{n}": Transcript(["ax"], "en") for n in range(5)}
+    transcripts["wrong"] = Transcript(["a", "a"], "en")
+    skips = SkipList("test")
+    every = [(name, scores) for name in transcripts]
+    fits = align_set(system, every, transcripts, OPTIONS, skips).fits
+    assert not skips.reasons and min(fits, key=fits.__getitem__) == "wrong"
+    assert misfits(fits) == ["wrong"]
+
+
+@given(st.lists(st.floats(-500, -300), max_size=30), st.integers(1, 3))
+def test_misfits_are_few_and_the_worst(values, far):
+    fits = {f"u{n}": value for n, value in enumerate(values)}
+    found = misfits(fits)
+    # Less than half, whatever the values are: half of them lie at the median or above.
+    assert len(found) <= len(fits) / 2
+    others = [fit for name, fit in fits.items() if name not in found]
+    assert all(fits[name] < min(others) for name in found)
+    assert [fits[name] for name in found] == sorted(fits[name] for name in found)
+    spread = {f"good{n}": -300.0 - n for n in range(20)}
+    lost = {f"bad{n}": -1000.0 - n for n in range(far)}
+    assert misfits(spread | lost) == [f"bad{n}" for n in reversed(range(far))]

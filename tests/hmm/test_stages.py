@@ -21,7 +21,7 @@ from asr_hf.hmm.corpus import speaker_features
 from asr_hf.hmm.kaldi import kaldifst
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.runtime.errors import InputError
-from asr_hf.stages import align, decode
+from asr_hf.stages import align, decode, word_errors
 
 WORDS = {
     language: {f"{language}{a}{b}": f"{language}_{a} {language}_{b}" for a in "pq" for b in "rs"}
@@ -369,7 +369,8 @@ def test_a_best_weight_at_the_edge_is_warned_of(root, caplog):
     config.decode.update({"insertion_penalties": [0.0, 500.0, 1000.0], "sets": []})
     decode.decode_sets(config, scores_of(root))
     warned = [r.message for r in caplog.records if r.levelname == "WARNING"]
-    assert warned == ["the best insertion_penalty stands at the edge of those tried: try more"]
+    at = "the edge of decode.insertion_penalties"
+    assert warned == [f"the best insertion_penalty stands at {at}: try more"]
 
 
 def test_an_utterance_without_scores_counts_as_deleted(root):
@@ -389,7 +390,7 @@ def test_words_that_do_not_count_are_left_out_of_errors_but_not_of_the_ctm(root,
     plain = decode.decode_sets(config, scores_of(root))
     ctm = (root / "exp" / "decode" / "test" / "words.ctm").read_text()
     left_out = sorted(WORDS["en"])[0]
-    monkeypatch.setattr(decode, "scored_text", lambda ws: [w for w in ws if w != left_out])
+    monkeypatch.setattr(word_errors, "scored_text", lambda ws: [w for w in ws if w != left_out])
     config.corpus.scoring = "hub5"
     result = decode.decode_sets(config, scores_of(root))
     spoken = (root / "test" / "text").read_text().split().count(left_out)

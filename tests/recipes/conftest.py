@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable
+import os
+import re
+import shlex
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +20,7 @@ from omegaconf import DictConfig
 
 from asr_hf.cli.compose import load_config
 
+ROOT = Path(__file__).resolve().parents[2]
 # Words of the toy prompts stand in several sentences, so that some may be held out.
 _VERBS = ("press", "dial", "enter", "record", "delete", "save", "repeat", "play")
 _THINGS = ("your message", "the number", "a new extension", "your password", "the conference")
@@ -80,5 +88,88 @@ def config_for(tmp_path: Path) -> Callable[..., DictConfig]:
                 *overrides,
             ]
         )
+
+    return make
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page: its language, its text, and the paragraph before it."""
+
+    language: str
+    text: str
+    before: str
+
+    @property
+    def commands(self) -> list[str]:
+        """Commands for a shell, a line each; none in blocks of another language."""
+        lines = self.text.replace("\\\n", " ").splitlines()
+        return [x for x in lines if not self.language and x.startswith(("asr-hf ", "python "))]
+
+
+class Tutorial:
+    """docs/your-data.md, whose commands are given to a shell word for word."""
+
+    def __init__(self) -> None:
+        self._page = (ROOT / "docs" / "your-data.md").read_text(encoding="utf-8")
+
+    def blocks(self, title: str) -> list[Block]:
+        """The blocks of the part of the page under a title."""
+        part = re.search(rf"^## {title}$.*?(?=^## |\Z)", self._page, re.MULTILINE | re.DOTALL)
+        assert part, title
+        fences = re.finditer(r"^( *)```(\w*)\n(.*?)^\1```$", part[0], re.MULTILINE | re.DOTALL)
+        return [
+            Block(
+                fence[2],
+                textwrap.dedent(fence[3]),
+                part[0][: fence.start()].rstrip().rpartition("\n\n")[2],
+            )
+            for fence in fences
+        ]
+
+    def commands(self, title: str) -> dict[str, str]:
+        """The commands under a title by their verbs, in order."""
+        lines = [line for block in self.blocks(title) for line in block.commands]
+        return {line.split()[1]: line for line in lines}
+
+    @staticmethod
+    def start(folder: Path, line: str, more: Sequence[str] = ()) -> subprocess.Popen[str]:
+        """Start a command of the page in a folder, with more at its end."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return subprocess.Popen(
+            ["bash", "-c", f"exec {line} {shlex.join(more)}"],
+            cwd=folder,
+            env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, folder: Path, line: str, more: Sequence[str] = ()) -> str:
+        """Run a command of the page, which has to succeed; all that it said."""
+        process = self.start(folder, line, more)
+        said, _ = process.communicate()
+        if process.returncode and "cannot be had" in said and not os.environ.get("CI"):
+            pytest.skip(f"no real speech on this machine: {said}")
+        assert process.returncode == 0, f"{line}\n{said}"
+        return said
+
+
+@pytest.fixture(scope="session")
+def tutorial() -> Tutorial:
+    return Tutorial()
+
+
+@pytest.fixture(scope="session")
+def empty_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Makes folders with nothing but a clone's scripts and what was fetched before."""
+
+    def make(name: str) -> Path:
+        folder = tmp_path_factory.mktemp(name)
+        (ROOT / ".cache").mkdir(exist_ok=True)
+        for linked in ("scripts", ".cache"):
+            (folder / linked).symlink_to(ROOT / linked)
+        return folder
 
     return make

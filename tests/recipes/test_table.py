@@ -189,7 +189,7 @@ def test_a_language_without_numbers_is_refused_before_the_table_is_read(tmp_path
 
 @pytest.mark.parametrize("key", ["numbers", "lexicon", "lm_text"])
 def test_a_list_in_the_place_of_one_value_a_language_is_refused(folder, key):
-    with pytest.raises(InputError, match=rf"corpus\.{key}=\['fr', 'it'\].*\n.*\n.*{{fr: "):
+    with pytest.raises(InputError, match=rf"corpus\.{key}=\[fr,it\]: a list where"):
         prepared(folder, rows(), "corpus.languages=[fr,it]", f"corpus.{key}=[fr,it]")
 
 

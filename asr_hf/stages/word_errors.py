@@ -1,0 +1,53 @@
+"""The words of decoded utterances: which of them count, how they are written and summed up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.files import write_text
+from asr_hf.scoring.hub5 import scored_text
+from asr_hf.scoring.wer import WerResult
+
+Words = dict[str, list[str]]
+
+
+def scoring_rule(config: DictConfig) -> Callable[[Sequence[str]], list[str]]:
+    """Which words count as errors: those of `corpus.scoring`'s rules, all where it has none.
+
+    Raises:
+        InputError: there are no such rules.
+    """
+    name = config.corpus.get("scoring")
+    if name not in (None, "hub5"):
+        raise InputError(f"corpus.scoring: there are no rules {name!r}", expected="hub5, or null")
+    return scored_text if name else list
+
+
+def summary(result: WerResult) -> dict[str, Any]:
+    """The numbers of a scored set, for JSON."""
+    return {
+        "percent": result.percent,
+        "words": result.words,
+        "errors": result.errors,
+        "substitutions": result.substitutions,
+        "deletions": result.deletions,
+        "insertions": result.insertions,
+        "interval": list(result.interval),
+    }
+
+
+def only(words: Words, utterances: set[str]) -> Words:
+    """The words of some utterances."""
+    return {u: words[u] for u in words if u in utterances}
+
+
+def write_words(path: Path, words: Words) -> None:
+    """Write a line for each utterance: its name and its words."""
+    write_text(
+        path, "".join(f"{u} {' '.join(found)}".rstrip() + "\n" for u, found in words.items())
+    )
