@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from asr_hf.runtime.errors import InputError
-from asr_hf.runtime.files import not_written, read_json, replaced_folder, write_json
+from asr_hf.runtime.files import not_written, read_json, replaced_folder, sweep, write_json
 from asr_hf.runtime.provenance import (
     Artefact,
     Source,
@@ -232,9 +232,14 @@ def _files_below(folder: Path) -> list[Path]:
 
 
 def _begin(folder: Path, kind: str) -> None:
-    """Say in the record that the artefact is being made; remove the files of the one before."""
+    """Say in the record that the artefact is being made; remove the files of the one before.
+
+    What killed makers left in the folder and those below it goes too.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for root, _, _ in os.walk(folder):
+            sweep(root)
         names = _names_before(folder)
         record = {"format": FORMAT, _UNFINISHED: kind, "content": names}
         write_json(folder / RECORD, record | {_OWN: digest(record)})

@@ -140,6 +140,16 @@ def test_what_was_begun_and_not_finished_is_no_artefact(tmp_path):
     assert sorted(p.name for p in folder.rglob("*") if p.is_file()) == ["a.bin", artefact.RECORD]
 
 
+@pytest.mark.parametrize("place", ["", "lang/es", "train"])
+def test_what_killed_makers_left_in_the_folder_goes(tmp_path, place, whole):
+    folder = tmp_path / "made"
+    left = folder / place / ".lexicon.txt.0123456789abcdef.tmp"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half a")
+    made(folder, wanted(), Maker({"feats.ark": b"features"}), whole)
+    assert not left.exists()
+
+
 def test_a_maker_that_fails_leaves_the_whole_old_one(tmp_path):
     folder = tmp_path / "x"
     made(folder, wanted(), Maker(), whole=True)
