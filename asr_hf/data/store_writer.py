@@ -141,15 +141,7 @@ def build_store(
                 f"{data.path}: no utterance to pack", remedy="check the data directory"
             )
         _write_utterances(part, packed)
-        about = {
-            "format": FORMAT,
-            "dim": packed.dim,
-            "dtype": dtype,
-            "labelled": alignments is not None,
-            "num_pdfs": 0 if alignments is None else alignments.num_pdfs,
-            "frames": sum(packed.lengths),
-            "utterances": len(packed.utterances),
-            "trimmed": packed.trimmed,
+        about = _described(packed, dtype, alignments) | {
             "skipped": skips.reasons,
             "features": read_json(feature_folder / "fbank.json"),
         }
@@ -158,6 +150,19 @@ def build_store(
     if packed.trimmed:
         log.info("%s: %d utterances trimmed by 1 or 2 frames", skips.stage, packed.trimmed)
     return about
+
+
+def _described(packed: _Packed, dtype: str, alignments: Alignments | None) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "dim": packed.dim,
+        "dtype": dtype,
+        "labelled": alignments is not None,
+        "num_pdfs": 0 if alignments is None else alignments.num_pdfs,
+        "frames": sum(packed.lengths),
+        "utterances": len(packed.utterances),
+        "trimmed": packed.trimmed,
+    }
 
 
 def _write_frames(
