@@ -97,7 +97,7 @@ def _of_run(
         named -= {str(OmegaConf.select(after, "model._target_"))}
         named |= named_in(compose_tree(own))
     saved = read_run_config(folder, named)
-    config = OmegaConf.create(saved)
+    config = OmegaConf.create(_moved(saved, folder))
     old, new = (_values(one) for one in (before, after))
     with open_dict(config):
         for key, value in new.items():
@@ -106,6 +106,28 @@ def _of_run(
         config.run_dir = str(folder.absolute())
         config.command = after.command
     return config
+
+
+def _moved(saved: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The configuration with its folders where they are now, if the whole project was moved.
+
+    That is so where the run lies in a folder named as paths.exp was, and what lay beside that lies
+    beside it now.
+    """
+    before, now = Path(saved["paths"]["exp"]), folder.absolute().parent
+    if before == now or before.name != now.name:
+        return saved
+
+    def place(value: str) -> str:
+        try:
+            there = now.parent / Path(value).relative_to(before.parent)
+        except ValueError:
+            return value
+        return str(there) if there.exists() else value
+
+    paths = {key: place(value) for key, value in saved["paths"].items()}
+    corpus = saved["corpus"] | {"dir": place(saved["corpus"]["dir"])}
+    return saved | {"paths": paths, "corpus": corpus}
 
 
 def _composed(folder: Path, command: list[str]) -> DictConfig:

@@ -75,6 +75,20 @@ def test_a_run_that_was_moved_is_where_it_is_now(run, tmp_path):
     assert load_run_config(["elsewhere"]).run_dir == str(tmp_path / "elsewhere")
 
 
+def test_a_project_that_was_moved_is_whole_where_it_is_now(run, tmp_path):
+    new = tmp_path / "elsewhere"
+    new.mkdir()
+    for name in ("data", "exp"):
+        shutil.copytree(tmp_path / name, new / name)
+    config = load_run_config([str(new / "exp" / "first")])
+    assert config.corpus.dir == str(new / "data" / "prompts")
+    assert config.paths.data == str(new / "data") and config.paths.exp == str(new / "exp")
+    # A run alone still belongs to the data that are where they were.
+    shutil.rmtree(new / "data")
+    config = load_run_config([str(new / "exp" / "first")])
+    assert config.corpus.dir == str(tmp_path / "data" / "prompts")
+
+
 def test_a_verb_works_on_a_run_without_a_recipe(run, asr_hf):
     outcome = asr_hf("export", "priors", str(run))
     assert outcome.code == 0, outcome.err
