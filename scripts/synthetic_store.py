@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from asr_hf.data.checksums import FILE_NAME as CHECKSUMS
 from asr_hf.data.checksums import crc32, sealed
@@ -38,11 +39,12 @@ def write_store(folder: Path, frames: int, pdfs: int, dim: int, seed: int) -> No
     lengths: list[int] = []
     sums: list[tuple[int, int]] = []
     written = 0
+    bar: tqdm[None] = progress(desc=folder.name, total=frames, unit="frame")
     with replaced_folder(folder) as part:
         with (
             open(part / "frames.bin", "wb") as packed,
             open(part / "labels.bin", "wb") as labels,
-            progress(desc=folder.name, total=frames, unit="frame") as bar,
+            bar,
         ):
             while written < frames:
                 wanted = min(_BLOCK, frames - written)

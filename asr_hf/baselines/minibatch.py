@@ -15,6 +15,7 @@ from asr_hf.baselines.objective import MinibatchObjective, heldout_loss
 from asr_hf.baselines.schedules import EpochJudge, Schedule
 from asr_hf.hf.effort import Effort
 from asr_hf.hf.memory import MemoryNeed, ProblemSize
+from asr_hf.hf.needs import OptimiserNeeds
 from asr_hf.hf.objective import Part
 from asr_hf.hf.state import State, nest, nested
 from asr_hf.hf.vectors import is_finite
@@ -45,6 +46,7 @@ class MinibatchTrainer(ABC):
         InputError: a setting is out of range.
     """
 
+    needs = OptimiserNeeds(minibatches=True)
     name: str
     state_vectors: int
 

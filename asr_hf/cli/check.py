@@ -72,6 +72,7 @@ def check_targets(config: DictConfig) -> None:
                 # The settings of that run's model take the place of these.
                 continue
         _check_methods(place, name, target)
+        _check_needs(place, target)
         parameters = parameters_of(target)
         for key in map(str, node):
             if key in parameters or key in _OF_HYDRA:
@@ -99,6 +100,19 @@ def _check_methods(place: str, name: str, target: type[Any]) -> None:
             expected=f"what asr_hf.{_PROTOCOLS[place]} describes",
             remedy="docs/your-classes.md has an example",
         )
+
+
+def _check_needs(place: str, target: type[Any]) -> None:
+    """Check that a class declares its needs, if it declares any, in the form of its group."""
+    # Late, as above.
+    from asr_hf.criteria.needs import CriterionNeeds
+    from asr_hf.hf.needs import OptimiserNeeds
+    from asr_hf.runtime.declared import declared
+
+    if place == "criterion":
+        declared(target, CriterionNeeds())
+    elif place == "trainer":
+        declared(target, OptimiserNeeds())
 
 
 def _check_complete(

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from asr_hf.cli.compose import load_config
 from asr_hf.cli.groups import groups, plus
-from asr_hf.cli.main import VERBS
 from asr_hf.cli.suggest import keys
+from asr_hf.cli.verbs import VERBS
 from asr_hf.runtime.errors import InputError
 
 _BASH = """\

@@ -3,13 +3,7 @@
 usage: asr-hf export FORMAT exp/RUN [key=value ...]
 
 Into <run folder>/export:
-  loglikes  <set>/loglikes.ark and .scp: posteriors over priors, for Kaldi's latgen-faster-mapped
-  priors    priors.vec, a Kaldi vector
-  nnet1     final.nnet for nnet-forward, as text, with priors.vec for --class-frame-counts
-  nnet3     final.raw as text with final.config; final.mdl too where alignment.from_kaldi is given
-  onnx      model.onnx, from frames of an utterance to log posteriors and log likelihoods
-  ctm       <set>/words.ctm of what asr-hf decode found, in times of the recordings
-  stm       <set>/ref.stm of the reference transcripts
+{formats}
 export.sets names the sets, export.text=true writes archives as text.
 """
 
@@ -20,8 +14,11 @@ import difflib
 from asr_hf.cli.run_settings import load_run_config
 from asr_hf.cli.stage import run_stage
 from asr_hf.runtime.errors import InputError
+from asr_hf.training.export_formats import FORMATS
 
-FORMATS = ("loglikes", "priors", "nnet1", "nnet3", "onnx", "ctm", "stm")
+__doc__ = (__doc__ or "").format(
+    formats="\n".join(f"  {name:<10}{form.writes}" for name, form in FORMATS.items())
+)
 
 
 def run(arguments: list[str]) -> None:

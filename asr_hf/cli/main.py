@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from asr_hf import __version__
+from asr_hf.cli.verbs import VERBS
 from asr_hf.runtime.errors import AsrHfError, InputError
 from asr_hf.runtime.interruption import (
     Interrupted,
@@ -19,21 +20,6 @@ from asr_hf.runtime.interruption import (
     ignore_signals,
     say_nothing_of_interrupts,
 )
-
-VERBS = {
-    "prepare": "make a corpus's data directories, lexicon and language model",
-    "validate": "check data directories, stores and runs; list every offender",
-    "features": "extract filterbank features and CMVN statistics",
-    "align": "flat-start a GMM, align, and pack the training data",
-    "train": "train an acoustic model (-m sweeps)",
-    "lattices": "make lattices for sequence training",
-    "decode": "tune on dev, decode the test sets",
-    "score": "count word errors of what was decoded",
-    "export": "write a trained model, or its scores, for other programs",
-    "config": "print the resolved configuration of any command",
-    "info": "print versions, devices, and what data and runs there are",
-    "completion": "print a completion script for bash, zsh or fish",
-}
 
 USAGE = """\
 asr-hf - Hessian-free training of DNN-HMM acoustic models

@@ -9,9 +9,9 @@ the counts with sclite where it is installed.
 
 from __future__ import annotations
 
+from asr_hf.cli.one_run import say_where
 from asr_hf.cli.run_settings import load_run_config
 from asr_hf.cli.stage import run_stage
-from asr_hf.cli.train import say_where
 
 
 def run(arguments: list[str]) -> None:

@@ -34,6 +34,7 @@ from asr_hf.cli.compose import (
     with_table,
 )
 from asr_hf.cli.groups import SEARCH_PATH, key_of
+from asr_hf.cli.one_run import train
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
 from asr_hf.runtime.resources import conf_dir
@@ -183,7 +184,6 @@ OmegaConf.register_new_resolver("swept_folder", _swept_folder, replace=True)
 
 def _job(config: DictConfig) -> float:
     """One run of the sweep; returns the held-out loss for sweepers that optimise."""
-    from asr_hf.cli.train import train
     from asr_hf.runtime.logs import configure_logging
 
     # Launchers may run this in a process that has not seen the command line.

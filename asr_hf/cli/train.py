@@ -11,15 +11,9 @@ torchrun ... -m asr_hf train. SIGTERM and SIGUSR1 end a run with a checkpoint an
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-from omegaconf import DictConfig
-
 from asr_hf.cli.compose import load_config
-from asr_hf.cli.processes import launched, train_as_rank, train_in_processes
-from asr_hf.cli.stage import run_stage
-from asr_hf.report.ending import describe_ending
+from asr_hf.cli.one_run import after_training, say, train
+from asr_hf.cli.processes import launched, train_as_rank
 
 
 def run(arguments: list[str]) -> None:
@@ -34,36 +28,3 @@ def run(arguments: list[str]) -> None:
         return
     config = load_config(arguments)
     say(config, train(config))
-
-
-def say(config: DictConfig, result: dict[str, Any]) -> None:
-    """Print what came of a run, and where its report is."""
-    print(
-        f"held-out loss {result['heldout_loss']:.4f}, "
-        f"frame error {100 * result['heldout_frame_error']:.2f} %"
-    )
-    if told := describe_ending(result):
-        print(told)
-    say_where(config.run_dir)
-
-
-def say_where(run_dir: str) -> None:
-    """Print where the report of a run is, if there is one."""
-    report = Path(run_dir) / "report.html"
-    if report.exists():
-        print(f"report: {report}")
-
-
-def train(config: DictConfig) -> dict[str, Any]:
-    """Train as configured, and decode and score as well where that is asked for."""
-    if config.runtime.processes == 1:
-        return after_training(config, run_stage("train", config))
-    return after_training(config, train_in_processes(config))
-
-
-def after_training(config: DictConfig, result: dict[str, Any]) -> dict[str, Any]:
-    """Decode and score where that is asked for; returns the training's result."""
-    if config.decode.after_training:
-        run_stage("decode", config)
-        run_stage("score", config)
-    return result

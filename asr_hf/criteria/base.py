@@ -35,7 +35,8 @@ class OutputCurvature(Protocol):
 class Criterion(Protocol[TargetsT]):
     """A loss on logits [F, C] given targets; all sums are over frames, not means.
 
-    Targets are what the loss asks for: of each frame (its label), or of whole utterances.
+    Targets are what the loss asks for: of each frame (its label), or of whole utterances. A class
+    that asks for more than labels says so in an attribute `needs`, see `CriterionNeeds`.
     """
 
     def loss(self, logits: Tensor, targets: TargetsT) -> FrameLoss:

@@ -15,6 +15,7 @@ from asr_hf.criteria.cross_entropy import CategoricalCurvature, CrossEntropy
 from asr_hf.criteria.draw import draw
 from asr_hf.criteria.forward_backward import ForwardBackward
 from asr_hf.criteria.lattice_batch import LatticeBatch
+from asr_hf.criteria.needs import CriterionNeeds, Targets
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ class SequenceCriterion(ABC):
     Raises:
         ValueError: a setting is out of range.
     """
+
+    needs = CriterionNeeds(Targets.LATTICES, starting_model=True, acoustic_scale=True)
 
     def __init__(
         self,

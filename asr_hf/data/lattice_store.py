@@ -1,10 +1,11 @@
-"""Lattices of a set, packed into a few files that are read where they are wanted."""
+"""Lattices of a set, packed into a few files that are read where they are wanted.
+
+`lattice_writer` writes them.
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,111 +15,20 @@ from numpy.typing import NDArray
 
 from asr_hf.data.arrays import RowFile, load_array
 from asr_hf.data.checksums import FILE_NAME as CHECKSUMS
-from asr_hf.data.checksums import Seal, crc32, sealed
+from asr_hf.data.checksums import Seal, crc32
 from asr_hf.data.header import Header
 from asr_hf.data.lattice import ARC, FINAL, Lattice
 from asr_hf.runtime.errors import InputError
-from asr_hf.runtime.files import replaced_folder, write_json, write_text
 
 FORMAT = "asr-hf-lattices-1"
 _REMEDY = "make the lattices again with: asr-hf lattices"
-_STATE = np.dtype("<i4")
+STATE = np.dtype("<i4")
 # Each lattice's items lie one after another in these files, in the order of offsets.npy's columns.
-_FILES = {"arcs": ARC, "states": _STATE, "finals": FINAL}
+FILES = {"arcs": ARC, "states": STATE, "finals": FINAL}
 # The phone of each frame of the transcript, where labels do not tell.
-_PHONES = "phones.bin"
+PHONES = "phones.bin"
 _ARRAYS = ("offsets.npy", "frames.npy", "pdf_of.npy", "phone_of.npy")
-_SMALL_FILES = (*_ARRAYS, CHECKSUMS, "utterances.txt")
-
-
-@dataclass(frozen=True)
-class LabelMap:
-    """What the labels of lattice arcs stand for.
-
-    Args:
-        pdf_of, phone_of: int32 [transition ids + 1], entry 0 unused.
-        silence_phones: phone ids of silence and noises.
-    """
-
-    pdf_of: NDArray[np.int32]
-    phone_of: NDArray[np.int32]
-    silence_phones: Sequence[int]
-
-
-def write_lattices(
-    folder: Path,
-    lattices: Iterable[Lattice],
-    labels: LabelMap,
-    about: Mapping[str, Any],
-    phones: Mapping[str, NDArray[np.int32]] | None = None,
-) -> dict[str, Any]:
-    """Write a store, which takes the place of `folder` when it is whole.
-
-    Args:
-        folder: where it goes.
-        lattices: in the order they are to have.
-        labels: of all of them.
-        about: what lattices.json says beside the counts.
-        phones: of each frame of the transcripts, by utterance; needed where phones share pdfs.
-
-    Returns:
-        What lattices.json says.
-
-    Raises:
-        RunError: the disk is full or the folder read-only.
-    """
-    names: list[str] = []
-    frames: list[int] = []
-    offsets: list[NDArray[np.int64]] = [np.zeros(3, np.int64)]
-    sums: list[int] = []
-    with replaced_folder(folder) as part:
-        names_of_files = [f"{name}.bin" for name in _FILES] + [_PHONES] * (phones is not None)
-        files = [open(part / name, "wb") for name in names_of_files]  # noqa: SIM115
-        try:
-            for lattice in lattices:
-                pieces = [
-                    np.ascontiguousarray(piece, dtype)
-                    for piece, dtype in zip(
-                        (lattice.arcs, lattice.frame_of, lattice.finals),
-                        _FILES.values(),
-                        strict=True,
-                    )
-                ]
-                said = [] if phones is None else [_spoken(lattice, phones)]
-                for file, piece in zip(files, [*pieces, *said], strict=True):
-                    file.write(piece.tobytes())
-                sums.append(crc32(*pieces, *said))
-                names.append(lattice.utterance)
-                frames.append(lattice.num_frames)
-                offsets.append(offsets[-1] + np.array([len(piece) for piece in pieces]))
-            for file in files:
-                file.flush()
-                os.fsync(file.fileno())
-        finally:
-            for file in files:
-                file.close()
-        np.save(part / "offsets.npy", np.asarray(offsets), allow_pickle=False)
-        np.save(part / "frames.npy", np.asarray(frames, np.int32), allow_pickle=False)
-        np.save(part / "pdf_of.npy", labels.pdf_of.astype(np.int32), allow_pickle=False)
-        np.save(part / "phone_of.npy", labels.phone_of.astype(np.int32), allow_pickle=False)
-        np.save(part / CHECKSUMS, np.asarray(sums, np.uint32), allow_pickle=False)
-        write_text(part / "utterances.txt", "".join(f"{name}\n" for name in names))
-        counts = dict(zip(_FILES, offsets[-1].tolist(), strict=True))
-        head = {"format": FORMAT, "utterances": len(names), "frames": sum(frames), **counts}
-        labels_say = {
-            "transition_ids": len(labels.pdf_of) - 1,
-            "silence_phones": list(labels.silence_phones),
-            "phones_of_transcripts": phones is not None,
-        }
-        written = sealed(part, head | labels_say | dict(about), _SMALL_FILES)
-        write_json(part / "lattices.json", written)
-    return written
-
-
-def _spoken(lattice: Lattice, phones: Mapping[str, NDArray[np.int32]]) -> NDArray[np.int32]:
-    found = np.ascontiguousarray(phones[lattice.utterance], _STATE)
-    assert len(found) == lattice.num_frames
-    return found
+SMALL_FILES = (*_ARRAYS, CHECKSUMS, "utterances.txt")
 
 
 class LatticeStore:
@@ -143,13 +53,13 @@ class LatticeStore:
             )
         self._rows = [
             RowFile(folder / f"{name}.bin", dtype, (int(size),), _REMEDY)
-            for (name, dtype), size in zip(_FILES.items(), self._offsets[-1], strict=True)
+            for (name, dtype), size in zip(FILES.items(), self._offsets[-1], strict=True)
         ]
         self._ends = np.cumsum(self._frames, dtype=np.int64)
         self._phones: RowFile | None = None
         if self.about.get("phones_of_transcripts"):
             total = int(self._ends[-1]) if count else 0
-            self._phones = RowFile(folder / _PHONES, _STATE, (total,), _REMEDY)
+            self._phones = RowFile(folder / PHONES, STATE, (total,), _REMEDY)
         self._sums = self._seal.of_utterances((count,))
         self._checked: set[str] = set()
 
@@ -255,7 +165,7 @@ class LatticeStore:
         for piece in (*pieces, *said):
             piece.flags.writeable = False
         if self._sums is not None and crc32(*pieces, *said) != self._sums[number]:
-            files = "arcs.bin, states.bin, finals.bin" + f" or {_PHONES}" * bool(said)
+            files = "arcs.bin, states.bin, finals.bin" + f" or {PHONES}" * bool(said)
             raise self._seal.damaged(files, name)
         return pieces, said[0] if said else None
 

@@ -140,20 +140,8 @@ def build_store(
             raise InputError(
                 f"{data.path}: no utterance to pack", remedy="check the data directory"
             )
-        offsets = np.concatenate([[0], np.cumsum(packed.lengths, dtype=np.int64)])
-        np.save(part / "offsets.npy", offsets, allow_pickle=False)
-        np.save(part / CHECKSUMS, np.array(packed.sums, np.uint32), allow_pickle=False)
-        write_text(part / "utterances.txt", "".join(f"{u}\n" for u in packed.utterances))
-        write_text(part / "speakers.txt", "".join(f"{s}\n" for s in packed.speakers))
-        about = {
-            "format": FORMAT,
-            "dim": packed.dim,
-            "dtype": dtype,
-            "labelled": alignments is not None,
-            "num_pdfs": 0 if alignments is None else alignments.num_pdfs,
-            "frames": int(offsets[-1]),
-            "utterances": len(packed.utterances),
-            "trimmed": packed.trimmed,
+        _write_utterances(part, packed)
+        about = _described(packed, dtype, alignments) | {
             "skipped": skips.reasons,
             "features": read_json(feature_folder / "fbank.json"),
         }
@@ -162,6 +150,19 @@ def build_store(
     if packed.trimmed:
         log.info("%s: %d utterances trimmed by 1 or 2 frames", skips.stage, packed.trimmed)
     return about
+
+
+def _described(packed: _Packed, dtype: str, alignments: Alignments | None) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "dim": packed.dim,
+        "dtype": dtype,
+        "labelled": alignments is not None,
+        "num_pdfs": 0 if alignments is None else alignments.num_pdfs,
+        "frames": sum(packed.lengths),
+        "utterances": len(packed.utterances),
+        "trimmed": packed.trimmed,
+    }
 
 
 def _write_frames(
@@ -189,6 +190,15 @@ def _write_frames(
             os.fsync(file.fileno())
     if alignments is None:
         (part / "labels.bin").unlink()
+
+
+def _write_utterances(part: Path, packed: _Packed) -> None:
+    """Write the small files, which have a line or a number for each utterance."""
+    offsets = np.concatenate([[0], np.cumsum(packed.lengths, dtype=np.int64)])
+    np.save(part / "offsets.npy", offsets, allow_pickle=False)
+    np.save(part / CHECKSUMS, np.array(packed.sums, np.uint32), allow_pickle=False)
+    write_text(part / "utterances.txt", "".join(f"{u}\n" for u in packed.utterances))
+    write_text(part / "speakers.txt", "".join(f"{s}\n" for s in packed.speakers))
 
 
 def _mismatch(frames: int, pdfs: np.ndarray | None) -> str:

@@ -15,6 +15,7 @@ from asr_hf.hf.effort import Effort, hf_efforts
 from asr_hf.hf.event import IterationRecord
 from asr_hf.hf.gradient import mean_gradient
 from asr_hf.hf.memory import MemoryNeed, ProblemSize
+from asr_hf.hf.needs import OptimiserNeeds
 from asr_hf.hf.objective import LossSum, Objective, Part, Sample
 from asr_hf.hf.preconditioners.base import Preconditioner
 from asr_hf.hf.sampling.base import SamplingSchedule, UnitSampler
@@ -79,6 +80,7 @@ class HessianFree:
     """
 
     name = "hf"
+    needs = OptimiserNeeds(whole_vectors=False)
 
     def __init__(
         self,

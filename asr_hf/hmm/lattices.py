@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_hf.data.lattice import Lattice
-from asr_hf.data.lattice_store import LabelMap
+from asr_hf.data.lattice_writer import LabelMap
 from asr_hf.hmm import fst as fsts
 from asr_hf.hmm.align import Transcript
 from asr_hf.hmm.fst import Fst

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -47,6 +48,26 @@ class AcousticModel(FlatModule):
         self.register_buffer("input_mean", torch.zeros(self.input_dim))
         self.register_buffer("input_scale", torch.ones(self.input_dim))
         self.register_buffer("log_priors", torch.full((num_pdfs,), 1.0 / num_pdfs).log())
+
+    @classmethod
+    def check_size(
+        cls, settings: Mapping[str, Any], feature_dim: int, num_pdfs: int, parameters: int
+    ) -> None:
+        """Refuse settings that would make a larger model than a file holds.
+
+        A file may come from anywhere, and a model of a kind of asr-hf's own is made from what it
+        says. This comes first, so that making it takes no more memory than the file does.
+
+        Args:
+            settings: of the class, each of the type that its annotation has.
+            feature_dim: features of one frame.
+            num_pdfs: number of outputs.
+            parameters: numbers that the file holds.
+
+        Raises:
+            ValueError: the model would be larger, or the class does not say how large.
+        """
+        raise ValueError(f"{cls.__name__} does not say how large it is")
 
     @abstractmethod
     def inputs(self, batch: FrameBatch, index: Tensor | None = None) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -16,6 +18,8 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
     "tanh": torch.tanh,
 }
+# Frames and taps of a window; more would take long to work out.
+_MOST_FRAMES = 1000
 
 
 class FeedForward(AcousticModel):
@@ -67,6 +71,25 @@ class FeedForward(AcousticModel):
         )
         generator = Generator().manual_seed(seed)
         initialise(self.linear_layers(), activation, INITIALISATIONS[initialisation], generator)
+
+    @classmethod
+    def check_size(
+        cls, settings: Mapping[str, Any], feature_dim: int, num_pdfs: int, parameters: int
+    ) -> None:
+        """Refuse weight matrices that are larger than all parameters, and very wide windows.
+
+        Raises:
+            ValueError: what is too large.
+        """
+        hidden, context = settings["hidden_sizes"], settings.get("context", [])
+        repeated = hidden if len(context) > len(hidden) else []
+        sizes = [feature_dim, *hidden, *repeated, num_pdfs]
+        if min(sizes) < 1 or any(a * b > parameters for a, b in pairwise(sizes)):
+            raise ValueError(f"layers of {str(sizes)[:80]} in {parameters} parameters")
+        windows = [max(times, default=0) - min(times, default=0) for times in context]
+        frames = [settings.get("left", 0), settings.get("right", 0), sum(windows)]
+        if min(frames) < 0 or max(*frames, sum(map(len, context))) > _MOST_FRAMES:
+            raise ValueError(f"frames of context {str(frames)[:80]}")
 
     def linear_layers(self) -> list[nn.Linear]:
         """Hidden layers from the input up, then the output layer."""

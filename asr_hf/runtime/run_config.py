@@ -25,12 +25,8 @@ log = logging.getLogger(__name__)
 FILE_NAME = "config.yaml"
 # Ours take about 8 kB.
 _MOST_BYTES = 1_000_000
-# Built in, and chosen by no option of the tree; and what runs of earlier versions name.
-_OTHERS = (
-    "asr_hf.baselines.schedules.Cosine",
-    "asr_hf.hf.trainer.HessianFree",
-    "asr_hf.hf.trainer.Stopping",
-)
+# Built in, and chosen by no option of the tree.
+_OTHERS = ("asr_hf.baselines.schedules.Cosine",)
 _MARK = re.compile(r"_\w+_")
 _REMEDY = "name the settings in this command, or a run folder that asr-hf train made"
 # Settings that become a part of a path: they must stay where they belong.

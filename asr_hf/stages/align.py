@@ -212,7 +212,7 @@ def _write_fits(folder: Path, name: str, fits: dict[str, float]) -> None:
 
 def _network_scores(config: DictConfig) -> ScoreSource:
     # The network's libraries take seconds to load, and the usual alignment needs none of them.
-    from asr_hf.stages.decode import network_scores
+    from asr_hf.stages.score_sources import network_scores
 
     run_dir = Path(config.alignment.from_run)
     # The network reads the store it was trained on; the tagged one is still to be made.

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from asr_hf.hmm.align import Transcript
 from asr_hf.hmm.decode import Job, at_edge, decode_all, grid
 from asr_hf.hmm.rescore import Setting
-from asr_hf.hmm.scores import Scores
 from asr_hf.hmm.segments import Segment, ctm_lines
 from asr_hf.runtime.artefact import Maker, current_or_make, make_anew
 from asr_hf.runtime.errors import InputError
@@ -23,14 +22,14 @@ from asr_hf.runtime.provenance import Source, Wanted
 from asr_hf.runtime.skips import SkipList
 from asr_hf.scoring.alignment import add_counts
 from asr_hf.scoring.wer import score, utterance_counts
-from asr_hf.stages.choose import MODEL_FILE, choose_model
+from asr_hf.stages.choose import choose_model
 from asr_hf.stages.external import pack_decode_data
 from asr_hf.stages.recognisers import Recogniser, recogniser
+from asr_hf.stages.score_sources import Identified, ScoreSource, model_scores, network_scores
 from asr_hf.stages.word_errors import Words, only, scoring_rule, summary, write_words
 
 log = logging.getLogger(__name__)
 
-ScoreSource = Callable[[str], Iterator[tuple[str, Scores]]]
 # Where the weights that are tried are set.
 _TRIED = {
     "acoustic_scale": "decode.acoustic_scales",
@@ -39,23 +38,6 @@ _TRIED = {
 }
 # Settings of the search.
 _SEARCH = ("beam", "lattice_beam", "lattice_scale", "max_active")
-
-
-@runtime_checkable
-class Identified(Protocol):
-    """Scores of a network: what made them is known, and which utterances have none."""
-
-    path: Path
-    about: dict[str, Any]
-    source: Source
-
-    def frames_source(self, name: str) -> Source:
-        """What identifies the frames of a set."""
-        ...
-
-    def lacking(self, name: str, utterances: list[str]) -> dict[str, str]:
-        """Those of the utterances that there are no frames of, and why."""
-        ...
 
 
 def run(config: DictConfig) -> dict[str, Any]:
@@ -281,24 +263,3 @@ class _Decoding:
             utterance = order[number]
             language = transcripts[utterance].language
             yield utterance, [self.graphs.recognised(path, language) for path in per_setting]
-
-
-def network_scores(config: DictConfig, run_dir: Path) -> ScoreSource:
-    """Scores of a corpus's sets under the network that `run_dir` holds.
-
-    Raises:
-        InputError: there is no trained model.
-    """
-    return model_scores(config, run_dir / MODEL_FILE)
-
-
-def model_scores(config: DictConfig, path: Path) -> ScoreSource:
-    """Scores of a corpus's sets under the network in the file `path`.
-
-    Raises:
-        InputError: there is no trained model.
-    """
-    # Aligning with GMMs and decoding given scores need none of its libraries.
-    from asr_hf.stages.network_scores import NetworkScores
-
-    return NetworkScores(config, path)

@@ -11,12 +11,14 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from asr_hf.criteria.needs import Targets
 from asr_hf.data.store import FrameStore
 from asr_hf.hf.objective import Part
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime import artefact
 from asr_hf.runtime.provenance import digest, file_digest
 from asr_hf.runtime.run_folder import flattened
+from asr_hf.stages.declared import criterion_needs
 from asr_hf.stages.expected import require
 from asr_hf.stages.layout import lattices_folder
 from asr_hf.training.model_file import FILE_NAME
@@ -36,7 +38,7 @@ def inputs_of(config: DictConfig, stores: Mapping[Part, FrameStore]) -> dict[str
     found: dict[str, str] = {}
     for part, store in stores.items():
         found |= _content(store.folder, _NAMES[part], "store.json")
-    if "acoustic_scale" in config.criterion:
+    if criterion_needs(config).targets is Targets.LATTICES:
         for key, part in (("train_set", Part.TRAIN), ("heldout_set", Part.HELDOUT)):
             folder = lattices_folder(config, config.corpus[key])
             if folder.is_dir():

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from asr_hf.data.lattice import Lattice
-from asr_hf.data.lattice_store import LabelMap, write_lattices
+from asr_hf.data.lattice_writer import LabelMap, write_lattices
 from asr_hf.data.store import FrameStore
 from asr_hf.hmm.kaldi_lattices import checked_lattice, read_lattices
 from asr_hf.kaldi.alignments import numbered_files, read_transitions, refuse_subsampled

@@ -16,7 +16,8 @@ import numpy as np
 from omegaconf import DictConfig
 
 from asr_hf.data.kaldi_dir import DataDir
-from asr_hf.data.lattice_store import LatticeStore, write_lattices
+from asr_hf.data.lattice_store import LatticeStore
+from asr_hf.data.lattice_writer import write_lattices
 from asr_hf.data.store import FrameStore
 from asr_hf.hmm.align import Transcript
 from asr_hf.hmm.corpus import transcripts_of

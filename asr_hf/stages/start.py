@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from asr_hf.data.store import FrameStore
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
+from asr_hf.stages.declared import criterion_needs
 from asr_hf.stages.layout import decoding_scale
 from asr_hf.training.model_file import FILE_NAME, build_model, load_model, model_config
 from asr_hf.training.try_out import try_model
@@ -24,20 +25,29 @@ _STATISTICS_FRAMES = 200_000
 def settle(config: DictConfig) -> None:
     """Fill in what follows from the run that training starts from, before it is written down.
 
-    Its model's settings take the place of the group model's. A sequence criterion without an
-    acoustic scale gets the one that the run decodes best with: trained at one scale, a model is
-    best at it, and part of what training at another brings is a change of scale.
+    Its model's settings take the place of the group model's. A criterion that needs an acoustic
+    scale and is given none gets the one that the run decodes best with: trained at one scale, a
+    model is best at it, and part of what training at another brings is a change of scale.
 
     Raises:
-        InputError: there is no such run, or nothing was decoded with it.
+        InputError: there is no such run, or nothing was decoded with it; or none is named, and
+            the criterion needs it.
     """
-    needs_scale = "acoustic_scale" in config.criterion and config.criterion.acoustic_scale is None
+    needs = criterion_needs(config)
+    needs_scale = needs.acoustic_scale and config.criterion.get("acoustic_scale") is None
     if config.init_from is None:
-        if "acoustic_scale" in config.criterion:
+        if needs.starting_model:
             raise InputError(
-                "init_from=null: sequence training starts from a trained model",
+                f"init_from=null: criterion {config.criterion._target_} starts from a trained "
+                "model",
                 expected="init_from=<run folder> of cross-entropy training",
                 remedy="asr-hf train with criterion=cross_entropy first",
+            )
+        if needs_scale:
+            raise InputError(
+                "criterion.acoustic_scale=null: there is no run whose scale it could be",
+                expected="a positive number",
+                remedy="criterion.acoustic_scale=0.1, or init_from=<run folder>",
             )
         return
     run_dir = Path(config.init_from)

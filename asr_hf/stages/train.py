@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.utils import get_class, instantiate
+from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import Tensor
 
-from asr_hf.baselines.minibatch import MinibatchTrainer
 from asr_hf.data.store import FrameStore
-from asr_hf.hf.hessian_free import HessianFree
 from asr_hf.hf.objective import Part
 from asr_hf.hf.precision import Precision
 from asr_hf.hf.replay import Recorder, record_on_gpu
@@ -33,15 +31,16 @@ from asr_hf.runtime.files import read_json, write_json
 from asr_hf.runtime.interruption import Interruption
 from asr_hf.runtime.ranks import ALONE, Ranks
 from asr_hf.runtime.run_folder import RunFolder
+from asr_hf.stages.declared import optimiser_needs
 from asr_hf.stages.expected import store_source
 from asr_hf.stages.external import alignments_from_outside, pack_external
 from asr_hf.stages.forecast import fit_memory, say_duration
 from asr_hf.stages.heldout import check_heldout
 from asr_hf.stages.inputs import changed_inputs, inputs_of, start_of_rank, statistics_of
-from asr_hf.stages.lattice_targets import open_targets
 from asr_hf.stages.layout import chosen_by, store_folder
 from asr_hf.stages.saver import ModelSaver
 from asr_hf.stages.start import settle, start_model
+from asr_hf.stages.targets import open_targets
 from asr_hf.training.curvature import CurvaturePath
 from asr_hf.training.data_parallel import DataParallel
 from asr_hf.training.frame_objective import FrameObjective
@@ -160,7 +159,7 @@ def make_objective(
         choose_precision(config.precision),
         sources=open_sources(config, stores, device),
         frame_stride=config.frame_stride,
-        targets=open_targets(config, criterion, stores, model),
+        targets=open_targets(config, stores, model),
         record=recorder(config, device),
     )
 
@@ -169,11 +168,13 @@ def share(config: DictConfig, objective: FrameObjective, ranks: Ranks) -> Counte
     """The objective as all ranks compute it together, from the model of the first.
 
     Raises:
-        InputError: the optimiser goes by minibatches, of which there is nothing to share.
+        InputError: the optimiser goes by minibatches, of which there is nothing to share, or
+            `runtime.sharded` would divide vectors that it needs whole.
     """
     if ranks.count == 1:
         return objective
-    if issubclass(get_class(config.trainer._target_), MinibatchTrainer):
+    needs = optimiser_needs(config)
+    if needs.minibatches:
         raise InputError(
             f"{ranks.count} processes: trainer {config.trainer._target_} goes by minibatches",
             expected="an optimiser of large samples: trainer=hf or trainer=lbfgs",
@@ -182,7 +183,7 @@ def share(config: DictConfig, objective: FrameObjective, ranks: Ranks) -> Counte
     for tensor in objective.model.state_tensors().values():
         ranks.broadcast_(tensor)
     sharded = bool(config.runtime.sharded)
-    if sharded and get_class(config.trainer._target_) is not HessianFree:
+    if sharded and needs.whole_vectors:
         raise InputError(
             f"runtime.sharded=true: trainer {config.trainer._target_} needs whole vectors",
             expected="trainer=hf",

@@ -32,7 +32,10 @@ _COMPARE_EVERY = 10
 
 
 class Optimiser(Protocol):
-    """What the loop asks of HF and of the baselines."""
+    """What the loop asks of HF and of the baselines.
+
+    A class may say in an attribute `needs` how processes can share its work, see `OptimiserNeeds`.
+    """
 
     name: str
     iteration: int

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -21,7 +20,6 @@ from asr_hf.runtime.own_code import is_full_name
 
 FORMAT = "asr-hf-model-2"
 _KEYS = {"format", "kind", "settings", "about", "checksum"}
-_MOST_FRAMES = 1000
 
 
 def with_checksum(header: dict[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Any]:
@@ -55,7 +53,8 @@ def check_header(header: Any, tensors: Mapping[str, Tensor]) -> None:
     if kind in KINDS:
         check_settings(KINDS[kind], settings)
         flat = tensors.get("flat")
-        _check_layers(settings, about, 0 if flat is None else flat.numel())
+        held = 0 if flat is None else flat.numel()
+        KINDS[kind].check_size(settings, about["feature_dim"], about["num_pdfs"], held)
     elif is_full_name(kind):
         for name, value in settings.items():
             check_plain({name: value}, "settings")
@@ -74,20 +73,6 @@ def _check_data_sizes(about: dict[str, Any], tensors: Mapping[str, Tensor]) -> N
         raise ValueError(f"features and pdfs {str(sizes)[:80]}")
     if sizes[0] > held[0] or sizes[1] != held[1]:
         raise ValueError(f"features and pdfs {sizes}, but {held} of input means and priors")
-
-
-def _check_layers(settings: dict[str, Any], about: dict[str, Any], parameters: int) -> None:
-    """Every weight matrix that is asked for must fit into the parameters that there are."""
-    hidden, context = settings["hidden_sizes"], settings.get("context", [])
-    repeated = hidden if len(context) > len(hidden) else []
-    sizes = [about["feature_dim"], *hidden, *repeated, about["num_pdfs"]]
-    if min(sizes) < 1 or any(a * b > parameters for a, b in pairwise(sizes)):
-        raise ValueError(f"layers of {str(sizes)[:80]} in {parameters} parameters")
-    # At most so many frames and taps in the window, which bounds what a TDNN works out of them.
-    windows = [max(times, default=0) - min(times, default=0) for times in context]
-    frames = [settings.get("left", 0), settings.get("right", 0), sum(windows)]
-    if min(frames) < 0 or max(*frames, sum(map(len, context))) > _MOST_FRAMES:
-        raise ValueError(f"frames of context {str(frames)[:80]}")
 
 
 def _digest(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:

@@ -12,12 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from asr_hf.criteria.sequence import SequenceCriterion
+from asr_hf.criteria.needs import CriterionNeeds, Targets
 from asr_hf.data.store import FrameStore
 from asr_hf.hf.objective import Part
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.models.registry import KINDS, full_name
+from asr_hf.runtime.declared import declared
 from asr_hf.runtime.errors import AsrHfError, InputError
+from asr_hf.training.export_formats import formats_of_layers
 from asr_hf.training.frame_objective import FrameObjective
 
 log = logging.getLogger(__name__)
@@ -51,13 +53,14 @@ def try_model(
     """
     if type(model) in KINDS.values():
         return
-    name = full_name(type(model))
+    name, impossible = full_name(type(model)), formats_of_layers()
     log.info(
-        "%s: a class of your own; asr-hf export writes its loglikes and priors, not nnet1, nnet3 "
-        "or onnx",
+        "%s: a class of your own; asr-hf export writes its loglikes and priors, not %s or %s",
         name,
+        ", ".join(impossible[:-1]),
+        impossible[-1],
     )
-    if exported in ("nnet1", "nnet3", "onnx"):
+    if exported in impossible:
         raise InputError(
             f"export.format={exported}: there is no such form of {name}",
             expected="a model of asr-hf's own, or export.format=loglikes or priors",
@@ -136,7 +139,9 @@ def try_criterion(criterion: Any, model: AcousticModel, store: FrameStore) -> No
     Raises:
         InputError: what it lacks.
     """
-    if not is_own(criterion) or isinstance(criterion, SequenceCriterion):
+    if not is_own(criterion):
+        return
+    if declared(criterion, CriterionNeeds()).targets is not Targets.LABELS:
         return
     name = full_name(type(criterion))
     batch = store.gather(np.arange(1), model.flat.device)

@@ -59,7 +59,7 @@ def numbers_language(given: str) -> str:
     Raises:
         InputError: num2words has no such language; those it has are listed.
     """
-    codes = {code.lower(): code for code in CONVERTER_CLASSES}
+    codes: dict[str, str] = {code.lower(): code for code in CONVERTER_CLASSES}
     code = codes.get(given.replace("-", "_").lower())
     if code is None:
         raise InputError(

@@ -89,10 +89,14 @@ def read_rows(path: Path) -> list[Row]:
 
 def _fields(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
     # Files with tabs know no quoting: a quotation mark is part of the text.
-    quoting = csv.QUOTE_MINIMAL if separator == "," else csv.QUOTE_NONE
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter=separator, quoting=quoting, strict=True)
+            reader = csv.reader(
+                file,
+                delimiter=separator,
+                quoting=csv.QUOTE_MINIMAL if separator == "," else csv.QUOTE_NONE,
+                strict=True,
+            )
             for fields in reader:
                 yield reader.line_num, [field.strip() for field in fields]
     except OSError as error:
@@ -149,7 +153,8 @@ def _row(path: Path, number: int, fields: dict[str, str]) -> Row:
         number,
         fields["audio"],
         fields["text"],
-        *(fields.get(key, "") for key in ("id", "speaker")),
+        fields.get("id", ""),
+        fields.get("speaker", ""),
         SETS.get(split, ""),
         composed(fields.get("language", "")),
         start,

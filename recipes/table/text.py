@@ -104,7 +104,8 @@ def _joined(text: str) -> str:
         spelling = before and (unicodedata.combining(before) == _VIRAMA or _ARABIC.match(before))
         return found[0] if spelling else ""
 
-    return _JOINER.sub(kept, text)
+    joined: str = _JOINER.sub(kept, text)
+    return joined
 
 
 def lower(word: str, language: str) -> str:

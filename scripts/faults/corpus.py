@@ -14,7 +14,7 @@ from asr_hf.data.ark import ArkWriter
 from asr_hf.data.extract import KIND, segments_source
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.data.lattice import ARC, FINAL, Lattice
-from asr_hf.data.lattice_store import LabelMap, write_lattices
+from asr_hf.data.lattice_writer import LabelMap, write_lattices
 from asr_hf.runtime.artefact import make_anew
 from asr_hf.runtime.files import write_json
 from asr_hf.runtime.provenance import Wanted

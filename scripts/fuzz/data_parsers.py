@@ -15,7 +15,8 @@ from asr_hf.data.ark import ArkReader, ArkWriter, read_ark
 from asr_hf.data.audio import open_recording
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.data.lattice import ARC, FINAL, Lattice
-from asr_hf.data.lattice_store import LabelMap, LatticeStore, write_lattices
+from asr_hf.data.lattice_store import LatticeStore
+from asr_hf.data.lattice_writer import LabelMap, write_lattices
 from asr_hf.data.store import FrameStore
 from asr_hf.data.store_writer import build_store
 from asr_hf.data.validate import validate

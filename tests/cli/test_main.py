@@ -12,7 +12,8 @@ import asr_hf as asr_hf_package
 from asr_hf import __version__
 from asr_hf.cli.groups import groups
 from asr_hf.cli.help import USED
-from asr_hf.cli.main import VERBS
+from asr_hf.cli.verbs import VERBS
+from asr_hf.training.export_formats import FORMATS
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -97,14 +98,9 @@ def test_bash_completes_verbs_options_and_keys(asr_hf):
     script = asr_hf("completion", "bash").out
     assert complete(script, "asr-hf de") == {"decode"}
     assert complete(script, "asr-hf train solver=") == {"cg", "flexible_cg"}
-    assert complete(script, "asr-hf train +rec") == {
-        "+recipe=kaldi",
-        "+recipe=prompts",
-        "+recipe=prompts5",
-        "+recipe=prompts5x",
-        "+recipe=switchboard",
-        "+recipe=table",
-    }
+    recipes = {f"+recipe={name}" for name in groups()["recipe"]}
+    assert "+recipe=prompts" in recipes
+    assert complete(script, "asr-hf train +rec") == recipes
     assert complete(script, "asr-hf train model.hid") == {"model.hidden_sizes="}
 
 
@@ -169,19 +165,23 @@ OF_HF = {"solver", "cg_stopping", "preconditioner", "sampling", "damping", "acce
 def test_the_groups_of_a_verb_are_those_that_its_code_reads(verb):
     """What a stage's own module reads is listed; what none of its modules reads is not."""
     stages = Path(asr_hf_package.__file__).parent / "stages"
+    forms = [f"exports.{name}" for name in FORMATS]
     seen: set[str] = set()
 
     def sections(name):
         seen.add(name)
-        text = (stages / f"{name}.py").read_text()
+        text = (stages / f"{name.replace('.', '/')}.py").read_text()
         found = set(re.findall(r"config\.(\w+)", text)) & set(groups())
-        below = set(re.findall(r"from asr_hf\.stages\.(\w+) import", text)) - seen
+        below = set(re.findall(r"from asr_hf\.stages\.([\w.]+) import", text))
+        # Which form is written is known by its name alone.
+        below = (below | set(forms if name == "export" else ())) - seen
         return found, set().union(found, *(sections(one)[1] for one in below))
 
     own, all_of_them = sections(verb)
     listed = set(USED[verb]) - INDIRECT - (OF_HF if verb == "train" else set())
-    after = {"decode"} if verb == "train" else set()
-    assert own <= listed <= all_of_them | after
+    # decode.after_training, and export.sets=${decode.sets}.
+    through = {"decode"} if verb in ("train", "export") else set()
+    assert own <= listed <= all_of_them | through
 
 
 def test_features_say_what_there_is_now(asr_hf, monkeypatch):

@@ -40,7 +40,7 @@ def test_a_setting_that_no_class_takes_would_be_noticed():
 
 @pytest.mark.parametrize("model", groups()["model"])
 def test_every_model_is_built_with_parameters_in_one_flat_vector(model):
-    config = load_config(["+recipe=prompts", f"model={model}", "model.hidden_sizes=[8]"])
+    config = load_config(["+recipe=prompts", f"model={model}"])
     built = build_model(config.model, 3, 5, seed=0)
     assert isinstance(built, AcousticModel)
     assert built.flat.numel() == sum(p.numel() for p in built.parameters())

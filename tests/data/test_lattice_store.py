@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from asr_hf.data.lattice import ARC, FINAL, Lattice
-from asr_hf.data.lattice_store import LabelMap, LatticeStore, write_lattices
+from asr_hf.data.lattice_store import LatticeStore
+from asr_hf.data.lattice_writer import LabelMap, write_lattices
 from asr_hf.runtime.errors import InputError, RunError
 
 LABELS = LabelMap(

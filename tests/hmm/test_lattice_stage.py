@@ -23,8 +23,8 @@ from asr_hf.runtime import artefact
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.skips import SkipList
 from asr_hf.stages import align, lattices
-from asr_hf.stages.lattice_targets import usable
 from asr_hf.stages.layout import lattices_folder
+from asr_hf.stages.targets import usable
 
 _spec = importlib.util.spec_from_file_location("drawn", Path(__file__).with_name("test_stages.py"))
 stages = importlib.util.module_from_spec(_spec)

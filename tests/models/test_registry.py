@@ -20,7 +20,22 @@ def test_every_option_of_the_tree_is_a_kind():
     for kind, made in KINDS.items():
         assert issubclass(made, AcousticModel)
         assert class_named(full_name(made)) is made
+        # Its files are read without trust.
+        assert made.check_size.__func__ is not AcousticModel.check_size.__func__
         assert kind_of(target_of(kind)) == kind
+
+
+@pytest.mark.parametrize("kind", [DNN, TDNN])
+def test_settings_of_a_file_ask_for_no_more_than_it_holds(kind):
+    fitting = {"hidden_sizes": [9, 9], "context": [[-1, 0], [0]] if kind is TDNN else []}
+    kind.check_size(fitting, 3, 5, parameters=81)
+    with pytest.raises(ValueError, match="layers of"):
+        kind.check_size(fitting, 3, 5, parameters=80)
+    for wide in ({"left": 1001}, {"right": -1}, {"context": [[-600, 600]]}):
+        with pytest.raises(ValueError, match="frames of context"):
+            kind.check_size(fitting | wide, 3, 5, parameters=81)
+    with pytest.raises(ValueError, match="AcousticModel does not say"):
+        AcousticModel.check_size({}, 3, 5, parameters=81)
 
 
 def test_a_class_of_one_s_own_is_its_own_kind():

@@ -47,12 +47,6 @@ def test_what_a_run_keeps_is_read_back_as_it_was(tmp_path, overrides):
     assert OmegaConf.create(found) == OmegaConf.create(OmegaConf.to_container(config, resolve=True))
 
 
-@pytest.mark.parametrize("name", ["HessianFree", "Stopping"])
-def test_a_run_that_was_trained_before_a_class_moved_is_still_read(tmp_path, name):
-    folder = write(tmp_path, f"trainer: {{_target_: asr_hf.hf.trainer.{name}}}\n")
-    assert read_run_config(folder)["trainer"]["_target_"].endswith(name)
-
-
 def test_the_closed_list_holds_every_class_of_the_tree():
     named = set()
     for path in conf_dir().rglob("*.yaml"):

@@ -1,34 +1,42 @@
-"""Opens what a criterion needs beside the frames: lattices, where it is one of sequences."""
+"""Opens what a criterion needs beside the frames, such as lattices."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig
 
-from asr_hf.criteria.sequence import SequenceCriterion
+from asr_hf.criteria.needs import Targets
 from asr_hf.data.lattice_store import LatticeStore
 from asr_hf.data.store import FrameStore
 from asr_hf.hf.objective import Part
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.skips import SkipList
+from asr_hf.stages.declared import criterion_needs
 from asr_hf.stages.layout import lattices_folder
 from asr_hf.training.targets import LabelTargets, LatticeTargets, TargetSource
 
 
 def open_targets(
-    config: DictConfig, criterion: Any, stores: Mapping[Part, FrameStore], model: AcousticModel
+    config: DictConfig, stores: Mapping[Part, FrameStore], model: AcousticModel
 ) -> TargetSource:
     """What the criterion is told of the frames in `stores`.
 
     Raises:
         InputError: lattices are missing or damaged, or too many utterances have none to be used.
     """
-    if not isinstance(criterion, SequenceCriterion):
-        return LabelTargets()
+    match criterion_needs(config).targets:
+        case Targets.LABELS:
+            return LabelTargets()
+        case Targets.LATTICES:
+            return _lattice_targets(config, stores, model)
+
+
+def _lattice_targets(
+    config: DictConfig, stores: Mapping[Part, FrameStore], model: AcousticModel
+) -> LatticeTargets:
     names = {Part.TRAIN: config.corpus.train_set, Part.HELDOUT: config.corpus.heldout_set}
     lattices, used = {}, {}
     for part, store in stores.items():

@@ -1,0 +1,18 @@
+"""The verbs of `asr-hf`, each a module of this room."""
+
+from __future__ import annotations
+
+VERBS = {
+    "prepare": "make a corpus's data directories, lexicon and language model",
+    "validate": "check data directories, stores and runs; list every offender",
+    "features": "extract filterbank features and CMVN statistics",
+    "align": "flat-start a GMM, align, and pack the training data",
+    "train": "train an acoustic model (-m sweeps)",
+    "lattices": "make lattices for sequence training",
+    "decode": "tune on dev, decode the test sets",
+    "score": "count word errors of what was decoded",
+    "export": "write a trained model, or its scores, for other programs",
+    "config": "print the resolved configuration of any command",
+    "info": "print versions, devices, and what data and runs there are",
+    "completion": "print a completion script for bash, zsh or fish",
+}

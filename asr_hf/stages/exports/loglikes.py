@@ -1,0 +1,47 @@
+"""Posteriors over priors of whole sets, in Kaldi's archives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from omegaconf import DictConfig
+
+from asr_hf.data.ark import ArkWriter
+from asr_hf.kaldi.writer import KaldiWriter
+from asr_hf.runtime.files import atomic_path
+from asr_hf.runtime.progress import progress
+from asr_hf.stages.external import alignments_from_outside, pack_external
+from asr_hf.stages.score_sources import network_scores
+
+
+def write(config: DictConfig, folder: Path) -> list[Path]:
+    """Write <set>/loglikes.ark and .scp, or loglikes.txt, of each set of `export.sets`.
+
+    Raises:
+        InputError: there is no trained model, or a set has no features.
+    """
+    if alignments_from_outside(config):
+        pack_external(config)
+    scores, written = network_scores(config, Path(config.run_dir)), []
+    for name in config.export.sets:
+        entries = progress(scores(name), desc=f"scores of {name}", unit="utt")
+        if config.export.text:
+            written.append(_text_ark(folder / name / "loglikes.txt", entries))
+            continue
+        with ArkWriter(folder / name, "loglikes") as ark:
+            for utterance, matrix in entries:
+                ark.write(utterance, matrix)
+        written += [ark.ark, ark.scp]
+    return written
+
+
+def _text_ark(path: Path, entries: Iterable[tuple[str, np.ndarray]]) -> Path:
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        for utterance, matrix in entries:
+            writer = KaldiWriter(binary=False)
+            writer.text(f"{utterance} ")
+            writer.matrix(matrix)
+            file.write(writer.contents())
+    return path

@@ -1,0 +1,27 @@
+"""A network for Kaldi's nnet-forward."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from asr_hf.kaldi.nnet1 import write_nnet1
+from asr_hf.kaldi.writer import KaldiWriter
+from asr_hf.stages.exports.priors import write_priors
+from asr_hf.stages.exports.trained import trained_network
+
+
+def write(config: DictConfig, folder: Path) -> list[Path]:
+    """Write final.nnet and priors.vec, both as text.
+
+    Raises:
+        InputError: there is no trained model, or nnet1 cannot hold it.
+    """
+    network, _ = trained_network(config)
+    writer = KaldiWriter(binary=False)
+    write_nnet1(network, writer)
+    return [
+        writer.save(folder / "final.nnet"),
+        write_priors(network.log_priors, folder, text=True),
+    ]

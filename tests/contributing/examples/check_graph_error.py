@@ -1,0 +1,19 @@
+"""A criterion with targets of its own kind gets them, and a run keeps where they are from."""
+
+from __future__ import annotations
+
+from asr_hf.cli.check import check_targets
+from asr_hf.cli.compose import load_config
+from asr_hf.stages.inputs import inputs_of
+from asr_hf.stages.targets import open_targets
+from asr_hf.training.targets import GraphTargets
+
+
+def test_its_targets_are_opened_and_kept_in_mind():
+    config = load_config(["+recipe=prompts", "criterion=graph_error"])
+    check_targets(config)
+    assert isinstance(open_targets(config, {}, None), GraphTargets)
+    assert "graphs" in inputs_of(config, {})
+    plain = load_config(["+recipe=prompts"])
+    assert not isinstance(open_targets(plain, {}, None), GraphTargets)
+    assert "graphs" not in inputs_of(plain, {})

@@ -1,0 +1,240 @@
+"""The package is laid out as docs/architecture.md says; computed from the sources."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "architecture.md"
+PACKAGE = "asr_hf"
+MODULE_LINES, FUNCTION_LINES = 300, 60
+# Longer than that today, and the most that they may have. Entries only shrink and go.
+LONGER_MODULES = {"asr_hf.runtime.lock": 317}
+LONGER_FUNCTIONS: dict[str, int] = {}
+
+
+def sources(root: Path) -> dict[str, Path]:
+    """Every module of the package below `root`, by its full name."""
+    found = {}
+    for path in (root / PACKAGE).rglob("*.py"):
+        parts = path.relative_to(root).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imported(name: str, path: Path, modules: dict[str, Path]) -> set[str]:
+    """Modules of the package that one of them imports, anywhere in it.
+
+    Whoever imports a module runs its packages' __init__ as well. Where the end of a name is
+    computed (import_module(f"asr_hf.stages.{verb}")), all modules that it may be are counted.
+    """
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(filter(None, [_parent(name, path, node.level), node.module]))
+            found.update(f"{base}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            found.update(_computed(node.args[0], modules))
+    packages = {one.rpartition(".")[0] for one in found} | found
+    while above := {one.rpartition(".")[0] for one in packages} - packages:
+        packages |= above
+    own = {name, *(".".join(name.split(".")[:n]) for n in range(1, name.count(".") + 1))}
+    return packages & modules.keys() - own
+
+
+def _parent(name: str, path: Path, level: int) -> str:
+    if not level:
+        return ""
+    parts = name.split(".")
+    return ".".join(parts[: len(parts) - level + (path.name == "__init__.py")])
+
+
+def _computed(argument: ast.expr, modules: dict[str, Path]) -> Iterator[str]:
+    if isinstance(argument, ast.Constant):
+        yield str(argument.value)
+    elif isinstance(argument, ast.JoinedStr) and isinstance(argument.values[0], ast.Constant):
+        start = str(argument.values[0].value)
+        yield from (m for m in modules if m.startswith(start) and "." not in m[len(start) :])
+
+
+def graph(root: Path) -> dict[str, set[str]]:
+    """What every module imports."""
+    modules = sources(root)
+    return {name: imported(name, path, modules) for name, path in modules.items()}
+
+
+def circle(imports: dict[str, set[str]]) -> list[str]:
+    """Modules that import one another in a circle, if there are any."""
+    left = dict(imports)
+    while free := {name for name, others in left.items() if not others & left.keys()}:
+        left = {name: others for name, others in left.items() if name not in free}
+    if not left:
+        return []
+    way = [min(left)]
+    while way[-1] not in way[:-1]:
+        way.append(min(left[way[-1]] & left.keys()))
+    return way[way.index(way[-1]) :]
+
+
+def rooms() -> list[str]:
+    """The rooms of the page's table, from the ground up."""
+    return re.findall(r"^\| `(\w+)/` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def upward(imports: dict[str, set[str]], order: list[str]) -> list[str]:
+    """Imports of a room from one that stands below it in the table."""
+
+    def height(name: str) -> int:
+        parts = name.split(".")
+        if len(parts) == 1:  # the version
+            return -1
+        return order.index(parts[1]) if parts[1] in order else len(order)
+
+    return [
+        f"{name} imports {other}"
+        for name, others in sorted(imports.items())
+        for other in sorted(others)
+        if height(other) > height(name)
+    ]
+
+
+def long_functions(modules: dict[str, Path], limit: int) -> dict[str, int]:
+    """Functions and methods with more lines than that, decorators apart."""
+    found = {}
+    for name, path in modules.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert node.end_lineno is not None
+                if (lines := node.end_lineno - node.lineno + 1) > limit:
+                    found[f"{name}.{node.name}"] = lines
+    return found
+
+
+def long_modules(modules: dict[str, Path], limit: int) -> dict[str, int]:
+    counted = {n: len(p.read_text(encoding="utf-8").splitlines()) for n, p in modules.items()}
+    return {name: lines for name, lines in counted.items() if lines > limit}
+
+
+@pytest.fixture(scope="module")
+def imports() -> dict[str, set[str]]:
+    return graph(ROOT)
+
+
+def test_there_is_no_circle(imports):
+    assert circle(imports) == []
+
+
+def test_a_room_imports_only_from_rooms_above_it_in_the_table(imports):
+    assert upward(imports, rooms()) == []
+
+
+def test_the_table_has_every_room():
+    folders = {path.parent.name for path in (ROOT / PACKAGE).glob("*/__init__.py")}
+    assert set(rooms()) == folders and len(rooms()) == len(folders)
+
+
+def test_the_optimiser_knows_nothing_of_speech(imports):
+    known = {
+        other
+        for name, others in imports.items()
+        if name.split(".")[1:2] == ["hf"]
+        for other in others
+    }
+    assert {name.split(".")[1] for name in known if "." in name} <= {"runtime", "hf"}
+
+
+@pytest.mark.parametrize(
+    ("find", "limit", "allowed"),
+    [
+        (long_modules, MODULE_LINES, LONGER_MODULES),
+        (long_functions, FUNCTION_LINES, LONGER_FUNCTIONS),
+    ],
+    ids=["modules", "functions"],
+)
+def test_modules_and_functions_are_short(find, limit, allowed):
+    found = find(sources(ROOT), limit)
+    assert {name: lines for name, lines in found.items() if lines > allowed.get(name, limit)} == {}
+    assert set(allowed) <= set(found), "these are short now: take them out of the list"
+
+
+MADE = {
+    "__init__": "",
+    "__main__": "from asr_hf.cli.main import main",
+    "data/__init__": "",
+    "data/one": "from . import two",
+    "data/two": "",
+    "data/inner/__init__": "",
+    "data/inner/three": "from ..two import x\nfrom .four import y",
+    "data/inner/four": "import json",
+    "cli/__init__": "",
+    "cli/main": "import importlib\nrun = importlib.import_module(f'asr_hf.cli.{verb}').run",
+    "cli/train": "from asr_hf import __version__\nfrom asr_hf.data import one",
+}
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A package without fault, and what changes in its modules make of its imports."""
+
+    def make(**changes: str) -> dict[str, set[str]]:
+        given = MADE | {name.replace("__", "/"): text for name, text in changes.items()}
+        for name, text in given.items():
+            path = tmp_path / PACKAGE / f"{name}.py"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return graph(tmp_path)
+
+    return make
+
+
+def test_every_way_to_import_is_seen(made):
+    imports = made()
+    assert imports["asr_hf.data.one"] == {"asr_hf.data.two"}
+    assert imports["asr_hf.data.inner.three"] == {"asr_hf.data.two", "asr_hf.data.inner.four"}
+    assert imports["asr_hf.data.inner.four"] == set()
+    assert imports["asr_hf.cli.main"] == {"asr_hf.cli.train"}
+    assert imports["asr_hf.cli.train"] == {"asr_hf.data", "asr_hf.data.one"}
+    assert circle(imports) == [] and upward(imports, ["data", "cli"]) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from asr_hf.data.one import x",
+        "import asr_hf.data.one as other",
+        "from .one import x",
+        "from asr_hf.data import one",
+        "def late():\n    from asr_hf.data.one import x",
+        "if TYPE_CHECKING:\n    from asr_hf.data.one import X",
+        "importlib.import_module('asr_hf.data.one')",
+        "from .inner import three",
+        "def late(name):\n    import_module(f'asr_hf.data.{name}')",
+    ],
+)
+def test_a_circle_is_found_however_it_is_closed(made, text):
+    imports = made(data__two=text)
+    found = circle(imports)
+    assert found[0] == found[-1] and "asr_hf.data.two" in found
+    assert all(other in imports[name] for name, other in pairwise(found))
+
+
+@pytest.mark.parametrize("room", ["cli.train", "cli", "__main__"])
+def test_an_upward_import_is_found(made, room):
+    found = upward(made(data__two=f"def late():\n    import asr_hf.{room}"), ["data", "cli"])
+    assert f"asr_hf.data.two imports asr_hf.{room}" in found
+
+
+def test_long_functions_and_modules_are_found(tmp_path):
+    path = tmp_path / "long.py"
+    path.write_text("class A:\n    @cached\n    def f(self):\n        x = 1\n        return x\n")
+    assert long_functions({"long": path}, 2) == {"long.f": 3}
+    assert long_functions({"long": path}, 3) == {}
+    assert long_modules({"long": path}, 4) == {"long": 5} and not long_modules({"long": path}, 5)
