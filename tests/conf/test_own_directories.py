@@ -13,7 +13,8 @@ from asr_hf.runtime.resources import conf_dir
 PAGE = conf_dir().parent / "docs" / "your-data.md"
 SECTION = PAGE.read_text(encoding="utf-8").split("## With data directories of your own")[1]
 YAML = re.findall(r"```yaml\n(.*?)```", SECTION, re.DOTALL)
-COMMANDS = re.findall(r"asr-hf (?:features|align|train|decode) .*", SECTION)
+# What works on a run folder takes its settings from there.
+COMMANDS = re.findall(r"asr-hf (?:features|align|train) .*", SECTION)
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def test_its_commands_find_the_corpus(command, folder):
 def test_its_recipe_stands_for_the_overrides(folder):
     given = ["corpus=mine", "name=mine", "features.sample_rate=16000"]
     own = ["--config-dir", "conf_mine"]
-    assert len(COMMANDS) == 4
+    assert len(COMMANDS) == 3
     recipe, overrides = (load_config([*own, *one]) for one in (["+recipe=mine"], given))
     recipe.command = overrides.command
     assert recipe == overrides
