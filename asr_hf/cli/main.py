@@ -18,6 +18,7 @@ from asr_hf.runtime.interruption import (
     Interrupted,
     Interruption,
     ignore_signals,
+    interrupted,
     say_nothing_of_interrupts,
 )
 
@@ -100,16 +101,19 @@ def _run(arguments: list[str]) -> int:
     arguments = [a for a in arguments if a != "--debug"]
     try:
         return _dispatch(arguments, debug)
-    except (AsrHfError, Interrupted) as error:
+    except Interrupted as error:
         return _report(error, error.exit_code, debug)
     except KeyboardInterrupt:
         print("asr-hf: interrupted; the same command continues", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except Exception as error:
-        return _report(error, 1, debug)
+        if (name := Interruption.raised) is not None:
+            # A library that the signal came upon made another error of it.
+            return _report(interrupted(name), Interrupted.exit_code, debug)
+        if isinstance(error, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        return _report(error, error.exit_code if isinstance(error, AsrHfError) else 1, debug)
 
 
 def _distrust_working_folder() -> None:

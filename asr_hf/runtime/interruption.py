@@ -37,6 +37,8 @@ class Interruption:
 
     # How this process must stop, where a thread of its own says so by a signal.
     _must_stop: BaseException | None = None
+    # The name of the last signal that was raised.
+    raised: str | None = None
 
     def __init__(self) -> None:
         # The name of the signal that was noted.
@@ -46,6 +48,7 @@ class Interruption:
 
     def __enter__(self) -> Interruption:
         if threading.current_thread() is threading.main_thread():
+            Interruption.raised = None
             self._before = {number: signal.signal(number, self._take) for number in SIGNALS}
         return self
 
@@ -80,6 +83,7 @@ class Interruption:
         def again(number: int, frame: FrameType | None) -> None:
             raise interrupted(name)
 
+        Interruption.raised = name
         before = signal.signal(signal.SIGALRM, again)
         self._before.setdefault(signal.SIGALRM, before)
         signal.setitimer(signal.ITIMER_REAL, _AGAIN, _AGAIN)

@@ -223,10 +223,15 @@ def test_a_change_within_mpeg_is_refused_by_what_changes(tmp_path):
     assert "it goes on with 16000 Hz and 1 channels in place of 11025 Hz" in str(measure(str(path)))
 
 
+@pytest.fixture
+def our_log_off():
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
 @pytest.mark.parametrize("file", MPEG)
-def test_libraries_write_nothing_to_the_standard_error(tmp_path, capfd, monkeypatch, file):
-    # Ours is told by the log, which may be shown.
-    monkeypatch.setattr(logging.root.manager, "disable", logging.CRITICAL)
+def test_libraries_write_nothing_to_the_standard_error(tmp_path, capfd, our_log_off, file):
     raw = bytearray((FOLDER / file).read_bytes())
     for at in range(700, len(raw) - 200, 150):
         raw[at : at + 3] = b"\x55\xaa\x77"

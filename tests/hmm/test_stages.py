@@ -21,7 +21,7 @@ from asr_hf.hmm.corpus import speaker_features
 from asr_hf.hmm.kaldi import kaldifst
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.runtime.errors import InputError
-from asr_hf.stages import align, decode, word_errors
+from asr_hf.stages import align, decode, score_sources, word_errors
 
 WORDS = {
     language: {f"{language}{a}{b}": f"{language}_{a} {language}_{b}" for a in "pq" for b in "rs"}
@@ -341,7 +341,8 @@ def test_the_model_is_chosen_before_any_set_but_the_tuning_one_is_read(root, mon
 
         return of_set
 
-    monkeypatch.setattr(decode, "model_scores", scores)
+    for module in (decode, score_sources):
+        monkeypatch.setattr(module, "model_scores", scores)
     result = decode.run(config)
     tuning = [(f"iteration-{number:04d}.safetensors", "dev") for number in range(4)]
     assert read == [*tuning, *(("model.safetensors", s) for s in ("dev", "test"))]
