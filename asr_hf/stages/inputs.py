@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from omegaconf import DictConfig, OmegaConf
 
 from asr_hf.criteria.needs import Targets
+from asr_hf.data.checksums import FILE_NAME as CHECKSUMS
 from asr_hf.data.store import FrameStore
 from asr_hf.hf.objective import Part
 from asr_hf.models.acoustic import AcousticModel
-from asr_hf.runtime import artefact
 from asr_hf.runtime.provenance import digest, file_digest
 from asr_hf.runtime.run_folder import flattened
 from asr_hf.stages.declared import criterion_needs
@@ -50,11 +51,15 @@ def inputs_of(config: DictConfig, stores: Mapping[Part, FrameStore]) -> dict[str
 
 
 def _content(folder: Path, name: str, description: str) -> dict[str, str]:
-    """The digests of a store's files; of its description alone where other tools made it."""
-    known = artefact.find(folder)
-    if known is None:
-        return {f"{name} {description}": file_digest(folder / description)}
-    return {f"{name} {file}": sha for file, (_, sha) in known.content.items()}
+    """What identifies a store, with a record or without: its description, and its checksums."""
+    found = {f"{name} {description}": file_digest(folder / description)}
+    if (folder / CHECKSUMS).is_file():
+        sums = np.load(folder / CHECKSUMS, allow_pickle=False)
+        files = ("frames.bin", "labels.bin") if sums.ndim == 2 else ("arcs.bin",)
+        columns = sums.T if sums.ndim == 2 else [sums]
+        for file, column in zip(files, columns, strict=True):
+            found[f"{name} {file}"] = digest(column.tolist())
+    return found
 
 
 def statistics_of(model: AcousticModel) -> dict[str, list[float]]:
