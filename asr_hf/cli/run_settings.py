@@ -13,6 +13,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from asr_hf.cli.compose import compose_tree, load_config, with_search_path, with_table
+from asr_hf.cli.groups import SEARCH_PATH, key_of
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.run_config import FILE_NAME, named_in, read_run_config
 from asr_hf.runtime.run_folder import flattened
@@ -88,14 +89,14 @@ def _of_run(
                 remedy="give its overrides and name=..., as in its training",
             )
         return composed
-    searched = [o for o in own if o.startswith("hydra.searchpath=")]
+    searched = [o for o in own if key_of(o) == SEARCH_PATH]
     before = _composed(folder, [*command, *searched])
     after = load_config(_joined(command, own))
     named = named_in(after)
     if makes_model:
         # Its class must be named by this command itself: the run's overrides may be a stranger's.
         named -= {str(OmegaConf.select(after, "model._target_"))}
-        named |= named_in(compose_tree(own))
+        named |= named_in(compose_tree(own) if composed is None else composed)
     saved = read_run_config(folder, named)
     config = OmegaConf.create(_moved(saved, folder))
     old, new = (_values(one) for one in (before, after))
@@ -152,13 +153,9 @@ def _command(folder: Path) -> list[str] | None:
 def _joined(command: list[str], given: list[str]) -> list[str]:
     """Both, what is given in the place of overrides of the same key."""
     # Where they stand matters: groups that are added later win.
-    left = {_key(one): one for one in given}
-    kept = [left.pop(_key(one), one) for one in command]
-    return [*kept, *(one for one in given if _key(one) in left)]
-
-
-def _key(override: str) -> str:
-    return override.partition("=")[0].lstrip("+~")
+    left = {key_of(one): one for one in given}
+    kept = [left.pop(key_of(one), one) for one in command]
+    return [*kept, *(one for one in given if key_of(one) in left)]
 
 
 def _values(config: DictConfig) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from asr_hf.data.checksums import Seal, crc32
 from asr_hf.data.header import Header
 from asr_hf.data.lattice import ARC, FINAL, Lattice
 from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.provenance import digest, file_digest
 
 FORMAT = "asr-hf-lattices-1"
 _REMEDY = "make the lattices again with: asr-hf lattices"
@@ -107,6 +108,13 @@ class LatticeStore:
 
     def __contains__(self, name: object) -> bool:
         return name in self._place
+
+    def digests(self) -> dict[str, str]:
+        """What identifies the store: digests of its description, and of the lattices."""
+        found = {"lattices.json": file_digest(self.folder / "lattices.json")}
+        if self._sums is not None:
+            found["arcs.bin"] = digest(self._sums.tolist())
+        return found
 
     @property
     def has_checksums(self) -> bool:

@@ -21,6 +21,7 @@ from asr_hf.data.arrays import RowFile, load_array
 from asr_hf.data.checksums import Seal, crc32
 from asr_hf.data.header import Header
 from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.provenance import digest, file_digest
 
 FORMAT = "asr-hf-store-1"
 _REMEDY = "make the store again with: asr-hf align"
@@ -163,6 +164,14 @@ class FrameStore:
         for units in self._stretches():
             self.read(units)
             yield int(self.offsets[units[-1] + 1] - self.offsets[units[0]])
+
+    def digests(self) -> dict[str, str]:
+        """What identifies the store: digests of its description, and of frames and labels."""
+        found = {"store.json": file_digest(self.folder / "store.json")}
+        if self._sums is not None:
+            for file, column in zip(("frames.bin", "labels.bin"), self._sums.T, strict=True):
+                found[file] = digest(column.tolist())
+        return found
 
     @property
     def has_checksums(self) -> bool:

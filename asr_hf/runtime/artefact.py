@@ -34,7 +34,6 @@ FORMAT = "asr-hf-artefact-1"
 SMALL = 16 << 20
 _OWN, _UNFINISHED = "checksum", "unfinished"
 
-
 # Writes an artefact's files into a folder; returns what its record says beside.
 Maker = Callable[[Path], Mapping[str, Any]]
 
@@ -84,14 +83,8 @@ def read(folder: Path, remedy: str = "") -> Artefact:
         raise InputError(f"{path}: damaged: {error}", remedy=remedy) from error
 
 
-def current(folder: Path, wanted: Wanted, most: int | None = None) -> Artefact | None:
-    """The artefact in `folder` if it is whole and made from what is wanted; else the log says why.
-
-    Args:
-        folder: where it would be.
-        wanted: what it is to be made from.
-        most: the content of larger files is not looked at; None looks at all.
-    """
+def fitting(folder: Path, wanted: Wanted) -> Artefact | None:
+    """The artefact in `folder` if it was made from what is wanted; else the log says why not."""
     known = find(folder)
     if known is None:
         return None
@@ -101,7 +94,13 @@ def current(folder: Path, wanted: Wanted, most: int | None = None) -> Artefact |
     if changed := differences(known, wanted):
         log.info("%s: made again, because of other\n%s", folder, indented(changed))
         return None
-    if damaged := known.damage(most):
+    return known
+
+
+def current(folder: Path, wanted: Wanted) -> Artefact | None:
+    """The same if all its bytes are as they were written, too."""
+    known = fitting(folder, wanted)
+    if known is not None and (damaged := known.damage()):
         log.warning("%s: made again, because it is damaged:\n%s", folder, indented(damaged))
         return None
     return known

@@ -7,17 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from asr_hf.runtime import artefact
-from asr_hf.runtime.artefact import make_anew
+from asr_hf.runtime.artefact import fitting, make_anew
 from asr_hf.runtime.files import read_json, write_json
-from asr_hf.runtime.provenance import (
-    Artefact,
-    Source,
-    Wanted,
-    differences,
-    file_digest,
-    indented,
-)
+from asr_hf.runtime.provenance import Artefact, Source, Wanted, file_digest, indented
 from asr_hf.stages.layout import prepared_corpus
 
 log = logging.getLogger(__name__)
@@ -47,8 +39,8 @@ def make_corpus(
     """
     about = prepared_corpus(folder)
     wanted = Wanted(_KIND, settings, sources)
-    known = artefact.find(folder) if about else None
-    if known is not None and _kept(known, wanted):
+    known = fitting(folder, wanted) if about else None
+    if known is not None and _kept(known):
         log.info("%s: the corpus is there already", folder)
         return about
 
@@ -66,10 +58,8 @@ def rules_source(files: Iterable[Path]) -> Source:
     return Source.of_values([[path.name, file_digest(path)] for path in files])
 
 
-def _kept(known: Artefact, wanted: Wanted) -> bool:
-    if changed := differences(known, wanted):
-        log.info("%s: made again, because of other\n%s", known.folder, indented(changed))
-        return False
+def _kept(known: Artefact) -> bool:
+    """Whether nothing is missing; says what was changed."""
     lost = [
         name for name, (size, _) in known.content.items() if size and not _size(known.folder / name)
     ]

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from omegaconf import DictConfig, OmegaConf
 
 from asr_hf.criteria.needs import Targets
-from asr_hf.data.checksums import FILE_NAME as CHECKSUMS
+from asr_hf.data.lattice_store import LatticeStore
 from asr_hf.data.store import FrameStore
 from asr_hf.hf.objective import Part
 from asr_hf.models.acoustic import AcousticModel
@@ -38,28 +36,21 @@ def inputs_of(config: DictConfig, stores: Mapping[Part, FrameStore]) -> dict[str
     """
     found: dict[str, str] = {}
     for part, store in stores.items():
-        found |= _content(store.folder, _NAMES[part], "store.json")
+        found |= _named(_NAMES[part], store.digests())
     if criterion_needs(config).targets is Targets.LATTICES:
         for key, part in (("train_set", Part.TRAIN), ("heldout_set", Part.HELDOUT)):
             folder = lattices_folder(config, config.corpus[key])
             if folder.is_dir():
                 require(folder, _LATTICES)
-                found |= _content(folder, f"{_NAMES[part]} lattices:", "lattices.json")
+                lattices = LatticeStore.open(folder).digests()
+                found |= _named(f"{_NAMES[part]} lattices:", lattices)
     if config.init_from is not None:
         found["starting model"] = file_digest(Path(config.init_from) / FILE_NAME)
     return found
 
 
-def _content(folder: Path, name: str, description: str) -> dict[str, str]:
-    """What identifies a store, with a record or without: its description, and its checksums."""
-    found = {f"{name} {description}": file_digest(folder / description)}
-    if (folder / CHECKSUMS).is_file():
-        sums = np.load(folder / CHECKSUMS, allow_pickle=False)
-        files = ("frames.bin", "labels.bin") if sums.ndim == 2 else ("arcs.bin",)
-        columns = sums.T if sums.ndim == 2 else [sums]
-        for file, column in zip(files, columns, strict=True):
-            found[f"{name} {file}"] = digest(column.tolist())
-    return found
+def _named(name: str, digests: Mapping[str, str]) -> dict[str, str]:
+    return {f"{name} {file}": sha for file, sha in digests.items()}
 
 
 def statistics_of(model: AcousticModel) -> dict[str, list[float]]:
@@ -103,6 +94,4 @@ def _code() -> str:
     """A digest of this program."""
     root = Path(__file__).resolve().parents[1]
     files = sorted(root.rglob("*.py"))
-    return digest(
-        [[str(p.relative_to(root)), hashlib.sha256(p.read_bytes()).hexdigest()] for p in files]
-    )
+    return digest([[str(path.relative_to(root)), file_digest(path)] for path in files])

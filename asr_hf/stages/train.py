@@ -85,7 +85,8 @@ def run(config: DictConfig, ranks: Ranks = ALONE) -> dict[str, Any]:
         check_heldout(config, stores)
         settle(config)
         inputs = inputs_of(config, stores)
-        check_same_start(ranks, start_of_rank(config, inputs))
+        if ranks.count > 1:
+            check_same_start(ranks, start_of_rank(config, inputs))
         folder = None
         if ranks.first:
             folder = held.enter_context(RunFolder.open(Path(config.run_dir), config))

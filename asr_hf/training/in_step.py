@@ -59,8 +59,6 @@ def check_same_start(ranks: Ranks, mine: dict[str, Any]) -> None:
     Raises:
         InputError: a rank has others than rank 0; on all ranks.
     """
-    if ranks.count == 1:
-        return
     theirs = ranks.broadcast_json(mine)
     own = json.loads(json.dumps(mine))
     names = [name for name in sorted({*theirs, *own}) if theirs.get(name) != own.get(name)]
