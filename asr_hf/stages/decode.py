@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,7 @@ class _Decoding:
 
     def __init__(self, config: DictConfig, graphs: Recogniser, scores: ScoreSource) -> None:
         self.config, self.graphs, self.scores = config, graphs, scores
+        self.transcripts = cache(graphs.transcripts)
         # Scores that are a network's have an identity; what is made from others is not kept.
         self._network = scores if isinstance(scores, Identified) else None
         if self._network is not None:
@@ -120,7 +122,7 @@ class _Decoding:
         """
         if self._network is None:
             return
-        utterances = list(self.graphs.transcripts(name))
+        utterances = list(self.transcripts(name))
         self._skips(name, self._network.lacking(name, utterances)).check(len(utterances))
 
     def _skips(self, name: str, reasons: dict[str, str]) -> SkipList:
@@ -152,7 +154,7 @@ class _Decoding:
         decode = OmegaConf.to_container(self.config.decode, resolve=True)
         assert isinstance(decode, dict)
         settings = settings | {f"decode.{key}": decode[key] for key in (*_SEARCH, *keys)}
-        transcripts = self.graphs.transcripts(name)
+        transcripts = self.transcripts(name)
         text = {u: [list(t.words), t.language] for u, t in transcripts.items()}
         rules = Source.of_values(self.config.corpus.get("scoring"))
         sources = {"transcripts": Source.of_values(text), "scoring": rules} | self.graphs.sources
@@ -180,7 +182,7 @@ class _Decoding:
     def errors(self, settings: Sequence[Setting]) -> list[int]:
         """Word errors on the tuning set under each setting."""
         name = self.config.decode.tune_on
-        transcripts = self.graphs.transcripts(name)
+        transcripts = self.transcripts(name)
         found: list[Words] = [{} for _ in settings]
         for utterance, per_setting in self._decode(name, transcripts, settings):
             for words, (hypothesis, _) in zip(found, per_setting, strict=True):
@@ -211,7 +213,7 @@ class _Decoding:
         return result
 
     def _decoded(self, name: str, setting: Setting, folder: Path) -> dict[str, Any]:
-        transcripts = self.graphs.transcripts(name)
+        transcripts = self.transcripts(name)
         hypotheses: Words = {}
         lines, unfinished = [], []
         for utterance, [(words, segments)] in self._decode(name, transcripts, [setting]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,8 @@ class NetworkScores:
         # What identifies the network.
         self.source = Source.of_file(path)
         self._device = choose_device(config.runtime.device, config.runtime.threads)
+        # Opening checks them against their sources, so each set's is done once.
+        self._store, self._features = cache(self._open_store), cache(self._open_features)
 
     def __call__(self, name: str) -> Iterator[tuple[str, np.ndarray]]:
         """The utterances of the set `name` and their scores [frames, pdfs].
@@ -53,29 +56,26 @@ class NetworkScores:
 
     def stored(self, name: str) -> Iterator[tuple[str, np.ndarray]]:
         """The same of the utterances in the set's frame store alone, in its order."""
-        store = self._store(name)
-        assert store is not None
-        return log_likelihoods(self.model, batches_of(store, self._device), self._device)
+        opened = self._store(name)
+        assert opened is not None
+        return log_likelihoods(self.model, batches_of(opened[0], self._device), self._device)
 
     def frames_source(self, name: str) -> Source:
         """What identifies the frames of a set."""
         found = {}
-        if self._store(name) is not None:
-            found["store"] = store_source(self._config, store_folder(self._config, name)).digest
+        if (store := self._store(name)) is not None:
+            found["store"] = store[1].digest
         if (features := self._features(name)) is not None:
-            data, folder = features
-            found["features"] = features_source(self._config, data, folder).digest
+            found["features"] = features[2].digest
         return Source.of_values(found)
 
     def lacking(self, name: str, utterances: list[str]) -> dict[str, str]:
         """Those of the utterances that there are no frames of, and why."""
-        store, features = self._store(name), self._features(name)
-        have = set() if store is None else set(store.utterances)
+        have, features = self._stored(name), self._features(name)
         reasons: dict[str, str] = {}
         if features is not None:
-            source = FeatureSource.open(features[1], self._config.features.dtype)
-            have |= set(source.features)
-            known = artefact.find(features[1])
+            have |= set(features[1].features)
+            known = artefact.find(features[1].features.path.parent)
             reasons = {} if known is None else known.about.get("skipped", {})
         return {
             u: reasons.get(u, "no features") + "; its words count as deleted"
@@ -84,24 +84,24 @@ class NetworkScores:
         }
 
     def _batches(self, name: str) -> Iterator[tuple[str, FrameBatch]]:
-        store, features = self._store(name), self._features(name)
-        if store is not None:
-            yield from batches_of(store, self._device)
+        opened, features = self._store(name), self._features(name)
+        if opened is not None:
+            yield from batches_of(opened[0], self._device)
         if features is None:
             return
-        data, folder = features
-        stored = set() if store is None else set(store.utterances)
-        rest = [u for u in data.utterances if u.id not in stored]
-        if not rest:
-            return
-        source = FeatureSource.open(
-            folder, self._config.features.dtype, allow_pipes=self._config.features.allow_pipes
-        )
-        for utterance in rest:
-            if utterance.id in source.features and len(frames := source.frames(utterance)):
+        data, source, _ = features
+        stored = self._stored(name)
+        for utterance in data.utterances:
+            if utterance.id in stored or utterance.id not in source.features:
+                continue
+            if len(frames := source.frames(utterance)):
                 yield utterance.id, _batch(frames).to(self._device)
 
-    def _store(self, name: str) -> FrameStore | None:
+    def _stored(self, name: str) -> set[str]:
+        opened = self._store(name)
+        return set() if opened is None else set(opened[0].utterances)
+
+    def _open_store(self, name: str) -> tuple[FrameStore, Source] | None:
         """The set's store; None where it has none."""
         folder = store_folder(self._config, name)
         if not (folder / "store.json").is_file():
@@ -116,17 +116,20 @@ class NetworkScores:
                 remedy=f"make the features of {name} as those of training, with the same "
                 "features.transforms",
             )
-        return store
+        return store, source
 
-    def _features(self, name: str) -> tuple[DataDir, Path] | None:
-        """The set and the folder of its features; None where they are not extracted here."""
+    def _open_features(self, name: str) -> tuple[DataDir, FeatureSource, Source] | None:
+        """The set and its features; None where they are not extracted here."""
         corpus = Path(self._config.corpus.dir)
         folder = corpus / "fbank" / name
         if not (corpus / name / "utt2spk").is_file() or not (folder / "feats.scp").is_file():
             return None
         data = DataDir.read(corpus / name)
-        features_fit(features_source(self._config, data, folder), self.about, self.path)
-        return data, folder
+        known = features_source(self._config, data, folder)
+        features_fit(known, self.about, self.path)
+        options = self._config.features
+        source = FeatureSource.open(folder, options.dtype, allow_pipes=options.allow_pipes)
+        return data, source, known
 
 
 def _batch(frames: np.ndarray) -> FrameBatch:
