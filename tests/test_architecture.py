@@ -15,7 +15,7 @@ PAGE = ROOT / "docs" / "architecture.md"
 PACKAGE = "asr_hf"
 MODULE_LINES, FUNCTION_LINES = 300, 60
 # Longer than that today, and the most that they may have. Entries only shrink and go.
-LONGER_MODULES = {"asr_hf.runtime.lock": 317}
+LONGER_MODULES: dict[str, int] = {}
 LONGER_FUNCTIONS: dict[str, int] = {}
 
 

@@ -11,21 +11,18 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import logging
 import os
-import secrets
-import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.files import make_folder, sweep
 from asr_hf.runtime.interruption import stop_this_process
+from asr_hf.runtime.lock_holder import MOST, Holder, started
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +30,6 @@ FILE_NAME = ".lock"
 _BEAT = 5.0
 # Seconds without a new stamp after which a holder that cannot be asked otherwise is dead.
 _PATIENCE = 30.0
-_MOST = 4096
 
 
 @contextmanager
@@ -64,48 +60,6 @@ def held(folder: Path, what: str) -> Iterator[None]:
             yield
 
 
-@dataclass(frozen=True)
-class _Holder:
-    """Who holds a folder.
-
-    Attributes:
-        what: it does.
-        pid: its number, in its own namespace.
-        host: the machine's name.
-        boot: what tells this start of this machine from all others.
-        namespace: of process numbers.
-        started: when it started, in ticks of that machine.
-        token: its own.
-    """
-
-    what: str
-    pid: int
-    host: str
-    boot: str
-    namespace: str
-    started: str
-    token: str
-
-    @classmethod
-    def here(cls, what: str) -> _Holder:
-        boot = _line("/proc/sys/kernel/random/boot_id") or socket.gethostname()
-        pid, host = os.getpid(), socket.gethostname()
-        return cls(what, pid, host, boot, _namespace(), _started(pid), secrets.token_hex(8))
-
-    @classmethod
-    def read(cls, opened: int) -> _Holder | None:
-        """What stands in a lock file; None where it is free, or is damaged."""
-        with suppress(ValueError, TypeError):
-            found = cls(**json.loads(os.pread(opened, _MOST, 0)))
-            pid, *texts = found.pid, *(v for k, v in asdict(found).items() if k != "pid")
-            if type(pid) is int and all(type(text) is str for text in texts):
-                return found
-        return None
-
-    def __str__(self) -> str:
-        return f"process {self.pid} on {self.host} ({self.what})"
-
-
 def _taken(folder: Path, what: str, opened: ExitStack) -> _Lock:
     """The lock of a folder, taken.
 
@@ -122,7 +76,7 @@ def _taken(folder: Path, what: str, opened: ExitStack) -> _Lock:
         with ExitStack() as mine:
             mine.callback(os.close, file)
             locked = _flock(file)
-            other = _Holder.read(file)
+            other = Holder.read(file)
             if alone is False or locked is False:
                 raise _in_use(folder, other)
             if not _is_at(file, path):
@@ -130,9 +84,9 @@ def _taken(folder: Path, what: str, opened: ExitStack) -> _Lock:
             certain = alone is True or locked is True
             if other is not None and not _dead(path, other, certain):
                 raise _in_use(folder, other)
-            holder = _Holder.here(what)
+            holder = Holder.here(what)
             os.ftruncate(file, 0)
-            os.pwrite(file, json.dumps(asdict(holder)).encode(), 0)
+            os.pwrite(file, holder.record(), 0)
             os.fsync(file)
             lock = _Lock(folder, holder, directory, file)
             mine.pop_all()
@@ -150,7 +104,7 @@ class _Lock:
         file: the file, open.
     """
 
-    def __init__(self, folder: Path, holder: _Holder, directory: int, file: int) -> None:
+    def __init__(self, folder: Path, holder: Holder, directory: int, file: int) -> None:
         self._folder, self._holder = folder, holder
         self._directory, self._file = directory, file
         self._ended = threading.Event()
@@ -198,7 +152,7 @@ class _Lock:
             return
 
     def _is_ours(self) -> bool:
-        found = _Holder.read(self._file)
+        found = Holder.read(self._file)
         return found == self._holder and _is_at(self._file, self._folder / FILE_NAME)
 
     def _put_back(self) -> bool:
@@ -211,14 +165,14 @@ class _Lock:
         if _flock(new) is False:
             os.close(new)
             return False
-        os.pwrite(new, json.dumps(asdict(self._holder)).encode(), 0)
+        os.pwrite(new, self._holder.record(), 0)
         before, self._file = self._file, new
         os.close(before)
         log.warning("%s was removed while it was held, and is there again", path)
         return True
 
 
-def _dead(path: Path, other: _Holder, certain: bool) -> bool:
+def _dead(path: Path, other: Holder, certain: bool) -> bool:
     """Whether the holder that a record names is gone.
 
     Args:
@@ -227,12 +181,12 @@ def _dead(path: Path, other: _Holder, certain: bool) -> bool:
         certain: whether the system's locks hold among the processes of this machine: its own
             would still be there.
     """
-    here = _Holder.here("")
+    here = Holder.here("")
     if other.boot == here.boot:
         if certain:
             return True
         if other.namespace == here.namespace:
-            return _started(other.pid) != other.started
+            return started(other.pid) != other.started
     log.warning(
         "%s: held by %s; seeing for up to %.0f seconds whether it still lives",
         *(path.parent, other, _PATIENCE),
@@ -255,7 +209,7 @@ def _stamp(path: Path) -> tuple[int, bytes]:
     except FileNotFoundError:
         return 0, b""
     try:
-        return os.fstat(opened).st_mtime_ns, os.pread(opened, _MOST, 0)
+        return os.fstat(opened).st_mtime_ns, os.pread(opened, MOST, 0)
     finally:
         os.close(opened)
 
@@ -289,29 +243,8 @@ def _is_at(opened: int, path: Path) -> bool:
         return False
 
 
-def _in_use(folder: Path, holder: _Holder | None) -> InputError:
+def _in_use(folder: Path, holder: Holder | None) -> InputError:
     return InputError(
         f"{folder}: in use by {holder or 'another process'}",
         remedy="wait until it has ended; another run needs another name=...",
     )
-
-
-def _namespace() -> str:
-    try:
-        return os.readlink("/proc/self/ns/pid")
-    except OSError:
-        return ""
-
-
-def _started(pid: int) -> str:
-    """When a process of this machine started; empty where there is none."""
-    # The name, in parentheses, may hold anything.
-    fields = _line(f"/proc/{pid}/stat").rpartition(")")[2].split()
-    return fields[19] if len(fields) > 19 else ""
-
-
-def _line(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""

@@ -20,6 +20,7 @@ from asr_hf.runtime import lock
 from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.interruption import Interruption
 from asr_hf.runtime.lock import held
+from asr_hf.runtime.lock_holder import Holder
 
 HOLD = """
 import sys
@@ -100,7 +101,7 @@ def test_a_file_that_was_only_removed_comes_back(tmp_path, quick):
 
 
 def taken_by_another(folder: Path) -> None:
-    other = replace(lock._Holder.here("x"), host="elsewhere", boot="another", token="theirs")
+    other = replace(Holder.here("x"), host="elsewhere", boot="another", token="theirs")
     (folder / ".lock").unlink()
     (folder / ".lock").write_text(json.dumps(asdict(other)))
 
@@ -130,9 +131,9 @@ def test_a_holder_whose_lock_is_taken_away_stops(tmp_path, quick, act):
         assert json.loads((folder / ".lock").read_text())["token"] == "theirs"
 
 
-def record(folder: Path, **changes: object) -> lock._Holder:
+def record(folder: Path, **changes: object) -> Holder:
     """Write a record as another holder would, `changes` from this process's own."""
-    other = replace(lock._Holder.here("asr-hf align"), **changes)
+    other = replace(Holder.here("asr-hf align"), **changes)
     folder.mkdir(exist_ok=True)
     (folder / ".lock").write_text(json.dumps(asdict(other)))
     return other
