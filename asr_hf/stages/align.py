@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from asr_hf.data.alignment import Alignments
+from asr_hf.data.ark import ArkReader
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.hmm.align import AlignedSet, AlignOptions, Transcript, align_set, misfits
 from asr_hf.hmm.corpus import speaker_features, transcripts_of
@@ -31,9 +32,10 @@ from asr_hf.stages.carry import (
     clean_alignment,
     copies_source,
 )
+from asr_hf.stages.choose import MODEL_FILE
 from asr_hf.stages.expected import features_source
 from asr_hf.stages.external import alignments_from_outside, pack_external
-from asr_hf.stages.hmms import features_of, hmm_system, transcripts_source
+from asr_hf.stages.hmms import hmm_system, transcripts_source
 from asr_hf.stages.layout import alignment_folder, system_folder
 from asr_hf.stages.packing import pack
 
@@ -163,7 +165,9 @@ class _Aligner:
         transcripts = self._transcripts[name]
         settings = AlignOptions(options.acoustic_scale, options.beam, options.retry_beam)
         matrices: Iterator[tuple[str, Scores]] = (
-            self._scores(name) if self._scores else speaker_features(data, features_of(fbank))
+            self._scores(name)
+            if self._scores
+            else speaker_features(data, ArkReader(fbank / "feats.scp"))
         )
         bar = progress(matrices, desc=f"aligning {name}", total=len(transcripts), unit="utt")
         jobs = min(options.jobs, 1 + len(transcripts) // _WORTH_A_PROCESS)
@@ -178,7 +182,7 @@ class _Aligner:
 
     def _carried(self, data: DataDir, fbank: Path, folder: Path, skips: SkipList) -> dict[str, Any]:
         """Carry over the alignments of a set of copies."""
-        alignments = carried_alignments(self._config, data, features_of(fbank), skips)
+        alignments = carried_alignments(self._config, data, ArkReader(fbank / "feats.scp"), skips)
         skips.check(len(data.utterances))
         alignments.write(folder)
         for kind in ("phones", "words"):
@@ -225,7 +229,7 @@ def _network_scores(config: DictConfig) -> ScoreSource:
 
 def _network(run_dir: Path) -> Source:
     """What identifies the network of a run."""
-    path = run_dir / "model.safetensors"
+    path = run_dir / MODEL_FILE
     if not path.is_file():
         raise InputError(
             f"{path}: there is no trained model",

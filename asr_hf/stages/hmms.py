@@ -18,7 +18,6 @@ from asr_hf.hmm.flat_start import FlatStartOptions
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.hmm.triphones import TyingOptions, train_triphones
 from asr_hf.runtime.artefact import current, make_anew
-from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.provenance import Artefact, Source, Wanted
 from asr_hf.runtime.skips import SkipList
 from asr_hf.stages.carry import clean_system
@@ -60,7 +59,7 @@ def hmm_system(
 
     def tied() -> HmmSystem:
         skips = SkipList("state tying", config.alignment.max_skipped, _LIMIT)
-        fbank = features_of(Path(config.corpus.dir) / "fbank" / name)
+        fbank = ArkReader(Path(config.corpus.dir) / "fbank" / name / "feats.scp")
         return train_triphones(
             monophones, train, fbank, spoken, tying, skips, config.alignment.jobs
         )
@@ -86,7 +85,7 @@ def _monophones(
 
     def trained() -> HmmSystem:
         skips = SkipList("flat start", options.max_skipped, _LIMIT)
-        features = features_of(fbank)
+        features = ArkReader(fbank / "feats.scp")
         return train_system(
             lexicons,
             train,
@@ -120,14 +119,3 @@ def _kept(
 def transcripts_source(data: DataDir) -> Source:
     """What alignments of a set depend on, but for its features."""
     return Source.of_values([[u.id, u.speaker, u.language, u.text] for u in data.utterances])
-
-
-def features_of(folder: Path) -> ArkReader:
-    """The filterbanks of a set.
-
-    Raises:
-        InputError: there are none.
-    """
-    if not (folder / "feats.scp").is_file():
-        raise InputError(f"{folder}/feats.scp: no features", remedy="run asr-hf features")
-    return ArkReader(folder / "feats.scp")

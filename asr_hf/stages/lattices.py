@@ -118,7 +118,7 @@ class _Making:
         self, config: DictConfig, system: HmmSystem, source: LatticeSource, scores: ScoreSource
     ) -> None:
         self.config, self.system, self.source, self.scores = config, system, source, scores
-        self._network = Source.of_file(Path(config.lattices.from_run) / "model.safetensors")
+        self._network = Source.of_file(Path(config.lattices.from_run) / MODEL_FILE)
 
     def set(self, name: str) -> dict[str, Any]:
         """Make the lattices of the set `name`, unless they are there; what is said of them."""

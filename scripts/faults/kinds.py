@@ -15,7 +15,7 @@ from asr_hf.runtime.checkpoint import checkpoints
 from scripts.faults import damage
 from scripts.faults.calls import at_call, die, disk_full, pause
 from scripts.faults.case import Case, Impossible, Lost
-from scripts.faults.child import Outcome
+from scripts.faults.child import Child, Outcome
 from scripts.faults.corpus import ITERATIONS
 from scripts.faults.limits import limit_files, obey_modes
 
@@ -308,15 +308,7 @@ def two_writers(case: Case) -> None:
     if held and case.random.random() < 0.5:
         case.tell("the file of the lock is removed")
         (case.data / "tiny" / "align" / ".lock").unlink()
-    second = case.command(verb="align")
-    if held:
-        case.check_refused(second)
-        if "in use by" not in second.said:
-            raise Lost(f"the second one says: {second.said[-500:]}")
-        first.kill(signal.SIGCONT)
-    outcome = first.wait()
-    if outcome.code:
-        raise Lost(f"the first one ended with {outcome.code}: {outcome.said[-1000:]}")
+    _second_is_refused(case, first, held, verb="align")
     _check_no_rubbish(case)
     case.finish()
 
@@ -348,16 +340,28 @@ def two_runs(case: Case) -> None:
     number = case.random.randint(4, case.reference.calls - 2)
     first = case.start(lambda: at_call(number, case.exp, pause))
     held = first.stopped()
-    second = case.command()
+    _second_is_refused(case, first, held)
+    case.check_same()
+
+
+def _second_is_refused(case: Case, first: Child, held: bool, verb: str = "train") -> None:
+    """A second command while a first one is stopped in the middle, which then ends well.
+
+    Args:
+        case: the case.
+        first: the command that was begun.
+        held: whether it was stopped; otherwise it has ended.
+        verb: of both.
+    """
+    second = case.command(verb=verb)
     if held:
         case.check_refused(second)
         if "in use by" not in second.said:
-            raise Lost(f"the second run says: {second.said[-500:]}")
+            raise Lost(f"the second one says: {second.said[-500:]}")
         first.kill(signal.SIGCONT)
     outcome = first.wait()
     if outcome.code:
-        raise Lost(f"the first run ended with {outcome.code}: {outcome.said[-1000:]}")
-    case.check_same()
+        raise Lost(f"the first one ended with {outcome.code}: {outcome.said[-1000:]}")
 
 
 def _cut_short(case: Case) -> None:
