@@ -129,16 +129,22 @@ class HmmSystem:
             )
         return self.languages[name]
 
-    def make_graphs(self, folder: str | os.PathLike[str], models: Mapping[str, Path]) -> None:
+    def make_graphs(
+        self, folder: str | os.PathLike[str], models: Mapping[str, Path]
+    ) -> dict[str, Source]:
         """Make each language's decoding graph in `folder`/graph, unless it is there already.
 
         Args:
             folder: where the system is saved.
             models: the ARPA language model of each language.
 
+        Returns:
+            What identifies each graph.
+
         Raises:
             InputError: a language model is missing or has words outside the lexicon.
         """
+        made = {}
         for name, arpa in models.items():
             language = self.languages[name]
 
@@ -148,7 +154,11 @@ class HmmSystem:
                 fsts.write(language.decoding_graph(arpa, self.transitions), part / "HCLG.fst")
                 return {}
 
-            current_or_make(graph_folder(folder, name), self._graph_wanted(name, arpa), make)
+            graph = current_or_make(
+                graph_folder(folder, name), self._graph_wanted(name, arpa), make
+            )
+            made[f"graph of {name}"] = Source(graph.digest)
+        return made
 
     def _graph_wanted(self, name: str, arpa: Path) -> Wanted:
         if not arpa.is_file():

@@ -31,9 +31,8 @@ from asr_hf.hmm.lattices import (
     make_all,
 )
 from asr_hf.hmm.scores import Scores
-from asr_hf.hmm.system import HmmSystem, graph_folder
+from asr_hf.hmm.system import HmmSystem
 from asr_hf.hmm.weak_model import weak_model
-from asr_hf.runtime import artefact
 from asr_hf.runtime.artefact import current, current_or_make, make_anew
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
@@ -103,9 +102,9 @@ def run(config: DictConfig, scores: ScoreSource | None = None) -> dict[str, Any]
         max_arcs_per_frame=options.max_arcs_per_frame,
         max_frames=options.max_frames,
     )
-    graphs = _graphs(config, system)
-    source = LatticeSource(hmms, graphs, settings)
-    making = _Making(config, system, source, scores or _network_scores(config, run_dir))
+    folder, graphs = _graphs(config, system)
+    source = LatticeSource(hmms, folder, settings)
+    making = _Making(config, system, source, graphs, scores or _network_scores(config, run_dir))
     found = {name: making.set(name)["statistics"] for name in options.sets}
     print(table(found))
     return found
@@ -115,9 +114,15 @@ class _Making:
     """Makes whole sets; what stays the same between them."""
 
     def __init__(
-        self, config: DictConfig, system: HmmSystem, source: LatticeSource, scores: ScoreSource
+        self,
+        config: DictConfig,
+        system: HmmSystem,
+        source: LatticeSource,
+        graphs: dict[str, Source],
+        scores: ScoreSource,
     ) -> None:
         self.config, self.system, self.source, self.scores = config, system, source, scores
+        self._graphs = graphs
         self._network = Source.of_file(Path(config.lattices.from_run) / MODEL_FILE)
 
     def set(self, name: str) -> dict[str, Any]:
@@ -152,10 +157,7 @@ class _Making:
             "transcripts": Source.of_values(text),
             "drawn": Source.of_values(drawn),
         }
-        for name in self.system.languages:
-            graph = artefact.read(graph_folder(self.source.graphs, name))
-            sources[f"graph of {name}"] = Source(graph.digest)
-        return Wanted("lattices", settings, sources)
+        return Wanted("lattices", settings, sources | self._graphs)
 
     def _parts(
         self,
@@ -259,8 +261,8 @@ def _parts_folder(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.parts")
 
 
-def _graphs(config: DictConfig, system: HmmSystem) -> Path:
-    """Make each language's weak language model and graph; the folder they are in."""
+def _graphs(config: DictConfig, system: HmmSystem) -> tuple[Path, dict[str, Source]]:
+    """Make each language's weak language model and graph; their folder, and what they are."""
     corpus, order = Path(config.corpus.dir), config.lattices.lm_order
     folder = lattices_folder(config, "graph").parent
     models = {}
@@ -268,8 +270,7 @@ def _graphs(config: DictConfig, system: HmmSystem) -> Path:
         text = weak_model(corpus / "lang" / name / "lm_text", language.lexicon, order)
         models[name] = folder / "lm" / f"{name}.arpa"
         write_text(models[name], text)
-    system.make_graphs(folder, models)
-    return folder
+    return folder, system.make_graphs(folder, models)
 
 
 def _store(config: DictConfig, name: str) -> FrameStore:

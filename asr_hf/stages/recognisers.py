@@ -18,9 +18,8 @@ from asr_hf.hmm.scores import PdfColumns
 from asr_hf.hmm.search import BestPath
 from asr_hf.hmm.segments import Segment, phone_segments, phone_spans, word_segments
 from asr_hf.hmm.states import states_of
-from asr_hf.hmm.system import HmmSystem, graph_folder
+from asr_hf.hmm.system import HmmSystem
 from asr_hf.kaldi.graph import KaldiGraph
-from asr_hf.runtime import artefact
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.provenance import Source
 from asr_hf.stages.expected import states_fit
@@ -96,13 +95,9 @@ class OwnRecogniser:
         self._system = HmmSystem.load(hmms)
         self.languages = list(self._system.languages)
         models = {name: self._corpus / "lang" / name / "lm.arpa" for name in self.languages}
-        self._system.make_graphs(hmms, models)
+        self.sources = self._system.make_graphs(hmms, models)
         self.source = self._system.decoder_source(hmms, search)
         self._hmms = hmms
-        self.sources = {
-            f"graph of {name}": Source(artefact.read(graph_folder(hmms, name)).digest)
-            for name in self.languages
-        }
 
     def check_model(self, about: Mapping[str, Any], path: Path) -> None:
         """See `Recogniser`."""
