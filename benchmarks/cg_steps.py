@@ -22,7 +22,7 @@ from torch import Tensor
 
 from asr_hf.criteria.cross_entropy import CrossEntropy
 from asr_hf.hf.damping import DampedOperator
-from asr_hf.hf.objective import Objective, Part, Sample
+from asr_hf.hf.objective import Objective, Sample, Split
 from asr_hf.hf.preconditioners.base import Preconditioner
 from asr_hf.hf.preconditioners.diagonal import DiagonalPreconditioner
 from asr_hf.hf.preconditioners.identity import IdentityPreconditioner
@@ -120,7 +120,7 @@ class Bench:
     ) -> None:
         self.objective, self.damping, self.steps = objective, damping, steps
         self.frames = frames
-        self.sampler = UnitSampler(objective.unit_frames(Part.TRAIN), 0)
+        self.sampler = UnitSampler(objective.unit_frames(Split.TRAIN), 0)
         before = self._place(theta, 0)
         gathered: list[tuple[Tensor, Tensor]] = []
         run = self._solve(before, torch.zeros_like(theta), _Gathering(gathered), steps)
@@ -132,12 +132,12 @@ class Bench:
         sample = self.sampler.draw(4 * self.frames)
         loss, gradient = self.objective.gradient(theta, sample)
         subset = self.sampler.subset(sample, self.frames, number)
-        return Place(theta, gradient.div_(loss.frames), subset, number)
+        return Place(theta, gradient.div_(loss.num_frames), subset, number)
 
     def _best_step(self, theta: Tensor, run: SolverResult) -> Tensor:
         """The iterate with the lowest held-out loss, as the acceptance rule would take."""
-        units = len(self.objective.unit_frames(Part.HELDOUT))
-        heldout = Sample(Part.HELDOUT, torch.arange(units).numpy())
+        units = len(self.objective.unit_frames(Split.HELDOUT))
+        heldout = Sample(Split.HELDOUT, torch.arange(units).numpy())
         best = min(run.iterates, key=lambda it: self.objective.loss(theta + it.d, heldout).mean)
         return best.d.clone()
 

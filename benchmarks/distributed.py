@@ -19,10 +19,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from asr_hf.curvature.precision import Precision
 from asr_hf.hf.acceptance import Backtracking
 from asr_hf.hf.damping import LevenbergMarquardt
 from asr_hf.hf.hessian_free import HessianFree, Stopping
-from asr_hf.hf.precision import Precision
 from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
 from asr_hf.hf.sampling.fixed import FixedSampling
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
@@ -30,8 +30,8 @@ from asr_hf.hf.solvers.stopping import FixedSteps
 from asr_hf.runtime.errors import AsrHfError
 from asr_hf.runtime.files import read_json, write_json
 from asr_hf.runtime.launch import run_processes
-from asr_hf.runtime.ranks import Ranks, ranks_from_environment
-from asr_hf.training.data_parallel import DataParallel
+from asr_hf.runtime.process_group import ProcessGroup, process_group_from_environment
+from asr_hf.training.distributed.data_parallel import DataParallel
 from benchmarks.iteration import Work, make_objective
 from benchmarks.machine import describe
 from benchmarks.nets import NETS, QUICK_NETS, Net
@@ -59,22 +59,22 @@ FULL = Plan(NETS[0], Work(40_960, 20_480, 4_096, 5, 1))
 QUICK = Plan(QUICK_NETS[0], Work(4_096, 2_048, 512, 5, 1))
 
 
-class TimedRanks(Ranks):
+class TimedRanks(ProcessGroup):
     """Adds up the seconds that sums take, waiting for other ranks among them."""
 
     seconds = 0.0
 
-    def sum_(self, tensor: Tensor) -> Tensor:
+    def all_reduce(self, tensor: Tensor) -> Tensor:
         """See `Ranks`."""
         start = time.perf_counter()
-        result = super().sum_(tensor)
+        result = super().all_reduce(tensor)
         self.seconds += time.perf_counter() - start
         return result
 
 
 def work_as_rank(plan: Plan, iterations: int, folder: Path) -> None:
     """Do a warm-up iteration and some more; rank 0 writes `folder`/found.json."""
-    met = ranks_from_environment()
+    met = process_group_from_environment()
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[met.local_rank % len(cores)]})
     torch.set_num_threads(1)
@@ -95,7 +95,7 @@ def work_as_rank(plan: Plan, iterations: int, folder: Path) -> None:
     optimiser.step()
     rows = []
     for _ in range(iterations):
-        ranks.sum_(torch.zeros(1))
+        ranks.all_reduce(torch.zeros(1))
         ranks.seconds, start = 0.0, time.perf_counter()
         event = optimiser.step()
         rows.append(
@@ -112,12 +112,12 @@ def work_as_rank(plan: Plan, iterations: int, folder: Path) -> None:
     ranks.close()
 
 
-def message_seconds(ranks: Ranks, size: int) -> float:
+def message_seconds(ranks: ProcessGroup, size: int) -> float:
     """Median seconds to add up vectors of `size` float32 numbers."""
     vector, taken = torch.zeros(size), []
     for _ in range(_MESSAGES):
         start = time.perf_counter()
-        ranks.sum_(vector)
+        ranks.all_reduce(vector)
         taken.append(time.perf_counter() - start)
     return statistics.median(taken)
 

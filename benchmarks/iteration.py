@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from asr_hf.criteria.cross_entropy import CrossEntropy
+from asr_hf.curvature.precision import Precision, matrix_arithmetic
 from asr_hf.hf.acceptance import Backtracking
 from asr_hf.hf.damping import LevenbergMarquardt
 from asr_hf.hf.hessian_free import HessianFree, Stopping
-from asr_hf.hf.objective import Curvature, LossSum, Objective, Part, Sample
-from asr_hf.hf.precision import Precision, matrix_arithmetic
+from asr_hf.hf.objective import Curvature, LossSum, Objective, Sample, Split
 from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
 from asr_hf.hf.sampling.fixed import FixedSampling
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
@@ -85,7 +85,7 @@ class _TimedCurvature:
 
     def __init__(self, inner: Curvature, clock: PhaseClock) -> None:
         self._inner, self._clock = inner, clock
-        self.frames, self.precision = inner.frames, inner.precision
+        self.num_frames, self.precision = inner.num_frames, inner.precision
 
     def product(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
         with self._clock.phase("products"):
@@ -166,8 +166,8 @@ def make_objective(
     """A net of drawn weights on stores of drawn frames, made in `folder`."""
     dim, pdfs = net.feature_dim, net.sizes[-1]
     stores = {
-        Part.TRAIN: make_store(folder / "train", work.gradient, dim, pdfs, seed=1),
-        Part.HELDOUT: make_store(folder / "heldout", work.heldout, dim, pdfs, seed=2),
+        Split.TRAIN: make_store(folder / "train", work.gradient, dim, pdfs, seed=1),
+        Split.HELDOUT: make_store(folder / "heldout", work.heldout, dim, pdfs, seed=2),
     }
     return FrameObjective(net.model().to(device), CrossEntropy(), stores, precision=precision)
 

@@ -8,8 +8,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from asr_hf.curvature.statistic import CurvatureStatistics
 from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
-from asr_hf.hf.statistic import CurvatureStatistics
 from asr_hf.runtime.errors import RunError
 from benchmarks.rounds import Task, interleave
 from benchmarks.two_loop import TwoLoop

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from asr_hf.hf.precision import Precision, matrix_arithmetic
+from asr_hf.curvature.precision import Precision, matrix_arithmetic
 from asr_hf.runtime.errors import RunError
 from benchmarks.methods import METHODS
 from benchmarks.nets import Net, Problem

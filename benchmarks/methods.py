@@ -17,7 +17,7 @@ from torch.func import functional_call, linearize
 from torch.nn.functional import cross_entropy
 
 from asr_hf.criteria.cross_entropy import CrossEntropy
-from asr_hf.hf.precision import Precision
+from asr_hf.curvature.precision import Precision
 from asr_hf.runtime.errors import InputError
 from asr_hf.training.curvature import ChunkMaker, CurvaturePath
 from benchmarks.nets import Problem

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from asr_hf.hf.precision import Precision, matrix_arithmetic
+from asr_hf.curvature.precision import Precision, matrix_arithmetic
 from asr_hf.runtime.errors import RunError
 from asr_hf.runtime.progress import progress
 from benchmarks.gemm import product_gemms, square_gemm
@@ -23,7 +23,7 @@ _SETUPS = 3
 
 
 @dataclass(frozen=True)
-class Effort:
+class PassCost:
     """How long to measure.
 
     Args:
@@ -63,7 +63,7 @@ def differences(problem: Problem, precision: Precision, most: float) -> dict[str
 
 
 def bench_products(
-    net: Net, device: torch.device, precision: Precision, effort: Effort
+    net: Net, device: torch.device, precision: Precision, effort: PassCost
 ) -> dict[str, Any]:
     """Check, time and weigh every method on one net in one precision.
 
@@ -116,7 +116,7 @@ def _time(
     net: Net,
     device: torch.device,
     precision: Precision,
-    effort: Effort,
+    effort: PassCost,
     products: dict[str, Product],
 ) -> Rounds:
     dtype = torch.bfloat16 if precision is Precision.BF16 else torch.float32

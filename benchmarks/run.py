@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from asr_hf.hf.precision import Precision
+from asr_hf.curvature.precision import Precision
 from asr_hf.runtime.errors import AsrHfError, InputError
 from asr_hf.runtime.files import read_json, write_json, write_text
 from asr_hf.runtime.logs import configure_logging
@@ -22,7 +22,7 @@ from benchmarks.iteration import compare as compare_iteration
 from benchmarks.lbfgs import compare as compare_lbfgs
 from benchmarks.machine import describe
 from benchmarks.nets import NETS, QUICK_NETS, Net
-from benchmarks.products import Effort, bench_products
+from benchmarks.products import PassCost, bench_products
 from benchmarks.report import NO_GPU, document, tables
 
 log = logging.getLogger("asr_hf.benchmarks")
@@ -43,23 +43,23 @@ class Plan:
     """
 
     net: Net
-    effort: Effort
+    effort: PassCost
     pairs: int
     work: Work
 
 
 CPU_PLANS = (
-    Plan(NETS[0], Effort(7, 14, 2048), 64, Work(32_768, 8_192, 4_096, 10, 2)),
-    Plan(NETS[1], Effort(5, 10, 2048), 8, Work(32_768, 16_384, 4_096, 5, 1)),
+    Plan(NETS[0], PassCost(7, 14, 2048), 64, Work(32_768, 8_192, 4_096, 10, 2)),
+    Plan(NETS[1], PassCost(5, 10, 2048), 8, Work(32_768, 16_384, 4_096, 5, 1)),
 )
 QUICK_PLANS = (
-    Plan(QUICK_NETS[0], Effort(3, 30, 256), 64, Work(4_096, 1_024, 512, 5, 2)),
-    Plan(QUICK_NETS[1], Effort(3, 30, 256), 8, Work(4_096, 1_024, 512, 5, 2)),
+    Plan(QUICK_NETS[0], PassCost(3, 30, 256), 64, Work(4_096, 1_024, 512, 5, 2)),
+    Plan(QUICK_NETS[1], PassCost(3, 30, 256), 8, Work(4_096, 1_024, 512, 5, 2)),
 )
 GPU_PLANS = tuple(
     Plan(
         replace(plan.net, frames=_GPU_FRAMES),
-        Effort(9, 18, 8192),
+        PassCost(9, 18, 8192),
         plan.pairs,
         Work(4 * _GPU_FRAMES, _GPU_FRAMES, _GPU_FRAMES // 4, 10, 3),
     )

@@ -20,12 +20,12 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from asr_hf.hf.objective import Part, Sample
-from asr_hf.hf.precision import Precision
+from asr_hf.curvature.precision import Precision
+from asr_hf.hf.objective import Sample, Split
 from asr_hf.hf.solvers.stopping import stored_iterations
 from asr_hf.runtime.files import atomic_path, read_json, write_json
 from asr_hf.runtime.launch import run_processes
-from asr_hf.runtime.ranks import ranks_from_environment
+from asr_hf.runtime.process_group import process_group_from_environment
 from benchmarks.distributed import FULL, message_seconds
 from benchmarks.iteration import Work, make_objective
 from benchmarks.machine import describe
@@ -62,8 +62,8 @@ def constants() -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         objective = make_objective(NETS[0], CPU, work, Precision.FP32, Path(folder))
         theta = objective.model.flat.detach().clone()
-        sample = Sample(Part.TRAIN, np.arange(len(objective.unit_frames(Part.TRAIN))))
-        frames = int(objective.unit_frames(Part.TRAIN).sum())
+        sample = Sample(Split.TRAIN, np.arange(len(objective.unit_frames(Split.TRAIN))))
+        frames = int(objective.unit_frames(Split.TRAIN).sum())
         curvature = objective.curvature(theta, sample)
         vector, out = torch.randn_like(theta), torch.empty_like(theta)
         return {
@@ -76,7 +76,7 @@ def constants() -> dict[str, float]:
 
 def work_as_rank(out: Path) -> None:
     """Time messages, and passes while the other core is at work too; rank 0 writes them."""
-    ranks = ranks_from_environment()
+    ranks = process_group_from_environment()
     ranks.connect(CPU, 600.0)
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[ranks.local_rank % len(cores)]})

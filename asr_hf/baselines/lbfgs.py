@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from asr_hf.baselines.objective import CountingObjective, whole
-from asr_hf.hf.effort import Effort
 from asr_hf.hf.memory import MemoryNeed, ProblemSize
-from asr_hf.hf.objective import Part
+from asr_hf.hf.objective import Split
+from asr_hf.hf.pass_cost import PassCost
 from asr_hf.hf.state import State, nest, nested
 from asr_hf.runtime.clock import PhaseClock
 from asr_hf.runtime.errors import InputError, RunError
@@ -70,7 +70,7 @@ class LBFGS:
         self.max_iterations, self.history_size = max_iterations, history_size
         self.iteration = 0
         self.converged = False
-        self._train = whole(objective, Part.TRAIN)
+        self._train = whole(objective, Split.TRAIN)
         self._evaluations: deque[_Evaluation] = deque(maxlen=_REMEMBERED)
         self._optimiser = torch.optim.LBFGS(
             [self.theta],
@@ -101,10 +101,10 @@ class LBFGS:
         """What it will allocate: pairs, and vectors of torch's and of the remembered points."""
         return MemoryNeed(size.vectors(2 * self.history_size + 6 + 2 * _REMEMBERED))
 
-    def efforts(self) -> list[Effort]:
+    def pass_costs(self) -> list[PassCost]:
         """The passes of each iteration: one gradient, and a second in every other line search."""
-        frames = int(self.objective.unit_frames(Part.TRAIN).sum())
-        return [Effort(frames * 3 // 2, 0)] * self.max_iterations
+        frames = int(self.objective.unit_frames(Split.TRAIN).sum())
+        return [PassCost(frames * 3 // 2, 0)] * self.max_iterations
 
     def step(self) -> dict[str, Any]:
         """Run one iteration and return its event; `train_loss` is that after it."""
@@ -150,7 +150,7 @@ class LBFGS:
                 return known
         theta = self.theta.clone()
         loss, gradient = self.objective.gradient(theta, self._train)
-        here = _Evaluation(theta, loss.mean, gradient.div(max(1, loss.frames)))
+        here = _Evaluation(theta, loss.mean, gradient.div(max(1, loss.num_frames)))
         self._evaluations.append(here)
         return here
 

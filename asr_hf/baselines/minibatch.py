@@ -13,12 +13,12 @@ from torch import Tensor
 
 from asr_hf.baselines.objective import MinibatchObjective, heldout_loss
 from asr_hf.baselines.schedules import EpochJudge, Schedule
-from asr_hf.hf.effort import Effort
+from asr_hf.curvature.vectors import is_finite
 from asr_hf.hf.memory import MemoryNeed, ProblemSize
 from asr_hf.hf.needs import OptimiserNeeds
-from asr_hf.hf.objective import Part
+from asr_hf.hf.objective import Split
+from asr_hf.hf.pass_cost import PassCost
 from asr_hf.hf.state import State, nest, nested
-from asr_hf.hf.vectors import is_finite
 from asr_hf.runtime.clock import PhaseClock
 from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.progress import progress
@@ -95,11 +95,11 @@ class MinibatchTrainer(ABC):
         """What it will allocate: the running means of its update rule."""
         return MemoryNeed(size.vectors(self.state_vectors), gradient_frames=self.batch_frames)
 
-    def efforts(self) -> list[Effort]:
+    def pass_costs(self) -> list[PassCost]:
         """The passes of each part of an epoch; held-out data are looked at by who reports."""
-        frames = int(self.objective.unit_frames(Part.TRAIN).sum())
+        frames = int(self.objective.unit_frames(Split.TRAIN).sum())
         part = frames // self.evaluations_per_epoch
-        return [Effort(part, 0)] * (self.max_epochs * self.evaluations_per_epoch)
+        return [PassCost(part, 0)] * (self.max_epochs * self.evaluations_per_epoch)
 
     @abstractmethod
     def make_update_rule(self) -> torch.optim.Optimizer:

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from torch import Tensor
 
-from asr_hf.hf.objective import Objective, Part, Sample
+from asr_hf.hf.objective import Objective, Sample, Split
 
 MinibatchT = TypeVar("MinibatchT")
 
@@ -41,11 +41,11 @@ class MinibatchObjective(CountingObjective, Protocol[MinibatchT]):
         ...
 
 
-def whole(objective: Objective, part: Part) -> Sample:
+def whole(objective: Objective, split: Split) -> Sample:
     """Every unit of `part`."""
-    return Sample(part, np.arange(len(objective.unit_frames(part))))
+    return Sample(split, np.arange(len(objective.unit_frames(split))))
 
 
 def heldout_loss(objective: Objective, theta: Tensor) -> float:
     """Loss per frame at θ [n] over all held-out data."""
-    return objective.loss(theta, whole(objective, Part.HELDOUT)).mean
+    return objective.loss(theta, whole(objective, Split.HELDOUT)).mean

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from asr_hf.cli.compose import load_config
 from asr_hf.cli.stage import run_stage
-from asr_hf.stages.layout import store_folder
+from asr_hf.stages.sources.layout import store_folder
 
 
 def run(arguments: list[str]) -> None:

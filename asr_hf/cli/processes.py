@@ -21,17 +21,17 @@ from asr_hf.runtime.interruption import Interrupted, ignore_signals
 from asr_hf.runtime.logs import be_silent
 
 if TYPE_CHECKING:
-    from asr_hf.runtime.ranks import Ranks
+    from asr_hf.runtime.process_group import ProcessGroup
     from asr_hf.runtime.workers import Task
 
 # What helpers do for the first rank, and where it stands; loaded when it is asked for.
 _TASKS = {
     "features": ("asr_hf.data.extract", "EXTRACTION"),
     "copies": ("asr_hf.data.augment.copies", "COPYING"),
-    "training": ("asr_hf.hmm.training_set", "TRAINING"),
-    "alignment": ("asr_hf.hmm.align", "ALIGNMENT"),
-    "decoding": ("asr_hf.hmm.decode", "DECODING"),
-    "lattices": ("asr_hf.hmm.lattices", "LATTICES"),
+    "training": ("asr_hf.hmm.alignment.training_set", "TRAINING"),
+    "alignment": ("asr_hf.hmm.alignment.align", "ALIGNMENT"),
+    "decoding": ("asr_hf.hmm.search.decode", "DECODING"),
+    "lattices": ("asr_hf.hmm.lattice.lattices", "LATTICES"),
 }
 
 # Names the file with the resolved configuration that our own launcher hands to its processes.
@@ -79,9 +79,9 @@ def train_as_rank(
     Raises:
         SystemExit: another rank has failed first, and says why.
     """
-    from asr_hf.runtime.ranks import ranks_from_environment
+    from asr_hf.runtime.process_group import process_group_from_environment
 
-    ranks = ranks_from_environment()
+    ranks = process_group_from_environment()
     if not ranks.first:
         be_silent()
     with ranks.reporting():
@@ -109,15 +109,15 @@ def run_with_helpers(run: Callable[[list[str]], None], arguments: list[str]) -> 
         run: the verb.
         arguments: of the command line.
     """
-    from asr_hf.runtime.ranks import ranks_from_environment
+    from asr_hf.runtime.process_group import process_group_from_environment
 
-    ranks = ranks_from_environment()
+    ranks = process_group_from_environment()
     if not ranks.first:
         be_silent()
     _with_helpers(ranks, lambda: run(arguments))
 
 
-def _with_helpers(ranks: Ranks, work: Callable[[], None]) -> None:
+def _with_helpers(ranks: ProcessGroup, work: Callable[[], None]) -> None:
     """Do some work on the first rank, with the others' help."""
     from asr_hf.runtime.helpers import help_out, helped
 

@@ -76,7 +76,7 @@ def _check(folder: Path, fix: bool, config: DictConfig | None) -> tuple[str, lis
     """What was found, if there is more to say than that it is valid; and the problems."""
     if not (folder / "utt2spk").exists():
         # Late, so that data directories do not wait for torch.
-        from asr_hf.stages.integrity import check_folder
+        from asr_hf.stages.sources.integrity import check_folder
 
         if (checked := check_folder(folder, config)) is not None:
             return f", {checked[0]}", checked[1]

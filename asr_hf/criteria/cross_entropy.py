@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from asr_hf.criteria.base import FrameLoss
-from asr_hf.criteria.draw import draw
+from asr_hf.criteria.sample_classes import sample_classes
 
 
 class CrossEntropy:
@@ -39,7 +39,7 @@ class CrossEntropy:
         The frames' own labels have no part in it.
         """
         gradient = _softmax(logits)
-        drawn = draw(gradient, uniforms[:, 0])
+        drawn = sample_classes(gradient, uniforms[:, 0])
         ones = gradient.new_full(drawn.shape, -1.0)
         return gradient.scatter_add_(1, drawn, ones).to(logits.dtype)
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from asr_hf.criteria.lattice_batch import LatticeBatch
-from asr_hf.criteria.sweep import Sweep
+from asr_hf.criteria.level_schedule import LatticeSchedule
 
 
 class ForwardBackward:
@@ -67,7 +67,7 @@ class ForwardBackward:
 
 
 def _log_sums(
-    sweep: Sweep, scores: Tensor, relative: Tensor, by_level: tuple[Tensor, ...]
+    sweep: LatticeSchedule, scores: Tensor, relative: Tensor, by_level: tuple[Tensor, ...]
 ) -> Tensor:
     """α and β at every node.
 
@@ -100,7 +100,9 @@ def _log_sums(
     return values
 
 
-def _propagate(sweep: Sweep, values: Tensor, weights: tuple[Tensor, ...], levels: slice) -> None:
+def _propagate(
+    sweep: LatticeSchedule, values: Tensor, weights: tuple[Tensor, ...], levels: slice
+) -> None:
     """Add to each node's value those of the nodes before it, weighted by the edges."""
     for source, target, weight in zip(
         sweep.sources[levels], sweep.targets[levels], weights[levels], strict=True

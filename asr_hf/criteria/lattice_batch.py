@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from asr_hf.criteria.sweep import Sweep, state_levels
+from asr_hf.criteria.level_schedule import LatticeSchedule, state_levels
 from asr_hf.data.lattice import Lattice
 
 Ints = NDArray[np.int64]
@@ -47,7 +47,7 @@ class LatticeBatch:
     last: Tensor
     first: Tensor
     lengths: Tensor
-    sweep: Sweep
+    sweep: LatticeSchedule
 
     @property
     def num_frames(self) -> int:
@@ -78,7 +78,7 @@ class LatticeBatch:
         levels = state_levels(
             joined.frame_of, joined.first, source, target, slice(len(label), None)
         )
-        sweep = Sweep.make(
+        sweep = LatticeSchedule.make(
             source, target, levels, joined.first, joined.last, joined.utterance, device
         )
         frame = joined.frame_of[source[: len(label)]] + joined.first_frame[source[: len(label)]]

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from asr_hf.criteria.base import FrameLoss, OutputCurvature
 from asr_hf.criteria.cross_entropy import CategoricalCurvature, CrossEntropy
-from asr_hf.criteria.draw import draw
 from asr_hf.criteria.forward_backward import ForwardBackward
 from asr_hf.criteria.lattice_batch import LatticeBatch
 from asr_hf.criteria.needs import CriterionNeeds, Targets
+from asr_hf.criteria.sample_classes import sample_classes
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class SequenceCriterion(ABC):
             return self._frames.sampled_gradient(logits, targets.labels, uniforms)
         paths = ForwardBackward(targets.lattices, self.scores(logits, targets))
         gradient = occupancies(targets.lattices, paths.posteriors, logits)
-        drawn = draw(gradient, uniforms[:, 0])
+        drawn = sample_classes(gradient, uniforms[:, 0])
         gradient.scatter_add_(1, drawn, gradient.new_full(drawn.shape, -1.0))
         gradient.mul_(self.acoustic_scale * (1 - self.smoothing) ** 0.5)
         if self.smoothing:

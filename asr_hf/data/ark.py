@@ -20,7 +20,7 @@ from asr_hf.data.checksums import crc32_of
 from asr_hf.data.kaldi_dir import read_table, write_table
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import atomic_path, not_written
-from asr_hf.runtime.unzip import most_unzipped, opened
+from asr_hf.runtime.unzip import max_unzipped, opened
 
 log = logging.getLogger(__name__)
 
@@ -203,7 +203,7 @@ def read_ark(path: Path | str) -> Iterator[tuple[str, np.ndarray]]:
     try:
         with open(path, "rb") as plain:
             file, size = opened(plain), os.fstat(plain.fileno()).st_size
-            most = size if file is plain else most_unzipped(size)
+            most = size if file is plain else max_unzipped(size)
             while (key := _read_key(file)) is not None:
                 value = read_value(file, most)
                 yield key, value

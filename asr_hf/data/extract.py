@@ -23,7 +23,7 @@ from asr_hf.runtime.files import write_json
 from asr_hf.runtime.progress import progress
 from asr_hf.runtime.provenance import Source, Wanted
 from asr_hf.runtime.skips import SkipList
-from asr_hf.runtime.team import team
+from asr_hf.runtime.worker_pool import worker_pool
 from asr_hf.runtime.workers import Task
 
 log = logging.getLogger(__name__)
@@ -175,7 +175,7 @@ def _outcomes(
         work = by_recording.setdefault(u.recording, _Work(data.wavs[u.recording], []))
         work.utterances.append(u)
     jobs = min(jobs, 1 + sum(map(_bytes, by_recording.values())) // _WORTH_A_PROCESS)
-    with team(EXTRACTION, extractor, jobs, stage) as workers:
+    with worker_pool(EXTRACTION, extractor, jobs, stage) as workers:
         found = workers.map(_Extractor.of, by_recording.values())
         yield (outcome for outcomes in found for outcome in outcomes)
 

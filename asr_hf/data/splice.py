@@ -20,7 +20,7 @@ def splice(batch: FrameBatch, left: int, right: int, dtype: torch.dtype) -> Tens
     Returns:
         [F, (left + 1 + right) * D], oldest frame first.
     """
-    index = torch.arange(len(batch.frames), device=batch.frames.device)
+    index = torch.arange(len(batch.features), device=batch.features.device)
     return splice_at(batch, index, left, right, dtype)
 
 
@@ -32,4 +32,4 @@ def splice_at(
     wanted = index[:, None] + offsets
     wanted = torch.maximum(wanted, batch.starts[index, None])
     wanted = torch.minimum(wanted, batch.ends[index, None] - 1)
-    return batch.frames[wanted].flatten(1).to(dtype)
+    return batch.features[wanted].flatten(1).to(dtype)

@@ -28,7 +28,7 @@ _REMEDY = "make the store again with: asr-hf align"
 _FRAMES, _LABELS = 0, 1
 _STRETCH = 1 << 22
 # Far more than any tree has; tables of all pdfs are held.
-_MOST_PDFS = 10_000_000
+_MAX_PDFS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class FrameBatch:
     """The frames of some utterances, side by side.
 
     Args:
-        frames: unspliced features [F, D] in the store's dtype.
+        features: unspliced features [F, D] in the store's dtype.
         labels: pdf of each frame [F], int64; empty when the store has none.
         starts: where each frame's utterance begins in the batch [F], int64.
         ends: where it ends (exclusive) [F], int64.
     """
 
-    frames: Tensor
+    features: Tensor
     labels: Tensor
     starts: Tensor
     ends: Tensor
@@ -50,7 +50,7 @@ class FrameBatch:
     @property
     def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Frames, labels, starts and ends."""
-        return self.frames, self.labels, self.starts, self.ends
+        return self.features, self.labels, self.starts, self.ends
 
     def to(self, device: torch.device) -> FrameBatch:
         """The batch on `device`; a copy from page-locked memory goes on beside other work."""
@@ -63,7 +63,7 @@ class FrameStore:
     def __init__(self, folder: Path, header: Header) -> None:
         self.folder, self.about = folder, header.about
         self.dim = header.count("dim", least=1)
-        self.num_pdfs = header.count("num_pdfs", most=_MOST_PDFS)
+        self.num_pdfs = header.count("num_pdfs", most=_MAX_PDFS)
         self.dtype = np.dtype(header.choice("dtype", ("float16", "float32")))
         self.frame_bytes = self.dim * int(self.dtype.itemsize)
         self._seal = Seal(folder, self.about, "store.json", _REMEDY)

@@ -147,8 +147,8 @@ class PairedTest:
         change = (after.per_unit - proposal.before.per_unit).cpu()
         if not math.isfinite(after.total):
             return math.inf
-        frames = proposal.objective.unit_frames(proposal.heldout.part)[proposal.heldout.units]
-        mean = float(change.sum()) / max(1, after.frames)
+        frames = proposal.objective.unit_frames(proposal.heldout.split)[proposal.heldout.units]
+        mean = float(change.sum()) / max(1, after.num_frames)
         spread = float((change - mean * change.new_tensor(frames)).square().sum().sqrt())
         return float(change.sum()) / spread if spread > 0 else 0.0
 

@@ -7,8 +7,8 @@ from typing import Protocol
 
 from torch import Tensor
 
+from asr_hf.curvature.precision import Precision
 from asr_hf.hf.objective import Curvature
-from asr_hf.hf.precision import Precision
 from asr_hf.hf.verdict import Outcome, Verdict
 
 
@@ -23,7 +23,7 @@ class DampedOperator:
     def __init__(self, curvature: Curvature, damping: float) -> None:
         self.damping = damping
         self._curvature = curvature
-        self._scale = 1.0 / max(1, curvature.frames)
+        self._scale = 1.0 / max(1, curvature.num_frames)
 
     @property
     def precision(self) -> Precision:

@@ -54,7 +54,7 @@ class IterationRecord:
             "step": self.verdict.length,
             "accepted": self.verdict.length > 0,
             "gradient_norm": self.gradient_norm,
-            "gradient_frames": self.loss.frames,
+            "gradient_frames": self.loss.num_frames,
             "curvature_frames": self.curvature_frames,
             "phase_seconds": self.seconds,
         }

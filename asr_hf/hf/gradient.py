@@ -25,11 +25,11 @@ def mean_gradient(
         RunError: the loss or an entry of the gradient is not finite.
     """
     loss, gradient = objective.gradient(theta, sample)
-    gradient.div_(max(1, loss.frames))
+    gradient.div_(max(1, loss.num_frames))
     if not (math.isfinite(loss.total) and objective.space.is_finite(gradient)):
         raise RunError(
             f"iteration {iteration}: the loss or its gradient is not finite "
-            f"({loss.total} over {loss.frames} frames)",
+            f"({loss.total} over {loss.num_frames} frames)",
             remedy="check the features for outliers, or lower the initial weights' scale",
         )
     return loss, gradient

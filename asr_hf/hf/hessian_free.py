@@ -11,12 +11,12 @@ from torch import Tensor
 
 from asr_hf.hf.acceptance import Acceptance, Proposal
 from asr_hf.hf.damping import DampedOperator, Damping
-from asr_hf.hf.effort import Effort, hf_efforts
 from asr_hf.hf.event import IterationRecord
 from asr_hf.hf.gradient import mean_gradient
 from asr_hf.hf.memory import MemoryNeed, ProblemSize
 from asr_hf.hf.needs import OptimiserNeeds
-from asr_hf.hf.objective import LossSum, Objective, Part, Sample
+from asr_hf.hf.objective import LossSum, Objective, Sample, Split
+from asr_hf.hf.pass_cost import PassCost, hf_pass_costs
 from asr_hf.hf.preconditioners.base import Preconditioner
 from asr_hf.hf.sampling.base import SamplingSchedule, UnitSampler
 from asr_hf.hf.solvers.base import Solver, SolverResult
@@ -104,10 +104,10 @@ class HessianFree:
         self.solver, self.preconditioner, self.sampling = solver, preconditioner, sampling
         self.damping, self.acceptance, self.stopping = damping, acceptance, stopping
         self.warm_start_decay, self.averaging, self.seed = warm_start_decay, averaging, seed
-        self.sampler = UnitSampler(objective.unit_frames(Part.TRAIN), seed)
+        self.sampler = UnitSampler(objective.unit_frames(Split.TRAIN), seed)
         self.heldout = _heldout_sample(objective, heldout_frames, seed)
         self.space = preconditioner.space = objective.space
-        self.warm_start = torch.zeros_like(self.space.part(self.theta))
+        self.warm_start = torch.zeros_like(self.space.shard(self.theta))
         self.average = self.theta.clone() if averaging else None
         self.iteration = 0
         # λ of the next iteration.
@@ -135,18 +135,20 @@ class HessianFree:
     def memory(self, size: ProblemSize) -> MemoryNeed:
         """What it will allocate: gradient, its negative, a trial θ, a mean, and its parts."""
         parts = self.solver.memory(size) + self.preconditioner.memory(size)
-        own = size.parts(2) + size.vectors(2 if self.averaging else 1)
+        own = size.shards(2) + size.vectors(2 if self.averaging else 1)
         if size.shares > 1:
             # A whole vector before a product, and one after it.
             own += size.vectors(2)
-        return MemoryNeed(own + parts, self.sampling.most_curvature(self.sampler.total))
+        return MemoryNeed(own + parts, self.sampling.max_curvature(self.sampler.total))
 
-    def efforts(self) -> list[Effort]:
+    def pass_costs(self) -> list[PassCost]:
         """The passes of each iteration up to the last; variance-tested samples do not grow here."""
-        heldout = int(self.objective.unit_frames(Part.HELDOUT)[self.heldout.units].sum())
+        heldout = int(self.objective.unit_frames(Split.HELDOUT)[self.heldout.units].sum())
         iterations = range(self.stopping.max_iterations)
         sizes = [self.sampling.sizes(k, self.sampler.total) for k in iterations]
-        return hf_efforts(sizes, heldout, self.acceptance.usual_losses, self.solver.max_iterations)
+        return hf_pass_costs(
+            sizes, heldout, self.acceptance.usual_losses, self.solver.max_iterations
+        )
 
     def step(self) -> dict[str, Any]:
         """Run one outer iteration and return its event."""
@@ -157,7 +159,7 @@ class HessianFree:
         with clock.phase("gradient"):
             loss, gradient = mean_gradient(self.objective, theta, sample, self.iteration + 1)
         with clock.phase("curvature"):
-            run = self._minimise_quadratic(curvature_sample, loss.frames, gradient, damping)
+            run = self._minimise_quadratic(curvature_sample, loss.num_frames, gradient, damping)
         proposal = Proposal(
             objective=self.objective,
             theta=theta,
@@ -245,7 +247,7 @@ class HessianFree:
         """Restore what `state_dict` returned."""
         tensors, values = state["tensors"], state["values"]
         self.theta.copy_(tensors["theta"])
-        self.warm_start.copy_(self.space.part(tensors["warm_start"]))
+        self.warm_start.copy_(self.space.shard(tensors["warm_start"]))
         if self.average is not None:
             self.average.copy_(tensors["average"])
         self.iteration, self.losses = values["iteration"], list(values["losses"])
@@ -262,6 +264,6 @@ class HessianFree:
 
 def _heldout_sample(objective: Objective, frames: int | None, seed: int) -> Sample:
     """The units of the acceptance test, the same ones for a whole run."""
-    sampler = UnitSampler(objective.unit_frames(Part.HELDOUT), seed)
+    sampler = UnitSampler(objective.unit_frames(Split.HELDOUT), seed)
     drawn = sampler.draw(sampler.total if frames is None else frames)
-    return Sample(Part.HELDOUT, drawn.units)
+    return Sample(Split.HELDOUT, drawn.units)

@@ -25,7 +25,7 @@ class ProblemSize:
     shares: int = 1
     others: tuple[str, ...] = ()
 
-    def parts(self, count: int) -> int:
+    def shards(self, count: int) -> int:
         """Bytes of this process's parts of `count` vectors of CG."""
         return count * -(-self.parameters // self.shares) * self.itemsize
 

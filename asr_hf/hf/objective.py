@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from asr_hf.hf.precision import Precision
-from asr_hf.hf.space import Space
-from asr_hf.hf.statistic import AffineLayer, Statistic, Sums
+from asr_hf.curvature.precision import Precision
+from asr_hf.curvature.space import Space
+from asr_hf.curvature.statistic import AffineLayer, Statistic, Sums
 
 
-class Part(StrEnum):
+class Split(StrEnum):
     """Which data a sample is drawn from."""
 
     TRAIN = "train"
@@ -31,7 +31,7 @@ class Sample:
         units: unit numbers [U], int64.
     """
 
-    part: Part
+    split: Split
     units: np.ndarray
 
 
@@ -41,31 +41,31 @@ class LossSum:
 
     Args:
         total: sum of the loss over frames (nats), float64.
-        frames: number of frames summed over.
+        num_frames: number of frames summed over.
         errors: frames whose most probable class is not the label.
         per_unit: loss summed over each unit of the sample [U], float64.
     """
 
     total: float
-    frames: int
+    num_frames: int
     errors: int
     per_unit: Tensor
 
     @property
     def mean(self) -> float:
         """Loss per frame (nats)."""
-        return self.total / max(1, self.frames)
+        return self.total / max(1, self.num_frames)
 
     @property
     def sums(self) -> dict[str, Any]:
         """The three sums by name, without those of units."""
-        return {"total": self.total, "frames": self.frames, "errors": self.errors}
+        return {"total": self.total, "frames": self.num_frames, "errors": self.errors}
 
 
 class Curvature(Protocol):
     """A positive semi-definite curvature matrix G(θ), summed over one sample's frames."""
 
-    frames: int
+    num_frames: int
 
     @property
     def precision(self) -> Precision:
@@ -100,7 +100,7 @@ class Objective(Protocol):
     space: Space
     layers: tuple[AffineLayer, ...]
 
-    def unit_frames(self, part: Part) -> np.ndarray:
+    def unit_frames(self, split: Split) -> np.ndarray:
         """Frames of each unit of `part` [units], int64."""
         ...
 

@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
+from asr_hf.curvature.space import Space
+from asr_hf.curvature.statistic import AffineLayer, Statistic
 from asr_hf.hf.objective import Objective, Sample
-from asr_hf.hf.space import Space
-from asr_hf.hf.statistic import AffineLayer, Statistic
 
 ResultT = TypeVar("ResultT")
 
@@ -46,7 +46,7 @@ class SampleStatistics:
     def accumulate(self, statistic: Statistic[ResultT]) -> ResultT:
         """Compute a statistic of the sample, or return what it was before."""
         if statistic not in self._known:
-            frames = int(self._objective.unit_frames(self._sample.part)[self._sample.units].sum())
+            frames = int(self._objective.unit_frames(self._sample.split)[self._sample.units].sum())
             totals = self._objective.accumulate(self._theta, self._sample, statistic)
             self._known[statistic] = statistic.finish(totals, frames)
         result: ResultT = self._known[statistic]

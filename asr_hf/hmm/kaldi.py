@@ -23,7 +23,7 @@ import kaldifst
 log = logging.getLogger(__name__)
 
 # The library itself stops at 30.
-_MOST_WARNINGS = 10
+_MAX_WARNINGS = 10
 
 __all__ = ["arpa_to_text", "kaldi_decoder", "kaldi_hmm_gmm", "kaldifst"]
 
@@ -50,8 +50,8 @@ def arpa_to_text(arpa: Path, words_file: Path, name: str) -> str:
             f"{name}: not an ARPA language model: {'; '.join(said) or answer.stderr[-300:]}",
             remedy="make the language model again, or run asr-hf prepare",
         )
-    for line in said[:_MOST_WARNINGS]:
+    for line in said[:_MAX_WARNINGS]:
         log.warning("%s: %s", name, line)
-    if len(said) > _MOST_WARNINGS:
-        log.warning("%s: and %d more such warnings", name, len(said) - _MOST_WARNINGS)
+    if len(said) > _MAX_WARNINGS:
+        log.warning("%s: and %d more such warnings", name, len(said) - _MAX_WARNINGS)
     return answer.stdout

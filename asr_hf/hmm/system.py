@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_hf.data.fields import read_lines, words_of
-from asr_hf.hmm import fst as fsts
-from asr_hf.hmm.decode import DecoderSource, SearchOptions
-from asr_hf.hmm.gmm import Gmm
-from asr_hf.hmm.language import Language
-from asr_hf.hmm.lexicon import Lexicon, SymbolTable, phone_table, read_lexicon
+from asr_hf.hmm.gmm.gmm import Gmm
+from asr_hf.hmm.graph import fst as fsts
+from asr_hf.hmm.graph.language import Language
+from asr_hf.hmm.graph.lexicon import Lexicon, SymbolTable, phone_table, read_lexicon
+from asr_hf.hmm.graph.states import TREE
+from asr_hf.hmm.graph.topology import topology_text
+from asr_hf.hmm.graph.transitions import TransitionModel
 from asr_hf.hmm.scores import PdfColumns
-from asr_hf.hmm.states import TREE
-from asr_hf.hmm.topology import topology_text
-from asr_hf.hmm.transitions import TransitionModel
+from asr_hf.hmm.search.decode import DecoderSource, SearchOptions
 from asr_hf.kaldi.tree import ContextDependency, Leaf, Split, Table, read_tree
 from asr_hf.kaldi.writer import KaldiWriter
 from asr_hf.runtime.artefact import current_or_make
@@ -30,7 +30,7 @@ from asr_hf.runtime.files import read_json, write_json, write_text
 from asr_hf.runtime.provenance import Source, Wanted
 
 _LANGUAGE = re.compile(r"\w[\w.-]{0,99}")
-_MOST_STATES = 100
+_MAX_STATES = 100
 _REMEDY = "remove the folder and run asr-hf align again"
 
 
@@ -177,7 +177,7 @@ class HmmSystem:
     def decoder_source(
         self, folder: str | os.PathLike[str], options: SearchOptions
     ) -> DecoderSource:
-        """What decoding needs, by file name: hand it to `asr_hf.hmm.decode.decode_all`."""
+        """What decoding needs, by file name: hand it to `asr_hf.hmm.search.decode.decode_all`."""
         return DecoderSource(
             PdfColumns(self.transitions.pdf_of, self.transitions.num_pdfs),
             {
@@ -211,7 +211,7 @@ def _read_transitions(
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {error}", remedy=_REMEDY) from error
     # Kaldi's code takes memory for the largest phone and state that are mentioned.
-    most = max(len(phones), _MOST_STATES)
+    most = max(len(phones), _MAX_STATES)
     for number in re.findall(r"\d+", topology):
         if len(number) > 10 or (int(number) > most and "." + number not in topology):
             raise InputError(

@@ -19,7 +19,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
 }
 # Frames and taps of a window; more would take long to work out.
-_MOST_FRAMES = 1000
+_MAX_FRAMES = 1000
 
 
 class FeedForward(AcousticModel):
@@ -88,7 +88,7 @@ class FeedForward(AcousticModel):
             raise ValueError(f"layers of {str(sizes)[:80]} in {parameters} parameters")
         windows = [max(times, default=0) - min(times, default=0) for times in context]
         frames = [settings.get("left", 0), settings.get("right", 0), sum(windows)]
-        if min(frames) < 0 or max(*frames, sum(map(len, context))) > _MOST_FRAMES:
+        if min(frames) < 0 or max(*frames, sum(map(len, context))) > _MAX_FRAMES:
             raise ValueError(f"frames of context {str(frames)[:80]}")
 
     def linear_layers(self) -> list[nn.Linear]:

@@ -91,11 +91,11 @@ class TDNN(FeedForward):
         """Return the padded utterances of `batch`, or what the frames at `index` [F] need."""
         if index is None:
             picked, rows = self._padded(batch)
-            return TDNNInputs(batch.frames[picked].to(self.flat.dtype), rows, 0)
+            return TDNNInputs(batch.features[picked].to(self.flat.dtype), rows, 0)
         times = torch.tensor(self._times, device=index.device)
         wanted = times[:, None] + index
         wanted = torch.minimum(torch.maximum(wanted, batch.starts[index]), batch.ends[index] - 1)
-        frames = batch.frames[wanted.flatten()].to(self.flat.dtype)
+        frames = batch.features[wanted.flatten()].to(self.flat.dtype)
         return TDNNInputs(frames, None, len(index))
 
     def _padded(self, batch: FrameBatch) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ import socket
 import struct
 
 from asr_hf.runtime.errors import InputError
-from asr_hf.runtime.ranks import Ranks
+from asr_hf.runtime.process_group import ProcessGroup
 
 _LOOPBACK = "127.0.0.1"
 _INTERFACE = "GLOO_SOCKET_IFNAME"
@@ -16,7 +16,7 @@ _SIOCGIFADDR = 0x8915
 _REMEDY = f"{_INTERFACE}=<the interface that leads to the other machines>, on all ranks"
 
 
-def own_address(ranks: Ranks) -> tuple[str, int]:
+def own_address(ranks: ProcessGroup) -> tuple[str, int]:
     """The address that the first rank listens on, any port.
 
     That is the loopback where all ranks are on one machine; else the interface that

@@ -23,10 +23,10 @@ from asr_hf.runtime.channel import Channel, Refused, go_in, let_in
 from asr_hf.runtime.errors import AsrHfError, InputError, RunError
 from asr_hf.runtime.interruption import stop_this_process
 from asr_hf.runtime.key import found_key, given_key, new_key_file
-from asr_hf.runtime.ranks import Ranks
-from asr_hf.runtime.team import helped_by
+from asr_hf.runtime.process_group import ProcessGroup
 from asr_hf.runtime.wire import PLAIN, Kinds, WireError, pack, unpack
-from asr_hf.runtime.workers import Seat, Task, WorkerLost
+from asr_hf.runtime.worker_pool import helped_by
+from asr_hf.runtime.workers import Task, WorkerLost, WorkerState
 
 # In the store, which is read and written by whoever reaches it: nothing that is to be believed.
 _PLACE, _KEY_NAME = "helpers/place", "helpers/key-name"
@@ -41,7 +41,7 @@ FindTask = Callable[[str], Task[Any, Any]]
 
 
 @contextmanager
-def helped(ranks: Ranks) -> Iterator[None]:
+def helped(ranks: ProcessGroup) -> Iterator[None]:
     """On the first rank: have the teams of the block made of the others.
 
     Raises:
@@ -59,15 +59,15 @@ def helped(ranks: Ranks) -> Iterator[None]:
         for channel in channels.values():
             held.callback(channel.close)
         listener.close()
-        hire = [partial(_Helper, rank, found) for rank, found in sorted(channels.items())]
-        with helped_by(hire):
+        start_worker = [partial(_Helper, rank, found) for rank, found in sorted(channels.items())]
+        with helped_by(start_worker):
             yield
 
 
 class _Gate:
     """Lets in the ranks, each once, and nobody else."""
 
-    def __init__(self, listener: socket.socket, key: bytes, ranks: Ranks) -> None:
+    def __init__(self, listener: socket.socket, key: bytes, ranks: ProcessGroup) -> None:
         self._listener, self._key, self._ranks = listener, key, ranks
         self._room = threading.Semaphore(_STRANGERS)
         self._found: dict[int, Channel] = {}
@@ -113,7 +113,7 @@ class _Gate:
             self._room.release()
 
 
-def help_out(ranks: Ranks, find: FindTask) -> None:
+def help_out(ranks: ProcessGroup, find: FindTask) -> None:
     """On another rank: do what the first one asks for, until it is gone.
 
     Args:
@@ -148,7 +148,7 @@ def help_out(ranks: Ranks, find: FindTask) -> None:
         channel.close()
 
 
-def _first_has_come(ranks: Ranks) -> bool:
+def _first_has_come(ranks: ProcessGroup) -> bool:
     """Wait until the first rank listens; False where it has failed before."""
     until = time.monotonic() + _PATIENCE
     while True:
@@ -169,7 +169,7 @@ class _Desk:
     """Where a helper works."""
 
     def __init__(self, find: FindTask, channel: Channel) -> None:
-        self._find, self._channel, self._seat = find, channel, Seat()
+        self._find, self._channel, self._seat = find, channel, WorkerState()
         self._kinds, self._calls = PLAIN, dict[str, Callable[[Any, Any], Any]]()
         self._busy = threading.Event()
         threading.Thread(target=self._watch, name="first rank", daemon=True).start()
@@ -211,7 +211,7 @@ class _Desk:
             case "call", str(name) if name in self._calls:
                 return self._seat.call(self._calls[name], unpack(body, self._kinds))
             case "drop", _:
-                self._seat, self._kinds, self._calls = Seat(), PLAIN, {}
+                self._seat, self._kinds, self._calls = WorkerState(), PLAIN, {}
                 return None
             case asked:
                 raise WireError(f"nobody here does {str(asked)[:80]}")

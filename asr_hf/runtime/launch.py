@@ -19,7 +19,7 @@ from asr_hf.runtime.children import LAUNCHER
 from asr_hf.runtime.errors import RunError
 from asr_hf.runtime.failures import FailureBoard
 from asr_hf.runtime.interruption import SIGNALS, interrupted
-from asr_hf.runtime.ranks import RENDEZVOUS, store_at
+from asr_hf.runtime.process_group import RENDEZVOUS, store_at
 
 log = logging.getLogger(__name__)
 

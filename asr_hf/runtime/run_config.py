@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 FILE_NAME = "config.yaml"
 # Ours take about 8 kB.
-_MOST_BYTES = 1_000_000
+_MAX_BYTES = 1_000_000
 # Built in, and chosen by no option of the tree.
 _OTHERS = ("asr_hf.baselines.schedules.Cosine",)
 _MARK = re.compile(r"_\w+_")
@@ -66,9 +66,9 @@ def read_plain_yaml(path: Path) -> dict[str, Any]:
     """
     try:
         with open(path, "rb") as file:
-            text = file.read(_MOST_BYTES + 1)
-        if len(text) > _MOST_BYTES:
-            raise ValueError(f"more than {_MOST_BYTES} bytes")
+            text = file.read(_MAX_BYTES + 1)
+        if len(text) > _MAX_BYTES:
+            raise ValueError(f"more than {_MAX_BYTES} bytes")
         # _Loader makes nothing but plain values.
         found = yaml.load(text.decode("utf-8"), _Loader)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:

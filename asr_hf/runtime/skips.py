@@ -12,7 +12,7 @@ from asr_hf.runtime.errors import InputError
 log = logging.getLogger(__name__)
 
 # Causes and, of each, utterances that a message names.
-_MOST_CAUSES, _MOST_NAMES = 20, 3
+_MAX_CAUSES, _MAX_NAMES = 20, 3
 # What differs between utterances that are skipped for one cause: paths, names and numbers.
 _OWN = re.compile(r"\S*/\S+|\d+(\.\d+)?")
 
@@ -70,9 +70,9 @@ def _listed(reasons: Mapping[str, str]) -> str:
     for name, reason in reasons.items():
         groups.setdefault(_OWN.sub("…", reason.replace(name, "…")), []).append(name)
     ordered = sorted(groups.values(), key=len, reverse=True)
-    lines = [_group(names, reasons) for names in ordered[:_MOST_CAUSES]]
-    if len(ordered) > _MOST_CAUSES:
-        rest = sum(map(len, ordered[_MOST_CAUSES:]))
+    lines = [_group(names, reasons) for names in ordered[:_MAX_CAUSES]]
+    if len(ordered) > _MAX_CAUSES:
+        rest = sum(map(len, ordered[_MAX_CAUSES:]))
         lines.append(f"    ... and {rest} more for other causes")
     return "\n".join(lines)
 
@@ -83,6 +83,6 @@ def _group(names: list[str], reasons: Mapping[str, str]) -> str:
     line = f"    {first}: {reasons[first].removeprefix(f'{first}: ')}"
     if len(names) == 1:
         return line
-    shown = ", ".join(names[1:_MOST_NAMES])
-    rest = len(names) - _MOST_NAMES
+    shown = ", ".join(names[1:_MAX_NAMES])
+    rest = len(names) - _MAX_NAMES
     return f"{line}; likewise {shown}" + (f" and {rest} more" if rest > 0 else "")

@@ -23,7 +23,7 @@ class TooLarge(ValueError):
     """A gzipped file stands for more than a file of its size may."""
 
 
-def most_unzipped(size: int) -> int:
+def max_unzipped(size: int) -> int:
     """The bytes that a gzipped file of `size` bytes may stand for."""
     return max(_ALWAYS, _RATIO * size)
 
@@ -42,7 +42,7 @@ class Unzipping(gzip.GzipFile):
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(fileobj=file, mode="rb")
         self._packed = os.fstat(file.fileno()).st_size
-        self._most = most_unzipped(self._packed)
+        self._most = max_unzipped(self._packed)
 
     def read(self, size: int | None = -1) -> bytes:
         """Read so many bytes, or all that are left."""

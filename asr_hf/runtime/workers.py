@@ -43,7 +43,7 @@ class Task(Generic[M, S]):
     kinds: tuple[type, ...] = ()
 
 
-class Seat:
+class WorkerState:
     """Where a worker keeps what it works with."""
 
     state: Any = None
@@ -87,13 +87,13 @@ class WorkerLost(RunError):
     """A worker is gone; says which one."""
 
 
-class Here:
+class InProcessWorker:
     """This process: does each call at once."""
 
     name = "this process"
 
     def __init__(self) -> None:
-        self._seat = Seat()
+        self._seat = WorkerState()
 
     def take(self, task: Task[Any, Any], argument: Any) -> Future[None]:
         """See `Worker`."""
@@ -179,7 +179,7 @@ def serve(descriptor: int, parent: int) -> None:
     """As such a process: do what the parent asks for, until it is gone."""
     die_with(parent)
     leave_signals_to_parent()
-    seat = Seat()
+    seat = WorkerState()
     connection: Connection[Any, Any] = Connection(descriptor)
     with connection, suppress(EOFError, ConnectionError):
         while True:

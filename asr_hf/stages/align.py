@@ -12,11 +12,11 @@ from omegaconf import DictConfig
 from asr_hf.data.alignment import Alignments
 from asr_hf.data.ark import ArkReader
 from asr_hf.data.kaldi_dir import DataDir
-from asr_hf.hmm.align import AlignedSet, AlignOptions, Transcript, align_set, misfits
-from asr_hf.hmm.corpus import speaker_features, transcripts_of
-from asr_hf.hmm.language import check_languages
+from asr_hf.hmm.alignment.align import AlignedSet, AlignOptions, Transcript, align_set, misfits
+from asr_hf.hmm.alignment.corpus import speaker_features, transcripts_of
+from asr_hf.hmm.alignment.segments import ctm_lines
+from asr_hf.hmm.graph.language import check_languages
 from asr_hf.hmm.scores import Scores
-from asr_hf.hmm.segments import ctm_lines
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.runtime.artefact import current_or_make
 from asr_hf.runtime.errors import InputError
@@ -26,18 +26,18 @@ from asr_hf.runtime.provenance import Source, Wanted
 from asr_hf.runtime.run_config import FILE_NAME as CONFIG
 from asr_hf.runtime.run_config import read_run_config
 from asr_hf.runtime.skips import SkipList
-from asr_hf.stages.carry import (
+from asr_hf.stages.recognition.select_checkpoint import MODEL_FILE
+from asr_hf.stages.sources.expected import features_source
+from asr_hf.stages.sources.external import alignments_from_outside, pack_external
+from asr_hf.stages.sources.hmms import hmm_system, transcripts_source
+from asr_hf.stages.sources.layout import alignment_folder, system_folder
+from asr_hf.stages.sources.packing import pack
+from asr_hf.stages.sources.transfer_alignments import (
     carried_alignments,
     carried_ctm,
     clean_alignment,
     copies_source,
 )
-from asr_hf.stages.choose import MODEL_FILE
-from asr_hf.stages.expected import features_source
-from asr_hf.stages.external import alignments_from_outside, pack_external
-from asr_hf.stages.hmms import hmm_system, transcripts_source
-from asr_hf.stages.layout import alignment_folder, system_folder
-from asr_hf.stages.packing import pack
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 _WORTH_A_PROCESS = 100
 _KIND, _LIMIT = "alignments", "alignment.max_skipped"
 # Utterances that a message names.
-_MOST_NAMED = 3
+_MAX_NAMED = 3
 
 ScoreSource = Callable[[str], Iterator[tuple[str, Scores]]]
 
@@ -210,13 +210,13 @@ def _write_fits(folder: Path, name: str, fits: dict[str, float]) -> None:
             len(worst),
             len(fits),
             folder / "fit.txt",
-            ", ".join(worst[:_MOST_NAMED]) + (", ..." if len(worst) > _MOST_NAMED else ""),
+            ", ".join(worst[:_MAX_NAMED]) + (", ..." if len(worst) > _MAX_NAMED else ""),
         )
 
 
 def _network_scores(config: DictConfig) -> ScoreSource:
     # The network's libraries take seconds to load, and the usual alignment needs none of them.
-    from asr_hf.stages.score_sources import network_scores
+    from asr_hf.stages.recognition.score_sources import network_scores
 
     run_dir = Path(config.alignment.from_run)
     # The network reads the store it was trained on; the tagged one is still to be made.

@@ -11,10 +11,10 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from asr_hf.hmm.align import Transcript
-from asr_hf.hmm.decode import Job, at_edge, decode_all, grid
-from asr_hf.hmm.rescore import Setting
-from asr_hf.hmm.segments import Segment, ctm_lines
+from asr_hf.hmm.alignment.align import Transcript
+from asr_hf.hmm.alignment.segments import Segment, ctm_lines
+from asr_hf.hmm.search.decode import Job, at_edge, decode_all, grid
+from asr_hf.hmm.search.rescore import Setting
 from asr_hf.runtime.artefact import Maker, current_or_make, make_anew
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_json, write_text
@@ -23,11 +23,16 @@ from asr_hf.runtime.provenance import Source, Wanted
 from asr_hf.runtime.skips import SkipList
 from asr_hf.scoring.alignment import add_counts
 from asr_hf.scoring.wer import score, utterance_counts
-from asr_hf.stages.choose import choose_model
-from asr_hf.stages.external import pack_decode_data
-from asr_hf.stages.recognisers import Recogniser, recogniser
-from asr_hf.stages.score_sources import Identified, ScoreSource, model_scores, network_scores
-from asr_hf.stages.word_errors import Words, only, scoring_rule, summary, write_words
+from asr_hf.stages.recognition.recognisers import Recogniser, recogniser
+from asr_hf.stages.recognition.score_sources import (
+    Identified,
+    ScoreSource,
+    model_scores,
+    network_scores,
+)
+from asr_hf.stages.recognition.select_checkpoint import choose_model
+from asr_hf.stages.recognition.word_errors import Words, only, scoring_rule, summary, write_words
+from asr_hf.stages.sources.external import pack_decode_data
 
 log = logging.getLogger(__name__)
 
@@ -49,12 +54,12 @@ def run(config: DictConfig) -> dict[str, Any]:
     run_dir = Path(config.run_dir)
     pack_decode_data(config, [config.decode.tune_on, *config.decode.sets])
     tuned = None
-    if config.decode.choose:
+    if config.decode.select_checkpoint:
         folder = run_dir / "decode" / "choice"
         tuned = choose_model(
             run_dir,
             lambda model: tuned_weights(config, model_scores(config, model), folder / model.stem),
-            config.decode.choose,
+            config.decode.select_checkpoint,
         )
     return decode_sets(config, network_scores(config, run_dir), tuned)
 

@@ -11,8 +11,8 @@ from asr_hf.data.extract import extract_features
 from asr_hf.data.fbank import FbankOptions
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.runtime.errors import InputError
-from asr_hf.stages.kaldi_sets import refuse_kaldi
-from asr_hf.stages.layout import chosen_by, prepared_corpus
+from asr_hf.stages.sources.kaldi_sets import refuse_kaldi
+from asr_hf.stages.sources.layout import chosen_by, prepared_corpus
 
 
 def run(config: DictConfig) -> dict[str, Any]:

@@ -19,9 +19,10 @@ from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.data.lattice_store import LatticeStore
 from asr_hf.data.lattice_writer import write_lattices
 from asr_hf.data.store import FrameStore
-from asr_hf.hmm.align import Transcript
-from asr_hf.hmm.corpus import transcripts_of
-from asr_hf.hmm.lattices import (
+from asr_hf.hmm.alignment.align import Transcript
+from asr_hf.hmm.alignment.corpus import transcripts_of
+from asr_hf.hmm.graph.weak_lm import weak_lm
+from asr_hf.hmm.lattice.lattices import (
     LatticeFacts,
     LatticeJob,
     LatticeOptions,
@@ -32,18 +33,17 @@ from asr_hf.hmm.lattices import (
 )
 from asr_hf.hmm.scores import Scores
 from asr_hf.hmm.system import HmmSystem
-from asr_hf.hmm.weak_model import weak_model
 from asr_hf.runtime.artefact import current, current_or_make, make_anew
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
 from asr_hf.runtime.progress import progress
 from asr_hf.runtime.provenance import Source, Wanted
 from asr_hf.runtime.skips import SkipList
-from asr_hf.stages.choose import MODEL_FILE
-from asr_hf.stages.expected import store_source
-from asr_hf.stages.kaldi_lattices import import_lattices
-from asr_hf.stages.lattice_statistics import statistics, table
-from asr_hf.stages.layout import (
+from asr_hf.stages.recognition.kaldi_lattices import import_lattices
+from asr_hf.stages.recognition.lattice_statistics import statistics, table
+from asr_hf.stages.recognition.select_checkpoint import MODEL_FILE
+from asr_hf.stages.sources.expected import store_source
+from asr_hf.stages.sources.layout import (
     chosen_by,
     decoding_scale,
     lattices_folder,
@@ -267,7 +267,7 @@ def _graphs(config: DictConfig, system: HmmSystem) -> tuple[Path, dict[str, Sour
     folder = lattices_folder(config, "graph").parent
     models = {}
     for name, language in system.languages.items():
-        text = weak_model(corpus / "lang" / name / "lm_text", language.lexicon, order)
+        text = weak_lm(corpus / "lang" / name / "lm_text", language.lexicon, order)
         models[name] = folder / "lm" / f"{name}.arpa"
         write_text(models[name], text)
     return folder, system.make_graphs(folder, models)
@@ -282,6 +282,6 @@ def _store(config: DictConfig, name: str) -> FrameStore:
 
 def _network_scores(config: DictConfig, run_dir: Path) -> ScoreSource:
     # Lattices of given scores need none of the network's libraries.
-    from asr_hf.stages.network_scores import NetworkScores
+    from asr_hf.stages.recognition.network_scores import NetworkScores
 
     return NetworkScores(config, run_dir / MODEL_FILE).stored

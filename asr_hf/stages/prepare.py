@@ -11,7 +11,7 @@ from asr_hf.data.overlap import warn_of_overlap
 from asr_hf.data.validate import validate
 from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.resources import load_recipe
-from asr_hf.stages.kaldi_sets import refuse_kaldi
+from asr_hf.stages.sources.kaldi_sets import refuse_kaldi
 
 
 def run(config: DictConfig) -> dict[str, Any]:

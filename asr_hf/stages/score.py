@@ -19,8 +19,8 @@ from asr_hf.scoring.sclite import compare_with_sclite
 from asr_hf.scoring.transcripts import read_table
 from asr_hf.scoring.wer import WerResult, score
 from asr_hf.scoring.worst import AlignedUtterance, format_utterance, worst_utterances
-from asr_hf.stages.layout import check_decoded
-from asr_hf.stages.recordings import recognised_words
+from asr_hf.stages.sources.layout import check_decoded
+from asr_hf.stages.sources.recordings import recognised_words
 
 log = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import Tensor
 
+from asr_hf.curvature.cuda_graph import Recorder, record_on_gpu
+from asr_hf.curvature.precision import Precision
 from asr_hf.data.store import FrameStore
-from asr_hf.hf.objective import Part
-from asr_hf.hf.precision import Precision
-from asr_hf.hf.replay import Recorder, record_on_gpu
+from asr_hf.hf.objective import Split
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.report.ending import ending
 from asr_hf.report.html import write_report
@@ -29,34 +29,39 @@ from asr_hf.runtime.events import FILE_NAME as EVENTS
 from asr_hf.runtime.events import read_events
 from asr_hf.runtime.files import read_json, write_json
 from asr_hf.runtime.interruption import Interruption
-from asr_hf.runtime.ranks import ALONE, Ranks
+from asr_hf.runtime.process_group import SINGLE_PROCESS, ProcessGroup
 from asr_hf.runtime.run_folder import RunFolder
-from asr_hf.stages.declared import optimiser_needs
-from asr_hf.stages.expected import store_source
-from asr_hf.stages.external import alignments_from_outside, pack_external
-from asr_hf.stages.forecast import fit_memory, say_duration
-from asr_hf.stages.heldout import check_heldout
-from asr_hf.stages.inputs import changed_inputs, inputs_of, start_of_rank, statistics_of
-from asr_hf.stages.layout import chosen_by, store_folder
-from asr_hf.stages.saver import ModelSaver
-from asr_hf.stages.start import settle, start_model
-from asr_hf.stages.targets import open_targets
+from asr_hf.stages.sources.expected import store_source
+from asr_hf.stages.sources.external import alignments_from_outside, pack_external
+from asr_hf.stages.sources.layout import chosen_by, store_folder
+from asr_hf.stages.training.declared import optimiser_needs
+from asr_hf.stages.training.forecast import fit_memory, say_duration
+from asr_hf.stages.training.heldout import check_heldout
+from asr_hf.stages.training.initial_model import inherit_settings, initial_model
+from asr_hf.stages.training.model_writer import ModelWriter
+from asr_hf.stages.training.run_inputs import (
+    changed_inputs,
+    inputs_of,
+    start_of_rank,
+    statistics_of,
+)
+from asr_hf.stages.training.targets import open_targets
 from asr_hf.training.curvature import CurvaturePath
-from asr_hf.training.data_parallel import DataParallel
+from asr_hf.training.distributed.data_parallel import DataParallel
+from asr_hf.training.distributed.replica_consistency import check_same_start
+from asr_hf.training.feeding.frame_source import FrameSource, make_sources, room_for_features
 from asr_hf.training.frame_objective import FrameObjective
-from asr_hf.training.frame_source import FrameSource, make_sources, room_for_features
-from asr_hf.training.in_step import check_same_start
 from asr_hf.training.loop import Best, TrainingLoop
-from asr_hf.training.memory import parse_bytes
 from asr_hf.training.model_file import FILE_NAME
+from asr_hf.training.planning.memory import parse_bytes
 from asr_hf.training.pretraining import pretrain_layers
 from asr_hf.training.try_out import try_criterion, try_preconditioner
-from asr_hf.training.work import CountedObjective
+from asr_hf.training.work_counter import CountedObjective
 
 log = logging.getLogger(__name__)
 
 
-def run(config: DictConfig, ranks: Ranks = ALONE) -> dict[str, Any]:
+def run(config: DictConfig, ranks: ProcessGroup = SINGLE_PROCESS) -> dict[str, Any]:
     """Train as `config` says, in `config.run_dir`; continues a run that was cut off.
 
     Stores of alignments made elsewhere are packed first, unless they are there.
@@ -83,7 +88,7 @@ def run(config: DictConfig, ranks: Ranks = ALONE) -> dict[str, Any]:
             ranks.broadcast_json(pack_external(config) if ranks.first else None)
         stores = open_stores(config)
         check_heldout(config, stores)
-        settle(config)
+        inherit_settings(config)
         inputs = inputs_of(config, stores)
         if ranks.count > 1:
             check_same_start(ranks, start_of_rank(config, inputs))
@@ -95,18 +100,18 @@ def run(config: DictConfig, ranks: Ranks = ALONE) -> dict[str, Any]:
 
 def _train(
     config: DictConfig,
-    stores: dict[Part, FrameStore],
+    stores: dict[Split, FrameStore],
     inputs: dict[str, str],
     device: torch.device,
     folder: RunFolder | None,
-    ranks: Ranks,
+    ranks: ProcessGroup,
     interruption: Interruption,
 ) -> dict[str, Any]:
-    model = start_model(config, stores[Part.TRAIN], device)
+    model = initial_model(config, stores[Split.TRAIN], device)
     if folder is not None:
         folder.keep_inputs(inputs | statistics_of(model), changed_inputs)
     objective = make_objective(config, stores, model, device)
-    saver = ModelSaver(config, model, stores[Part.TRAIN])
+    writer = ModelWriter(config, model, stores[Split.TRAIN])
     start = time.perf_counter()
     begun = ranks.broadcast_json(folder is not None and bool(checkpoints(folder.checkpoints)))
     if config.get("pretraining") and not begun:
@@ -123,14 +128,14 @@ def _train(
         keep_last=config.runtime.keep_checkpoints,
         checkpoint_seconds=config.runtime.checkpoint_seconds,
         seconds=time.perf_counter() - start,
-        keep=keep_in(folder.models, saver) if folder and config.runtime.keep_models else None,
+        keep=keep_in(folder.models, writer) if folder and config.runtime.keep_models else None,
         ranks=ranks,
         interruption=interruption,
     )
     best = loop.run()
     result = summary(config, loop, best)
     if folder is not None:
-        saver.save(folder.path / FILE_NAME, best.theta)
+        writer.save(folder.path / FILE_NAME, best.theta)
         result |= ending(read_events(folder.path / EVENTS), optimiser.limit)
         result |= _scores_of(folder.path / "result.json", best)
         write_json(folder.path / "result.json", result)
@@ -140,7 +145,7 @@ def _train(
 
 def make_objective(
     config: DictConfig,
-    stores: dict[Part, FrameStore],
+    stores: dict[Split, FrameStore],
     model: AcousticModel,
     device: torch.device,
 ) -> FrameObjective:
@@ -150,7 +155,7 @@ def make_objective(
         InputError: a setting does not fit, or lattices are missing.
     """
     criterion = instantiate(config.criterion)
-    try_criterion(criterion, model, stores[Part.TRAIN])
+    try_criterion(criterion, model, stores[Split.TRAIN])
     return FrameObjective(
         model,
         criterion,
@@ -165,7 +170,7 @@ def make_objective(
     )
 
 
-def share(config: DictConfig, objective: FrameObjective, ranks: Ranks) -> CountedObjective:
+def share(config: DictConfig, objective: FrameObjective, ranks: ProcessGroup) -> CountedObjective:
     """The objective as all ranks compute it together, from the model of the first.
 
     Raises:
@@ -209,9 +214,9 @@ def recorder(config: DictConfig, device: torch.device) -> Recorder | None:
     return record_on_gpu
 
 
-def keep_in(folder: Path, saver: ModelSaver) -> Callable[[int, Tensor], None]:
+def keep_in(folder: Path, writer: ModelWriter) -> Callable[[int, Tensor], None]:
     """What keeps each iteration's model in `folder`."""
-    return lambda iteration, theta: saver.save(
+    return lambda iteration, theta: writer.save(
         folder / f"iteration-{iteration:04d}.safetensors", theta
     )
 
@@ -232,7 +237,7 @@ def _scores_of(path: Path, best: Best) -> dict[str, Any]:
     return {"wer": before["wer"]} if same and "wer" in before else {}
 
 
-def open_stores(config: DictConfig) -> dict[Part, FrameStore]:
+def open_stores(config: DictConfig) -> dict[Split, FrameStore]:
     """Open the training and held-out stores of the corpus.
 
     Raises:
@@ -255,7 +260,7 @@ def open_stores(config: DictConfig) -> dict[Part, FrameStore]:
                 f"{getattr(train, what)} and {getattr(heldout, what)}",
                 remedy="make both again with: asr-hf align",
             )
-    return {Part.TRAIN: train, Part.HELDOUT: heldout}
+    return {Split.TRAIN: train, Split.HELDOUT: heldout}
 
 
 def _how_to_make(config: DictConfig) -> str:
@@ -266,8 +271,8 @@ def _how_to_make(config: DictConfig) -> str:
 
 
 def open_sources(
-    config: DictConfig, stores: dict[Part, FrameStore], device: torch.device
-) -> dict[Part, FrameSource]:
+    config: DictConfig, stores: dict[Split, FrameStore], device: torch.device
+) -> dict[Split, FrameSource]:
     """Bring the features to the device as far as `runtime.resident` and `runtime.memory` let them.
 
     Raises:

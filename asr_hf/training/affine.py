@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-from asr_hf.hf.statistic import AffineLayer, OnLayer
+from asr_hf.curvature.statistic import AffineLayer, OnLayer
 from asr_hf.models.flat import FlatModule, parameter_slices
 from asr_hf.runtime.errors import InputError
 

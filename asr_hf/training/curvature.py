@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from asr_hf.criteria.base import Criterion, OutputCurvature
-from asr_hf.hf.gauss_newton import ChunkCurvature, KeptDoubleBackward, NarrowedChunk
-from asr_hf.hf.precision import Precision
-from asr_hf.hf.r_operator import Activation, MLPCurvature, layers_of
+from asr_hf.curvature.gauss_newton import ChunkCurvature, KeptDoubleBackward, NarrowedChunk
+from asr_hf.curvature.precision import Precision
+from asr_hf.curvature.r_operator import Activation, MLPCurvature, layers_of
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.models.dnn import DNN
 from asr_hf.runtime.errors import InputError

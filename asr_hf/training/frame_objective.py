@@ -12,23 +12,23 @@ import torch
 from torch import Tensor
 
 from asr_hf.criteria.base import Criterion, FrameLoss
+from asr_hf.curvature.cuda_graph import Recorder
+from asr_hf.curvature.gauss_newton import ChunkCurvature, SampleCurvature
+from asr_hf.curvature.precision import Precision
+from asr_hf.curvature.space import UNSHARDED, Space
+from asr_hf.curvature.statistic import OnLayer, SamplePasses, Statistic, Sums
 from asr_hf.data.store import FrameStore
-from asr_hf.hf.gauss_newton import ChunkCurvature, SampleCurvature
-from asr_hf.hf.objective import LossSum, Part, Sample
-from asr_hf.hf.precision import Precision
-from asr_hf.hf.replay import Recorder
-from asr_hf.hf.space import UNDIVIDED, Space
-from asr_hf.hf.statistic import OnLayer, SamplePasses, Statistic, Sums
+from asr_hf.hf.objective import LossSum, Sample, Split
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
 from asr_hf.training.affine import LayerTap, layer_shapes
 from asr_hf.training.curvature import ChunkMaker, CurvaturePath
-from asr_hf.training.frame_source import FrameSource, make_sources
-from asr_hf.training.minibatches import ShuffledFrames, ShuffledUtterances
-from asr_hf.training.targets import LabelTargets, TargetSource
-from asr_hf.training.uniforms import frame_uniforms
-from asr_hf.training.units import Units
-from asr_hf.training.work import WorkCounter
+from asr_hf.training.feeding.counter_rng import frame_uniforms
+from asr_hf.training.feeding.frame_source import FrameSource, make_sources
+from asr_hf.training.feeding.minibatches import ShuffledFrames, ShuffledUtterances
+from asr_hf.training.feeding.targets import LabelTargets, TargetSource
+from asr_hf.training.feeding.units import Units
+from asr_hf.training.work_counter import WorkCounter
 
 Minibatch = tuple[Any, Any, int]
 
@@ -54,18 +54,18 @@ class FrameObjective(WorkCounter):
         InputError: a size is out of range, or units are not what the criterion needs.
     """
 
-    space: Space = UNDIVIDED
+    space: Space = UNSHARDED
 
     def __init__(
         self,
         model: AcousticModel,
         criterion: Criterion[Any],
-        stores: dict[Part, FrameStore],
+        stores: dict[Split, FrameStore],
         chunk_frames: int = 8192,
         curvature_path: CurvaturePath = CurvaturePath.AUTO,
         precision: Precision = Precision.FP32,
         block_frames: int = 1 << 22,
-        sources: dict[Part, FrameSource] | None = None,
+        sources: dict[Split, FrameSource] | None = None,
         frame_stride: int = 1,
         targets: TargetSource | None = None,
         record: Recorder | None = None,
@@ -90,13 +90,13 @@ class FrameObjective(WorkCounter):
         self.chunks_kept: Callable[[list[int]], int] = len
         self.sources = sources or make_sources(stores, self.device, room=0)
         self.units = {
-            part: Units(source, frame_stride, self.targets.utterances(part))
-            for part, source in self.sources.items()
+            split: Units(source, frame_stride, self.targets.utterances(split))
+            for split, source in self.sources.items()
         }
         self._shuffled: ShuffledFrames | ShuffledUtterances = (
-            ShuffledUtterances(self.units[Part.TRAIN])
+            ShuffledUtterances(self.units[Split.TRAIN])
             if self.targets.whole_utterances
-            else ShuffledFrames(self.sources[Part.TRAIN], block_frames)
+            else ShuffledFrames(self.sources[Split.TRAIN], block_frames)
         )
 
     @contextmanager
@@ -113,9 +113,9 @@ class FrameObjective(WorkCounter):
         """Memory that the frames take which minibatches are drawn from."""
         return self._shuffled.bytes
 
-    def unit_frames(self, part: Part) -> np.ndarray:
+    def unit_frames(self, split: Split) -> np.ndarray:
         """Frames of each unit of `part` [units], int64."""
-        return self.units[part].frames
+        return self.units[split].frames
 
     @torch.no_grad()
     def loss(self, theta: Tensor, sample: Sample) -> LossSum:
@@ -144,14 +144,14 @@ class FrameObjective(WorkCounter):
         """The Gauss-Newton matrix at θ summed over `sample`; θ must not change while in use."""
         self._load(theta)
         units = sample.units[self._order(sample)]
-        chunks = self.units[sample.part].batches(units, self.chunk_frames)
+        chunks = self.units[sample.split].batches(units, self.chunk_frames)
         frames = chunks.frames
         kept = self.chunks_kept(frames)
 
         def make(place: int, precision: Precision) -> ChunkCurvature:
             chunk = chunks[place]
             inputs = self.model.inputs(chunk.batch, chunk.index)
-            return self._curvature_chunk(inputs, self.targets.of(sample.part, chunk), precision)
+            return self._curvature_chunk(inputs, self.targets.of(sample.split, chunk), precision)
 
         def count(frames: int) -> None:
             self.frames["curvature"] += frames
@@ -163,10 +163,10 @@ class FrameObjective(WorkCounter):
     def unit_gradients(self, theta: Tensor, sample: Sample) -> Iterator[tuple[int, Tensor]]:
         """Each unit's frames and its gradient [n], one by one; the tensor is reused."""
         self._load(theta)
-        for unit in self.units[sample.part].one_by_one(sample.units):
+        for unit in self.units[sample.split].one_by_one(sample.units):
             self.model.flat_grad.zero_()
             logits = self.model(self.model.inputs(unit.batch, unit.index))
-            targets = self.targets.of(sample.part, unit)
+            targets = self.targets.of(sample.split, unit)
             logits.backward(self.criterion.gradient(logits.detach(), targets))
             self.frames["gradient"] += len(logits)
             yield len(logits), self.model.flat_grad
@@ -180,7 +180,7 @@ class FrameObjective(WorkCounter):
         """
         self._load(theta)
         tap = LayerTap(self.model)
-        numbers = self.units[sample.part].frame_numbers(sample.units[self._order(sample)])
+        numbers = self.units[sample.split].frame_numbers(sample.units[self._order(sample)])
         uniforms, done = torch.from_numpy(frame_uniforms(seed, numbers)), 0
         for inputs, targets, _ in self._chunks(sample):
             with tap.tapped(on_input) as outputs:
@@ -213,7 +213,7 @@ class FrameObjective(WorkCounter):
         whole utterances, those are.
         """
         for unit in self._shuffled.epoch(seed, epoch, batch_frames):
-            targets = self.targets.of(Part.TRAIN, unit)
+            targets = self.targets.of(Split.TRAIN, unit)
             yield self.model.inputs(unit.batch, unit.index), targets, len(unit.labels)
 
     def minibatch_gradient(self, theta: Tensor, minibatch: Minibatch) -> tuple[Tensor, Tensor]:
@@ -239,14 +239,14 @@ class FrameObjective(WorkCounter):
         """
         if not self.targets.whole_utterances:
             return np.arange(len(sample.units))
-        return np.argsort(self.units[sample.part].frames[sample.units], kind="stable")
+        return np.argsort(self.units[sample.split].frames[sample.units], kind="stable")
 
     def _chunks(self, sample: Sample) -> Iterator[tuple[Any, Any, Tensor]]:
         """The model's inputs, the targets and the unit lengths [U] of each chunk."""
         units = sample.units[self._order(sample)]
-        for chunk in self.units[sample.part].batches(units, self.chunk_frames):
+        for chunk in self.units[sample.split].batches(units, self.chunk_frames):
             inputs = self.model.inputs(chunk.batch, chunk.index)
-            targets = self.targets.of(sample.part, chunk)
+            targets = self.targets.of(sample.split, chunk)
             yield inputs, targets, torch.from_numpy(chunk.lengths)
 
 

@@ -13,17 +13,17 @@ from torch import Tensor
 from tqdm import tqdm
 
 from asr_hf.baselines.objective import whole
-from asr_hf.hf.effort import Effort
 from asr_hf.hf.memory import MemoryNeed, ProblemSize
-from asr_hf.hf.objective import LossSum, Part
+from asr_hf.hf.objective import LossSum, Split
+from asr_hf.hf.pass_cost import PassCost
 from asr_hf.runtime.checkpoint import latest_checkpoint, save_checkpoint
 from asr_hf.runtime.events import EventLog
 from asr_hf.runtime.interruption import Interruption, interrupted
+from asr_hf.runtime.process_group import SINGLE_PROCESS, ProcessGroup
 from asr_hf.runtime.progress import progress
-from asr_hf.runtime.ranks import ALONE, Ranks
 from asr_hf.runtime.run_folder import RunFolder
-from asr_hf.training.in_step import check_in_step, share_checkpoint
-from asr_hf.training.work import CountedObjective
+from asr_hf.training.distributed.replica_consistency import check_in_step, share_checkpoint
+from asr_hf.training.work_counter import CountedObjective
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Optimiser(Protocol):
         """What its steps will allocate."""
         ...
 
-    def efforts(self) -> list[Effort]:
+    def pass_costs(self) -> list[PassCost]:
         """The passes of each iteration up to the last that there may be."""
         ...
 
@@ -118,7 +118,7 @@ class TrainingLoop:
         checkpoint_seconds: float,
         seconds: float = 0.0,
         keep: Callable[[int, Tensor], None] | None = None,
-        ranks: Ranks = ALONE,
+        ranks: ProcessGroup = SINGLE_PROCESS,
         interruption: Interruption | None = None,
     ) -> None:
         self.optimiser, self.objective, self.folder = optimiser, objective, folder
@@ -185,7 +185,7 @@ class TrainingLoop:
         heldout = self._heldout()
         event |= {
             "heldout_loss": heldout.mean,
-            "heldout_frame_error": heldout.errors / max(1, heldout.frames),
+            "heldout_frame_error": heldout.errors / max(1, heldout.num_frames),
             "seconds": self.seconds,
             "work": self.objective.work,
             "frames": dict(self.objective.frames),
@@ -212,7 +212,9 @@ class TrainingLoop:
     def _heldout(self) -> LossSum:
         """Loss over every held-out utterance, for the report."""
         with self.objective.uncounted():
-            return self.objective.loss(self.optimiser.estimate, whole(self.objective, Part.HELDOUT))
+            return self.objective.loss(
+                self.optimiser.estimate, whole(self.objective, Split.HELDOUT)
+            )
 
     def _save(self) -> None:
         # On every rank: where vectors are divided, it takes all of them to make them whole.

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from asr_hf.criteria.needs import CriterionNeeds, Targets
 from asr_hf.data.store import FrameStore
-from asr_hf.hf.objective import Part
+from asr_hf.hf.objective import Split
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.models.registry import KINDS, full_name
 from asr_hf.runtime.declared import declared
@@ -214,7 +214,7 @@ def try_curvature(objective: FrameObjective) -> None:
     model = objective.model
     if type(model) in KINDS.values():
         return
-    inputs = model.inputs(objective.stores[Part.TRAIN].gather(np.arange(1), objective.device))
+    inputs = model.inputs(objective.stores[Split.TRAIN].gather(np.arange(1), objective.device))
     theta, generator = model.flat.clone(), torch.Generator().manual_seed(0)
     vector = torch.randn(len(theta), generator=generator).to(theta)
     vector *= theta.norm().clamp_min(1.0) / vector.norm()

@@ -16,13 +16,13 @@ from asr_hf.criteria.cross_entropy import CrossEntropy
 from asr_hf.criteria.mbr import MinimumBayesRisk
 from asr_hf.data.lattice_store import LatticeStore
 from asr_hf.data.store import FrameStore
-from asr_hf.hf.objective import Part, Sample
+from asr_hf.hf.objective import Sample, Split
 from asr_hf.models.dnn import DNN
 from asr_hf.runtime.errors import AsrHfError
 from asr_hf.runtime.files import read_json, write_json
 from asr_hf.runtime.logs import configure_logging
+from asr_hf.training.feeding.targets import LatticeTargets
 from asr_hf.training.frame_objective import FrameObjective
-from asr_hf.training.targets import LatticeTargets
 from benchmarks.gemm import square_gemm
 from benchmarks.machine import describe
 from benchmarks.rounds import Spread, Task, interleave
@@ -56,10 +56,10 @@ class Bench:
             seed=0,
         )
         model.set_log_priors(torch.from_numpy(store.label_counts()))
-        stores = dict.fromkeys(Part, store)
+        stores = dict.fromkeys(Split, store)
         used = np.array([u for u, name in enumerate(store.utterances) if name in lattices])
         self.targets = LatticeTargets(
-            stores, dict.fromkeys(Part, lattices), dict.fromkeys(Part, used), model
+            stores, dict.fromkeys(Split, lattices), dict.fromkeys(Split, used), model
         )
         self.criterion = MinimumBayesRisk(SCALE)
         self.sequences = FrameObjective(
@@ -67,14 +67,14 @@ class Bench:
         )
         self.frames = FrameObjective(model, CrossEntropy(), stores, CHUNK_FRAMES)
         self.theta = model.flat.detach().clone()
-        ends = np.cumsum(self.sequences.unit_frames(Part.TRAIN))
+        ends = np.cumsum(self.sequences.unit_frames(Split.TRAIN))
         units = np.arange(int(np.searchsorted(ends, FRAMES)) + 1)
-        self.of_sequences = Sample(Part.TRAIN, units)
-        self.of_frames = Sample(Part.TRAIN, used[units])
+        self.of_sequences = Sample(Split.TRAIN, units)
+        self.of_frames = Sample(Split.TRAIN, used[units])
         self.num_frames = int(ends[len(units) - 1])
         # As the objective takes them: utterances of like lengths together.
-        by_length = units[np.argsort(self.sequences.unit_frames(Part.TRAIN)[units], kind="stable")]
-        chunks = list(self.sequences.units[Part.TRAIN].batches(by_length, CHUNK_FRAMES))
+        by_length = units[np.argsort(self.sequences.unit_frames(Split.TRAIN)[units], kind="stable")]
+        chunks = list(self.sequences.units[Split.TRAIN].batches(by_length, CHUNK_FRAMES))
         with torch.no_grad():
             self._logits = [model(model.inputs(chunk.batch)) for chunk in chunks]
         self._chunks = chunks
@@ -84,7 +84,7 @@ class Bench:
     def lattice_part(self) -> None:
         """Pack the lattices; expected accuracies and the gradient at the outputs."""
         for chunk, logits in zip(self._chunks, self._logits, strict=True):
-            targets = self.targets.of(Part.TRAIN, chunk)
+            targets = self.targets.of(Split.TRAIN, chunk)
             self.criterion.loss_and_gradient(logits, targets)
 
     def tasks(self) -> dict[str, Task]:

@@ -12,13 +12,13 @@ import soundfile
 from omegaconf import DictConfig
 
 from asr_hf.data.kaldi_dir import DataDir, Utterance
-from asr_hf.hmm.ngram import estimate_ngram
+from asr_hf.hmm.graph.ngram import estimate_ngram
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
 from asr_hf.runtime.progress import progress
 from asr_hf.runtime.provenance import Source
 from asr_hf.runtime.skips import SkipList
-from asr_hf.stages.corpus import make_corpus, rules_source
+from asr_hf.stages.sources.corpus import make_corpus, rules_source
 
 from .fetch import Recordings, find_recordings
 from .lexicon import lexicon

@@ -25,8 +25,8 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json
 from asr_hf.runtime.provenance import Source
 from asr_hf.runtime.skips import SkipList
-from asr_hf.stages.corpus import make_corpus, rules_source
-from asr_hf.stages.layout import clean_corpus
+from asr_hf.stages.sources.corpus import make_corpus, rules_source
+from asr_hf.stages.sources.layout import clean_corpus
 
 log = logging.getLogger("asr_hf.recipes.prompts5x")
 

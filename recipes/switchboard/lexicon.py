@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from asr_hf.data.fields import words_of
-from asr_hf.hmm.lexicon import SILENCE, SILENCE_PHONES, SPOKEN_NOISE, UNKNOWN
+from asr_hf.hmm.graph.lexicon import SILENCE, SILENCE_PHONES, SPOKEN_NOISE, UNKNOWN
 from asr_hf.runtime.errors import InputError
 
 from .acronyms import Acronyms, Phones, letters

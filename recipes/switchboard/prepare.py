@@ -12,11 +12,11 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from asr_hf.data.fields import words_of
-from asr_hf.hmm.ngram import estimate_ngram
+from asr_hf.hmm.graph.ngram import estimate_ngram
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
 from asr_hf.runtime.provenance import Source, file_digest
-from asr_hf.stages.corpus import make_corpus
+from asr_hf.stages.sources.corpus import make_corpus
 
 from . import corpora
 from .corpora import check_corpora, transcripts_folder

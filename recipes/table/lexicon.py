@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from asr_hf.hmm.dictionary import read_entries
-from asr_hf.hmm.lexicon import UNKNOWN
+from asr_hf.hmm.graph.dictionary import read_entries
+from asr_hf.hmm.graph.lexicon import UNKNOWN
 
 from .text import graphemes
 
@@ -32,7 +32,7 @@ def _complete(entries: Iterable[tuple[str, list[str]]]) -> Entries:
 
 
 def read_dictionary(path: Path, tidy: Callable[[str], str]) -> dict[str, list[list[str]]]:
-    """Read a dictionary; see `asr_hf.hmm.dictionary.read_entries`.
+    """Read a dictionary; see `asr_hf.hmm.graph.dictionary.read_entries`.
 
     Args:
         path: the dictionary.

@@ -12,13 +12,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from asr_hf.data.fields import composed, read_lines
 from asr_hf.data.kaldi_dir import DataDir, Utterance
-from asr_hf.hmm.lexicon import SILENCE_PHONES
-from asr_hf.hmm.ngram import estimate_ngram
+from asr_hf.hmm.graph.lexicon import SILENCE_PHONES
+from asr_hf.hmm.graph.ngram import estimate_ngram
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
 from asr_hf.runtime.provenance import Source
 from asr_hf.runtime.skips import SkipList
-from asr_hf.stages.corpus import make_corpus, rules_source
+from asr_hf.stages.sources.corpus import make_corpus, rules_source
 
 from .collect import Collector, Item, numbers_of, of_languages
 from .lexicon import Entries, looked_up, read_dictionary, spelled

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import regex
 
 from asr_hf.data.fields import composed
-from asr_hf.hmm.lexicon import UNKNOWN
+from asr_hf.hmm.graph.lexicon import UNKNOWN
 
 from .marks import Kind, split_marks
 from .numbers import read_numbers

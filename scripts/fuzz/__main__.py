@@ -24,7 +24,7 @@ from scripts.results import add_run
 CASES = Path(__file__).resolve().parents[2] / "tests" / "fuzz" / "cases"
 _HEAD = "| parser | cases | valid | bugs | seconds |\n| --- | --- | --- | --- | --- |"
 # More of one parser would mostly be the same bug again.
-_MOST_KEPT = 5
+_MAX_KEPT = 5
 _LINES_SHOWN = 8
 
 
@@ -46,7 +46,7 @@ def fuzz(parser: Parser, seconds: float, seed: int) -> dict[str, str | int]:
     start = time.monotonic()
     try:
         total, valid = hunt(parser, folder, f"{seed} {parser.name}", seconds, findings.append)
-        for finding in findings[:_MOST_KEPT]:
+        for finding in findings[:_MAX_KEPT]:
             place = keep(parser, folder, f"{seed} {parser.name}", finding)
             said = finding.what.strip().splitlines()
             print(f"{place}:", *said[-_LINES_SHOWN:], sep="\n  ", flush=True)

@@ -15,8 +15,8 @@ import numpy as np
 from asr_hf.data.cmvn import CmvnMode, CmvnOptions, cmvn_stats
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.data.store_writer import build_store
-from asr_hf.hmm.kaldi_lattices import checked_lattice, read_lattices
-from asr_hf.hmm.segments import Segment, word_segments
+from asr_hf.hmm.alignment.segments import Segment, word_segments
+from asr_hf.hmm.lattice.kaldi_lattices import checked_lattice, read_lattices
 from asr_hf.kaldi.alignments import read_alignments
 from asr_hf.kaldi.features import link_features
 from asr_hf.kaldi.graph import read_align_lexicon

@@ -15,13 +15,13 @@ from asr_hf.data.augment.babble import Babble
 from asr_hf.data.augment.chain import Effects
 from asr_hf.data.augment.noise import Noise
 from asr_hf.data.augment.table import Copy, read_copies, write_copies
-from asr_hf.hmm import fst as fsts
-from asr_hf.hmm.arpa import write_plain
-from asr_hf.hmm.context import ContextHmms
-from asr_hf.hmm.fst_file import Labels
-from asr_hf.hmm.gmm import Gmm
-from asr_hf.hmm.lexicon import Lexicon, SymbolTable, phone_table, read_lexicon, word_table
-from asr_hf.hmm.ngram import estimate_ngram
+from asr_hf.hmm.gmm.gmm import Gmm
+from asr_hf.hmm.graph import fst as fsts
+from asr_hf.hmm.graph.arpa import write_plain
+from asr_hf.hmm.graph.context import ContextHmms
+from asr_hf.hmm.graph.fst_file import Labels
+from asr_hf.hmm.graph.lexicon import Lexicon, SymbolTable, phone_table, read_lexicon, word_table
+from asr_hf.hmm.graph.ngram import estimate_ngram
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.kaldi.tree import PDF_CLASS, ContextDependency, Leaf, Node, Split, Table
 from asr_hf.runtime.checkpoint import load_checkpoint, save_checkpoint

@@ -16,8 +16,8 @@ from asr_hf.baselines.adam import Adam
 from asr_hf.baselines.lbfgs import LBFGS
 from asr_hf.baselines.schedules import Newbob
 from asr_hf.baselines.sgd import SGD
-from asr_hf.hf.objective import LossSum, Part, Sample
-from asr_hf.hf.space import UNDIVIDED
+from asr_hf.curvature.space import UNSHARDED
+from asr_hf.hf.objective import LossSum, Sample, Split
 
 CLASSES, INPUTS = 3, 4
 
@@ -28,7 +28,7 @@ class SoftmaxRegression:
     Held-out data are the training data, so that the minimum is the same on both.
     """
 
-    space = UNDIVIDED
+    space = UNSHARDED
 
     def __init__(self, dtype: torch.dtype = torch.float64) -> None:
         self.num_parameters = CLASSES * (INPUTS + 1)
@@ -44,7 +44,7 @@ class SoftmaxRegression:
         self.x, self.labels = torch.tensor(x, dtype=dtype), torch.tensor(labels)
         self.unit = torch.repeat_interleave(torch.arange(50), torch.tensor(self.lengths))
 
-    def unit_frames(self, part: Part) -> np.ndarray:
+    def unit_frames(self, split: Split) -> np.ndarray:
         return self.lengths
 
     def _losses(self, theta: Tensor, chosen: Tensor) -> Tensor:
@@ -87,7 +87,7 @@ class SoftmaxRegression:
 
     def minimum(self) -> float:
         """The least mean loss, found by SciPy's BFGS in float64."""
-        everything = Sample(Part.TRAIN, np.arange(50))
+        everything = Sample(Split.TRAIN, np.arange(50))
 
         def value(theta: np.ndarray) -> tuple[float, np.ndarray]:
             loss, gradient = self.gradient(torch.tensor(theta), everything)

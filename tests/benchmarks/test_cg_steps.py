@@ -6,7 +6,7 @@ import itertools
 
 import torch
 
-from asr_hf.hf.precision import Precision
+from asr_hf.curvature.precision import Precision
 from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
 from benchmarks.cg_steps import Bench, Renewing, Trial, steps_to, table
 from benchmarks.iteration import make_objective

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from asr_hf.hf.precision import Precision
+from asr_hf.curvature.precision import Precision
 from asr_hf.runtime.errors import RunError
 from benchmarks.bars import cpu_bars
 from benchmarks.gemm import product_gemms

@@ -13,7 +13,7 @@ from asr_hf.cli.check import check_targets
 from asr_hf.cli.compose import load_config
 from asr_hf.cli.groups import groups, plus
 from asr_hf.runtime.resources import conf_dir
-from asr_hf.stages.declared import criterion_needs
+from asr_hf.stages.training.declared import criterion_needs
 from asr_hf.training.model_file import build_model
 
 # What is set under one option only: conf/<group>/<option>/<group>/<option>.yaml.

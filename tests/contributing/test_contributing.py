@@ -107,20 +107,20 @@ CHANGES = {
             "asr_hf/criteria/needs.py": [
                 Line('    LATTICES = "lattices"\n', '    GRAPHS = "graphs"\n'),
             ],
-            "asr_hf/training/targets.py": [
+            "asr_hf/training/feeding/targets.py": [
                 Line(
                     "    return np.asarray(phones, np.int64)\n",
                     "\n\nclass GraphTargets(LabelTargets):\n    pass\n",
                 ),
             ],
-            "asr_hf/stages/targets.py": [
-                Line("from asr_hf.training.targets import ", "GraphTargets, "),
+            "asr_hf/stages/training/targets.py": [
+                Line("from asr_hf.training.feeding.targets import ", "GraphTargets, "),
                 Line(
                     "            return _lattice_targets(config, stores, model)\n",
                     "        case Targets.GRAPHS:\n            return GraphTargets()\n",
                 ),
             ],
-            "asr_hf/stages/inputs.py": [
+            "asr_hf/stages/training/run_inputs.py": [
                 Line(
                     "    found: dict[str, str] = {}\n",
                     "    if criterion_needs(config).targets is Targets.GRAPHS:\n"

@@ -143,7 +143,7 @@ class Case:
 
 
 @pytest.fixture
-def draw() -> Callable[[np.random.Generator, int], Lattice]:
+def draw_case() -> Callable[[np.random.Generator, int], Lattice]:
     return draw_lattice
 
 
@@ -154,10 +154,10 @@ def pack() -> Callable[[list[Lattice]], LatticeBatch]:
 
 @pytest.fixture
 def make_case() -> Callable[..., Case]:
-    def make(seed: int, utterances: int = 3, most_frames: int = 5, spread: float = 2.0) -> Case:
+    def make(seed: int, utterances: int = 3, max_frames: int = 5, spread: float = 2.0) -> Case:
         rng = np.random.default_rng(seed)
         lattices = [
-            draw_lattice(rng, int(rng.integers(1, most_frames + 1))) for _ in range(utterances)
+            draw_lattice(rng, int(rng.integers(1, max_frames + 1))) for _ in range(utterances)
         ]
         frames = sum(lattice.num_frames for lattice in lattices)
         return Case(

@@ -15,7 +15,7 @@ from asr_hf.criteria.cross_entropy import CrossEntropy
 CRITERION = CrossEntropy()
 
 
-def draw(frames: int, classes: int, seed: int, scale: float = 3.0) -> tuple[Tensor, Tensor]:
+def draw_case(frames: int, classes: int, seed: int, scale: float = 3.0) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     logits = scale * torch.randn(frames, classes, generator=generator, dtype=torch.float64)
     return logits, torch.randint(classes, (frames,), generator=generator)
@@ -32,7 +32,7 @@ frames_and_classes = {
 @settings(max_examples=40, deadline=None)
 @given(**frames_and_classes)
 def test_loss_equals_torch(frames: int, classes: int, seed: int, scale: float) -> None:
-    logits, labels = draw(frames, classes, seed, scale)
+    logits, labels = draw_case(frames, classes, seed, scale)
     loss = CRITERION.loss(logits, labels)
     expected = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
     torch.testing.assert_close(loss.per_frame, expected, rtol=1e-12, atol=1e-12)
@@ -43,7 +43,7 @@ def test_loss_equals_torch(frames: int, classes: int, seed: int, scale: float) -
 
 
 def test_gradient_equals_finite_differences() -> None:
-    logits, labels = draw(3, 4, seed=1)
+    logits, labels = draw_case(3, 4, seed=1)
     gradient, step = CRITERION.gradient(logits, labels), 1e-6
     for index in range(logits.numel()):
         shift = torch.zeros_like(logits)
@@ -59,7 +59,7 @@ def test_gradient_equals_finite_differences() -> None:
 def test_gradient_is_posterior_minus_one_hot(
     frames: int, classes: int, seed: int, scale: float
 ) -> None:
-    logits, labels = draw(frames, classes, seed, scale)
+    logits, labels = draw_case(frames, classes, seed, scale)
     expected = logits.softmax(dim=1) - torch.nn.functional.one_hot(labels, classes)
     loss, gradient = CRITERION.loss_and_gradient(logits, labels)
     torch.testing.assert_close(gradient, expected)
@@ -72,7 +72,7 @@ def test_gradient_is_posterior_minus_one_hot(
 def test_curvature_equals_the_dense_hessian(
     frames: int, classes: int, seed: int, scale: float
 ) -> None:
-    logits, labels = draw(frames, classes, seed, scale)
+    logits, labels = draw_case(frames, classes, seed, scale)
 
     def total(z: Tensor) -> Tensor:
         return torch.nn.functional.cross_entropy(z, labels, reduction="sum")
@@ -90,7 +90,7 @@ def test_curvature_equals_the_dense_hessian(
 def test_curvature_is_positive_semi_definite_in_single_precision(
     classes: int, seed: int, scale: float
 ) -> None:
-    logits, _ = draw(4, classes, seed, scale)
+    logits, _ = draw_case(4, classes, seed, scale)
     vector = torch.randn(4, classes, generator=torch.Generator().manual_seed(seed + 1))
     product = CRITERION.curvature(logits.float())(vector)
     quadratic = (vector.double() * product.double()).sum(dim=1)
@@ -100,7 +100,7 @@ def test_curvature_is_positive_semi_definite_in_single_precision(
 
 
 def test_curvature_may_work_in_place_and_keeps_the_posteriors() -> None:
-    logits, _ = draw(5, 6, seed=2)
+    logits, _ = draw_case(5, 6, seed=2)
     curvature = CRITERION.curvature(logits)
     vector = torch.randn(5, 6, dtype=torch.float64)
     expected = curvature(vector.clone())
@@ -113,7 +113,7 @@ def test_curvature_may_work_in_place_and_keeps_the_posteriors() -> None:
 
 
 def test_curvature_of_bfloat16_logits_comes_back_in_their_dtype() -> None:
-    logits, _ = draw(5, 6, seed=3)
+    logits, _ = draw_case(5, 6, seed=3)
     vector = torch.randn(5, 6)
     product = CRITERION.curvature(logits.bfloat16())(vector.bfloat16())
     assert product.dtype == torch.bfloat16
@@ -129,7 +129,7 @@ def test_huge_logits_stay_finite() -> None:
 
 
 def test_a_nan_frame_shows_in_its_own_loss_only() -> None:
-    logits, labels = draw(3, 4, seed=4)
+    logits, labels = draw_case(3, 4, seed=4)
     logits[1, 2] = math.nan
     per_frame = CRITERION.loss(logits, labels).per_frame
     assert per_frame.isnan().tolist() == [False, True, False]
@@ -154,7 +154,7 @@ def test_a_label_beyond_the_classes_is_an_error() -> None:
 
 
 def test_nothing_is_recorded_for_autograd() -> None:
-    logits, labels = draw(2, 3, seed=5)
+    logits, labels = draw_case(2, 3, seed=5)
     logits.requires_grad_()
     loss, gradient = CRITERION.loss_and_gradient(logits, labels)
     assert not (loss.total.requires_grad or gradient.requires_grad)

@@ -47,7 +47,7 @@ def test_totals_and_posteriors_equal_enumeration(make_case, seed):
 @FEW
 @SEEDS
 def test_each_frame_is_taken_once(make_case, seed):
-    batch = make_case(seed, utterances=5, most_frames=9).targets.lattices
+    batch = make_case(seed, utterances=5, max_frames=9).targets.lattices
     paths = ForwardBackward(batch, drawn_scores(batch, seed))
     taken = torch.zeros(batch.num_frames, dtype=torch.float64)
     taken.index_add_(0, batch.frame, paths.posteriors[: len(batch.frame)])
@@ -57,7 +57,7 @@ def test_each_frame_is_taken_once(make_case, seed):
 @FEW
 @SEEDS
 def test_the_tangent_is_the_derivative(make_case, seed):
-    batch = make_case(seed, most_frames=8).targets.lattices
+    batch = make_case(seed, max_frames=8).targets.lattices
     scores, direction = drawn_scores(batch, seed), drawn_scores(batch, seed + 1)
     change, totals = ForwardBackward(batch, scores).tangent(direction)
     step = 1e-6
@@ -69,7 +69,7 @@ def test_the_tangent_is_the_derivative(make_case, seed):
 
 
 def test_utterances_do_not_touch_one_another(make_case, pack):
-    case = make_case(7, utterances=4, most_frames=8)
+    case = make_case(7, utterances=4, max_frames=8)
     together = case.targets.lattices
     scores = drawn_scores(together, 1)
     whole = ForwardBackward(together, scores)
@@ -96,7 +96,7 @@ def test_forward_and_backward_agree_on_a_long_utterance(long_lattice, pack, dtyp
 
 
 def test_scores_far_apart_neither_overflow_nor_vanish(make_case):
-    batch = make_case(3, most_frames=8).targets.lattices
+    batch = make_case(3, max_frames=8).targets.lattices
     paths = ForwardBackward(batch, drawn_scores(batch, 5) * 1e4)
     assert paths.totals.isfinite().all()
     torch.testing.assert_close(paths.totals, paths.backward_totals, rtol=1e-12, atol=0.0)

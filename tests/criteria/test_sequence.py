@@ -123,7 +123,7 @@ def hessian_of_log_z(case, logits: Tensor) -> Tensor:
 )
 @SEEDS
 def test_curvatures_equal_dense_ones(make_case, smoothing, seed):
-    case = make_case(seed, utterances=2, most_frames=3)
+    case = make_case(seed, utterances=2, max_frames=3)
     exact = hessian_of_log_z(case, case.logits)
     frames, classes = case.logits.shape
     blocks = torch.block_diag(*torch.ones(frames, classes, classes, dtype=torch.float64))
@@ -156,7 +156,7 @@ def test_curvatures_may_work_in_place(make_case, kind):
 
 @pytest.mark.parametrize("kind", ["frame", "cross_entropy"])
 def test_sampled_gradients_have_the_curvature_as_second_moment(make_case, kind):
-    case, draws = make_case(10, utterances=1, most_frames=2), 20000
+    case, draws = make_case(10, utterances=1, max_frames=2), 20000
     criterion = MaximumMutualInformation(KAPPA, NU, smoothing=0.3, curvature=kind)
     many = replace(
         case,

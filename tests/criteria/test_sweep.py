@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asr_hf.criteria.forward_backward import ForwardBackward
-from asr_hf.criteria.sweep import WINDOW
+from asr_hf.criteria.level_schedule import WINDOW
 from asr_hf.data.lattice import ARC, FINAL, Lattice
 
 FEW = settings(
@@ -43,10 +43,10 @@ def full_lattice(frames: int, width: int) -> Lattice:
 
 @FEW
 @given(seed=st.integers(0, 10**6))
-def test_all_that_an_edge_needs_is_there_before_it(draw, pack, seed):
+def test_all_that_an_edge_needs_is_there_before_it(draw_case, pack, seed):
     rng = np.random.default_rng(seed)
     lengths = rng.integers(1, 4 * WINDOW, size=3)
-    batch = pack([draw(rng, int(frames)) for frames in lengths])
+    batch = pack([draw_case(rng, int(frames)) for frames in lengths])
     sweep = batch.sweep
     done = torch.zeros(sweep.num_nodes, dtype=torch.bool)
     done[sweep.starts] = True

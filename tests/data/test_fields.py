@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from asr_hf.data.fields import existing_file, lines_of, other_space, read_lines, words_of
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.data.validate import validate
-from asr_hf.hmm.corpus import transcripts_of
-from asr_hf.hmm.lexicon import Lexicon, SymbolTable, word_table
-from asr_hf.hmm.weak_model import weak_model
+from asr_hf.hmm.alignment.corpus import transcripts_of
+from asr_hf.hmm.graph.lexicon import Lexicon, SymbolTable, word_table
+from asr_hf.hmm.graph.weak_lm import weak_lm
 from asr_hf.runtime.errors import InputError
 from asr_hf.scoring.ctm import CtmWord, read_ctm, write_ctm
 from asr_hf.scoring.transcripts import read_table
@@ -43,7 +43,7 @@ def test_no_file_is_parted_at_other_white_space(tmp_path: Path, space: str):
     path.write_text(table.text(), newline="")
     assert SymbolTable.read(path) == table
     path.write_text(f"{word}\n", newline="")
-    model = weak_model(path, Lexicon("en", {word: (("t",),), "two": (("t",),)}), 2)
+    model = weak_lm(path, Lexicon("en", {word: (("t",),), "two": (("t",),)}), 2)
     assert f"<s> {word}" in model
 
 

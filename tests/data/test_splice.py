@@ -23,7 +23,7 @@ def make_batch(lengths: list[int], dim: int) -> FrameBatch:
 
 
 def by_loop(batch: FrameBatch, lengths: list[int], left: int, right: int) -> np.ndarray:
-    frames, rows, first = batch.frames.numpy(), [], 0
+    frames, rows, first = batch.features.numpy(), [], 0
     for length in lengths:
         utterance = frames[first : first + length]
         for t in range(length):

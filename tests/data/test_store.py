@@ -71,7 +71,7 @@ def test_gathered_frames_are_those_of_the_arks(packed, bare_data, dtype, units):
     fbank, cmvn = ArkReader(packed / "fbank/feats.scp"), ArkReader(packed / "fbank/cmvn.scp")
     ali = ArkReader(packed / "ali/ali.scp")
     batch = store.gather(np.array(units, dtype=np.int64), CPU)
-    assert batch.frames.dtype == getattr(torch, dtype)
+    assert batch.features.dtype == getattr(torch, dtype)
     assert batch.labels.dtype == torch.int64
     position = 0
     for unit in units:
@@ -79,13 +79,13 @@ def test_gathered_frames_are_those_of_the_arks(packed, bare_data, dtype, units):
         assert speaker == f"speaker-{name[0]}"
         wanted = apply_cmvn(fbank[name], cmvn[speaker]).astype(dtype)
         piece = slice(position, position + len(wanted))
-        np.testing.assert_array_equal(batch.frames[piece].numpy(), wanted)
+        np.testing.assert_array_equal(batch.features[piece].numpy(), wanted)
         np.testing.assert_array_equal(batch.labels[piece].numpy(), ali[name])
         assert batch.starts[piece].eq(position).all()
         position += len(wanted)
         assert batch.ends[piece].eq(position).all()
         assert store.frames_of(unit) == len(wanted)
-    assert len(batch.frames) == len(batch.labels) == position
+    assert len(batch.features) == len(batch.labels) == position
 
 
 def test_label_counts(packed, bare_data):
@@ -113,7 +113,7 @@ def test_three_hundred_hours_open_without_being_read(tmp_path):
     batch = store.gather(np.array([0, 249_999]), CPU)
     assert time.perf_counter() - began < 1
     assert store.num_frames == frames
-    assert len(batch.frames) == lengths[0] + lengths[-1]
+    assert len(batch.features) == lengths[0] + lengths[-1]
 
 
 @pytest.fixture
@@ -294,9 +294,9 @@ def test_lengths_that_differ_by_two_are_trimmed_and_counted(small, more):
     store = small(alignments)
     assert store.about["trimmed"] == 1
     batch = store.gather(np.array([store.utterances.index("b-1")]), CPU)
-    assert len(batch.frames) == len(batch.labels) == min(9, 9 + more)
+    assert len(batch.features) == len(batch.labels) == min(9, 9 + more)
     np.testing.assert_array_equal(batch.labels, longer[:9])
-    np.testing.assert_array_equal(batch.frames, matrices()["b-1"].astype(np.float16)[: 9 + more])
+    np.testing.assert_array_equal(batch.features, matrices()["b-1"].astype(np.float16)[: 9 + more])
 
 
 @pytest.mark.parametrize("more", [-3, 3])

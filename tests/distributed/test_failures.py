@@ -15,8 +15,8 @@ from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.failures import FailureBoard
 from asr_hf.runtime.interruption import SIGNALS, Interrupted, Interruption
 from asr_hf.runtime.launch import run_processes
-from asr_hf.runtime.ranks import Ranks
-from asr_hf.training.in_step import check_in_step, checksums
+from asr_hf.runtime.process_group import ProcessGroup
+from asr_hf.training.distributed.replica_consistency import check_in_step, checksums
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_in_training_the_first_signal_waits_and_the_second_does_not():
             signal.raise_signal(signal.SIGTERM)
 
 
-class Told(Ranks):
+class Told(ProcessGroup):
     """Ranks of which the others' checksums are made up."""
 
     others: list[list[int]]

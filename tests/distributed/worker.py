@@ -23,7 +23,7 @@ from asr_hf.data.store import FrameStore
 from asr_hf.hf.acceptance import Backtracking, PairedTest
 from asr_hf.hf.damping import LevenbergMarquardt
 from asr_hf.hf.hessian_free import HessianFree, Stopping
-from asr_hf.hf.objective import Part
+from asr_hf.hf.objective import Split
 from asr_hf.hf.preconditioners.diagonal import DiagonalPreconditioner
 from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
 from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
@@ -33,33 +33,33 @@ from asr_hf.hf.sampling.variance import VarianceSampling
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
 from asr_hf.models.dnn import DNN
 from asr_hf.runtime.failures import FailureBoard, LostRank
-from asr_hf.runtime.ranks import Ranks
-from asr_hf.training.data_parallel import DataParallel
+from asr_hf.runtime.process_group import ProcessGroup
+from asr_hf.training.distributed.data_parallel import DataParallel
+from asr_hf.training.distributed.replica_consistency import check_in_step
+from asr_hf.training.feeding.targets import LatticeTargets
 from asr_hf.training.frame_objective import FrameObjective
-from asr_hf.training.in_step import check_in_step
-from asr_hf.training.targets import LatticeTargets
 
 ITERATIONS = 10
 
 
-class CountingRanks(Ranks):
+class CountingRanks(ProcessGroup):
     """Keeps the size of every message."""
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.sizes = []
 
-    def sum_(self, tensor):
+    def all_reduce(self, tensor):
         self.sizes.append(tensor.numel())
-        return super().sum_(tensor)
+        return super().all_reduce(tensor)
 
-    def sum_parts(self, whole, out):
+    def reduce_scatter(self, whole, out):
         self.sizes.append(whole.numel())
-        return super().sum_parts(whole, out)
+        return super().reduce_scatter(whole, out)
 
-    def together(self, part):
-        self.sizes.append(part.numel() * self.count)
-        return super().together(part)
+    def all_gather(self, split):
+        self.sizes.append(split.numel() * self.count)
+        return super().all_gather(split)
 
 
 class Sausages:
@@ -95,7 +95,7 @@ class Sausages:
 
 
 def objective_of(case, stores):
-    store = stores[Part.TRAIN]
+    store = stores[Split.TRAIN]
     model = DNN(
         feature_dim=store.dim, num_pdfs=store.num_pdfs, hidden_sizes=[6, 5], left=1, right=1, seed=3
     ).double()
@@ -103,8 +103,8 @@ def objective_of(case, stores):
         # Pieces of utterances, more than one chunk for some ranks.
         stride = 3 if case == "kfac" else 1
         return FrameObjective(model, CrossEntropy(), stores, 40, frame_stride=stride)
-    used = {part: np.arange(store.num_units) for part, store in stores.items()}
-    lattices = {part: Sausages(store) for part, store in stores.items()}
+    used = {split: np.arange(store.num_units) for split, store in stores.items()}
+    lattices = {split: Sausages(store) for split, store in stores.items()}
     targets = LatticeTargets(stores, lattices, used, model)
     return FrameObjective(model, MinimumBayesRisk(0.5), stores, 40, targets=targets)
 
@@ -194,7 +194,7 @@ def hessian_free(case, objective, theta, ranks, in_cg):
 
 def main(folder, rank, counts, cases):
     torch.set_num_threads(1)
-    stores = {p: FrameStore.open(folder / p.value) for p in Part}
+    stores = {p: FrameStore.open(folder / p.value) for p in Split}
     for count in counts:
         if rank >= count:
             continue
@@ -215,7 +215,7 @@ def main(folder, rank, counts, cases):
 def hang(folder, rank):
     """Rank 1 does not take part; rank 0 writes FOLDER/hang.txt, what it says of that."""
     store = dist.FileStore(str(folder / "rendezvous-hang"), 2)
-    ranks = Ranks(rank, 2, rank, 2, FailureBoard(store, rank, 2, grace=1.0), store)
+    ranks = ProcessGroup(rank, 2, rank, 2, FailureBoard(store, rank, 2, grace=1.0), store)
     ranks.connect(torch.device("cpu"), 8.0)
     said = folder / "hang.txt"
     end = time.monotonic() + 60
@@ -224,7 +224,7 @@ def hang(folder, rank):
             time.sleep(0.1)
         return
     try:
-        ranks.sum_(torch.zeros(3))
+        ranks.all_reduce(torch.zeros(3))
     except LostRank as error:
         said.write_text(str(error))
 

@@ -11,16 +11,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from asr_hf.hf.gauss_newton import KeptDoubleBackward, SampleCurvature
-from asr_hf.hf.objective import LossSum, Part, Sample
-from asr_hf.hf.space import UNDIVIDED
-from asr_hf.hf.statistic import AffineLayer, OnLayer, SamplePasses, Statistic, Sums
+from asr_hf.curvature.gauss_newton import KeptDoubleBackward, SampleCurvature
+from asr_hf.curvature.space import UNSHARDED
+from asr_hf.curvature.statistic import AffineLayer, OnLayer, SamplePasses, Statistic, Sums
+from asr_hf.hf.objective import LossSum, Sample, Split
 
 
 class TinyNet:
     """Softmax over tanh units on Gaussian clusters; θ = (W1, b1, W2, b2) in one vector."""
 
-    space = UNDIVIDED
+    space = UNSHARDED
 
     def __init__(
         self, dtype: torch.dtype = torch.float64, inputs: int = 4, hidden: int = 5
@@ -35,21 +35,21 @@ class TinyNet:
         self.frames = {"gradient": 0, "curvature": 0, "loss": 0}
         rng = np.random.default_rng(0)
         centres = rng.normal(size=(3, inputs)) * 1.5
-        self._data: dict[Part, list[tuple[Tensor, Tensor]]] = {}
-        for part, units in ((Part.TRAIN, 40), (Part.HELDOUT, 12)):
-            self._data[part] = []
+        self._data: dict[Split, list[tuple[Tensor, Tensor]]] = {}
+        for split, units in ((Split.TRAIN, 40), (Split.HELDOUT, 12)):
+            self._data[split] = []
             for _ in range(units):
                 labels = rng.integers(0, 3, size=int(rng.integers(3, 12)))
                 x = centres[labels] + rng.normal(size=(len(labels), inputs))
-                self._data[part].append(
+                self._data[split].append(
                     (torch.tensor(x, dtype=dtype), torch.tensor(labels, dtype=torch.int64))
                 )
 
-    def unit_frames(self, part: Part) -> np.ndarray:
-        return np.array([len(y) for _, y in self._data[part]])
+    def unit_frames(self, split: Split) -> np.ndarray:
+        return np.array([len(y) for _, y in self._data[split]])
 
     def batch(self, sample: Sample) -> tuple[Tensor, Tensor]:
-        data = [self._data[sample.part][u] for u in sample.units]
+        data = [self._data[sample.split][u] for u in sample.units]
         return torch.cat([x for x, _ in data]), torch.cat([y for _, y in data])
 
     def parts(self, theta: Tensor) -> list[Tensor]:
@@ -71,7 +71,7 @@ class TinyNet:
         return self.summed(losses, sample)
 
     def summed(self, losses: Tensor, sample: Sample) -> LossSum:
-        wide, frames = losses.double(), self.unit_frames(sample.part)[sample.units]
+        wide, frames = losses.double(), self.unit_frames(sample.split)[sample.units]
         per_unit = torch.stack([x.sum() for x in wide.split(frames.tolist())])
         return LossSum(float(wide.sum()), len(wide), 0, per_unit)
 
@@ -100,8 +100,8 @@ class TinyNet:
 
     def unit_gradients(self, theta: Tensor, sample: Sample) -> Iterator[tuple[int, Tensor]]:
         for unit in sample.units:
-            loss, gradient = self.gradient(theta, Sample(sample.part, np.array([unit])))
-            yield loss.frames, gradient
+            loss, gradient = self.gradient(theta, Sample(sample.split, np.array([unit])))
+            yield loss.num_frames, gradient
 
     def layer_gradients(
         self, theta: Tensor, sample: Sample, seed: int, on_input: OnLayer, on_gradient: OnLayer
@@ -149,4 +149,4 @@ def theta(net: TinyNet) -> Tensor:
 
 @pytest.fixture
 def everything(net: TinyNet) -> Sample:
-    return Sample(Part.TRAIN, np.arange(40))
+    return Sample(Split.TRAIN, np.arange(40))

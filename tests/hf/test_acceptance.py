@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import torch
 
+from asr_hf.curvature.precision import Precision
+from asr_hf.curvature.space import UNSHARDED
 from asr_hf.hf.acceptance import PairedTest, Proposal
 from asr_hf.hf.damping import LevenbergMarquardt
 from asr_hf.hf.hessian_free import HessianFree, Stopping
-from asr_hf.hf.objective import LossSum, Part, Sample
-from asr_hf.hf.precision import Precision
+from asr_hf.hf.objective import LossSum, Sample, Split
 from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
 from asr_hf.hf.sampling.geometric import GeometricSampling
 from asr_hf.hf.solvers.base import Iterate, SolverResult, StopReason
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
-from asr_hf.hf.space import UNDIVIDED
 from asr_hf.runtime.clock import PhaseClock
 
 CPU = torch.device("cpu")
@@ -26,12 +26,12 @@ FRAMES = np.full(50, 4)
 class Held:
     """An objective whose held-out losses are given."""
 
-    space = UNDIVIDED
+    space = UNSHARDED
 
     def __init__(self, per_unit):
         self.per_unit = per_unit
 
-    def unit_frames(self, part):
+    def unit_frames(self, split):
         return FRAMES
 
     def loss(self, theta, sample):
@@ -42,7 +42,7 @@ def judge(before, after):
     theta, step = torch.zeros(3), torch.ones(3)
     run = SolverResult([Iterate(1, step, -0.5)], [0.0, -0.5], 1, StopReason.PROGRESS, None,
                        Precision.FP32)  # fmt: skip
-    heldout = Sample(Part.HELDOUT, np.arange(50))
+    heldout = Sample(Split.HELDOUT, np.arange(50))
     known = LossSum(float(before.sum()), int(FRAMES.sum()), 0, before)
     damping = LevenbergMarquardt(value=0.1)
     proposal = Proposal(
@@ -89,7 +89,7 @@ def test_the_score_is_that_of_a_paired_t_test(losses):
 
     after = losses + noise(0.5) + 0.1
     known = LossSum(float(losses.sum()), 200, 0, losses)
-    heldout = Sample(Part.HELDOUT, np.arange(50))
+    heldout = Sample(Split.HELDOUT, np.arange(50))
     proposal = Proposal(
         Held(after), None, None, None, heldout, 1.0, heldout, known, PhaseClock(CPU)
     )

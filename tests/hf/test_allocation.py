@@ -6,19 +6,19 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from asr_hf.curvature.gauss_newton import SampleCurvature
+from asr_hf.curvature.r_operator import Activation, MLPCurvature
+from asr_hf.curvature.space import UNSHARDED
+from asr_hf.curvature.unit_moments import Moments, UnitMoments
 from asr_hf.hf.damping import DampedOperator
-from asr_hf.hf.gauss_newton import SampleCurvature
 from asr_hf.hf.preconditioners.diagonal import DiagonalPreconditioner
 from asr_hf.hf.preconditioners.identity import IdentityPreconditioner
 from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
 from asr_hf.hf.preconditioners.kronecker import KroneckerFactor
 from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
-from asr_hf.hf.r_operator import Activation, MLPCurvature
 from asr_hf.hf.solvers.cg import ConjugateGradient
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
 from asr_hf.hf.solvers.stopping import RelativeProgress
-from asr_hf.hf.space import UNDIVIDED
-from asr_hf.hf.unit_moments import Moments, UnitMoments
 
 SIZES = [(300, 200), (100, 300)]
 N = sum(o * i + o for o, i in SIZES)
@@ -51,7 +51,7 @@ class LargestNew(TorchDispatchMode):
 class Statistics:
     """Ready-made statistics of the two layers."""
 
-    layers, seed, gradient, space = (), 0, torch.zeros(N), UNDIVIDED
+    layers, seed, gradient, space = (), 0, torch.zeros(N), UNSHARDED
 
     def accumulate(self, statistic):
         if isinstance(statistic, UnitMoments):
@@ -87,7 +87,7 @@ PRECONDITIONERS = {
 @pytest.mark.parametrize("kind", [ConjugateGradient, FlexibleConjugateGradient])
 @pytest.mark.parametrize("name", PRECONDITIONERS)
 def test_a_second_run_allocates_no_vector(kind, name, monkeypatch):
-    monkeypatch.setattr("asr_hf.hf.vectors._BLOCK", 1 << 12)
+    monkeypatch.setattr("asr_hf.curvature.vectors._BLOCK", 1 << 12)
     solver = kind(max_iterations=12, stopping=RelativeProgress(tolerance=0.0), recompute_every=5)
     preconditioner = PRECONDITIONERS[name]()
     b = torch.randn(N, generator=torch.Generator().manual_seed(1))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from asr_hf.hf.precision import Precision
+from asr_hf.curvature.precision import Precision
 from asr_hf.hf.solvers.cg import ConjugateGradient
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from asr_hf.curvature.gauss_newton import KeptDoubleBackward
+from asr_hf.curvature.r_operator import Activation, MLPCurvature
+from asr_hf.curvature.unit_moments import UnitMoments
 from asr_hf.hf.damping import DampedOperator, LevenbergMarquardt
-from asr_hf.hf.gauss_newton import KeptDoubleBackward
-from asr_hf.hf.objective import Part, Sample
-from asr_hf.hf.r_operator import Activation, MLPCurvature
+from asr_hf.hf.objective import Sample, Split
 from asr_hf.hf.statistics import SampleStatistics
-from asr_hf.hf.unit_moments import UnitMoments
 
 
 def test_product_equals_dense_jacobian_product(net, theta, everything):
@@ -26,7 +26,7 @@ def test_product_equals_dense_jacobian_product(net, theta, everything):
 
 def test_damped_operator_is_the_mean_plus_lambda(net, theta, everything):
     operator = DampedOperator(net.curvature(theta, everything), 0.3)
-    frames = net.unit_frames(Part.TRAIN).sum()
+    frames = net.unit_frames(Split.TRAIN).sum()
     dense = net.dense_gauss_newton(theta, everything) / frames
     dense += 0.3 * torch.eye(net.num_parameters, dtype=torch.float64)
     v = torch.randn(net.num_parameters, dtype=torch.float64)
@@ -46,7 +46,7 @@ def test_gradient_equals_finite_differences(net, theta, everything):
 
 
 def test_spread_predicts_the_variance_of_sampled_gradients(net, theta, everything):
-    frames = net.unit_frames(Part.TRAIN)
+    frames = net.unit_frames(Split.TRAIN)
     _, total = net.gradient(theta, everything)
     mean = total / frames.sum()
     statistics = SampleStatistics(net, theta, everything, mean, 0)
@@ -55,12 +55,12 @@ def test_spread_predicts_the_variance_of_sampled_gradients(net, theta, everythin
     errors, sizes = [], []
     for _ in range(400):
         units = rng.integers(0, 40, size=20)
-        loss, g = net.gradient(theta, Sample(Part.TRAIN, units))
+        loss, g = net.gradient(theta, Sample(Split.TRAIN, units))
         errors.append(float((g / loss.frames - mean).square().sum()))
         sizes.append(loss.frames)
     assert np.mean(errors) == pytest.approx(moments.variance / np.mean(sizes), rel=0.2)
     by_hand = sum(
-        net.gradient(theta, Sample(Part.TRAIN, np.array([u])))[1].square() for u in range(40)
+        net.gradient(theta, Sample(Split.TRAIN, np.array([u])))[1].square() for u in range(40)
     )
     torch.testing.assert_close(moments.squares, by_hand / frames.sum())
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from asr_hf.curvature.precision import Precision
 from asr_hf.hf.acceptance import Backtracking
 from asr_hf.hf.damping import LevenbergMarquardt
 from asr_hf.hf.hessian_free import HessianFree, Stopping
 from asr_hf.hf.line_search import Armijo
-from asr_hf.hf.objective import LossSum, Part
-from asr_hf.hf.precision import Precision
+from asr_hf.hf.objective import LossSum, Split
 from asr_hf.hf.preconditioners.diagonal import DiagonalPreconditioner
 from asr_hf.hf.preconditioners.identity import IdentityPreconditioner
 from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
@@ -97,7 +97,7 @@ def test_converges_to_the_minimum_of_a_convex_problem(net, theta, everything):
             return x @ w1[:3].T + b1[:3] + 0.0 * (w2.sum() + b2.sum())
 
     convex = Softmax()
-    convex._data[Part.HELDOUT] = convex._data[Part.TRAIN]
+    convex._data[Split.HELDOUT] = convex._data[Split.TRAIN]
     hf = trainer(
         convex,
         theta,
@@ -113,7 +113,7 @@ def test_converges_to_the_minimum_of_a_convex_problem(net, theta, everything):
 def test_event_names_what_happened(net, theta):
     event = trainer(net, theta).step()
     assert event["cg_reason"] in {"progress", "max_iterations", "residual"}
-    assert event["gradient_frames"] == net.unit_frames(Part.TRAIN).sum()
+    assert event["gradient_frames"] == net.unit_frames(Split.TRAIN).sum()
     assert 0 < event["curvature_frames"] < event["gradient_frames"]
     assert event["accepted"] == (event["step"] > 0)
     assert set(event["phase_seconds"]) >= {"gradient", "curvature", "backtrack"}
@@ -126,15 +126,15 @@ def test_reduction_ratio_is_one_on_a_quadratic(net, theta):
         """L = ½ θ'Dθ a frame, whose Gauss-Newton matrix is D."""
 
         def loss(self, t, sample):
-            frames = int(self.unit_frames(sample.part)[sample.units].sum())
+            frames = int(self.unit_frames(sample.split)[sample.units].sum())
             return LossSum(frames * float(0.5 * t @ matrix @ t), frames, 0, torch.zeros(1))
 
         def gradient(self, t, sample):
             loss = self.loss(t, sample)
-            return loss, loss.frames * (matrix @ t)
+            return loss, loss.num_frames * (matrix @ t)
 
         def curvature(self, t, sample):
-            frames = int(self.unit_frames(sample.part)[sample.units].sum())
+            frames = int(self.unit_frames(sample.split)[sample.units].sum())
 
             class Exact:
                 precision = Precision.FP32
@@ -157,7 +157,9 @@ def test_step_that_lowers_nothing_is_rejected_and_damping_raised(net, theta):
         def loss(self, t, sample):
             loss = super().loss(t, sample)
             return (
-                loss if torch.equal(t, theta) else LossSum(math.nan, loss.frames, 0, torch.ones(1))
+                loss
+                if torch.equal(t, theta)
+                else LossSum(math.nan, loss.num_frames, 0, torch.ones(1))
             )
 
     hf = trainer(Walled(), theta)
@@ -192,5 +194,5 @@ def test_losses_of_small_samples_do_not_end_a_run_by_chance():
 
 def test_acceptance_sample_is_bounded(net, theta):
     hf = trainer(net, theta, heldout_frames=20)
-    frames = net.unit_frames(Part.HELDOUT)
+    frames = net.unit_frames(Split.HELDOUT)
     assert 20 <= frames[hf.heldout.units].sum() < frames.sum()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from asr_hf.hf.gauss_newton import NarrowedChunk, SampleCurvature
-from asr_hf.hf.precision import Precision, matrix_arithmetic
+from asr_hf.curvature.gauss_newton import NarrowedChunk, SampleCurvature
+from asr_hf.curvature.precision import Precision, matrix_arithmetic
 from asr_hf.hf.preconditioners.identity import IdentityPreconditioner
 from asr_hf.hf.solvers.cg import ConjugateGradient
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from asr_hf.hf.damping import DampedOperator
-from asr_hf.hf.objective import Part
+from asr_hf.hf.objective import Split
 from asr_hf.hf.preconditioners.diagonal import DiagonalPreconditioner
 from asr_hf.hf.preconditioners.identity import IdentityPreconditioner
 from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
@@ -232,7 +232,7 @@ def test_diagonal_is_martens_formula(net, theta, everything):
     preconditioner = DiagonalPreconditioner(exponent=0.75)
     preconditioner.prepare(0.1, SampleStatistics(net, theta, everything, g / 300, 0))
     squares = sum(u.square() for _, u in net.unit_gradients(theta, everything))
-    squares /= net.unit_frames(Part.TRAIN).sum()
+    squares /= net.unit_frames(Split.TRAIN).sum()
     r = torch.randn_like(g)
     torch.testing.assert_close(preconditioner.apply(r), r / (squares + 0.1) ** 0.75)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from asr_hf.hf.gauss_newton import SampleCurvature
-from asr_hf.hf.precision import Precision
+from asr_hf.curvature.gauss_newton import SampleCurvature
+from asr_hf.curvature.precision import Precision
 
 N = 6
 

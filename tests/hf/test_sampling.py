@@ -79,8 +79,8 @@ def test_variance_sizes_above_one_are_numbers_of_frames():
     schedule.learn(GradientSpread(squared_norm=1.0, variance=1e9), 8192)
     grown = schedule.sizes(2, 100_000)
     assert (grown.gradient, grown.curvature) == (16_384, 2048)
-    assert schedule.most_curvature(100_000) == 2048
-    assert schedule.most_curvature(1000) == 1000
+    assert schedule.max_curvature(100_000) == 2048
+    assert schedule.max_curvature(1000) == 1000
 
 
 def test_variance_state_survives():

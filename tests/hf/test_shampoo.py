@@ -9,13 +9,13 @@ import torch
 from asr_hf.hf.acceptance import Backtracking
 from asr_hf.hf.damping import LevenbergMarquardt
 from asr_hf.hf.hessian_free import HessianFree, Stopping
-from asr_hf.hf.objective import Part, Sample
+from asr_hf.hf.objective import Sample, Split
 from asr_hf.hf.preconditioners.shampoo import GradientFactors, ShampooPreconditioner
 from asr_hf.hf.sampling.fixed import FixedSampling
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
 from asr_hf.hf.statistics import SampleStatistics
 
-SAMPLE = Sample(Part.TRAIN, np.arange(25))
+SAMPLE = Sample(Split.TRAIN, np.arange(25))
 
 
 def unit_matrices(net, theta):
@@ -23,7 +23,7 @@ def unit_matrices(net, theta):
     layers = [[], []]
     for unit in SAMPLE.units:
         leaves = [p.clone().requires_grad_() for p in net.parts(theta)]
-        x, y = net.batch(Sample(Part.TRAIN, np.array([unit])))
+        x, y = net.batch(Sample(Split.TRAIN, np.array([unit])))
         loss = torch.nn.functional.cross_entropy(net.logits(leaves, x), y, reduction="sum")
         w1, b1, w2, b2 = torch.autograd.grad(loss, leaves)
         layers[0].append(torch.cat([w1, b1[:, None]], 1))
@@ -36,7 +36,7 @@ def test_it_equals_the_dense_inverse_of_its_definition(net, theta, damping):
     preconditioner = ShampooPreconditioner()
     preconditioner.prepare(damping, SampleStatistics(net, theta, SAMPLE, theta, 0))
     r = torch.randn(len(theta), dtype=torch.float64)
-    found, frames = preconditioner.apply(r), net.unit_frames(Part.TRAIN)[SAMPLE.units].sum()
+    found, frames = preconditioner.apply(r), net.unit_frames(Split.TRAIN)[SAMPLE.units].sum()
     for layer, g in zip(net.layers, unit_matrices(net, theta), strict=True):
         left = torch.einsum("uoi,upi->op", g, g) / frames
         right = torch.einsum("uoi,uoj->ij", g, g) / frames
@@ -55,7 +55,7 @@ def test_it_equals_the_dense_inverse_of_its_definition(net, theta, damping):
 
 def test_factors_of_gradients_of_rank_one_are_exact(net, theta):
     """One unit: then the empirical Fisher matrix g g' is a Kronecker product if G has rank one."""
-    one = Sample(Part.TRAIN, np.array([0]))
+    one = Sample(Split.TRAIN, np.array([0]))
 
     class RankOne(type(net)):
         def unit_gradients(self, theta, sample):
@@ -69,7 +69,7 @@ def test_factors_of_gradients_of_rank_one_are_exact(net, theta):
             yield 4, g
 
     known = RankOne()
-    (_, g), frames = next(known.unit_gradients(theta, one)), known.unit_frames(Part.TRAIN)[0]
+    (_, g), frames = next(known.unit_gradients(theta, one)), known.unit_frames(Split.TRAIN)[0]
     statistics = SampleStatistics(known, theta, one, theta, 0)
     layer, factor = known.layers[1], statistics.accumulate(GradientFactors(known.layers))[1]
     split = layer.start + layer.outputs * layer.inputs

@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse.linalg
 import torch
 
-from asr_hf.hf.precision import Precision
+from asr_hf.curvature.precision import Precision
 from asr_hf.hf.preconditioners.identity import IdentityPreconditioner
 from asr_hf.hf.solvers.base import StopReason
 from asr_hf.hf.solvers.cg import ConjugateGradient

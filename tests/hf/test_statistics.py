@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from asr_hf.hf.objective import Part, Sample
+from asr_hf.curvature.statistic import Sums
+from asr_hf.curvature.unit_moments import UnitMoments
+from asr_hf.hf.objective import Sample, Split
 from asr_hf.hf.preconditioners.diagonal import DiagonalPreconditioner
 from asr_hf.hf.preconditioners.kfac import FisherFactors
 from asr_hf.hf.preconditioners.shampoo import GradientFactors
 from asr_hf.hf.sampling.variance import VarianceSampling
-from asr_hf.hf.statistic import Sums
 from asr_hf.hf.statistics import SampleStatistics
-from asr_hf.hf.unit_moments import UnitMoments
 
 
 class Counting:
@@ -49,7 +49,7 @@ def test_sums_of_two_halves_add_up_to_those_of_the_whole(net, theta, everything,
         UnitMoments: UnitMoments(torch.linspace(-1, 1, len(theta), dtype=theta.dtype), net.space),
         GradientFactors: GradientFactors(net.layers),
     }[kind]
-    halves = [Sample(Part.TRAIN, units) for units in np.array_split(everything.units, 2)]
+    halves = [Sample(Split.TRAIN, units) for units in np.array_split(everything.units, 2)]
     whole = net.accumulate(theta, everything, made)
     one, two = (net.accumulate(theta, half, made) for half in halves)
     for name in ("vectors", "others"):
@@ -75,6 +75,6 @@ class LargestUnits:
 def test_a_statistic_of_one_s_own_needs_no_other_place(net, theta, everything):
     statistics = SampleStatistics(net, theta, everything, theta, 0)
     norms = sorted(float(g.norm()) for _, g in net.unit_gradients(theta, everything))
-    frames = net.unit_frames(Part.TRAIN).sum()
+    frames = net.unit_frames(Split.TRAIN).sum()
     bound = (norms[-4] + norms[-3]) / 2
     assert statistics.accumulate(LargestUnits(bound)) == (3, frames)

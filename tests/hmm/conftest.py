@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asr_hf.hmm.lexicon import Lexicon
+from asr_hf.hmm.graph.lexicon import Lexicon
 from asr_hf.hmm.system import HmmSystem
 
 PRONUNCIATIONS = {

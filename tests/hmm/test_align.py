@@ -9,10 +9,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from asr_hf.hmm.align import AlignOptions, Transcript, TranscriptGraphs, align_set, misfits
-from asr_hf.hmm.lexicon import Lexicon
+from asr_hf.hmm.alignment.align import (
+    AlignOptions,
+    Transcript,
+    TranscriptGraphs,
+    align_set,
+    misfits,
+)
+from asr_hf.hmm.alignment.segments import Segment, ctm_lines, phone_spans, word_segments
+from asr_hf.hmm.graph.lexicon import Lexicon
 from asr_hf.hmm.scores import AlignmentError
-from asr_hf.hmm.segments import Segment, ctm_lines, phone_spans, word_segments
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.skips import SkipList

@@ -8,11 +8,11 @@ import logging
 
 import pytest
 
-from asr_hf.hmm import fst as fsts
-from asr_hf.hmm.arpa import arpa_unigrams, write_plain
-from asr_hf.hmm.language import check_languages
-from asr_hf.hmm.lexicon import Lexicon, word_table
-from asr_hf.hmm.ngram import estimate_ngram
+from asr_hf.hmm.graph import fst as fsts
+from asr_hf.hmm.graph.arpa import arpa_unigrams, write_plain
+from asr_hf.hmm.graph.language import check_languages
+from asr_hf.hmm.graph.lexicon import Lexicon, word_table
+from asr_hf.hmm.graph.ngram import estimate_ngram
 from asr_hf.runtime.errors import InputError
 
 WORDS = word_table(Lexicon("en", {"one": (("w",),), "two": (("t",),)}))

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from asr_hf.runtime.errors import InputError
-from asr_hf.stages.choose import choose_model
+from asr_hf.stages.recognition.select_checkpoint import choose_model
 
 
 def tuned(errors):

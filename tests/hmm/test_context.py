@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asr_hf.hmm import fst as fsts
-from asr_hf.hmm.align import Transcript, TranscriptGraphs
-from asr_hf.hmm.gmm import Gmm
-from asr_hf.hmm.search import BestPathDecoder, align
+from asr_hf.hmm.alignment.align import Transcript, TranscriptGraphs
+from asr_hf.hmm.gmm.gmm import Gmm
+from asr_hf.hmm.graph import fst as fsts
+from asr_hf.hmm.graph.transitions import TransitionModel
+from asr_hf.hmm.search.search import BestPathDecoder, align
 from asr_hf.hmm.system import HmmSystem
-from asr_hf.hmm.transitions import TransitionModel
 from asr_hf.kaldi.reader import KaldiReader
 from asr_hf.kaldi.transition_model import KaldiTransitionModel
 from asr_hf.kaldi.tree import PDF_CLASS, ContextDependency, Leaf, Node, Split, Table

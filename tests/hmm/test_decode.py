@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from asr_hf.hmm import fst as fsts
-from asr_hf.hmm.decode import Decoder, Job, SearchOptions, at_edge, decode_all, grid
-from asr_hf.hmm.rescore import Setting
+from asr_hf.hmm.graph import fst as fsts
 from asr_hf.hmm.scores import AlignmentError
-from asr_hf.hmm.search import BestPathDecoder
+from asr_hf.hmm.search.decode import Decoder, Job, SearchOptions, at_edge, decode_all, grid
+from asr_hf.hmm.search.rescore import Setting
+from asr_hf.hmm.search.search import BestPathDecoder
 from asr_hf.runtime.errors import InputError
 
 WIDE = SearchOptions(beam=1000.0, lattice_beam=1000.0, acoustic_scale=0.5, max_active=100_000)

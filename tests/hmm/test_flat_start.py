@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asr_hf.hmm import training_set
-from asr_hf.hmm.align import AlignOptions, Transcript, align_set
-from asr_hf.hmm.flat_start import FlatStartOptions, equal_alignment, flat_start
-from asr_hf.hmm.lexicon import Lexicon
+from asr_hf.hmm.alignment import training_set
+from asr_hf.hmm.alignment.align import AlignOptions, Transcript, align_set
+from asr_hf.hmm.alignment.flat_start import FlatStartOptions, equal_alignment, flat_start
+from asr_hf.hmm.alignment.training_set import open_training_set
+from asr_hf.hmm.graph.lexicon import Lexicon
 from asr_hf.hmm.system import HmmSystem
-from asr_hf.hmm.training_set import open_training_set
 from asr_hf.runtime.skips import SkipList
 
 WORDS = {f"w{a}{b}": ((f"en_{a}", f"en_{b}"),) for a in "pqr" for b in "pqr" if a != b}

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_hf.hmm import fst as fsts
-from asr_hf.hmm.fst_file import Labels, as_vector, checked, is_const
+from asr_hf.hmm.graph import fst as fsts
+from asr_hf.hmm.graph.fst_file import Labels, as_vector, checked, is_const
 from asr_hf.hmm.kaldi import kaldifst
 from asr_hf.runtime.errors import InputError
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 from scipy.stats import norm
 
-from asr_hf.hmm.cepstra import cepstra, normalise
-from asr_hf.hmm.gmm import Gmm, em_step, split, split_targets
-from asr_hf.hmm.mixtures import group_by_pdf
+from asr_hf.hmm.alignment.mixtures import group_by_pdf
+from asr_hf.hmm.gmm.cepstra import cepstra, normalise
+from asr_hf.hmm.gmm.gmm import Gmm, em_step, split, split_targets
 from asr_hf.runtime.errors import InputError
 
 

@@ -15,16 +15,16 @@ from omegaconf import DictConfig, OmegaConf
 
 from asr_hf.data.lattice_store import LatticeStore
 from asr_hf.data.store import FrameStore
-from asr_hf.hmm.lattice_paths import oracle_errors
-from asr_hf.hmm.lexicon import Lexicon
+from asr_hf.hmm.graph.lexicon import Lexicon
+from asr_hf.hmm.graph.weak_lm import weak_lm
+from asr_hf.hmm.lattice.lattice_paths import oracle_errors
 from asr_hf.hmm.system import HmmSystem
-from asr_hf.hmm.weak_model import weak_model
 from asr_hf.runtime import artefact
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.skips import SkipList
 from asr_hf.stages import align, lattices
-from asr_hf.stages.layout import lattices_folder
-from asr_hf.stages.targets import usable
+from asr_hf.stages.sources.layout import lattices_folder
+from asr_hf.stages.training.targets import usable
 
 _spec = importlib.util.spec_from_file_location("drawn", Path(__file__).with_name("test_stages.py"))
 stages = importlib.util.module_from_spec(_spec)
@@ -298,7 +298,7 @@ def test_a_weak_model_without_unknown_words_sums_to_one(tmp_path):
     (tmp_path / "text").write_text("a b a\nb zebra\nb\n")
     closed = Lexicon("en", {"a": (("en_a",),), "b": (("en_b",),)})
     for lexicon, words in ((closed, "a b"), (closed.with_unknown(), "a b <unk>")):
-        lines = weak_model(tmp_path / "text", lexicon, 1).splitlines()
+        lines = weak_lm(tmp_path / "text", lexicon, 1).splitlines()
         rows = [line.split("\t") for line in lines if "\t" in line]
         assert {row[1] for row in rows} == {*words.split(), "<s>", "</s>"}
         assert f"ngram 1={len(rows)}" in lines

@@ -12,14 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_hf.data.lattice import ARC, FINAL, Lattice
-from asr_hf.hmm import fst as fsts
-from asr_hf.hmm.align import Transcript
-from asr_hf.hmm.lattice_decoder import LatticeDecoder
-from asr_hf.hmm.lattice_paths import arc_scores, best_path, log_paths, oracle_errors, prune, slack
-from asr_hf.hmm.lattices import LatticeJob, LatticeMaker, LatticeOptions, label_map
-from asr_hf.hmm.raw_lattice import NoPathError, RawLattice, to_lattice
+from asr_hf.hmm.alignment.align import Transcript
+from asr_hf.hmm.graph import fst as fsts
+from asr_hf.hmm.lattice.lattice_paths import (
+    arc_scores,
+    best_path,
+    log_paths,
+    oracle_errors,
+    prune,
+    slack,
+)
+from asr_hf.hmm.lattice.lattices import LatticeJob, LatticeMaker, LatticeOptions, label_map
 from asr_hf.hmm.scores import AlignmentError
-from asr_hf.hmm.search import BestPathDecoder
+from asr_hf.hmm.search.lattice_decoder import LatticeDecoder
+from asr_hf.hmm.search.raw_lattice import NoPathError, RawLattice, to_lattice
+from asr_hf.hmm.search.search import BestPathDecoder
 from asr_hf.hmm.system import HmmSystem
 
 
@@ -117,7 +124,7 @@ def test_best_path_slack_count_and_pruning_agree_with_enumeration(both, scale, b
     path = best_path(lattice, scale)
     path.check(num_labels=4)
     assert arc_scores(path, scale).sum() + path.finals["graph"][0] == pytest.approx(best)
-    narrow = prune(lattice, scale, beam, most_arcs=10**6)
+    narrow = prune(lattice, scale, beam, max_arcs=10**6)
     narrow.check(num_labels=4)
     assert len(narrow.arcs) == (best - np.array(through) <= beam + 1e-6).sum()
 
@@ -184,7 +191,7 @@ def test_a_narrow_lattice_is_what_a_wide_one_keeps_within_the_beam(system, graph
         for beam in (3.0, 30.0)
     )
     assert len(wide.arcs) > len(narrow.arcs)
-    kept = prune(wide, scale, 3.0, most_arcs=10**6)
+    kept = prune(wide, scale, 3.0, max_arcs=10**6)
     for name in ("label", "word", "graph", "acoustic"):
         np.testing.assert_allclose(np.sort(kept.arcs[name]), np.sort(narrow.arcs[name]), atol=1e-5)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_hf.hmm.lexicon import (
+from asr_hf.hmm.graph.lexicon import (
     Lexicon,
     SymbolTable,
     disambiguation,
@@ -13,7 +13,7 @@ from asr_hf.hmm.lexicon import (
     read_lexicon,
     word_table,
 )
-from asr_hf.hmm.topology import topology_text
+from asr_hf.hmm.graph.topology import topology_text
 from asr_hf.runtime.errors import InputError
 
 phones = st.sampled_from(["p", "q", "r"])

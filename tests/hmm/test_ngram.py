@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr_hf.hmm.ngram import estimate_ngram
+from asr_hf.hmm.graph.ngram import estimate_ngram
 from asr_hf.runtime.errors import InputError
 
 VOCABULARY = ["a", "b", "c", "d"]

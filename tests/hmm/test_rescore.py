@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr_hf.data.lattice import ARC, FINAL, Lattice
-from asr_hf.hmm.rescore import Setting, best_paths
+from asr_hf.hmm.search.rescore import Setting, best_paths
 
 
 def draw(seed: int, frames: int) -> Lattice:

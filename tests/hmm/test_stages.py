@@ -15,13 +15,14 @@ from asr_hf.data.ark import ArkReader, ArkWriter
 from asr_hf.data.cmvn import cmvn_stats
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.data.store import FrameStore
-from asr_hf.hmm import fst as fsts
-from asr_hf.hmm import tree_growing
-from asr_hf.hmm.corpus import speaker_features
+from asr_hf.hmm.alignment.corpus import speaker_features
+from asr_hf.hmm.graph import fst as fsts
 from asr_hf.hmm.kaldi import kaldifst
 from asr_hf.hmm.system import HmmSystem
+from asr_hf.hmm.tree import tree_growing
 from asr_hf.runtime.errors import InputError
-from asr_hf.stages import align, decode, score_sources, word_errors
+from asr_hf.stages import align, decode
+from asr_hf.stages.recognition import score_sources, word_errors
 
 WORDS = {
     language: {f"{language}{a}{b}": f"{language}_{a} {language}_{b}" for a in "pq" for b in "rs"}
@@ -321,7 +322,7 @@ def test_what_a_graph_of_kaldi_s_lacks_is_named(root):
 
 def test_the_model_is_chosen_before_any_set_but_the_tuning_one_is_read(root, monkeypatch):
     config = configuration(root)
-    config.decode.choose = 4
+    config.decode.select_checkpoint = 4
     models = root / "exp" / "models"
     models.mkdir(parents=True)
     # What a file holds is the noise that its model adds to the scores.

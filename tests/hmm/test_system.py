@@ -3,13 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asr_hf.hmm import fst as fsts
-from asr_hf.hmm.gmm import Gmm
-from asr_hf.hmm.lattices import label_map
-from asr_hf.hmm.lexicon import Lexicon, phone_table
+from asr_hf.hmm.gmm.gmm import Gmm
+from asr_hf.hmm.graph import fst as fsts
+from asr_hf.hmm.graph.lexicon import Lexicon, phone_table
+from asr_hf.hmm.graph.topology import topology_text
+from asr_hf.hmm.graph.transitions import TransitionModel
+from asr_hf.hmm.lattice.lattices import label_map
 from asr_hf.hmm.system import HmmSystem, graph_folder, read_log_probs
-from asr_hf.hmm.topology import topology_text
-from asr_hf.hmm.transitions import TransitionModel
 from asr_hf.runtime.errors import InputError
 
 

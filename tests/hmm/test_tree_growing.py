@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from asr_hf.hmm import tree_growing
-from asr_hf.hmm.tree_growing import grow_tree
-from asr_hf.hmm.tree_statistics import (
+from asr_hf.hmm.tree import tree_growing
+from asr_hf.hmm.tree.tree_growing import grow_tree
+from asr_hf.hmm.tree.tree_statistics import (
     ContextStatistics,
     accumulate,
     gaussian,

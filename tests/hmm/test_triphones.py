@@ -9,12 +9,12 @@ import pytest
 
 from asr_hf.data.ark import ArkReader, ArkWriter
 from asr_hf.data.kaldi_dir import DataDir, Utterance
-from asr_hf.hmm.align import AlignOptions, Transcript, align_set
-from asr_hf.hmm.cepstra import cepstra
-from asr_hf.hmm.corpus import speaker_features, train_system
-from asr_hf.hmm.flat_start import FlatStartOptions
-from asr_hf.hmm.lexicon import Lexicon
-from asr_hf.hmm.triphones import TyingOptions, spread, train_triphones
+from asr_hf.hmm.alignment.align import AlignOptions, Transcript, align_set
+from asr_hf.hmm.alignment.corpus import speaker_features, train_system
+from asr_hf.hmm.alignment.flat_start import FlatStartOptions
+from asr_hf.hmm.gmm.cepstra import cepstra
+from asr_hf.hmm.graph.lexicon import Lexicon
+from asr_hf.hmm.tree.triphones import TyingOptions, spread, train_triphones
 from asr_hf.runtime.skips import SkipList
 
 WORDS = {f"w{a}{b}": ((f"en_{a}", f"en_{b}"),) for a in "pqrs" for b in "pqrs" if a != b}

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from asr_hf.cli.compose import load_config
 from asr_hf.data.store import FrameStore
 from asr_hf.runtime.errors import InputError
-from asr_hf.stages.external import pack_external
+from asr_hf.stages.sources.external import pack_external
 
 from .conftest import TINY
 from .kaldi_text import matrices

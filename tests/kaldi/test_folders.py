@@ -11,7 +11,7 @@ from asr_hf.data.lattice_store import LatticeStore
 from asr_hf.kaldi.graph import KaldiGraph, read_symbols
 from asr_hf.runtime.errors import InputError
 from asr_hf.stages import lattices
-from asr_hf.stages.external import pack_external
+from asr_hf.stages.sources.external import pack_external
 
 from .experiment import WORDS, config_of, refusal
 from .kaldi_text import integers

@@ -11,8 +11,8 @@ from asr_hf.data.ark import ArkReader, read_ark
 from asr_hf.data.cmvn import CmvnMode
 from asr_hf.data.store import FrameStore
 from asr_hf.data.store_writer import build_store
-from asr_hf.hmm.kaldi_lattices import checked_lattice, read_lattices
-from asr_hf.hmm.raw_lattice import RawLattice
+from asr_hf.hmm.lattice.kaldi_lattices import checked_lattice, read_lattices
+from asr_hf.hmm.search.raw_lattice import RawLattice
 from asr_hf.kaldi.alignments import read_alignments, read_transitions
 from asr_hf.kaldi.data_dir import read_kaldi_dir
 from asr_hf.kaldi.features import link_features

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from asr_hf.data.lattice import Lattice
 from asr_hf.data.lattice_store import LatticeStore
-from asr_hf.hmm.kaldi_lattices import checked_lattice, read_lattices
+from asr_hf.hmm.lattice.kaldi_lattices import checked_lattice, read_lattices
 from asr_hf.runtime.errors import InputError
 from asr_hf.stages import lattices as stage
 

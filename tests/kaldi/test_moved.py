@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from asr_hf.stages.external import pack_external
+from asr_hf.stages.sources.external import pack_external
 
 from .experiment import assert_packed, config_of, refusal
 from .kaldi_text import FIXTURES

@@ -13,7 +13,7 @@ from asr_hf.cli.main import main
 from asr_hf.data.store import FrameStore
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json
-from asr_hf.stages.external import pack_decode_data, pack_external
+from asr_hf.stages.sources.external import pack_decode_data, pack_external
 
 from .experiment import WORDS, arguments, config_of
 from .kaldi_text import FIXTURES, matrices

@@ -19,7 +19,7 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.events import read_events
 from asr_hf.runtime.files import read_json
 from asr_hf.stages import features, prepare
-from asr_hf.stages.external import pack_external
+from asr_hf.stages.sources.external import pack_external
 
 from .conftest import (
     DIM,
@@ -70,7 +70,7 @@ def test_one_command_trains(
     for store in stores(made.root).values():
         for unit, name in enumerate(store.utterances):
             batch = store.read(np.array([unit]))
-            np.testing.assert_allclose(batch.frames.numpy(), right[name][0], atol=1e-5)
+            np.testing.assert_allclose(batch.features.numpy(), right[name][0], atol=1e-5)
             np.testing.assert_array_equal(batch.labels.numpy(), right[name][1])
             seen.add(name)
     assert seen == set(made.features)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asr_hf.stages.external import pack_external
+from asr_hf.stages.sources.external import pack_external
 
 from .experiment import assert_packed, config_of, refusal, stored
 from .kaldi_text import FIXTURES, matrices

@@ -85,7 +85,7 @@ def test_batched_alone_or_by_index_logits_follow_the_definition(
     model = make_tdnn(context=context, hidden_sizes=[4], activation=activation)
     batch = make_batch(lengths)
     with torch.no_grad():
-        expected = torch.cat([by_definition(model, u) for u in batch.frames.split(lengths)])
+        expected = torch.cat([by_definition(model, u) for u in batch.features.split(lengths)])
         torch.testing.assert_close(model(model.inputs(batch)), expected, rtol=1e-12, atol=1e-12)
         some = data.draw(st.lists(st.integers(0, sum(lengths) - 1), min_size=1, max_size=8))
         index = torch.tensor(some)
@@ -153,7 +153,7 @@ def test_half_precision_features_are_cast_before_they_are_normalised() -> None:
     batch = make_batch([5], torch.float16)
     inputs = model.inputs(batch)
     assert inputs.frames.dtype == torch.float32
-    wide = FrameBatch(batch.frames.double(), batch.labels, batch.starts, batch.ends)
+    wide = FrameBatch(batch.features.double(), batch.labels, batch.starts, batch.ends)
     expected = by_definition(model.double(), wide.frames)
     torch.testing.assert_close(model.float()(inputs).double(), expected, rtol=1e-4, atol=1e-4)
 

@@ -16,7 +16,7 @@ from asr_hf.data.augment.chain import augment
 from asr_hf.data.augment.table import read_copies
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.data.store import FrameStore
-from asr_hf.hmm.corpus import speaker_features
+from asr_hf.hmm.alignment.corpus import speaker_features
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.runtime import artefact
 from asr_hf.runtime.errors import InputError
@@ -25,7 +25,7 @@ from asr_hf.runtime.provenance import Wanted
 from asr_hf.runtime.resources import load_recipe
 from asr_hf.stages import align, features
 from asr_hf.stages import prepare as stage
-from asr_hf.stages.carry import carried_ctm
+from asr_hf.stages.sources.transfer_alignments import carried_ctm
 
 prompts, recipe = load_recipe("prompts"), load_recipe("prompts5x")
 SETS = ("train", "dev", "test", "dev_noisy", "test_noisy")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from asr_hf.data.kaldi_dir import DataDir
-from asr_hf.hmm.lexicon import read_lexicon
+from asr_hf.hmm.graph.lexicon import read_lexicon
 from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.resources import load_recipe
 from asr_hf.stages import prepare as stage

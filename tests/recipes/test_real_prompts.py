@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from asr_hf.data.kaldi_dir import DataDir
-from asr_hf.hmm.lexicon import read_lexicon
+from asr_hf.hmm.graph.lexicon import read_lexicon
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.resources import load_recipe
 from asr_hf.stages import prepare as stage

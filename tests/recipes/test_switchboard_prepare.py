@@ -15,7 +15,7 @@ from asr_hf.cli.compose import load_config
 from asr_hf.data.audio import load_audio
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.data.validate import validate
-from asr_hf.hmm.lexicon import read_lexicon
+from asr_hf.hmm.graph.lexicon import read_lexicon
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.resources import load_recipe
 

@@ -14,8 +14,8 @@ from asr_hf.cli.compose import load_config
 from asr_hf.data.ark import ArkReader
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.data.validate import validate
-from asr_hf.hmm.arpa import arpa_unigrams
-from asr_hf.hmm.lexicon import read_lexicon
+from asr_hf.hmm.graph.arpa import arpa_unigrams
+from asr_hf.hmm.graph.lexicon import read_lexicon
 from asr_hf.runtime.errors import InputError
 from asr_hf.stages import features, prepare, train
 

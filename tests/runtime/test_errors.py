@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from asr_hf.hmm.lexicon import read_lexicon
+from asr_hf.hmm.graph.lexicon import read_lexicon
 from asr_hf.runtime.errors import InputError, RunError
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.files import read_json
-from asr_hf.runtime.team import team
+from asr_hf.runtime.worker_pool import worker_pool
 from asr_hf.runtime.workers import Task
 
 # Tasks of functions that a fresh process finds: what it is sent is what it works with, or a list.
@@ -36,13 +36,13 @@ def numbered(folder: Path) -> list[Path]:
 
 @pytest.mark.parametrize("jobs", [1, 2, 3])
 def test_results_come_in_order(jobs):
-    with team(AS_IT_IS, 7, jobs, "numbers") as workers:
+    with worker_pool(AS_IT_IS, 7, jobs, "numbers") as workers:
         assert list(workers.map(operator.add, range(-50, 50))) == [7 + n for n in range(-50, 50)]
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_each_keeps_a_state_of_its_own(jobs):
-    with team(A_LIST, (), jobs, "numbers") as workers:
+    with worker_pool(A_LIST, (), jobs, "numbers") as workers:
         workers.each(list.append, range(workers.size))
         workers.each(list.append, [5] * workers.size)
         every = [slice(None)] * workers.size
@@ -51,14 +51,14 @@ def test_each_keeps_a_state_of_its_own(jobs):
 
 def test_alone_nothing_is_done_before_it_is_asked_for(copier):
     file, folder = copier
-    with team(AS_IT_IS, file, 1, "copies") as workers:
+    with worker_pool(AS_IT_IS, file, 1, "copies") as workers:
         next(workers.map(shutil.copyfile, numbered(folder)))
         assert len(list(folder.iterdir())) == 1
 
 
 def test_processes_do_not_run_away_from_whoever_takes_the_results(copier):
     file, folder = copier
-    with team(AS_IT_IS, file, 2, "copies") as workers:
+    with worker_pool(AS_IT_IS, file, 2, "copies") as workers:
         results = workers.map(shutil.copyfile, numbered(folder))
         next(results)
         time.sleep(0.5)
@@ -70,7 +70,7 @@ def test_processes_do_not_run_away_from_whoever_takes_the_results(copier):
 def test_errors_in_a_process_arrive_and_what_waits_is_not_begun(copier):
     file, folder = copier
     (folder / "0").mkdir()
-    with pytest.raises(IsADirectoryError), team(AS_IT_IS, file, 2, "copies") as workers:
+    with pytest.raises(IsADirectoryError), worker_pool(AS_IT_IS, file, 2, "copies") as workers:
         list(workers.map(shutil.copyfile, numbered(folder)))
     assert len(list(folder.iterdir())) < 10
 
@@ -80,14 +80,14 @@ def test_an_error_in_making_the_state_is_the_one_told(tmp_path, jobs):
     missing = tmp_path / "hmm.json"
     with (
         pytest.raises(InputError, match=r"hmm\.json"),
-        team(READING, missing, jobs, "graphs") as workers,
+        worker_pool(READING, missing, jobs, "graphs") as workers,
     ):
         list(workers.map(operator.getitem, [3]))
 
 
 def test_who_is_waited_for_long_is_named(monkeypatch, caplog):
-    monkeypatch.setattr("asr_hf.runtime.team._LONG", 0.2)
-    with team(AS_IT_IS, time.sleep, 2, "graphs") as workers:
+    monkeypatch.setattr("asr_hf.runtime.worker_pool._LONG", 0.2)
+    with worker_pool(AS_IT_IS, time.sleep, 2, "graphs") as workers:
         workers.each(operator.call, [0.0, 1.5])
     assert "graphs: waiting for process 1" in caplog.text
 
@@ -95,6 +95,6 @@ def test_who_is_waited_for_long_is_named(monkeypatch, caplog):
 def test_a_process_that_dies_is_reported():
     with (
         pytest.raises(RunError, match="features of train: a process died"),
-        team(AS_IT_IS, os._exit, 2, "features of train") as workers,
+        worker_pool(AS_IT_IS, os._exit, 2, "features of train") as workers,
     ):
         list(workers.map(operator.call, [3]))

@@ -11,8 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from asr_hf.data.kaldi_dir import DataDir, Utterance, write_table
 from asr_hf.runtime.errors import InputError
 from asr_hf.scoring.hub5 import hubscr_command
-from asr_hf.stages.recordings import recognised_words
 from asr_hf.stages.score import run
+from asr_hf.stages.sources.recordings import recognised_words
 
 STM = """;; CATEGORY "0" "" ""
 ;; LABEL "O" "Overall" "Overall"

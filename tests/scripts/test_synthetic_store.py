@@ -56,11 +56,11 @@ import json, sys, threading, time
 import numpy as np, torch
 from asr_hf.criteria.cross_entropy import CrossEntropy
 from asr_hf.data.store import FrameStore
-from asr_hf.hf.objective import Part, Sample
+from asr_hf.hf.objective import Split, Sample
 from asr_hf.models.dnn import DNN
 from asr_hf.runtime.allocator import return_large_blocks
 from asr_hf.training.frame_objective import FrameObjective
-from asr_hf.training.memory import held_now
+from asr_hf.training.planning.memory import held_now
 
 return_large_blocks()
 torch.set_num_threads(1)
@@ -69,13 +69,13 @@ model = DNN(feature_dim=40, num_pdfs=50, hidden_sizes=[8], left=0, right=0, seed
 theta = model.flat.detach().clone()
 
 def work(store, block_frames):
-    objective = FrameObjective(model, CrossEntropy(), {p: store for p in Part}, 4096,
+    objective = FrameObjective(model, CrossEntropy(), {p: store for p in Split}, 4096,
                                block_frames=block_frames)
     for minibatch in objective.minibatches(0, 0, 1024):
         objective.minibatch_gradient(theta, minibatch)
-    everything = Sample(Part.TRAIN, np.arange(store.num_units))
+    everything = Sample(Split.TRAIN, np.arange(store.num_units))
     objective.gradient(theta, everything)
-    objective.curvature(theta, Sample(Part.TRAIN, np.arange(8))).product(theta)
+    objective.curvature(theta, Sample(Split.TRAIN, np.arange(8))).product(theta)
     store.label_counts()
 
 work(FrameStore.open(sys.argv[2]), 4096)

@@ -19,7 +19,7 @@ from asr_hf.kaldi.integer_table import read_integer_table
 from asr_hf.kaldi.reader import file_contents
 from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.files import atomic_path, replaced_folder, sweep, write_json, write_text
-from asr_hf.runtime.unzip import most_unzipped
+from asr_hf.runtime.unzip import max_unzipped
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_what_packs_as_real_alignments_do_is_read(tmp_path):
     text = b"u " + b" ".join(b"%d" % i for i in ids) + b"\n"
     path = tmp_path / "ali.1.gz"
     path.write_bytes(gzip.compress(text))
-    assert len(text) < most_unzipped(path.stat().st_size)
+    assert len(text) < max_unzipped(path.stat().st_size)
     assert file_contents(path) == text
 
 

@@ -26,9 +26,9 @@ from asr_hf.runtime.channel import Channel, Refused, go_in, let_in
 from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.helpers import calls_of, help_out, helped
 from asr_hf.runtime.key import KEY, KEY_FILE, found_key, given_key, new_key_file, read_key
-from asr_hf.runtime.ranks import Ranks
-from asr_hf.runtime.team import team
+from asr_hf.runtime.process_group import ProcessGroup
 from asr_hf.runtime.wire import Kinds, WireError, pack, unpack
+from asr_hf.runtime.worker_pool import worker_pool
 from asr_hf.runtime.workers import Task
 
 SECRET = bytes(range(32))
@@ -460,7 +460,7 @@ def ranks(tmp_path, monkeypatch):
     """The first of two ranks, whose helper is a thread that works until it is left alone."""
     monkeypatch.chdir(tmp_path)
     store = dist.FileStore(str(tmp_path / "store"), 2)
-    two = [Ranks(rank, 2, rank, 2, None, store) for rank in range(2)]
+    two = [ProcessGroup(rank, 2, rank, 2, None, store) for rank in range(2)]
     told = []
 
     def work() -> None:
@@ -484,7 +484,7 @@ def listening() -> int:
 
 
 def test_helpers_do_what_stands_in_their_table(ranks):
-    with helped(ranks), team(ADDING, 5, 1, "sums") as workers:
+    with helped(ranks), worker_pool(ADDING, 5, 1, "sums") as workers:
         assert list(workers.map(Numbers.add, range(4))) == [5, 6, 7, 8]
         for words, kind in ((("p", "r"), InputError), (("full", ""), OSError)):
             with pytest.raises(kind):
@@ -523,7 +523,7 @@ def test_strangers_neither_get_in_nor_stop_the_ranks(tmp_path, monkeypatch):
     """They come before the helper does: one is silent, one sends a pickle, one has another key."""
     monkeypatch.chdir(tmp_path)
     store = dist.FileStore(str(tmp_path / "store"), 2)
-    two = [Ranks(rank, 2, rank, 2, None, store) for rank in range(2)]
+    two = [ProcessGroup(rank, 2, rank, 2, None, store) for rank in range(2)]
     proof, held = tmp_path / "proof", []
 
     def come() -> None:
@@ -539,7 +539,7 @@ def test_strangers_neither_get_in_nor_stop_the_ranks(tmp_path, monkeypatch):
 
     thread = threading.Thread(target=come)
     thread.start()
-    with helped(two[0]), team(ADDING, 1, 1, "sums") as workers:
+    with helped(two[0]), worker_pool(ADDING, 1, 1, "sums") as workers:
         assert list(workers.map(Numbers.add, [1])) == [2]
     thread.join(20)
     assert not thread.is_alive() and not proof.exists()
@@ -596,7 +596,7 @@ def test_every_team_of_the_source_has_its_task_in_the_table():
 
 
 def test_an_hmm_system_comes_as_it_was_sent():
-    from asr_hf.hmm.lexicon import Lexicon
+    from asr_hf.hmm.graph.lexicon import Lexicon
     from asr_hf.hmm.system import HMM_KINDS, HmmSystem
 
     lexicon = Lexicon("en", {"a": (("b", "c"),), "d": (("b",), ("c", "b"))})
@@ -627,7 +627,7 @@ def placed(local_count: int, monkeypatch, **environment: str) -> tuple[str, int]
     monkeypatch.delenv("GLOO_SOCKET_IFNAME", raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    return own_address(Ranks(0, 4, 0, local_count, None, None))
+    return own_address(ProcessGroup(0, 4, 0, local_count, None, None))
 
 
 def test_on_one_machine_it_listens_on_the_loopback(monkeypatch):
@@ -658,7 +658,7 @@ def test_an_address_that_others_cannot_reach_is_refused(monkeypatch, settings, s
 
 POOL = """
 import copy, operator, os, pathlib
-from asr_hf.runtime.team import team
+from asr_hf.runtime.worker_pool import team
 from asr_hf.runtime.workers import Task
 
 def rows(kind):

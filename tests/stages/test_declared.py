@@ -17,14 +17,14 @@ from asr_hf.criteria.cross_entropy import CrossEntropy
 from asr_hf.criteria.mmi import MaximumMutualInformation
 from asr_hf.criteria.needs import CriterionNeeds, Targets
 from asr_hf.hf.needs import OptimiserNeeds
-from asr_hf.hf.objective import Part
+from asr_hf.hf.objective import Split
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.own_code import find_class, parameters_of
-from asr_hf.stages.declared import criterion_needs, optimiser_needs
-from asr_hf.stages.start import settle
-from asr_hf.stages.targets import open_targets
 from asr_hf.stages.train import share
-from asr_hf.training.targets import LabelTargets
+from asr_hf.stages.training.declared import criterion_needs, optimiser_needs
+from asr_hf.stages.training.initial_model import inherit_settings
+from asr_hf.stages.training.targets import open_targets
+from asr_hf.training.feeding.targets import LabelTargets
 
 
 class Weighted(CrossEntropy):
@@ -113,14 +113,14 @@ def test_our_optimisers_declare_how_they_go_through_the_data(option):
 
 def test_a_class_that_declares_nothing_trains_on_labels_from_nothing():
     made = config(criterion=Weighted, acoustic_scale=None)
-    settle(made)
+    inherit_settings(made)
     assert made.criterion.acoustic_scale is None
     assert isinstance(open_targets(made, {}, None), LabelTargets)
     assert optimiser_needs(config(trainer=Plain)) == OptimiserNeeds(False, True)
 
 
 def test_targets_follow_from_what_is_declared():
-    stores = {Part.TRAIN: None}
+    stores = {Split.TRAIN: None}
     for kind in (OverLattices, Boosted):
         with pytest.raises(InputError, match="no lattices"):
             open_targets(config(criterion=kind), stores, None)
@@ -132,14 +132,14 @@ def test_a_starting_model_is_asked_for_where_it_is_declared(kind):
     with pytest.raises(
         InputError, match=rf"init_from=null: criterion mine\.needs\.{kind.__name__}"
     ):
-        settle(config(criterion=kind))
-    settle(config(criterion=OverLattices))
+        inherit_settings(config(criterion=kind))
+    inherit_settings(config(criterion=OverLattices))
 
 
 def test_a_scale_is_asked_for_where_no_run_can_give_it():
     with pytest.raises(InputError, match=r"criterion\.acoustic_scale=null"):
-        settle(config(criterion=Scaled))
-    settle(config(criterion=Scaled, acoustic_scale=0.1))
+        inherit_settings(config(criterion=Scaled))
+    inherit_settings(config(criterion=Scaled, acoustic_scale=0.1))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from asr_hf.data.ark import ArkWriter
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.data.store import FrameStore
 from asr_hf.data.store_writer import build_store
-from asr_hf.hf.objective import Part
+from asr_hf.hf.objective import Split
 from asr_hf.hf.preconditioners.kfac import FisherFactors
 from asr_hf.hf.statistics import SampleStatistics
 from asr_hf.models.dnn import DNN
@@ -42,11 +42,11 @@ def make_store(folder: Path, utterances: int, seed: int) -> FrameStore:
 
 
 @pytest.fixture(scope="session")
-def stores(tmp_path_factory) -> dict[Part, FrameStore]:
+def stores(tmp_path_factory) -> dict[Split, FrameStore]:
     folder = tmp_path_factory.mktemp("corpus")
     return {
-        Part.TRAIN: make_store(folder / "train", 30, 1),
-        Part.HELDOUT: make_store(folder / "dev", 8, 2),
+        Split.TRAIN: make_store(folder / "train", 30, 1),
+        Split.HELDOUT: make_store(folder / "dev", 8, 2),
     }
 
 

@@ -7,15 +7,15 @@ import torch
 from torch import nn
 
 from asr_hf.criteria.cross_entropy import CrossEntropy
+from asr_hf.curvature.statistic import AffineLayer
 from asr_hf.hf.memory import ProblemSize
-from asr_hf.hf.objective import Part
+from asr_hf.hf.objective import Split
 from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
 from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
-from asr_hf.hf.statistic import AffineLayer
 from asr_hf.models.flat import FlatModule, parameter_slices
 from asr_hf.runtime.errors import InputError
 from asr_hf.training.affine import LayerTap, affine_layers, layer_shapes, other_parameters
-from asr_hf.training.memory import problem_size
+from asr_hf.training.planning.memory import problem_size
 
 
 class Net(FlatModule):
@@ -177,11 +177,11 @@ def whole_part(objective):
 
     from asr_hf.hf.objective import Sample
 
-    return Sample(Part.TRAIN, np.arange(3))
+    return Sample(Split.TRAIN, np.arange(3))
 
 
 def gauss_newton(model, objective, sample, theta, vector, step):
-    batch = objective.stores[Part.TRAIN].gather(sample.units, torch.device("cpu"))
+    batch = objective.stores[Split.TRAIN].gather(sample.units, torch.device("cpu"))
 
     def logits(at):
         model.flat.copy_(at)

@@ -7,10 +7,10 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from asr_hf.cli.compose import load_config
-from asr_hf.hf.effort import Effort, hf_efforts
-from asr_hf.hf.objective import Part
+from asr_hf.hf.objective import Split
+from asr_hf.hf.pass_cost import PassCost, hf_pass_costs
 from asr_hf.hf.sampling.base import SampleSizes
-from asr_hf.training.duration import Duration, Rates, estimate, measure_rates
+from asr_hf.training.planning.duration import Duration, Rates, estimate, measure_rates
 
 RATES = Rates(gradient=3.0, loss=1.0, product=4.0, linearise=2.0)
 
@@ -22,14 +22,14 @@ def optimiser_of(objective, *overrides: str):
 
 
 def test_seconds_are_those_of_the_passes():
-    effort = Effort(gradient=10, loss=7, curvature=5, products=(2, 6))
+    effort = PassCost(gradient=10, loss=7, curvature=5, products=(2, 6))
     assert RATES.seconds(effort, 2) == 3 * 10 + 7 + (2 + 4 * 2) * 5
     assert RATES.seconds(effort, 2, shares=4) == RATES.seconds(effort, 2) / 4
 
 
 def test_a_run_is_the_sum_of_its_iterations_with_few_and_with_many_products():
-    efforts = [Effort(10, 0, 5, (2, 6)), Effort(20, 0, 10, (2, 6))]
-    found = estimate(RATES, efforts)
+    pass_costs = [PassCost(10, 0, 5, (2, 6)), PassCost(20, 0, 10, (2, 6))]
+    found = estimate(RATES, pass_costs)
     assert found.first == (30 + 10 + 40, 30 + 10 + 120)
     assert found.last == (160, 320)
     assert found.total == (240, 480)
@@ -38,8 +38,8 @@ def test_a_run_is_the_sum_of_its_iterations_with_few_and_with_many_products():
 
 def test_an_iteration_of_hf():
     sizes = [SampleSizes(100, 20), SampleSizes(100, 900)]
-    found = hf_efforts(sizes, 30, (3, 2), 12)
-    assert found == [Effort(100, 290, 20, (10, 12)), Effort(100, 290, 100, (10, 12))]
+    found = hf_pass_costs(sizes, 30, (3, 2), 12)
+    assert found == [PassCost(100, 290, 20, (10, 12)), PassCost(100, 290, 100, (10, 12))]
 
 
 @pytest.mark.parametrize(
@@ -81,9 +81,9 @@ def test_hf_sends_as_many_frames_as_it_said(make_objective, sampling, acceptance
         "trainer.stopping.max_iterations=6",
         "solver.max_iterations=3",
     )
-    efforts = optimiser.efforts()
-    assert len(efforts) == 6
-    for effort in efforts:
+    pass_costs = optimiser.pass_costs()
+    assert len(pass_costs) == 6
+    for effort in pass_costs:
         event = optimiser.step()
         assert effort.gradient <= event["gradient_frames"] <= effort.gradient + 14
         assert effort.curvature <= event["curvature_frames"] <= effort.curvature + 14
@@ -99,10 +99,10 @@ def test_minibatches_of_all_parts_are_the_epochs(make_objective, trainer):
         "trainer.evaluations_per_epoch=2",
     ]
     optimiser = optimiser_of(objective, f"trainer={trainer}", *settings)
-    efforts = optimiser.efforts()
-    total = int(objective.unit_frames(Part.TRAIN).sum())
-    assert len(efforts) == 6
-    assert sum(effort.gradient for effort in efforts) == pytest.approx(3 * total, abs=6)
+    pass_costs = optimiser.pass_costs()
+    total = int(objective.unit_frames(Split.TRAIN).sum())
+    assert len(pass_costs) == 6
+    assert sum(effort.gradient for effort in pass_costs) == pytest.approx(3 * total, abs=6)
     for _ in range(2):
         optimiser.step()
     assert objective.frames["gradient"] == pytest.approx(total, abs=20)

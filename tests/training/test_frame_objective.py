@@ -5,27 +5,27 @@ import pytest
 import torch
 
 from asr_hf.criteria.cross_entropy import CrossEntropy
+from asr_hf.curvature.precision import Precision
 from asr_hf.data.splice import splice
-from asr_hf.hf.objective import Part, Sample
-from asr_hf.hf.precision import Precision
+from asr_hf.hf.objective import Sample, Split
 from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
 from asr_hf.hf.statistics import SampleStatistics
 from asr_hf.training.curvature import CurvaturePath
+from asr_hf.training.feeding.counter_rng import frame_uniforms
+from asr_hf.training.feeding.units import chunk_bounds
 from asr_hf.training.frame_objective import FrameObjective
-from asr_hf.training.uniforms import frame_uniforms
-from asr_hf.training.units import chunk_bounds
 
 UNITS = np.array([2, 3, 7, 11, 12, 13, 29])
 
 
 @pytest.fixture
 def sample():
-    return Sample(Part.TRAIN, UNITS)
+    return Sample(Split.TRAIN, UNITS)
 
 
 def whole_batch(objective, sample):
     """Spliced inputs and labels of the sample, without chunks."""
-    batch = objective.stores[sample.part].gather(sample.units, torch.device("cpu"))
+    batch = objective.stores[sample.split].gather(sample.units, torch.device("cpu"))
     model = objective.model
     return splice(batch, model.left, model.right, model.flat.dtype), batch.labels
 
@@ -78,7 +78,7 @@ def test_gradient_and_loss_equal_autograd_on_the_whole_batch(make_objective, sam
     loss, gradient = objective.gradient(theta.detach(), sample)
     torch.testing.assert_close(gradient, expected, rtol=1e-11, atol=1e-11)
     assert loss.total == pytest.approx(float(losses.sum().detach()), rel=1e-12)
-    lengths = objective.unit_frames(Part.TRAIN)[UNITS]
+    lengths = objective.unit_frames(Split.TRAIN)[UNITS]
     expected_units = [float(x.sum()) for x in losses.detach().split(lengths.tolist())]
     assert loss.per_unit.tolist() == pytest.approx(expected_units)
     assert objective.loss(theta.detach(), sample).total == pytest.approx(loss.total, rel=1e-12)
@@ -112,7 +112,7 @@ def test_unit_gradients_add_up(make_objective, sample):
 def test_fisher_block_of_softmax_regression_is_exact(make_objective, stores, fisher_factors):
     """With one class certain inputs aside, E over labels of gg' is the softmax Fisher itself."""
     objective = make_objective(hidden_sizes=[])
-    everything = Sample(Part.TRAIN, np.arange(stores[Part.TRAIN].num_units))
+    everything = Sample(Split.TRAIN, np.arange(stores[Split.TRAIN].num_units))
     theta = objective.model.flat.clone()
     inputs, _ = whole_batch(objective, everything)
     p = functional_logits(objective, theta, inputs).softmax(1).detach()
@@ -128,7 +128,7 @@ def test_fisher_block_of_softmax_regression_is_exact(make_objective, stores, fis
 def test_kfac_inverts_the_fisher_of_one_layer(make_objective, stores):
     """Posteriors the same in every frame: then the Fisher matrix is one Kronecker product."""
     objective = make_objective(hidden_sizes=[])
-    everything = Sample(Part.TRAIN, np.arange(stores[Part.TRAIN].num_units))
+    everything = Sample(Split.TRAIN, np.arange(stores[Split.TRAIN].num_units))
     layer = objective.model.linear_layers()[0]
     theta = torch.zeros_like(objective.model.flat)
     theta[layer.weight.numel() :] = torch.tensor([0.5, -0.3, 0.0, 0.2], dtype=torch.float64)
@@ -137,7 +137,7 @@ def test_kfac_inverts_the_fisher_of_one_layer(make_objective, stores):
         statistics = SampleStatistics(objective, theta, everything, theta, seed)
         preconditioner.prepare(1e-10, statistics)
     fisher = dense_gauss_newton(objective, theta, everything)
-    fisher /= objective.stores[Part.TRAIN].num_frames
+    fisher /= objective.stores[Split.TRAIN].num_frames
     # Adding one number to all outputs changes no posterior: the Fisher is singular there.
     v = torch.randn(len(theta), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     weight, bias = v[: layer.weight.numel()].view_as(layer.weight), v[layer.weight.numel() :]
@@ -176,7 +176,7 @@ def test_kronecker_factors_of_hidden_layers_equal_their_definition(
         if number < 2:
             value = torch.sigmoid(value)
     p = value.detach().softmax(1)
-    offsets = objective.stores[Part.TRAIN].offsets
+    offsets = objective.stores[Split.TRAIN].offsets
     numbers = np.concatenate([np.arange(offsets[u], offsets[u + 1]) for u in sample.units])
     labels = labels_by_inversion(p, frame_uniforms(5, numbers)[:, 0])
     loss = torch.nn.functional.cross_entropy(value, labels, reduction="sum")
@@ -192,7 +192,7 @@ def test_kronecker_factors_of_hidden_layers_equal_their_definition(
 
 def test_minibatches_hold_every_frame_once_in_a_seeded_order(make_objective, stores):
     objective = make_objective()
-    everything = Sample(Part.TRAIN, np.arange(stores[Part.TRAIN].num_units))
+    everything = Sample(Split.TRAIN, np.arange(stores[Split.TRAIN].num_units))
     inputs, labels = whole_batch(objective, everything)
     batches = list(objective.minibatches(seed=1, epoch=0, batch_frames=32))
     got = torch.cat([torch.cat([x, y[:, None].double()], 1) for x, y, _ in batches])
@@ -207,7 +207,7 @@ def test_minibatches_hold_every_frame_once_in_a_seeded_order(make_objective, sto
 def test_work_counts_frames_by_kind(make_objective, sample):
     objective = make_objective()
     theta = objective.model.flat.clone()
-    frames = int(objective.unit_frames(Part.TRAIN)[UNITS].sum())
+    frames = int(objective.unit_frames(Split.TRAIN)[UNITS].sum())
     objective.gradient(theta, sample)
     curvature = objective.curvature(theta, sample)
     curvature.product(theta)

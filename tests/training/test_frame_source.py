@@ -10,11 +10,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_hf.hf.objective import Part, Sample
-from asr_hf.hf.precision import Precision
-from asr_hf.training import frame_source
-from asr_hf.training.frame_source import FrameSource, make_sources, resident_size, room_for_features
-from asr_hf.training.minibatches import ShuffledFrames
+from asr_hf.curvature.precision import Precision
+from asr_hf.hf.objective import Sample, Split
+from asr_hf.training.feeding import frame_source
+from asr_hf.training.feeding.frame_source import (
+    FrameSource,
+    make_sources,
+    resident_size,
+    room_for_features,
+)
+from asr_hf.training.feeding.minibatches import ShuffledFrames
 
 CPU = torch.device("cpu")
 WAYS = {"map": {}, "ahead": {"ahead": True}, "resident": {"resident": True}}
@@ -54,13 +59,13 @@ class Watched:
 
 @pytest.fixture
 def watched(stores):
-    return Watched(stores[Part.TRAIN])
+    return Watched(stores[Split.TRAIN])
 
 
 @pytest.mark.parametrize("way", WAYS)
 @given(data=st.data())
 def test_batches_are_the_bits_of_the_store(stores, way, data):
-    store = stores[Part.TRAIN]
+    store = stores[Split.TRAIN]
     unit = st.integers(0, store.num_units - 1)
     runs = st.tuples(unit, unit).map(lambda ends: list(range(*ends)))
     groups = data.draw(st.lists(st.one_of(st.lists(unit, max_size=6), runs), max_size=5))
@@ -72,7 +77,7 @@ def test_batches_are_the_bits_of_the_store(stores, way, data):
 
 
 def test_a_store_is_copied_whole_in_pieces(stores, monkeypatch):
-    store = stores[Part.TRAIN]
+    store = stores[Split.TRAIN]
     for piece in (1, 13, 100, 10**6):
         monkeypatch.setattr(frame_source, "_COPIED_AT_ONCE", piece)
         everything = np.arange(store.num_units)
@@ -81,16 +86,16 @@ def test_a_store_is_copied_whole_in_pieces(stores, monkeypatch):
 
 
 def test_frames_in_a_row_are_not_copied_again(stores):
-    source = FrameSource(stores[Part.TRAIN], CPU, resident=True)
+    source = FrameSource(stores[Split.TRAIN], CPU, resident=True)
     one, other = (source.gather(np.arange(first, 9)).frames for first in (0, 3))
     assert one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
 
 
 @given(places=st.lists(st.integers(0, 4), max_size=12))
 def test_any_order_of_places_gives_their_batches(stores, places):
-    store = stores[Part.TRAIN]
+    store = stores[Split.TRAIN]
     groups = [np.array([4 * n, 4 * n + 2]) for n in range(5)]
-    batches = FrameSource(store, CPU, ahead=True).batches(groups)
+    batches = FrameSource(store, CPU, prefetch=True).batches(groups)
     for place in places:
         assert same(batches[place], store.gather(groups[place], CPU))
 
@@ -98,7 +103,7 @@ def test_any_order_of_places_gives_their_batches(stores, places):
 def test_one_batch_ahead_is_read_by_a_thread_and_no_more(watched):
     groups = [np.array([n]) for n in range(4)]
     watched.gate = threading.Event()
-    batches = FrameSource(watched, CPU, ahead=True).batches(groups)
+    batches = FrameSource(watched, CPU, prefetch=True).batches(groups)
     _ = batches[0]
     # The caller has its batch while the next one is still on its way.
     assert watched.read_by == [("MainThread", [0])]
@@ -120,17 +125,19 @@ def test_an_error_in_the_thread_reaches_the_caller_at_its_batch(watched):
     watched.failing = 2
     taken = []
     with pytest.raises(OSError, match="unit 2 lies on a bad block"):
-        for batch in FrameSource(watched, CPU, ahead=True).batches(groups):
+        for batch in FrameSource(watched, CPU, prefetch=True).batches(groups):
             taken.append(batch)
     assert len(taken) == 2
     watched.failing = None
-    everything = list(FrameSource(watched, CPU, ahead=True).batches(groups))
+    everything = list(FrameSource(watched, CPU, prefetch=True).batches(groups))
     assert len(everything) == 4
 
 
 @pytest.mark.parametrize("taken", [0, 1, 3])
 def test_no_thread_is_left_behind(stores, taken):
-    batches = FrameSource(stores[Part.TRAIN], CPU, ahead=True).batches(list(np.arange(6)[:, None]))
+    batches = FrameSource(stores[Split.TRAIN], CPU, prefetch=True).batches(
+        list(np.arange(6)[:, None])
+    )
     for place in range(taken):
         _ = batches[place]
     del batches
@@ -142,9 +149,9 @@ def test_no_thread_is_left_behind(stores, taken):
 def ways_of(objective):
     """The same objective by each way to the device."""
     for settings in WAYS.values():
-        for part, store in objective.stores.items():
-            objective.sources[part] = FrameSource(store, CPU, **settings)
-        objective._shuffled = ShuffledFrames(objective.sources[Part.TRAIN], 60)
+        for split, store in objective.stores.items():
+            objective.sources[split] = FrameSource(store, CPU, **settings)
+        objective._shuffled = ShuffledFrames(objective.sources[Split.TRAIN], 60)
         yield objective
 
 
@@ -154,7 +161,7 @@ def test_sums_are_the_same_bits_by_every_way(make_objective, kept):
     objective.chunks_kept = lambda frames: min(kept, len(frames))
     theta = objective.model.flat.detach().clone()
     v = torch.randn(len(theta), generator=torch.Generator().manual_seed(1))
-    sample = Sample(Part.TRAIN, np.random.default_rng(0).permutation(25))
+    sample = Sample(Split.TRAIN, np.random.default_rng(0).permutation(25))
     found = []
     for same_objective in ways_of(objective):
         curvature = same_objective.curvature(theta, sample)
@@ -178,17 +185,17 @@ def test_sums_are_the_same_bits_by_every_way(make_objective, kept):
 
 
 def test_the_smaller_store_is_kept_first_and_what_does_not_fit_is_streamed(stores):
-    sizes = {part: resident_size(store) for part, store in stores.items()}
-    assert sizes[Part.HELDOUT] < sizes[Part.TRAIN]
+    sizes = {split: resident_size(store) for split, store in stores.items()}
+    assert sizes[Split.HELDOUT] < sizes[Split.TRAIN]
     both = sum(sizes.values())
     for room, kept in [
-        (both, {Part.TRAIN, Part.HELDOUT}),
-        (both - 1, {Part.HELDOUT}),
-        (sizes[Part.HELDOUT] - 1, set()),
+        (both, {Split.TRAIN, Split.HELDOUT}),
+        (both - 1, {Split.HELDOUT}),
+        (sizes[Split.HELDOUT] - 1, set()),
         (0, set()),
     ]:
         sources = make_sources(stores, CPU, room)
-        assert {part for part, source in sources.items() if source.resident} == kept
+        assert {split for split, source in sources.items() if source.resident} == kept
 
 
 def test_room_on_a_gpu_is_half_of_what_is_free_or_may_be_taken(monkeypatch):
@@ -209,7 +216,7 @@ def test_a_precision_raised_in_mid_run_reads_the_chunks_again(make_objective):
     v = torch.ones_like(theta)
     found = []
     for same_objective in ways_of(objective):
-        curvature = same_objective.curvature(theta, Sample(Part.TRAIN, np.arange(20)))
+        curvature = same_objective.curvature(theta, Sample(Split.TRAIN, np.arange(20)))
         curvature.raise_precision()
         found.append(curvature.product(v))
     assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from asr_hf.hf.acceptance import Backtracking
 from asr_hf.hf.damping import LevenbergMarquardt
 from asr_hf.hf.hessian_free import HessianFree, Stopping
-from asr_hf.hf.objective import Part
+from asr_hf.hf.objective import Split
 from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
 from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
 from asr_hf.hf.sampling.geometric import GeometricSampling
@@ -136,7 +136,7 @@ def test_pretraining_starts_lower_and_counts_its_work(make_objective, stores):
     )
     upper = [layer.weight.clone() for layer in pretrained.model.linear_layers()[1:]]
     pretrain_layers(pretrained, trainer)
-    assert pretrained.frames["gradient"] == 5 * stores[Part.TRAIN].num_frames
+    assert pretrained.frames["gradient"] == 5 * stores[Split.TRAIN].num_frames
     layers = pretrained.model.linear_layers()
     assert not torch.equal(layers[0].weight, plain.model.linear_layers()[0].weight)
     assert all(torch.equal(a, b.weight) for a, b in zip(upper, layers[1:], strict=True))

@@ -16,11 +16,17 @@ from asr_hf.data.ark import ArkWriter
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.data.store_writer import build_store
 from asr_hf.hf.memory import MemoryNeed
-from asr_hf.hf.objective import Part, Sample
+from asr_hf.hf.objective import Sample, Split
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_json
-from asr_hf.training.live_bytes import measured
-from asr_hf.training.memory import Line, MemoryPlan, measure_passes, parse_bytes, plan_memory
+from asr_hf.training.planning.allocation_probe import measured
+from asr_hf.training.planning.memory import (
+    Line,
+    MemoryPlan,
+    measure_passes,
+    parse_bytes,
+    plan_memory,
+)
 
 CPU = torch.device("cpu")
 
@@ -68,8 +74,8 @@ def test_predictions_hold_for_more_frames(make_objective, stores):
     objective = make_objective(dtype=torch.float32, hidden_sizes=[64, 64])
     passes = measure_passes(objective, curvature=True)
     assert objective.frames == {"gradient": 0, "curvature": 0, "loss": 0}
-    everything = Sample(Part.TRAIN, np.arange(stores[Part.TRAIN].num_units))
-    frames = stores[Part.TRAIN].num_frames
+    everything = Sample(Split.TRAIN, np.arange(stores[Split.TRAIN].num_units))
+    frames = stores[Split.TRAIN].num_frames
     theta = objective.model.flat.detach().clone()
     with objective.in_one_chunk():
         with measured(CPU) as usage:
@@ -99,7 +105,7 @@ def test_a_small_budget_makes_activations_anew_and_none_too_small_passes(make_ob
 
 def test_made_anew_or_kept_products_are_the_same_bits(make_objective, stores):
     objective = make_objective(dtype=torch.float32)
-    everything = Sample(Part.TRAIN, np.arange(stores[Part.TRAIN].num_units))
+    everything = Sample(Split.TRAIN, np.arange(stores[Split.TRAIN].num_units))
     theta = objective.model.flat.detach().clone()
     v = torch.randn(len(theta), generator=torch.Generator().manual_seed(0))
     kept = objective.curvature(theta, everything).product(v)
@@ -119,19 +125,19 @@ from asr_hf.criteria.cross_entropy import CrossEntropy
 from asr_hf.data.store import FrameStore
 from asr_hf.hf.damping import LevenbergMarquardt
 from asr_hf.hf.acceptance import Backtracking
-from asr_hf.hf.objective import Part
+from asr_hf.hf.objective import Split
 from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
 from asr_hf.hf.sampling.fixed import FixedSampling
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
 from asr_hf.hf.hessian_free import HessianFree, Stopping
 from asr_hf.models.dnn import DNN
 from asr_hf.training.frame_objective import FrameObjective
-from asr_hf.training.memory import held_now, parse_bytes, plan_memory, problem_size
+from asr_hf.training.planning.memory import held_now, parse_bytes, plan_memory, problem_size
 
 folder, budget = Path(sys.argv[1]), parse_bytes(json.loads(sys.argv[2]), "budget")
 store = FrameStore.open(folder)
 model = DNN(feature_dim=40, num_pdfs=500, hidden_sizes=[512], left=5, right=5)
-objective = FrameObjective(model, CrossEntropy(), {p: store for p in Part})
+objective = FrameObjective(model, CrossEntropy(), {p: store for p in Split})
 hf = HessianFree(
     objective=objective, theta=model.flat.detach().clone(),
     solver=FlexibleConjugateGradient(max_iterations=3),

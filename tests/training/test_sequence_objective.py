@@ -14,15 +14,15 @@ from asr_hf.data.lattice import ARC, FINAL, Lattice
 from asr_hf.hf.acceptance import Backtracking
 from asr_hf.hf.damping import LevenbergMarquardt
 from asr_hf.hf.hessian_free import HessianFree, Stopping
-from asr_hf.hf.objective import Part, Sample
+from asr_hf.hf.objective import Sample, Split
 from asr_hf.hf.preconditioners.identity import IdentityPreconditioner
 from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
 from asr_hf.hf.sampling.fixed import FixedSampling
 from asr_hf.hf.solvers.cg import ConjugateGradient
 from asr_hf.models.dnn import DNN
 from asr_hf.runtime.errors import InputError
+from asr_hf.training.feeding.targets import LatticeTargets, phones_of_pdfs
 from asr_hf.training.frame_objective import FrameObjective
-from asr_hf.training.targets import LatticeTargets, phones_of_pdfs
 
 PDFS, DIM = 4, 3
 CRITERIA = {
@@ -70,15 +70,15 @@ class Lattices:
 
 @pytest.fixture
 def make_sequence_objective(stores):
-    lattices = {part: Lattices(store) for part, store in stores.items()}
+    lattices = {split: Lattices(store) for split, store in stores.items()}
 
     def make(criterion, chunk_frames=40, skip=(3,), **changes):
         settings = {"hidden_sizes": [6, 5], "activation": "sigmoid", "left": 1, "right": 1}
         model = DNN(feature_dim=DIM, num_pdfs=PDFS, seed=3, **settings).double()
         model.set_log_priors(torch.tensor([4.0, 3.0, 2.0, 1.0]))
         used = {
-            Part.TRAIN: np.setdiff1d(np.arange(stores[Part.TRAIN].num_units), skip),
-            Part.HELDOUT: np.arange(stores[Part.HELDOUT].num_units),
+            Split.TRAIN: np.setdiff1d(np.arange(stores[Split.TRAIN].num_units), skip),
+            Split.HELDOUT: np.arange(stores[Split.HELDOUT].num_units),
         }
         targets = LatticeTargets(stores, lattices, used, model)
         return FrameObjective(model, criterion, stores, chunk_frames, targets=targets, **changes)
@@ -86,7 +86,7 @@ def make_sequence_objective(stores):
     return make
 
 
-SAMPLE = Sample(Part.TRAIN, np.array([0, 2, 3, 7, 11]))
+SAMPLE = Sample(Split.TRAIN, np.array([0, 2, 3, 7, 11]))
 
 
 @pytest.mark.parametrize("name", CRITERIA)
@@ -113,7 +113,7 @@ def test_products_equal_dense_ones(make_sequence_objective, name, path):
     model = objective.model
     theta = model.flat.detach().clone()
     dense = torch.zeros(len(theta), len(theta), dtype=torch.float64)
-    for unit in objective.units[Part.TRAIN].one_by_one(SAMPLE.units):
+    for unit in objective.units[Split.TRAIN].one_by_one(SAMPLE.units):
         logits = model(model.inputs(unit.batch))
         rows = [
             torch.cat(
@@ -125,7 +125,7 @@ def test_products_equal_dense_ones(make_sequence_objective, name, path):
             for z in logits.reshape(-1)
         ]
         jacobian = torch.stack(rows)
-        at_outputs = criterion.curvature(logits.detach(), objective.targets.of(Part.TRAIN, unit))
+        at_outputs = criterion.curvature(logits.detach(), objective.targets.of(Split.TRAIN, unit))
         identity = torch.eye(logits.numel(), dtype=torch.float64).view(-1, *logits.shape)
         inner = torch.stack([at_outputs(u).reshape(-1) for u in identity])
         dense += jacobian.T @ inner @ jacobian
@@ -148,19 +148,19 @@ def test_units_keep_their_places_whatever_the_order_of_chunks(make_sequence_obje
     objective = make_sequence_objective(CRITERIA["smbr"], chunk_frames=20)
     theta = objective.model.flat.detach().clone()
     whole = objective.loss(theta, SAMPLE).per_unit
-    lengths = objective.unit_frames(Part.TRAIN)[SAMPLE.units]
+    lengths = objective.unit_frames(Split.TRAIN)[SAMPLE.units]
     assert (np.diff(lengths) < 0).any()
     for place, unit in enumerate(SAMPLE.units):
-        alone = objective.loss(theta, Sample(Part.TRAIN, np.array([unit])))
+        alone = objective.loss(theta, Sample(Split.TRAIN, np.array([unit])))
         assert float(whole[place]) == pytest.approx(alone.total, rel=1e-12)
 
 
 def test_utterances_without_a_lattice_are_in_no_sample(make_sequence_objective, stores):
     objective = make_sequence_objective(CRITERIA["smbr"], skip=(0, 5))
-    lengths = np.diff(stores[Part.TRAIN].offsets)
-    frames = objective.unit_frames(Part.TRAIN)
+    lengths = np.diff(stores[Split.TRAIN].offsets)
+    frames = objective.unit_frames(Split.TRAIN)
     assert frames.tolist() == np.delete(lengths, [0, 5]).tolist()
-    everything = Sample(Part.TRAIN, np.arange(len(frames)))
+    everything = Sample(Split.TRAIN, np.arange(len(frames)))
     loss = objective.loss(objective.model.flat.detach().clone(), everything)
     assert loss.frames == frames.sum()
     minibatches = list(objective.minibatches(0, 0, 1))
@@ -176,8 +176,8 @@ def test_a_minibatch_gradient_is_that_of_its_utterances(make_sequence_objective)
         mean, gradient = objective.minibatch_gradient(theta, minibatch)
         assert mean.isfinite()
         total += gradient * minibatch[2]
-    frames = objective.unit_frames(Part.TRAIN)
-    _, expected = objective.gradient(theta, Sample(Part.TRAIN, np.arange(len(frames))))
+    frames = objective.unit_frames(Split.TRAIN)
+    _, expected = objective.gradient(theta, Sample(Split.TRAIN, np.arange(len(frames))))
     torch.testing.assert_close(total, expected)
 
 
@@ -195,7 +195,7 @@ def test_hessian_free_lowers_every_criterion(make_sequence_objective, name, prec
         acceptance=Backtracking(),
         stopping=Stopping(max_iterations=6),
     )
-    everything = Sample(Part.TRAIN, np.arange(len(objective.unit_frames(Part.TRAIN))))
+    everything = Sample(Split.TRAIN, np.arange(len(objective.unit_frames(Split.TRAIN))))
     before = objective.loss(optimiser.theta, everything).mean
     while not optimiser.finished:
         optimiser.step()
@@ -229,17 +229,17 @@ class Tied(Lattices):
 @pytest.mark.parametrize("level", ["pdf", "phone"])
 def test_phones_that_share_pdfs_are_told_by_the_transcript(stores, level):
     """Expected correct frames against all paths of each lattice, the reference given by frame."""
-    lattices = {part: Tied(store) for part, store in stores.items()}
+    lattices = {split: Tied(store) for split, store in stores.items()}
     model = DNN(feature_dim=DIM, num_pdfs=PDFS, seed=3, hidden_sizes=[4], left=1, right=1).double()
     model.set_log_priors(torch.tensor([4.0, 3.0, 2.0, 1.0]))
-    used = {part: np.arange(store.num_units) for part, store in stores.items()}
+    used = {split: np.arange(store.num_units) for split, store in stores.items()}
     targets = LatticeTargets(stores, lattices, used, model)
     scale = 0.5
     objective = FrameObjective(
         model, MinimumBayesRisk(scale, level=level), stores, 40, targets=targets
     )
     theta = objective.model.flat.detach().clone()
-    store, held = stores[Part.TRAIN], lattices[Part.TRAIN]
+    store, held = stores[Split.TRAIN], lattices[Split.TRAIN]
     unit = int(np.argmin(np.diff(store.offsets)))
     name = store.utterances[unit]
     batch = store.gather(np.array([unit]), torch.device("cpu"))
@@ -248,7 +248,7 @@ def test_phones_that_share_pdfs_are_told_by_the_transcript(stores, level):
     total = expected_correct(
         held.lattice(name), held, scores, batch.labels.numpy(), held.phones(name), level, scale
     )
-    loss = objective.loss(theta, Sample(Part.TRAIN, np.array([unit])))
+    loss = objective.loss(theta, Sample(Split.TRAIN, np.array([unit])))
     frames = int(np.diff(store.offsets)[unit])
     assert loss.total == pytest.approx(frames - total, rel=1e-9)
 

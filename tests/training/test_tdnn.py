@@ -11,20 +11,20 @@ from omegaconf import OmegaConf
 from asr_hf.baselines.objective import whole
 from asr_hf.cli.compose import load_config
 from asr_hf.criteria.cross_entropy import CrossEntropy
-from asr_hf.hf.objective import Part, Sample
-from asr_hf.hf.precision import Precision
+from asr_hf.curvature.precision import Precision
+from asr_hf.hf.objective import Sample, Split
 from asr_hf.models.tdnn import TDNN
 from asr_hf.runtime.errors import InputError
 from asr_hf.training.curvature import CurvaturePath
+from asr_hf.training.feeding.counter_rng import frame_uniforms
 from asr_hf.training.frame_objective import FrameObjective
 from asr_hf.training.model_file import build_model, load_model, save_model
 from asr_hf.training.posteriors import batches_of, log_likelihoods
 from asr_hf.training.pretraining import pretrain_layers
-from asr_hf.training.uniforms import frame_uniforms
 
 CPU = torch.device("cpu")
 UNITS = np.array([2, 3, 7, 11, 12, 13, 29])
-SAMPLE = Sample(Part.TRAIN, UNITS)
+SAMPLE = Sample(Split.TRAIN, UNITS)
 CONFIG = OmegaConf.create(
     {
         "_target_": "asr_hf.models.tdnn.TDNN",
@@ -37,7 +37,7 @@ CONFIG = OmegaConf.create(
 @pytest.fixture
 def make_tdnn_objective(stores):
     def make(chunk_frames=40, dtype=torch.float64, precision=Precision.FP32, **changes):
-        store = stores[Part.TRAIN]
+        store = stores[Split.TRAIN]
         model = build_model(OmegaConf.merge(CONFIG, changes), store.dim, store.num_pdfs, seed=3)
         return FrameObjective(
             model.to(dtype), CrossEntropy(), stores, chunk_frames, precision=precision
@@ -47,13 +47,13 @@ def make_tdnn_objective(stores):
 
 
 def whole_batch(objective):
-    return objective.stores[Part.TRAIN].gather(UNITS, CPU)
+    return objective.stores[Split.TRAIN].gather(UNITS, CPU)
 
 
 def functional_logits(objective, theta):
     pieces = {
-        name: part.view(parameter.shape)
-        for (name, parameter), part in zip(
+        name: split.view(parameter.shape)
+        for (name, parameter), split in zip(
             objective.model.named_parameters(),
             theta.split([p.numel() for p in objective.model.parameters()]),
             strict=True,
@@ -127,12 +127,12 @@ def test_kronecker_factors_equal_their_definition(make_tdnn_objective, fisher_fa
     objective = make_tdnn_objective(chunk_frames=1)
     model, theta = objective.model, objective.model.flat.clone()
     found = fisher_factors(objective, theta, SAMPLE, 5)
-    offsets = objective.stores[Part.TRAIN].offsets
+    offsets = objective.stores[Split.TRAIN].offsets
     inputs = [[] for _ in found]
     squares = [0.0 for _ in found]
     frames = 0
     for unit in UNITS:
-        utterance = objective.stores[Part.TRAIN].gather(np.array([unit]), CPU).frames.double()
+        utterance = objective.stores[Split.TRAIN].gather(np.array([unit]), CPU).frames.double()
         a, outputs = layer_rows(model, utterance)
         p = outputs[-1].detach().softmax(1)
         numbers = np.arange(offsets[unit], offsets[unit + 1])
@@ -155,7 +155,7 @@ def test_kronecker_factors_equal_their_definition(make_tdnn_objective, fisher_fa
 
 def test_minibatches_hold_every_frame_once(make_tdnn_objective, stores):
     objective = make_tdnn_objective()
-    everything = stores[Part.TRAIN].gather(np.arange(stores[Part.TRAIN].num_units), CPU)
+    everything = stores[Split.TRAIN].gather(np.arange(stores[Split.TRAIN].num_units), CPU)
     model = objective.model
     with torch.no_grad():
         expected = torch.cat([model(model.inputs(everything)), everything.labels[:, None]], 1)
@@ -181,7 +181,7 @@ def test_every_optimiser_trains_it(make_tdnn_objective, overrides):
     config = load_config(["+recipe=prompts", "model=tdnn", "sampling=fixed", *overrides])
     objective = make_tdnn_objective(dtype=torch.float32, hidden_sizes=[24, 24])
     theta = objective.model.flat.clone()
-    training = whole(objective, Part.TRAIN)
+    training = whole(objective, Split.TRAIN)
     before = objective.loss(theta, training).mean
     optimiser = instantiate(config.trainer)(objective=objective, theta=theta)
     for _ in range(5):
@@ -222,7 +222,7 @@ def test_saved_and_loaded_it_gives_each_utterance_the_same_scores(
     save_model(tmp_path / "m.safetensors", model, CONFIG, {})
     loaded, _ = load_model(tmp_path / "m.safetensors")
     assert isinstance(loaded, TDNN)
-    store = stores[Part.HELDOUT]
+    store = stores[Split.HELDOUT]
     found = dict(log_likelihoods(loaded, batches_of(store, CPU), CPU))
     assert list(found) == store.utterances
     expected = model.log_likelihoods(model.inputs(store.gather(np.arange(store.num_units), CPU)))

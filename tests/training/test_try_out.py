@@ -9,7 +9,7 @@ from torch import nn
 from asr_hf.criteria.base import FrameLoss
 from asr_hf.criteria.cross_entropy import CrossEntropy
 from asr_hf.data.splice import splice, splice_at
-from asr_hf.hf.objective import Part
+from asr_hf.hf.objective import Split
 from asr_hf.hf.preconditioners.base import Stateless
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.models.registry import build
@@ -122,7 +122,7 @@ FAULTS = {
 
 
 def tried(kind, stores, **more):
-    store = stores[Part.TRAIN]
+    store = stores[Split.TRAIN]
 
     def make(seed):
         return build(kind, {}, store.dim, store.num_pdfs, seed)
@@ -161,7 +161,7 @@ def test_models_of_ours_are_not_tried(make_objective, stores):
     def never():
         raise AssertionError
 
-    try_model(make_objective().model, stores[Part.TRAIN], never, "nnet3")
+    try_model(make_objective().model, stores[Split.TRAIN], never, "nnet3")
 
 
 class Smooth(CrossEntropy):
@@ -179,7 +179,7 @@ class OnePerFrame(CrossEntropy):
         return super().gradient(logits, labels)[:, 0]
 
 
-class Divided(CrossEntropy):
+class Sharded(CrossEntropy):
     def sampled_gradient(self, logits, labels, uniforms):
         return super().sampled_gradient(logits, labels, uniforms) / 0
 
@@ -192,7 +192,7 @@ class Untaught(CrossEntropy):
 CRITERIA = {
     Total: "loss of another shape",
     OnePerFrame: "gradient of another shape",
-    Divided: "sampled_gradient of another shape, or not finite",
+    Sharded: "sampled_gradient of another shape, or not finite",
     Untaught: "NotImplementedError: no curvature",
 }
 
@@ -200,9 +200,9 @@ CRITERIA = {
 @pytest.mark.parametrize("kind", CRITERIA)
 def test_a_criterion_s_fault_is_named(make_objective, stores, kind):
     model = make_objective().model
-    try_criterion(Smooth(), model, stores[Part.TRAIN])
+    try_criterion(Smooth(), model, stores[Split.TRAIN])
     with pytest.raises(InputError, match=CRITERIA[kind]) as error:
-        try_criterion(kind(), model, stores[Part.TRAIN])
+        try_criterion(kind(), model, stores[Split.TRAIN])
     assert "criterion._target_" in str(error.value)
 
 

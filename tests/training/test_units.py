@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_hf.runtime.errors import InputError
-from asr_hf.training.units import Units
+from asr_hf.training.feeding.units import Units
 
 
 class Store:

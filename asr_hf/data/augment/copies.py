@@ -21,7 +21,7 @@ from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.progress import progress
 from asr_hf.runtime.skips import SkipList
-from asr_hf.runtime.team import team
+from asr_hf.runtime.worker_pool import worker_pool
 from asr_hf.runtime.workers import Task
 
 # Starting a process takes as long as this many copies.
@@ -122,7 +122,7 @@ def make_copies(
     """
     folder.mkdir(parents=True, exist_ok=True)
     jobs = min(jobs, 1 + len(copies) // _WORTH_A_PROCESS)
-    with team(COPYING, _Maker(folder, sample_rate), jobs, skips.stage) as workers:
+    with worker_pool(COPYING, _Maker(folder, sample_rate), jobs, skips.stage) as workers:
         outcomes = workers.map(_Maker.make, _works(data, copies))
         made = {}
         for outcome in progress(outcomes, desc=skips.stage, total=len(copies), unit="utt"):

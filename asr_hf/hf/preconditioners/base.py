@@ -6,10 +6,10 @@ from typing import Protocol
 
 from torch import Tensor
 
+from asr_hf.curvature.space import UNSHARDED, Space
+from asr_hf.curvature.statistic import CurvatureStatistics
 from asr_hf.hf.memory import ProblemSize
-from asr_hf.hf.space import UNDIVIDED, Space
 from asr_hf.hf.state import State
-from asr_hf.hf.statistic import CurvatureStatistics
 
 
 class Preconditioner(Protocol):
@@ -53,7 +53,7 @@ class Preconditioner(Protocol):
 class Unobserving:
     """A preconditioner that learns nothing from CG's steps."""
 
-    space: Space = UNDIVIDED
+    space: Space = UNSHARDED
 
     def observe(self, direction: Tensor, product: Tensor) -> None:
         """Learn nothing."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from asr_hf.curvature.statistic import CurvatureStatistics
+from asr_hf.curvature.unit_moments import UnitMoments
 from asr_hf.hf.memory import ProblemSize
 from asr_hf.hf.preconditioners.base import Stateless
-from asr_hf.hf.statistic import CurvatureStatistics
-from asr_hf.hf.unit_moments import UnitMoments
 
 
 class DiagonalPreconditioner(Stateless):
@@ -26,7 +26,7 @@ class DiagonalPreconditioner(Stateless):
 
     def memory(self, size: ProblemSize) -> int:
         """The diagonal, and the one of the run before while it is made."""
-        return size.parts(2)
+        return size.shards(2)
 
     def prepare(self, damping: float, statistics: CurvatureStatistics) -> None:
         """Estimate the diagonal on the run's curvature sample."""

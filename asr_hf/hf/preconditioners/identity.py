@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from asr_hf.curvature.statistic import CurvatureStatistics
 from asr_hf.hf.memory import ProblemSize
 from asr_hf.hf.preconditioners.base import Stateless
-from asr_hf.hf.statistic import CurvatureStatistics
 
 
 class IdentityPreconditioner(Stateless):

@@ -9,11 +9,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from asr_hf.curvature.space import UNSHARDED
+from asr_hf.curvature.statistic import CurvatureStatistics
 from asr_hf.hf.memory import ProblemSize
 from asr_hf.hf.preconditioners.base import Unobserving
-from asr_hf.hf.space import UNDIVIDED
 from asr_hf.hf.state import State
-from asr_hf.hf.statistic import CurvatureStatistics
 from asr_hf.runtime.errors import InputError
 
 
@@ -114,9 +114,9 @@ class KroneckerPreconditioner(Unobserving, ABC):
 
     def apply(self, residual: Tensor, out: Tensor | None = None) -> Tensor:
         """Return M⁻¹ r [n], in `out` if given; entries of no affine layer pass unchanged."""
-        if self.space is not UNDIVIDED:
+        if self.space is not UNSHARDED:
             # A block needs all of its layer.
-            result = self.space.part(self._apply(self.space.whole(residual), None))
+            result = self.space.shard(self._apply(self.space.whole(residual), None))
             return result if out is None else out.copy_(result)
         return self._apply(residual, out)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from asr_hf.curvature.space import UNSHARDED, Space
+from asr_hf.curvature.statistic import CurvatureStatistics
 from asr_hf.hf.memory import ProblemSize
 from asr_hf.hf.preconditioners.base import Preconditioner
 from asr_hf.hf.preconditioners.pairs import Keep, PairStore
-from asr_hf.hf.space import UNDIVIDED, Space
 from asr_hf.hf.state import State, nest, nested
-from asr_hf.hf.statistic import CurvatureStatistics
 
 
 class LBFGSPreconditioner:
@@ -39,7 +39,7 @@ class LBFGSPreconditioner:
         if pairs < 1:
             raise ValueError(f"preconditioner.pairs: needs at least 1, found {pairs}")
         self.initial = initial
-        self._space: Space = UNDIVIDED
+        self._space: Space = UNSHARDED
         self._room: Tensor | None = None
         self._observed = PairStore(pairs, Keep(keep))
         self._buffer: Tensor | None = None
@@ -66,8 +66,8 @@ class LBFGSPreconditioner:
 
     def memory(self, size: ProblemSize) -> int:
         """The pairs in use and those to come; the initial matrix, and a vector for it."""
-        own = size.parts(4 * self._observed.size)
-        return own if self.initial is None else own + size.parts(1) + self.initial.memory(size)
+        own = size.shards(4 * self._observed.size)
+        return own if self.initial is None else own + size.shards(1) + self.initial.memory(size)
 
     def prepare(self, damping: float, statistics: CurvatureStatistics) -> None:
         """Make the small matrices of this λ."""
@@ -134,7 +134,7 @@ class LBFGSPreconditioner:
 
     def _summed(self, products: Tensor) -> Tensor:
         """Inner products of parts, added up over the processes."""
-        return products if self._space is UNDIVIDED else self._space.sum_(products.double())
+        return products if self._space is UNSHARDED else self._space.all_reduce(products.double())
 
     def observe(self, direction: Tensor, product: Tensor) -> None:
         """Offer a pair for the next run."""
@@ -152,7 +152,7 @@ class LBFGSPreconditioner:
     def _use(self, pairs: Tensor) -> None:
         self._pairs = pairs
         wide = pairs.double() if pairs.numel() <= 1 << 24 else pairs
-        self._gram = self._space.sum_((wide @ wide.T).double()).cpu()
+        self._gram = self._space.all_reduce((wide @ wide.T).double()).cpu()
         self._compact = None
 
     def state_dict(self) -> State:
@@ -168,7 +168,7 @@ class LBFGSPreconditioner:
         """Restore what `state_dict` returned."""
         tensors = state["tensors"]
         if "pairs" in tensors:
-            self._use(self._space.part(tensors["pairs"]))
+            self._use(self._space.shard(tensors["pairs"]))
         if self.initial is not None:
             inner = nested("initial", tensors)
             self.initial.load_state_dict({"tensors": inner, "values": state["values"]})

@@ -8,7 +8,7 @@ from enum import StrEnum
 import torch
 from torch import Tensor
 
-from asr_hf.hf.space import UNDIVIDED, Space
+from asr_hf.curvature.space import UNSHARDED, Space
 
 
 class Keep(StrEnum):
@@ -38,7 +38,7 @@ class PairStore:
         self._rows: Tensor | None = None
         self._order: list[int] = []
 
-    def add(self, direction: Tensor, product: Tensor, space: Space = UNDIVIDED) -> None:
+    def add(self, direction: Tensor, product: Tensor, space: Space = UNSHARDED) -> None:
         """Offer p [n] and G p [n], or this process's parts of them; copied when kept."""
         seen, self._seen = self._seen, self._seen + 1
         if self.keep is Keep.SPREAD and seen % self._stride:

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from asr_hf.hf.objective import Part, Sample
-from asr_hf.hf.statistic import CurvatureStatistics
+from asr_hf.curvature.statistic import CurvatureStatistics
+from asr_hf.hf.objective import Sample, Split
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class SamplingSchedule(Protocol):
         """Sample sizes of `iteration` (from 0) out of `total_frames`."""
         ...
 
-    def most_curvature(self, total_frames: int) -> int:
+    def max_curvature(self, total_frames: int) -> int:
         """The largest curvature sample that there can be, in frames."""
         ...
 
@@ -82,7 +82,7 @@ class UnitSampler:
     def draw(self, wanted: int) -> Sample:
         """The next units that hold at least `wanted` frames; all units when that is everything."""
         if wanted >= self.total:
-            return Sample(Part.TRAIN, np.arange(len(self.frames)))
+            return Sample(Split.TRAIN, np.arange(len(self.frames)))
         taken: set[int] = set()
         held = 0
         while held < wanted and len(taken) < len(self.frames):
@@ -91,7 +91,7 @@ class UnitSampler:
             if unit not in taken:
                 taken.add(unit)
                 held += int(self.frames[unit])
-        return Sample(Part.TRAIN, np.array(sorted(taken), dtype=np.int64))
+        return Sample(Split.TRAIN, np.array(sorted(taken), dtype=np.int64))
 
     def _at(self, position: int) -> int:
         number, place = divmod(position, len(self.frames))
@@ -105,7 +105,7 @@ class UnitSampler:
         order = np.random.default_rng([self.seed, 2, salt]).permutation(sample.units)
         held = np.cumsum(self.frames[order])
         count = int(np.searchsorted(held, wanted)) + 1
-        return Sample(sample.part, np.sort(order[:count]))
+        return Sample(sample.split, np.sort(order[:count]))
 
     def frames_of(self, sample: Sample) -> int:
         """Frames of a sample."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from asr_hf.curvature.statistic import CurvatureStatistics
 from asr_hf.hf.sampling.base import SampleSizes
-from asr_hf.hf.statistic import CurvatureStatistics
 
 
 class FixedSampling:
@@ -28,7 +28,7 @@ class FixedSampling:
             max(1, round(share_of(self.curvature, total_frames) * total_frames)),
         )
 
-    def most_curvature(self, total_frames: int) -> int:
+    def max_curvature(self, total_frames: int) -> int:
         """See `SamplingSchedule`."""
         return round(share_of(self.curvature, total_frames) * total_frames)
 

@@ -53,7 +53,7 @@ class GeometricSampling(FixedSampling):
             max(1, round(gradient * total_frames)), max(1, round(curvature * total_frames))
         )
 
-    def most_curvature(self, total_frames: int) -> int:
+    def max_curvature(self, total_frames: int) -> int:
         """See `SamplingSchedule`."""
         return round(share_of(self.curvature_most, total_frames) * total_frames)
 

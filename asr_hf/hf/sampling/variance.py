@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from asr_hf.curvature.statistic import CurvatureStatistics
+from asr_hf.curvature.unit_moments import UnitMoments
 from asr_hf.hf.sampling.base import GradientSpread, SampleSizes
 from asr_hf.hf.sampling.fixed import check_share, share_of
-from asr_hf.hf.statistic import CurvatureStatistics
-from asr_hf.hf.unit_moments import UnitMoments
 
 
 class VarianceSampling:
@@ -46,10 +46,10 @@ class VarianceSampling:
         """See `SamplingSchedule.sizes`."""
         start = share_of(self.gradient, total_frames) * total_frames
         gradient = min(float(total_frames), start if self._wanted is None else self._wanted)
-        curvature = min(self.curvature * gradient, self.most_curvature(total_frames))
+        curvature = min(self.curvature * gradient, self.max_curvature(total_frames))
         return SampleSizes(max(1, round(gradient)), max(1, round(curvature)))
 
-    def most_curvature(self, total_frames: int) -> int:
+    def max_curvature(self, total_frames: int) -> int:
         """See `SamplingSchedule`."""
         return round(share_of(self.curvature_most, total_frames) * total_frames)
 

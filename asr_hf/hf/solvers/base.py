@@ -8,9 +8,9 @@ from typing import Protocol
 
 from torch import Tensor
 
+from asr_hf.curvature.precision import Precision
+from asr_hf.curvature.space import Space
 from asr_hf.hf.memory import ProblemSize
-from asr_hf.hf.precision import Precision
-from asr_hf.hf.space import Space
 
 
 class StopReason(StrEnum):

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from asr_hf.curvature.precision import Precision
+from asr_hf.curvature.space import UNSHARDED, Space
 from asr_hf.hf.memory import ProblemSize
-from asr_hf.hf.precision import Precision
 from asr_hf.hf.solvers.base import Operator, SolverPreconditioner, SolverResult, StopReason
 from asr_hf.hf.solvers.run import Run
 from asr_hf.hf.solvers.stopping import RelativeProgress, StoppingRule, stored_iterations
 from asr_hf.hf.solvers.workspace import Workspace
-from asr_hf.hf.space import UNDIVIDED, Space
 
 
 @dataclass
@@ -46,7 +46,7 @@ class ConjugateGradient:
     def memory(self, size: ProblemSize) -> int:
         """Bytes it will hold: seven vectors and the stored iterates."""
         stored = stored_iterations(self.store_ratio, self.max_iterations)
-        return size.parts(7 + len(stored))
+        return size.shards(7 + len(stored))
 
     def solve(
         self,
@@ -54,7 +54,7 @@ class ConjugateGradient:
         b: Tensor,
         d0: Tensor,
         preconditioner: SolverPreconditioner,
-        space: Space = UNDIVIDED,
+        space: Space = UNSHARDED,
     ) -> SolverResult:
         """Minimise q(d) = ½ d'Ad - b'd from d0 [n]; see `Solver`."""
         run = Run(self._workspace, operator, b, d0, space)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from asr_hf.hf.precision import Precision
+from asr_hf.curvature.precision import Precision
+from asr_hf.curvature.space import Space
 from asr_hf.hf.solvers.base import Iterate, Operator, SolverResult, StopReason
 from asr_hf.hf.solvers.workspace import Workspace
-from asr_hf.hf.space import Space
 
 
 class Run:

@@ -7,7 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from asr_hf.scoring.ctm import write_ctm
-from asr_hf.stages.recordings import recognised_words
+from asr_hf.stages.sources.recordings import recognised_words
 
 
 def write(config: DictConfig, folder: Path) -> list[Path]:

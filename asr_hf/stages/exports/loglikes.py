@@ -12,8 +12,8 @@ from asr_hf.data.ark import ArkWriter
 from asr_hf.kaldi.writer import KaldiWriter
 from asr_hf.runtime.files import atomic_path
 from asr_hf.runtime.progress import progress
-from asr_hf.stages.external import alignments_from_outside, pack_external
-from asr_hf.stages.score_sources import network_scores
+from asr_hf.stages.recognition.score_sources import network_scores
+from asr_hf.stages.sources.external import alignments_from_outside, pack_external
 
 
 def write(config: DictConfig, folder: Path) -> list[Path]:

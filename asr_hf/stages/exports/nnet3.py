@@ -13,7 +13,7 @@ from asr_hf.kaldi.writer import KaldiWriter
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
 from asr_hf.stages.exports.trained import trained_network
-from asr_hf.stages.external import alignment_folders
+from asr_hf.stages.sources.external import alignment_folders
 
 
 def write(config: DictConfig, folder: Path) -> list[Path]:

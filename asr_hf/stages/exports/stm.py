@@ -11,7 +11,7 @@ from asr_hf.data.fields import words_of
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.runtime.errors import InputError
 from asr_hf.scoring.ctm import StmSegment, write_stm
-from asr_hf.stages.recordings import file_and_channel, utterances_of
+from asr_hf.stages.sources.recordings import file_and_channel, utterances_of
 
 
 def write(config: DictConfig, folder: Path) -> list[Path]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from asr_hf.data.audio import load_audio
 from asr_hf.data.kaldi_dir import DataDir
-from asr_hf.hmm.lexicon import read_lexicon
+from asr_hf.hmm.graph.lexicon import read_lexicon
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import replaced_folder
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from asr_hf.cli.check import check_targets
 from asr_hf.cli.compose import load_config
-from asr_hf.stages.inputs import inputs_of
-from asr_hf.stages.targets import open_targets
-from asr_hf.training.targets import GraphTargets
+from asr_hf.stages.training.run_inputs import inputs_of
+from asr_hf.stages.training.targets import open_targets
+from asr_hf.training.feeding.targets import GraphTargets
 
 
 def test_its_targets_are_opened_and_kept_in_mind():

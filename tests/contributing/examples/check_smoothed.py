@@ -8,9 +8,9 @@ from hydra.utils import instantiate
 
 from asr_hf.cli.check import check_targets
 from asr_hf.cli.compose import load_config
-from asr_hf.stages.declared import criterion_needs
-from asr_hf.stages.targets import open_targets
-from asr_hf.training.targets import LabelTargets
+from asr_hf.stages.training.declared import criterion_needs
+from asr_hf.stages.training.targets import open_targets
+from asr_hf.training.feeding.targets import LabelTargets
 
 
 @pytest.fixture

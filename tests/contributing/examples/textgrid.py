@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from asr_hf.runtime.files import write_text
 from asr_hf.scoring.ctm import CtmWord
-from asr_hf.stages.recordings import recognised_words
+from asr_hf.stages.sources.recordings import recognised_words
 
 
 def write(config: DictConfig, folder: Path) -> list[Path]:

@@ -6,10 +6,10 @@ from typing import Any
 
 from torch import Tensor
 
+from asr_hf.curvature.space import UNSHARDED, Space
+from asr_hf.curvature.statistic import CurvatureStatistics
+from asr_hf.curvature.unit_moments import UnitMoments
 from asr_hf.hf.memory import ProblemSize
-from asr_hf.hf.space import UNDIVIDED, Space
-from asr_hf.hf.statistic import CurvatureStatistics
-from asr_hf.hf.unit_moments import UnitMoments
 
 
 class RunningDiagonal:
@@ -20,7 +20,7 @@ class RunningDiagonal:
         exponent: softens the estimate.
     """
 
-    space: Space = UNDIVIDED
+    space: Space = UNSHARDED
 
     def __init__(self, decay: float = 0.8, exponent: float = 0.75) -> None:
         self.decay, self.exponent = decay, exponent
@@ -29,7 +29,7 @@ class RunningDiagonal:
 
     def memory(self, size: ProblemSize) -> int:
         """The mean and the inverse, and one vector while they are made."""
-        return size.parts(3)
+        return size.shards(3)
 
     def prepare(self, damping: float, statistics: CurvatureStatistics) -> None:
         """Take in the run's curvature sample."""

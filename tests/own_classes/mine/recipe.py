@@ -11,8 +11,8 @@ import soundfile
 from omegaconf import DictConfig
 
 from asr_hf.data.kaldi_dir import DataDir, Utterance
-from asr_hf.hmm.lexicon import Lexicon
-from asr_hf.hmm.ngram import estimate_ngram
+from asr_hf.hmm.graph.lexicon import Lexicon
+from asr_hf.hmm.graph.ngram import estimate_ngram
 from asr_hf.runtime.files import write_json, write_text
 
 RATE = 8000

@@ -1,0 +1,113 @@
+"""What a preconditioner or a sampling schedule may ask of a sample beside its sums."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from torch import Tensor
+
+from asr_hf.curvature.space import Space
+
+AnyT = TypeVar("AnyT")
+ResultT = TypeVar("ResultT", covariant=True)
+# Takes a layer's number and a tensor with a row for each of the layer's.
+OnLayer = Callable[[int, Tensor], None]
+
+
+@dataclass(frozen=True)
+class AffineLayer:
+    """A layer y = W a + b of a network.
+
+    Args:
+        start: where its W [out, in] begins in θ; its b [out] follows.
+        inputs: length of a.
+        outputs: length of y.
+    """
+
+    start: int
+    inputs: int
+    outputs: int
+
+
+@dataclass(frozen=True)
+class SamplePasses:
+    """The passes through the network that a statistic can be computed from, all at one θ.
+
+    Args:
+        theta: θ [n].
+        unit_gradients: yields the frames of each unit of the sample and its gradient [n], summed
+            over those frames. The tensor is used again for the next unit.
+        layer_gradients: goes through the sample in chunks of frames, with labels drawn from the
+            model that a seed fixes; those of a unit do not depend on the rest of the sample. Called
+            as `layer_gradients(seed, on_input, on_gradient)`, it tells `on_input` of each layer's
+            input [rows, in] in the forward pass, and `on_gradient` of the gradient at its output
+            [rows, out] after the backward pass. Layers are numbered as in the objective's `layers`.
+    """
+
+    theta: Tensor
+    unit_gradients: Callable[[], Iterator[tuple[int, Tensor]]]
+    layer_gradients: Callable[[int, OnLayer, OnLayer], None]
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Tensors that add up over the units of a sample, and so over the processes that share it.
+
+    Args:
+        vectors: tensors [n] with an entry for each of θ's. Where the vectors of CG are divided
+            among processes, so are their totals.
+        others: tensors of any shape, whose totals every process has whole.
+    """
+
+    vectors: list[Tensor] = field(default_factory=list)
+    others: list[Tensor] = field(default_factory=list)
+
+
+class Statistic(Protocol[ResultT]):
+    """Something that one pass over a sample tells, as sums over its units.
+
+    It holds nothing that changes. Two that are equal are computed once (see `SampleStatistics`).
+    """
+
+    def sums(self, passes: SamplePasses) -> Sums:
+        """Return the sums over the part of the sample that `passes` go through."""
+        ...
+
+    def finish(self, totals: Sums, frames: int) -> ResultT:
+        """Return the statistic.
+
+        Args:
+            totals: the sums over the whole sample; their tensors may be overwritten.
+            frames: frames of the whole sample.
+        """
+        ...
+
+
+class CurvatureStatistics(Protocol):
+    """What preconditioners and schedules may ask of an iteration's curvature sample."""
+
+    @property
+    def layers(self) -> tuple[AffineLayer, ...]:
+        """The affine layers of the network."""
+        ...
+
+    @property
+    def space(self) -> Space:
+        """Where vectors live."""
+        ...
+
+    @property
+    def gradient(self) -> Tensor:
+        """Mean gradient of the gradient sample [n]."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Fixes what is drawn at random."""
+        ...
+
+    def accumulate(self, statistic: Statistic[AnyT]) -> AnyT:
+        """Compute a statistic of the sample, which costs about a gradient of it."""
+        ...

@@ -1,0 +1,251 @@
+"""Forced alignment of a data set, from any source of scores."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_hf.hmm.alignment.segments import Segment, phone_segments, word_segments
+from asr_hf.hmm.graph.fst import Fst
+from asr_hf.hmm.graph.graphs import TrainingGraphs
+from asr_hf.hmm.graph.lexicon import SILENCE, UNKNOWN, map_unknown
+from asr_hf.hmm.scores import AlignmentError
+from asr_hf.hmm.search.search import align
+from asr_hf.hmm.system import HMM_KINDS, HmmSystem
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.skips import SkipList
+from asr_hf.runtime.worker_pool import worker_pool
+from asr_hf.runtime.workers import Task
+
+log = logging.getLogger(__name__)
+
+# Of a normal distribution: the standard deviation over the median absolute deviation.
+_MAD_TO_DEVIATION = 1.4826
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """The words of an utterance and their language."""
+
+    words: Sequence[str]
+    language: str
+
+
+@dataclass(frozen=True)
+class AlignOptions:
+    """Settings of forced alignment: weight of the scores, beams of the first and second try."""
+
+    acoustic_scale: float = 0.1
+    beam: float = 10.0
+    retry_beam: float = 40.0
+
+
+@dataclass
+class AlignedSet:
+    """Alignments of one data set.
+
+    Attributes:
+        pdfs: pdf ids [frames] of each utterance.
+        phones, words: their segments.
+        unknown: how often each word outside the lexicon was met.
+        fits: of each utterance the log probability of its path a frame, with unscaled likelihoods.
+    """
+
+    pdfs: dict[str, NDArray[np.int32]] = field(default_factory=dict)
+    phones: dict[str, list[Segment]] = field(default_factory=dict)
+    words: dict[str, list[Segment]] = field(default_factory=dict)
+    unknown: dict[str, int] = field(default_factory=dict)
+    fits: dict[str, float] = field(default_factory=dict)
+
+
+class TranscriptGraphs:
+    """Training graphs of transcripts, each with its own language's lexicon."""
+
+    def __init__(self, system: HmmSystem) -> None:
+        self.system = system
+
+    @cached_property
+    def _compilers(self) -> dict[str, TrainingGraphs]:
+        return {
+            name: TrainingGraphs(self.system.transitions, language.lexicon_fst())
+            for name, language in self.system.languages.items()
+        }
+
+    def words(self, utterance: str, transcript: Transcript) -> tuple[list[str], list[str]]:
+        """The words to align, unknown ones replaced by `<unk>`; and the unknown ones.
+
+        Raises:
+            AlignmentError: there is such a word, and no model for unknown words.
+        """
+        language = self.system.language(transcript.language, utterance)
+        words, unknown = map_unknown(transcript.words, language.lexicon)
+        if unknown and UNKNOWN not in language.lexicon:
+            raise AlignmentError(
+                f"{utterance}: the word {unknown[0]!r} is not in the lexicon of {language.name}",
+                expected="known words: no training transcript had an unknown one to learn from",
+                remedy=f"add {unknown[0]!r} to lang/{language.name}/lexicon.txt",
+            )
+        return words, unknown
+
+    def graph(self, utterance: str, transcript: Transcript) -> Fst:
+        """The training graph of one utterance.
+
+        Raises:
+            AlignmentError: its transcript is empty, or has a word that nothing stands for.
+        """
+        words, _ = self.words(utterance, transcript)
+        language = self.system.language(transcript.language, utterance)
+        return self._compilers[language.name].compile(language.words.ids(words), utterance)
+
+    def first_phones(self, utterance: str, transcript: Transcript) -> list[int]:
+        """Phone ids of an utterance, first pronunciations, with silence at both ends."""
+        language = self.system.language(transcript.language, utterance)
+        words, _ = self.words(utterance, transcript)
+        names = [p for word in words for p in language.lexicon.pronunciations[word][0]]
+        return self.system.phones.ids([SILENCE, *names, SILENCE])
+
+
+@dataclass(frozen=True)
+class _Spoken:
+    """One utterance to align: its scores [frames, pdfs], or the GMM's features [frames, dim]."""
+
+    name: str
+    transcript: Transcript
+    matrix: NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class _Aligned:
+    """What became of it: see `AlignedSet`; no pdfs, but a reason, where it cannot be aligned."""
+
+    name: str
+    pdfs: NDArray[np.int32] | None = None
+    phones: Sequence[Segment] = ()
+    words: Sequence[Segment] = ()
+    unknown: Sequence[str] = ()
+    fit: float = 0.0
+    reason: str = ""
+
+
+class _SetAligner:
+    """Aligns utterances, on one worker."""
+
+    def __init__(self, made_of: tuple[HmmSystem, AlignOptions, bool]) -> None:
+        system, options, by_gmm = made_of
+        self._graphs, self._options = TranscriptGraphs(system), options
+        self._scorer = system.gmm.scorer() if by_gmm and system.gmm else None
+
+    def align(self, spoken: _Spoken) -> _Aligned:
+        """Align one utterance."""
+        try:
+            return self._align(spoken)
+        except AlignmentError as error:
+            return _Aligned(spoken.name, reason=error.problem)
+
+    def _align(self, spoken: _Spoken) -> _Aligned:
+        graphs, options, name = self._graphs, self._options, spoken.name
+        transitions, transcript = graphs.system.transitions, spoken.transcript
+        graph, matrix = graphs.graph(name, transcript), spoken.matrix
+        if self._scorer is not None:
+            # No other pdf can be on the path.
+            matrix = self._scorer.log_likelihoods(matrix, transitions.pdfs_in(graph))
+        path = align(
+            transitions,
+            graph,
+            matrix,
+            name,
+            acoustic_scale=options.acoustic_scale,
+            beams=(options.beam, options.retry_beam),
+        )
+        language = graphs.system.language(transcript.language, name)
+        words = [language.words.symbols[word] for word in path.words]
+        phones = phone_segments(path.transition_ids, transitions, graphs.system.phones)
+        return _Aligned(
+            name,
+            transitions.pdf_of[path.transition_ids],
+            phones,
+            word_segments(phones, words, language.lexicon.pronunciations) or [],
+            graphs.words(name, transcript)[1],
+            path.score / options.acoustic_scale / max(1, len(path.transition_ids)),
+        )
+
+
+ALIGNMENT = Task(
+    "alignment",
+    _SetAligner,
+    (_SetAligner.align,),
+    (*HMM_KINDS, AlignOptions, _Spoken, Transcript, _Aligned, Segment),
+)
+
+
+def align_set(
+    system: HmmSystem,
+    matrices: Iterable[tuple[str, NDArray[np.floating[Any]]]],
+    transcripts: Mapping[str, Transcript],
+    options: AlignOptions,
+    skips: SkipList,
+    *,
+    by_gmm: bool = False,
+    jobs: int = 1,
+) -> AlignedSet:
+    """Align every utterance that has scores or features.
+
+    Args:
+        system: the HMM system.
+        matrices: utterances and their log likelihoods [frames, pdfs]; with `by_gmm` their features
+            [frames, dim], which the system's mixtures score.
+        transcripts: of every utterance.
+        options: settings.
+        skips: receives the utterances that cannot be aligned.
+        by_gmm: whether the mixtures score.
+        jobs: processes; the result does not depend on it.
+
+    Raises:
+        InputError: an utterance has no transcript.
+    """
+    aligned = AlignedSet()
+    with worker_pool(ALIGNMENT, (system, options, by_gmm), jobs, "alignment") as workers:
+        for one in workers.map(_SetAligner.align, _spoken(matrices, transcripts)):
+            if one.pdfs is None:
+                skips.add(one.name, one.reason)
+                continue
+            for word in one.unknown:
+                aligned.unknown[word] = aligned.unknown.get(word, 0) + 1
+            aligned.pdfs[one.name], aligned.fits[one.name] = one.pdfs, one.fit
+            aligned.phones[one.name], aligned.words[one.name] = list(one.phones), list(one.words)
+    if aligned.unknown:
+        total = sum(aligned.unknown.values())
+        log.warning("%d words outside the lexicon became %s", total, UNKNOWN)
+    return aligned
+
+
+def misfits(fits: Mapping[str, float]) -> list[str]:
+    """Utterances that fit their transcripts far worse than the others do, the worst first.
+
+    Those more than three standard deviations below the median, as the median deviation tells them:
+    many of them have another recording's transcript.
+
+    Args:
+        fits: as in `AlignedSet`.
+    """
+    if not fits:
+        return []
+    values = np.array(list(fits.values()))
+    middle = np.median(values)
+    limit = middle - 3 * _MAD_TO_DEVIATION * np.median(np.abs(values - middle))
+    return sorted((name for name, fit in fits.items() if fit < limit), key=fits.__getitem__)
+
+
+def _spoken(
+    matrices: Iterable[tuple[str, NDArray[np.floating[Any]]]], transcripts: Mapping[str, Transcript]
+) -> Iterator[_Spoken]:
+    for name, matrix in matrices:
+        if name not in transcripts:
+            raise InputError(f"{name}: scores without a transcript", remedy="add it to text")
+        yield _Spoken(name, transcripts[name], matrix)

@@ -1,0 +1,278 @@
+"""ARPA language models as toolkits write them, made plain for the library that reads them."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import math
+import os
+import re
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Container, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+from asr_hf.data.fields import BLANK, composed, decoded, lines_of, words_of
+from asr_hf.hmm.graph.ngram import BOS, EOS, UNK
+from asr_hf.runtime.errors import InputError
+
+_COUNT = re.compile(r"ngram[ \t]+([0-9]{1,2})[ \t]*=[ \t]*([0-9]{1,18})")
+_SECTION = re.compile(r"\\([0-9]{1,2})-grams:")
+# What stands for a probability of nought, as in SRILM.
+_LOG_ZERO = "-99"
+# Texts shrink ten times; what shrinks a thousand times is meant to fill the memory.
+_MAX_GROWTH = 200
+_REMEDY = "make the language model again, or run asr-hf prepare"
+
+
+@dataclass(frozen=True)
+class Ngram:
+    """One line of a model.
+
+    Args:
+        place: file and line, for messages.
+        words: of the n-gram, in composed form.
+        log_prob: to the base 10, as written; -99 for nought.
+        backoff: likewise; empty where there is none.
+    """
+
+    place: str
+    words: tuple[str, ...]
+    log_prob: str
+    backoff: str
+
+
+@dataclass
+class _Counts:
+    """How many n-grams of each order were declared and found."""
+
+    declared: dict[int, int] = field(default_factory=dict)
+    found: dict[int, int] = field(default_factory=dict)
+
+
+def arpa_unigrams(path: str | os.PathLike[str]) -> Iterator[tuple[str, float]]:
+    """The words of an ARPA model and their log10 probabilities.
+
+    Raises:
+        InputError: the file cannot be read, has no unigrams, or a line is malformed.
+    """
+    for ngram in _ngrams(path, _Counts()):
+        if len(ngram.words) > 1:
+            return
+        yield ngram.words[0], float(ngram.log_prob)
+
+
+def write_plain(path: str | os.PathLike[str], words: Container[str], out: TextIO) -> int:
+    """Write a model in the plainest form, over the words of a lexicon.
+
+    What SRILM's and KenLM's readers take is taken: gzip, a byte order mark, line ends of Windows,
+    text before `\\data\\`, tabs or blanks, `-inf`, missing backoff weights. `<UNK>` is `<unk>`.
+    N-grams with `<unk>`, which every toolkit writes, are left out when the lexicon lacks it, as
+    are those with foreign words of no probability.
+
+    Args:
+        path: the model.
+        words: the lexicon's, with `<s>` and `</s>`.
+        out: takes the text.
+
+    Returns:
+        How many n-grams were left out.
+
+    Raises:
+        InputError: the file cannot be read or is malformed, has words beyond the lexicon's, or
+            lacks `<s>` or `</s>`.
+    """
+    counts, kept = _Counts(), defaultdict[int, list[tuple[str, str]]](list)
+    seen: set[str] = set()
+    foreign: list[Ngram] = []
+    unknown = _unknown_name(path, words)
+    for ngram in _ngrams(path, counts):
+        order = len(ngram.words)
+        if order == 1:
+            seen.update(ngram.words)
+        elif strange := [word for word in ngram.words if word not in seen]:
+            raise InputError(
+                f"{ngram.place}: {strange[0]!r} is no unigram of the model",
+                expected="words of the section \\1-grams:",
+                remedy=_REMEDY,
+            )
+        named = tuple(UNK if word == unknown else word for word in ngram.words)
+        if outside := [word for word in named if word not in words]:
+            possible = float(ngram.log_prob) > float(_LOG_ZERO)
+            if order == 1 and possible and outside[0].lower() != UNK:
+                foreign.append(ngram)
+            continue
+        tail = f"\t{ngram.backoff}" if ngram.backoff else ""
+        kept[order].append((f"{ngram.log_prob}\t{' '.join(named)}", tail))
+    _check_words(path, seen, foreign)
+    out.write("\\data\\\n" + "".join(f"ngram {n}={len(kept[n])}\n" for n in sorted(kept)))
+    for order in sorted(kept):
+        # No longer n-gram backs off to those of the highest order.
+        last = order == max(kept)
+        out.write(f"\n\\{order}-grams:\n")
+        out.writelines(f"{line}{'' if last else tail}\n" for line, tail in kept[order])
+    out.write("\n\\end\\\n")
+    return sum(counts.found.values()) - sum(map(len, kept.values()))
+
+
+def _unknown_name(path: str | os.PathLike[str], words: Container[str]) -> str:
+    """What the model calls the lexicon's `<unk>`, where that is another name: `<UNK>`."""
+    if UNK not in words:
+        return UNK
+    names = {word for word, _ in arpa_unigrams(path) if word.lower() == UNK}
+    return UNK if UNK in names or not names else names.pop()
+
+
+def _check_words(path: str | os.PathLike[str], seen: set[str], foreign: list[Ngram]) -> None:
+    for mark in (BOS, EOS):
+        if mark not in seen:
+            raise InputError(
+                f"{os.fspath(path)}: no unigram {mark}",
+                expected="a model of whole sentences, with <s> and </s>",
+                remedy="make it again of a text with a sentence a line",
+            )
+    if foreign:
+        raise InputError(
+            f"{foreign[0].place}: {len(foreign)} words are not in the lexicon, the first "
+            f"{foreign[0].words[0]!r}",
+            expected="a language model over the lexicon's words",
+            remedy="add pronunciations or make the language model again",
+        )
+
+
+def _ngrams(path: str | os.PathLike[str], counts: _Counts) -> Iterator[Ngram]:
+    """The n-grams of a model in their order; `counts` is filled on the way."""
+    where = os.fspath(path)
+    lines = enumerate(_lines(path), 1)
+    _header(where, lines, counts.declared)
+    order, ended = 1, False
+    for number, line in lines:
+        fields = words_of(line)
+        if not fields:
+            continue
+        if line.startswith("\\"):
+            _check_count(f"{where}:{number}", counts, order)
+            if ended := fields == ["\\end\\"]:
+                break
+            order = _next_section(f"{where}:{number}", fields, order, counts)
+            continue
+        yield _ngram(f"{where}:{number}", line, fields, order)
+        counts.found[order] = counts.found.get(order, 0) + 1
+    if not ended or any(n > order for n, count in counts.declared.items() if count):
+        raise InputError(
+            f"{where}: not an ARPA language model, or cut short: "
+            + ("no \\end\\" if not ended else f"no \\{order + 1}-grams: section"),
+            expected="every section that \\data\\ names, and \\end\\",
+            remedy=_REMEDY,
+        )
+
+
+def _lines(path: str | os.PathLike[str]) -> list[str]:
+    where = os.fspath(path)
+    try:
+        content = Path(path).read_bytes()
+        if content.startswith(b"\x1f\x8b"):
+            content = _unpacked(where, content)
+    except (OSError, EOFError, zlib.error) as error:
+        said = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise InputError(
+            f"{where}: the language model cannot be read: {said}", remedy="run asr-hf prepare"
+        ) from error
+    return [composed(line.strip(BLANK)) for line in lines_of(decoded(where, content))]
+
+
+def _unpacked(where: str, content: bytes) -> bytes:
+    most = _MAX_GROWTH * len(content) + 1_000_000
+    with gzip.open(io.BytesIO(content)) as file:
+        text = file.read(most)
+    if len(text) == most:
+        raise InputError(
+            f"{where}: more than {most} bytes when unpacked",
+            expected="a text, which gzip makes some ten times smaller",
+            remedy="unpack it, if it is one",
+        )
+    return text
+
+
+def _header(where: str, lines: Iterator[tuple[int, str]], declared: dict[int, int]) -> None:
+    """Read up to the line `\\1-grams:`, and what is declared before it."""
+    inside = False
+    for number, line in lines:
+        if line == "\\1-grams:":
+            if not inside:
+                break
+            if 1 not in declared or sorted(declared) != list(range(1, len(declared) + 1)):
+                raise InputError(
+                    f"{where}:{number}: {len(declared)} counts of n-grams before this line",
+                    expected="ngram 1=..., ngram 2=... and so on",
+                    remedy=_REMEDY,
+                )
+            return
+        if line == "\\data\\":
+            inside = True
+        elif inside and line:
+            count = _COUNT.fullmatch(line)
+            if count is None:
+                raise InputError(
+                    f"{where}:{number}: {line[:60]!r}",
+                    expected="ngram <order>=<count>, or \\1-grams:",
+                    remedy=_REMEDY,
+                )
+            declared[int(count[1])] = int(count[2])
+    missing = "\\1-grams: section" if inside else "\\data\\ before a \\1-grams: section"
+    raise InputError(
+        f"{where}: no {missing}",
+        expected="an ARPA model",
+        remedy=_REMEDY,
+    )
+
+
+def _check_count(place: str, counts: _Counts, order: int) -> None:
+    found, declared = counts.found.get(order, 0), counts.declared[order]
+    if found != declared:
+        raise InputError(
+            f"{place}: {found} {order}-grams before this line",
+            expected=f"{declared}, as \\data\\ says",
+            remedy=_REMEDY,
+        )
+
+
+def _next_section(place: str, fields: list[str], order: int, counts: _Counts) -> int:
+    section = _SECTION.fullmatch(fields[0]) if len(fields) == 1 else None
+    if section is None or int(section[1]) != order + 1 or order + 1 not in counts.declared:
+        raise InputError(
+            f"{place}: not an ARPA language model: {' '.join(fields)[:60]!r}",
+            expected=f"\\{order + 1}-grams: or \\end\\",
+            remedy=_REMEDY,
+        )
+    return order + 1
+
+
+def _ngram(place: str, line: str, fields: list[str], order: int) -> Ngram:
+    kind = {1: "unigram", 2: "bigram", 3: "trigram"}.get(order, f"{order}-gram")
+    words = tuple(fields[1 : order + 1])
+    backoff = fields[order + 1] if len(fields) == order + 2 else ""
+    log_prob = _value(fields[0], lambda value: value <= 0)
+    weight = _value(backoff, lambda value: value < math.inf) if backoff else ""
+    if not order + 1 <= len(fields) <= order + 2 or log_prob is None or weight is None:
+        raise InputError(
+            f"{place}: bad {kind} line {line[:80]!r}",
+            expected=f"log10 probability (0 or less), {order} word{'s' * (order > 1)}, "
+            "and perhaps a backoff weight",
+            remedy=_REMEDY,
+        )
+    return Ngram(place, words, log_prob, weight)
+
+
+def _value(text: str, allowed: Callable[[float], bool]) -> str | None:
+    """A logarithm as written, -99 for minus infinity; None when it is none or not allowed."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    if value == -math.inf:
+        return _LOG_ZERO
+    # What Python takes for a number beyond what C does: digits of other scripts, underscores.
+    return text if text.isascii() and "_" not in text and allowed(value) else None

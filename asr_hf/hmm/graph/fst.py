@@ -1,0 +1,173 @@
+"""Finite-state transducers: the part of kaldifst the lexicon, grammar and graphs need."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from asr_hf.hmm.graph.arpa import write_plain
+from asr_hf.hmm.graph.fst_file import Labels, as_vector, checked, is_const
+from asr_hf.hmm.graph.lexicon import SymbolTable
+from asr_hf.hmm.kaldi import arpa_to_text, kaldifst
+from asr_hf.runtime.errors import InputError, RunError
+from asr_hf.runtime.files import atomic_path
+
+log = logging.getLogger(__name__)
+
+Fst = Any  # kaldifst.StdVectorFst; the library has no type stubs
+Arc = tuple[int, int, int, int, float]
+
+
+def build(arcs: Iterable[Arc], final: Iterable[int], states: int, start: int = 0) -> Fst:
+    """Make a transducer.
+
+    Args:
+        arcs: (from, to, input label, output label, probability) of each arc, 0 for epsilon.
+        final: final states, with weight one.
+        states: the number of states.
+        start: the initial state.
+    """
+    fst = kaldifst.StdVectorFst()
+    for _ in range(states):
+        fst.add_state()
+    fst.start = start
+    for source, target, ilabel, olabel, probability in arcs:
+        arc = kaldifst.StdArc(ilabel, olabel, -math.log(probability), target)
+        fst.add_arc(source, arc)
+    for state in final:
+        fst.set_final(state, 0.0)
+    return fst
+
+
+def grammar(arpa: str | os.PathLike[str], words: SymbolTable) -> Fst:
+    """An ARPA n-gram model as a transducer, with `#0` on the input side of its backoff arcs.
+
+    Args:
+        arpa: the model.
+        words: the lexicon's, with `#0`, `<s>` and `</s>`.
+
+    Raises:
+        InputError: the file is not an ARPA model, or has words that the lexicon lacks.
+    """
+    with tempfile.TemporaryDirectory(prefix="asr-hf-") as folder:
+        table, plain = Path(folder) / "words.txt", Path(folder) / "lm.arpa"
+        table.write_text(words.text(), encoding="utf-8")
+        with open(plain, "w", encoding="utf-8") as out:
+            left_out = write_plain(arpa, words, out)
+        if left_out:
+            what = "n-grams with <unk> or words of no probability, which the lexicon lacks"
+            log.info("%s: left out of the grammar: %d %s", os.fspath(arpa), left_out, what)
+        text = arpa_to_text(plain, table, os.fspath(arpa))
+    return sort(kaldifst.compile(s=text, acceptor=False), "ilabel")
+
+
+def input_labels(fst: Fst) -> set[int]:
+    """Every input label of a transducer."""
+    states = range(fst.num_states)
+    return {arc.ilabel for state in states for arc in kaldifst.ArcIterator(fst, state)}
+
+
+def sort(fst: Fst, side: str) -> Fst:
+    """Sort arcs by "ilabel" or "olabel", in place; every composition needs it."""
+    kaldifst.arcsort(fst, sort_type=side)
+    return fst
+
+
+def compose(left: Fst, right: Fst) -> Fst:
+    """left ∘ right, sorting the arcs that are matched."""
+    return kaldifst.compose(sort(left, "olabel"), sort(right, "ilabel"))
+
+
+def optimise(fst: Fst, what: str) -> Fst:
+    """Remove epsilons, determinise in the log semiring and minimise, in place.
+
+    Raises:
+        RunError: the transducer cannot be determinised.
+    """
+    try:
+        stopped = kaldifst.determinize_star(fst, use_log=True)
+    except RuntimeError as error:
+        raise RunError(f"{what}: cannot be determinised: {error}") from error
+    if stopped:
+        raise RunError(f"{what}: determinisation stopped before its end")
+    kaldifst.minimize_encoded(fst)
+    return fst
+
+
+def loop_symbols(fst: Fst, ilabel: int, olabel: int) -> Fst:
+    """Let `ilabel:olabel` loop at every state that is final or starts a word, in place."""
+    kaldifst.add_self_loops(fst, isyms=[ilabel], osyms=[olabel])
+    return fst
+
+
+def remove_input_symbols(fst: Fst, symbols: Iterable[int], others: int) -> Fst:
+    """Turn the input `symbols` into epsilon; the labels 1..others stay.
+
+    kaldifst lacks fstrmsymbols: a one-state transducer composed on the left does the same.
+    """
+    gone = set(symbols)
+    keep = [(0, 0, i, i, 1.0) for i in range(1, others + 1) if i not in gone]
+    drop = [(0, 0, 0, symbol, 1.0) for symbol in sorted(gone)]
+    return compose(build([*keep, *drop], [0], 1), fst)
+
+
+def add_word_penalty(fst: Fst, penalty: float, words: int) -> Fst:
+    """A copy of `fst` in which each word, with ids 1..words, costs `penalty` more."""
+    price = math.exp(-penalty)
+    return compose(fst, build([(0, 0, word, word, price) for word in range(1, words + 1)], [0], 1))
+
+
+def write(fst: Fst, path: str | os.PathLike[str]) -> None:
+    """Write a transducer in OpenFst's binary form.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    with atomic_path(path) as temporary:
+        if not fst.write(str(temporary)):
+            raise RunError(f"{path}: the graph cannot be written", remedy="check free space")
+
+
+def read(path: str | os.PathLike[str], most: Labels | None = None) -> Fst:
+    """Read a transducer written by `write`, or one that cannot grow, as Kaldi writes graphs.
+
+    Args:
+        path: the file.
+        most: the largest labels that it may have; any when None.
+
+    Raises:
+        InputError: the file is missing or damaged, or has other labels.
+    """
+    remedy = "remove it and run asr-hf align"
+    try:
+        data = Path(path).read_bytes()
+        fixed = is_const(data)
+        found = checked(data := as_vector(data) if fixed else data)
+    except OSError as error:
+        said = "no such graph" if isinstance(error, FileNotFoundError) else error.strerror
+        raise InputError(f"{path}: {said}", remedy="run asr-hf align") from error
+    except ValueError as error:
+        raise InputError(f"{path}: not a transducer, or damaged: {error}", remedy=remedy) from error
+    if most is not None and (found.input > most.input or found.output > most.output):
+        raise InputError(
+            f"{path}: labels up to {found.input} and {found.output}",
+            expected=f"at most {most.input} transition ids and {most.output} words",
+            remedy=remedy,
+        )
+    fst = _read_vector(data) if fixed else kaldifst.StdVectorFst.read(str(path))
+    if fst is None:
+        raise InputError(f"{path}: not a transducer, or cut short", remedy=remedy)
+    return fst
+
+
+def _read_vector(data: bytes) -> Fst | None:
+    # The library reads files only.
+    with tempfile.TemporaryDirectory(prefix="asr-hf-") as folder:
+        path = Path(folder) / "graph.fst"
+        path.write_bytes(data)
+        return kaldifst.StdVectorFst.read(str(path))

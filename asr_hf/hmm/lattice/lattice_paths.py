@@ -1,0 +1,146 @@
+"""Paths of a lattice: best ones, how far arcs are from them, how many, how near the reference.
+
+Plain loops over the arcs: at the ten to thirty arcs a frame that lattices have, numpy's calls for
+each level of a lattice would take longer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_hf.data.lattice import FINAL, Lattice
+from asr_hf.hmm.search.raw_lattice import RawLattice, to_lattice
+
+# Sums taken in another order differ in their last digits.
+_ROUNDING = 1e-6
+
+
+def arc_scores(lattice: Lattice, acoustic_scale: float) -> NDArray[np.float64]:
+    """Scores of the arcs [A]: scale * acoustic + graph."""
+    arcs = lattice.arcs
+    scores: NDArray[np.float64] = acoustic_scale * arcs["acoustic"].astype(np.float64)
+    scores += arcs["graph"]
+    return scores
+
+
+def slack(lattice: Lattice, acoustic_scale: float) -> NDArray[np.float64]:
+    """How far the best path through each arc [A] falls short of the best path of all."""
+    scores = arc_scores(lattice, acoustic_scale)
+    ahead, behind = _ahead(lattice, scores), _behind(lattice, scores)
+    scores += ahead[lattice.arcs["source"]] + behind[lattice.arcs["target"]]
+    short: NDArray[np.float64] = behind[0] - scores
+    return short
+
+
+def prune(lattice: Lattice, acoustic_scale: float, beam: float, max_arcs: int) -> Lattice:
+    """Keep the arcs whose best path is within `beam` of the best, and at most `most_arcs`.
+
+    Args:
+        lattice: to be pruned.
+        acoustic_scale: weight of the acoustic scores.
+        beam: log-probability width.
+        most_arcs: of more arcs within the beam the worst ones go, but the best path stays; of
+            arcs equally good, all stay or none.
+    """
+    short = slack(lattice, acoustic_scale)
+    keep = short <= beam + _ROUNDING
+    if keep.sum() > max_arcs:
+        least_gone = np.partition(short, max_arcs)[max_arcs]
+        keep = (short < least_gone - _ROUNDING) | (short <= _ROUNDING)
+    if keep.all():
+        return lattice
+    raw = RawLattice(0, lattice.num_states, lattice.arcs[keep], lattice.finals)
+    return to_lattice(raw, lattice.utterance)
+
+
+def best_path(lattice: Lattice, acoustic_scale: float) -> Lattice:
+    """The best path, as a lattice of no other."""
+    scores = arc_scores(lattice, acoustic_scale)
+    behind = _behind(lattice, scores)
+    targets = lattice.arcs["target"]
+    firsts = np.searchsorted(lattice.arcs["source"], np.arange(lattice.num_states + 1))
+    final = dict(zip(lattice.finals["state"].tolist(), lattice.finals["graph"], strict=True))
+    chosen, state = [], 0
+    while state not in final or final[state] < behind[state]:
+        leaving = slice(firsts[state], firsts[state + 1])
+        best = firsts[state] + int(np.argmax(scores[leaving] + behind[targets[leaving]]))
+        chosen.append(best)
+        state = int(targets[best])
+    arcs = lattice.arcs[chosen]
+    frame_of = lattice.frame_of[np.append(arcs["source"], state)]
+    arcs["source"], arcs["target"] = np.arange(len(arcs)), np.arange(1, len(arcs) + 1)
+    finals = np.array([(len(arcs), final[state])], FINAL)
+    return Lattice(lattice.utterance, arcs, frame_of, finals)
+
+
+def log_paths(lattice: Lattice) -> float:
+    """Natural logarithm of the number of paths."""
+    behind = [-math.inf] * lattice.num_states
+    for state in lattice.finals["state"].tolist():
+        behind[state] = 0.0
+    sources, targets = (lattice.arcs[name].tolist() for name in ("source", "target"))
+    for source, target in zip(reversed(sources), reversed(targets), strict=True):
+        more, fewer = behind[source], behind[target]
+        if more < fewer:
+            more, fewer = fewer, more
+        behind[source] = more + math.log1p(math.exp(fewer - more))
+    return behind[0]
+
+
+def oracle_errors(lattice: Lattice, reference: Sequence[int]) -> int:
+    """Word errors (Levenshtein) of the path nearest to the reference.
+
+    Every state carries the least errors of its paths against each beginning of the reference
+    [words + 1]; an arc's word makes one row of the edit distance's table out of another.
+    """
+    words = np.asarray(reference, np.int64)
+    ramp = np.arange(len(words) + 1)
+    rows: list[NDArray[Any] | None] = [None] * lattice.num_states
+    rows[0] = ramp
+    columns = (lattice.arcs[name].tolist() for name in ("source", "target", "word"))
+    for source, target, word in zip(*columns, strict=True):
+        row, known = rows[source], rows[target]
+        assert row is not None
+        if word:
+            row = _next_row(row, words != word, ramp)
+        rows[target] = row if known is None else np.minimum(known, row)
+    ends = [rows[state] for state in lattice.finals["state"].tolist()]
+    return min(int(row[-1]) for row in ends if row is not None)
+
+
+def _next_row(row: NDArray[Any], differs: NDArray[np.bool_], ramp: NDArray[Any]) -> NDArray[Any]:
+    """The table's row after one more word: an insertion, a match or not, then deletions."""
+    following = row + 1
+    np.minimum(following[1:], row[:-1] + differs, out=following[1:])
+    deleted: NDArray[Any] = np.minimum.accumulate(following - ramp) + ramp
+    return deleted
+
+
+def _ahead(lattice: Lattice, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Score of the best path from the start to each state [S]."""
+    best = [-math.inf] * lattice.num_states
+    best[0] = 0.0
+    columns = (lattice.arcs["source"].tolist(), lattice.arcs["target"].tolist(), scores.tolist())
+    for source, target, score in zip(*columns, strict=True):
+        found = best[source] + score
+        if found > best[target]:
+            best[target] = found
+    return np.asarray(best)
+
+
+def _behind(lattice: Lattice, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Score of the best path from each state [S] to the end."""
+    best = [-math.inf] * lattice.num_states
+    for state, score in zip(*(lattice.finals[n].tolist() for n in FINAL.names or ()), strict=True):
+        best[state] = score
+    columns = (lattice.arcs["source"].tolist(), lattice.arcs["target"].tolist(), scores.tolist())
+    for source, target, score in zip(*(reversed(c) for c in columns), strict=True):
+        found = best[target] + score
+        if found > best[source]:
+            best[source] = found
+    return np.asarray(best)

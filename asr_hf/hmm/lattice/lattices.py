@@ -1,0 +1,207 @@
+"""Denominator lattices: what the recogniser might have said, for each utterance of a set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_hf.data.lattice import Lattice
+from asr_hf.data.lattice_writer import LabelMap
+from asr_hf.hmm.alignment.align import Transcript
+from asr_hf.hmm.graph import fst as fsts
+from asr_hf.hmm.graph.fst import Fst
+from asr_hf.hmm.graph.fst_file import Labels
+from asr_hf.hmm.graph.lexicon import SILENCE_PHONES, UNKNOWN, map_unknown
+from asr_hf.hmm.lattice.lattice_paths import best_path, log_paths, oracle_errors, prune
+from asr_hf.hmm.lattice.lattice_reference import merged, reference_path
+from asr_hf.hmm.scores import AlignmentError, Scores
+from asr_hf.hmm.search.lattice_decoder import LatticeDecoder
+from asr_hf.hmm.system import HmmSystem, graph_folder
+from asr_hf.runtime.worker_pool import worker_pool
+from asr_hf.runtime.workers import Task
+
+
+@dataclass(frozen=True)
+class LatticeOptions:
+    """Settings of the lattices.
+
+    Attributes:
+        beam: log-probability width of the search.
+        lattice_beam: how far below the best path a path may lie.
+        acoustic_scale: weight of the acoustic scores in both.
+        max_arcs_per_frame: lattices with more are pruned further.
+        max_frames: longer utterances are left out.
+    """
+
+    beam: float
+    lattice_beam: float
+    acoustic_scale: float
+    max_arcs_per_frame: int
+    max_frames: int
+
+
+@dataclass(frozen=True)
+class LatticeJob:
+    """One utterance: its transcript, pdf alignment [frames], and scores [frames, pdfs]."""
+
+    utterance: str
+    transcript: Transcript
+    alignment: NDArray[np.int32]
+    log_likelihoods: Scores
+
+
+@dataclass(frozen=True)
+class LatticeFacts:
+    """What is told of one lattice, as it was before the reference was merged in.
+
+    Attributes:
+        frames: of the utterance.
+        arcs, states: their counts.
+        words: of the reference.
+        oracle_errors: word errors of the path nearest to the reference.
+        best_errors: of the best path.
+        log_paths: natural logarithm of the number of paths.
+        merged: whether the reference was missing.
+        narrowed: whether the lattice beam had to be narrowed.
+    """
+
+    frames: int
+    arcs: int
+    states: int
+    words: int
+    oracle_errors: int
+    best_errors: int
+    log_paths: float
+    merged: bool
+    narrowed: bool
+
+
+@dataclass(frozen=True)
+class Made:
+    """The lattice of an utterance and its facts, or the reason why there is none."""
+
+    utterance: str
+    lattice: Lattice | None = None
+    facts: LatticeFacts | None = None
+    reason: str = ""
+
+
+class LatticeMaker:
+    """Makes lattices, with each language's own graph.
+
+    Args:
+        system: the HMM system.
+        graphs: folder that `HmmSystem.make_graphs` made them in.
+        options: settings.
+    """
+
+    def __init__(self, system: HmmSystem, graphs: Path, options: LatticeOptions) -> None:
+        self._system, self._options = system, options
+        self._graphs: dict[str, Fst] = {}
+        self._decoders: dict[str, LatticeDecoder] = {}
+        for name, language in system.languages.items():
+            most = Labels(system.transitions.num_transition_ids, len(language.words) - 1)
+            graph = fsts.read(graph_folder(graphs, name) / "HCLG.fst", most)
+            self._graphs[name] = graph
+            self._decoders[name] = LatticeDecoder(
+                system.transitions, graph, options.beam, options.lattice_beam
+            )
+
+    def make(self, job: LatticeJob) -> Made:
+        """The lattice of one utterance, in which the reference has a path."""
+        try:
+            return self._make(job)
+        except AlignmentError as error:
+            reason = error.problem.removeprefix(f"{job.utterance}: ")
+            return Made(job.utterance, reason=reason)
+
+    def _make(self, job: LatticeJob) -> Made:
+        options, frames = self._options, len(job.log_likelihoods)
+        if frames > options.max_frames:
+            reason = f"{frames} frames, more than lattices.max_frames={options.max_frames}"
+            return Made(job.utterance, reason=reason)
+        reference = self._reference(job)
+        scale, language = options.acoustic_scale, job.transcript.language
+        found = self._decoders[language].decode(job.log_likelihoods, scale, job.utterance)
+        most = options.max_arcs_per_frame * frames
+        lattice = prune(found, scale, options.lattice_beam, most)
+        errors = oracle_errors(lattice, reference)
+        facts = LatticeFacts(
+            frames=frames,
+            arcs=len(lattice.arcs),
+            states=lattice.num_states,
+            words=len(reference),
+            oracle_errors=errors,
+            best_errors=oracle_errors(best_path(lattice, scale), reference),
+            log_paths=log_paths(lattice),
+            merged=errors > 0,
+            narrowed=len(found.arcs) > most,
+        )
+        if errors:
+            path = reference_path(
+                self._system.transitions,
+                self._graphs[language],
+                reference,
+                job.alignment,
+                job.log_likelihoods,
+                scale,
+                job.utterance,
+            )
+            lattice = merged(lattice, path)
+        return Made(job.utterance, lattice, facts)
+
+    def _reference(self, job: LatticeJob) -> list[int]:
+        """The word ids of the transcript.
+
+        Raises:
+            AlignmentError: a word is not in the lexicon, and nothing stands for unknown ones.
+        """
+        language = self._system.language(job.transcript.language, job.utterance)
+        words, unknown = map_unknown(job.transcript.words, language.lexicon)
+        if unknown and UNKNOWN not in language.lexicon:
+            raise AlignmentError(
+                f"{job.utterance}: the word {unknown[0]!r} is not in the lexicon",
+                remedy=f"add it to lang/{language.name}/lexicon.txt",
+            )
+        return language.words.ids(words)
+
+
+@dataclass(frozen=True)
+class LatticeSource:
+    """What a process needs to make lattices: folders of HMM system and graphs, settings."""
+
+    system: Path
+    graphs: Path
+    options: LatticeOptions
+
+    def maker(self) -> LatticeMaker:
+        """Read them all."""
+        return LatticeMaker(HmmSystem.load(self.system), self.graphs, self.options)
+
+
+LATTICES = Task(
+    "lattices",
+    LatticeSource.maker,
+    (LatticeMaker.make,),
+    (LatticeSource, LatticeOptions, LatticeJob, Transcript, Made, Lattice, LatticeFacts),
+)
+
+
+@contextmanager
+def make_all(
+    source: LatticeSource, jobs: Iterable[LatticeJob], processes: int
+) -> Iterator[Iterator[Made]]:
+    """Make the lattices of utterances, in order; the same whatever the number of processes."""
+    with worker_pool(LATTICES, source, processes, "lattices") as workers:
+        yield workers.map(LatticeMaker.make, jobs)
+
+
+def label_map(system: HmmSystem) -> LabelMap:
+    """Pdf and phone of each transition id, and the phones that are no speech."""
+    silence = [system.phones.id(p) for p in SILENCE_PHONES if p in system.phones]
+    return LabelMap(system.transitions.pdf_of, system.transitions.phone_of, silence)

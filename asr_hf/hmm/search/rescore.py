@@ -1,0 +1,126 @@
+"""The best path of a lattice under many settings at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_hf.data.lattice import Lattice
+from asr_hf.hmm.search.search import BestPath
+
+
+@dataclass(frozen=True, order=True)
+class Setting:
+    """Weights of a search.
+
+    A graph score holds language model, lexicon and transitions, as in Kaldi; up to the insertion
+    penalty it is the ratio of the two scales alone that decides.
+
+    Attributes:
+        acoustic_scale: factor on the log likelihoods.
+        insertion_penalty: added to the cost of each word, natural logarithm.
+        lm_scale: factor on the graph's scores.
+    """
+
+    acoustic_scale: float
+    insertion_penalty: float = 0.0
+    lm_scale: float = 1.0
+
+    def __str__(self) -> str:
+        return (
+            f"acoustic scale {self.acoustic_scale:g}, insertion penalty "
+            f"{self.insertion_penalty:g}, language model scale {self.lm_scale:g}"
+        )
+
+
+def best_paths(lattice: Lattice, settings: Sequence[Setting]) -> list[BestPath]:
+    """The best path under each setting, by one Viterbi pass over the levels of the lattice.
+
+    Args:
+        lattice: its acoustic scores unscaled.
+        settings: the weights [K].
+    """
+    arcs = lattice.arcs
+    acoustic, penalty, lm = (
+        np.array([getattr(setting, name) for setting in settings], np.float64)
+        for name in ("acoustic_scale", "insertion_penalty", "lm_scale")
+    )
+    scores = np.multiply.outer(arcs["acoustic"].astype(np.float64), acoustic)
+    scores += np.multiply.outer(arcs["graph"].astype(np.float64), lm)
+    scores -= np.multiply.outer((arcs["word"] > 0).astype(np.float64), penalty)
+    best, entered_by = _viterbi(lattice, scores)
+    finals = lattice.finals
+    ends = best[finals["state"]] + np.multiply.outer(finals["graph"].astype(np.float64), lm)
+    chosen = ends.argmax(axis=0)
+    states = finals["state"][chosen].astype(np.int64)
+    steps = _trace(arcs["source"], entered_by, states)
+    totals = ends[chosen, np.arange(len(settings))]
+    return [_path(arcs, steps[:, k], float(totals[k])) for k in range(len(settings))]
+
+
+def _viterbi(
+    lattice: Lattice, scores: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The best score of each state [S, K], and the arc that it is reached by, -1 at the start."""
+    arcs, states, settings = lattice.arcs, lattice.num_states, scores.shape[1]
+    level = _levels(lattice)
+    order = np.lexsort((arcs["target"], level[arcs["target"]]))
+    target = arcs["target"][order]
+    # Where the arcs into another state begin, and where another level's do.
+    heads = np.flatnonzero(np.diff(target, prepend=-1))
+    cuts = np.flatnonzero(np.diff(level[target[heads]], prepend=-1))
+    best = np.zeros((states, settings))
+    entered_by = np.full((states, settings), -1)
+    for first, last in zip(cuts, np.append(cuts[1:], len(heads)), strict=True):
+        begin, end = heads[first], heads[last] if last < len(heads) else len(order)
+        mine = order[begin:end]
+        here = heads[first:last] - begin
+        reached = target[heads[first:last]]
+        values = best[arcs["source"][mine]] + scores[mine]
+        top = np.maximum.reduceat(values, here, axis=0)
+        best[reached] = top
+        sizes = np.diff(np.append(here, end - begin))
+        is_top = values == np.repeat(top, sizes, axis=0)
+        numbers = np.where(is_top, mine[:, None], len(order))
+        entered_by[reached] = np.minimum.reduceat(numbers, here, axis=0)
+    return best, entered_by
+
+
+def _levels(lattice: Lattice) -> NDArray[np.int64]:
+    """A number for each state that every arc raises, equal for as many states as can be."""
+    still = lattice.arcs["label"] == 0
+    source, target = (lattice.arcs[name][still] for name in ("source", "target"))
+    depth = np.zeros(lattice.num_states, np.int64)
+    while True:
+        behind = depth[target] <= depth[source]
+        if not behind.any():
+            break
+        np.maximum.at(depth, target[behind], depth[source[behind]] + 1)
+    levels: NDArray[np.int64] = lattice.frame_of * (depth.max() + 1) + depth
+    return levels
+
+
+def _trace(
+    source: NDArray[Any], entered_by: NDArray[np.int64], states: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Arcs from the last to the first of each path [steps, K], -1 after its start."""
+    settings = np.arange(len(states))
+    steps: list[NDArray[np.int64]] = []
+    while True:
+        arc = entered_by[states, settings]
+        if (arc < 0).all():
+            return np.array(steps).reshape(-1, len(states))
+        steps.append(arc)
+        states = np.where(arc < 0, 0, source[arc])
+
+
+def _path(arcs: NDArray[Any], backwards: NDArray[np.int64], score: float) -> BestPath:
+    chosen = arcs[backwards[backwards >= 0][::-1]]
+    labels, words = chosen["label"], chosen["word"]
+    return BestPath(
+        labels[labels > 0].astype(np.int32), [int(word) for word in words if word], score
+    )

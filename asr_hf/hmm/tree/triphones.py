@@ -1,0 +1,162 @@
+"""From a monophone system to one whose states are tied across contexts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_hf.data.ark import ArkReader
+from asr_hf.data.kaldi_dir import DataDir
+from asr_hf.hmm.alignment.align import Transcript
+from asr_hf.hmm.alignment.corpus import training_features
+from asr_hf.hmm.alignment.mixtures import Passes, train_mixtures
+from asr_hf.hmm.alignment.training_set import TrainingSet, open_training_set
+from asr_hf.hmm.gmm.gmm import Gmm
+from asr_hf.hmm.graph.lexicon import SILENCE, SPOKEN_NOISE
+from asr_hf.hmm.graph.transitions import TransitionModel
+from asr_hf.hmm.system import HmmSystem
+from asr_hf.hmm.tree.tree_growing import grow_tree
+from asr_hf.hmm.tree.tree_statistics import (
+    ContextStatistics,
+    Moments,
+    accumulate,
+    gaussian,
+    questions,
+    states_in_context,
+)
+from asr_hf.kaldi.tree import ContextDependency
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.skips import SkipList
+
+log = logging.getLogger(__name__)
+
+# Kaldi realigns before passes 10, 20 and 30 of 35.
+REALIGN_SHARES = (2 / 7, 4 / 7, 6 / 7)
+
+
+@dataclass(frozen=True)
+class TyingOptions:
+    """Settings of the tree and of the training on it.
+
+    Attributes:
+        states: the most tied states.
+        gaussians: the wanted number of Gaussians in all.
+        passes: EM passes, with three realignments.
+        max_utterances: the most utterances trained on, spread evenly; None takes all.
+        seed: of the perturbations of split Gaussians.
+    """
+
+    states: int
+    gaussians: int
+    passes: int
+    max_utterances: int | None
+    seed: int
+
+
+def train_triphones(
+    system: HmmSystem,
+    data: DataDir,
+    fbank: ArkReader,
+    transcripts: Mapping[str, Transcript],
+    options: TyingOptions,
+    skips: SkipList,
+    jobs: int = 1,
+) -> HmmSystem:
+    """Tie the states of phones in context by a decision tree, and train mixtures for them.
+
+    The monophones' alignment gives the statistics that the questions and the tree are made from,
+    and the first alignment of the tied states. The same input and seed give the same system, bit
+    for bit.
+
+    Args:
+        system: trained monophones.
+        data, fbank, transcripts: the training set.
+        options: settings.
+        skips: receives the utterances that are left out.
+        jobs: processes; the result does not depend on it.
+
+    Raises:
+        InputError: too much has to be skipped, or `options.states` is too small.
+    """
+    chosen = spread([u.id for u in data.utterances], options.max_utterances)
+    features = training_features(data, fbank, chosen, skips)
+    with open_training_set(system, features, transcripts, skips, jobs) as training:
+        skips.check(len(chosen))
+        contexts = _contexts(training, skips)
+    skips.check(len(chosen))
+    features = {name: features[name] for name in contexts}
+    stacked = np.concatenate(list(features.values()))
+    statistics, rows = accumulate(np.concatenate(list(contexts.values())), stacked)
+    tree = _tree(system, statistics, options.states)
+    del stacked
+    windows = statistics.contexts.tolist()
+    pdfs = np.asarray([tree.pdf(window, state) for *window, state in windows], np.int32)
+    gmm = first_gaussians(statistics.moments, pdfs, tree.num_pdfs)
+    realign = frozenset(round(share * options.passes) for share in REALIGN_SHARES)
+    passes = Passes(options.passes, options.gaussians, realign, options.seed, "triphones")
+    tied = system.tied(tree)
+    with open_training_set(tied, features, transcripts, skips, jobs) as training:
+        tied.gmm = train_mixtures(training, gmm, pdfs[rows], passes, skips)
+    skips.check(len(chosen))
+    return tied
+
+
+def spread(names: Sequence[str], count: int | None) -> list[str]:
+    """`count` of the names at even distances, or all of them."""
+    if count is None or count >= len(names):
+        return list(names)
+    return [names[i * len(names) // count] for i in range(count)]
+
+
+def _contexts(training: TrainingSet, skips: SkipList) -> dict[str, NDArray[np.int64]]:
+    """Phones and states of each frame [frames, 4] of the utterances that can be aligned."""
+    system, found = training.system, {}
+    if system.gmm is None:
+        raise InputError("the HMM system has no GMM", remedy="run asr-hf align")
+    for name, path in training.align(system.gmm).items():
+        if isinstance(path, str):
+            skips.add(name, path)
+        else:
+            found[name] = states_in_context(path, system.transitions)
+    return found
+
+
+def _tree(system: HmmSystem, statistics: ContextStatistics, states: int) -> ContextDependency:
+    silence = [system.phones.id(p) for p in (SILENCE, SPOKEN_NOISE) if p in system.phones]
+    tree = grow_tree(
+        statistics,
+        _phone_states(system.transitions, len(system.phones)),
+        questions(statistics, silence),
+        silence,
+        states,
+    )
+    log.info(
+        "%d tied states (%d asked for) from %d phones; %d states in context seen",
+        tree.num_pdfs,
+        states,
+        len(system.phones) - 1,
+        len(statistics.contexts),
+    )
+    return tree
+
+
+def _phone_states(monophones: TransitionModel, phones: int) -> dict[int, int]:
+    return {phone: len(monophones.pdfs_of_phone(phone)) for phone in range(1, phones)}
+
+
+def first_gaussians(moments: Moments, pdfs: NDArray[np.int32], num_pdfs: int) -> Gmm:
+    """One Gaussian a pdf from the contexts tied in it; that of all frames where there are none.
+
+    Args:
+        moments: of each context [contexts, 1 + 2 dim].
+        pdfs: its pdf [contexts].
+        num_pdfs: the number of pdfs.
+    """
+    sums = np.zeros((num_pdfs, moments.shape[1]))
+    np.add.at(sums, pdfs, moments)
+    sums[sums[:, 0] == 0] = moments.sum(axis=0)
+    return Gmm(np.arange(num_pdfs + 1, dtype=np.int64), np.ones(num_pdfs), *gaussian(sums))

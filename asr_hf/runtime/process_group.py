@@ -1,0 +1,211 @@
+"""The processes of one run, which add up what each computes on its share of the data.
+
+torch.distributed does the work: gloo between CPUs, NCCL between GPUs of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
+
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.failures import FailureBoard, LostRank
+
+log = logging.getLogger(__name__)
+
+# Where ranks meet; what launches them sets it, torchrun's own variables are read without it.
+RENDEZVOUS = "ASR_HF_RENDEZVOUS"
+
+
+@dataclass
+class ProcessGroup:
+    """This process among those of its run; one that is alone sends nothing.
+
+    Ranks call the same methods in the same order. What comes out of a sum is the same on all of
+    them, bit for bit.
+
+    Args:
+        rank: its number, from 0.
+        count: how many there are.
+        local_rank: its number on this machine.
+        local_count: how many there are on this machine.
+        board: where failures are told; None for a process that was not launched as a rank.
+        store: where ranks meet, as torch.distributed has it.
+    """
+
+    rank: int = 0
+    count: int = 1
+    local_rank: int = 0
+    local_count: int = 1
+    board: FailureBoard | None = None
+    store: Any = field(default=None, repr=False)
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that writes files and talks to the user."""
+        return self.rank == 0
+
+    @contextmanager
+    def reporting(self) -> Iterator[None]:
+        """Have one message told of all that fails in the block; see `FailureBoard`."""
+        with nullcontext() if self.board is None else self.board.reporting():
+            yield
+
+    def device(self, wanted: torch.device) -> torch.device:
+        """The device of this rank: GPUs are dealt out, unless one is named."""
+        if wanted.type != "cuda" or self.count == 1:
+            return wanted
+        number = wanted.index
+        if number is None:
+            number = self.local_rank % torch.cuda.device_count()
+        torch.cuda.set_device(number)
+        return torch.device("cuda", number)
+
+    def connect(self, device: torch.device, timeout: float) -> None:
+        """Meet the other ranks.
+
+        Args:
+            device: where what is summed lies.
+            timeout: seconds that a rank waits for the others before the run is given up.
+        """
+        if self.count == 1:
+            return
+        own_gpus = device.type == "cuda" and torch.cuda.device_count() >= self.local_count
+        backend = "cpu:gloo,cuda:nccl" if own_gpus else "gloo"
+        with self._answered("meet"):
+            dist.init_process_group(
+                backend,
+                store=self.store,
+                rank=self.rank,
+                world_size=self.count,
+                timeout=timedelta(seconds=timeout),
+            )
+        log.info("%d processes, by %s", self.count, backend)
+
+    def close(self) -> None:
+        """Part from the other ranks."""
+        if self.count > 1 and dist.is_initialized():
+            dist.destroy_process_group()
+
+    def all_reduce(self, tensor: Tensor) -> Tensor:
+        """Replace a tensor by its sum over all ranks."""
+        if self.count > 1:
+            with self._answered("sum"):
+                dist.all_reduce(tensor)
+        return tensor
+
+    def reduce_scatter(self, whole: Tensor, out: Tensor) -> Tensor:
+        """This rank's part [k] of the sum over all ranks of vectors [count k], in `out`."""
+        with self._answered("sum of parts"):
+            dist.reduce_scatter_tensor(out, whole)
+        return out
+
+    def all_gather(self, part: Tensor) -> Tensor:
+        """The parts [k] of all ranks, one after another [count k]."""
+        found = part.new_empty(self.count * len(part))
+        with self._answered("parts"):
+            dist.all_gather_into_tensor(found, part)
+        return found
+
+    def broadcast_(self, tensor: Tensor) -> Tensor:
+        """Replace a tensor by that of rank 0."""
+        if self.count > 1:
+            with self._answered("broadcast"):
+                dist.broadcast(tensor, src=0)
+        return tensor
+
+    def broadcast_json(self, value: Any) -> Any:
+        """Return rank 0's value, made of what JSON knows, whatever this rank gives."""
+        if self.count == 1:
+            return value
+        text = json.dumps(value).encode() if self.first else b""
+        length = int(self.broadcast_(torch.tensor(len(text))))
+        room = torch.frombuffer(bytearray(text.ljust(length)), dtype=torch.uint8)
+        return json.loads(self.broadcast_(room).numpy().tobytes())
+
+    def gather(self, values: Tensor) -> Tensor:
+        """Every rank's values [count, k] of int64 values [k] on the CPU."""
+        table = torch.zeros(self.count, len(values), dtype=torch.int64)
+        table[self.rank] = values
+        return self.all_reduce(table)
+
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is up on any rank."""
+        return self.any_of(flag)[0]
+
+    def any_of(self, *flags: bool) -> list[bool]:
+        """Whether each of several flags is up on any rank; one message."""
+        return [
+            bool(n) for n in self.all_reduce(torch.tensor([int(flag) for flag in flags])).tolist()
+        ]
+
+    @contextmanager
+    def _answered(self, what: str) -> Iterator[None]:
+        """Name the ranks that do not answer."""
+        try:
+            yield
+        except RuntimeError as error:
+            raise self._lost(what, str(error)) from error
+
+    def _lost(self, what: str, reason: str) -> LostRank:
+        try:
+            silent = self.board.silent() if self.board else []
+        except RuntimeError:
+            silent = []
+        names = ", ".join(f"rank {rank}" for rank in silent) or "another rank"
+        return LostRank(
+            f"{names} did not answer ({what}): {reason.splitlines()[0]}",
+            remedy="see whether it was killed, for want of memory perhaps, or hangs; the same "
+            "command continues",
+        )
+
+
+SINGLE_PROCESS = ProcessGroup()
+
+
+def store_at(address: str, rank: int, count: int) -> Any:
+    """The store where ranks meet, and where what starts them reads what they said.
+
+    Args:
+        address: a URL as torch.distributed's rendezvous takes it.
+        rank: the number of who asks.
+        count: ranks in all.
+    """
+    store, *_ = next(iter(rendezvous(address, rank, count)))
+    # torchrun keeps its store when it starts ranks again: addresses of dead ones stand there.
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    return dist.PrefixStore(f"attempt-{attempt}", store)  # type: ignore[attr-defined]
+
+
+def process_group_from_environment() -> ProcessGroup:
+    """This process's place among the ranks, by the variables that torchrun sets.
+
+    Raises:
+        InputError: the variables are not there or make no sense.
+    """
+    try:
+        rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+        local_rank = int(os.environ.get("LOCAL_RANK", rank))
+        local_count = int(os.environ.get("LOCAL_WORLD_SIZE", count))
+        address = os.environ.get(RENDEZVOUS, "env://")
+        store = store_at(address, rank, count)
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT: other processes cannot be met: {error}",
+            expected="what torchrun sets",
+            remedy="torchrun --nproc-per-node=N -m asr_hf train ...   (or runtime.processes=N)",
+        ) from error
+    return ProcessGroup(
+        rank, count, local_rank, local_count, FailureBoard(store, rank, count), store
+    )

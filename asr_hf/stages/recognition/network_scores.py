@@ -1,0 +1,142 @@
+"""Scores of a corpus's sets under a trained network, whether they are aligned or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from omegaconf import DictConfig
+
+from asr_hf.data.kaldi_dir import DataDir
+from asr_hf.data.store import FrameBatch, FrameStore
+from asr_hf.data.store_writer import FeatureSource
+from asr_hf.runtime import artefact
+from asr_hf.runtime.device import choose_device
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.provenance import Source
+from asr_hf.stages.sources.expected import features_fit, features_source, store_source
+from asr_hf.stages.sources.layout import store_folder
+from asr_hf.training.model_file import load_model
+from asr_hf.training.posteriors import batches_of, log_likelihoods
+
+
+class NetworkScores:
+    """Log likelihoods of the utterances of sets, for decoding and alignment.
+
+    Utterances in the frame store of a set are read there. Others, which `align` left out or never
+    saw, are read from the features: decoding needs no alignment.
+
+    Args:
+        config: the configuration.
+        path: the model file.
+
+    Raises:
+        InputError: there is no such model, or it is damaged.
+    """
+
+    def __init__(self, config: DictConfig, path: Path) -> None:
+        self._config, self.path = config, path
+        self.model, self.about = load_model(path, config)
+        # What identifies the network.
+        self.source = Source.of_file(path)
+        self._device = choose_device(config.runtime.device, config.runtime.threads)
+        # Opening checks them against their sources, so each set's is done once.
+        self._store, self._features = cache(self._open_store), cache(self._open_features)
+
+    def __call__(self, name: str) -> Iterator[tuple[str, np.ndarray]]:
+        """The utterances of the set `name` and their scores [frames, pdfs].
+
+        Raises:
+            InputError: features are missing, or others than the network was trained on.
+        """
+        return log_likelihoods(self.model, self._batches(name), self._device)
+
+    def stored(self, name: str) -> Iterator[tuple[str, np.ndarray]]:
+        """The same of the utterances in the set's frame store alone, in its order."""
+        opened = self._store(name)
+        assert opened is not None
+        return log_likelihoods(self.model, batches_of(opened[0], self._device), self._device)
+
+    def frames_source(self, name: str) -> Source:
+        """What identifies the frames of a set."""
+        found = {}
+        if (store := self._store(name)) is not None:
+            found["store"] = store[1].digest
+        if (features := self._features(name)) is not None:
+            found["features"] = features[2].digest
+        return Source.of_values(found)
+
+    def lacking(self, name: str, utterances: list[str]) -> dict[str, str]:
+        """Those of the utterances that there are no frames of, and why."""
+        have, features = self._stored(name), self._features(name)
+        reasons: dict[str, str] = {}
+        if features is not None:
+            have |= set(features[1].features)
+            known = artefact.find(features[1].features.path.parent)
+            reasons = {} if known is None else known.about.get("skipped", {})
+        return {
+            u: reasons.get(u, "no features") + "; its words count as deleted"
+            for u in utterances
+            if u not in have
+        }
+
+    def _batches(self, name: str) -> Iterator[tuple[str, FrameBatch]]:
+        opened, features = self._store(name), self._features(name)
+        if opened is not None:
+            yield from batches_of(opened[0], self._device)
+        if features is None:
+            return
+        data, source, _ = features
+        stored = self._stored(name)
+        for utterance in data.utterances:
+            if utterance.id in stored or utterance.id not in source.features:
+                continue
+            if len(frames := source.frames(utterance)):
+                yield utterance.id, _batch(frames).to(self._device)
+
+    def _stored(self, name: str) -> set[str]:
+        opened = self._store(name)
+        return set() if opened is None else set(opened[0].utterances)
+
+    def _open_store(self, name: str) -> tuple[FrameStore, Source] | None:
+        """The set's store; None where it has none."""
+        folder = store_folder(self._config, name)
+        if not (folder / "store.json").is_file():
+            return None
+        source = store_source(self._config, folder)
+        features_fit(source, self.about, self.path)
+        store = FrameStore.open(folder)
+        if store.dim != self.model.feature_dim:
+            raise InputError(
+                f"{store.folder}: features of {store.dim} dimensions",
+                expected=f"{self.model.feature_dim}, as in the training of {self.path}",
+                remedy=f"make the features of {name} as those of training, with the same "
+                "features.transforms",
+            )
+        return store, source
+
+    def _open_features(self, name: str) -> tuple[DataDir, FeatureSource, Source] | None:
+        """The set and its features; None where they are not extracted here."""
+        corpus = Path(self._config.corpus.dir)
+        folder = corpus / "fbank" / name
+        if not (corpus / name / "utt2spk").is_file() or not (folder / "feats.scp").is_file():
+            return None
+        data = DataDir.read(corpus / name)
+        known = features_source(self._config, data, folder)
+        features_fit(known, self.about, self.path)
+        options = self._config.features
+        source = FeatureSource.open(folder, options.dtype, allow_pipes=options.allow_pipes)
+        return data, source, known
+
+
+def _batch(frames: np.ndarray) -> FrameBatch:
+    count = len(frames)
+    return FrameBatch(
+        torch.from_numpy(np.ascontiguousarray(frames)),
+        torch.zeros(0, dtype=torch.int64),
+        torch.zeros(count, dtype=torch.int64),
+        torch.full((count,), count),
+    )

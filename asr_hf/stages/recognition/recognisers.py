@@ -1,0 +1,186 @@
+"""What turns scores into words: graphs made by asr-hf align, or one of Kaldi's."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from omegaconf import DictConfig
+
+from asr_hf.data.fields import words_of
+from asr_hf.data.kaldi_dir import DataDir
+from asr_hf.hmm.alignment.align import Transcript
+from asr_hf.hmm.alignment.corpus import transcripts_of
+from asr_hf.hmm.alignment.segments import Segment, phone_segments, phone_spans, word_segments
+from asr_hf.hmm.graph.states import states_of
+from asr_hf.hmm.scores import PdfColumns
+from asr_hf.hmm.search.decode import DecoderSource, SearchOptions
+from asr_hf.hmm.search.search import BestPath
+from asr_hf.hmm.system import HmmSystem
+from asr_hf.kaldi.graph import KaldiGraph
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.provenance import Source
+from asr_hf.stages.sources.expected import states_fit
+from asr_hf.stages.sources.kaldi_sets import decode_data, kaldi_sets
+from asr_hf.stages.sources.layout import chosen_by, system_folder
+
+log = logging.getLogger(__name__)
+
+Recognised = tuple[list[str], list[Segment]]
+
+
+class Recogniser(Protocol):
+    """Graphs, and what their labels mean.
+
+    Attributes:
+        languages: of the graphs.
+        source: what decoding needs.
+        tells_times: whether it knows when words are said, of paths that reach the end.
+        sources: what identifies the graphs.
+    """
+
+    languages: list[str]
+    source: DecoderSource
+    tells_times: bool
+    sources: dict[str, Source]
+
+    def check_model(self, about: Mapping[str, Any], path: Path) -> None:
+        """Refuse the model in `path`, which says `about` of itself, if its states are others.
+
+        Raises:
+            InputError: they are.
+        """
+        ...
+
+    def transcripts(self, name: str) -> dict[str, Transcript]:
+        """What was said in a set."""
+        ...
+
+    def recognised(self, path: BestPath, language: str) -> Recognised:
+        """The words of a path, and when they were said; no times where they are not known."""
+        ...
+
+
+def recogniser(config: DictConfig) -> Recogniser:
+    """The one that `decode.graph` names, or the corpus's own.
+
+    Raises:
+        InputError: there is none.
+    """
+    options = config.decode
+    search = SearchOptions(
+        options.beam, options.lattice_beam, options.lattice_scale, options.max_active
+    )
+    if options.get("graph") is not None:
+        return KaldiRecogniser(config, search)
+    return OwnRecogniser(config, search)
+
+
+class OwnRecogniser:
+    """With the HMM system and the graphs that asr-hf align made."""
+
+    tells_times = True
+
+    def __init__(self, config: DictConfig, search: SearchOptions) -> None:
+        hmms, self._corpus = system_folder(config), Path(config.corpus.dir)
+        if not (hmms / "hmm.json").is_file():
+            raise InputError(
+                f"{hmms}: no HMM system, so there is nothing to decode with",
+                expected="phones, transition model and graphs made by asr-hf align",
+                remedy=f"run asr-hf align {chosen_by(config)} without alignment.from_ark, "
+                "or name a graph of Kaldi's with decode.graph=DIR",
+            )
+        self._system = HmmSystem.load(hmms)
+        self.languages = list(self._system.languages)
+        models = {name: self._corpus / "lang" / name / "lm.arpa" for name in self.languages}
+        self.sources = self._system.make_graphs(hmms, models)
+        self.source = self._system.decoder_source(hmms, search)
+        self._hmms = hmms
+
+    def check_model(self, about: Mapping[str, Any], path: Path) -> None:
+        """See `Recogniser`."""
+        states_fit(states_of(self._hmms), about, path, self._hmms)
+
+    def transcripts(self, name: str) -> dict[str, Transcript]:
+        """See `Recogniser`."""
+        return transcripts_of(DataDir.read(self._corpus / name), self.languages)
+
+    def recognised(self, path: BestPath, language: str) -> Recognised:
+        """See `Recogniser`."""
+        own = self._system.languages[language]
+        words = [own.words.symbols[word] for word in path.words]
+        phones = phone_segments(path.transition_ids, self._system.transitions, self._system.phones)
+        return words, word_segments(phones, words, own.lexicon.pronunciations) or []
+
+
+class KaldiRecogniser:
+    """With a graph of Kaldi's, for the sets of a corpus in Kaldi's folders or of another one."""
+
+    def __init__(self, config: DictConfig, search: SearchOptions) -> None:
+        self.languages = ["any"]
+        self._graph = KaldiGraph.open(Path(config.decode.graph))
+        self.tells_times = self._graph.pronunciations is not None
+        if not self.tells_times:
+            lexicon = "phones/align_lexicon.int"
+            log.warning("%s: no %s, so words have no times", config.decode.graph, lexicon)
+        self._corpus = Path(config.corpus.dir)
+        # Empty for a corpus of our own, which may have sets of Kaldi's to decode all the same.
+        self._sets, self._more = kaldi_sets(config), decode_data(config)
+        for name in (config.decode.tune_on, *config.decode.sets):
+            self._check(name)
+        transitions = self._graph.transitions
+        self.source = DecoderSource(
+            PdfColumns(transitions.pdf_of, transitions.num_pdfs),
+            {"any": (self._graph.fst, len(self._graph.words) - 1)},
+            search,
+        )
+        self.sources = {"graph": Source.of_file(self._graph.fst)}
+
+    def check_model(self, about: Mapping[str, Any], path: Path) -> None:
+        """See `Recogniser`; whose states a graph of Kaldi's has is not known."""
+
+    def transcripts(self, name: str) -> dict[str, Transcript]:
+        """See `Recogniser`."""
+        found = {}
+        for utterance in self._data(name).utterances:
+            if utterance.text is None:
+                raise InputError(
+                    f"{name}: utterance {utterance.id} has no transcript to score against",
+                    expected="a file text beside utt2spk",
+                    remedy="add it, or decode Kaldi's way: asr-hf export loglikes",
+                )
+            found[utterance.id] = Transcript(words_of(utterance.text), "any")
+        return found
+
+    def _data(self, name: str) -> DataDir:
+        if name in self._more:
+            return self._more[name]
+        return self._sets[name] if self._sets else DataDir.read(self._corpus / name)
+
+    def _check(self, name: str) -> None:
+        """Refuse a set that is not there.
+
+        Raises:
+            InputError: it is not.
+        """
+        known = {**self._sets, **self._more}
+        if name not in known and (self._sets or not (self._corpus / name).is_dir()):
+            raise InputError(
+                f"decode.sets, decode.tune_on: there is no set {name!r}",
+                expected=f"one of {', '.join(known) or f'those in {self._corpus}'}",
+                remedy=f"name its data directory: +corpus.decode_data.{name}=data/{name}",
+            )
+
+    def recognised(self, path: BestPath, language: str) -> Recognised:
+        """See `Recogniser`."""
+        words = [self._graph.words[word] for word in path.words]
+        entries = self._graph.pronunciations
+        if entries is None:
+            return words, []
+        spans = phone_spans(path.transition_ids, self._graph.transitions)
+        phones = [Segment(str(phone), start, frames) for phone, start, frames in spans]
+        return words, word_segments(
+            phones, words, entries, entries.get(self._graph.words[0], ())
+        ) or []

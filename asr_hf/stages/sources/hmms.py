@@ -1,0 +1,121 @@
+"""The HMM system of a corpus: monophones from a flat start, and states tied in context."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from asr_hf.data.ark import ArkReader
+from asr_hf.data.kaldi_dir import DataDir
+from asr_hf.hmm.alignment.align import Transcript
+from asr_hf.hmm.alignment.corpus import lexicons_of, train_system
+from asr_hf.hmm.alignment.flat_start import FlatStartOptions
+from asr_hf.hmm.system import HmmSystem
+from asr_hf.hmm.tree.triphones import TyingOptions, train_triphones
+from asr_hf.runtime.artefact import current, make_anew
+from asr_hf.runtime.provenance import Artefact, Source, Wanted
+from asr_hf.runtime.skips import SkipList
+from asr_hf.stages.sources.expected import features_source
+from asr_hf.stages.sources.layout import monophone_folder, system_folder
+from asr_hf.stages.sources.transfer_alignments import clean_system
+
+log = logging.getLogger(__name__)
+
+_KIND, _LIMIT = "HMM system", "alignment.max_skipped"
+
+
+def hmm_system(
+    config: DictConfig,
+    data: dict[str, DataDir],
+    transcripts: dict[str, dict[str, Transcript]],
+) -> tuple[HmmSystem, Artefact]:
+    """Train the HMM system, or load the one trained from the same input.
+
+    Args:
+        config: the configuration.
+        data: every set of the corpus.
+        transcripts: of each set.
+
+    Raises:
+        InputError: data are missing, or too many utterances cannot be aligned.
+    """
+    if config.corpus.get("clean") is not None:
+        system, clean = clean_system(config)
+        carried = Wanted(_KIND, {}, {"clean system": clean})
+        return _kept(system_folder(config), carried, lambda: system)
+    name = config.corpus.train_set
+    train, spoken = data[name], transcripts[name]
+    monophones, known = _monophones(config, train, spoken)
+    if config.alignment.tree is None:
+        return monophones, known
+    tying = TyingOptions(**config.alignment.tree, seed=config.alignment.seed)
+    options = {f"alignment.tree.{key}": value for key, value in asdict(tying).items()}
+    options["alignment.seed"] = options.pop("alignment.tree.seed")
+
+    def tied() -> HmmSystem:
+        skips = SkipList("state tying", config.alignment.max_skipped, _LIMIT)
+        fbank = ArkReader(Path(config.corpus.dir) / "fbank" / name / "feats.scp")
+        return train_triphones(
+            monophones, train, fbank, spoken, tying, skips, config.alignment.jobs
+        )
+
+    wanted = Wanted(_KIND, options, {"monophones": known.source})
+    return _kept(system_folder(config), wanted, tied)
+
+
+def _monophones(
+    config: DictConfig, train: DataDir, transcripts: dict[str, Transcript]
+) -> tuple[HmmSystem, Artefact]:
+    corpus, options = Path(config.corpus.dir), config.alignment
+    lexicons = lexicons_of(corpus / "lang", list(config.corpus.languages), transcripts)
+    flat = FlatStartOptions(options.iterations, options.gaussians, options.seed)
+    fbank = corpus / "fbank" / train.path.name
+    settings = {f"alignment.{key}": value for key, value in asdict(flat).items()}
+    settings["alignment.max_utterances"] = options.max_utterances
+    sources = {
+        "lexicons": Source.of_values([lexicon.text() for lexicon in lexicons]),
+        "transcripts": transcripts_source(train),
+        "features": features_source(config, train, fbank),
+    }
+
+    def trained() -> HmmSystem:
+        skips = SkipList("flat start", options.max_skipped, _LIMIT)
+        features = ArkReader(fbank / "feats.scp")
+        return train_system(
+            lexicons,
+            train,
+            features,
+            transcripts,
+            flat,
+            options.max_utterances,
+            skips,
+            options.jobs,
+        )
+
+    return _kept(monophone_folder(config), Wanted(_KIND, settings, sources), trained)
+
+
+def _kept(
+    folder: Path, wanted: Wanted, make: Callable[[], HmmSystem]
+) -> tuple[HmmSystem, Artefact]:
+    """The system in `folder`, made and saved there unless it is there from the same input."""
+    if (known := current(folder, wanted)) is not None:
+        log.info("%s: the HMM system is there already", folder)
+        return HmmSystem.load(folder), known
+    system = make()
+
+    def save(part: Path) -> dict[str, Any]:
+        system.save(part)
+        return {}
+
+    return system, make_anew(folder, wanted, save, inside=("lang",))
+
+
+def transcripts_source(data: DataDir) -> Source:
+    """What alignments of a set depend on, but for its features."""
+    return Source.of_values([[u.id, u.speaker, u.language, u.text] for u in data.utterances])

@@ -1,0 +1,116 @@
+"""HMM system and alignments of a clean corpus, carried over to a corpus of its copies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from omegaconf import DictConfig
+
+from asr_hf.data.alignment import Alignments
+from asr_hf.data.ark import ArkReader
+from asr_hf.data.augment.carry import FrameGrid
+from asr_hf.data.augment.table import Copy, read_copies
+from asr_hf.data.kaldi_dir import DataDir
+from asr_hf.hmm.system import HmmSystem
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.provenance import Artefact, Source
+from asr_hf.runtime.skips import SkipList
+from asr_hf.scoring.ctm import CtmWord, read_ctm
+from asr_hf.stages.sources.expected import require
+from asr_hf.stages.sources.layout import clean_alignment_folder, clean_system_folder
+
+
+def clean_system(config: DictConfig) -> tuple[HmmSystem, Source]:
+    """The HMM system of the clean corpus, and what identifies it.
+
+    Raises:
+        InputError: that corpus is not aligned.
+    """
+    folder, name = clean_system_folder(config), config.corpus.clean
+    known = require(folder, f"asr-hf align +recipe={name}")
+    if known is None:
+        raise InputError(
+            f"{folder}: no HMM system to carry over to {config.corpus.name!r}",
+            expected=f"the corpus {name!r}, aligned",
+            remedy=f"make data-{name}   (or: asr-hf align +recipe={name})",
+        )
+    return HmmSystem.load(folder), known.source
+
+
+def clean_alignment(config: DictConfig, name: str) -> Artefact:
+    """The clean corpus's alignments of the clean set that the set `name` is made from.
+
+    Raises:
+        InputError: that set is not aligned.
+    """
+    clean, tag = config.corpus.clean, config.alignment.tag
+    folder = clean_alignment_folder(config, name)
+    known = require(folder, f"asr-hf align +recipe={clean}")
+    if known is None:
+        raise InputError(
+            f"{folder}: no alignments to carry over to {name!r} of {config.corpus.name!r}",
+            expected=f"those that asr-hf align made of {clean!r}"
+            + ("" if tag is None else f" under alignment.tag={tag}"),
+            remedy=f"asr-hf align +recipe={clean} first",
+        )
+    return known
+
+
+def carried_alignments(
+    config: DictConfig, data: DataDir, fbank: ArkReader, skips: SkipList
+) -> Alignments:
+    """Labels of every utterance whose clean recording has an alignment.
+
+    Args:
+        config: the configuration.
+        data: a set of the corpus.
+        fbank: its features.
+        skips: takes copies that do not fit their clean recording.
+    """
+    clean = Alignments.read(clean_alignment_folder(config, data.path.name))
+    grid = FrameGrid(config.features.frame_length, config.features.frame_shift)
+    copies = read_copies(data.path)
+    carried: dict[str, np.ndarray] = {}
+    for utterance in data.utterances:
+        name, speed = _origin(utterance.id, copies)
+        if name not in clean.pdfs or utterance.id not in fbank:
+            continue
+        try:
+            frames = len(fbank[utterance.id])
+            carried[utterance.id] = grid.carry(clean.pdfs[name], frames, speed)
+        except InputError as error:
+            skips.add(utterance.id, f"{error.problem}, expected {error.expected}")
+    return Alignments(carried, clean.num_pdfs)
+
+
+def carried_ctm(config: DictConfig, data: DataDir, kind: str) -> str:
+    """The ctm of phones or words, its times divided by each copy's speed."""
+    path = clean_alignment_folder(config, data.path.name) / f"{kind}.ctm"
+    segments: dict[str, list[CtmWord]] = {}
+    try:
+        for one in read_ctm(path):
+            segments.setdefault(one.recording, []).append(one)
+    except InputError as error:
+        remedy = f"asr-hf align +recipe={config.corpus.clean} again"
+        raise InputError(error.problem, expected=error.expected, remedy=remedy) from error
+    copies = read_copies(data.path)
+    text = []
+    for utterance in data.utterances:
+        name, speed = _origin(utterance.id, copies)
+        for one in segments.get(name, []):
+            times = f"{one.start / speed:.3f} {one.duration / speed:.3f}"
+            text.append(f"{utterance.id} {one.channel} {times} {one.word}\n")
+    return "".join(text)
+
+
+def copies_source(folder: Path) -> Source:
+    """What carried alignments depend on: the origin and speed of each copy."""
+    copies = read_copies(folder)
+    return Source.of_values({name: [c.clean, c.effects.speed] for name, c in copies.items()})
+
+
+def _origin(utterance: str, copies: dict[str, Copy]) -> tuple[str, float]:
+    """The clean utterance of a name, and how much faster the named one is."""
+    copy = copies.get(utterance)
+    return (utterance, 1.0) if copy is None else (copy.clean, copy.effects.speed)

@@ -1,0 +1,123 @@
+"""The model that training starts from: of fresh weights, or another run's."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from asr_hf.data.store import FrameStore
+from asr_hf.models.acoustic import AcousticModel
+from asr_hf.runtime.errors import InputError
+from asr_hf.stages.sources.layout import decoding_scale
+from asr_hf.stages.training.declared import criterion_needs
+from asr_hf.training.model_file import FILE_NAME, build_model, load_model, model_config
+from asr_hf.training.try_out import try_model
+
+log = logging.getLogger(__name__)
+
+_STATISTICS_FRAMES = 200_000
+
+
+def inherit_settings(config: DictConfig) -> None:
+    """Fill in what follows from the run that training starts from, before it is written down.
+
+    Its model's settings take the place of the group model's. A criterion that needs an acoustic
+    scale and is given none gets the one that the run decodes best with: trained at one scale, a
+    model is best at it, and part of what training at another brings is a change of scale.
+
+    Raises:
+        InputError: there is no such run, or nothing was decoded with it; or none is named, and
+            the criterion needs it.
+    """
+    needs = criterion_needs(config)
+    needs_scale = needs.acoustic_scale and config.criterion.get("acoustic_scale") is None
+    if config.init_from is None:
+        if needs.starting_model:
+            raise InputError(
+                f"init_from=null: criterion {config.criterion._target_} starts from a trained "
+                "model",
+                expected="init_from=<run folder> of cross-entropy training",
+                remedy="asr-hf train with criterion=cross_entropy first",
+            )
+        if needs_scale:
+            raise InputError(
+                "criterion.acoustic_scale=null: there is no run whose scale it could be",
+                expected="a positive number",
+                remedy="criterion.acoustic_scale=0.1, or init_from=<run folder>",
+            )
+        return
+    run_dir = Path(config.init_from)
+    config.model = OmegaConf.create(model_config(run_dir / FILE_NAME, config))
+    if needs_scale:
+        with open_dict(config):
+            config.criterion.acoustic_scale = decoding_scale(run_dir)
+        log.info(
+            "acoustic scale %g: the one that %s decodes best with",
+            config.criterion.acoustic_scale,
+            run_dir,
+        )
+
+
+def initial_model(config: DictConfig, train: FrameStore, device: torch.device) -> AcousticModel:
+    """The model of `init_from`, or a new one with the training data's statistics and priors.
+
+    Raises:
+        InputError: the model of `init_from` does not fit the data, or one of the user's own lacks
+            something.
+    """
+    model = make_model(config, train) if config.init_from is None else _loaded(config, train)
+    try_model(
+        model,
+        train,
+        lambda: build_model(config.model, train.dim, train.num_pdfs, config.runtime.seed + 1),
+        str(config.export.format),
+    )
+    log.info(
+        "%s: %d parameters, %d frames of %d features in, %d pdfs out; %d training frames on %s",
+        type(model).__name__,
+        model.flat.numel(),
+        model.left + 1 + model.right,
+        model.feature_dim,
+        model.num_pdfs,
+        train.num_frames,
+        device,
+    )
+    return model.to(device)
+
+
+def _loaded(config: DictConfig, train: FrameStore) -> AcousticModel:
+    path = Path(config.init_from) / FILE_NAME
+    model, _ = load_model(path, config)
+    for what, found, wanted in (
+        ("features", model.feature_dim, train.dim),
+        ("pdfs", model.num_pdfs, train.num_pdfs),
+    ):
+        if found != wanted:
+            raise InputError(
+                f"{path}: the model has {found} {what}",
+                expected=f"{wanted}, as in {train.folder}",
+                remedy="start from a run on the same features and alignments",
+            )
+    return model
+
+
+def make_model(config: DictConfig, train: FrameStore) -> AcousticModel:
+    """Build the model and give it the training data's input statistics and priors."""
+    model = build_model(config.model, train.dim, train.num_pdfs, config.runtime.seed)
+    model.set_input_statistics(*input_statistics(train, config.runtime.seed))
+    model.set_log_priors(torch.from_numpy(train.label_counts()))
+    model.start_at_priors()
+    return model
+
+
+def input_statistics(store: FrameStore, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean [D] and standard deviation [D] of the training frames, from a sample of them."""
+    order = np.random.default_rng([seed, 3]).permutation(store.num_units)
+    lengths = np.diff(store.offsets)[order]
+    count = int(np.searchsorted(np.cumsum(lengths), _STATISTICS_FRAMES)) + 1
+    frames = store.gather(np.sort(order[:count]), torch.device("cpu")).features.double()
+    return frames.mean(0).float(), frames.std(0).float()

@@ -1,0 +1,97 @@
+"""What a run is made from: the digests that it keeps, and that its ranks compare."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from asr_hf.criteria.needs import Targets
+from asr_hf.data.lattice_store import LatticeStore
+from asr_hf.data.store import FrameStore
+from asr_hf.hf.objective import Split
+from asr_hf.models.acoustic import AcousticModel
+from asr_hf.runtime.provenance import digest, file_digest
+from asr_hf.runtime.run_folder import flattened
+from asr_hf.stages.sources.expected import require
+from asr_hf.stages.sources.layout import lattices_folder
+from asr_hf.stages.training.declared import criterion_needs
+from asr_hf.training.model_file import FILE_NAME
+
+_NAMES = {Split.TRAIN: "training", Split.HELDOUT: "held-out"}
+_LATTICES = "asr-hf lattices with the same overrides"
+# What rounding may change in statistics that two machines compute.
+_TOLERANCE = 1e-4
+
+
+def inputs_of(config: DictConfig, stores: Mapping[Split, FrameStore]) -> dict[str, str]:
+    """Digests of all that training depends on, by what it is.
+
+    Raises:
+        InputError: lattices are damaged or do not belong to the labels, or a file is missing.
+    """
+    found: dict[str, str] = {}
+    for split, store in stores.items():
+        found |= _named(_NAMES[split], store.digests())
+    if criterion_needs(config).targets is Targets.LATTICES:
+        for key, split in (("train_set", Split.TRAIN), ("heldout_set", Split.HELDOUT)):
+            folder = lattices_folder(config, config.corpus[key])
+            if folder.is_dir():
+                require(folder, _LATTICES)
+                lattices = LatticeStore.open(folder).digests()
+                found |= _named(f"{_NAMES[split]} lattices:", lattices)
+    if config.init_from is not None:
+        found["starting model"] = file_digest(Path(config.init_from) / FILE_NAME)
+    return found
+
+
+def _named(name: str, digests: Mapping[str, str]) -> dict[str, str]:
+    return {f"{name} {file}": sha for file, sha in digests.items()}
+
+
+def statistics_of(model: AcousticModel) -> dict[str, list[float]]:
+    """What a model has from its training data: input statistics and priors."""
+    named = {
+        "input mean": model.input_mean,
+        "input scale": model.input_scale,
+        "log priors": model.log_priors,
+    }
+    return {name: tensor.detach().cpu().double().tolist() for name, tensor in named.items()}
+
+
+def changed_inputs(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """In what the inputs of two parts of a run differ, one line each."""
+    lines = []
+    for name in sorted({*before, *now}):
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, list) and isinstance(new, list):
+            if len(old) != len(new) or not all(map(_near, old, new)):
+                lines.append(f"{name}: other values")
+        elif old != new:
+            lines.append(f"{name}: {_short(old)} -> {_short(new)}")
+    return lines
+
+
+def _near(old: float, new: float) -> bool:
+    return math.isclose(old, new, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
+
+
+def _short(value: Any) -> str:
+    return "(absent)" if value is None else str(value)[:12]
+
+
+def start_of_rank(config: DictConfig, inputs: Mapping[str, str]) -> dict[str, Any]:
+    """What must be the same on all ranks before they begin."""
+    settings = flattened(OmegaConf.to_container(config, resolve=True))
+    return {"code": _code(), "torch": torch.__version__} | settings | dict(inputs)
+
+
+def _code() -> str:
+    """A digest of this program."""
+    root = Path(__file__).resolve().parents[1]
+    files = sorted(root.rglob("*.py"))
+    return digest([[str(path.relative_to(root)), file_digest(path)] for path in files])

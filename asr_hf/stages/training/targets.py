@@ -1,0 +1,92 @@
+"""Opens what a criterion needs beside the frames, such as lattices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from omegaconf import DictConfig
+
+from asr_hf.criteria.needs import Targets
+from asr_hf.data.lattice_store import LatticeStore
+from asr_hf.data.store import FrameStore
+from asr_hf.hf.objective import Split
+from asr_hf.models.acoustic import AcousticModel
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.skips import SkipList
+from asr_hf.stages.sources.layout import lattices_folder
+from asr_hf.stages.training.declared import criterion_needs
+from asr_hf.training.feeding.targets import LabelTargets, LatticeTargets, TargetSource
+
+
+def open_targets(
+    config: DictConfig, stores: Mapping[Split, FrameStore], model: AcousticModel
+) -> TargetSource:
+    """What the criterion is told of the frames in `stores`.
+
+    Raises:
+        InputError: lattices are missing or damaged, or too many utterances have none to be used.
+    """
+    match criterion_needs(config).targets:
+        case Targets.LABELS:
+            return LabelTargets()
+        case Targets.LATTICES:
+            return _lattice_targets(config, stores, model)
+
+
+def _lattice_targets(
+    config: DictConfig, stores: Mapping[Split, FrameStore], model: AcousticModel
+) -> LatticeTargets:
+    names = {Split.TRAIN: config.corpus.train_set, Split.HELDOUT: config.corpus.heldout_set}
+    lattices, used = {}, {}
+    for split, store in stores.items():
+        folder = lattices_folder(config, names[split])
+        lattices[split] = LatticeStore.open(folder)
+        limit, longest = config.lattices.max_skipped, config.lattices.max_frames
+        used[split] = usable(
+            store,
+            lattices[split],
+            SkipList(f"lattices of {folder}", limit, "lattices.max_skipped"),
+            longest,
+        )
+    return LatticeTargets(stores, lattices, used, model)
+
+
+def usable(
+    store: FrameStore, lattices: LatticeStore, skips: SkipList, max_frames: int
+) -> np.ndarray:
+    """Utterances of `store` that have a lattice of as many frames, and no more than the limit.
+
+    Those that `lattices.utterances` left out are not counted as skipped.
+
+    Args:
+        store: the frames.
+        lattices: of its utterances.
+        skips: takes the others.
+        max_frames: longer utterances would not fit into memory.
+
+    Raises:
+        InputError: too many are skipped, or the pdfs are others.
+    """
+    if int(lattices.pdf_of[1:].max()) >= store.num_pdfs:
+        raise InputError(
+            f"{lattices.folder}: lattices over {int(lattices.pdf_of[1:].max()) + 1} pdfs",
+            expected=f"{store.num_pdfs}, as in {store.folder}",
+            remedy="make them again with: asr-hf lattices",
+        )
+    lengths = np.diff(store.offsets)
+    kept: list[int] = []
+    skipped, drawn = lattices.about.get("skipped", {}), lattices.about.get("drawn", len(lengths))
+    for number, (name, frames) in enumerate(zip(store.utterances, lengths.tolist(), strict=True)):
+        if name not in lattices:
+            if drawn == len(lengths) or name in skipped:
+                skips.add(name, "has no lattice")
+        elif lattices.num_frames(name) != frames:
+            found = lattices.num_frames(name)
+            skips.add(name, f"its lattice has {found} frames, its features have {frames}")
+        elif frames > max_frames:
+            skips.add(name, f"{frames} frames, more than lattices.max_frames={max_frames}")
+        else:
+            kept.append(number)
+    skips.check(drawn)
+    return np.array(kept, dtype=np.int64)

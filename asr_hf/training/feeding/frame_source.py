@@ -1,0 +1,216 @@
+"""Brings utterances to the device: from its own memory, or from the files ahead of use."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from itertools import pairwise
+from threading import Thread
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from asr_hf.data.store import FrameBatch, FrameStore
+from asr_hf.hf.objective import Split
+from asr_hf.runtime.progress import progress
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_SHARE = 0.5
+_COPIED_AT_ONCE = 1 << 20
+
+
+class FrameSource:
+    """The utterances of a store, wherever they lie, as batches on one device.
+
+    Resident frames are copied to the device once, as they are stored. Others are read from the
+    files; with `ahead`, a thread reads the next batch while the network works on the one
+    before, and on a GPU copies it from page-locked memory on a stream of its own. Every way gives
+    the same bits.
+
+    Args:
+        store: the packed frames.
+        device: where batches are wanted.
+        resident: keep all of the store on the device.
+        ahead: read the next batch before it is asked for; nothing to gain when resident.
+    """
+
+    def __init__(
+        self,
+        store: FrameStore,
+        device: torch.device,
+        resident: bool = False,
+        prefetch: bool = False,
+    ) -> None:
+        self.store, self.device, self.resident = store, device, resident
+        self.prefetch = prefetch and not resident
+        self._resident = _Resident(store, device) if resident else None
+        on_gpu = self.prefetch and device.type == "cuda"
+        self._copying = torch.cuda.Stream(device) if on_gpu else None  # type: ignore[no-untyped-call]
+
+    def gather(self, units: np.ndarray) -> FrameBatch:
+        """Utterances side by side in the order given."""
+        if self._resident is not None:
+            return self._resident.gather(units)
+        return self.store.gather(units, self.device)
+
+    def batches(self, groups: Sequence[np.ndarray]) -> Batches:
+        """One batch for each group of utterances, made when it is taken or just before."""
+        return Batches(self, groups)
+
+    def start(self, units: np.ndarray) -> Future[PendingBatch]:
+        """Begin to gather utterances in a thread."""
+        return _in_thread(lambda: self._fetch(units))
+
+    def _fetch(self, units: np.ndarray) -> PendingBatch:
+        host = self.store.read(units, pinned=self._copying is not None)
+        if self._copying is None:
+            return PendingBatch(host.to(self.device), None)
+        with torch.cuda.stream(self._copying):
+            return PendingBatch(host.to(self.device), self._copying.record_event())
+
+
+class PendingBatch:
+    """A batch whose copy to the device may still be under way.
+
+    Args:
+        batch: on the device.
+        copied: when its copy is done; None when it is.
+    """
+
+    def __init__(self, batch: FrameBatch, copied: torch.cuda.Event | None) -> None:
+        self._batch, self._copied = batch, copied
+
+    def take(self) -> FrameBatch:
+        """The batch, for work on the current stream: this waits, the host does not."""
+        if self._copied is not None:
+            stream = torch.cuda.current_stream(self._batch.features.device)
+            stream.wait_event(self._copied)
+            for tensor in self._batch.tensors:
+                # Its memory belongs to the copying stream, which must not reuse it too early.
+                tensor.record_stream(stream)
+        return self._batch
+
+
+class Batches:
+    """The batches of groups of utterances, in any order; going forward, the next is read ahead."""
+
+    def __init__(self, source: FrameSource, groups: Sequence[np.ndarray]) -> None:
+        self._source, self._groups = source, groups
+        self._next: tuple[int, Future[PendingBatch]] | None = None
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def __iter__(self) -> Iterator[FrameBatch]:
+        return (self[place] for place in range(len(self)))
+
+    def __getitem__(self, place: int) -> FrameBatch:
+        if self._next is not None and self._next[0] == place:
+            batch = self._next[1].result().take()
+        else:
+            batch = self._source.gather(self._groups[place])
+        self._next = None
+        if self._source.prefetch and place + 1 < len(self):
+            self._next = place + 1, self._source.start(self._groups[place + 1])
+        return batch
+
+
+def _in_thread(work: Callable[[], T]) -> Future[T]:
+    """Do `work` in a thread that ends with it; its result or error waits in the future."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+
+    Thread(target=run, name="asr-hf-read-ahead", daemon=True).start()
+    return future
+
+
+class _Resident:
+    """All frames [N, D] and labels [N] of a labelled store, on the device."""
+
+    def __init__(self, store: FrameStore, device: torch.device) -> None:
+        self._offsets = store.offsets
+        size, dtype = store.num_frames, getattr(torch, store.dtype.name)
+        self._frames = torch.empty((size, store.dim), dtype=dtype, device=device)
+        self._labels = torch.empty(size, dtype=torch.int32, device=device)
+        cuts = np.searchsorted(store.offsets, np.arange(0, size, _COPIED_AT_ONCE))
+        edges = np.unique(np.append(cuts, store.num_units)).tolist()
+        for first, last in progress(list(pairwise(edges)), desc=f"copying {store.folder.name}"):
+            batch = store.gather(np.arange(first, last), device)
+            place = slice(int(store.offsets[first]), int(store.offsets[last]))
+            self._frames[place], self._labels[place] = batch.features, batch.labels
+
+    def gather(self, units: np.ndarray) -> FrameBatch:
+        """Utterances side by side; the host only says where they lie and waits for nothing."""
+        firsts, lasts = self._offsets[units], self._offsets[units + 1]
+        lengths = lasts - firsts
+        ends = np.cumsum(lengths)
+        total = int(lengths.sum())
+        table = torch.from_numpy(np.stack([firsts, ends - lengths, ends, lengths]))
+        if self._frames.is_cuda:
+            table = table.pin_memory()
+        table = table.to(self._frames.device, non_blocking=True)
+        first, start, end = torch.repeat_interleave(table[:3], table[3], 1, output_size=total)
+        where: Tensor | slice = torch.arange(total, device=table.device) + (first - start)
+        if total and (firsts[1:] == lasts[:-1]).all():
+            where = slice(int(firsts[0]), int(lasts[-1]))
+        return FrameBatch(self._frames[where], self._labels[where].long(), start, end)
+
+
+def resident_size(store: FrameStore) -> int:
+    """Bytes that a store takes on the device: frames, and an int32 label each."""
+    return store.num_frames * (store.frame_bytes + 4)
+
+
+def room_for_features(device: torch.device, wanted: int | None, budget: int | None) -> int:
+    """Most bytes of features to keep on `device`.
+
+    Args:
+        device: on the CPU features stay in the files, which the system caches.
+        wanted: so many; None takes half of what is free.
+        budget: bytes that the run may take in all; None takes what is there.
+    """
+    if device.type != "cuda":
+        return 0
+    if wanted is not None:
+        return wanted
+    free, _ = torch.cuda.mem_get_info(device)
+    return int(_SHARE * min(free, free if budget is None else budget))
+
+
+def make_sources(
+    stores: Mapping[Split, FrameStore], device: torch.device, room: int
+) -> dict[Split, FrameSource]:
+    """Keep stores on `device` as far as `room` bytes go, the smaller first; stream the others."""
+    sources = {}
+    for split, store in sorted(stores.items(), key=lambda item: item[1].num_frames):
+        size = resident_size(store)
+        resident = size <= room
+        room -= size if resident else 0
+        sources[split] = FrameSource(store, device, resident, prefetch=prefetching(device))
+        if device.type == "cuda":
+            log.info(
+                "%s features: %.2f GB, %s",
+                split.value,
+                size / 1e9,
+                f"kept on {device}" if resident else "streamed ahead of use",
+            )
+    return sources
+
+
+def prefetching(device: torch.device) -> bool:
+    """Whether a thread that reads ahead pays: on a GPU, which would wait for the copy.
+
+    On a CPU reading is a hundredth of the work even from a cold disk.
+    """
+    return device.type == "cuda"

@@ -1,0 +1,111 @@
+"""What a criterion is told of the frames of a batch: their labels, or labels and lattices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from asr_hf.criteria.lattice_batch import LatticeBatch
+from asr_hf.criteria.sequence import SequenceTargets
+from asr_hf.data.lattice_store import LatticeStore
+from asr_hf.data.store import FrameStore
+from asr_hf.hf.objective import Split
+from asr_hf.models.acoustic import AcousticModel
+from asr_hf.runtime.errors import InputError
+from asr_hf.training.feeding.units import UnitBatch
+
+
+class TargetSource(Protocol):
+    """Makes a criterion's targets."""
+
+    # Whether they are of whole utterances, which then must not be cut up.
+    whole_utterances: bool
+
+    def utterances(self, split: Split) -> np.ndarray | None:
+        """Those of the store that have targets, rising; None for all."""
+        ...
+
+    def of(self, split: Split, batch: UnitBatch) -> Any:
+        """The targets of a batch of units."""
+        ...
+
+
+class LabelTargets:
+    """The labels [F] of the frames."""
+
+    whole_utterances = False
+
+    def utterances(self, split: Split) -> np.ndarray | None:
+        """See `TargetSource`."""
+        return None
+
+    def of(self, split: Split, batch: UnitBatch) -> Tensor:
+        """See `TargetSource`."""
+        return batch.labels
+
+
+class LatticeTargets:
+    """Labels and lattices of whole utterances.
+
+    Args:
+        stores: the frames, with their labels.
+        lattices: of some or all of their utterances.
+        used: utterances of each store that have a lattice to be used, rising.
+        model: whose log priors turn posteriors into likelihoods.
+    """
+
+    whole_utterances = True
+
+    def __init__(
+        self,
+        stores: Mapping[Split, FrameStore],
+        lattices: Mapping[Split, LatticeStore],
+        used: Mapping[Split, np.ndarray],
+        model: AcousticModel,
+    ) -> None:
+        self._stores, self._lattices, self._used, self._model = stores, lattices, used, model
+        self._phone_of_pdf = {
+            split: torch.from_numpy(phones_of_pdfs(store))
+            for split, store in lattices.items()
+            if not store.has_phones
+        }
+
+    def utterances(self, split: Split) -> np.ndarray | None:
+        """See `TargetSource`."""
+        return self._used[split]
+
+    def of(self, split: Split, batch: UnitBatch) -> SequenceTargets:
+        """See `TargetSource`."""
+        store, every = self._lattices[split], self._stores[split].utterances
+        labels, names = batch.labels, [every[u] for u in batch.utterances]
+        packed = LatticeBatch.pack(
+            [store.lattice(name) for name in names], store.pdf_of, store.phone_of, labels.device
+        )
+        if store.has_phones:
+            said = np.concatenate([store.phones(name) for name in names]).astype(np.int64)
+            phones = torch.from_numpy(said).to(labels.device)
+        else:
+            phones = self._phone_of_pdf[split].to(labels.device)[labels]
+        return SequenceTargets(labels, packed, self._model.log_priors, phones, store.silence_phones)
+
+
+def phones_of_pdfs(store: LatticeStore) -> np.ndarray:
+    """The phone of each pdf [pdfs], int64.
+
+    Raises:
+        InputError: a pdf is shared by several phones, so that its labels do not say which.
+    """
+    pairs = np.unique(np.stack([store.pdf_of[1:], store.phone_of[1:]], 1), axis=0)
+    pdfs, phones = pairs.T
+    shared = pdfs[:-1][np.diff(pdfs) == 0]
+    if len(shared):
+        raise InputError(
+            f"{store.folder}: pdf {shared[0]} belongs to several phones",
+            expected="phones.bin with the phones of what was said, as pdfs do not tell them",
+            remedy="make the lattices again with: asr-hf lattices",
+        )
+    return np.asarray(phones, np.int64)

@@ -1,0 +1,151 @@
+"""What samples are drawn in: whole utterances, or every k-th frame of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from asr_hf.data.store import FrameBatch
+from asr_hf.runtime.errors import InputError
+from asr_hf.training.feeding.frame_source import Batches, FrameSource
+
+
+@dataclass(frozen=True)
+class UnitBatch:
+    """Frames of some units.
+
+    Args:
+        batch: the utterances that they are of.
+        index: which frames of it [F], unit by unit; None for all.
+        lengths: frames of each unit [U], int64.
+        utterances: which ones of the store `batch` holds, in its order.
+    """
+
+    batch: FrameBatch
+    index: Tensor | None
+    lengths: np.ndarray
+    utterances: np.ndarray
+
+    @property
+    def labels(self) -> Tensor:
+        """Labels [F]."""
+        return self.batch.labels if self.index is None else self.batch.labels[self.index]
+
+
+class Units:
+    """Cuts a store into units that samples are drawn in.
+
+    Neighbouring frames say much the same, so that a sample of whole utterances tells less than
+    its size. With a stride of k, utterance u gives the units k u ... k u + k - 1; unit k u + p
+    holds its frames p, p + k, p + 2k, ... Each frame is in one unit.
+
+    Args:
+        source: brings utterances to the device.
+        stride: k; 1 makes every utterance a unit.
+        utterances: those of the store that are used, rising; None for all.
+
+    Raises:
+        InputError: the stride is less than 1.
+    """
+
+    def __init__(
+        self, source: FrameSource, stride: int = 1, utterances: np.ndarray | None = None
+    ) -> None:
+        if stride < 1:
+            raise InputError(f"frame_stride={stride}", expected="1 or more")
+        self._source, self._stride = source, stride
+        everything = np.arange(source.store.num_units)
+        self._utterances = everything if utterances is None else utterances
+        lengths = np.diff(source.store.offsets)[self._utterances]
+        phases = np.arange(stride)
+        # Frames of each unit [units], int64; a short utterance has units without any.
+        self.frames: np.ndarray = np.maximum(
+            0, (lengths[:, None] - phases + stride - 1) // stride
+        ).reshape(-1)
+
+    def frame_numbers(self, units: np.ndarray) -> np.ndarray:
+        """What tells the frames of `units` [F] from all others, in the order of the units."""
+        lengths = self.frames[units]
+        firsts = (np.cumsum(self.frames) - self.frames)[units]
+        before = np.cumsum(lengths) - lengths
+        numbers: np.ndarray = np.repeat(firsts - before, lengths) + np.arange(int(lengths.sum()))
+        return numbers
+
+    def batches(self, units: np.ndarray, most: int) -> UnitBatches:
+        """Units in batches of at most `most` frames, or of one unit."""
+        bounds = chunk_bounds(self.frames[units], most)
+        return self.groups([units[first:last] for first, last in bounds])
+
+    def one_by_one(self, units: np.ndarray) -> UnitBatches:
+        """Every unit by itself; those without frames are left out."""
+        return self.groups(list(units[self.frames[units] > 0][:, None]))
+
+    def groups(self, groups: list[np.ndarray]) -> UnitBatches:
+        """One batch for each group of units."""
+        lengths = [self.frames[group] for group in groups]
+        if self._stride == 1:
+            utterances = [self._utterances[group] for group in groups]
+            batches = self._source.batches(utterances)
+            return UnitBatches(batches, utterances, lengths, [None] * len(groups))
+        whole = [np.unique(group // self._stride) for group in groups]
+        indices = [self._index(*x) for x in zip(groups, whole, lengths, strict=True)]
+        utterances = [self._utterances[places] for places in whole]
+        return UnitBatches(self._source.batches(utterances), utterances, lengths, indices)
+
+    def _index(self, group: np.ndarray, whole: np.ndarray, lengths: np.ndarray) -> Tensor:
+        """Where the frames of `group` lie in a batch of the utterances at `whole`, side by side."""
+        offsets, utterances = self._source.store.offsets, self._utterances[whole]
+        sizes = offsets[utterances + 1] - offsets[utterances]
+        starts = np.concatenate([[0], np.cumsum(sizes)])
+        place, phase = np.divmod(group, self._stride)
+        first = starts[np.searchsorted(whole, place)] + phase
+        before = np.cumsum(lengths) - lengths
+        steps = np.arange(int(lengths.sum())) - np.repeat(before, lengths)
+        return torch.from_numpy(np.repeat(first, lengths) + self._stride * steps)
+
+
+class UnitBatches:
+    """Batches of units, made when they are taken (see `Batches`).
+
+    Args:
+        batches: the utterances of each.
+        utterances: their numbers in the store.
+        lengths: frames of the units of each.
+        indices: which frames are wanted of each; None for all.
+    """
+
+    def __init__(
+        self,
+        batches: Batches,
+        utterances: list[np.ndarray],
+        lengths: list[np.ndarray],
+        indices: Sequence[Tensor | None],
+    ) -> None:
+        self._batches, self._utterances = batches, utterances
+        self._lengths, self._indices = lengths, indices
+        self.frames = [int(x.sum()) for x in lengths]
+
+    def __iter__(self) -> Iterator[UnitBatch]:
+        return (self[place] for place in range(len(self.frames)))
+
+    def __getitem__(self, place: int) -> UnitBatch:
+        batch, index = self._batches[place], self._indices[place]
+        if index is not None:
+            index = index.to(batch.features.device, non_blocking=True)
+        return UnitBatch(batch, index, self._lengths[place], self._utterances[place])
+
+
+def chunk_bounds(lengths: np.ndarray, most: int) -> Iterator[tuple[int, int]]:
+    """Split runs of units so that each holds at most `most` frames, or one unit."""
+    first, held = 0, 0
+    for place, length in enumerate(lengths.tolist()):
+        if place > first and held + length > most:
+            yield first, place
+            first, held = place, 0
+        held += length
+    if first < len(lengths):
+        yield first, len(lengths)
