@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
-
-from hydra.utils import instantiate
+from collections.abc import Callable
 
 from asr_hf.models.dnn import DNN
 from asr_hf.models.pretrain import pretrain
@@ -15,15 +13,19 @@ from asr_hf.training.loop import Optimiser
 
 log = logging.getLogger(__name__)
 
+# Makes what makes an optimiser of an objective and its parameters.
+MakeTrainer = Callable[[], Callable[..., Optimiser]]
 
-def pretrain_layers(objective: FrameObjective, trainer: Any) -> None:
+
+def pretrain_layers(objective: FrameObjective, make_trainer: MakeTrainer) -> None:
     """Replace the model's hidden layers below the last by pretrained ones, in place.
 
     The work is counted in `objective.frames`.
 
     Args:
         objective: whose model is pretrained.
-        trainer: config of the optimiser that trains each depth.
+        make_trainer: makes an optimiser, which is called with objective and parameters and trains
+            one depth.
 
     Raises:
         InputError: the model is no plain DNN.
@@ -44,7 +46,7 @@ def pretrain_layers(objective: FrameObjective, trainer: Any) -> None:
             objective.chunk_frames,
             sources=objective.sources,
         )
-        optimiser: Optimiser = instantiate(trainer)(
+        optimiser = make_trainer()(
             objective=smaller_objective, theta=smaller.flat.detach().clone()
         )
         while not optimiser.finished:
