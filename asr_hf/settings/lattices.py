@@ -39,7 +39,7 @@ class LatticeSettings:
     lm_order: int
     beam: float
     lattice_beam: float
-    max_arcs_per_frame: float
+    max_arcs_per_frame: int
     max_frames: int
     max_skipped: float
     jobs: int

@@ -60,7 +60,7 @@ def make(kind: type[T], values: Any, key: str, makers: Makers = types.MappingPro
     """
     if not isinstance(values, Mapping):
         raise _misfit(key, values, kind)
-    hints = _hints(kind)
+    hints = _hints(typing.cast(Any, kind))
     made = {}
     for field in fields(typing.cast(Any, kind)):
         place = f"{key}.{field.name}" if key else field.name

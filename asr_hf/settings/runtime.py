@@ -34,8 +34,8 @@ class RuntimeSettings:
     timeout: float
     seed: int
     chunk_frames: int
-    memory: str | int | float | None
-    resident: str | int | float | None
+    memory: str | int | None
+    resident: str | int | None
     curvature_path: str
     cuda_graphs: bool
     keep_checkpoints: int

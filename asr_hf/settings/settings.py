@@ -13,7 +13,7 @@ from asr_hf.settings.corpus import CorpusSettings, corpus_settings
 from asr_hf.settings.decode import DecodeSettings, ExportSettings
 from asr_hf.settings.features import FeatureSettings
 from asr_hf.settings.lattices import LatticeSettings
-from asr_hf.settings.maker import make
+from asr_hf.settings.maker import Maker, make
 from asr_hf.settings.runtime import LmSettings, PathSettings, RuntimeSettings
 
 
@@ -98,7 +98,7 @@ class Settings:
             MissingSetting: a setting is missing.
             InputError: a value is of a wrong kind; the message names its whole key.
         """
-        makers = {
+        makers: dict[Any, Maker] = {
             Component: lambda value, key: Component.of(value, key, builder),
             CorpusSettings: corpus_settings,
         }

@@ -46,9 +46,7 @@ def pretrain_layers(objective: FrameObjective, make_trainer: MakeTrainer) -> Non
             objective.chunk_frames,
             sources=objective.sources,
         )
-        optimiser = make_trainer()(
-            objective=smaller_objective, theta=smaller.flat.detach().clone()
-        )
+        optimiser = make_trainer()(objective=smaller_objective, theta=smaller.flat.detach().clone())
         while not optimiser.finished:
             event = optimiser.step()
             log.info(
