@@ -69,7 +69,7 @@ class Unavailable(Exception):
     """A source that cannot be used, and why."""
 
 
-def find_recordings(language: str, source: str | None, cache: Path) -> Recordings:
+def find_recordings(language: str, source: Path | None, cache: Path) -> Recordings:
     """Find or fetch the prompts of a language.
 
     Tried in order: the folder the user names (alone, when one is named), the installed system,
@@ -85,7 +85,7 @@ def find_recordings(language: str, source: str | None, cache: Path) -> Recording
         )
     ways: list[tuple[str, Callable[[], Recordings]]]
     if source is not None:
-        ways = [("corpus.source", lambda: in_folder(language, Path(source)))]
+        ways = [("corpus.source", lambda: in_folder(language, source))]
     else:
         ways = [
             ("installed system", lambda: installed(language)),
