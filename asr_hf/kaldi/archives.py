@@ -40,7 +40,7 @@ class ArchiveFinder:
             self._moved[archive] += 1
         return self._found[archive]
 
-    def say_moved(self) -> None:
+    def warn_of_moved(self) -> None:
         """Say once which archives were found elsewhere than the scp file says."""
         if not self._moved:
             return

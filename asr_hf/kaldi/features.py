@@ -54,7 +54,7 @@ def link_features(
             key: _resolved(finder, key, entry, allow_pipes)
             for key, entry in read_table(path).items()
         }
-        finder.say_moved()
+        finder.warn_of_moved()
         for folder in folders:
             write_table(folder / f"{name}.scp", table.items())
         entries = (ArkEntry.parse(path, key, e, allow_pipes) for key, e in table.items())

@@ -13,7 +13,7 @@ from asr_hf.data.store import FrameStore
 from asr_hf.runtime.errors import InputError
 from asr_hf.stages.sources.external import pack_external
 
-from .conftest import TINY
+from .experiments import TINY
 from .kaldi_text import matrices
 
 # Of words.txt; blanks that are not ASCII part no words.

@@ -24,8 +24,8 @@ from asr_hf.stages import export
 from asr_hf.training.model_file import load_model
 from asr_hf.training.posteriors import batches_of, log_likelihoods
 
-from .conftest import arguments, make_experiment
-from .test_networks import Nnet3, run_nnet1
+from ..kaldi.experiments import arguments, make_experiment
+from ..kaldi.test_network import Nnet3, run_nnet1
 
 
 @pytest.fixture(scope="module")

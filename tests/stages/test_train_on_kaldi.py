@@ -21,7 +21,7 @@ from asr_hf.runtime.files import read_json
 from asr_hf.stages import features, prepare
 from asr_hf.stages.sources.external import pack_external
 
-from .conftest import (
+from ..kaldi.experiments import (
     DIM,
     Experiment,
     arguments,

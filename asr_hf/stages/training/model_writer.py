@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from asr_hf.data.store import FrameStore
-from asr_hf.hmm.graph.states import states_of
+from asr_hf.hmm.graph.states import states_digest
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.layout import system_folder
@@ -38,7 +38,7 @@ class ModelWriter:
         model.flat.copy_(theta)
         features = self.settings.plain("features")
         hmms = system_folder(self.settings)
-        states = states_of(hmms) if (hmms / "hmm.json").is_file() else None
+        states = states_digest(hmms) if (hmms / "hmm.json").is_file() else None
         about = {"corpus": self.settings.corpus.name, "features": features, "states": states}
         if self.settings.priors == "posteriors":
             seed = self.settings.runtime.seed

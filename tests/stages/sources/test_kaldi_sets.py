@@ -15,8 +15,8 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json
 from asr_hf.stages.sources.external import pack_decode_data, pack_external
 
-from .experiment import WORDS, arguments, config_of
-from .kaldi_text import FIXTURES, matrices
+from ...kaldi.fixture_experiment import WORDS, arguments, config_of
+from ...kaldi.kaldi_text import FIXTURES, matrices
 
 
 def other_set(folder: Path, name: str, utterances: int = 6) -> Path:
