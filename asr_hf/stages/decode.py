@@ -183,8 +183,8 @@ class _Decoding:
         log.info("best on %s: %d errors with %s", options.tune_on, min(errors), best_weights)
         for weight in weights_at_edge(best, weights):
             log.warning("the best %s stands at the edge of %s: try more", weight, _TRIED[weight])
-        tried = [asdict(s) | {"errors": e} for s, e in zip(weights, errors, strict=True)]
-        return {"tuned_on": options.tune_on, "best": asdict(best), "tried": tried}
+        rows = [asdict(s) | {"errors": e} for s, e in zip(weights, errors, strict=True)]
+        return {"tuned_on": options.tune_on, "best": asdict(best), "tried": rows}
 
     def errors(self, weights: Sequence[SearchWeights]) -> list[int]:
         """Word errors on the tuning set under all weights in turn."""

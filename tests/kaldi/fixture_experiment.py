@@ -13,6 +13,7 @@ from asr_hf.data.store import FrameStore
 from asr_hf.runtime.errors import InputError
 from asr_hf.stages.sources.external import pack_external
 
+from ..typed import typed
 from .experiments import TINY
 from .kaldi_text import matrices
 
@@ -35,7 +36,7 @@ def stored(root: Path) -> dict[str, np.ndarray]:
     for name in ("train", "dev"):
         store = FrameStore.open(root / "stores/kaldi/store" / name)
         for unit, utterance in enumerate(store.utterances):
-            found[utterance] = store.read(np.array([unit])).frames.numpy()
+            found[utterance] = store.read(np.array([unit])).features.numpy()
     return found
 
 
@@ -48,5 +49,5 @@ def assert_packed(root: Path, right: Path) -> None:
 
 def refusal(*more: str) -> str:
     with pytest.raises(InputError) as caught:
-        pack_external(config_of(*more))
+        pack_external(typed(config_of(*more)))
     return str(caught.value)

@@ -29,6 +29,7 @@ from ..kaldi.experiments import (
     speaker,
     write_alignments,
 )
+from ..typed import typed
 
 
 @pytest.fixture
@@ -111,7 +112,7 @@ def test_speaker_transforms_on_the_fly(experiment: Experiment, real: SimpleNames
             x = np.pad(right[name][0], ((1, 1), (0, 0)), mode="edge")
             x = np.hstack([x[:-2], x[1:-1], x[2:]]) @ lda.T
             a = fmllr[speaker(name)]
-            found = store.read(np.array([unit])).frames.numpy()
+            found = store.read(np.array([unit])).features.numpy()
             np.testing.assert_allclose(found, x @ a[:, :4].T + a[:, 4], rtol=1e-4, atol=1e-3)
 
 
@@ -131,7 +132,7 @@ def test_ranges_and_allowed_commands_are_features_too(experiment, real) -> None:
     right = expected(experiment, real)
     for store in stores(experiment.root).values():
         for unit, name in enumerate(store.utterances):
-            found = store.read(np.array([unit])).frames.numpy()
+            found = store.read(np.array([unit])).features.numpy()
             np.testing.assert_allclose(found, right[name][0], rtol=1e-4, atol=1e-3)
 
 
@@ -142,7 +143,7 @@ def test_what_is_missing_is_named(experiment: Experiment) -> None:
     def complaint(**corpus: object) -> str:
         changed = OmegaConf.merge(config, {"corpus": corpus})
         with pytest.raises(InputError) as caught:
-            pack_external(changed)
+            pack_external(typed(changed))
         return str(caught.value)
 
     assert "data/nowhere/utt2spk" in complaint(train_data="data/nowhere")
@@ -164,7 +165,7 @@ def test_what_is_missing_is_named(experiment: Experiment) -> None:
     assert "no alignment of any utterance of train" in complaint()
     for stage in (prepare, features):
         with pytest.raises(InputError, match="has data and features of Kaldi's"):
-            stage.run(config)
+            stage.run(typed(config))
     (folder / "final.mdl").write_bytes(b"\0B<TransitionModel> ")
     assert "exp/tri_ali/final.mdl: byte" in complaint()
 
