@@ -35,7 +35,7 @@ def stored(root: Path) -> dict[str, np.ndarray]:
     for name in ("train", "dev"):
         store = FrameStore.open(root / "stores/kaldi/store" / name)
         for unit, utterance in enumerate(store.utterances):
-            found[utterance] = store.read(np.array([unit])).frames.numpy()
+            found[utterance] = store.read(np.array([unit])).features.numpy()
     return found
 
 

@@ -58,7 +58,7 @@ def scores(root: Path, name: str) -> dict[str, np.ndarray]:
 
 def frames(root: Path, name: str) -> dict[str, np.ndarray]:
     store = FrameStore.open(root / "stores/kaldi/store" / name)
-    return {u: store.read(np.array([i])).frames.numpy() for i, u in enumerate(store.utterances)}
+    return {u: store.read(np.array([i])).features.numpy() for i, u in enumerate(store.utterances)}
 
 
 def test_log_likelihoods(root: Path) -> None:
