@@ -48,8 +48,8 @@ def check_vector_fst(data: bytes) -> Labels:
     if data[: len(_MAGIC)] != _MAGIC:
         raise ValueError("not a transducer of OpenFst")
     at += len(_MAGIC)
-    for wanted in _NAMES:
-        piece = struct.pack("<i", len(wanted)) + wanted.encode()
+    for expected in _NAMES:
+        piece = struct.pack("<i", len(expected)) + expected.encode()
         if data[at : at + len(piece)] != piece:
             raise ValueError(f"not a {' '.join(_NAMES)} transducer")
         at += len(piece)
