@@ -39,7 +39,7 @@ from asr_hf.runtime.files import write_json, write_text
 from asr_hf.runtime.logs import configure_logging
 from asr_hf.runtime.progress import progress
 from asr_hf.runtime.run_config import read_run_config
-from asr_hf.stages.train import open_stores
+from asr_hf.stages.training.stores import open_stores
 from asr_hf.training.frame_objective import FrameObjective
 from asr_hf.training.model_file import load_model
 from benchmarks.machine import describe

@@ -154,9 +154,8 @@ class _Aligner:
             clean = clean_alignment(self._settings, data.path.name)
             sources |= {"clean alignments": clean.source, "copies": copies_source(data.path)}
             return Wanted(_KIND, {}, sources)
-        options = self._settings.alignment
-        keys = ("acoustic_scale", "beam", "retry_beam")
-        return Wanted(_KIND, {f"alignment.{key}": getattr(options, key) for key in keys}, sources)
+        keys = [f"alignment.{name}" for name in ("acoustic_scale", "beam", "retry_beam")]
+        return Wanted(_KIND, {key: self._settings.plain(key) for key in keys}, sources)
 
     def _aligned(self, data: DataDir, fbank: Path, folder: Path, skips: SkipList) -> dict[str, Any]:
         """Align a set by the mixtures or the network."""

@@ -30,9 +30,7 @@ from asr_hf.runtime.interruption import Interruption
 from asr_hf.runtime.process_group import SINGLE_PROCESS, ProcessGroup
 from asr_hf.runtime.run_folder import RunFolder
 from asr_hf.settings.settings import Settings
-from asr_hf.stages.sources.expected import store_source
 from asr_hf.stages.sources.external import alignments_from_outside, pack_external
-from asr_hf.stages.sources.layout import chosen_by, store_folder
 from asr_hf.stages.training.declared import optimiser_needs
 from asr_hf.stages.training.forecast import fit_memory, say_duration
 from asr_hf.stages.training.heldout import check_heldout
@@ -44,6 +42,7 @@ from asr_hf.stages.training.run_inputs import (
     start_of_rank,
     statistics_of,
 )
+from asr_hf.stages.training.stores import open_stores
 from asr_hf.stages.training.targets import open_targets
 from asr_hf.training.curvature import CurvaturePath
 from asr_hf.training.distributed.data_parallel import DataParallel
@@ -236,41 +235,6 @@ def _scores_of(path: Path, best: Best) -> dict[str, Any]:
         best.iteration
     )
     return {"wer": before["wer"]} if same and "wer" in before else {}
-
-
-def open_stores(settings: Settings) -> dict[Split, FrameStore]:
-    """Open the training and held-out stores of the corpus.
-
-    Raises:
-        InputError: they are missing, or do not fit each other.
-    """
-    folders = [
-        store_folder(settings, n) for n in (settings.corpus.train_set, settings.corpus.heldout_set)
-    ]
-    for folder in folders:
-        if not folder.is_dir():
-            raise InputError(
-                f"{folder}: the corpus {settings.corpus.name!r} is not ready for training",
-                expected=settings.corpus.needs.strip(),
-                remedy=_how_to_make(settings),
-            )
-        store_source(settings, folder)
-    train, heldout = (FrameStore.open(folder) for folder in folders)
-    for what in ("dim", "num_pdfs"):
-        if getattr(train, what) != getattr(heldout, what):
-            raise InputError(
-                f"{folders[0].parent}: the training and held-out stores differ in {what}: "
-                f"{getattr(train, what)} and {getattr(heldout, what)}",
-                remedy="make both again with: asr-hf align",
-            )
-    return {Split.TRAIN: train, Split.HELDOUT: heldout}
-
-
-def _how_to_make(settings: Settings) -> str:
-    verbs = f"asr-hf prepare, features and align with {chosen_by(settings)}"
-    if settings.corpus.table is not None:
-        return verbs
-    return f"make data-{settings.corpus.name}   (or: {verbs})"
 
 
 def open_sources(

@@ -153,7 +153,7 @@ CORPORA = (
 
 def folders_of(own: SwitchboardSettings, key: str) -> list[Path]:
     """The folders that a setting names, absolute."""
-    names: Sequence[str] = getattr(own, key) or ()
+    names: Sequence[str] = vars(own)[key] or ()
     return [Path(os.path.abspath(name)) for name in names if name]
 
 

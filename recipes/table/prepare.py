@@ -62,7 +62,7 @@ class _Making:
 
     def of_languages(self, key: str) -> dict[str, str]:
         """The values of one of this recipe's settings by language."""
-        return of_languages(getattr(self.own, key), key, self.corpus.languages)
+        return of_languages(vars(self.own)[key], key, self.corpus.languages)
 
 
 def prepare(settings: Settings) -> dict[str, Any]:
