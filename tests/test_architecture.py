@@ -160,8 +160,9 @@ def libraries(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and not node.level:
             found.add(str(node.module).partition(".")[0])
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
-            if isinstance(node.args[0], ast.Constant):
-                found.add(str(node.args[0].value).partition(".")[0])
+            found |= {
+                str(a.value).partition(".")[0] for a in node.args if isinstance(a, ast.Constant)
+            }
     return found
 
 

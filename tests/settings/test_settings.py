@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 from omegaconf import OmegaConf
@@ -55,7 +55,8 @@ def keys_of(kind: Any, prefix: str = "") -> Iterator[str]:
             continue
         yield key
         if nested and Component not in nested:
-            yield from keys_of(nested[0], f"{key}.")
+            each = "*." if get_origin(hints[field.name]) is Mapping else ""
+            yield from keys_of(nested[0], f"{key}.{each}")
 
 
 def typed_keys() -> set[str]:
@@ -65,11 +66,21 @@ def typed_keys() -> set[str]:
     return found
 
 
+def shape(key: str) -> str:
+    """A key with a star for a name that is the user's."""
+    for mapping in OPEN:
+        if key.startswith(f"{mapping}."):
+            _, *below = key.removeprefix(f"{mapping}.").split(".")
+            return ".".join([mapping, "*", *below])
+    return key
+
+
 def keys_in_conf() -> set[str]:
     """Keys of conf/ but for those of classes, effects and what users name."""
     classes = {key.removesuffix("._target_") for key in known_keys() if key.endswith("._target_")}
-    free = (*OPEN, EFFECTS, *classes)
-    keys = {key for key in known_keys() if not key.startswith(tuple(f"{f}." for f in free))}
+    free = tuple(f"{key}." for key in (EFFECTS, *classes))
+    keys = {shape(key) for key in known_keys() if not key.startswith(free)}
+    keys = {key for key in keys if not key.endswith((".*", ".defaults"))}
     # The parts of an optimiser are groups of their own, which trainer.* names.
     return {key for key in keys if key not in classes or key in typed_keys()}
 
