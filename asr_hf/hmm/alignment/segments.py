@@ -1,4 +1,4 @@
-"""Where phones and words begin and end on an aligned path."""
+"""Finds where phones and words begin and end on an aligned path."""
 
 from __future__ import annotations
 
