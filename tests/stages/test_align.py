@@ -322,7 +322,7 @@ def test_what_a_graph_of_kaldi_s_lacks_is_named(root):
 
 def test_the_model_is_chosen_before_any_set_but_the_tuning_one_is_read(root, monkeypatch):
     config = configuration(root)
-    config.decode.select_checkpoint = 4
+    config.decode.choose = 4
     models = root / "exp" / "models"
     models.mkdir(parents=True)
     # What a file holds is the noise that its model adds to the scores.
