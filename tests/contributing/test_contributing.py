@@ -21,7 +21,9 @@ WATCHING = ("tests/test_architecture.py", "tests/conf/test_conf.py", "tests/conf
 # What a copy consists of.
 PARTS = (
     *("asr_hf", "conf", "recipes", "Makefile", "pyproject.toml", "docs/architecture.md"),
-    *("setup.py", "constraints.txt", "tests/conftest.py", *WATCHING),
+    *("setup.py", "constraints.txt"),
+    # With what the first of them imports.
+    *("tests/conftest.py", "tests/command.py", "tests/kaldi", *WATCHING),
 )
 
 
