@@ -97,7 +97,7 @@ class Alignments:
 def _made(
     kind: type[Alignments], path: Path | str, pdfs: dict[str, np.ndarray], num_pdfs: int
 ) -> Alignments:
-    """The alignments read from `path`, which errors name."""
+    """Return the alignments read from `path`, which errors name."""
     try:
         return kind(pdfs, num_pdfs)
     except InputError as error:

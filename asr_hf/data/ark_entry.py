@@ -73,7 +73,7 @@ class ArkEntry:
         return cls(archive, int(offset), part)
 
     def cut(self, value: np.ndarray) -> np.ndarray:
-        """The part of the value that is meant; as in Kaldi, up to three rows fewer at the end.
+        """Return the part of the value that is meant; as in Kaldi, up to three rows fewer at the end.
 
         Raises:
             ValueError: the range leads further out of it.
@@ -89,7 +89,7 @@ class ArkEntry:
         return value[self.part[: value.ndim]]
 
     def rows_beyond(self, value: np.ndarray) -> int:
-        """How many rows the range ends behind the last one of `value`."""
+        """Return how many rows the range ends behind the last one of `value`."""
         end = 0 if self.part is None else self.part[0].stop or 0
         return max(0, end - len(value))
 
@@ -100,7 +100,7 @@ def _slice(text: str) -> slice:
 
 
 def command_output(command: str) -> bytes:
-    """What a command prints.
+    """Return what a command prints.
 
     Raises:
         ValueError: it fails or prints nothing; with what it said.

@@ -44,7 +44,7 @@ def load_array(
 
 
 def array_of(data: bytes) -> NDArray[Any]:
-    """The numbers of an npy file's content.
+    """Return the numbers of an npy file's content.
 
     Raises:
         ValueError: it declares other than what it holds; damaged headers raise many others.
@@ -109,7 +109,7 @@ class RowFile:
             os.posix_fadvise(self._fd, at, length, os.POSIX_FADV_WILLNEED)
 
     def read(self, runs: list[tuple[int, int]]) -> NDArray[Any]:
-        """Rows from `start` to `stop` of each run, side by side, in new memory."""
+        """Return rows from `start` to `stop` of each run, side by side, in new memory."""
         held = np.empty((sum(stop - start for start, stop in runs), *self._rest), self.dtype)
         self.read_into(held, runs)
         return held

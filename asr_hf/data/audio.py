@@ -124,7 +124,7 @@ class Recording:
 
 
 def _read_channel(sound: Sound, wanted: int, channel: int) -> Tensor:
-    """The next samples of one channel, at most `wanted`.
+    """Return the next samples of one channel, at most `wanted`.
 
     In pieces: a header may declare more than memory holds.
     """
@@ -168,7 +168,7 @@ def open_recording(entry: str | Path, allow_pipes: bool = False) -> Recording:
 
 
 def _recording(name: str, source: Path | bytes) -> Recording:
-    """A recording whose container has been looked at."""
+    """Return a recording whose container has been looked at."""
     file = AudioFile.of(source, trust=False)
     container = file.container
     if container.fault:
@@ -228,7 +228,7 @@ def load_audio(
 
 
 def refused_pipe(entry: str) -> InputError:
-    """The error of a command that is not allowed to run."""
+    """Return the error of a command that is not allowed to run."""
     return InputError(
         f"wav.scp holds a command: {entry!r}",
         expected="audio files; commands run only when they are allowed",
@@ -248,7 +248,7 @@ def _expand(path: Path) -> bytes:
 
 
 def _output(command: list[str]) -> bytes:
-    """What a command prints.
+    """Return what a command prints.
 
     Raises:
         InputError: it fails or prints nothing; with what it said.

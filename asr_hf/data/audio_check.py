@@ -32,7 +32,7 @@ class AudioSize:
 
 
 def audio_problems(tables: dict[str, Table]) -> list[tuple[str | None, Problem]]:
-    """Utterances whose audio is missing, unreadable, truncated, empty or too short.
+    """Return utterances whose audio is missing, unreadable, truncated, empty or too short.
 
     Returns:
         (utterance, problem); the utterance is None where a recording is a command, which is not
@@ -72,7 +72,7 @@ def audio_problems(tables: dict[str, Table]) -> list[tuple[str | None, Problem]]
 
 
 def measure(wav: str) -> AudioSize | str:
-    """The size of an audio file, or what is wrong with it.
+    """Return the size of an audio file, or what is wrong with it.
 
     It is what reading it would give, and nothing is decoded but, in containers that prove nothing,
     the last sample.
@@ -106,7 +106,7 @@ def measure(wav: str) -> AudioSize | str:
 
 
 def _measure_shortened(container: Container) -> AudioSize | str:
-    """What the header of a shortened SPHERE file declares, when there is a way to read the rest."""
+    """Return what the header of a shortened SPHERE file declares, when there is a way to read the rest."""
     if shutil.which("sph2pipe") is None:
         return "a shortened SPHERE file, and there is no sph2pipe on the PATH"
     frames, rate = container.frames or 0, container.sample_rate

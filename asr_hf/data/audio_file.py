@@ -44,7 +44,7 @@ class Said:
         return os.pread(self._descriptor, size, 0).decode(errors="replace").splitlines()
 
     def error(self, error: soundfile.LibsndfileError) -> Unreadable:
-        """What went wrong, with the last line of a library in brackets."""
+        """Return what went wrong, with the last line of a library in brackets."""
         found = [line for line in self.lines if line.startswith(_LIBRARY)]
         more = f" ({found[-1].rpartition(' error: ')[2]})" if found else ""
         return Unreadable(error.error_string.rstrip(".") + more)
@@ -116,7 +116,7 @@ class Sound:
             raise self.said.error(error) from error
 
     def read(self, count: int) -> np.ndarray:
-        """The next samples, at most `count` [samples, channels], float32 within ±1.
+        """Return the next samples, at most `count` [samples, channels], float32 within ±1.
 
         Raises:
             Unreadable: what libsndfile says.

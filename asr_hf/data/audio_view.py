@@ -47,7 +47,7 @@ class View(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        """The place of the next byte."""
+        """Return the place of the next byte."""
         return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
@@ -85,7 +85,7 @@ class View(io.RawIOBase):
 
 @contextmanager
 def mapped(source: Path | bytes) -> Iterator[Data]:
-    """The content of a file, of which only what is looked at is read.
+    """Yield the content of a file, of which only what is looked at is read.
 
     Raises:
         OSError: it cannot be opened.
@@ -103,7 +103,7 @@ def mapped(source: Path | bytes) -> Iterator[Data]:
 
 @contextmanager
 def seen(source: Path | bytes, container: Container) -> Iterator[str | io.IOBase]:
-    """What libsndfile is to open.
+    """Yield what libsndfile is to open.
 
     Raises:
         OSError: the file cannot be opened.

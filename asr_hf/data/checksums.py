@@ -39,7 +39,7 @@ def crc32(*pieces: NDArray[Any]) -> int:
 
 
 def sealed(folder: Path, about: dict[str, Any], files: Iterable[str]) -> dict[str, Any]:
-    """The description `about` of the store in `folder`, with the checksums of `files` and its own.
+    """Return the description `about` of the store in `folder`, with the checksums of `files` and its own.
 
     Args:
         folder: where the store's files are, whole.
@@ -104,7 +104,7 @@ class Seal:
         return sums
 
     def damaged(self, name: str, utterance: str = "") -> InputError:
-        """The error for a damaged file of the store."""
+        """Return the error for a damaged file of the store."""
         where = f": utterance {utterance}" if utterance else ""
         return InputError(
             f"{self._folder / name}{where}: damaged: its checksum is wrong",

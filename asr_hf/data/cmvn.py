@@ -22,7 +22,7 @@ class CmvnMode(StrEnum):
     NONE = "none"
 
     def key(self, utterance: Utterance) -> str:
-        """The key of an utterance's statistics."""
+        """Return the key of an utterance's statistics."""
         return utterance.speaker if self is CmvnMode.SPEAKER else utterance.id
 
 

@@ -112,7 +112,7 @@ def extract_features(
 
 
 def features_wanted(data: DataDir, options: FbankOptions, cmvn: str, resample: bool) -> Wanted:
-    """What the features of a set are to be made from.
+    """Return what the features of a set are to be made from.
 
     Of an audio file its size and time of change count, not its content, which would have to be
     read in full.
@@ -131,7 +131,7 @@ def features_wanted(data: DataDir, options: FbankOptions, cmvn: str, resample: b
 
 
 def segments_source(data: DataDir) -> Source:
-    """The utterances of a set, their speakers, and where they are in their recordings."""
+    """Return the utterances of a set, their speakers, and where they are in their recordings."""
     return Source.of_values(
         [[u.id, u.speaker, u.recording, u.channel, u.start, u.end] for u in data.utterances]
     )
@@ -169,7 +169,7 @@ def _write_features(
 def _outcomes(
     data: DataDir, extractor: _Extractor, jobs: int, stage: str
 ) -> Iterator[Iterator[_Outcome]]:
-    """The outcome of every utterance, one recording after another, in an order of their own."""
+    """Yield the outcome of every utterance, one recording after another, in an order of their own."""
     by_recording: dict[str, _Work] = {}
     for u in data.utterances:
         work = by_recording.setdefault(u.recording, _Work(data.wavs[u.recording], []))
@@ -181,7 +181,7 @@ def _outcomes(
 
 
 def _bytes(work: _Work) -> int:
-    """Size of a recording; one from a command is taken for long."""
+    """Return size of a recording; one from a command is taken for long."""
     path = Path(work.wav)
     return path.stat().st_size if os.path.isfile(path) else _WORTH_A_PROCESS
 
@@ -195,7 +195,7 @@ class _Extractor:
     resample: bool
 
     def of(self, work: _Work) -> list[_Outcome]:
-        """Features of each utterance, or why there are none."""
+        """Return features of each utterance, or why there are none."""
         try:
             recording = open_recording(work.wav, self.allow_pipes)
         except InputError as error:

@@ -25,7 +25,7 @@ _OTHER_SPACE = re.compile(r"[^\S \t]")
 
 
 def words_of(line: str, splits: int = 0) -> list[str]:
-    """A line's words as Kaldi parts them, only by ASCII blanks; none of an empty line.
+    """Return a line's words as Kaldi parts them, only by ASCII blanks; none of an empty line.
 
     Args:
         line: one line, with or without its end.
@@ -39,13 +39,13 @@ def words_of(line: str, splits: int = 0) -> list[str]:
 
 
 def lines_of(text: str) -> list[str]:
-    """The lines of a text; only line feeds end them, and nothing follows the last one."""
+    """Return the lines of a text; only line feeds end them, and nothing follows the last one."""
     lines = text.split("\n")
     return lines if lines[-1] else lines[:-1]
 
 
 def decoded(path: str | os.PathLike[str], content: bytes) -> str:
-    """The text of a file in UTF-8, without its byte order mark.
+    """Return the text of a file in UTF-8, without its byte order mark.
 
     Raises:
         InputError: it is not UTF-8; the byte and its line are named.
@@ -62,7 +62,7 @@ def decoded(path: str | os.PathLike[str], content: bytes) -> str:
 
 
 def read_lines(path: str | os.PathLike[str], what: str, remedy: str = "") -> list[str]:
-    """The lines of a text file.
+    """Return the lines of a text file.
 
     Args:
         path: the file, in UTF-8.
@@ -82,7 +82,7 @@ def read_lines(path: str | os.PathLike[str], what: str, remedy: str = "") -> lis
 
 
 def other_space(line: str) -> str:
-    """What white space other than blanks and tabs stands inside a line; nothing for none.
+    """Return what white space other than blanks and tabs stands inside a line; nothing for none.
 
     Returns:
         Its code and name, and the word around it.
@@ -99,12 +99,12 @@ def other_space(line: str) -> str:
 
 
 def composed(text: str) -> str:
-    """A text in Unicode's composed form (NFC), in which words are compared."""
+    """Return a text in Unicode's composed form (NFC), in which words are compared."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def existing_file(path: str) -> str:
-    """A file's path as the disk has it, where its name is written in another Unicode form.
+    """Return a file's path as the disk has it, where its name is written in another Unicode form.
 
     Names are composed on some systems (NFC) and decomposed on others (NFD); tables and lists
     travel between them.
@@ -147,7 +147,7 @@ def parse_channel(text: str) -> int | None:
 
 
 def expected_of(file: str, value: str) -> str:
-    """What `file` should hold in place of a malformed value; nothing when it is well formed."""
+    """Return what `file` should hold in place of a malformed value; nothing when it is well formed."""
     match file:
         case "utt2spk":
             return "" if len(words_of(value)) == 1 else "one speaker"

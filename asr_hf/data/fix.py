@@ -68,7 +68,7 @@ def fix_dir(path: Path) -> dict[str, str]:
 
 
 def _unusable(tables: dict[str, Table], recordings: dict[str, str]) -> dict[str, str]:
-    """Utterances to drop, and why."""
+    """Return utterances to drop, and why."""
     utterances = tables["utt2spk"].rows
     reasons = {u: p.what.split(": ", 1)[-1] for u, p in audio_problems(tables) if u is not None}
     segments = tables["segments"].rows if "segments" in tables else None
@@ -101,7 +101,7 @@ def _unusable_recordings(tables: dict[str, Table]) -> dict[str, str]:
 
 
 def _wanted(table: Table, kept: set[str], unusable_recordings: dict[str, str]) -> dict[str, str]:
-    """The rows that stay."""
+    """Return the rows that stay."""
     if table.path.name == "text":
         # Here Python's blanks are what is wanted: white space of every kind becomes one blank.
         return {key: " ".join(value.split()) for key, value in table.rows.items() if key in kept}

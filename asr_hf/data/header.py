@@ -37,7 +37,7 @@ class Header:
         return cls(path, about, remedy)
 
     def count(self, key: str, least: int = 0, most: int = _MOST) -> int:
-        """A number of things."""
+        """Return a number of things."""
         value = self.about.get(key)
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             raise self._wrong(key, f"a whole number from {least} to {most}")
@@ -60,7 +60,7 @@ class Header:
         return value
 
     def choice(self, key: str, allowed: tuple[str, ...]) -> str:
-        """One of a few words."""
+        """Return one of a few words."""
         value = self.about.get(key)
         if value not in allowed:
             raise self._wrong(key, f"one of {', '.join(allowed)}")

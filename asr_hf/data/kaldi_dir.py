@@ -142,7 +142,7 @@ class DataDir:
                 (path / name).unlink(missing_ok=True)
 
     def by_speaker(self) -> dict[str, list[Utterance]]:
-        """Utterances of each speaker, in order."""
+        """Return utterances of each speaker, in order."""
         groups: dict[str, list[Utterance]] = {}
         for utterance in self.utterances:
             groups.setdefault(utterance.speaker, []).append(utterance)
@@ -214,7 +214,7 @@ def _read_segments(path: Path) -> dict[str, tuple[str, float, float | None]] | N
 
 
 def _segment_rows(utterances: list[Utterance]) -> list[tuple[str, str]]:
-    """Lines of segments; none when every utterance is a recording of its own name."""
+    """Return lines of segments; none when every utterance is a recording of its own name."""
     if all(u.start is None and u.end is None and u.recording == u.id for u in utterances):
         return []
     # Ten digits keep microseconds in recordings of an hour.
@@ -245,7 +245,7 @@ def _read_channels(path: Path) -> dict[str, int]:
 
 
 def found_wav(wav: str) -> str:
-    """An entry of wav.scp, its file named in the Unicode form that the disk has it in."""
+    """Return an entry of wav.scp, its file named in the Unicode form that the disk has it in."""
     return wav if wav.endswith("|") else existing_file(wav)
 
 

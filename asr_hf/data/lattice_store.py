@@ -110,7 +110,7 @@ class LatticeStore:
         return name in self._place
 
     def digests(self) -> dict[str, str]:
-        """What identifies the store: digests of its description, and of the lattices."""
+        """Return what identifies the store: digests of its description, and of the lattices."""
         found = {"lattices.json": file_digest(self.folder / "lattices.json")}
         if self._sums is not None:
             found["arcs.bin"] = digest(self._sums.tolist())
@@ -127,7 +127,7 @@ class LatticeStore:
         return self._phones is not None
 
     def num_frames(self, name: str) -> int:
-        """Frames of the utterance `name`.
+        """Return frames of the utterance `name`.
 
         Raises:
             InputError: it has no lattice.
@@ -135,7 +135,7 @@ class LatticeStore:
         return int(self._frames[self._number(name)])
 
     def lattice(self, name: str) -> Lattice:
-        """The lattice of the utterance `name`, read-only.
+        """Return the lattice of the utterance `name`, read-only.
 
         Its checksum is looked at, and on first use that it is a lattice.
 
@@ -150,7 +150,7 @@ class LatticeStore:
         return lattice
 
     def phones(self, name: str) -> NDArray[np.int32]:
-        """The phone of each frame of what was said, int32 [frames]; only with `has_phones`.
+        """Return the phone of each frame of what was said, int32 [frames]; only with `has_phones`.
 
         Raises:
             InputError: it has no lattice, or a damaged one.
@@ -160,7 +160,7 @@ class LatticeStore:
         return found
 
     def _read(self, number: int, name: str) -> tuple[list[NDArray[Any]], NDArray[np.int32] | None]:
-        """Arcs, states and finals, and phones where there are any; compared with their checksum."""
+        """Return arcs, states and finals, and phones where there are any; compared with their checksum."""
         places = self._offsets[number : number + 2].T.tolist()
         pieces = [
             rows.read([(first, last)])

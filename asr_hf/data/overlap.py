@@ -37,7 +37,7 @@ class Overlap:
         return 0 < self.total == self.count
 
     def describe(self, train: str, heldout: str) -> str:
-        """One line, with counts.
+        """Return one line, with counts.
 
         Args:
             train: what the training set is called.
@@ -50,7 +50,7 @@ class Overlap:
 
 
 def overlap(train: DataDir, heldout: DataDir) -> Overlap:
-    """What the data directory `heldout` shares with `train`."""
+    """Return what the data directory `heldout` shares with `train`."""
     names = {u.id for u in train.utterances}
     stretches = {_stretch(train, u) for u in train.utterances}
     return Overlap(
@@ -61,7 +61,7 @@ def overlap(train: DataDir, heldout: DataDir) -> Overlap:
 
 
 def _stretch(data: DataDir, u: Utterance) -> tuple[str, int, float | None, float | None]:
-    """What is heard: a file or command, a channel, and times (seconds)."""
+    """Return what is heard: a file or command, a channel, and times (seconds)."""
     return data.wavs[u.recording], u.channel, u.start, u.end
 
 

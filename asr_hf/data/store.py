@@ -53,7 +53,7 @@ class FrameBatch:
         return self.features, self.labels, self.starts, self.ends
 
     def to(self, device: torch.device) -> FrameBatch:
-        """The batch on `device`; a copy from page-locked memory goes on beside other work."""
+        """Return the batch on `device`; a copy from page-locked memory goes on beside other work."""
         return FrameBatch(*(x.to(device, non_blocking=True) for x in self.tensors))
 
 
@@ -120,7 +120,7 @@ class FrameStore:
         return lines
 
     def frames_of(self, unit: int) -> int:
-        """Frames of utterance number `unit`."""
+        """Return frames of utterance number `unit`."""
         return int(self.offsets[unit + 1] - self.offsets[unit])
 
     def gather(self, units: np.ndarray, device: torch.device) -> FrameBatch:
@@ -166,7 +166,7 @@ class FrameStore:
             yield int(self.offsets[units[-1] + 1] - self.offsets[units[0]])
 
     def digests(self) -> dict[str, str]:
-        """What identifies the store: digests of its description, and of frames and labels."""
+        """Return what identifies the store: digests of its description, and of frames and labels."""
         found = {"store.json": file_digest(self.folder / "store.json")}
         if self._sums is not None:
             for file, column in zip(("frames.bin", "labels.bin"), self._sums.T, strict=True):
@@ -196,7 +196,7 @@ class FrameStore:
         return (np.arange(first, last) for first, last in pairwise(edges))
 
     def label_counts(self) -> np.ndarray:
-        """Frames of each pdf [pdfs], int64.
+        """Return frames of each pdf [pdfs], int64.
 
         Raises:
             InputError: the store has no labels, one that is no pdf, or damaged ones.

@@ -74,7 +74,7 @@ class FeatureSource:
         )
 
     def frames(self, utterance: Utterance) -> np.ndarray:
-        """The frames [F, D] of one utterance, in the precision of stores.
+        """Return the frames [F, D] of one utterance, in the precision of stores.
 
         Raises:
             InputError: they cannot be read, or are not finite.
@@ -83,7 +83,7 @@ class FeatureSource:
         return _narrow(place, self.read(utterance), self.dtype)
 
     def read(self, utterance: Utterance) -> np.ndarray:
-        """The features [F, D] of one utterance before they lose precision."""
+        """Return the features [F, D] of one utterance before they lose precision."""
         matrix = self.features[utterance.id]
         if matrix.ndim != 2 or not matrix.shape[1]:
             raise InputError(
@@ -249,7 +249,7 @@ def _write(
 
 
 def _narrow(place: str, matrix: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
-    """The features in the store's precision, finite."""
+    """Return the features in the store's precision, finite."""
     with np.errstate(over="ignore"):
         narrow: np.ndarray = matrix.astype(dtype)
     wrong = np.argwhere(~np.isfinite(narrow))

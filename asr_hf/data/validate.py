@@ -43,7 +43,7 @@ def validate(path: Path | str, fix: bool = False) -> list[Problem]:
 
 
 def _cross_check(path: Path, tables: dict[str, Table]) -> list[Problem]:
-    """Whether the files speak of the same utterances, speakers and recordings."""
+    """Return whether the files speak of the same utterances, speakers and recordings."""
     problems = []
     utterances = tables["utt2spk"].rows
     for name in PER_UTTERANCE:
@@ -74,7 +74,7 @@ def _cross_check(path: Path, tables: dict[str, Table]) -> list[Problem]:
 
 
 def _channel_check(path: Path, tables: dict[str, Table]) -> list[Problem]:
-    """Whether reco2file_and_channel, where there is one, speaks of the same recordings."""
+    """Return whether reco2file_and_channel, where there is one, speaks of the same recordings."""
     if "reco2file_and_channel" not in tables:
         return []
     where = str(path / "reco2file_and_channel")

@@ -179,7 +179,7 @@ def _frame(axes: Axes, across: Scale, up: Scale, *, whole: bool = False) -> list
 
 
 def _clipped(parts: Sequence[str]) -> list[str]:
-    """What lies above the plot is cut off: a nested drawing hides what leaves it."""
+    """Return what lies above the plot is cut off: a nested drawing hides what leaves it."""
     height = HEIGHT - _TOP - _BOTTOM
     return [
         f'<svg y="{_TOP}" width="{WIDTH}" height="{height}" viewBox="0 {_TOP} {WIDTH} {height}">',

@@ -50,7 +50,7 @@ class Figure:
 
 
 def figures(run: RunData) -> list[Figure]:
-    """Every figure the run has data for."""
+    """Return every figure the run has data for."""
     steps = run.steps
     if not steps:
         return []
@@ -173,7 +173,7 @@ def _phases(steps: list[Event]) -> Figure:
 
 
 def _top(lines: Sequence[Line]) -> tuple[float | None, str]:
-    """Where to cut a steep start off, so that the rest can be told apart, and a note on it."""
+    """Return where to cut a steep start off, so that the rest can be told apart, and a note on it."""
     values = [y for line in lines for _, y in line.points if y is not None]
     top = readable_top(values)
     if top is None:

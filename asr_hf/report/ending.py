@@ -12,7 +12,7 @@ _LOOKS, _LEAST = 10, 1e-3
 
 
 def ending(events: Sequence[Mapping[str, Any]], limit: str) -> dict[str, Any]:
-    """What result.json says of a run's end.
+    """Return what result.json says of a run's end.
 
     The loss was still falling where its mean over the last looks is lower than that over as many
     before them by a thousandth; what it fell by each iteration (epoch, where there are such) is the
@@ -43,7 +43,7 @@ def _place(event: Mapping[str, Any]) -> float:
 
 
 def describe_ending(result: Mapping[str, Any]) -> str:
-    """One line for people where a run could have gone on; empty elsewhere."""
+    """Return one line for people where a run could have gone on; empty elsewhere."""
     fall = result.get("still_falling")
     if fall is None:
         return ""

@@ -44,7 +44,7 @@ def write_report(run_dir: Path) -> Path:
 
 
 def page(run: RunData) -> str:
-    """The whole page."""
+    """Return the whole page."""
     body = [_header(run), _cards(run)]
     drawn = figures(run)
     if drawn:

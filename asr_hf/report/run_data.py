@@ -86,7 +86,7 @@ class RunData:
         return min(known, key=lambda event: float(event["heldout_loss"]), default=None)
 
     def figure(self, key: str) -> float | None:
-        """A figure of the whole run: of result.json, or else of the events so far."""
+        """Return a figure of the whole run: of result.json, or else of the events so far."""
         if number(self.result, key) is not None:
             return number(self.result, key)
         if not self.events:
@@ -98,7 +98,7 @@ class RunData:
 
 
 def number(event: Event, key: str) -> float | None:
-    """A finite number of an event; None where it is missing, null or not finite."""
+    """Return a finite number of an event; None where it is missing, null or not finite."""
     value = event.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None

@@ -56,7 +56,7 @@ def fit(
     logarithmic: bool = False,
     from_zero: bool = False,
 ) -> Scale:
-    """A scale that holds all `values`, with a margin where it does not start at zero."""
+    """Return a scale that holds all `values`, with a margin where it does not start at zero."""
     listed = [value for value in values if not logarithmic or value > 0]
     if not listed:
         listed = [0.1, 1.0] if logarithmic else [0.0, 1.0]
@@ -71,7 +71,7 @@ def fit(
 
 
 def readable_top(values: Sequence[float]) -> float | None:
-    """Where to cut a steep start off a falling curve; None where nothing needs cutting."""
+    """Return where to cut a steep start off a falling curve; None where nothing needs cutting."""
     if not values:
         return None
     lowest = min(values)
@@ -80,7 +80,7 @@ def readable_top(values: Sequence[float]) -> float | None:
 
 
 def si(value: float) -> str:
-    """A number of at most four characters or so: 0.25, 12, 3.4k, 120M."""
+    """Return a number of at most four characters or so: 0.25, 12, 3.4k, 120M."""
     size = abs(value)
     for limit, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if size >= limit:
@@ -92,7 +92,7 @@ def si(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person writes them: 8.4 s, 3 min 20 s, 2 h 05 min."""
+    """Return seconds as a person writes them: 8.4 s, 3 min 20 s, 2 h 05 min."""
     if seconds < 100:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -102,7 +102,7 @@ def duration(seconds: float) -> str:
 
 
 def time_unit(seconds: float) -> tuple[float, str]:
-    """The unit in which a span of `seconds` is drawn: (seconds in it, its name)."""
+    """Return the unit in which a span of `seconds` is drawn: (seconds in it, its name)."""
     for length, name in ((3600.0, "hours"), (60.0, "minutes")):
         if seconds > 3 * length:
             return length, name

@@ -13,7 +13,7 @@ _HF_PARTS = ("solver", "preconditioner", "sampling", "damping")
 
 
 def parts_chosen(run: RunData) -> list[str]:
-    """Names of the classes chosen for the run, as words: "flexible conjugate gradient"."""
+    """Return names of the classes chosen for the run, as words: "flexible conjugate gradient"."""
     groups = ["model", "criterion"]
     if run.optimiser == "hf":
         groups = ["solver", "preconditioner", "sampling", *groups]
@@ -27,7 +27,7 @@ def parts_chosen(run: RunData) -> list[str]:
 
 
 def settings_html(run: RunData) -> str:
-    """Every setting, by section, folded away."""
+    """Return every setting, by section, folded away."""
     sections = {"run": {k: v for k, v in run.config.items() if not isinstance(v, dict)}}
     for name, section in run.config.items():
         unused = name in _HF_PARTS and run.optimiser != "hf"

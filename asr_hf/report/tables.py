@@ -30,7 +30,7 @@ _COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
 
 
 def iterations_table(run: RunData) -> str:
-    """Every event as a row, folded away; columns that no event fills are left out."""
+    """Return every event as a row, folded away; columns that no event fills are left out."""
     columns = [
         column for column in _COLUMNS if any(number(e, column[0]) is not None for e in run.events)
     ]
@@ -70,7 +70,7 @@ def wer_table(wer: dict[str, Any]) -> str:
 
 
 def worst_html(run: RunData) -> str:
-    """The headline set's worst utterances, word by word."""
+    """Return the headline set's worst utterances, word by word."""
     headline = run.result["wer"].get("set")
     chosen = [one for one in run.worst if one["set"] == headline][:_WORST_SHOWN]
     if not chosen:

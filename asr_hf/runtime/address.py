@@ -17,7 +17,7 @@ _REMEDY = f"{_INTERFACE}=<the interface that leads to the other machines>, on al
 
 
 def own_address(ranks: ProcessGroup) -> tuple[str, int]:
-    """The address that the first rank listens on, any port.
+    """Return the address that the first rank listens on, any port.
 
     That is the loopback where all ranks are on one machine; else the interface that
     GLOO_SOCKET_IFNAME names, or MASTER_ADDR, which is this machine by its name in the network.
@@ -50,7 +50,7 @@ def own_address(ranks: ProcessGroup) -> tuple[str, int]:
 
 
 def _address_of(interface: str) -> str:
-    """The address of an interface (Linux)."""
+    """Return the address of an interface (Linux)."""
     request = struct.pack("256s", interface.encode()[:15])
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:

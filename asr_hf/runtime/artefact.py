@@ -39,7 +39,7 @@ Maker = Callable[[Path], Mapping[str, Any]]
 
 
 def find(folder: Path) -> Artefact | None:
-    """The artefact in `folder`; None where there is no record, or a damaged one."""
+    """Return the artefact in `folder`; None where there is no record, or a damaged one."""
     if not (folder / RECORD).is_file():
         return None
     try:
@@ -50,7 +50,7 @@ def find(folder: Path) -> Artefact | None:
 
 
 def read(folder: Path, remedy: str = "") -> Artefact:
-    """The artefact in `folder`.
+    """Return the artefact in `folder`.
 
     Args:
         folder: where it is.
@@ -84,7 +84,7 @@ def read(folder: Path, remedy: str = "") -> Artefact:
 
 
 def fitting(folder: Path, wanted: Wanted) -> Artefact | None:
-    """The artefact in `folder` if it was made from what is wanted; else the log says why not."""
+    """Return the artefact in `folder` if it was made from what is wanted; else the log says why not."""
     known = find(folder)
     if known is None:
         return None
@@ -98,7 +98,7 @@ def fitting(folder: Path, wanted: Wanted) -> Artefact | None:
 
 
 def current(folder: Path, wanted: Wanted) -> Artefact | None:
-    """The same if all its bytes are as they were written, too."""
+    """Return the same if all its bytes are as they were written, too."""
     known = fitting(folder, wanted)
     if known is not None and (damaged := known.damage()):
         log.warning("%s: made again, because it is damaged:\n%s", folder, indented(damaged))
@@ -115,7 +115,7 @@ def current_or_make(
     inside: Sequence[str] = (),
     skips: tuple[SkipList, int] | None = None,
 ) -> Artefact:
-    """The artefact in `folder`, made unless it is there, whole and from what is wanted.
+    """Return the artefact in `folder`, made unless it is there, whole and from what is wanted.
 
     See `current` and `make_anew`.
 
@@ -164,7 +164,7 @@ def make_anew(
 
 
 def moved_on(known: Artefact) -> list[str]:
-    """Sources that are not any more what it was made from, each with what differs.
+    """Return sources that are not any more what it was made from, each with what differs.
 
     A source whose folder is gone, or holds no record, is not looked at.
     """
@@ -184,7 +184,7 @@ def _moved_on(sources: Mapping[str, Source]) -> list[str]:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    """A record whose checksum is right."""
+    """Return a record whose checksum is right."""
     record = read_json(path)
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         raise ValueError(f"not of format {FORMAT}")
@@ -214,7 +214,7 @@ def _record(folder: Path, wanted: Wanted, about: Mapping[str, Any], files: Itera
 
 
 def _files(folder: Path) -> list[Path]:
-    """The files in a folder but for hidden ones and the record, sorted."""
+    """Return the files in a folder but for hidden ones and the record, sorted."""
     return [
         path
         for path in sorted(folder.iterdir())
@@ -223,7 +223,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _files_below(folder: Path) -> list[Path]:
-    """The same of a folder and of all folders in it that are no artefacts themselves."""
+    """Return the same of a folder and of all folders in it that are no artefacts themselves."""
     if not folder.is_dir():
         return []
     below = [p for p in sorted(folder.iterdir()) if p.is_dir() and not (p / RECORD).exists()]
@@ -249,7 +249,7 @@ def _begin(folder: Path, kind: str) -> None:
 
 
 def _names_before(folder: Path) -> list[str]:
-    """The files of the artefact that was here, or was begun here."""
+    """Return the files of the artefact that was here, or was begun here."""
     try:
         content = _load(folder / RECORD)["content"]
     except (InputError, ValueError, KeyError):

@@ -64,7 +64,7 @@ class Channel:
         self._socket.sendall(signed.digest())
 
     def receive(self) -> bytearray:
-        """The next frame; memory is taken only for what the other end has signed.
+        """Return the next frame; memory is taken only for what the other end has signed.
 
         Raises:
             Refused: it is not signed, not the next, or too long.
@@ -83,7 +83,7 @@ class Channel:
         return body
 
     def is_gone(self, seconds: float) -> bool:
-        """Whether the other end has gone, or goes within so many seconds; takes nothing away."""
+        """Return whether the other end has gone, or goes within so many seconds; takes nothing away."""
         try:
             if not select.select([self._socket], [], [], seconds)[0]:
                 return False

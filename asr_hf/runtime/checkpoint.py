@@ -70,7 +70,7 @@ def save_checkpoint(
 
 
 def _pieces(tensors: dict[str, Tensor]) -> Iterator[bytes | memoryview]:
-    """The safetensors format bit by bit: its own writer holds everything twice in memory."""
+    """Yield the safetensors format bit by bit: its own writer holds everything twice in memory."""
     header: dict[str, Any] = {}
     start = 0
     for name, tensor in tensors.items():
@@ -106,7 +106,7 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def latest_checkpoint(folder: Path) -> tuple[Path, dict[str, Tensor], dict[str, Any]] | None:
-    """The newest checkpoint that is whole, with its tensors and values; None without any.
+    """Return the newest checkpoint that is whole, with its tensors and values; None without any.
 
     A damaged one is skipped, with a warning, for the one before.
 

@@ -119,7 +119,7 @@ def _run(command: Sequence[str], timeout: float | None, **options: Any) -> Any:
 
 
 def _guard() -> IO[bytes]:
-    """The input of this process's guard."""
+    """Return the input of this process's guard."""
     if os.getpid() not in _guards:
         with signals_held():
             begun = subprocess.Popen(

@@ -10,7 +10,7 @@ NeedsT = TypeVar("NeedsT")
 
 
 def declared(thing: object, default: NeedsT) -> NeedsT:
-    """The attribute `needs` of a class or of an object of it.
+    """Return the attribute `needs` of a class or of an object of it.
 
     Args:
         thing: the class, or the object.

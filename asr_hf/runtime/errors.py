@@ -34,7 +34,7 @@ class AsrHfError(Exception):
 
 
 def _once(found: re.Match[str]) -> str:
-    """An error of the system, without the file's name where the message begins with it."""
+    """Return an error of the system, without the file's name where the message begins with it."""
     named = found["name"] in found.string[: found.start()]
     return found["what"] if named else f"{found['what']}: {found['name']}"
 

@@ -31,7 +31,7 @@ class Store(Protocol):
         ...
 
     def check(self, keys: list[str]) -> bool:
-        """Whether all keys have a value."""
+        """Return whether all keys have a value."""
         ...
 
     def compare_set(self, key: str, expected: str, desired: str) -> bytes:
@@ -53,7 +53,7 @@ class FailureBoard:
         self._store, self._rank, self._count, self._grace = store, rank, count, grace
 
     def claim(self, code: int) -> bool:
-        """Whether this process is the first to fail, and so the one that says why.
+        """Return whether this process is the first to fail, and so the one that says why.
 
         Args:
             code: the exit code that goes with it.
@@ -73,7 +73,7 @@ class FailureBoard:
             return None
 
     def silent(self) -> list[int]:
-        """The ranks that neither failed nor noticed, in a while, that something is wrong.
+        """Return the ranks that neither failed nor noticed, in a while, that something is wrong.
 
         Returns early, with none, when one of the others has said what failed.
         """

@@ -27,7 +27,7 @@ _UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errn
 
 
 def not_written(path: str | os.PathLike[str], error: OSError) -> RunError:
-    """The error for a file or folder that cannot be written."""
+    """Return the error for a file or folder that cannot be written."""
     return RunError(
         f"{os.fspath(path)}: cannot be written: {error.strerror or error}",
         remedy="check free space and permissions of the folder",
@@ -177,7 +177,7 @@ def sweep(folder: str | os.PathLike[str], name: str | None = None) -> None:
 
 
 def _new_file(target: Path) -> tuple[Path, int]:
-    """A new empty file beside `target`, open and locked."""
+    """Return a new empty file beside `target`, open and locked."""
     while True:
         path = _temporary_name(target, "tmp")
         opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
@@ -200,7 +200,7 @@ def _temporary_name(target: Path, end: str) -> Path:
 
 
 def _locked(path: Path) -> int | None:
-    """A file or folder, open and locked; None where another process has the lock."""
+    """Return a file or folder, open and locked; None where another process has the lock."""
     opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     if _lock(opened):
         return opened

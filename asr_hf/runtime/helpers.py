@@ -74,7 +74,7 @@ class _Gate:
         self._lock = threading.Lock()
 
     def all_of_them(self) -> dict[int, Channel]:
-        """The way to each of the other ranks.
+        """Return the way to each of the other ranks.
 
         Raises:
             RunError: one does not come.
@@ -218,7 +218,7 @@ class _Desk:
 
 
 def calls_of(task: Task[Any, Any]) -> dict[str, Callable[[Any, Any], Any]]:
-    """What may be called in a task, by name."""
+    """Return what may be called in a task, by name."""
     return {call.__qualname__: call for call in task.calls}
 
 
@@ -272,7 +272,7 @@ class _Helper:
 
 
 def _told(error: Exception) -> tuple[Any, ...]:
-    """An error as plain values."""
+    """Return an error as plain values."""
     if isinstance(error, AsrHfError):
         kind = next(one.__name__ for one in type(error).__mro__ if one.__name__ in _ERRORS)
         return kind, error.problem, error.expected, error.remedy

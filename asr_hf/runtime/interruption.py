@@ -117,6 +117,6 @@ def say_nothing_of_interrupts() -> None:
 
 
 def interrupted(name: str | None) -> Interrupted:
-    """What a signal ends a run with; None for one that another rank was sent."""
+    """Return what a signal ends a run with; None for one that another rank was sent."""
     problem = f"stopped by {name or 'a signal to another rank'}"
     return Interrupted(str(AsrHfError(problem, remedy="the same command continues")))

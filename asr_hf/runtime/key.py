@@ -29,7 +29,7 @@ _REMEDY = (
 
 
 def given_key() -> bytes | None:
-    """The key that the environment holds or names.
+    """Return the key that the environment holds or names.
 
     Raises:
         InputError: it is too short, or others can read its file.
@@ -43,7 +43,7 @@ def given_key() -> bytes | None:
 
 @contextmanager
 def new_key_file(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """A file with a new key, that only this user can read: its name, and the key.
+    """Yield a file with a new key, that only this user can read: its name, and the key.
 
     It is gone after the block. The name is no secret.
 
@@ -71,7 +71,7 @@ def new_key_file(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def found_key(folder: Path, name: str) -> bytes:
-    """The key in a file that `new_key_file` has made on the first rank.
+    """Return the key in a file that `new_key_file` has made on the first rank.
 
     Raises:
         InputError: it is not there, not ours alone, or its name is another kind of name.
@@ -82,7 +82,7 @@ def found_key(folder: Path, name: str) -> bytes:
 
 
 def read_key(path: Path) -> bytes:
-    """The key in a file that nobody but this user can read or write.
+    """Return the key in a file that nobody but this user can read or write.
 
     Raises:
         InputError: there is none, it is a link, or others can read it.

@@ -61,7 +61,7 @@ def run_processes(command: Sequence[str], count: int, environment: dict[str, str
 
 
 def _environment(count: int, meeting: Path) -> dict[str, str]:
-    """What ranks find in their environment, their number left out."""
+    """Return what ranks find in their environment, their number left out."""
     found = dict(os.environ)
     found |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
     found[RENDEZVOUS] = f"file://{meeting}"

@@ -61,7 +61,7 @@ def held(folder: Path, what: str) -> Iterator[None]:
 
 
 def _taken(folder: Path, what: str, opened: ExitStack) -> _Lock:
-    """The lock of a folder, taken.
+    """Return the lock of a folder, taken.
 
     Raises:
         InputError: another process has it.
@@ -156,7 +156,7 @@ class _Lock:
         return found == self._holder and _is_at(self._file, self._folder / FILE_NAME)
 
     def _put_back(self) -> bool:
-        """Whether the file was only removed, and stands there again."""
+        """Return whether the file was only removed, and stands there again."""
         path, flags = self._folder / FILE_NAME, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         try:
             new = os.open(path, flags, 0o666)
@@ -173,7 +173,7 @@ class _Lock:
 
 
 def _dead(path: Path, other: Holder, certain: bool) -> bool:
-    """Whether the holder that a record names is gone.
+    """Return whether the holder that a record names is gone.
 
     Args:
         path: of the lock file.
@@ -203,7 +203,7 @@ def _dead(path: Path, other: Holder, certain: bool) -> bool:
 
 
 def _stamp(path: Path) -> tuple[int, bytes]:
-    """When the record was renewed, and what it is; opened anew, or a network has it from before."""
+    """Return when the record was renewed, and what it is; opened anew, or a network has it from before."""
     try:
         opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError:
@@ -226,7 +226,7 @@ def _open(path: Path) -> int:
 
 
 def _flock(opened: int) -> bool | None:
-    """Whether the system's lock could be taken; None where the file system has none."""
+    """Return whether the system's lock could be taken; None where the file system has none."""
     try:
         fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -38,14 +38,14 @@ class Holder:
 
     @classmethod
     def here(cls, what: str) -> Holder:
-        """This process, with a token of its own."""
+        """Return this process, with a token of its own."""
         boot = _line("/proc/sys/kernel/random/boot_id") or socket.gethostname()
         pid, host = os.getpid(), socket.gethostname()
         return cls(what, pid, host, boot, namespace(), started(pid), secrets.token_hex(8))
 
     @classmethod
     def read(cls, opened: int) -> Holder | None:
-        """What stands in a lock file; None where it is free, or is damaged."""
+        """Return what stands in a lock file; None where it is free, or is damaged."""
         with suppress(ValueError, TypeError):
             found = cls(**json.loads(os.pread(opened, MOST, 0)))
             pid, *texts = found.pid, *(v for k, v in asdict(found).items() if k != "pid")
@@ -54,7 +54,7 @@ class Holder:
         return None
 
     def record(self) -> bytes:
-        """What stands in the lock file while it holds the folder."""
+        """Return what stands in the lock file while it holds the folder."""
         return json.dumps(asdict(self)).encode()
 
     def __str__(self) -> str:
@@ -62,7 +62,7 @@ class Holder:
 
 
 def namespace() -> str:
-    """What tells this process's numbers of processes from those of other containers."""
+    """Return what tells this process's numbers of processes from those of other containers."""
     try:
         return os.readlink("/proc/self/ns/pid")
     except OSError:
@@ -70,7 +70,7 @@ def namespace() -> str:
 
 
 def started(pid: int) -> str:
-    """When a process of this machine started; empty where there is none."""
+    """Return when a process of this machine started; empty where there is none."""
     # The name, in parentheses, may hold anything.
     fields = _line(f"/proc/{pid}/stat").rpartition(")")[2].split()
     return fields[19] if len(fields) > 19 else ""

@@ -17,7 +17,7 @@ _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
 
 def is_full_name(name: object) -> bool:
-    """Whether `name` can be the full name of a class or module, such as mine.models.Mine."""
+    """Return whether `name` can be the full name of a class or module, such as mine.models.Mine."""
     return isinstance(name, str) and len(name) < 200 and _DOTTED.fullmatch(name) is not None
 
 
@@ -74,7 +74,7 @@ def find_class(name: str, key: str) -> type[Any]:
 
 
 def parameters_of(target: Any) -> dict[str, inspect.Parameter]:
-    """What `target` can be given, by keyword; **keywords go on to its base classes."""
+    """Return what `target` can be given, by keyword; **keywords go on to its base classes."""
     classes = inspect.getmro(target) if inspect.isclass(target) else [target]
     found: dict[str, inspect.Parameter] = {}
     for one in classes:

@@ -63,7 +63,7 @@ class ProcessGroup:
             yield
 
     def device(self, wanted: torch.device) -> torch.device:
-        """The device of this rank: GPUs are dealt out, unless one is named."""
+        """Return the device of this rank: GPUs are dealt out, unless one is named."""
         if wanted.type != "cuda" or self.count == 1:
             return wanted
         number = wanted.index
@@ -106,13 +106,13 @@ class ProcessGroup:
         return tensor
 
     def reduce_scatter(self, whole: Tensor, out: Tensor) -> Tensor:
-        """This rank's part [k] of the sum over all ranks of vectors [count k], in `out`."""
+        """Return this rank's part [k] of the sum over all ranks of vectors [count k], in `out`."""
         with self._answered("sum of parts"):
             dist.reduce_scatter_tensor(out, whole)
         return out
 
     def all_gather(self, part: Tensor) -> Tensor:
-        """The parts [k] of all ranks, one after another [count k]."""
+        """Return the parts [k] of all ranks, one after another [count k]."""
         found = part.new_empty(self.count * len(part))
         with self._answered("parts"):
             dist.all_gather_into_tensor(found, part)
@@ -135,17 +135,17 @@ class ProcessGroup:
         return json.loads(self.broadcast_(room).numpy().tobytes())
 
     def gather(self, values: Tensor) -> Tensor:
-        """Every rank's values [count, k] of int64 values [k] on the CPU."""
+        """Return every rank's values [count, k] of int64 values [k] on the CPU."""
         table = torch.zeros(self.count, len(values), dtype=torch.int64)
         table[self.rank] = values
         return self.all_reduce(table)
 
     def any(self, flag: bool) -> bool:
-        """Whether the flag is up on any rank."""
+        """Return whether the flag is up on any rank."""
         return self.any_of(flag)[0]
 
     def any_of(self, *flags: bool) -> list[bool]:
-        """Whether each of several flags is up on any rank; one message."""
+        """Return whether each of several flags is up on any rank; one message."""
         return [
             bool(n) for n in self.all_reduce(torch.tensor([int(flag) for flag in flags])).tolist()
         ]
@@ -175,7 +175,7 @@ SINGLE_PROCESS = ProcessGroup()
 
 
 def store_at(address: str, rank: int, count: int) -> Any:
-    """The store where ranks meet, and where what starts them reads what they said.
+    """Return the store where ranks meet, and where what starts them reads what they said.
 
     Args:
         address: a URL as torch.distributed's rendezvous takes it.
@@ -189,7 +189,7 @@ def store_at(address: str, rank: int, count: int) -> Any:
 
 
 def process_group_from_environment() -> ProcessGroup:
-    """This process's place among the ranks, by the variables that torchrun sets.
+    """Return this process's place among the ranks, by the variables that torchrun sets.
 
     Raises:
         InputError: the variables are not there or make no sense.

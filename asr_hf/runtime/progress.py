@@ -81,7 +81,7 @@ class _Lines(_Bar):
 
 
 def describe(state: Mapping[str, Any]) -> str:
-    """How far things are, in one line.
+    """Return how far things are, in one line.
 
     Args:
         state: tqdm's `format_dict`.

@@ -19,12 +19,12 @@ _ABSENT = "(absent)"
 
 
 def digest(*parts: Any) -> str:
-    """SHA-256 of JSON-able values."""
+    """Return SHA-256 of JSON-able values."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes.
+    """Return SHA-256 of a file's bytes.
 
     Raises:
         InputError: it cannot be read.
@@ -59,7 +59,7 @@ class Source:
 
     @classmethod
     def of_file(cls, path: Path) -> Source:
-        """A file, by its content."""
+        """Return a file, by its content."""
         return cls(file_digest(path))
 
     def to_json(self, base: Path) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class Source:
 
     @classmethod
     def from_json(cls, value: Any, base: Path) -> Source:
-        """The reverse of `to_json`.
+        """Return the reverse of `to_json`.
 
         Raises:
             ValueError: the value is something else.
@@ -134,7 +134,7 @@ class Artefact:
         return Source(self.digest, str(self.folder), self.settings, self.sources)
 
     def damage(self, most: int | None = None) -> list[str]:
-        """Files that are not as they were written, each with what is wrong.
+        """Return files that are not as they were written, each with what is wrong.
 
         Args:
             most: the content of larger files is not looked at; None looks at all.
@@ -147,7 +147,7 @@ class Artefact:
 
 
 def sources_from_json(values: Mapping[str, Any], base: Path) -> dict[str, Source]:
-    """Sources as a record in the folder `base` holds them.
+    """Return sources as a record in the folder `base` holds them.
 
     Raises:
         ValueError: they are something else.
@@ -180,7 +180,7 @@ def all_settings(known: Artefact | Source) -> dict[str, Any]:
 
 
 def indented(lines: list[str]) -> str:
-    """Lines of a list inside a message."""
+    """Return lines of a list inside a message."""
     return "\n".join(f"    {line}" for line in lines)
 
 
@@ -198,7 +198,7 @@ def _other(name: str, old: Source, new: Source) -> str:
 
 
 def measure(path: Path) -> tuple[int, str]:
-    """Size and SHA-256 of a file of an artefact.
+    """Return size and SHA-256 of a file of an artefact.
 
     Of an scp file, which names the archives beside it by their absolute paths, they are those that
     it would have without the folder's own path, so that the folder may move.
@@ -216,7 +216,7 @@ def measure(path: Path) -> tuple[int, str]:
 
 
 def _wrong(path: Path, size: int, sha: str, most: int | None) -> str:
-    """What is wrong with a file, or nothing."""
+    """Return what is wrong with a file, or nothing."""
     try:
         if most is not None and size > most and path.suffix != ".scp":
             found = path.stat().st_size

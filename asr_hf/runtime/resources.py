@@ -16,12 +16,12 @@ _RECIPES = "asr_hf_recipes"
 
 
 def conf_dir() -> Path:
-    """The Hydra configuration tree."""
+    """Return the Hydra configuration tree."""
     return _folder("conf")
 
 
 def recipes_dir() -> Path:
-    """The folder that holds one folder a recipe."""
+    """Return the folder that holds one folder a recipe."""
     return _folder("recipes")
 
 

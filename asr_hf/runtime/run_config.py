@@ -82,7 +82,7 @@ def read_plain_yaml(path: Path) -> dict[str, Any]:
 def read_run_config(
     folder: Path, named: Collection[str] = (), sections: Collection[str] | None = None
 ) -> dict[str, Any]:
-    """The configuration of the run in `folder`, fit to be the base of this command's.
+    """Return the configuration of the run in `folder`, fit to be the base of this command's.
 
     features.allow_pipes is not taken over: whether commands run is for this command to say. The
     run folder is the one that it stands in.
@@ -140,7 +140,7 @@ def built_in_targets() -> frozenset[str]:
 
 
 def _settings(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value that is no group, and every key, with its dotted place."""
+    """Yield every value that is no group, and every key, with its dotted place."""
     if isinstance(value, dict):
         for key, below in value.items():
             here = f"{place}.{key}" if place else str(key)

@@ -155,7 +155,7 @@ def _read_config(file: Path) -> Any:
 
 
 def flattened(config: Any, key: str = "", keep_all: bool = False) -> dict[str, Any]:
-    """The values of a plain configuration by their whole keys.
+    """Return the values of a plain configuration by their whole keys.
 
     Args:
         config: a configuration, or a part of it.
@@ -173,7 +173,7 @@ def flattened(config: Any, key: str = "", keep_all: bool = False) -> dict[str, A
 
 
 def differences(before: Any, after: Any, unresolved: Any = None) -> list[str]:
-    """What differs between two plain configurations, as `key: old -> new`, but for EXTENDABLE.
+    """Return what differs between two plain configurations, as `key: old -> new`, but for EXTENDABLE.
 
     A value that follows another by `${...}`, in both, is left out where that other is listed.
 
@@ -187,7 +187,7 @@ def differences(before: Any, after: Any, unresolved: Any = None) -> list[str]:
 
 
 def _changes(before: Any, after: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Each key that differs, and its line."""
+    """Yield each key that differs, and its line."""
     if key in EXTENDABLE or before == after:
         return
     if not (isinstance(before, dict) and isinstance(after, dict)):
@@ -199,7 +199,7 @@ def _changes(before: Any, after: Any, key: str = "") -> Iterator[tuple[str, str]
 
 
 def _follows(key: str, before: Any, unresolved: Any, changed: Mapping[str, str]) -> bool:
-    """Whether a value changed for no other reason than that one which is listed did."""
+    """Return whether a value changed for no other reason than that one which is listed did."""
     place, raw = _formula(key, unresolved)
     sources = re.findall(r"\$\{([A-Za-z_][\w.]*)\}", str(raw))
     below = key.removeprefix(place)
@@ -216,7 +216,7 @@ def _follows(key: str, before: Any, unresolved: Any, changed: Mapping[str, str])
 
 
 def _formula(key: str, unresolved: Any) -> tuple[str, Any]:
-    """The value with `${...}` at a key or above it, and where it is."""
+    """Return the value with `${...}` at a key or above it, and where it is."""
     node, names = unresolved, key.split(".")
     for number, name in enumerate(names):
         if not isinstance(node, dict) or name not in node:
@@ -228,7 +228,7 @@ def _formula(key: str, unresolved: Any) -> tuple[str, Any]:
 
 
 def _related(source: str, changed: Iterable[str]) -> bool:
-    """Whether a key is listed, or one above or below it."""
+    """Return whether a key is listed, or one above or below it."""
     return any(
         source == key or source.startswith(f"{key}.") or key.startswith(f"{source}.")
         for key in changed

@@ -65,7 +65,7 @@ class SkipList:
 
 
 def _listed(reasons: Mapping[str, str]) -> str:
-    """The causes, the most frequent first, each with the first utterances it holds for."""
+    """Return the causes, the most frequent first, each with the first utterances it holds for."""
     groups: dict[str, list[str]] = {}
     for name, reason in reasons.items():
         groups.setdefault(_OWN.sub("…", reason.replace(name, "…")), []).append(name)
@@ -78,7 +78,7 @@ def _listed(reasons: Mapping[str, str]) -> str:
 
 
 def _group(names: list[str], reasons: Mapping[str, str]) -> str:
-    """Utterances that were skipped for one cause, which is shown as the first one has it."""
+    """Return utterances that were skipped for one cause, which is shown as the first one has it."""
     first = names[0]
     line = f"    {first}: {reasons[first].removeprefix(f'{first}: ')}"
     if len(names) == 1:

@@ -24,7 +24,7 @@ class TooLarge(ValueError):
 
 
 def max_unzipped(size: int) -> int:
-    """The bytes that a gzipped file of `size` bytes may stand for."""
+    """Return the bytes that a gzipped file of `size` bytes may stand for."""
     return max(_ALWAYS, _RATIO * size)
 
 
@@ -68,14 +68,14 @@ class Unzipping(gzip.GzipFile):
 
 
 def opened(file: BinaryIO) -> BinaryIO:
-    """A stream of what is in an open file, unzipped where it is gzipped."""
+    """Return a stream of what is in an open file, unzipped where it is gzipped."""
     zipped = file.read(len(MAGIC)) == MAGIC
     file.seek(0)
     return cast(BinaryIO, Unzipping(file)) if zipped else file
 
 
 def contents(path: Path | str) -> bytes:
-    """The bytes of a file, unzipped where it is gzipped.
+    """Return the bytes of a file, unzipped where it is gzipped.
 
     Raises:
         OSError: it is missing, damaged, or stands for too much; strerror says what is wrong.

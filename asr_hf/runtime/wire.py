@@ -44,14 +44,14 @@ class Kinds:
             raise ValueError("two classes of one name")
 
     def parts(self, value: Any) -> list[Any] | None:
-        """The name and the arguments of an object; None where its class is not in the table."""
+        """Return the name and the arguments of an object; None where its class is not in the table."""
         kind, names = self._named.get(type(value).__name__, (None, ()))
         if kind is not type(value):
             return None
         return [type(value).__name__, *(getattr(value, name) for name in names)]
 
     def make(self, name: Any, arguments: Sequence[Any]) -> Any:
-        """The object.
+        """Return the object.
 
         Raises:
             WireError: there is no such class, or it has other arguments.
@@ -72,7 +72,7 @@ def _arguments(kind: type) -> tuple[str, ...]:
 
 
 def pack(value: Any, kinds: Kinds = PLAIN) -> list[bytes | memoryview]:
-    """The message that holds a value, in pieces.
+    """Return the message that holds a value, in pieces.
 
     Raises:
         WireError: a part of it is of another class.
@@ -85,7 +85,7 @@ def pack(value: Any, kinds: Kinds = PLAIN) -> list[bytes | memoryview]:
 
 
 def unpack(message: bytearray, kinds: Kinds = PLAIN) -> Any:
-    """The value that a message holds; its arrays lie in the message.
+    """Return the value that a message holds; its arrays lie in the message.
 
     Raises:
         WireError: it is no message, or names what is not in the table.
@@ -177,7 +177,7 @@ class _Reader:
 
 
 def _dtype(layout: Any) -> np.dtype[Any]:
-    """A type of numbers, or of records of them."""
+    """Return a type of numbers, or of records of them."""
     fields = [(str(name), str(kind)) for name, kind in layout] if type(layout) is list else None
     dtype: np.dtype[Any] = np.dtype(str(layout) if fields is None else fields)
     if dtype.hasobject or not dtype.itemsize:

@@ -52,7 +52,7 @@ class WorkerPool(Generic[S]):
         return len(self._workers)
 
     def map(self, function: Callable[[S, A], B], items: Iterable[A]) -> Iterator[B]:
-        """The results of `function` on the items, in their order.
+        """Yield the results of `function` on the items, in their order.
 
         Raises:
             RunError: a worker is gone.
@@ -73,7 +73,7 @@ class WorkerPool(Generic[S]):
                 yield self._result(*waiting.popleft())
 
     def each(self, function: Callable[[S, A], B], arguments: Sequence[A]) -> list[B]:
-        """The results of one call on each worker, at the same time.
+        """Return the results of one call on each worker, at the same time.
 
         Args:
             function: what is called.
@@ -87,7 +87,7 @@ class WorkerPool(Generic[S]):
             return [self._result(*one) for one in [(w, w.call(function, a)) for w, a in pairs]]
 
     def _result(self, worker: Worker, future: Future[B]) -> B:
-        """What came of a call; who takes long for it is named now and then."""
+        """Return what came of a call; who takes long for it is named now and then."""
         start = time.monotonic()
         while True:
             try:

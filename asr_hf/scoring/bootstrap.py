@@ -46,7 +46,7 @@ def resampled_percentages(
 def quantile_interval(
     values: npt.NDArray[np.float64], *, confidence: float = 0.95
 ) -> tuple[float, float]:
-    """The central interval that holds a share `confidence` of `values` [R].
+    """Return the central interval that holds a share `confidence` of `values` [R].
 
     Raises:
         InputError: the confidence is not between 0 and 1.

@@ -40,7 +40,7 @@ _SPELLED = re.compile(r"(?:[a-z]\._)*[a-z]\.(?:'?s)?")
 
 
 def hubscr_command() -> list[str] | None:
-    """How hubscr.pl is called on this machine; None when SCTK is not installed."""
+    """Return how hubscr.pl is called on this machine; None when SCTK is not installed."""
     if found := shutil.which("hubscr.pl"):
         return [found, "-p", str(Path(found).parent)]
     # Debian's package puts it behind a wrapper.
@@ -50,7 +50,7 @@ def hubscr_command() -> list[str] | None:
 
 
 def scored_words(words: Iterable[CtmWord]) -> Iterator[CtmWord]:
-    """What is given to the scoring of hub5.
+    """Yield what is given to the scoring of hub5.
 
     Noises, hesitations and unfinished words go, which the references count as optional; spelled
     words become letters that share the time: `i._b._m.'s` is i, b, m's.
@@ -63,7 +63,7 @@ def scored_words(words: Iterable[CtmWord]) -> Iterator[CtmWord]:
 
 
 def scored_text(words: Iterable[str]) -> list[str]:
-    """The same of words without times, for counts of our own."""
+    """Return the same of words without times, for counts of our own."""
     return [part for word in words for part in _parts(word)]
 
 

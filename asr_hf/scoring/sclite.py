@@ -41,7 +41,7 @@ class ScliteComparison:
 
 
 def sclite_command() -> list[str] | None:
-    """How sclite is called on this machine; None when it is not installed."""
+    """Return how sclite is called on this machine; None when it is not installed."""
     if found := shutil.which("sclite"):
         return [found]
     # Debian's package puts it behind a wrapper.

@@ -69,7 +69,7 @@ class WerResult:
         return 100.0 * self.errors / self.words
 
     def as_dict(self) -> dict[str, Any]:
-        """The figures as JSON-able values."""
+        """Return the figures as JSON-able values."""
         return {
             "percent": self.percent,
             "words": self.words,

@@ -27,7 +27,7 @@ class AlignedUtterance:
 
 
 def worst_utterances(refs: Transcripts, hyps: Transcripts, count: int) -> list[AlignedUtterance]:
-    """The `count` utterances with most errors, of equals the shorter first; none without error.
+    """Return the `count` utterances with most errors, of equals the shorter first; none without error.
 
     An utterance without hypothesis counts as recognised empty.
     """

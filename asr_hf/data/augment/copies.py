@@ -70,7 +70,7 @@ def draw_copies(data: DataDir, count: int, settings: EffectSettings, seed: int) 
 
 
 def copy_name(name: str, number: int) -> str:
-    """The name of an utterance's or a speaker's copy.
+    """Return the name of an utterance's or a speaker's copy.
 
     Speakers are renamed too: normalisation pools a speaker's recordings, and those of clean and
     of noisy ones are better kept apart.
@@ -79,7 +79,7 @@ def copy_name(name: str, number: int) -> str:
 
 
 def utterances_of(data: DataDir, copies: Iterable[Copy]) -> list[Utterance]:
-    """The copies as utterances of recordings of their own, transcripts and languages theirs."""
+    """Return the copies as utterances of recordings of their own, transcripts and languages theirs."""
     clean = {u.id: u for u in data.utterances}
     return [
         replace(

@@ -12,17 +12,17 @@ from asr_hf.runtime.errors import InputError
 
 
 def generator(*names: object) -> np.random.Generator:
-    """A generator of random numbers that is fixed by `names`."""
+    """Return a generator of random numbers that is fixed by `names`."""
     return np.random.default_rng(_hash("\0".join(map(str, names))))
 
 
 def uniform(random: np.random.Generator, bounds: Sequence[float], digits: int) -> float:
-    """A number within `bounds`, rounded so that a table can hold all of it."""
+    """Return a number within `bounds`, rounded so that a table can hold all of it."""
     return round(float(random.uniform(bounds[0], bounds[1])), digits)
 
 
 def happens(random: np.random.Generator, probability: float) -> bool:
-    """Whether something of this probability happens."""
+    """Return whether something of this probability happens."""
     return bool(random.random() < probability)
 
 

@@ -33,7 +33,7 @@ class SpeedSettings:
             )
 
     def draw(self, random: np.random.Generator) -> float:
-        """One of the factors."""
+        """Return one of the factors."""
         return float(self.factors[int(random.integers(len(self.factors)))])
 
 

@@ -54,7 +54,7 @@ class Container:
 
 
 def is_placeholder(size: int, block: int = 1) -> bool:
-    """Whether a size of audio stands for "to the end of the file".
+    """Return whether a size of audio stands for "to the end of the file".
 
     Args:
         size: as declared, not 0 (bytes).
@@ -64,14 +64,14 @@ def is_placeholder(size: int, block: int = 1) -> bool:
 
 
 def truncated(name: str, present: int, declared: int) -> Container:
-    """A container that declares more bytes of audio than there are."""
+    """Return a container that declares more bytes of audio than there are."""
     return Container(
         name, f"truncated: {present} of the {declared} bytes of audio its header declares"
     )
 
 
 def is_chunks(data: Data, at: int, form: str = "<4sI") -> bool:
-    """Whether whole chunks, and at least one, fill the rest of a file.
+    """Return whether whole chunks, and at least one, fill the rest of a file.
 
     Args:
         data: the file.

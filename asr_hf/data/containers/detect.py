@@ -16,7 +16,7 @@ _W64 = bytes.fromhex("726966662e91cf11a5d628db04c10000")
 
 
 def read_container(data: Data, trust: bool = True) -> Container:
-    """What a file's container tells; of formats not known here, nothing.
+    """Return what a file's container tells; of formats not known here, nothing.
 
     Nothing is decoded. WAV and its kin, AIFF, AU, CAF, SPHERE, FLAC and Ogg take some bytes of the
     beginning or the end; MPEG without a header that can be trusted is walked through.

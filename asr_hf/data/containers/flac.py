@@ -39,7 +39,7 @@ class _Frame:
 
 
 def read_flac(data: Data, start: int = 0) -> Container:
-    """A FLAC stream that begins at `start`, behind tags of ID3."""
+    """Return a FLAC stream that begins at `start`, behind tags of ID3."""
     info = start + 8
     if len(data) < info + _STREAMINFO:
         return Container("FLAC", "truncated: the file ends within its header")
@@ -67,7 +67,7 @@ def read_flac(data: Data, start: int = 0) -> Container:
 
 
 def _last_frame(data: Data, begin: int, end: int, block: int) -> _Frame | None:
-    """The frame that ends where the file does, by its checksums."""
+    """Return the frame that ends where the file does, by its checksums."""
     tail = data[begin:end]
     at = len(tail)
     while (at := tail.rfind(b"\xff", 0, at)) >= 0:
@@ -79,7 +79,7 @@ def _last_frame(data: Data, begin: int, end: int, block: int) -> _Frame | None:
 
 
 def _parse(head: bytes, block: int) -> _Frame | None:
-    """The header of a frame, if it is one."""
+    """Return the header of a frame, if it is one."""
     try:
         size, number, length = _coded(head)
         code = head[2] >> 4

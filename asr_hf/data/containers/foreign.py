@@ -43,7 +43,7 @@ _TS_PACKET = 188
 
 
 def read_foreign(data: Data, begin: int = 0) -> Container | None:
-    """What a file is that is not read; None for anything else.
+    """Return what a file is that is not read; None for anything else.
 
     Args:
         data: the file.

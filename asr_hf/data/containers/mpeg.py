@@ -60,7 +60,7 @@ class _Kind:
 
 
 def _headers() -> dict[int, tuple[int, _Kind]]:
-    """Size in bytes and kind of a frame by the bits of its header that tell them."""
+    """Return size in bytes and kind of a frame by the bits of its header that tell them."""
     found = {}
     for version in (0, 2, 3):
         for layer in (1, 2, 3):
@@ -96,12 +96,12 @@ def _at(data: Data, at: int) -> tuple[int, _Kind] | None:
 
 
 def is_mpeg(data: Data, start: int = 0) -> bool:
-    """Whether frames begin at `start`, or a little behind it."""
+    """Return whether frames begin at `start`, or a little behind it."""
     return _find(data, start, min(len(data), start + _REACH), len(data)) is not None
 
 
 def read_mpeg(data: Data, start: int = 0, end: int | None = None, trust: bool = True) -> Container:
-    """The stream between two bytes of a file, without the tags before and behind it.
+    """Return the stream between two bytes of a file, without the tags before and behind it.
 
     Args:
         data: the file.
@@ -205,7 +205,7 @@ class _Walk:
     changed: bool = False
 
     def lost(self, declared: int) -> bool:
-        """Whether more frames are missing than were damaged.
+        """Return whether more frames are missing than were damaged.
 
         Some encoders count the frame that holds the number, too.
         """
@@ -252,7 +252,7 @@ def _walk(data: Data, begin: int, end: int, kind: _Kind) -> _Walk:
 
 
 def _find(data: Data, start: int, stop: int, end: int) -> int | None:
-    """The first place from `start` to `stop` where whole frames of one kind follow one another.
+    """Return the first place from `start` to `stop` where whole frames of one kind follow one another.
 
     Fewer than three will do where the stream ends behind them.
     """
@@ -285,6 +285,6 @@ def _syncs(data: Data, start: int, stop: int) -> Iterator[int]:
 
 
 def _is_free(data: Data, start: int) -> bool:
-    """Whether a frame of the free format, whose header has no bit rate, begins here."""
+    """Return whether a frame of the free format, whose header has no bit rate, begins here."""
     head = int.from_bytes(data[start : start + 4], "big")
     return head & 0xFFE0F000 == 0xFFE00000 and (head & _MASK | 1 << 12) in _KNOWN

@@ -20,7 +20,7 @@ _AGAIN = "fetch the audio again; if this is all there is, ffmpeg -i FILE -c copy
 
 
 def read_ogg(data: Data) -> Container:
-    """A file that begins with a page of Ogg."""
+    """Return a file that begins with a page of Ogg."""
     packet = data[_HEAD + data[26] :][:8] if len(data) > _HEAD else b""
     for start, coding in _FOREIGN.items():
         if packet.startswith(start):
@@ -45,7 +45,7 @@ def read_ogg(data: Data) -> Container:
 
 
 def _is_chained(data: Data) -> bool:
-    """Whether another file's first page comes behind this one's first pages."""
+    """Return whether another file's first page comes behind this one's first pages."""
     at = 0
     while data[at : at + 4] == b"OggS" and len(data) > at + _HEAD and data[at + 5] & _FIRST:
         count = data[at + 26]

@@ -8,7 +8,7 @@ _LONGEST_HEADER = 1 << 20
 
 
 def read_sphere(data: Data) -> Container:
-    """A file that begins with NIST_1A."""
+    """Return a file that begins with NIST_1A."""
     lines = data[:160].split(b"\n", 2)
     try:
         head = int(lines[1]) if len(lines) > 2 else 0

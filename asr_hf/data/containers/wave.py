@@ -126,7 +126,7 @@ def read_w64(data: Data) -> Container:
 
 
 def _judge(data: Data, name: str, form: _Format, samples: _Samples) -> Container:
-    """Whether the samples are there that the header declares, and what is to be read."""
+    """Return whether the samples are there that the header declares, and what is to be read."""
     if form.tag in _FOREIGN:
         return Container(name, f"{name} of {_FOREIGN[form.tag]}, which is not read", CONVERT)
     first, declared = samples.first, samples.size
@@ -155,7 +155,7 @@ def _judge(data: Data, name: str, form: _Format, samples: _Samples) -> Container
 
 
 def _is_unknown(size: int, block: int, wide: bool) -> bool:
-    """Whether the header's writer did not know the size."""
+    """Return whether the header's writer did not know the size."""
     if not size:
         return True
     if wide:
@@ -164,7 +164,7 @@ def _is_unknown(size: int, block: int, wide: bool) -> bool:
 
 
 def _mended(data: Data, samples: _Samples, size: int) -> bytes:
-    """The header with the size that the samples have."""
+    """Return the header with the size that the samples have."""
     head = bytearray(data[: samples.first])
     if not samples.wide and size + samples.first >= _WRAP:
         # No field of 32 bits holds it: an RF64 header, with the chunks there were.
@@ -177,7 +177,7 @@ def _mended(data: Data, samples: _Samples, size: int) -> bytes:
 
 
 def _left(data: Data, end: int) -> str:
-    """A word about bytes behind the samples that are no chunk."""
+    """Return a word about bytes behind the samples that are no chunk."""
     end += end % 2
     name = data[end : end + 4]
     if len(data) - end < 8 or all(32 <= byte < 127 for byte in name) or not any(name):
