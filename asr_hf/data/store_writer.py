@@ -220,7 +220,8 @@ def _mismatch(num_frames: int, pdfs: np.ndarray | None) -> str:
         if len(pdfs) > _TOLERANCE and abs(-(-num_frames // factor) - len(pdfs)) <= 1:
             return (
                 f"{num_frames} feature frames but {len(pdfs)} aligned frames: one label for "
-                f"{factor} frames, as chain models align (frame_subsampling_factor); align with a GMM system"
+                f"{factor} frames, as chain models align (frame_subsampling_factor); align with a "
+                "GMM system"
             )
     return (
         f"{num_frames} feature frames but {len(pdfs)} aligned frames "

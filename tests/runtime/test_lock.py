@@ -25,8 +25,8 @@ from asr_hf.runtime.lock_holder import Holder
 HOLD = """
 import sys
 from pathlib import Path
-from asr_hf.runtime.lock import held
-with held(Path(sys.argv[1]), "asr-hf align"):
+from asr_hf.runtime.lock import hold_folder
+with hold_folder(Path(sys.argv[1]), "asr-hf align"):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -44,7 +44,7 @@ def holder(folder: Path):
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(lock, "_BEAT", 0.05)
+    monkeypatch.setattr(lock, "_BEAT_SECONDS", 0.05)
     monkeypatch.setattr(lock, "_DEAD_SECONDS", 1.0)
 
 
@@ -255,11 +255,11 @@ CROWD = """
 import sys
 from pathlib import Path
 from asr_hf.runtime.errors import InputError
-from asr_hf.runtime.lock import held
+from asr_hf.runtime.lock import hold_folder
 folder, done = Path(sys.argv[1]), 0
 while done < 40:
     try:
-        with held(folder, "x"):
+        with hold_folder(folder, "x"):
             number = int((folder / "count").read_text())
             assert not (folder / "busy").exists()
             (folder / "busy").touch()

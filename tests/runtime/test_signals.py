@@ -182,7 +182,7 @@ def test_a_signal_to_a_rank_that_helps_ends_all_of_them(waiting, mark):
 
 
 def test_a_signal_that_something_swallows_comes_again(monkeypatch):
-    monkeypatch.setattr(interruption, "_AGAIN", 0.2)
+    monkeypatch.setattr(interruption, "_REPEAT_SECONDS", 0.2)
     with pytest.raises(Interrupted), Interruption():
         try:
             os.kill(os.getpid(), signal.SIGTERM)

@@ -665,13 +665,13 @@ def test_an_address_that_others_cannot_reach_is_refused(monkeypatch, settings, s
 
 POOL = """
 import copy, operator, os, pathlib
-from asr_hf.runtime.worker_pool import team
+from asr_hf.runtime.worker_pool import worker_pool
 from asr_hf.runtime.workers import Task
 
 def rows(kind):
     return [line.split() for line in open(f"/proc/net/{kind}")][1:]
 
-with team(Task("x", copy.copy), 1, 2, "x") as workers:
+with worker_pool(Task("x", copy.copy), 1, 2, "x") as workers:
     assert list(workers.map(operator.add, [1, 2])) == [2, 3]
     children = pathlib.Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     assert len(children) == 2
