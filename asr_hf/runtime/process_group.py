@@ -62,11 +62,11 @@ class ProcessGroup:
         with nullcontext() if self.board is None else self.board.reporting():
             yield
 
-    def device(self, wanted: torch.device) -> torch.device:
-        """Return the device of this rank: the GPUs are dealt out, unless `wanted` names one."""
-        if wanted.type != "cuda" or self.count == 1:
-            return wanted
-        number = wanted.index
+    def device(self, requested: torch.device) -> torch.device:
+        """Return the device of this rank: the GPUs are dealt out, unless `requested` names one."""
+        if requested.type != "cuda" or self.count == 1:
+            return requested
+        number = requested.index
         if number is None:
             number = self.local_rank % torch.cuda.device_count()
         torch.cuda.set_device(number)
