@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from asr_hf.cli.check import check_targets
 from asr_hf.runtime.errors import AsrHfError, InputError
-from asr_hf.runtime.lock import held
+from asr_hf.runtime.lock import hold_folder
 
 
 def run_stage(verb: str, config: DictConfig, **more: Any) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def run_stage(verb: str, config: DictConfig, **more: Any) -> dict[str, Any]:
         check_targets(config)
     try:
         folder = _written_by(verb, config)
-        with nullcontext() if folder is None else held(folder, f"asr-hf {verb}"):
+        with nullcontext() if folder is None else hold_folder(folder, f"asr-hf {verb}"):
             summary: dict[str, Any] = module.run(config, **more)
     except InstantiationException as error:
         cause = error.__cause__

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_hf.runtime.errors import InputError
-from asr_hf.runtime.unzip import contents
+from asr_hf.runtime.unzip import read_unzipped
 
 _WORD = re.compile(rb"\s*(\S+)")
 _LONGEST_TOKEN = 200
@@ -28,7 +28,7 @@ def file_contents(path: Path | str) -> bytes:
         InputError: it is missing or truncated, or stands for far more than its size.
     """
     try:
-        return contents(path)
+        return read_unzipped(path)
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"{path}: cannot be read: {reason}", remedy=_REMEDY) from error

@@ -12,7 +12,7 @@ from asr_hf.data.alignment import Alignments
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.data.store_writer import Transform, build_store
 from asr_hf.runtime.artefact import current_or_make
-from asr_hf.runtime.provenance import Source, Wanted
+from asr_hf.runtime.provenance import ArtefactSpec, Source
 from asr_hf.runtime.skips import SkipList
 from asr_hf.stages.sources.layout import store_folder
 
@@ -43,7 +43,7 @@ def pack(
         InputError: features or alignments are damaged, or too many utterances are left out.
     """
     most = OmegaConf.select(config, limit)
-    skips = SkipList(f"packing {name}", most, limit, told=set(told))
+    skips = SkipList(f"packing {name}", most, limit, logged=set(told))
 
     def make(part: Path) -> dict[str, Any]:
         about = build_store(
@@ -55,11 +55,11 @@ def pack(
             most,
             transform=transform,
             allow_pipes=config.features.get("allow_pipes", False),
-            told=told,
+            logged=told,
         )
         return {key: about[key] for key in ("utterances", "frames", "num_pdfs", "skipped")}
 
-    wanted = Wanted("frame store", {"features.dtype": config.features.dtype}, sources)
+    wanted = ArtefactSpec("frame store", {"features.dtype": config.features.dtype}, sources)
     total = len(data.utterances)
     return current_or_make(
         store_folder(config, name), wanted, make, whole=True, skips=(skips, total)
