@@ -6,6 +6,8 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from torch import Tensor
 
+from asr_hf.curvature.gauss_newton import OutputCurvature
+
 TargetsT = TypeVar("TargetsT", contravariant=True)
 
 
@@ -22,14 +24,6 @@ class FrameLoss(NamedTuple):
     total: Tensor
     errors: Tensor
     per_frame: Tensor
-
-
-class OutputCurvature(Protocol):
-    """A symmetric positive semi-definite matrix over the outputs, one block a frame."""
-
-    def __call__(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
-        """Return H u [F, C] of u [F, C], in `out` if given; `out` may be `vector` itself."""
-        ...
 
 
 class Criterion(Protocol[TargetsT]):

@@ -10,12 +10,13 @@ from enum import StrEnum
 import torch
 from torch import Tensor
 
-from asr_hf.criteria.base import FrameLoss, OutputCurvature
+from asr_hf.criteria.base import FrameLoss
 from asr_hf.criteria.cross_entropy import CategoricalCurvature, CrossEntropy
 from asr_hf.criteria.forward_backward import ForwardBackward
 from asr_hf.criteria.lattice_batch import LatticeBatch
 from asr_hf.criteria.needs import CriterionNeeds, Targets
 from asr_hf.criteria.sample_classes import sample_classes
+from asr_hf.curvature.gauss_newton import OutputCurvature
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,13 @@ from torch import Tensor
 from asr_hf.curvature.cuda_graph import RecordedProduct, Recorder
 from asr_hf.curvature.precision import Precision, matrix_arithmetic
 
-OutputCurvature = Callable[[Tensor], Tensor]
+
+class OutputCurvature(Protocol):
+    """A symmetric positive semi-definite matrix over the outputs, one block a frame."""
+
+    def __call__(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return H u [F, C] of u [F, C], in `out` if given; `out` may be `vector` itself."""
+        ...
 
 
 class ChunkCurvature(Protocol):

@@ -8,11 +8,14 @@ three and two for a gradient.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from asr_hf.curvature.gauss_newton import OutputCurvature
 
 
 class Activation(StrEnum):
@@ -23,12 +26,23 @@ class Activation(StrEnum):
     RELU = "relu"
 
 
-class InPlaceCurvature(Protocol):
-    """u -> H u at the outputs, able to write its result into `out`."""
+@dataclass(frozen=True)
+class Perceptron:
+    """A network of fully connected layers and nothing else, as the R-operator needs it.
 
-    def __call__(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
-        """Return H u [F, C]."""
-        ...
+    Its parameters are W1, b1, W2, b2, ... in the order of the layers.
+
+    Args:
+        weights: W of each layer [out, in].
+        biases: b of each layer [out].
+        activation: the non-linearity after every layer but the last.
+        first_rows: what the network takes -> the rows [F, in] that its first layer sees.
+    """
+
+    weights: Sequence[Tensor]
+    biases: Sequence[Tensor]
+    activation: Activation
+    first_rows: Callable[[Any], Tensor]
 
 
 _FORWARD: dict[Activation, Callable[[Tensor], Tensor]] = {
@@ -69,7 +83,7 @@ class MLPCurvature:
         biases: Sequence[Tensor],
         activation: Activation,
         inputs: Tensor,
-        output_curvature: Callable[[Tensor], InPlaceCurvature],
+        output_curvature: Callable[[Tensor], OutputCurvature],
     ) -> None:
         self._weights = [w.detach() for w in weights]
         self._kind = activation

@@ -8,27 +8,11 @@ from typing import Protocol, TypeVar
 
 from torch import Tensor
 
+from asr_hf.curvature.affine import AffineLayer, OnLayer
 from asr_hf.curvature.space import Space
 
 AnyT = TypeVar("AnyT")
 ResultT = TypeVar("ResultT", covariant=True)
-# Takes a layer's number and a tensor with a row for each of the layer's.
-OnLayer = Callable[[int, Tensor], None]
-
-
-@dataclass(frozen=True)
-class AffineLayer:
-    """A layer y = W a + b of a network.
-
-    Args:
-        start: where its W [out, in] begins in θ; its b [out] follows.
-        inputs: length of a.
-        outputs: length of y.
-    """
-
-    start: int
-    inputs: int
-    outputs: int
 
 
 @dataclass(frozen=True)

@@ -254,7 +254,7 @@ class HessianFree:
         device = self.theta.device
         if values["heldout"] is not None:
             per_unit = tensors["heldout_per_unit"].to(device)
-            self.heldout_loss = LossSum(**values["heldout"], per_unit=per_unit)
+            self.heldout_loss = LossSum.restore(values["heldout"], per_unit)
         self.current_damping = values["damping"]
         self.sampler.position = values["position"]
         self.sampling.load_state_dict(values["sampling"])

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from asr_hf.curvature.affine import AffineLayer
 from asr_hf.curvature.precision import Precision
 from asr_hf.curvature.space import Space
-from asr_hf.curvature.statistic import AffineLayer, Statistic, Sums
+from asr_hf.curvature.statistic import Statistic, Sums
 
 
 class Split(StrEnum):
@@ -58,8 +59,13 @@ class LossSum:
 
     @property
     def sums(self) -> dict[str, Any]:
-        """The three sums by name, without those of units."""
+        """The three sums by the names that checkpoints have for them."""
         return {"total": self.total, "frames": self.num_frames, "errors": self.errors}
+
+    @classmethod
+    def restore(cls, sums: dict[str, Any], per_unit: Tensor) -> LossSum:
+        """Make a loss of what `sums` gave, and of its loss by units [U]."""
+        return cls(sums["total"], sums["frames"], sums["errors"], per_unit)
 
 
 class Curvature(Protocol):

@@ -6,8 +6,9 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
+from asr_hf.curvature.affine import AffineLayer
 from asr_hf.curvature.space import Space
-from asr_hf.curvature.statistic import AffineLayer, Statistic
+from asr_hf.curvature.statistic import Statistic
 from asr_hf.hf.objective import Objective, Sample
 
 ResultT = TypeVar("ResultT")

@@ -1,4 +1,4 @@
-"""What every acoustic model has: a context window, input normalisation and log priors."""
+"""What every acoustic model has: a context window, input normalisation, priors, a description."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from asr_hf.curvature.affine import AffineLayer
+from asr_hf.curvature.r_operator import Perceptron
 from asr_hf.data.store import FrameBatch
+from asr_hf.models.affine import linear_layers
+from asr_hf.models.description import Description
 from asr_hf.models.flat import FlatModule
 
 
@@ -20,6 +24,11 @@ class AcousticModel(FlatModule):
     ... t+right of its utterance, edge frames repeated. Buffers, not trained: `input_mean` and
     `input_scale` [input_dim] (zero and one until `set_input_statistics`), `log_priors` [pdfs]
     (uniform until `set_log_priors`).
+
+    The methods `inputs`, `forward` and `start_at_priors` are enough to train a model. What it says
+    of itself beyond that makes more of it: `affine_layers` is what Kronecker-factored
+    preconditioners take apart, and `describe` opens the R-operator, pretraining layer by layer and
+    the exports that write layers.
 
     Args:
         feature_dim: features of one frame.
@@ -85,6 +94,43 @@ class AcousticModel(FlatModule):
     @abstractmethod
     def start_at_priors(self) -> None:
         """Set the output layer so that posteriors of fresh weights start near `log_priors`."""
+
+    def affine_layers(self) -> dict[str, AffineLayer]:
+        """Return the layers y = W a + b that a Kronecker-factored preconditioner takes apart.
+
+        Each has to be used once in a forward pass, on rows [T, inputs], its output not changed in
+        place. A model with a layer that is used otherwise leaves it out here. Parameters of no
+        such layer, as the scale of a normalisation layer or the filters of a convolution, are
+        preconditioned by the identity.
+
+        Returns:
+            The layers by the names of their modules; all plain torch.nn.Linear with a bias, unless
+            a class says otherwise.
+        """
+        return linear_layers(self)
+
+    def describe(self) -> Description | None:
+        """Return the layers of the model one by one, or None where there is more to it than these.
+
+        A description holds for the class whose body defines this method and is not inherited: a
+        derived class may compute something else. One that does not says so itself:
+
+            def describe(self) -> Description | None:
+                return super().describe()
+        """
+        return None
+
+    @property
+    def description(self) -> Description | None:
+        """What `describe` returns, where the model's own class defines it; None otherwise."""
+        return self.describe() if "describe" in vars(type(self)) else None
+
+    def perceptron(self) -> Perceptron | None:
+        """Return what the R-operator needs, or None where products go by double backward."""
+        description = self.description
+        if description is None:
+            return None
+        return description.perceptron(list(self.parameters()), self.normalise)
 
     def normalise(self, rows: Tensor) -> Tensor:
         """Return (x - mean) * scale of rows x [T, input_dim], in the parameters' dtype."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from asr_hf.data.splice import splice, splice_at
 from asr_hf.data.store import FrameBatch
+from asr_hf.models.description import Description
 from asr_hf.models.feed_forward import ACTIVATIONS, FeedForward
 
 
@@ -62,6 +64,37 @@ class DNN(FeedForward):
         if index is None:
             return splice(batch, self.left, self.right, self.flat.dtype)
         return splice_at(batch, index, self.left, self.right, self.flat.dtype)
+
+    def describe(self) -> Description:
+        """See `AcousticModel`."""
+        splice_times = tuple(range(-self.left, self.right + 1))
+        layers = self.described_layers([(0,)] * len(self.layers))
+        return Description(splice_times, layers, self.shallower)
+
+    @torch.no_grad()
+    def shallower(self, depth: int) -> DNN:
+        """Return a network of the lowest `depth` hidden layers under a fresh output layer.
+
+        It shares no memory with this one and has its input normalisation and priors.
+        """
+        smaller = DNN(
+            feature_dim=self.feature_dim,
+            num_pdfs=self.num_pdfs,
+            hidden_sizes=self.hidden_sizes[:depth],
+            activation=self.activation,
+            left=self.left,
+            right=self.right,
+            initialisation=self.initialisation,
+            seed=self.seed,
+        ).to(self.flat)
+        for name, buffer in smaller.named_buffers():
+            buffer.copy_(self.get_buffer(name))
+        smaller.start_at_priors()
+        pairs = zip(smaller.linear_layers()[:depth], self.linear_layers(), strict=False)
+        for copy, original in pairs:
+            copy.weight.copy_(original.weight)
+            copy.bias.copy_(original.bias)
+        return smaller
 
     def forward(self, spliced: Tensor) -> Tensor:
         """Return logits [F, pdfs] of spliced frames [F, input_dim]."""

@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
+from asr_hf.curvature.r_operator import Activation
 from asr_hf.models.acoustic import AcousticModel
+from asr_hf.models.description import DescribedLayer
 from asr_hf.models.initialisation import INITIALISATIONS, centring_bias, initialise
 from asr_hf.runtime.errors import InputError
 
@@ -94,6 +96,14 @@ class FeedForward(AcousticModel):
     def linear_layers(self) -> list[nn.Linear]:
         """Hidden layers from the input up, then the output layer."""
         return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
+
+    def described_layers(self, times: Sequence[tuple[int, ...]]) -> tuple[DescribedLayer, ...]:
+        """Return the layers for a `Description`, given the times that each sees below it."""
+        linear = self.linear_layers()
+        activations = [*[Activation(self.activation)] * (len(linear) - 1), None]
+        return tuple(
+            DescribedLayer(*parts) for parts in zip(linear, times, activations, strict=True)
+        )
 
     @torch.no_grad()
     def start_at_priors(self) -> None:

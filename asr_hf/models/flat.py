@@ -87,15 +87,6 @@ class FlatModule(nn.Module):
             self._flat_grad = flatten_gradients(self)
         return self._flat_grad
 
-    def bind(self, flat: Tensor) -> None:
-        """Use `flat` [n] as the parameters from now on, without a copy.
-
-        Raises:
-            ValueError: `flat` is not a contiguous vector of the right size.
-        """
-        bind_parameters(self, flat)
-        self._flat = flat.detach()
-
     def state_tensors(self) -> dict[str, Tensor]:
         """Everything to be saved: `flat` [n] and the buffers.
 

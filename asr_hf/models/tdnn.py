@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from asr_hf.data.store import FrameBatch
+from asr_hf.models.description import Description, shifted
 from asr_hf.models.feed_forward import ACTIVATIONS, FeedForward
 from asr_hf.runtime.errors import InputError
 
@@ -114,6 +115,10 @@ class TDNN(FeedForward):
         picked = torch.arange(total, device=index.device) + distance
         return torch.minimum(torch.maximum(picked, starts), last), rows
 
+    def describe(self) -> Description:
+        """See `AcousticModel`."""
+        return Description((0,), self.described_layers([*map(tuple, self.context), (0,)]))
+
     def forward(self, inputs: TDNNInputs) -> Tensor:
         """Return logits [F, pdfs] of the wanted frames."""
         *hidden, output = self.layers
@@ -129,12 +134,6 @@ class TDNN(FeedForward):
             activations = activations.index_select(0, inputs.rows)
         logits: Tensor = output(activations)
         return logits
-
-
-def shifted(rows: Tensor, times: Sequence[int]) -> Tensor:
-    """Rows [T, C] at several times side by side [T - (times[-1] - times[0]), len(times) * C]."""
-    length = len(rows) - (times[-1] - times[0])
-    return torch.cat([rows[t - times[0] :][:length] for t in times], dim=1)
 
 
 def tapped(rows: Tensor, taps: Tensor, windows: int) -> Tensor:

@@ -14,6 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import Tensor
 
+from asr_hf.curvature.chunks import CurvaturePath
 from asr_hf.curvature.cuda_graph import Recorder, record_on_gpu
 from asr_hf.curvature.precision import Precision
 from asr_hf.data.store import FrameStore
@@ -46,7 +47,6 @@ from asr_hf.stages.training.run_inputs import (
     statistics_of,
 )
 from asr_hf.stages.training.targets import open_targets
-from asr_hf.training.curvature import CurvaturePath
 from asr_hf.training.distributed.data_parallel import DataParallel
 from asr_hf.training.distributed.replica_consistency import check_same_start
 from asr_hf.training.feeding.frame_source import FrameSource, make_sources, room_for_features

@@ -13,8 +13,8 @@ class ExportFormat:
 
     Args:
         writes: the files, and what they are for.
-        of_layers: the form spells out the layers of a network, so that asr-hf has to know them.
-            Models of the user's own have no such form.
+        of_layers: the form spells out the layers of a network; only models that describe
+            themselves (`AcousticModel.describe`) have it.
     """
 
     writes: str

@@ -12,17 +12,17 @@ import torch
 from torch import Tensor
 
 from asr_hf.criteria.base import Criterion, FrameLoss
+from asr_hf.curvature.affine import LayerTap, OnLayer
+from asr_hf.curvature.chunks import ChunkMaker, CurvaturePath
 from asr_hf.curvature.cuda_graph import Recorder
-from asr_hf.curvature.gauss_newton import ChunkCurvature, SampleCurvature
+from asr_hf.curvature.gauss_newton import ChunkCurvature, OutputCurvature, SampleCurvature
 from asr_hf.curvature.precision import Precision
 from asr_hf.curvature.space import UNSHARDED, Space
-from asr_hf.curvature.statistic import OnLayer, SamplePasses, Statistic, Sums
+from asr_hf.curvature.statistic import SamplePasses, Statistic, Sums
 from asr_hf.data.store import FrameStore
 from asr_hf.hf.objective import LossSum, Sample, Split
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
-from asr_hf.training.affine import LayerTap, layer_shapes
-from asr_hf.training.curvature import ChunkMaker, CurvaturePath
 from asr_hf.training.feeding.counter_rng import frame_uniforms
 from asr_hf.training.feeding.frame_source import FrameSource, make_sources
 from asr_hf.training.feeding.minibatches import ShuffledFrames, ShuffledUtterances
@@ -82,10 +82,10 @@ class FrameObjective(WorkCounter):
         self.model, self.criterion, self.stores = model, criterion, stores
         self.chunk_frames = chunk_frames
         self.precision, self._record = precision, record
-        self._curvature_chunk = ChunkMaker(model, criterion, curvature_path)
+        self._curvature_chunk = ChunkMaker(model, curvature_path)
         self.num_parameters = model.flat.numel()
         self.device = model.flat.device
-        self.layers = layer_shapes(model)
+        self.layers = tuple(model.affine_layers().values())
         # How many of the chunks of these frames keep their activations between products.
         self.chunks_kept: Callable[[list[int]], int] = len
         self.sources = sources or make_sources(stores, self.device, room=0)
@@ -151,7 +151,12 @@ class FrameObjective(WorkCounter):
         def make(place: int, precision: Precision) -> ChunkCurvature:
             chunk = chunks[place]
             inputs = self.model.inputs(chunk.batch, chunk.index)
-            return self._curvature_chunk(inputs, self.targets.of(sample.split, chunk), precision)
+            targets = self.targets.of(sample.split, chunk)
+
+            def at_outputs(logits: Tensor) -> OutputCurvature:
+                return self.criterion.curvature(logits, targets)
+
+            return self._curvature_chunk(inputs, at_outputs, precision)
 
         def count(frames: int) -> None:
             self.frames["curvature"] += frames
@@ -179,7 +184,8 @@ class FrameObjective(WorkCounter):
         `seed` and a frame's number fix the label drawn for it.
         """
         self._load(theta)
-        tap = LayerTap(self.model)
+        names = self.model.affine_layers()
+        tap = LayerTap({name: self.model.get_submodule(name) for name in names})
         numbers = self.units[sample.split].frame_numbers(sample.units[self._order(sample)])
         uniforms, done = torch.from_numpy(frame_uniforms(seed, numbers)), 0
         for inputs, targets, _ in self._chunks(sample):

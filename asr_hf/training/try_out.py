@@ -16,7 +16,7 @@ from asr_hf.criteria.needs import CriterionNeeds, Targets
 from asr_hf.data.store import FrameStore
 from asr_hf.hf.objective import Split
 from asr_hf.models.acoustic import AcousticModel
-from asr_hf.models.registry import KINDS, full_name
+from asr_hf.models.registry import full_name
 from asr_hf.runtime.declared import declared
 from asr_hf.runtime.errors import AsrHfError, InputError
 from asr_hf.training.export_formats import formats_of_layers
@@ -51,15 +51,17 @@ def try_model(
     Raises:
         InputError: what it lacks.
     """
-    if type(model) in KINDS.values():
+    if not is_own(model):
         return
-    name, impossible = full_name(type(model)), formats_of_layers()
-    log.info(
-        "%s: a class of your own; asr-hf export writes its loglikes and priors, not %s or %s",
-        name,
-        ", ".join(impossible[:-1]),
-        impossible[-1],
-    )
+    name = full_name(type(model))
+    impossible = [] if model.description else formats_of_layers()
+    if impossible:
+        log.info(
+            "%s: a class of your own; asr-hf export writes its loglikes and priors, not %s or %s",
+            name,
+            ", ".join(impossible[:-1]),
+            impossible[-1],
+        )
     if exported in impossible:
         raise InputError(
             f"export.format={exported}: there is no such form of {name}",
@@ -108,6 +110,7 @@ def _try(model: AcousticModel, store: FrameStore, build: Callable[[], AcousticMo
     batch = store.gather(units[:1], device)
     if not _close(logits(model), whole[:first]):
         raise _LacksError("the logits of an utterance depend on those beside it")
+    _try_description(model, batch.features, whole[:first])
     _try_gradients(model, model.inputs(batch))
     again = build().to(device)
     again.load_state_tensors(before)
@@ -118,6 +121,16 @@ def _try(model: AcousticModel, store: FrameStore, build: Callable[[], AcousticMo
 def _close(found: Tensor, expected: Tensor) -> bool:
     """Whether two are the same but for rounding, as sums in another order are."""
     return torch.allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+@torch.no_grad()
+def _try_description(model: AcousticModel, features: Tensor, logits: Tensor) -> None:
+    """Hold the description, which exports and curvature products rely on, against `forward`."""
+    if model.description is None:
+        return
+    rows = features.to(model.flat.dtype)
+    if not _close(model.description.logits(rows, model.normalise), logits):
+        raise _LacksError("describe() gives other logits than forward")
 
 
 def _try_gradients(model: AcousticModel, inputs: Any) -> None:
@@ -212,7 +225,7 @@ def try_curvature(objective: FrameObjective) -> None:
         InputError: it cannot.
     """
     model = objective.model
-    if type(model) in KINDS.values():
+    if not is_own(model):
         return
     inputs = model.inputs(objective.stores[Split.TRAIN].gather(np.arange(1), objective.device))
     theta, generator = model.flat.clone(), torch.Generator().manual_seed(0)

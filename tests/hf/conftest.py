@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from asr_hf.curvature.affine import AffineLayer, OnLayer
 from asr_hf.curvature.gauss_newton import KeptDoubleBackward, SampleCurvature
 from asr_hf.curvature.space import UNSHARDED
-from asr_hf.curvature.statistic import AffineLayer, OnLayer, SamplePasses, Statistic, Sums
+from asr_hf.curvature.statistic import SamplePasses, Statistic, Sums
 from asr_hf.hf.objective import LossSum, Sample, Split
 
 

@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from asr_hf.criteria.cross_entropy import CrossEntropy
+from asr_hf.curvature.chunks import CurvaturePath
 from asr_hf.curvature.precision import Precision
 from asr_hf.data.splice import splice
 from asr_hf.hf.objective import Sample, Split
 from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
 from asr_hf.hf.statistics import SampleStatistics
-from asr_hf.training.curvature import CurvaturePath
 from asr_hf.training.feeding.counter_rng import frame_uniforms
 from asr_hf.training.feeding.units import chunk_bounds
 from asr_hf.training.frame_objective import FrameObjective
@@ -64,7 +64,7 @@ def test_curvature_equals_dense_jacobian_product(make_objective, sample, path, a
             len(theta), generator=torch.Generator().manual_seed(seed), dtype=torch.float64
         )
         torch.testing.assert_close(curvature.product(v), dense @ v, rtol=1e-12, atol=1e-12)
-    assert curvature.frames == len(whole_batch(objective, sample)[1])
+    assert curvature.num_frames == len(whole_batch(objective, sample)[1])
 
 
 def test_gradient_and_loss_equal_autograd_on_the_whole_batch(make_objective, sample):

@@ -22,7 +22,7 @@ from asr_hf.training.feeding.frame_source import (
 from asr_hf.training.feeding.minibatches import ShuffledFrames
 
 CPU = torch.device("cpu")
-WAYS = {"map": {}, "ahead": {"ahead": True}, "resident": {"resident": True}}
+WAYS = {"map": {}, "ahead": {"prefetch": True}, "resident": {"resident": True}}
 
 
 def readers() -> list[threading.Thread]:
@@ -87,7 +87,7 @@ def test_a_store_is_copied_whole_in_pieces(stores, monkeypatch):
 
 def test_frames_in_a_row_are_not_copied_again(stores):
     source = FrameSource(stores[Split.TRAIN], CPU, resident=True)
-    one, other = (source.gather(np.arange(first, 9)).frames for first in (0, 3))
+    one, other = (source.gather(np.arange(first, 9)).features for first in (0, 3))
     assert one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
 
 

@@ -8,7 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from asr_hf.curvature.statistic import AffineLayer, CurvatureStatistics, SamplePasses, Sums
+from asr_hf.curvature.affine import AffineLayer
+from asr_hf.curvature.statistic import CurvatureStatistics, SamplePasses, Sums
 from asr_hf.hf.preconditioners.kronecker import KroneckerFactor, KroneckerPreconditioner
 
 

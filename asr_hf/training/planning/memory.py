@@ -19,8 +19,8 @@ import torch
 
 from asr_hf.hf.memory import MemoryNeed, ProblemSize
 from asr_hf.hf.objective import Sample, Split
+from asr_hf.models.affine import other_parameters
 from asr_hf.runtime.errors import InputError
-from asr_hf.training.affine import affine_layers, other_parameters
 from asr_hf.training.frame_objective import FrameObjective
 from asr_hf.training.planning.allocation_probe import Usage, measured
 
@@ -140,14 +140,14 @@ def held_now(device: torch.device) -> int:
 def problem_size(objective: FrameObjective) -> ProblemSize:
     """What the optimisers' memory depends on."""
     model = objective.model
-    layers = tuple((m.in_features, m.out_features) for _, m in affine_layers(model))
+    layers = model.affine_layers()
     frames = int(objective.unit_frames(Split.TRAIN).sum())
     return ProblemSize(
         model.flat.numel(),
         model.flat.element_size(),
-        layers,
+        tuple((layer.inputs, layer.outputs) for layer in layers.values()),
         frames,
-        others=tuple(other_parameters(model)),
+        others=tuple(other_parameters(model, layers)),
     )
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 import torch
+from asr_hf.training.affine import LayerTap, affine_layers, layer_shapes, other_parameters
 from torch import nn
 
 from asr_hf.criteria.cross_entropy import CrossEntropy
-from asr_hf.curvature.statistic import AffineLayer
+from asr_hf.curvature.affine import AffineLayer
 from asr_hf.hf.memory import ProblemSize
 from asr_hf.hf.objective import Split
 from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
 from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
 from asr_hf.models.flat import FlatModule, parameter_slices
 from asr_hf.runtime.errors import InputError
-from asr_hf.training.affine import LayerTap, affine_layers, layer_shapes, other_parameters
 from asr_hf.training.planning.memory import problem_size
 
 
