@@ -102,7 +102,8 @@ def test_a_plain_perceptron_goes_by_the_r_operator(kind):
     model = make(kind, activation="tanh")
     perceptron = model.perceptron()
     assert perceptron.activation is Activation.TANH
-    parameters = [p for pair in zip(perceptron.weights, perceptron.biases) for p in pair]
+    pairs = zip(perceptron.weights, perceptron.biases, strict=True)
+    parameters = [parameter for pair in pairs for parameter in pair]
     assert all(a is b for a, b in zip(parameters, model.parameters(), strict=True))
 
 

@@ -14,6 +14,7 @@ from asr_hf.hf.statistics import SampleStatistics
 from asr_hf.training.feeding.counter_rng import frame_uniforms
 from asr_hf.training.feeding.units import chunk_bounds
 from asr_hf.training.frame_objective import FrameObjective
+from asr_hf.training.planning.memory import problem_size
 
 UNITS = np.array([2, 3, 7, 11, 12, 13, 29])
 
@@ -237,3 +238,49 @@ def test_bfloat16_products_are_near_those_of_full_precision(
     error = (found - expected).norm() / expected.norm()
     assert 1e-5 < error < 0.03
     torch.testing.assert_close(curvature.exact_product(v), expected)
+
+
+def test_models_of_ours_have_nothing_that_kfac_does_not_know(make_objective):
+    assert problem_size(make_objective()).others == ()
+
+
+def test_a_class_derived_from_the_dnn_is_not_taken_for_one(make_objective):
+    """Its curvature is that of what it computes."""
+    objective = make_objective()
+    model = objective.model
+
+    class Doubled(type(model)):
+        def forward(self, spliced):
+            return 2 * super().forward(spliced)
+
+    settings = {"hidden_sizes": [6, 5], "left": 1, "right": 2, "seed": 3}
+    derived = Doubled(feature_dim=3, num_pdfs=4, **settings).double()
+    other = FrameObjective(derived, CrossEntropy(), objective.stores, 40)
+    sample = whole_part(other)
+    theta = derived.flat.clone()
+    vector = torch.randn_like(theta)
+    product = other.curvature(theta, sample).product(vector)
+    step = 1e-5
+    # G v = J' H J v, with J v by differences and J' by back-propagation.
+    expected = gauss_newton(derived, other, sample, theta, vector, step)
+    torch.testing.assert_close(product, expected, rtol=1e-4, atol=1e-6)
+
+
+def whole_part(objective):
+    return Sample(Split.TRAIN, np.arange(3))
+
+
+def gauss_newton(model, objective, sample, theta, vector, step):
+    batch = objective.stores[Split.TRAIN].gather(sample.units, torch.device("cpu"))
+
+    def logits(at):
+        model.flat.copy_(at)
+        return model(model.inputs(batch))
+
+    with torch.no_grad():
+        forward = (logits(theta + step * vector) - logits(theta - step * vector)) / (2 * step)
+    found = logits(theta)
+    at_outputs = CrossEntropy().curvature(found.detach())(forward)
+    model.flat_grad.zero_()
+    found.backward(at_outputs)
+    return model.flat_grad.clone()

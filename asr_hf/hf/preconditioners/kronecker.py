@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,6 +16,8 @@ from asr_hf.hf.memory import ProblemSize
 from asr_hf.hf.preconditioners.base import Unobserving
 from asr_hf.hf.state import State
 from asr_hf.runtime.errors import InputError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class KroneckerPreconditioner(Unobserving, ABC):
         self.decay, self.refresh_every = decay, refresh_every
         self._blocks: list[_Block] = []
         self._room: Tensor | None = None
+        self._named = False
         self._estimates = self._runs = 0
 
     @abstractmethod
@@ -75,18 +79,27 @@ class KroneckerPreconditioner(Unobserving, ABC):
         """Estimate the factors of all affine layers on a sample."""
 
     def memory(self, size: ProblemSize) -> int:
-        """Factors, their inverses, scratch for one layer, and the inversion of the largest.
+        """Return the bytes of factors, inverses, scratch, and the inversion of the largest factor.
+
+        The first time, the log names the parameters that no factor covers.
 
         Raises:
-            InputError: there are parameters that it has no curvature for.
+            InputError: there is no layer that it knows.
         """
-        if size.others or not size.layers:
-            named = ", ".join(size.others[:5]) + (", ..." if len(size.others) > 5 else "")
+        if not size.layers:
             raise InputError(
                 f"preconditioner: {self.method} knows fully connected layers with a bias alone, "
-                f"not {named or 'a network without any'}",
-                expected="a network all of whose parameters are those of torch.nn.Linear",
+                "not a network without any",
+                expected="a network with layers of torch.nn.Linear",
                 remedy="preconditioner=lbfgs, diagonal or identity, which serve any network",
+            )
+        if size.others and not self._named:
+            self._named = True
+            log.warning(
+                "preconditioner: %s knows fully connected layers with a bias alone; the identity "
+                "stands for the curvature of %s",
+                self.method,
+                ", ".join(size.others),
             )
         squares = [d**2 for i, o in size.layers for d in (i + 1, o)]
         room = max((i * o for i, o in size.layers), default=0)
