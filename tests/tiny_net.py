@@ -33,7 +33,7 @@ class TinyNet:
         )
         self.num_parameters = sum(int(np.prod(s)) for s in self.shapes)
         self.device = torch.device("cpu")
-        self.frames = {"gradient": 0, "curvature": 0, "loss": 0}
+        self.frames_by_pass = {"gradient": 0, "curvature": 0, "loss": 0}
         rng = np.random.default_rng(0)
         centres = rng.normal(size=(3, inputs)) * 1.5
         self._data: dict[Split, list[tuple[Tensor, Tensor]]] = {}
@@ -68,7 +68,7 @@ class TinyNet:
 
     def loss(self, theta: Tensor, sample: Sample) -> LossSum:
         losses = self.losses(theta, sample).detach()
-        self.frames["loss"] += len(losses)
+        self.frames_by_pass["loss"] += len(losses)
         return self.summed(losses, sample)
 
     def summed(self, losses: Tensor, sample: Sample) -> LossSum:

@@ -129,7 +129,7 @@ def _train(
         checkpoint_seconds=config.runtime.checkpoint_seconds,
         seconds=time.perf_counter() - start,
         keep=keep_in(folder.models, writer) if folder and config.runtime.keep_models else None,
-        ranks=ranks,
+        group=ranks,
         interruption=interruption,
     )
     best = loop.run()
@@ -195,7 +195,7 @@ def share(config: DictConfig, objective: FrameObjective, ranks: ProcessGroup) ->
             expected="trainer=hf",
             remedy="runtime.sharded=false",
         )
-    return DataParallel(objective, ranks, objective.frames, sharded)
+    return DataParallel(objective, ranks, objective.frames_by_pass, sharded)
 
 
 def recorder(config: DictConfig, device: torch.device) -> Recorder | None:
@@ -296,6 +296,6 @@ def summary(config: DictConfig, loop: TrainingLoop, best: Best) -> dict[str, Any
         "iterations": loop.optimiser.iteration,
         "parameters": loop.objective.num_parameters,
         "work": loop.objective.work,
-        "frames": dict(loop.objective.frames),
+        "frames": dict(loop.objective.frames_by_pass),
         "seconds": loop.seconds,
     }

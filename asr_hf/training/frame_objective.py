@@ -115,7 +115,7 @@ class FrameObjective(WorkCounter):
 
     def unit_frames(self, split: Split) -> np.ndarray:
         """Frames of each unit of `part` [units], int64."""
-        return self.units[split].frames
+        return self.units[split].frame_counts
 
     @torch.no_grad()
     def loss(self, theta: Tensor, sample: Sample) -> LossSum:
@@ -124,7 +124,7 @@ class FrameObjective(WorkCounter):
         sums = _LossSums(self.device)
         for inputs, targets, lengths in self._chunks(sample):
             sums.add(self.criterion.loss(self.model(inputs), targets), lengths)
-        self.frames["loss"] += sums.frames
+        self.frames_by_pass["loss"] += sums.num_frames
         return sums.result(self._order(sample))
 
     def gradient(self, theta: Tensor, sample: Sample) -> tuple[LossSum, Tensor]:
@@ -137,7 +137,7 @@ class FrameObjective(WorkCounter):
             loss, at_outputs = self.criterion.loss_and_gradient(logits, targets)
             sums.add(loss, lengths)
             logits.backward(at_outputs)
-        self.frames["gradient"] += sums.frames
+        self.frames_by_pass["gradient"] += sums.num_frames
         return sums.result(self._order(sample)), self.model.flat_grad.clone()
 
     def curvature(self, theta: Tensor, sample: Sample) -> SampleCurvature:
@@ -145,8 +145,8 @@ class FrameObjective(WorkCounter):
         self._load(theta)
         units = sample.units[self._order(sample)]
         chunks = self.units[sample.split].batches(units, self.chunk_frames)
-        frames = chunks.frames
-        kept = self.chunks_kept(frames)
+        frame_counts = chunks.frame_counts
+        kept = self.chunks_kept(frame_counts)
 
         def make(place: int, precision: Precision) -> ChunkCurvature:
             chunk = chunks[place]
@@ -158,11 +158,11 @@ class FrameObjective(WorkCounter):
 
             return self._curvature_chunk(inputs, at_outputs, precision)
 
-        def count(frames: int) -> None:
-            self.frames["curvature"] += frames
+        def count(num_frames: int) -> None:
+            self.frames_by_pass["curvature"] += num_frames
 
         return SampleCurvature(
-            make, len(frames), sum(frames), count, self.precision, kept, self._record
+            make, len(frame_counts), sum(frame_counts), count, self.precision, kept, self._record
         )
 
     def unit_gradients(self, theta: Tensor, sample: Sample) -> Iterator[tuple[int, Tensor]]:
@@ -173,7 +173,7 @@ class FrameObjective(WorkCounter):
             logits = self.model(self.model.inputs(unit.batch, unit.index))
             targets = self.targets.of(sample.split, unit)
             logits.backward(self.criterion.gradient(logits.detach(), targets))
-            self.frames["gradient"] += len(logits)
+            self.frames_by_pass["gradient"] += len(logits)
             yield len(logits), self.model.flat_grad
 
     def layer_gradients(
@@ -196,7 +196,7 @@ class FrameObjective(WorkCounter):
             for layer, g in enumerate(torch.autograd.grad(logits, outputs, at_outputs)):
                 on_gradient(layer, g)
             done += len(logits)
-        self.frames["gradient"] += done
+        self.frames_by_pass["gradient"] += done
 
     def accumulate(self, theta: Tensor, sample: Sample, statistic: Statistic[Any]) -> Sums:
         """What `statistic` sums, over all of `sample` at θ [n]."""
@@ -225,13 +225,13 @@ class FrameObjective(WorkCounter):
     def minibatch_gradient(self, theta: Tensor, minibatch: Minibatch) -> tuple[Tensor, Tensor]:
         """Mean loss (no host synchronisation) and the gradient of the mean [n], reused."""
         self._load(theta)
-        inputs, targets, frames = minibatch
+        inputs, targets, num_frames = minibatch
         self.model.flat_grad.zero_()
         logits = self.model(inputs)
         loss, at_outputs = self.criterion.loss_and_gradient(logits, targets)
-        logits.backward(at_outputs.div_(frames))
-        self.frames["gradient"] += frames
-        return loss.total / frames, self.model.flat_grad
+        logits.backward(at_outputs.div_(num_frames))
+        self.frames_by_pass["gradient"] += num_frames
+        return loss.total / num_frames, self.model.flat_grad
 
     @torch.no_grad()
     def _load(self, theta: Tensor) -> None:
@@ -245,7 +245,7 @@ class FrameObjective(WorkCounter):
         """
         if not self.targets.whole_utterances:
             return np.arange(len(sample.units))
-        return np.argsort(self.units[sample.split].frames[sample.units], kind="stable")
+        return np.argsort(self.units[sample.split].frame_counts[sample.units], kind="stable")
 
     def _chunks(self, sample: Sample) -> Iterator[tuple[Any, Any, Tensor]]:
         """The model's inputs, the targets and the unit lengths [U] of each chunk."""
@@ -260,7 +260,7 @@ class _LossSums:
     """Adds up a criterion's results over chunks, on the device until the end."""
 
     def __init__(self, device: torch.device) -> None:
-        self.frames = 0
+        self.num_frames = 0
         self._total = torch.zeros((), dtype=torch.float64, device=device)
         self._errors = torch.zeros((), dtype=torch.int64, device=device)
         self._per_unit: list[Tensor] = []
@@ -268,7 +268,7 @@ class _LossSums:
     def add(self, loss: FrameLoss, lengths: Tensor) -> None:
         self._total += loss.total
         self._errors += loss.errors
-        self.frames += len(loss.per_frame)
+        self.num_frames += len(loss.per_frame)
         lengths = lengths.to(loss.per_frame.device)
         self._per_unit.append(
             torch.segment_reduce(loss.per_frame.double(), "sum", lengths=lengths, unsafe=True)
@@ -279,4 +279,4 @@ class _LossSums:
         added = torch.cat(self._per_unit) if self._per_unit else torch.zeros(0)
         per_unit = torch.empty_like(added)
         per_unit[torch.from_numpy(order)] = added
-        return LossSum(float(self._total), self.frames, int(self._errors), per_unit)
+        return LossSum(float(self._total), self.num_frames, int(self._errors), per_unit)

@@ -104,7 +104,7 @@ class TrainingLoop:
             the last one; steps since then are done again, to the same result, after a kill.
         seconds: spent on training before the loop (pretraining).
         keep: is given each iteration's number and estimate [n], the start's among them.
-        ranks: this process among those that train together.
+        group: this process among those that train together.
         interruption: says when a signal has asked for an end.
     """
 
@@ -118,7 +118,7 @@ class TrainingLoop:
         checkpoint_seconds: float,
         seconds: float = 0.0,
         keep: Callable[[int, Tensor], None] | None = None,
-        ranks: ProcessGroup = SINGLE_PROCESS,
+        group: ProcessGroup = SINGLE_PROCESS,
         interruption: Interruption | None = None,
     ) -> None:
         self.optimiser, self.objective, self.folder = optimiser, objective, folder
@@ -127,7 +127,7 @@ class TrainingLoop:
         self._improved = self._unsaved = False
         self.seconds, self._keep = seconds, keep
         self.best = Best(optimiser.estimate.clone())
-        self.ranks, self._interruption = ranks, interruption or Interruption()
+        self.group, self._interruption = group, interruption or Interruption()
         self.events = None if folder is None else EventLog(folder.path)
 
     def run(self) -> Best:
@@ -157,20 +157,20 @@ class TrainingLoop:
 
     def _compare(self) -> None:
         """Hold what the next iteration depends on against the other ranks'."""
-        if self.ranks.count > 1 and self.optimiser.iteration % _COMPARE_EVERY == 1:
-            check_in_step(self.ranks, self.optimiser.iteration, self.optimiser.state_dict())
+        if self.group.count > 1 and self.optimiser.iteration % _COMPARE_EVERY == 1:
+            check_in_step(self.group, self.optimiser.iteration, self.optimiser.state_dict())
 
     def _save_or_end(self) -> None:
         """Save when it is time on the first rank, or for the end that any rank was asked for."""
         due = self.folder is not None
         due = due and time.monotonic() - self._saved_at >= self.checkpoint_seconds
-        asked, due = self.ranks.any_of(self._interruption.noted is not None, due)
+        asked, due = self.group.any_of(self._interruption.noted is not None, due)
         finished = self.optimiser.finished
         if asked or due or finished:
             self._save()
         if asked and not finished:
             # Nobody leaves before that is done: the first to go takes the others along.
-            self.ranks.any(True)
+            self.group.any(True)
             raise interrupted(self._interruption.noted)
 
     def _step(self) -> None:
@@ -188,7 +188,7 @@ class TrainingLoop:
             "heldout_frame_error": heldout.errors / max(1, heldout.num_frames),
             "seconds": self.seconds,
             "work": self.objective.work,
-            "frames": dict(self.objective.frames),
+            "frames": dict(self.objective.frames_by_pass),
         }
         if heldout.mean < self.best.loss:
             self._improved = True
@@ -228,7 +228,7 @@ class TrainingLoop:
             {
                 "optimiser": state["values"],
                 "seconds": self.seconds,
-                "frames": self.objective.frames,
+                "frames": self.objective.frames_by_pass,
                 "best": {
                     "loss": self.best.loss,
                     "frame_error": self.best.frame_error,
@@ -243,7 +243,7 @@ class TrainingLoop:
 
     def _resume(self) -> None:
         own = None if self.folder is None else latest_checkpoint(self.folder.checkpoints)
-        found = share_checkpoint(self.ranks, own)
+        found = share_checkpoint(self.group, own)
         if found is None:
             self._cut_events(-1)
             self._record(
@@ -260,7 +260,7 @@ class TrainingLoop:
         self.best = Best(best_theta, **values["best"])
         self.optimiser.load_state_dict({"tensors": tensors, "values": values["optimiser"]})
         self.seconds = values["seconds"]
-        self.objective.frames.update(values["frames"])
+        self.objective.frames_by_pass.update(values["frames"])
         self._cut_events(self.optimiser.iteration)
         log.info("continuing after iteration %d from %s", self.optimiser.iteration, path)
 

@@ -48,7 +48,7 @@ def pretrain_layers(objective: FrameObjective, trainer: Any) -> None:
                 event["train_loss"],
             )
         smaller.flat.copy_(optimiser.estimate)
-        for kind, frames in smaller_objective.frames.items():
-            objective.frames[kind] += frames
+        for kind, num_frames in smaller_objective.frames_by_pass.items():
+            objective.frames_by_pass[kind] += num_frames
 
     pretrain(objective.model, train)

@@ -216,7 +216,7 @@ def test_work_counts_frames_by_kind(make_objective, sample):
     objective.loss(theta, sample)
     with objective.uncounted():
         objective.loss(theta, sample)
-    assert objective.frames == {"gradient": frames, "curvature": 2 * frames, "loss": frames}
+    assert objective.frames_by_pass == {"gradient": frames, "curvature": 2 * frames, "loss": frames}
     assert objective.work == 3 * frames + 8 * frames + frames
 
 

@@ -109,14 +109,14 @@ class ShuffledUtterances:
 
     def count(self, batch_frames: int) -> int:
         """Minibatches of an epoch."""
-        return -(-len(self._units.frames) // self._together(batch_frames))
+        return -(-len(self._units.frame_counts) // self._together(batch_frames))
 
     def epoch(self, seed: int, epoch: int, batch_frames: int) -> Iterator[UnitBatch]:
         """Yield the minibatches: utterances that come to `batch_frames` on average, or one."""
-        order = np.random.default_rng([seed, epoch]).permutation(len(self._units.frames))
+        order = np.random.default_rng([seed, epoch]).permutation(len(self._units.frame_counts))
         together = self._together(batch_frames)
         groups = [order[first : first + together] for first in range(0, len(order), together)]
         yield from self._units.groups(groups)
 
     def _together(self, batch_frames: int) -> int:
-        return max(1, round(batch_frames / float(self._units.frames.mean())))
+        return max(1, round(batch_frames / float(self._units.frame_counts.mean())))

@@ -63,30 +63,30 @@ class Units:
         lengths = np.diff(source.store.offsets)[self._utterances]
         phases = np.arange(stride)
         # Frames of each unit [units], int64; a short utterance has units without any.
-        self.frames: np.ndarray = np.maximum(
+        self.frame_counts: np.ndarray = np.maximum(
             0, (lengths[:, None] - phases + stride - 1) // stride
         ).reshape(-1)
 
     def frame_numbers(self, units: np.ndarray) -> np.ndarray:
         """What tells the frames of `units` [F] from all others, in the order of the units."""
-        lengths = self.frames[units]
-        firsts = (np.cumsum(self.frames) - self.frames)[units]
+        lengths = self.frame_counts[units]
+        firsts = (np.cumsum(self.frame_counts) - self.frame_counts)[units]
         before = np.cumsum(lengths) - lengths
         numbers: np.ndarray = np.repeat(firsts - before, lengths) + np.arange(int(lengths.sum()))
         return numbers
 
     def batches(self, units: np.ndarray, most: int) -> UnitBatches:
         """Units in batches of at most `most` frames, or of one unit."""
-        bounds = chunk_bounds(self.frames[units], most)
+        bounds = chunk_bounds(self.frame_counts[units], most)
         return self.groups([units[first:last] for first, last in bounds])
 
     def one_by_one(self, units: np.ndarray) -> UnitBatches:
         """Every unit by itself; those without frames are left out."""
-        return self.groups(list(units[self.frames[units] > 0][:, None]))
+        return self.groups(list(units[self.frame_counts[units] > 0][:, None]))
 
     def groups(self, groups: list[np.ndarray]) -> UnitBatches:
         """One batch for each group of units."""
-        lengths = [self.frames[group] for group in groups]
+        lengths = [self.frame_counts[group] for group in groups]
         if self._stride == 1:
             utterances = [self._utterances[group] for group in groups]
             batches = self._source.batches(utterances)
@@ -127,10 +127,10 @@ class UnitBatches:
     ) -> None:
         self._batches, self._utterances = batches, utterances
         self._lengths, self._indices = lengths, indices
-        self.frames = [int(x.sum()) for x in lengths]
+        self.frame_counts = [int(x.sum()) for x in lengths]
 
     def __iter__(self) -> Iterator[UnitBatch]:
-        return (self[place] for place in range(len(self.frames)))
+        return (self[place] for place in range(len(self.frame_counts)))
 
     def __getitem__(self, place: int) -> UnitBatch:
         batch, index = self._batches[place], self._indices[place]
