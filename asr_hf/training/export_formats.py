@@ -7,12 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ExportFormat:
-    """A form of another program.
-
-    The module `asr_hf.stages.exports.<name>` writes it.
+    """A form that another program reads, written by the module `asr_hf.stages.exports.<name>`.
 
     Args:
-        writes: the files, and what they are for.
+        writes: names of the files, and what they are for.
         of_layers: the form spells out the layers of a network; only models that describe
             themselves (`AcousticModel.describe`) have it.
     """
@@ -44,5 +42,5 @@ FORMATS = {
 
 
 def formats_of_layers() -> list[str]:
-    """Names of the forms that spell out a network's layers."""
+    """Return the names of the forms that spell out a network's layers."""
     return [name for name, form in FORMATS.items() if form.of_layers]
