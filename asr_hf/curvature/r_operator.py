@@ -71,7 +71,7 @@ class MLPCurvature:
         weights: W of each layer [out, in].
         biases: b of each layer [out].
         activation: the hidden non-linearity.
-        inputs: what the first layer sees [F, in].
+        inputs: rows that the first layer sees [F, in].
         output_curvature: logits [F, C] -> (u -> H u).
     """
 
@@ -104,7 +104,7 @@ class MLPCurvature:
         self._backward(delta, layers_of(out, self._weights))
 
     def _forward(self, directions: list[tuple[Tensor, Tensor]]) -> Tensor:
-        """R z of the outputs [F, C]."""
+        """Return R z of the outputs [F, C]."""
         tangent: Tensor | None = None
         last = len(self._weights) - 1
         for layer, (direction, shift) in enumerate(directions):
@@ -131,15 +131,15 @@ class MLPCurvature:
                 delta = below
 
     def _buffer(self, layer: int) -> Tensor:
-        """Scratch for a layer's values [F, out]; neighbours never share memory."""
+        """Return scratch for a layer's values [F, out]; neighbours never share memory."""
         if layer == len(self._weights) - 1:
             return self._logits_buffer
-        frames, width = len(self._activations[0]), self._weights[layer].shape[0]
-        return self._buffers[layer % 2][: frames * width].view(frames, width)
+        num_frames, width = len(self._activations[0]), self._weights[layer].shape[0]
+        return self._buffers[layer % 2][: num_frames * width].view(num_frames, width)
 
 
 def layers_of(vector: Tensor, weights: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
-    """Views of a flat vector [n] as (W, b) of each layer."""
+    """Return views of a flat vector [n] as (W, b) of each layer."""
     layers, start = [], 0
     for weight in weights:
         middle, stop = start + weight.numel(), start + weight.numel() + weight.shape[0]

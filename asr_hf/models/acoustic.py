@@ -31,11 +31,12 @@ class AcousticModel(FlatModule):
     the exports that write layers.
 
     Args:
-        feature_dim: features of one frame.
+        feature_dim: number of features of one frame.
         num_pdfs: number of outputs.
-        left: frames of context before each frame.
-        right: frames of context after it.
-        input_dim: columns of what `normalise` takes: a multiple of `feature_dim`.
+        left: number of frames of context before each frame.
+        right: number of frames of context after each frame.
+        input_dim: number of columns of the rows that `normalise` takes: a multiple of
+            `feature_dim`.
     """
 
     input_mean: Tensor
@@ -68,10 +69,10 @@ class AcousticModel(FlatModule):
         says. This comes first, so that making it takes no more memory than the file does.
 
         Args:
-            settings: of the class, each of the type that its annotation has.
-            feature_dim: features of one frame.
+            settings: settings of the class, each of the type that its annotation has.
+            feature_dim: number of features of one frame.
             num_pdfs: number of outputs.
-            parameters: numbers that the file holds.
+            parameters: number of parameters that the file holds.
 
         Raises:
             ValueError: the model would be larger, or the class does not say how large.
@@ -84,7 +85,11 @@ class AcousticModel(FlatModule):
 
         Args:
             batch: unspliced frames [F, D] with their utterance bounds.
-            index: frames of the batch whose logits are wanted [K]; None wants all, in order.
+            index: numbers of the batch's frames whose logits are computed [K]; None for all, in
+                order.
+
+        Returns:
+            The inputs, of any type.
         """
 
     @abstractmethod
@@ -139,9 +144,15 @@ class AcousticModel(FlatModule):
 
     @torch.no_grad()
     def log_likelihoods(self, inputs: Any) -> Tensor:
-        """Return log p(pdf | x) - log p(pdf) [F, pdfs], float32 or wider.
+        """Compute log p(pdf | x) - log p(pdf).
 
         These are log p(x | pdf) up to a constant of each frame, which decoding ignores.
+
+        Args:
+            inputs: inputs of F frames, as `inputs` made them.
+
+        Returns:
+            Log-likelihoods [F, pdfs], float32 or wider.
         """
         logits = self(inputs)
         wide = torch.promote_types(logits.dtype, torch.float32)
@@ -151,9 +162,10 @@ class AcousticModel(FlatModule):
         """Normalise inputs to zero mean and unit variance.
 
         Args:
-            mean: over the training frames, [feature_dim] (used for every frame of a window) or
-                [input_dim].
-            standard_deviation: likewise. A constant input (zero deviation) is only centred.
+            mean: mean over the training frames, [feature_dim] (used for every frame of a window)
+                or [input_dim].
+            standard_deviation: standard deviation over the training frames, of the same shape. A
+                constant input (zero deviation) is only centred.
 
         Raises:
             ValueError: wrong shape, a value that is not finite, or a negative deviation.
@@ -177,9 +189,12 @@ class AcousticModel(FlatModule):
         return statistic
 
     def set_log_priors(self, counts: Tensor) -> None:
-        """Take the pdfs' priors from their frame counts [pdfs] in the training alignment.
+        """Take the pdfs' priors from their frame counts in the training alignment.
 
         A pdf never seen counts as one frame, so that its log prior stays finite.
+
+        Args:
+            counts: number of frames of each pdf [pdfs].
 
         Raises:
             ValueError: wrong shape or a negative count.

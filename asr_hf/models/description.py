@@ -68,11 +68,14 @@ class Description:
     def perceptron(
         self, parameters: Sequence[Tensor], normalise: Callable[[Tensor], Tensor]
     ) -> Perceptron | None:
-        """Return what the R-operator needs, where the layers are those of a plain perceptron.
+        """Make what the R-operator needs, where the layers are those of a plain perceptron.
 
         Args:
             parameters: the model's parameters in the order of its flat vector.
             normalise: the model's normalisation of its inputs.
+
+        Returns:
+            The perceptron, or None where the model is none.
         """
         linear = [layer.linear for layer in self.layers]
         in_order = [parameter for layer in linear for parameter in (layer.weight, layer.bias)]
@@ -91,11 +94,14 @@ class Description:
         return Perceptron(weights, biases, activation, normalise)
 
     def logits(self, features: Tensor, normalise: Callable[[Tensor], Tensor]) -> Tensor:
-        """Compute the logits [T, pdfs] of an utterance as the description says.
+        """Compute the logits of an utterance as the description says.
 
         Args:
             features: the utterance's frames [T, D].
             normalise: the model's normalisation of its inputs.
+
+        Returns:
+            Logits [T, pdfs].
         """
         left, right = self.context
         times = torch.arange(-left, len(features) + right, device=features.device)

@@ -20,17 +20,18 @@ class DNN(FeedForward):
     edge frames repeated.
 
     Args:
-        feature_dim: features of one frame.
+        feature_dim: number of features of one frame.
         num_pdfs: number of outputs.
-        hidden_sizes: units of each hidden layer, from the input up; none gives softmax regression.
+        hidden_sizes: number of units of each hidden layer, from the input up; none gives softmax
+            regression.
         activation: sigmoid, relu or tanh.
-        left: frames of context before each frame.
-        right: frames of context after it.
+        left: number of frames of context before each frame.
+        right: number of frames of context after each frame.
         initialisation: glorot or sparse (see `models/initialisation.py`).
-        seed: of the initial weights.
+        seed: seed of the initial weights.
 
     Raises:
-        InputError: an unknown activation or initialisation, or an empty layer.
+        InputError: an activation or initialisation is unknown, or a layer is empty.
     """
 
     def __init__(
@@ -76,6 +77,12 @@ class DNN(FeedForward):
         """Return a network of the lowest `depth` hidden layers under a fresh output layer.
 
         It shares no memory with this one and has its input normalisation and priors.
+
+        Args:
+            depth: number of hidden layers.
+
+        Returns:
+            The network, on the same device.
         """
         smaller = DNN(
             feature_dim=self.feature_dim,
