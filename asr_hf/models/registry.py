@@ -92,6 +92,7 @@ def build(
     Raises:
         ValueError: a setting does not fit; the message begins with its name.
         InputError: the class refuses its settings.
+        AsrHfError: the class raises one itself.
     """
     check_settings(kind, settings)
     given = {"feature_dim": feature_dim, "num_pdfs": num_pdfs, "seed": seed}

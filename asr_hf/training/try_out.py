@@ -50,6 +50,7 @@ def try_model(
 
     Raises:
         InputError: the model has a fault, which the message names.
+        AsrHfError: the model raises one itself.
     """
     if not is_own(model):
         return
@@ -278,6 +279,8 @@ def failures_named(objective: FrameObjective) -> Iterator[None]:
 
     Raises:
         InputError: a pass fails, and a class is the user's own.
+        AsrHfError: a pass raises one itself.
+        OutOfMemoryError: a pass needs more memory than there is.
     """
     parts = (objective.model, objective.criterion)
     names = ", ".join(full_name(type(part)) for part in parts if is_own(part))
