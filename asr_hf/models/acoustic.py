@@ -117,11 +117,16 @@ class AcousticModel(FlatModule):
     def describe(self) -> Description | None:
         """Return the layers of the model one by one, or None where there is more to it than these.
 
-        A description holds for the class whose body defines this method and is not inherited: a
-        derived class may compute something else. One that does not says so itself:
+        `asr_hf/models/description.py` says what a description holds, and where normalisation layers
+        and dropout will have their place in it. A description is valid for the class whose body
+        defines this method and is not inherited: a derived class may compute something else. One
+        that does not says so itself:
 
             def describe(self) -> Description | None:
                 return super().describe()
+
+        Returns:
+            The description, or None.
         """
         return None
 
