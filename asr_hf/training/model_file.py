@@ -26,6 +26,15 @@ _REMEDY = "train the model again, or name a run folder that holds a finished one
 def build_model(config: Any, feature_dim: int, num_pdfs: int, seed: int) -> AcousticModel:
     """Make a model from the config group of this command, with freshly initialised parameters.
 
+    Args:
+        config: the group, which names the class and its settings.
+        feature_dim: number of features of one frame.
+        num_pdfs: number of outputs.
+        seed: seed of the initial weights.
+
+    Returns:
+        The model on the CPU.
+
     Raises:
         InputError: there is no such class, or a setting does not fit it.
     """
@@ -44,8 +53,8 @@ def save_model(path: Path, model: AcousticModel, config: Any, about: dict[str, A
     Args:
         path: the file.
         model: what to write.
-        config: its config group, from which `load_model` builds it again.
-        about: JSON-able facts kept with it (features, alignment, training).
+        config: the model's config group, from which `load_model` builds it again.
+        about: JSON-able facts that are kept with it (features, alignment, training).
     """
     tensors = {n: t.detach().cpu().contiguous() for n, t in model.state_tensors().items()}
     facts = about | {"feature_dim": model.feature_dim, "num_pdfs": model.num_pdfs}
@@ -84,14 +93,17 @@ def load_model(path: Path, config: Any = None) -> tuple[AcousticModel, dict[str,
 
 
 def model_config(path: Path, config: Any = None) -> dict[str, Any]:
-    """The config group that the model in `path` was built from.
+    """Read the config group that the model in `path` was built from.
 
     Args:
         path: the file.
         config: the configuration of this command, as for `load_model`.
 
+    Returns:
+        The class as _target_, and its settings.
+
     Raises:
-        InputError: as `load_model`.
+        InputError: in the cases of `load_model`.
     """
     header, _ = _read(path)
     _class_of(path, header["kind"], config)
@@ -99,13 +111,13 @@ def model_config(path: Path, config: Any = None) -> dict[str, Any]:
 
 
 def _group(config: Any) -> tuple[str, dict[str, Any]]:
-    """The class that a config group names, and its settings."""
+    """Return the class that a config group names, and its settings."""
     settings: Any = OmegaConf.to_container(OmegaConf.create(config), resolve=True)
     return str(settings.pop("_target_", None)), settings
 
 
 def _class_of(path: Path, kind: str, config: Any) -> type[AcousticModel]:
-    """The class of a kind: built in, or the one that the configuration of this command names."""
+    """Return the class of a kind, which is built in or named by the configuration."""
     if kind in KINDS:
         return KINDS[kind]
     named = None if config is None else OmegaConf.select(config, "model._target_")
@@ -121,7 +133,7 @@ def _class_of(path: Path, kind: str, config: Any) -> type[AcousticModel]:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """The header and the tensors."""
+    """Return the header and the tensors."""
     try:
         with safe_open(path, framework="pt") as opened:
             header = json.loads((opened.metadata() or {}).get(_KEY, "{}"))
