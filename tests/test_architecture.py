@@ -178,6 +178,52 @@ def test_the_optimiser_knows_nothing_of_speech(imports, room, may_import):
     assert {name.split(".")[1] for name in known if "." in name} <= may_import
 
 
+def libraries(path: Path) -> set[str]:
+    """The packages that a module imports, anywhere in it, by their first names."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(str(node.module).partition(".")[0])
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            found |= {
+                str(a.value).partition(".")[0] for a in node.args if isinstance(a, ast.Constant)
+            }
+    return found
+
+
+def test_hydra_is_met_in_the_command_alone():
+    paths = [*sources(ROOT).values(), *(ROOT / "recipes").rglob("*.py")]
+    outside = [path for path in paths if ROOT / PACKAGE / "cli" not in path.parents]
+    assert len(outside) < len(paths)
+    met = {str(p.relative_to(ROOT)): libraries(p) & {"hydra", "omegaconf"} for p in outside}
+    assert {path: names for path, names in met.items() if names} == {}
+
+
+def test_a_late_import_of_hydra_is_found(tmp_path):
+    path = tmp_path / "late.py"
+    for text in (
+        "import hydra.utils",
+        "from omegaconf import DictConfig",
+        "def late():\n    from hydra.utils import instantiate",
+        "import_module('omegaconf')",
+    ):
+        path.write_text(text)
+        assert libraries(path) & {"hydra", "omegaconf"}, text
+
+
+def test_settings_know_the_ground_floor_alone(imports):
+    known = {
+        other.split(".")[1]
+        for name, others in imports.items()
+        if name.split(".")[1:2] == ["settings"]
+        for other in others
+        if "." in other
+    }
+    assert known <= {"runtime", "settings"}
+
+
 @pytest.mark.parametrize(
     ("find", "limit", "allowed"),
     [

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
-
-from hydra.utils import instantiate
+from collections.abc import Callable
 
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.models.pretrain import hidden_layers, pretrain
@@ -14,15 +12,19 @@ from asr_hf.training.loop import Optimiser
 
 log = logging.getLogger(__name__)
 
+# Makes what makes an optimiser of an objective and its parameters.
+MakeTrainer = Callable[[], Callable[..., Optimiser]]
 
-def pretrain_layers(objective: FrameObjective, trainer: Any) -> None:
+
+def pretrain_layers(objective: FrameObjective, make_trainer: MakeTrainer) -> None:
     """Replace the model's hidden layers below the last by pretrained ones, in place.
 
     The work is counted as the objective's.
 
     Args:
-        objective: what is trained; its model is pretrained.
-        trainer: config of the optimiser that trains each depth.
+        objective: whose model is pretrained.
+        make_trainer: makes an optimiser, which is called with objective and parameters and trains
+            one depth.
 
     Raises:
         InputError: the model cannot be grown layer by layer.
@@ -36,9 +38,7 @@ def pretrain_layers(objective: FrameObjective, trainer: Any) -> None:
             objective.chunk_frames,
             sources=objective.sources,
         )
-        optimiser: Optimiser = instantiate(trainer)(
-            objective=smaller_objective, theta=smaller.flat.detach().clone()
-        )
+        optimiser = make_trainer()(objective=smaller_objective, theta=smaller.flat.detach().clone())
         while not optimiser.finished:
             event = optimiser.step()
             log.info(

@@ -118,14 +118,14 @@ CHANGES = {
             "asr_hf/stages/training/targets.py": [
                 Line("from asr_hf.training.feeding.targets import ", "GraphTargets, "),
                 Line(
-                    "            return _lattice_targets(config, stores, model)\n",
+                    "            return _lattice_targets(settings, stores, model)\n",
                     "        case Targets.GRAPHS:\n            return GraphTargets()\n",
                 ),
             ],
             "asr_hf/stages/training/run_inputs.py": [
                 Line(
                     "    found: dict[str, str] = {}\n",
-                    "    if criterion_needs(config).targets is Targets.GRAPHS:\n"
+                    "    if criterion_needs(settings.criterion).targets is Targets.GRAPHS:\n"
                     '        found["graphs"] = "of a file"\n',
                 ),
             ],

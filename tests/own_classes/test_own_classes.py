@@ -9,7 +9,6 @@ import time
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
 
 from asr_hf.data.ark import ArkReader
 from asr_hf.data.store import FrameStore
@@ -35,8 +34,7 @@ def test_from_the_recipe_to_words(asr_hf, root, trained):
 def test_loglikes_and_priors_are_exported(asr_hf, root, trained):
     assert asr_hf("export loglikes", "name=first", "model=residual", "export.sets=[dev]").code == 0
     assert asr_hf("export priors", "name=first", "model=residual").code == 0
-    config = OmegaConf.create({"model": {"_target_": CLASS}})
-    model, _ = load_model(trained / "model.safetensors", config)
+    model, _ = load_model(trained / "model.safetensors", CLASS)
     store = FrameStore.open(root / "data/tones/store/dev")
     written = ArkReader(trained / "export/dev/loglikes.scp")
     for unit in range(3):
