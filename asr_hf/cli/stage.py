@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from asr_hf.cli.check import check_targets
 from asr_hf.cli.typed import settings_of
 from asr_hf.runtime.errors import AsrHfError, InputError
-from asr_hf.runtime.lock import held
+from asr_hf.runtime.lock import hold_folder
 from asr_hf.settings.maker import MissingSetting
 from asr_hf.settings.settings import Settings
 
@@ -33,7 +33,7 @@ def run_stage(verb: str, config: DictConfig, **more: Any) -> dict[str, Any]:
     try:
         settings = settings_of(config)
         folder = _written_by(verb, settings)
-        with nullcontext() if folder is None else held(folder, f"asr-hf {verb}"):
+        with nullcontext() if folder is None else hold_folder(folder, f"asr-hf {verb}"):
             summary: dict[str, Any] = module.run(settings, **more)
     except InstantiationException as error:
         cause = error.__cause__

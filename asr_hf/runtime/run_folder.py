@@ -1,4 +1,4 @@
-"""The folder of one run: its configuration, its lock, its checkpoints."""
+"""The folder of one run, with its configuration, its lock and its checkpoints."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.events import FILE_NAME as EVENTS
 from asr_hf.runtime.files import read_json, write_json, write_text
-from asr_hf.runtime.lock import held
+from asr_hf.runtime.lock import hold_folder
 from asr_hf.runtime.plain_yaml import plain_yaml
 from asr_hf.runtime.run_config import FILE_NAME, read_plain_yaml
 
-# What the run was begun with.
+# Describes the data that the run began with.
 INPUTS = "inputs.json"
 
-# What may change between two parts of one run without changing its result so far.
+# Settings that may change when a run goes on, because they do not change its result so far.
 EXTENDABLE = (
     "trainer.stopping.max_iterations",
     "trainer.max_epochs",
@@ -32,7 +32,7 @@ EXTENDABLE = (
     "runtime.checkpoint_seconds",
     "alignment.jobs",
     "features.jobs",
-    # How lattices are made; a run reads those that are there.
+    # Settings for making lattices; a run only reads those that are there.
     "lattices.from_run",
     "lattices.sets",
     "lattices.utterances",
@@ -58,14 +58,18 @@ class RunFolder:
     """A run folder that this process holds; use as a context manager.
 
     Args:
-        path: exp/<name>.
-        held: lets go of it when it is closed.
+        path: the folder, exp/<name>.
+        lock: lets go of the folder when it is closed.
+
+    Attributes:
+        path: the folder.
+        checkpoints: folder of the checkpoints.
+        models: folder of every iteration's model, if they are kept.
     """
 
-    def __init__(self, path: Path, held: ExitStack) -> None:
-        self.path, self._held = path, held
+    def __init__(self, path: Path, lock: ExitStack) -> None:
+        self.path, self._lock = path, lock
         self.checkpoints = path / "checkpoints"
-        # Every iteration's model, where they are kept.
         self.models = path / "models"
 
     @classmethod
@@ -84,14 +88,14 @@ class RunFolder:
 
         Raises:
             InputError: the folder holds a run of another configuration, or is in use.
-            RunError: it cannot be written to.
+            RunError: the folder cannot be written to.
         """
         with ExitStack() as taken:
-            taken.enter_context(held(path, "asr-hf train"))
+            taken.enter_context(hold_folder(path, "asr-hf train"))
             folder = cls(path, taken)
             folder._keep(config, config if unresolved is None else unresolved)
             # From here on, whoever has the folder lets go of it.
-            folder._held = taken.pop_all()
+            folder._lock = taken.pop_all()
             return folder
 
     def _keep(self, config: Mapping[str, Any], unresolved: Mapping[str, Any]) -> None:
@@ -112,14 +116,14 @@ class RunFolder:
         inputs: Mapping[str, Any],
         changed: Callable[[Mapping[str, Any], Mapping[str, Any]], list[str]],
     ) -> None:
-        """Write inputs.json, or refuse when the run here began with other data.
+        """Write inputs.json, or refuse if the run here began with other data.
 
         Args:
-            inputs: JSON-able, by what each is.
-            changed: lists in what two of them differ.
+            inputs: JSON-able descriptions of the inputs, by their role.
+            changed: lists in what two such descriptions differ, a line each.
 
         Raises:
-            InputError: they differ.
+            InputError: the inputs differ.
         """
         file = self.path / INPUTS
         if file.exists() and self._begun():
@@ -146,7 +150,7 @@ class RunFolder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._held.__exit__(kind, error, trace)
+        self._lock.__exit__(kind, error, trace)
 
 
 def _read_config(file: Path) -> Any:
@@ -161,39 +165,40 @@ def _read_config(file: Path) -> Any:
 
 
 def flattened(config: Any, key: str = "", keep_all: bool = False) -> dict[str, Any]:
-    """The values of a plain configuration by their whole keys.
+    """Return the values of a plain configuration by their whole keys.
 
     Args:
-        config: a configuration, or a part of it.
-        key: of the part.
-        keep_all: keep those of EXTENDABLE, too.
+        config: configuration, or a part of it.
+        key: whole key of the part; empty for a whole configuration.
+        keep_all: whether the settings in EXTENDABLE are kept.
     """
     if key in EXTENDABLE and not keep_all:
         return {}
     if not isinstance(config, dict):
         return {key: config}
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, value in config.items():
-        found |= flattened(value, f"{key}.{name}" if key else str(name), keep_all)
-    return found
+        values |= flattened(value, f"{key}.{name}" if key else str(name), keep_all)
+    return values
 
 
 def differences(before: Any, after: Any, unresolved: Any = None) -> list[str]:
-    """What differs between two plain configurations, as `key: old -> new`, but for EXTENDABLE.
+    """Return what differs between two plain configurations, as lines `key: old -> new`.
 
-    A value that follows another by `${...}`, in both, is left out where that other is listed.
+    Settings in EXTENDABLE are left out. A value that refers to another one by `${...}`, in both
+    configurations, is left out where that other one is listed.
 
     Args:
-        before: a configuration, resolved.
-        after: another, resolved.
-        unresolved: the same as `after`, with its `${...}`; None lists all that differs.
+        before: earlier configuration, resolved.
+        after: later configuration, resolved.
+        unresolved: later configuration with its `${...}`; None lists all that differs.
     """
     changed = dict(_changes(before, after))
     return [line for key, line in changed.items() if not _follows(key, before, unresolved, changed)]
 
 
 def _changes(before: Any, after: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Each key that differs, and its line."""
+    """Yield each key that differs, with its line."""
     if key in EXTENDABLE or before == after:
         return
     if not (isinstance(before, dict) and isinstance(after, dict)):
@@ -205,7 +210,7 @@ def _changes(before: Any, after: Any, key: str = "") -> Iterator[tuple[str, str]
 
 
 def _follows(key: str, before: Any, unresolved: Any, changed: Mapping[str, str]) -> bool:
-    """Whether a value changed for no other reason than that one which is listed did."""
+    """Return whether a value changed only because it refers to another one that is listed."""
     place, raw = _formula(key, unresolved)
     sources = _REFERENCE.findall(str(raw))
     below = key.removeprefix(place)
@@ -251,7 +256,7 @@ def _at(key: str, config: Any) -> Any:
 
 
 def _formula(key: str, unresolved: Any) -> tuple[str, Any]:
-    """The value with `${...}` at a key or above it, and where it is."""
+    """Return the unresolved value at a key, or above it, and the key where it stands."""
     node, names = unresolved, key.split(".")
     for number, name in enumerate(names):
         if not isinstance(node, dict) or name not in node:
@@ -263,7 +268,7 @@ def _formula(key: str, unresolved: Any) -> tuple[str, Any]:
 
 
 def _related(source: str, changed: Iterable[str]) -> bool:
-    """Whether a key is listed, or one above or below it."""
+    """Return whether a key has changed, or one above or below it."""
     return any(
         source == key or source.startswith(f"{key}.") or key.startswith(f"{source}.")
         for key in changed

@@ -20,7 +20,7 @@ from asr_hf.runtime.artefact import current_or_make
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
 from asr_hf.runtime.progress import progress
-from asr_hf.runtime.provenance import Source, Wanted
+from asr_hf.runtime.provenance import ArtefactSpec, Source
 from asr_hf.runtime.run_config import FILE_NAME as CONFIG
 from asr_hf.runtime.run_config import read_run_config
 from asr_hf.runtime.skips import SkipList
@@ -148,14 +148,14 @@ class _Aligner:
             "skipped": packed["skipped"] | known.about["skipped"],
         }
 
-    def _wanted(self, data: DataDir, features: Source) -> Wanted:
+    def _wanted(self, data: DataDir, features: Source) -> ArtefactSpec:
         sources = self._sources | {"transcripts": transcripts_source(data), "features": features}
         if self._carries:
             clean = clean_alignment(self._settings, data.path.name)
             sources |= {"clean alignments": clean.source, "copies": copies_source(data.path)}
-            return Wanted(_KIND, {}, sources)
+            return ArtefactSpec(_KIND, {}, sources)
         keys = [f"alignment.{name}" for name in ("acoustic_scale", "beam", "retry_beam")]
-        return Wanted(_KIND, {key: self._settings.plain(key) for key in keys}, sources)
+        return ArtefactSpec(_KIND, {key: self._settings.plain(key) for key in keys}, sources)
 
     def _aligned(self, data: DataDir, fbank: Path, folder: Path, skips: SkipList) -> dict[str, Any]:
         """Align a set by the mixtures or the network."""

@@ -17,7 +17,7 @@ from asr_hf.runtime.artefact import Maker, current_or_make, make_anew
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_json, write_text
 from asr_hf.runtime.progress import progress
-from asr_hf.runtime.provenance import Source, Wanted
+from asr_hf.runtime.provenance import ArtefactSpec, Source
 from asr_hf.runtime.skips import SkipList
 from asr_hf.scoring.alignment import add_counts
 from asr_hf.scoring.wer import score, utterance_counts
@@ -164,12 +164,12 @@ class _Decoding:
         rules = Source.of_values(self.settings.corpus.scoring)
         sources = {"transcripts": Source.of_values(text), "scoring": rules} | self.graphs.sources
         if self._network is None:
-            return make_anew(folder, Wanted(kind, recorded, sources), make).about
+            return make_anew(folder, ArtefactSpec(kind, recorded, sources), make).about
         network = {
             "network": self._network.source,
             "frames": self._network.frames_source(name),
         }
-        return current_or_make(folder, Wanted(kind, recorded, sources | network), make).about
+        return current_or_make(folder, ArtefactSpec(kind, recorded, sources | network), make).about
 
     def tune(self) -> dict[str, Any]:
         """The setting with the fewest word errors on the tuning set, of equals the earlier."""

@@ -36,7 +36,7 @@ from asr_hf.runtime.artefact import current, current_or_make, make_anew
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
 from asr_hf.runtime.progress import progress
-from asr_hf.runtime.provenance import Source, Wanted
+from asr_hf.runtime.provenance import ArtefactSpec, Source
 from asr_hf.runtime.skips import SkipList
 from asr_hf.settings.settings import Settings
 from asr_hf.stages.recognition.kaldi_lattices import import_lattices
@@ -150,7 +150,9 @@ class _Making:
         shutil.rmtree(_parts_folder(folder), ignore_errors=True)
         return made.about
 
-    def _wanted(self, store: FrameStore, transcripts: dict[str, Transcript], drawn: int) -> Wanted:
+    def _wanted(
+        self, store: FrameStore, transcripts: dict[str, Transcript], drawn: int
+    ) -> ArtefactSpec:
         text = [[u, list(t.words), t.language] for u, t in transcripts.items()]
         options = asdict(self.source.options) | {"lm_order": self.settings.lattices.lm_order}
         recorded = {f"lattices.{key}": value for key, value in options.items()}
@@ -160,7 +162,7 @@ class _Making:
             "transcripts": Source.of_values(text),
             "drawn": Source.of_values(drawn),
         }
-        return Wanted("lattices", recorded, sources | self._graphs)
+        return ArtefactSpec("lattices", recorded, sources | self._graphs)
 
     def _parts(
         self,
@@ -168,7 +170,7 @@ class _Making:
         store: FrameStore,
         transcripts: dict[str, Transcript],
         drawn: np.ndarray,
-        wanted: Wanted,
+        wanted: ArtefactSpec,
     ) -> list[LatticeStore]:
         """The set in parts, those made that a killed run has not left."""
         folder = _parts_folder(lattices_folder(self.settings, name))

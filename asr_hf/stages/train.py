@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from asr_hf.curvature.chunks import CurvaturePath
 from asr_hf.curvature.cuda_graph import Recorder, record_on_gpu
 from asr_hf.curvature.precision import Precision
 from asr_hf.data.store import FrameStore
@@ -44,7 +45,6 @@ from asr_hf.stages.training.run_inputs import (
 )
 from asr_hf.stages.training.stores import open_stores
 from asr_hf.stages.training.targets import open_targets
-from asr_hf.training.curvature import CurvaturePath
 from asr_hf.training.distributed.data_parallel import DataParallel
 from asr_hf.training.distributed.replica_consistency import check_same_start
 from asr_hf.training.feeding.frame_source import FrameSource, make_sources, room_for_features
@@ -129,7 +129,7 @@ def _train(
         checkpoint_seconds=settings.runtime.checkpoint_seconds,
         seconds=time.perf_counter() - start,
         keep=keep_in(folder.models, writer) if folder and settings.runtime.keep_models else None,
-        ranks=ranks,
+        group=ranks,
         interruption=interruption,
     )
     best = loop.run()
@@ -195,7 +195,7 @@ def share(settings: Settings, objective: FrameObjective, ranks: ProcessGroup) ->
             expected="trainer=hf",
             remedy="runtime.sharded=false",
         )
-    return DataParallel(objective, ranks, objective.frames, sharded)
+    return DataParallel(objective, ranks, objective.frames_by_pass, sharded)
 
 
 def recorder(settings: Settings, device: torch.device) -> Recorder | None:
@@ -263,6 +263,6 @@ def summary(settings: Settings, loop: TrainingLoop, best: Best) -> dict[str, Any
         "iterations": loop.optimiser.iteration,
         "parameters": loop.objective.num_parameters,
         "work": loop.objective.work,
-        "frames": dict(loop.objective.frames),
+        "frames": dict(loop.objective.frames_by_pass),
         "seconds": loop.seconds,
     }

@@ -106,8 +106,11 @@ def model_config(path: Path, named: str | None = None) -> dict[str, Any]:
     Returns:
         Plain values of the group, with `_target_`.
 
+    Returns:
+        The class as _target_, and its settings.
+
     Raises:
-        InputError: as `load_model`.
+        InputError: in the cases of `load_model`.
     """
     header, _ = _read(path)
     _class_of(path, header["kind"], named)
@@ -136,7 +139,7 @@ def _class_of(path: Path, kind: str, named: str | None) -> type[AcousticModel]:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """The header and the tensors."""
+    """Return the header and the tensors."""
     try:
         with safe_open(path, framework="pt") as opened:
             header = json.loads((opened.metadata() or {}).get(_KEY, "{}"))

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from asr_hf.models.dnn import DNN
-from asr_hf.models.pretrain import pretrain
-from asr_hf.runtime.errors import InputError
+from asr_hf.models.acoustic import AcousticModel
+from asr_hf.models.pretrain import hidden_layers, pretrain
 from asr_hf.training.frame_objective import FrameObjective
 from asr_hf.training.loop import Optimiser
 
@@ -20,7 +19,7 @@ MakeTrainer = Callable[[], Callable[..., Optimiser]]
 def pretrain_layers(objective: FrameObjective, make_trainer: MakeTrainer) -> None:
     """Replace the model's hidden layers below the last by pretrained ones, in place.
 
-    The work is counted in `objective.frames`.
+    The work is counted as the objective's.
 
     Args:
         objective: whose model is pretrained.
@@ -28,17 +27,10 @@ def pretrain_layers(objective: FrameObjective, make_trainer: MakeTrainer) -> Non
             one depth.
 
     Raises:
-        InputError: the model is no plain DNN.
+        InputError: the model cannot be grown layer by layer.
     """
-    model = objective.model
-    if not isinstance(model, DNN) or type(model) is not DNN:
-        raise InputError(
-            f"pretraining: {type(model).__name__} cannot be grown layer by layer",
-            expected="model=dnn",
-            remedy="leave out pretraining=layerwise",
-        )
 
-    def train(smaller: DNN) -> None:
+    def train(smaller: AcousticModel) -> None:
         smaller_objective = FrameObjective(
             smaller,
             objective.criterion,
@@ -51,12 +43,12 @@ def pretrain_layers(objective: FrameObjective, make_trainer: MakeTrainer) -> Non
             event = optimiser.step()
             log.info(
                 "pretraining %d hidden layers, epoch %d: train %.4f",
-                len(smaller.hidden_sizes),
+                len(hidden_layers(smaller)),
                 event["iteration"],
                 event["train_loss"],
             )
         smaller.flat.copy_(optimiser.estimate)
-        for kind, frames in smaller_objective.frames.items():
-            objective.frames[kind] += frames
+        for kind, num_frames in smaller_objective.frames_by_pass.items():
+            objective.frames_by_pass[kind] += num_frames
 
-    pretrain(model, train)
+    pretrain(objective.model, train)

@@ -19,7 +19,7 @@ from pathlib import Path
 from asr_hf.runtime.children import run_text_command
 from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.files import atomic_path, replaced_folder
-from asr_hf.runtime.unzip import Unzipping
+from asr_hf.runtime.unzip import LimitedGzipFile
 
 log = logging.getLogger("asr_hf.recipes.prompts")
 
@@ -140,7 +140,7 @@ def _recordings(language: str, lists: list[Path], folders: list[Path], root: Pat
         raise Unavailable(f"{root} holds no {language} recordings (*.wav)")
     try:
         with open(lists[0], "rb") as file:
-            raw = Unzipping(file).read() if lists[0].suffix == ".gz" else file.read()
+            raw = LimitedGzipFile(file).read() if lists[0].suffix == ".gz" else file.read()
         text = raw.decode("utf-8-sig")
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise Unavailable(f"{lists[0]} cannot be read: {error}") from error

@@ -10,10 +10,10 @@ from asr_hf.cli.check import CHOICES, check_targets
 from asr_hf.cli.compose import load_config
 from asr_hf.cli.groups import groups, plus
 from asr_hf.cli.typed import settings_of
+from asr_hf.curvature.chunks import CurvaturePath
 from asr_hf.data.cmvn import CmvnMode
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.resources import conf_dir
-from asr_hf.training.curvature import CurvaturePath
 from asr_hf.training.model_file import build_model
 
 OPTIONS = [(group, option) for group, options in groups().items() for option in options]

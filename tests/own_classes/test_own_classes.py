@@ -110,11 +110,19 @@ def test_validate_reads_a_model_of_a_class_that_it_is_told(trained, capsys, name
     assert named or f"add model._target_={CLASS}" in said
 
 
+@pytest.mark.parametrize(("name", "method"), [("kfac", "K-FAC"), ("kfac_lbfgs", "K-FAC")])
+def test_parameters_that_kfac_does_not_know_are_named_once(asr_hf, trained, name, method):
+    options = [one for one in MINE if not one.startswith("preconditioner")]
+    limits = [f"preconditioner={name}", "trainer.stopping.max_iterations=2"]
+    outcome = asr_hf("train", *options, f"name={name}", *limits)
+    assert outcome.code == 0, outcome.err
+    said = [line for line in outcome.err.splitlines() if method in line]
+    assert len(said) == 1 and "the identity stands for the curvature of scales" in said[0]
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (["preconditioner=kfac"], "not scales"),
-        (["preconditioner=kfac_lbfgs"], "not scales"),
         (["runtime.curvature_path=r_operator"], "no plain DNN"),
         (["pretraining=layerwise"], "layer by layer"),
         (["export.format=nnet3"], "no such form of mine.models.Residual"),

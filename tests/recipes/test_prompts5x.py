@@ -21,7 +21,7 @@ from asr_hf.hmm.system import HmmSystem
 from asr_hf.runtime import artefact
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json
-from asr_hf.runtime.provenance import Wanted
+from asr_hf.runtime.provenance import ArtefactSpec
 from asr_hf.runtime.resources import load_recipe
 from asr_hf.stages import align, features
 from asr_hf.stages import prepare as stage
@@ -244,7 +244,7 @@ def test_realigned_clean_recordings_renew_the_labels_of_copies(root):
             (part / f"{kind}.ctm").write_text(text)
         return known.about
 
-    artefact.make_anew(folder, Wanted(known.kind, known.settings, known.sources), make)
+    artefact.make_anew(folder, ArtefactSpec(known.kind, known.settings, known.sources), make)
     labels = {n: root / f"data/prompts5x/store/{n}/labels.bin" for n in ("dev_noisy", "train")}
     before = {name: path.read_bytes() for name, path in labels.items()}
     align.run(typed(configuration(root)))

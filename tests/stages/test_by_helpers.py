@@ -12,7 +12,7 @@ import torch.distributed as dist
 from asr_hf.cli.processes import _task
 from asr_hf.data.lattice_store import LatticeStore
 from asr_hf.hmm.tree import tree_growing
-from asr_hf.runtime.helpers import help_out, helped
+from asr_hf.runtime.helpers import serve_first_rank, using_helpers
 from asr_hf.runtime.process_group import ProcessGroup
 from asr_hf.stages import align, decode, lattices
 
@@ -27,10 +27,10 @@ def two_helpers(folder: Path):
     """Threads that help as ranks do, over connections of the loopback."""
     store = dist.FileStore(str(folder / "store-of-ranks"), 3)
     ranks = [ProcessGroup(rank, 3, rank, 3, None, store) for rank in range(3)]
-    helpers = [threading.Thread(target=help_out, args=[one, _task]) for one in ranks[1:]]
+    helpers = [threading.Thread(target=serve_first_rank, args=[one, _task]) for one in ranks[1:]]
     for helper in helpers:
         helper.start()
-    with helped(ranks[0]):
+    with using_helpers(ranks[0]):
         yield
     for helper in helpers:
         helper.join(20)

@@ -78,7 +78,7 @@ def test_killed_run_continues_to_the_same_bits(make_objective, tmp_path, precond
     assert torch.equal(whole.best.theta, resumed.best.theta)
     assert whole.best.loss == resumed.best.loss
     assert events(tmp_path / "whole") == events(tmp_path / "cut")
-    assert whole.objective.frames == resumed.objective.frames
+    assert whole.objective.frames_by_pass == resumed.objective.frames_by_pass
 
 
 def test_finished_run_does_nothing_again(make_objective, tmp_path):
@@ -135,7 +135,7 @@ def test_pretraining_starts_lower_and_counts_its_work(make_objective, stores):
     )
     upper = [layer.weight.clone() for layer in pretrained.model.linear_layers()[1:]]
     pretrain_layers(pretrained, lambda: instantiate(trainer))
-    assert pretrained.frames["gradient"] == 5 * stores[Split.TRAIN].num_frames
+    assert pretrained.frames_by_pass["gradient"] == 5 * stores[Split.TRAIN].num_frames
     layers = pretrained.model.linear_layers()
     assert not torch.equal(layers[0].weight, plain.model.linear_layers()[0].weight)
     assert all(torch.equal(a, b.weight) for a, b in zip(upper, layers[1:], strict=True))

@@ -9,7 +9,7 @@ from typing import Any
 from asr_hf.data.extract import segments_source
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.runtime import artefact
-from asr_hf.runtime.artefact import SMALL, moved_on
+from asr_hf.runtime.artefact import MAX_COMPARED_BYTES, changed_sources
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json
 from asr_hf.runtime.provenance import Artefact, Source, all_settings, file_digest, indented, measure
@@ -29,13 +29,13 @@ def require(folder: Path, remedy: str) -> Artefact | None:
     if not (folder / artefact.RECORD).is_file():
         return None
     known = artefact.read(folder, remedy)
-    if damaged := known.damage(SMALL):
+    if damaged := known.damage(MAX_COMPARED_BYTES):
         raise InputError(
             f"{folder} ({known.kind}): damaged:\n{indented(damaged)}",
             expected="the files that were written",
             remedy=remedy,
         )
-    if changed := moved_on(known):
+    if changed := changed_sources(known):
         raise InputError(
             f"{folder} ({known.kind}): made from what has changed since:\n{indented(changed)}",
             remedy=remedy,

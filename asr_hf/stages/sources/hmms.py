@@ -16,7 +16,7 @@ from asr_hf.hmm.alignment.flat_start import FlatStartOptions
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.hmm.tree.triphones import TyingOptions, train_triphones
 from asr_hf.runtime.artefact import current, make_anew
-from asr_hf.runtime.provenance import Artefact, Source, Wanted
+from asr_hf.runtime.provenance import Artefact, ArtefactSpec, Source
 from asr_hf.runtime.skips import SkipList
 from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.expected import features_source
@@ -45,7 +45,7 @@ def hmm_system(
     """
     if settings.corpus.clean is not None:
         system, clean = clean_system(settings)
-        carried = Wanted(_KIND, {}, {"clean system": clean})
+        carried = ArtefactSpec(_KIND, {}, {"clean system": clean})
         return _kept(system_folder(settings), carried, lambda: system)
     name = settings.corpus.train_set
     train, spoken = data[name], transcripts[name]
@@ -63,7 +63,7 @@ def hmm_system(
             monophones, train, fbank, spoken, tying, skips, settings.alignment.jobs
         )
 
-    wanted = Wanted(_KIND, options, {"monophones": known.source})
+    wanted = ArtefactSpec(_KIND, options, {"monophones": known.source})
     return _kept(system_folder(settings), wanted, tied)
 
 
@@ -96,11 +96,11 @@ def _monophones(
             options.jobs,
         )
 
-    return _kept(monophone_folder(settings), Wanted(_KIND, recorded, sources), trained)
+    return _kept(monophone_folder(settings), ArtefactSpec(_KIND, recorded, sources), trained)
 
 
 def _kept(
-    folder: Path, wanted: Wanted, make: Callable[[], HmmSystem]
+    folder: Path, wanted: ArtefactSpec, make: Callable[[], HmmSystem]
 ) -> tuple[HmmSystem, Artefact]:
     """The system in `folder`, made and saved there unless it is there from the same input."""
     if (known := current(folder, wanted)) is not None:

@@ -10,7 +10,7 @@ from asr_hf.data.alignment import Alignments
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.data.store_writer import Transform, build_store
 from asr_hf.runtime.artefact import current_or_make
-from asr_hf.runtime.provenance import Source, Wanted
+from asr_hf.runtime.provenance import ArtefactSpec, Source
 from asr_hf.runtime.skips import SkipList
 from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.layout import store_folder
@@ -44,7 +44,7 @@ def pack(
     """
     limit = "decode.max_skipped" if only_decoded else "alignment.max_skipped"
     max_skipped = (settings.decode if only_decoded else settings.alignment).max_skipped
-    skips = SkipList(f"packing {name}", max_skipped, limit, told=set(told))
+    skips = SkipList(f"packing {name}", max_skipped, limit, logged=set(told))
 
     def make(part: Path) -> dict[str, Any]:
         about = build_store(
@@ -56,11 +56,11 @@ def pack(
             max_skipped,
             transform=transform,
             allow_pipes=settings.features.allow_pipes,
-            told=told,
+            logged=told,
         )
         return {key: about[key] for key in ("utterances", "frames", "num_pdfs", "skipped")}
 
-    wanted = Wanted("frame store", {"features.dtype": settings.features.dtype}, sources)
+    wanted = ArtefactSpec("frame store", {"features.dtype": settings.features.dtype}, sources)
     total = len(data.utterances)
     return current_or_make(
         store_folder(settings, name), wanted, make, whole=True, skips=(skips, total)

@@ -40,7 +40,7 @@ def check_heldout(settings: Settings, stores: Mapping[Split, FrameStore]) -> Non
 def _overlap(root: Path, train: str, heldout: str, stores: Mapping[Split, FrameStore]) -> Overlap:
     """What the stores share by name and length, and the data directories by recording."""
     lengths = [
-        {name: stores[split].frames_of(n) for n, name in enumerate(stores[split].utterances)}
+        {name: stores[split].num_frames_of(n) for n, name in enumerate(stores[split].utterances)}
         for split in (Split.TRAIN, Split.HELDOUT)
     ]
     by_name = frozenset(

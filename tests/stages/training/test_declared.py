@@ -177,7 +177,7 @@ def test_needs_of_another_form_are_refused_before_training(wrong):
 
 
 def test_what_is_declared_stands_on_the_page():
-    page = (Path(__file__).parents[2] / "docs/your-classes.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs/your-classes.md").read_text(encoding="utf-8")
     for kind in (CriterionNeeds, OptimiserNeeds):
         assert kind.__name__ in page
         assert all(f"`{field.name}`" in page for field in fields(kind))
