@@ -26,7 +26,7 @@ from asr_hf.stages.training.initial_model import inherit_settings
 from asr_hf.stages.training.targets import open_targets
 from asr_hf.training.feeding.targets import LabelTargets
 
-from ..typed import typed
+from ...typed import typed
 
 
 class Weighted(CrossEntropy):
