@@ -64,14 +64,16 @@ class KaldiReader:
         binary = data[:2] == b"\0B"
         return cls(data, str(path), binary, 2 if binary else 0)
 
-    def fail(self, found: str, expected: str, at: int | None = None) -> NoReturn:
+    def fail(self, actual: str, expected: str, at: int | None = None) -> NoReturn:
         """Refuse the item at byte `at` (by default, at the reader's position).
 
         Raises:
             InputError: always.
         """
-        place = self.at if at is None else at
-        raise InputError(f"{self.name}: byte {place}: {found}", expected=expected, remedy=_REMEDY)
+        position = self.at if at is None else at
+        raise InputError(
+            f"{self.name}: byte {position}: {actual}", expected=expected, remedy=_REMEDY
+        )
 
     def token(self, expected: str = "a token") -> str:
         """Read the next token, a word that ends with a blank."""

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from pathlib import Path, PurePath
 from typing import Any
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
 
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.resources import conf_dir, recipe_names
@@ -133,11 +132,18 @@ def read_run_config(
     return config
 
 
-def named_in(config: DictConfig) -> set[str]:
-    """Return the full names of the classes and of the recipe that a configuration names."""
-    plain = OmegaConf.to_container(config, resolve=False)
-    names = {str(v) for place, v in _settings(plain) if place.rpartition(".")[2] == "_target_"}
-    recipe = OmegaConf.select(config, "corpus.recipe")
+def named_in(config: Mapping[str, Any]) -> set[str]:
+    """List the full names of the classes and of the recipe that a command's configuration names.
+
+    Args:
+        config: configuration as plain values.
+
+    Returns:
+        The names.
+    """
+    names = {str(v) for place, v in _settings(config) if place.rpartition(".")[2] == "_target_"}
+    corpus = config.get("corpus")
+    recipe = corpus.get("recipe") if isinstance(corpus, dict) else None
     return names if recipe is None else names | {str(recipe)}
 
 

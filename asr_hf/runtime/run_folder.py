@@ -9,14 +9,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
-
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.events import FILE_NAME as EVENTS
 from asr_hf.runtime.files import read_json, write_json, write_text
 from asr_hf.runtime.lock import hold_folder
+from asr_hf.runtime.plain_yaml import plain_yaml
+from asr_hf.runtime.run_config import FILE_NAME, read_plain_yaml
 
 # Describes the data that the run began with.
 INPUTS = "inputs.json"
@@ -53,6 +51,7 @@ EXTENDABLE = (
 )
 
 _ABSENT = "(absent)"
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
 
 
 class RunFolder:
@@ -74,34 +73,34 @@ class RunFolder:
         self.models = path / "models"
 
     @classmethod
-    def open(cls, path: Path, config: DictConfig) -> RunFolder:
-        """Lock a run folder and keep the resolved configuration in it.
+    def open(
+        cls, path: Path, config: Mapping[str, Any], unresolved: Mapping[str, Any] | None = None
+    ) -> RunFolder:
+        """Take hold of a run folder and keep the configuration in it.
 
         Args:
-            path: the folder, exp/<name>; it is made if it does not exist.
-            config: configuration of the run.
+            path: run folder.
+            config: configuration as plain values, resolved.
+            unresolved: configuration with its `${...}`; None where it has none.
 
         Returns:
-            The folder, which this process holds until the context ends.
+            The folder, held.
 
         Raises:
             InputError: the folder holds a run of another configuration, or is in use.
             RunError: the folder cannot be written to.
         """
-        with ExitStack() as stack:
-            stack.enter_context(hold_folder(path, "asr-hf train"))
-            folder = cls(path, stack)
-            folder._keep(
-                OmegaConf.to_container(config, resolve=True),
-                OmegaConf.to_container(config, resolve=False),
-            )
-            # From here on, the folder's own context lets go of the lock.
-            folder._lock = stack.pop_all()
+        with ExitStack() as taken:
+            taken.enter_context(hold_folder(path, "asr-hf train"))
+            folder = cls(path, taken)
+            folder._keep(config, config if unresolved is None else unresolved)
+            # From here on, whoever has the folder lets go of it.
+            folder._lock = taken.pop_all()
             return folder
 
-    def _keep(self, config: Any, unresolved: Any) -> None:
-        """Write config.yaml, or refuse if a run of another configuration has begun here."""
-        file = self.path / "config.yaml"
+    def _keep(self, config: Mapping[str, Any], unresolved: Mapping[str, Any]) -> None:
+        """Write config.yaml, or refuse when a run of another configuration has begun here."""
+        file = self.path / FILE_NAME
         if file.exists() and self._begun():
             changed = differences(_read_config(file), config, unresolved)
             if changed:
@@ -110,7 +109,7 @@ class RunFolder:
                     f"{self.path}: holds a run of another configuration:\n{listed}",
                     remedy="give this run another folder with name=..., or remove the old one",
                 )
-        write_text(file, OmegaConf.to_yaml(OmegaConf.create(config)))
+        write_text(file, plain_yaml(config))
 
     def keep_inputs(
         self,
@@ -156,10 +155,10 @@ class RunFolder:
 
 def _read_config(file: Path) -> Any:
     try:
-        return OmegaConf.to_container(OmegaConf.load(file))
-    except (OSError, ValueError, RecursionError, YAMLError, OmegaConfBaseException) as error:
+        return read_plain_yaml(file)
+    except InputError as error:
         raise InputError(
-            f"{file}: cannot be read: {error}",
+            error.problem,
             expected="the configuration of the run that is kept there",
             remedy="give this run another folder with name=..., or remove the old one",
         ) from error
@@ -213,18 +212,47 @@ def _changes(before: Any, after: Any, key: str = "") -> Iterator[tuple[str, str]
 def _follows(key: str, before: Any, unresolved: Any, changed: Mapping[str, str]) -> bool:
     """Return whether a value changed only because it refers to another one that is listed."""
     place, raw = _formula(key, unresolved)
-    sources = re.findall(r"\$\{([A-Za-z_][\w.]*)\}", str(raw))
+    sources = _REFERENCE.findall(str(raw))
     below = key.removeprefix(place)
     if not any(_related(source + below, changed) for source in sources):
         return False
     try:
-        tree = OmegaConf.create(before)
-        was = OmegaConf.select(tree, place)
-        OmegaConf.update(tree, place, raw, merge=False)
-        follows = OmegaConf.select(tree, place)
-    except (OmegaConfBaseException, ValueError):
+        return bool(_resolved(raw, before) == _at(place, before))
+    except LookupError:
         return False
-    return bool(follows == was)
+
+
+def _resolved(raw: Any, config: Any) -> Any:
+    """The value that `${...}` stands for in a resolved configuration.
+
+    Raises:
+        LookupError: a key is not there, or is computed.
+    """
+    if isinstance(raw, list):
+        return [_resolved(item, config) for item in raw]
+    if isinstance(raw, dict):
+        return {name: _resolved(value, config) for name, value in raw.items()}
+    if not isinstance(raw, str):
+        return raw
+    if whole := _REFERENCE.fullmatch(raw):
+        return _at(whole[1], config)
+    text = _REFERENCE.sub(lambda reference: str(_at(reference[1], config)), raw)
+    if "${" in text:
+        raise LookupError(raw)
+    return text
+
+
+def _at(key: str, config: Any) -> Any:
+    """The value at a dotted key.
+
+    Raises:
+        LookupError: there is none.
+    """
+    for name in key.split("."):
+        if not isinstance(config, dict) or name not in config:
+            raise LookupError(key)
+        config = config[name]
+    return config
 
 
 def _formula(key: str, unresolved: Any) -> tuple[str, Any]:

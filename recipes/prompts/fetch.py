@@ -69,7 +69,7 @@ class Unavailable(Exception):
     """A source of recordings cannot be used; says why."""
 
 
-def find_recordings(language: str, source: str | None, cache: Path) -> Recordings:
+def find_recordings(language: str, source: Path | None, cache: Path) -> Recordings:
     """Find or fetch the prompts of a language.
 
     Tried in order: the folder the user names (alone, when one is named), the installed system,
@@ -89,7 +89,7 @@ def find_recordings(language: str, source: str | None, cache: Path) -> Recording
         )
     sources: list[tuple[str, Callable[[], Recordings]]]
     if source is not None:
-        sources = [("corpus.source", lambda: in_folder(language, Path(source)))]
+        sources = [("corpus.source", lambda: in_folder(language, source))]
     else:
         sources = [
             ("installed system", lambda: installed(language)),
