@@ -45,11 +45,12 @@ from asr_hf.stages.training.run_inputs import (
 )
 from asr_hf.stages.training.stores import open_stores
 from asr_hf.stages.training.targets import open_targets
+from asr_hf.training.best import Best
 from asr_hf.training.distributed.data_parallel import DataParallel
 from asr_hf.training.distributed.replica_consistency import check_same_start
 from asr_hf.training.feeding.frame_source import FrameSource, make_sources, room_for_features
 from asr_hf.training.frame_objective import FrameObjective
-from asr_hf.training.loop import Best, TrainingLoop
+from asr_hf.training.loop import TrainingLoop
 from asr_hf.training.model_file import FILE_NAME
 from asr_hf.training.planning.memory import parse_bytes
 from asr_hf.training.pretraining import pretrain_layers

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -16,12 +15,14 @@ from asr_hf.baselines.objective import whole
 from asr_hf.hf.memory import MemoryNeed, ProblemSize
 from asr_hf.hf.objective import LossSum, Split
 from asr_hf.hf.pass_cost import PassCost
+from asr_hf.hf.state import copied, nest, nested, restore
 from asr_hf.runtime.checkpoint import latest_checkpoint, save_checkpoint
 from asr_hf.runtime.events import EventLog
 from asr_hf.runtime.interruption import Interruption, interrupted
 from asr_hf.runtime.process_group import SINGLE_PROCESS, ProcessGroup
 from asr_hf.runtime.progress import progress
 from asr_hf.runtime.run_folder import RunFolder
+from asr_hf.training.best import Best
 from asr_hf.training.distributed.replica_consistency import check_in_step, share_checkpoint
 from asr_hf.training.work_counter import CountedObjective
 
@@ -80,17 +81,6 @@ class Optimiser(Protocol):
         ...
 
 
-@dataclass
-class Best:
-    """The parameters with the lowest held-out loss so far."""
-
-    theta: Tensor
-    loss: float = float("inf")
-    frame_error: float = 1.0
-    train_loss: float | None = None
-    iteration: int = 0
-
-
 class TrainingLoop:
     """Steps an optimiser to its end, writing an event and a checkpoint after each step.
 
@@ -130,7 +120,7 @@ class TrainingLoop:
         self._saved_at = time.monotonic()
         self._improved = self._unsaved = False
         self.seconds, self._keep = seconds, keep
-        self.best = Best(optimiser.estimate.clone())
+        self.best = Best(optimiser.estimate.clone(), statistics=copied(objective.statistics))
         self.group, self._interruption = group, interruption or Interruption()
         self.events = None if folder is None else EventLog(folder.path)
 
@@ -138,7 +128,8 @@ class TrainingLoop:
         """Train until the optimiser has finished, resuming where a run was cut off.
 
         Returns:
-            The parameters with the lowest held-out loss.
+            The parameters with the lowest held-out loss; the objective is left with their
+            statistics.
 
         Raises:
             Interrupted: a signal asked for an end; a checkpoint holds what was done.
@@ -160,6 +151,7 @@ class TrainingLoop:
             bar.close()
             if self.events is not None:
                 self.events.close()
+        restore(self.objective.statistics, self.best.statistics)
         return self.best
 
     def _compare(self) -> None:
@@ -205,6 +197,7 @@ class TrainingLoop:
                 event["heldout_frame_error"],
                 event.get("train_loss"),
                 event["iteration"],
+                copied(self.objective.statistics),
             )
         self._unsaved = True
         if self.folder is not None and self.events is not None:
@@ -231,17 +224,16 @@ class TrainingLoop:
         save_checkpoint(
             self.folder.checkpoints,
             self.optimiser.iteration,
-            {"best_theta": self.best.theta, **state["tensors"]},
+            {
+                **self.best.tensors,
+                **nest("statistics", self.objective.statistics),
+                **state["tensors"],
+            },
             {
                 "optimiser": state["values"],
                 "seconds": self.seconds,
                 "frames": self.objective.frames_by_pass,
-                "best": {
-                    "loss": self.best.loss,
-                    "frame_error": self.best.frame_error,
-                    "train_loss": self.best.train_loss,
-                    "iteration": self.best.iteration,
-                },
+                "best": self.best.values,
             },
             keep_last=self.keep_last,
             best=self._improved,
@@ -263,8 +255,8 @@ class TrainingLoop:
             )
             return
         path, tensors, values = checkpoint
-        best_theta = tensors.pop("best_theta").to(self.best.theta.device)
-        self.best = Best(best_theta, **values["best"])
+        self.best = self.best.restored(tensors, values["best"])
+        restore(self.objective.statistics, nested("statistics", tensors))
         self.optimiser.load_state_dict({"tensors": tensors, "values": values["optimiser"]})
         self.seconds = values["seconds"]
         self.objective.frames_by_pass.update(values["frames"])
