@@ -118,9 +118,6 @@ class LBFGS:
         clock = PhaseClock(self.objective.device)
         before = self.theta.clone()
         with clock.phase("training"):
-            if self.iteration == 0:
-                # And no more: the pairs are of one function.
-                self.objective.renew_statistics(self.theta, self._train)
             self._optimiser.step(self._closure)  # type: ignore[no-untyped-call]
             self.theta.grad = None
             here = self._evaluate()

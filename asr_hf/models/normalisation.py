@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from asr_hf.curvature.normalisation import (
     EPSILON,
+    RMS_EPSILON,
     Normalisation,
     NormalisedRows,
     ProjectedRows,
@@ -54,6 +55,11 @@ class RowNormalisation(NormalisationLayer):
     def __init__(self, centred: bool) -> None:
         super().__init__()
         self.centred = centred
+
+    @property
+    def epsilon(self) -> float:
+        """What is added to mean squares."""
+        return EPSILON if self.centred else RMS_EPSILON
 
     def forward(self, outputs: Tensor, used: Tensor | None = None) -> Tensor:
         """See `NormalisationLayer`."""

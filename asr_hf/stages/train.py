@@ -45,6 +45,7 @@ from asr_hf.stages.training.run_inputs import (
 )
 from asr_hf.stages.training.stores import open_stores
 from asr_hf.stages.training.targets import open_targets
+from asr_hf.training.batch_statistics import measure_at_start
 from asr_hf.training.best import Best
 from asr_hf.training.distributed.data_parallel import DataParallel
 from asr_hf.training.distributed.replica_consistency import check_same_start
@@ -118,6 +119,8 @@ def _train(
     if settings.pretraining is not None and not begun:
         pretrain_layers(objective, settings.pretraining.trainer.build)
     shared = share(settings, objective, ranks)
+    if settings.init_from is None and not begun:
+        measure_at_start(shared, model.flat.detach().clone(), settings.runtime.seed)
     optimiser = settings.trainer.build()(objective=shared, theta=model.flat.detach().clone())
     try_preconditioner(getattr(optimiser, "preconditioner", None))
     fit_memory(settings, objective, optimiser, ranks.count)

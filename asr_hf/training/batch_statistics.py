@@ -8,7 +8,11 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import Tensor, nn
 
+from asr_hf.hf.objective import Objective, Split
+from asr_hf.hf.sampling.base import UnitSampler
 from asr_hf.models.normalisation import batch_layers
+
+_FRAMES_AT_START = 50_000
 
 
 class BatchStatistics:
@@ -56,3 +60,16 @@ class BatchStatistics:
             for layer in self._layers.values():
                 stack.enter_context(layer.by_minibatch())
             yield
+
+
+def measure_at_start(objective: Objective, theta: Tensor, seed: int) -> None:
+    """Give a fresh network the statistics of some training frames, where it has such.
+
+    Args:
+        objective: the objective that is trained.
+        theta: fresh parameters θ [n].
+        seed: seed of the sample.
+    """
+    if objective.statistics:
+        sampler = UnitSampler(objective.unit_frames(Split.TRAIN), seed)
+        objective.renew_statistics(theta, sampler.draw(_FRAMES_AT_START))
