@@ -26,9 +26,9 @@ from asr_hf.stages.sources.layout import lattices_folder
 from asr_hf.stages.training.targets import usable
 
 from ..typed import typed
-from . import test_align as stages
+from . import drawn_corpus
 
-drawn = stages.drawn
+drawn = drawn_corpus.drawn
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def root(drawn: Path, tmp_path: Path) -> Path:
     shutil.copytree(drawn, copy)
     for scp in copy.rglob("*.scp"):
         scp.write_text(scp.read_text().replace(str(drawn), str(copy)))
-    for language in stages.WORDS:
+    for language in drawn_corpus.WORDS:
         sentences = [
             line.split(maxsplit=1)[1]
             for line in (copy / "train" / "text").read_text().splitlines()
@@ -50,7 +50,7 @@ def root(drawn: Path, tmp_path: Path) -> Path:
 
 
 def configuration(root: Path, **changes) -> DictConfig:
-    config = stages.configuration(root)
+    config = drawn_corpus.configuration(root)
     options = {
         "from_run": str(root / "exp"),
         "tag": None,
@@ -71,7 +71,7 @@ def configuration(root: Path, **changes) -> DictConfig:
 
 def scores_in_order(root: Path, noise: float = 0.0, log: list[str] | None = None):
     """The GMM's scores in the store's order, with noise that makes errors; `log` says whose."""
-    scores = stages.scores_of(root)
+    scores = drawn_corpus.scores_of(root)
 
     def of_set(name: str) -> Iterator[tuple[str, np.ndarray]]:
         found = dict(scores(name))
@@ -311,10 +311,10 @@ def test_a_weak_model_without_unknown_words_sums_to_one(tmp_path):
 
 def test_the_graphs_stand_beside_the_lattices(root):
     lattices.run(typed(configuration(root, sets=["dev"])), scores_in_order(root))
-    for language in stages.WORDS:
+    for language in drawn_corpus.WORDS:
         folder = root / "lattices" / "graph" / language
         assert {artefact.RECORD, "HCLG.fst"} == {p.name for p in folder.iterdir()}
         assert (root / "lattices" / "lm" / f"{language}.arpa").is_file()
     before = (root / "align" / "graph" / "en" / "HCLG.fst").stat().st_mtime_ns
-    align.run(typed(stages.configuration(root)))
+    align.run(typed(drawn_corpus.configuration(root)))
     assert (root / "align" / "graph" / "en" / "HCLG.fst").stat().st_mtime_ns == before
