@@ -87,7 +87,7 @@ def train_as_rank(
     with ranks.reporting():
         config = _rank_config(arguments, ranks.count)
         try:
-            result = run_stage("train", config, ranks=ranks)
+            result = run_stage("train", config, group=ranks)
         except Interrupted:
             # Launchers send their signals again.
             ignore_signals()

@@ -22,6 +22,7 @@ from asr_hf.runtime import artefact
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.skips import SkipList
 from asr_hf.stages import align, lattices
+from asr_hf.stages.recognition import lattice_maker
 from asr_hf.stages.sources.layout import lattices_folder
 from asr_hf.stages.training.targets import usable
 
@@ -164,7 +165,7 @@ def test_two_processes_make_the_same_bytes_as_one(root):
 
 
 def test_a_killed_run_goes_on_to_the_same_bytes(root, monkeypatch):
-    monkeypatch.setattr(lattices, "_PART", 7)
+    monkeypatch.setattr(lattice_maker, "_PART", 7)
     config = configuration(root, sets=["train"])
     lattices.run(typed(config), scores_in_order(root, noise=60.0))
     folder = lattices_folder(typed(config), "train")
@@ -191,7 +192,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(root, monkeypatch):
 
 
 def test_parts_of_other_options_are_not_taken(root, monkeypatch):
-    monkeypatch.setattr(lattices, "_PART", 3)
+    monkeypatch.setattr(lattice_maker, "_PART", 3)
 
     def killed(name):
         yield from list(scores_in_order(root, noise=60.0)(name))[:7]
@@ -290,7 +291,7 @@ def test_an_utterance_drawn_but_without_a_lattice_is_counted(root):
 @settings(max_examples=50)
 @given(st.integers(1, 300), st.none() | st.integers(1, 300))
 def test_spread_numbers_are_even_and_within_the_set(count, most):
-    numbers = lattices.spread(count, most)
+    numbers = lattice_maker.spread(count, most)
     assert len(numbers) == min(count, count if most is None else most)
     assert numbers[0] == 0 and numbers[-1] < count
     steps = np.diff(numbers)

@@ -1,0 +1,1 @@
+"""Turns a network's scores into words and lattices, and counts the errors of the words."""

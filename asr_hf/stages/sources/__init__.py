@@ -1,0 +1,1 @@
+"""What stages read and keep current: corpora, HMM systems, alignments and frame stores."""

@@ -1,0 +1,1 @@
+"""Parts of the train stage: stores, targets, the model to start from, and forecasts."""

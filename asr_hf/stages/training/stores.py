@@ -17,10 +17,10 @@ def open_stores(settings: Settings) -> dict[Split, FrameStore]:
         settings: settings of the command.
 
     Returns:
-        The store of each part of the data.
+        The frame store of each part of the data.
 
     Raises:
-        InputError: they are missing, or do not fit each other.
+        InputError: a store is missing, or the two do not fit each other.
     """
     folders = [
         store_folder(settings, n) for n in (settings.corpus.train_set, settings.corpus.heldout_set)
@@ -34,11 +34,11 @@ def open_stores(settings: Settings) -> dict[Split, FrameStore]:
             )
         store_source(settings, folder)
     train, heldout = (FrameStore.open(folder) for folder in folders)
-    for what in ("dim", "num_pdfs"):
-        if getattr(train, what) != getattr(heldout, what):
+    for name in ("dim", "num_pdfs"):
+        if getattr(train, name) != getattr(heldout, name):
             raise InputError(
-                f"{folders[0].parent}: the training and held-out stores differ in {what}: "
-                f"{getattr(train, what)} and {getattr(heldout, what)}",
+                f"{folders[0].parent}: the training and held-out stores differ in {name}: "
+                f"{getattr(train, name)} and {getattr(heldout, name)}",
                 remedy="make both again with: asr-hf align",
             )
     return {Split.TRAIN: train, Split.HELDOUT: heldout}
