@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+import asr_hf
 from asr_hf.criteria.needs import Targets
 from asr_hf.data.lattice_store import LatticeStore
 from asr_hf.data.store import FrameStore
@@ -100,6 +101,6 @@ def start_of_rank(settings: Settings, inputs: Mapping[str, str]) -> dict[str, An
 
 def _code() -> str:
     """Return a digest of this program."""
-    root = Path(__file__).resolve().parents[1]
+    root = Path(asr_hf.__file__).resolve().parent
     files = sorted(root.rglob("*.py"))
     return digest([[str(path.relative_to(root)), file_digest(path)] for path in files])

@@ -34,11 +34,14 @@ def open_stores(settings: Settings) -> dict[Split, FrameStore]:
             )
         store_source(settings, folder)
     train, heldout = (FrameStore.open(folder) for folder in folders)
-    for name in ("dim", "num_pdfs"):
-        if getattr(train, name) != getattr(heldout, name):
+    for name, in_train, in_heldout in (
+        ("dim", train.dim, heldout.dim),
+        ("num_pdfs", train.num_pdfs, heldout.num_pdfs),
+    ):
+        if in_train != in_heldout:
             raise InputError(
                 f"{folders[0].parent}: the training and held-out stores differ in {name}: "
-                f"{getattr(train, name)} and {getattr(heldout, name)}",
+                f"{in_train} and {in_heldout}",
                 remedy="make both again with: asr-hf align",
             )
     return {Split.TRAIN: train, Split.HELDOUT: heldout}
