@@ -73,8 +73,8 @@ def _run(folder: Path, named: str | None) -> tuple[str, list[str]]:
 def _count(steps: Iterator[int], folder: Path, total: int) -> None:
     bar: tqdm[None] = progress(desc=f"checking {folder.name}", total=total, unit="frame")
     with bar:
-        for frames in steps:
-            bar.update(frames)
+        for num_frames in steps:
+            bar.update(num_frames)
 
 
 def _summary(content: str, checksums: bool) -> str:

@@ -34,8 +34,8 @@ def fit_memory(
     size = replace(problem_size(objective), shares=shares if settings.runtime.sharded else 1)
     need = optimiser.memory(size)
     # The loop keeps the best parameters.
-    frames = math.ceil(need.curvature_frames / shares)
-    need = replace(need, bytes=need.bytes + size.vectors(1), curvature_frames=frames)
+    num_frames = math.ceil(need.curvature_frames / shares)
+    need = replace(need, bytes=need.bytes + size.vectors(1), curvature_frames=num_frames)
     budget = parse_bytes(settings.runtime.memory, "runtime.memory")
     if need.curvature_frames:
         try_curvature(objective)
