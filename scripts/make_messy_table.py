@@ -5,9 +5,10 @@ usage: python scripts/make_messy_table.py FOLDER [--languages en es] [--each 50]
 Takes the voice prompts of the Asterisk project from this machine or fetches them, as
 `asr-hf prepare +recipe=prompts` does, and writes altered copies: six voices a language (the reader
 at several speeds), in turn as WAV of 8000, 11025, 16000 and 44100 Hz, with PCM, mu-law and GSM,
-with one and two channels, as MP3 and Ogg Vorbis. Names of files and transcripts are in composed or decomposed
-Unicode, numbers are in digits, noises are marked, every tenth transcript belongs to another
-recording, and a few rows cannot be used at all. FOLDER/spoilt.tsv says what was done to which row.
+with one and two channels, as MP3 and Ogg Vorbis. Names of files and transcripts are in composed or
+decomposed Unicode, numbers are in digits, noises are marked, every tenth transcript belongs to
+another recording, and a few rows cannot be used at all. FOLDER/spoilt.tsv says what was done to
+which row.
 """
 
 from __future__ import annotations
