@@ -201,7 +201,11 @@ def try_preconditioner(preconditioner: Any) -> None:
     if preconditioner is None or not is_own(preconditioner):
         return
     try:
-        _check_state(preconditioner.state_dict())
+        state = preconditioner.state_dict()
+        json.dumps(state["values"])
+        if not all(isinstance(t, Tensor) for t in state["tensors"].values()):
+            problem = TypeError("state_dict()['tensors'] holds something else than tensors")
+            raise problem
     except Exception as error:  # a class of the user's own may fail in any way
         raise InputError(
             f"preconditioner._target_: {full_name(type(preconditioner))}: its state cannot be "
@@ -209,13 +213,6 @@ def try_preconditioner(preconditioner: Any) -> None:
             expected='state_dict() gives {"tensors": tensors by name, "values": plain values}',
             remedy=_PAGE,
         ) from error
-
-
-def _check_state(state: Any) -> None:
-    """Check that a state is of plain values and tensors."""
-    json.dumps(state["values"])
-    if not all(isinstance(t, Tensor) for t in state["tensors"].values()):
-        raise TypeError("state_dict()['tensors'] holds something else than tensors")
 
 
 def try_curvature(objective: FrameObjective) -> None:
