@@ -124,9 +124,9 @@ CHANGES = {
             ],
             "asr_hf/stages/training/run_inputs.py": [
                 Line(
-                    "    found: dict[str, str] = {}\n",
+                    "    digests: dict[str, str] = {}\n",
                     "    if criterion_needs(settings.criterion).targets is Targets.GRAPHS:\n"
-                    '        found["graphs"] = "of a file"\n',
+                    '        digests["graphs"] = "of a file"\n',
                 ),
             ],
         },
