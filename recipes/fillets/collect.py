@@ -1,0 +1,125 @@
+"""From the game's recordings and texts to recordings that can be trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from asr_hf.data.kaldi_dir import Utterance
+from asr_hf.runtime.progress import progress
+from asr_hf.runtime.skips import SkipList
+
+from ..open_vocabulary import Recorded, doubt_of, seconds_of
+from ..table.text import Spoken, read_transcript
+from .dialogs import Dialog, read_dialogs
+from .fetch import Recordings
+from .lexicon import letters
+
+# What both leading voices say together.
+_BOTH = "both"
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which set a recording belongs to.
+
+    Args:
+        train: the training set.
+        leading: the voices that are trained on.
+        scenes: scene -> the set that what leading voices say in it is held out for.
+        others: the set of all other voices; None where they are left out.
+    """
+
+    train: str
+    leading: Collection[str]
+    scenes: Mapping[str, str]
+    others: str | None
+
+    def set_of(self, voice: str, scene: str) -> str | None:
+        """The set of what a voice says in a scene; None where it is left out."""
+        if voice not in self.leading:
+            return self.others
+        return self.scenes.get(scene, self.train)
+
+
+@dataclass
+class Collected:
+    """What came out of the recordings of a language.
+
+    Args:
+        sets: set -> usable recordings.
+        dropped: what was left out, with the reasons.
+    """
+
+    sets: dict[str, list[Recorded]] = field(default_factory=dict)
+    dropped: dict[str, str] = field(default_factory=dict)
+
+
+def collect(recordings: Recordings, split: Split, skips: SkipList) -> Collected:
+    """Match texts with recordings by scene and name.
+
+    Args:
+        recordings: of a language.
+        split: says which set each belongs to.
+        skips: takes recordings that do not fit their texts.
+
+    Raises:
+        InputError: a script is damaged, or too much had to be skipped.
+    """
+    texts = {
+        (scene, name): dialog
+        for scene, paths in recordings.scripts.items()
+        for path in paths
+        for name, dialog in read_dialogs(path).items()
+    }
+    found = Collected()
+    unheard = texts.keys() - {(key[0], key[-1]) for key in recordings.audio}
+    found.dropped |= {
+        f"{scene}/{name}": "text without recording"
+        for scene, name in sorted(unheard)
+        if texts[scene, name].text.strip()
+    }
+    description = f"recordings {recordings.language}"
+    for key, wav in progress(sorted(recordings.audio.items()), desc=description, unit="file"):
+        name, dialog = "/".join(key), texts.get((key[0], key[-1]))
+        if dialog is None:
+            found.dropped[name] = "recording without text"
+            continue
+        spoken = read_transcript(dialog.text, recordings.language, recordings.language)
+        chosen = split.set_of(dialog.voice, key[0])
+        if doubt := _doubt(dialog, spoken, chosen):
+            found.dropped[name] = doubt
+            continue
+        seconds = seconds_of(wav, spoken)
+        if isinstance(seconds, str):
+            skips.add(name, seconds)
+        elif chosen is not None:
+            item = _recorded(recordings.language, key, dialog, spoken, wav, seconds)
+            found.sets.setdefault(chosen, []).append(item)
+    skips.check(len(recordings.audio))
+    return found
+
+
+def _doubt(dialog: Dialog, spoken: Spoken, chosen: str | None) -> str:
+    """Why a recording is left out; empty for most."""
+    if "%" in dialog.text:
+        return "a text that the game fills in"
+    if doubt := doubt_of(spoken):
+        return doubt
+    if any(letters(word) is None for word in spoken.words):
+        return "a word that is not read by its letters"
+    if dialog.voice == _BOTH:
+        return "two voices at once"
+    return "another voice than the leading ones" if chosen is None else ""
+
+
+def _recorded(
+    language: str, key: tuple[str, ...], dialog: Dialog, spoken: Spoken, wav: Path, seconds: float
+) -> Recorded:
+    speaker = f"{language}_{dialog.voice}"
+    utterance = f"{speaker}-{'_'.join(key)}"
+    # Some files have two channels; both hold the voice.
+    return Recorded(
+        Utterance(utterance, speaker, utterance, language=language), str(wav), spoken, seconds
+    )

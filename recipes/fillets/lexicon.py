@@ -1,0 +1,41 @@
+"""Pronunciations by spelling: a letter, a phone."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+
+from ..table.lexicon import Entries, looked_up
+from ..table.text import graphemes
+
+# Letters too rare for phones of their own, and what sounds like them.
+_ALIKE = {
+    "cs": str.maketrans({"w": "v", "ó": "o", "ú": "ů", "q": "k"}),
+    "nl": str.maketrans({"ï": "i", "ë": "e", "é": "e", "q": "k"}),
+}
+
+
+def letters(word: str) -> list[str] | None:
+    """The letters of a word; None where it is not read by its letters, or they are not Latin."""
+    found = graphemes(word)
+    if found is None or not all(unicodedata.name(c, "").startswith("LATIN") for c in found):
+        return None
+    return found
+
+
+def lexicon(words: Iterable[str], language: str) -> Entries:
+    """The pronunciations of words that are read by their letters, and of `<unk>`.
+
+    Phones carry their language: cs_a.
+
+    Args:
+        words: in lower case.
+        language: cs or nl.
+    """
+    spelled = {word: letters(word.translate(_ALIKE[language])) for word in set(words)}
+    found = {
+        word: [[f"{language}_{letter}" for letter in known]]
+        for word, known in spelled.items()
+        if known
+    }
+    return looked_up(found, found)
