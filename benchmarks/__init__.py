@@ -1,1 +1,1 @@
-"""How fast asr-hf computes, beside its peers."""
+"""Benchmarks of asr-hf's speed, and of its peers'."""

@@ -1,4 +1,4 @@
-"""What the figures are held to."""
+"""The bounds that the figures are held to."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Bar:
     """A figure and its bound.
 
     Args:
-        what: in words.
-        value: measured.
-        bound: what it is held to.
-        least: whether the bound is the least value, or the most.
-        text: formats value and bound.
+        what: the figure in words.
+        value: measured value.
+        bound: bound on the value.
+        least: whether the bound is the least value, or the greatest.
+        text: function that formats value and bound.
     """
 
     what: str
@@ -35,17 +35,17 @@ class Bar:
 
 
 def times(value: float) -> str:
-    """For example 1.28×."""
+    """Format a ratio, for example 1.28×."""
     return f"{value:.2f}×"
 
 
 def percent(value: float) -> str:
-    """For example 4.1 %."""
+    """Format a share, for example 4.1 %."""
     return f"{100 * value:.1f} %"
 
 
 def cpu_bars(net: dict[str, Any]) -> list[Bar]:
-    """Of a net in float32 on the CPU."""
+    """Bound the figures of a net in float32 on the CPU."""
     bars = [
         Bar("product over gradient", net["ratio_to_gradient"], 1.35, False, times),
         Bar("share of the GEMM rate", net["gemm_fraction"], 0.85, True, percent),
@@ -66,7 +66,7 @@ def cpu_bars(net: dict[str, Any]) -> list[Bar]:
 
 
 def gpu_bars(net: dict[str, Any]) -> list[Bar]:
-    """Of a net in one reduced precision on a GPU."""
+    """Bound the figures of a net in one reduced precision on a GPU."""
     bars = [
         Bar("product over gradient", net["ratio_to_gradient"], 1.4, False, times),
         Bar("share of the matrix rate", net["square_gemm_fraction"], 0.6, True, percent),

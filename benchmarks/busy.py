@@ -1,4 +1,4 @@
-"""How much of the time a GPU computes."""
+"""Measures the share of time in which a GPU computes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.profiler import ProfilerActivity, profile
 
 
 def busy_fraction(task: Callable[[], object]) -> float:
-    """Share of the task's wall-clock time in which at least one kernel ran on the GPU."""
+    """Measure the share of the task's time in which at least one kernel ran on the GPU."""
     torch.cuda.synchronize()
     with profile(activities=[ProfilerActivity.CUDA]) as profiler:
         start = time.perf_counter()
@@ -26,7 +26,7 @@ def busy_fraction(task: Callable[[], object]) -> float:
 
 
 def covered(intervals: Iterable[tuple[float, float]]) -> float:
-    """Total length of the union of intervals."""
+    """Add up the length of the union of intervals."""
     total, reached = 0.0, float("-inf")
     for start, end in sorted(intervals):
         total += max(0.0, end - max(start, reached))

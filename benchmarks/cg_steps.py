@@ -51,13 +51,13 @@ SHARES = (0.5, 0.8, 0.95)
 
 @dataclass(frozen=True)
 class Place:
-    """Where a quadratic model is made.
+    """The parameters and samples of a quadratic model.
 
     Args:
         theta: the network's parameters [n].
         gradient: mean gradient on a sample of its own [n].
         sample: the curvature sample.
-        seed: of the labels drawn from the model.
+        seed: seed of the labels drawn from the model.
     """
 
     theta: Tensor
@@ -71,7 +71,7 @@ class Trial:
     """One candidate's CG run.
 
     Args:
-        label: names it.
+        label: name of the candidate.
         values: q after each step, starting with q(d0).
     """
 
@@ -80,14 +80,14 @@ class Trial:
 
 
 class Renewing:
-    """Takes the pairs of the run itself into use every few steps."""
+    """An L-BFGS preconditioner that takes the pairs of the run itself into use every few steps."""
 
     def __init__(self, inner: LBFGSPreconditioner, place: SampleStatistics, every: int) -> None:
         self.inner, self.statistics, self.every = inner, place, every
         self.damping, self.steps = 0.0, 0
 
     def prepare(self, damping: float, statistics: SampleStatistics) -> None:
-        """Make ready."""
+        """See `Preconditioner`."""
         self.damping = damping
         self.inner.prepare(damping, statistics)
 
@@ -110,9 +110,9 @@ class Bench:
     Args:
         objective: the loss.
         theta: the network's parameters [n].
-        frames: of the curvature sample; the gradient's has four times as many.
+        frames: number of frames of the curvature sample; the gradient's has four times as many.
         damping: λ.
-        steps: of a candidate's CG run.
+        steps: number of steps of a candidate's CG run.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class Bench:
         return Place(theta, gradient.div_(loss.num_frames), subset, number)
 
     def _best_step(self, theta: Tensor, run: SolverResult) -> Tensor:
-        """The iterate with the lowest held-out loss, as the acceptance rule would take."""
+        """Find the iterate with the lowest held-out loss, as the acceptance rule would take."""
         units = len(self.objective.unit_frames(Split.HELDOUT))
         heldout = Sample(Split.HELDOUT, torch.arange(units).numpy())
         best = min(run.iterates, key=lambda it: self.objective.loss(theta + it.d, heldout).mean)
@@ -148,7 +148,7 @@ class Bench:
         return solver.solve(operator, place.gradient.neg(), d0, preconditioner)
 
     def statistics(self) -> SampleStatistics:
-        """Of the second place's curvature sample."""
+        """Open the statistics of the second place's curvature sample."""
         place = self.place
         return SampleStatistics(
             self.objective, place.theta, place.sample, place.gradient, place.seed
@@ -157,14 +157,14 @@ class Bench:
     def trial(
         self, label: str, preconditioner: Preconditioner | Renewing, d0: Tensor | None = None
     ) -> Trial:
-        """One candidate at the second place."""
+        """Run one candidate at the second place."""
         preconditioner.prepare(self.damping, self.statistics())
         zero = torch.zeros_like(self.place.theta)
         run = self._solve(self.place, zero if d0 is None else d0, preconditioner, self.steps)
         return Trial(label, run.values)
 
     def lbfgs(self, pairs: int, keep: str = "spread", initial: Any = None) -> LBFGSPreconditioner:
-        """L-BFGS from the first place's CG run."""
+        """Make an L-BFGS preconditioner from the first place's CG run."""
         made = LBFGSPreconditioner(pairs, keep, initial)
         for direction, product in self.pairs:
             made.observe(direction, product)
@@ -172,7 +172,7 @@ class Bench:
         return made
 
     def trials(self) -> Iterator[Callable[[], Trial]]:
-        """Every candidate, the most telling first."""
+        """List every candidate, the most telling first."""
         identity = IdentityPreconditioner
         warm = 0.95 * self.step
         yield lambda: self.trial("none", identity())
@@ -205,12 +205,12 @@ class _Gathering(IdentityPreconditioner):
 
 
 def steps_to(values: list[float], target: float) -> int | None:
-    """Steps after which q was at `target` or below; None if it never was."""
+    """Count the steps after which q was at `target` or below; None if it never was."""
     return next((step for step, value in enumerate(values) if value <= target), None)
 
 
 def table(trials: list[Trial]) -> str:
-    """Steps to shares of the lowest q that any candidate found."""
+    """Tabulate the steps to shares of the lowest q that any candidate found."""
     lowest = min(min(trial.values) for trial in trials)
     heads = [f"steps to {share:.0%}" for share in SHARES]
     lines = [
@@ -220,31 +220,38 @@ def table(trials: list[Trial]) -> str:
     for trial in trials:
         cells = [steps_to(trial.values, share * lowest) for share in SHARES]
         shown = ["–" if cell is None else str(cell) for cell in cells]
-        found = f"{min(trial.values) / lowest:.1%}"
-        lines.append(f"| {trial.label} | " + " | ".join(shown) + f" | {found} |")
+        share_found = f"{min(trial.values) / lowest:.1%}"
+        lines.append(f"| {trial.label} | " + " | ".join(shown) + f" | {share_found} |")
     return "\n".join(lines)
 
 
 def study(run: Path, frames: int, dampings: list[float], steps: int) -> list[dict[str, Any]]:
-    """Every candidate at the network of one run, for each λ."""
+    """Run every candidate at the network of one run, for each λ."""
     config = OmegaConf.create(read_run_config(run))
     # Whole utterances, whatever the run was trained with.
     stores = open_stores(config)
     model, _ = load_model(run / "model.safetensors")
     objective = FrameObjective(model, CrossEntropy(), stores)
-    found = []
+    places = []
     for damping in dampings:
         bench = Bench(objective, model.flat.detach().clone(), frames, damping, steps)
         todo = list(bench.trials())
-        trials = [one() for one in progress(todo, desc=f"{run.name}, λ {damping:g}", unit="trial")]
-        found.append(
-            {"run": run.name, "lambda": damping, "trials": [asdict(trial) for trial in trials]}
+        trials = [
+            make_trial()
+            for make_trial in progress(todo, desc=f"{run.name}, λ {damping:g}", unit="trial")
+        ]
+        places.append(
+            {
+                "run": run.name,
+                "lambda": damping,
+                "trials": [asdict(make_trial) for make_trial in trials],
+            }
         )
-    return found
+    return places
 
 
 def main() -> int:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cg_steps", description=__doc__)
     parser.add_argument("runs", nargs="+", type=Path, help="folders of finished runs")
     parser.add_argument("--frames", type=int, default=10_000, help="of the curvature sample")
@@ -255,7 +262,7 @@ def main() -> int:
     configure_logging(debug=False)
     torch.set_num_threads(options.threads)
     try:
-        found = [
+        places = [
             place
             for run in options.runs
             for place in study(run, options.frames, options.damping, options.steps)
@@ -266,11 +273,11 @@ def main() -> int:
     settings = {"frames": options.frames, "steps": options.steps}
     machine = describe(torch.device("cpu"))
     results = ROOT / "benchmarks" / "results"
-    write_json(results / "cg-steps.json", {"machine": machine, **settings, "places": found})
+    write_json(results / "cg-steps.json", {"machine": machine, **settings, "places": places})
     sections = [
         f"## {place['run']}, λ = {place['lambda']:g}\n\n"
         + table([Trial(**trial) for trial in place["trials"]])
-        for place in found
+        for place in places
     ]
     write_text(results / "cg-steps.md", "# CG steps\n\n" + "\n\n".join(sections) + "\n")
     log.info("figures in %s", results / "cg-steps.md")

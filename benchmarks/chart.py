@@ -1,4 +1,4 @@
-"""The results as a picture."""
+"""Draws the results."""
 
 from __future__ import annotations
 

@@ -44,11 +44,11 @@ _MESSAGES = 10
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured.
+    """Net and iterations to measure.
 
     Args:
-        net: its shape.
-        work: of an iteration; `cg` steps exactly.
+        net: shape of the net.
+        work: work of an iteration; `cg` is the exact number of steps.
     """
 
     net: Net
@@ -65,7 +65,7 @@ class TimedRanks(ProcessGroup):
     seconds = 0.0
 
     def all_reduce(self, tensor: Tensor) -> Tensor:
-        """See `Ranks`."""
+        """See `ProcessGroup`."""
         start = time.perf_counter()
         result = super().all_reduce(tensor)
         self.seconds += time.perf_counter() - start
@@ -113,7 +113,7 @@ def work_as_rank(plan: Plan, iterations: int, folder: Path) -> None:
 
 
 def message_seconds(ranks: ProcessGroup, size: int) -> float:
-    """Median seconds to add up vectors of `size` float32 numbers."""
+    """Measure the median seconds of adding up vectors of `size` float32 numbers."""
     vector, taken = torch.zeros(size), []
     for _ in range(_MESSAGES):
         start = time.perf_counter()
@@ -123,29 +123,32 @@ def message_seconds(ranks: ProcessGroup, size: int) -> float:
 
 
 def measure(count: int, options: argparse.Namespace) -> dict[str, Any]:
-    """What `count` processes take."""
+    """Measure the iterations of `count` processes."""
     command = [sys.executable, "-m", "benchmarks.distributed"]
     command += ["--quick"] * options.quick + ["--iterations", str(options.iterations)]
     with tempfile.TemporaryDirectory() as folder:
         environment = {"OMP_NUM_THREADS": "1"}
         run_processes([*command, "--worker", folder], count, environment)
-        found: dict[str, Any] = read_json(Path(folder) / "found.json")
-    return found
+        figures: dict[str, Any] = read_json(Path(folder) / "found.json")
+    return figures
 
 
 def compare(options: argparse.Namespace) -> dict[str, Any]:
-    """One process and several, in turns.
+    """Compare one process with several, in turns.
 
     `efficiency` is that of an iteration: seconds of one process over seconds of N times N.
+
+    Returns:
+        The figures, plain values.
     """
     counts = (1, options.processes)
-    found: dict[int, list[dict[str, Any]]] = {count: [] for count in counts}
+    figures: dict[int, list[dict[str, Any]]] = {count: [] for count in counts}
     for _ in range(options.rounds):
         for count in counts:
-            found[count].append(measure(count, options))
+            figures[count].append(measure(count, options))
     seconds = {
         count: statistics.median(row["seconds"] for run in runs for row in run["iterations"])
-        for count, runs in found.items()
+        for count, runs in figures.items()
     }
     plan = QUICK if options.quick else FULL
     return {
@@ -154,12 +157,12 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
         "work": asdict(plan.work),
         "seconds": {str(count): value for count, value in seconds.items()},
         "efficiency": seconds[1] / (options.processes * seconds[options.processes]),
-        "runs": {str(count): runs for count, runs in found.items()},
+        "runs": {str(count): runs for count, runs in figures.items()},
     }
 
 
 def main(given: list[str]) -> int:
-    """Measure, write benchmarks/results/distributed.json, and say what came out."""
+    """Measure, write benchmarks/results/distributed.json, and print a summary."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a small net, into build/bench")
     parser.add_argument("--processes", type=int, default=2, help="to compare with one")

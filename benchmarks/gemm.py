@@ -1,4 +1,4 @@
-"""The matrix rate that products are measured against."""
+"""The matrix products that Gauss-Newton products are measured against."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from benchmarks.nets import Net
 
 
 def product_gemms(net: Net, device: torch.device, dtype: torch.dtype) -> Callable[[], None]:
-    """The GEMMs of one Gauss-Newton product in their order, and nothing else.
+    """Prepare the GEMMs of one Gauss-Newton product in their order, and nothing else.
 
-    Weights, activations and results have places of their own, as in a product; results of equal
+    Weights, activations and results have buffers of their own, as in a product; results of equal
     shape share one.
+
+    Returns:
+        A function that runs them.
     """
     random = torch.Generator().manual_seed(1)
 
@@ -44,7 +47,7 @@ def product_gemms(net: Net, device: torch.device, dtype: torch.dtype) -> Callabl
 
 
 def square_gemm(size: int, device: torch.device, dtype: torch.dtype) -> Callable[[], None]:
-    """One product of two square matrices [size, size]: 2 size³ FLOPs."""
+    """Prepare one product of two square matrices [size, size]: 2 size³ FLOPs."""
     random = torch.Generator().manual_seed(2)
     a, b = (torch.randn(size, size, generator=random).to(device, dtype) for _ in "ab")
     out = torch.empty_like(a)

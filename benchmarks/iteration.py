@@ -1,4 +1,4 @@
-"""One whole Hessian-free iteration by its phases."""
+"""Times one whole Hessian-free iteration by its phases."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class Work:
     """The size of an iteration.
 
     Args:
-        gradient: frames of the gradient.
-        curvature: frames of the curvature.
-        heldout: frames of the acceptance test.
+        gradient: number of frames of the gradient.
+        curvature: number of frames of the curvature.
+        heldout: number of frames of the acceptance test.
         cg: bound on CG's iterations.
-        rounds: iterations that must count.
+        rounds: number of iterations that must count.
     """
 
     gradient: int
@@ -65,17 +65,17 @@ class TimedObjective:
         self.clock = PhaseClock(inner.device)
 
     def loss(self, theta: Tensor, sample: Sample) -> LossSum:
-        """Timed as "loss"."""
+        """See `Objective`; timed as "loss"."""
         with self.clock.phase("loss"):
             return self._inner.loss(theta, sample)
 
     def gradient(self, theta: Tensor, sample: Sample) -> tuple[LossSum, Tensor]:
-        """Timed as "gradient"."""
+        """See `Objective`; timed as "gradient"."""
         with self.clock.phase("gradient"):
             return self._inner.gradient(theta, sample)
 
     def curvature(self, theta: Tensor, sample: Sample) -> Curvature:
-        """Timed as "curvature_setup"."""
+        """See `Objective`; timed as "curvature_setup"."""
         with self.clock.phase("curvature_setup"):
             return _TimedCurvature(self._inner.curvature(theta, sample), self.clock)
 
@@ -144,11 +144,14 @@ def compare(
 
 
 def summarise(phases: Sequence[dict[str, float]], totals: Sequence[float]) -> dict[str, Any]:
-    """Seconds by phase, and the share of everything that is no pass through the data.
+    """Summarise seconds by phase, and the share of everything that is no pass through the data.
 
     Args:
         phases: seconds of each pass, one an iteration.
         totals: seconds of the whole iterations.
+
+    Returns:
+        The figures, plain values.
     """
     rest = [t - sum(p.get(k, 0.0) for k in PASSES) for p, t in zip(phases, totals, strict=True)]
     shares = [r / t for r, t in zip(rest, totals, strict=True)]
@@ -163,7 +166,7 @@ def summarise(phases: Sequence[dict[str, float]], totals: Sequence[float]) -> di
 def make_objective(
     net: Net, device: torch.device, work: Work, precision: Precision, folder: Path
 ) -> FrameObjective:
-    """A net of drawn weights on stores of drawn frames, made in `folder`."""
+    """Make a net of random weights on stores of random frames, written to `folder`."""
     dim, pdfs = net.feature_dim, net.sizes[-1]
     stores = {
         Split.TRAIN: make_store(folder / "train", work.gradient, dim, pdfs, seed=1),
@@ -173,7 +176,7 @@ def make_objective(
 
 
 def _optimiser(objective: Objective, theta: Tensor, work: Work) -> HessianFree:
-    """As conf/ sets it up, with a bound on CG; its first iterations look at little data."""
+    """Make the optimiser of conf/ with a bound on CG; its first iterations use little data."""
     return HessianFree(
         objective=objective,
         theta=theta.detach().clone(),

@@ -1,4 +1,4 @@
-"""The L-BFGS preconditioner's compact form beside the two-loop recursion."""
+"""Times the L-BFGS preconditioner's compact form beside the two-loop recursion."""
 
 from __future__ import annotations
 
@@ -20,9 +20,12 @@ _EXACT = 1e-10
 
 
 def make_pairs(count: int, size: int, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """S above G S [2 count, size] for a diagonal G with entries between 1e-3 and 1.
+    """Make S above G S [2 count, size] for a diagonal G with entries between 1e-3 and 1.
 
     Steps are unit vectors, each leaning on the one before, as CG's directions do.
+
+    Returns:
+        The pairs.
     """
     random = torch.Generator(device).manual_seed(3)
     pairs = torch.empty(2 * count, size, device=device, dtype=dtype)
@@ -38,7 +41,10 @@ def make_pairs(count: int, size: int, device: torch.device, dtype: torch.dtype) 
 
 
 def difference(count: int, device: torch.device) -> float:
-    """Relative difference of the two forms' results, in float64 and with damping.
+    """Compare the results of both forms, in float64 and with damping.
+
+    Returns:
+        Their relative difference.
 
     Raises:
         RunError: it is above 1e-10.
@@ -48,13 +54,13 @@ def difference(count: int, device: torch.device) -> float:
     steps, changes = pairs[:count], pairs[count:] + _CHECKED_DAMPING * pairs[:count]
     residual = torch.ones_like(pairs[0])
     expected = TwoLoop(list(steps), list(changes)).apply(residual, torch.empty_like(residual))
-    found = float((compact.apply(residual) - expected).norm() / expected.norm())
-    if not found <= _EXACT:
+    relative = float((compact.apply(residual) - expected).norm() / expected.norm())
+    if not relative <= _EXACT:
         raise RunError(
-            f"L-BFGS: compact form and two-loop recursion differ by {found:.1e} in float64",
+            f"L-BFGS: compact form and two-loop recursion differ by {relative:.1e} in float64",
             expected=f"at most {_EXACT:.0e}",
         )
-    return found
+    return relative
 
 
 def _compact(pairs: Tensor, damping: float) -> LBFGSPreconditioner:
@@ -72,10 +78,13 @@ def compare(
 
     Args:
         size: n.
-        count: m, pairs.
-        device: where the pairs lie.
-        reference: GEMMs that tell whether a round counts.
-        rounds: how many must count.
+        count: m, the number of pairs.
+        device: device of the pairs.
+        reference: GEMMs that decide whether a round counts.
+        rounds: number of rounds that must count.
+
+    Returns:
+        The figures, plain values.
     """
     agreement = difference(count, device)
     pairs = make_pairs(count, size, device, torch.float32)

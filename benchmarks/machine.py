@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""Describes the machine that the figures were measured on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PEERS = ("curvlinops-for-pytorch", "backpack-for-pytorch")
 
 
 def describe(device: torch.device) -> dict[str, object]:
-    """Processor, libraries and threads."""
+    """Describe processor, libraries and threads."""
     return {
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
@@ -28,7 +28,7 @@ def describe(device: torch.device) -> dict[str, object]:
 
 
 def gpu_name() -> str:
-    """The GPU's name and memory."""
+    """Name the GPU and its memory."""
     properties = torch.cuda.get_device_properties(0)
     return f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
 

@@ -27,10 +27,13 @@ _WARM_FRAMES = 8
 
 
 def peak_bytes(net: Net, method: str, precision: Precision, device: torch.device) -> int:
-    """Start a process that measures one method.
+    """Measure one method in a process of its own.
+
+    Returns:
+        The bytes at its peak.
 
     Raises:
-        RunError: it failed.
+        RunError: the process failed.
     """
     sizes = [str(size) for size in net.sizes]
     given = [method, str(precision), str(device), net.name, str(net.frames), *sizes]
@@ -53,7 +56,7 @@ def peak_bytes(net: Net, method: str, precision: Precision, device: torch.device
 
 
 def measure(net: Net, method: str, precision: Precision, device: torch.device) -> int:
-    """Bytes at the peak of making a method and of two products, beyond those held before."""
+    """Measure the peak of making a method and of two products, in bytes beyond those before."""
     dtype = dtype_of(method, precision)
     make = METHODS[method]
     # Imports, thread pools and the library's own buffers, which a small problem brings up.
@@ -68,7 +71,7 @@ def measure(net: Net, method: str, precision: Precision, device: torch.device) -
 
 
 def dtype_of(method: str, precision: Precision) -> torch.dtype:
-    """Of the network: our products narrow a float32 one themselves."""
+    """Choose the network's dtype: our products narrow a float32 network themselves."""
     narrow = precision is Precision.BF16 and method == "gradient"
     return torch.bfloat16 if narrow else torch.float32
 
@@ -90,7 +93,7 @@ def _peak(device: torch.device) -> int:
 
 
 def _status(field: str) -> int:
-    """A figure of this process's memory, in bytes."""
+    """Read a figure of this process's memory, in bytes."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(field + ":"):
             return int(line.split()[1]) * 1024
@@ -98,7 +101,7 @@ def _status(field: str) -> int:
 
 
 def main(given: list[str]) -> None:
-    """Measure what the command line names."""
+    """Measure the method that the command line names."""
     method, precision, device, name, frames, *sizes = given
     net = Net(name, tuple(int(size) for size in sizes), int(frames))
     with matrix_arithmetic(Precision(precision)):

@@ -1,7 +1,7 @@
 """Ways to compute a Gauss-Newton product J'H J v, ours and others.
 
 Each takes a problem and returns a function of no arguments that computes one product with the
-problem's vector. What a method keeps between products it makes when it is called.
+problem's vector. A method makes what it keeps between products when it is called.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Method = Callable[[Problem, Precision], Product]
 
 
 def gradient(problem: Problem, precision: Precision) -> Product:
-    """What everything is compared with: autograd's gradient on the same frames."""
+    """Autograd's gradient on the same frames, with which everything is compared."""
 
     def compute() -> Result:
         loss = cross_entropy(problem.model(problem.inputs), problem.labels, reduction="sum")
@@ -101,7 +101,7 @@ def _of_parameters(problem: Problem) -> Callable[..., Tensor]:
 
 
 def curvlinops(problem: Problem, precision: Precision) -> Product:
-    """GGNLinearOperator of curvlinops."""
+    """The class GGNLinearOperator of curvlinops."""
     operator = _peer("curvlinops").GGNLinearOperator(
         problem.model,
         torch.nn.CrossEntropyLoss(reduction="sum"),
@@ -119,7 +119,7 @@ def curvlinops(problem: Problem, precision: Precision) -> Product:
 
 
 def backpack(problem: Problem, precision: Precision) -> Product:
-    """ggn_vector_product of BackPACK; the forward pass's graph is kept for it."""
+    """The function ggn_vector_product of BackPACK; the forward pass's graph is kept for it."""
     multiply = _peer("backpack.hessianfree.ggnvp").ggn_vector_product
     logits = problem.model(problem.inputs)
     loss = cross_entropy(logits, problem.labels, reduction="sum")
@@ -146,14 +146,14 @@ METHODS: dict[str, Method] = {"gradient": gradient, **OURS, **PEERS}
 
 
 def methods_in(precision: Precision) -> dict[str, Method]:
-    """Those that can compute in `precision`; peers follow torch's switch for TF32."""
+    """List the methods that can compute in `precision`; peers follow torch's switch for TF32."""
     if precision is Precision.BF16:
         return {"gradient": gradient, **OURS}
     return METHODS
 
 
 def flat(result: Result) -> Tensor:
-    """A result as one vector [n]."""
+    """Concatenate a result into one vector [n]."""
     if isinstance(result, Tensor):
         return result
     return torch.cat([piece.detach().reshape(-1) for piece in result])

@@ -1,4 +1,4 @@
-"""The networks that are timed, and what their products cost."""
+"""The networks that are timed, and the cost of their products."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Net:
     """A plain network.
 
     Args:
-        name: its key in the results.
+        name: key in the results.
         sizes: inputs (a multiple of the context window of 11 frames), hidden layers, outputs.
-        frames: F, how many go through it at once.
+        frames: F, the number of frames that go through it at once.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Net:
 
     @property
     def layout(self) -> str:
-        """For example 440-1024×5-2220."""
+        """The sizes in short, for example 440-1024×5-2220."""
         first, *hidden, last = self.sizes
         same = len(set(hidden)) == 1
         middle = f"{hidden[0]}×{len(hidden)}" if same else "-".join(map(str, hidden))
@@ -38,17 +38,17 @@ class Net:
 
     @property
     def feature_dim(self) -> int:
-        """Features of one frame."""
+        """Number of features of one frame."""
         return self.sizes[0] // _WINDOW
 
     @property
     def parameters(self) -> int:
-        """n, with the biases."""
+        """The number of parameters n, with the biases."""
         return sum((a + 1) * b for a, b in pairwise(self.sizes))
 
     @property
     def product_flops(self) -> int:
-        """Of a Gauss-Newton product's GEMMs: four a layer, two for the first.
+        """FLOPs of a Gauss-Newton product's GEMMs: four a layer, two for the first.
 
         The first layer's input has no tangent, and nothing is propagated back to it.
         """
@@ -56,7 +56,7 @@ class Net:
 
     @property
     def gradient_flops(self) -> int:
-        """Of a gradient's GEMMs: three a layer, two for the first."""
+        """FLOPs of a gradient's GEMMs: three a layer, two for the first."""
         return self._flops(3, 2)
 
     def _flops(self, gemms: int, first: int) -> int:
@@ -64,7 +64,7 @@ class Net:
         return 2 * self.frames * (gemms * sum(weights[1:]) + first * weights[0])
 
     def model(self, seed: int = 0) -> DNN:
-        """Sigmoid units, random weights."""
+        """Make the model, with sigmoid units and random weights."""
         _, *hidden, last = self.sizes
         return DNN(
             feature_dim=self.feature_dim,
@@ -90,10 +90,10 @@ class Problem:
     """A network with frames, labels and a vector to be multiplied, all random.
 
     Args:
-        net: the network's shape and the number of frames.
-        device: where everything lies.
-        dtype: of everything but the labels.
-        seed: of the random numbers.
+        net: shape of the network and number of frames.
+        device: device of all tensors.
+        dtype: dtype of everything but the labels.
+        seed: seed of the random numbers.
     """
 
     def __init__(self, net: Net, device: torch.device, dtype: torch.dtype, seed: int = 0) -> None:
@@ -110,6 +110,6 @@ class Problem:
 
     @property
     def pieces(self) -> tuple[Tensor, ...]:
-        """Views of the vector in the parameters' shapes."""
+        """Split the vector into views in the parameters' shapes."""
         parts = torch.split(self.vector, [p.numel() for p in self.parameters])
         return tuple(part.view(p.shape) for part, p in zip(parts, self.parameters, strict=True))

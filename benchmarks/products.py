@@ -1,4 +1,4 @@
-"""Gauss-Newton products of one net by every method: right first, then fast."""
+"""Gauss-Newton products of one net by every method: checked first, then timed."""
 
 from __future__ import annotations
 
@@ -23,49 +23,55 @@ _SETUPS = 3
 
 
 @dataclass(frozen=True)
-class PassCost:
-    """How long to measure.
+class Effort:
+    """Bounds on the length of a measurement.
 
     Args:
-        rounds: that must count.
-        most: rounds made at most.
+        rounds: number of rounds that must count.
+        max_rounds: maximum number of rounds.
         square: size of the square GEMM.
     """
 
     rounds: int
-    most: int
+    max_rounds: int
     square: int
 
 
-def differences(problem: Problem, precision: Precision, most: float) -> dict[str, float]:
-    """Relative difference of each method's product from torch.func's jvp and vjp.
+def differences(problem: Problem, precision: Precision, max_difference: float) -> dict[str, float]:
+    """Compare each method's product with that of torch.func's jvp and vjp.
 
     The latter stay in the problem's own precision, the others take `precision`.
 
+    Returns:
+        The relative difference by method.
+
     Raises:
-        RunError: one is above `most`.
+        RunError: one is above `max_difference`.
     """
     true = flat(jvp_vjp(problem, Precision.FP32)())
-    found = {}
+    relative = {}
     with matrix_arithmetic(precision):
         for name, method in methods_in(precision).items():
             if name == "gradient":
                 continue
             product = flat(method(problem, precision)())
-            found[name] = float((product - true).norm() / true.norm())
-            if not found[name] <= most:
+            relative[name] = float((product - true).norm() / true.norm())
+            if not relative[name] <= max_difference:
                 raise RunError(
                     f"net {problem.net.name}: {name} ({precision}, {true.dtype}) is off by "
-                    f"{found[name]:.1e} of the product's norm",
-                    expected=f"at most {most:.0e} from jvp + vjp",
+                    f"{relative[name]:.1e} of the product's norm",
+                    expected=f"at most {max_difference:.0e} from jvp + vjp",
                 )
-    return found
+    return relative
 
 
 def bench_products(
-    net: Net, device: torch.device, precision: Precision, effort: PassCost
+    net: Net, device: torch.device, precision: Precision, effort: Effort
 ) -> dict[str, Any]:
     """Check, time and weigh every method on one net in one precision.
+
+    Returns:
+        The figures, plain values.
 
     Raises:
         RunError: products differ, or no round counts.
@@ -93,7 +99,7 @@ def bench_products(
 def _set_up(
     net: Net, device: torch.device, precision: Precision
 ) -> tuple[dict[str, float], dict[str, Product]]:
-    """Seconds to make each method ready, the least of three; and the methods ready."""
+    """Make each method ready; the seconds that takes, the least of three, and the methods."""
     problems = {
         dtype: Problem(net, device, dtype)
         for dtype in {dtype_of(name, precision) for name in methods_in(precision)}
@@ -116,23 +122,26 @@ def _time(
     net: Net,
     device: torch.device,
     precision: Precision,
-    effort: PassCost,
+    effort: Effort,
     products: dict[str, Product],
 ) -> Rounds:
     dtype = torch.bfloat16 if precision is Precision.BF16 else torch.float32
     reference = product_gemms(net, device, dtype)
     tasks: dict[str, Task] = {**products, "square": square_gemm(effort.square, device, dtype)}
     desc = f"net {net.name}, {precision}"
-    return interleave(tasks, reference, device, effort.rounds, effort.most, desc)
+    return interleave(tasks, reference, device, effort.rounds, effort.max_rounds, desc)
 
 
 def summarise(net: Net, rounds: Rounds, square_flops: int) -> dict[str, Any]:
-    """The figures of a net's rounds: medians of ratios within a round.
+    """Summarise a net's rounds: medians of ratios within a round.
 
     Args:
-        net: what was timed.
-        rounds: with the tasks "gradient", "square", and methods by name.
-        square_flops: of the task "square".
+        net: the net that was timed.
+        rounds: rounds with the tasks "gradient", "square", and methods by name.
+        square_flops: FLOPs of the task "square".
+
+    Returns:
+        The figures, plain values.
     """
     dnn = "r_operator"
     names = sorted(name for name in rounds.all[0].seconds if name != "square")

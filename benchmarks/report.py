@@ -1,4 +1,4 @@
-"""The results as Markdown."""
+"""Writes the results as Markdown."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ _READING = """\
 
 
 def document(results: dict[str, Any]) -> str:
-    """The page docs/speed.md."""
+    """Write the page docs/speed.md."""
     return "\n".join([_INTRODUCTION, tables(results), _READING])
 
 
 def tables(results: dict[str, Any]) -> str:
-    """What was measured, on what, and what it is held to."""
+    """Write the figures, the machine, and the bounds that they are held to."""
     parts = []
     if "nets" in results:
         parts.append("## CPU\n\n" + _machine(results["machine"]))
@@ -111,7 +111,7 @@ def _net(title: str, net: dict[str, Any]) -> str:
 
 
 def _vectors(net: dict[str, Any]) -> str:
-    """L-BFGS and the whole iteration in words."""
+    """Describe L-BFGS and the whole iteration in words."""
     lbfgs, whole = net["lbfgs"], net["iteration"]
     seconds = {name: spread["median"] for name, spread in whole["seconds"].items()}
     passes = [
@@ -146,7 +146,7 @@ def _bars(bars: Sequence[Bar]) -> str:
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table: the first column to the left, the others to the right."""
+    """Make a Markdown table: the first column to the left, the others to the right."""
     lines = [titles, [":--", *["--:"] * (len(titles) - 1)], *rows]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 

@@ -26,8 +26,8 @@ class Round:
     """Seconds of one round.
 
     Args:
-        seconds: of each task.
-        reference: of the GEMMs, before and after the tasks.
+        seconds: seconds by task.
+        reference: seconds of the GEMMs, before and after the tasks.
     """
 
     seconds: dict[str, float]
@@ -35,7 +35,7 @@ class Round:
 
     @property
     def gemm_seconds(self) -> float:
-        """Mean of the two."""
+        """Mean seconds of the GEMMs."""
         return sum(self.reference) / 2
 
 
@@ -49,10 +49,13 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """Of at least one value.
+        """Compute the median and quartiles of at least one value.
+
+        Returns:
+            The spread.
 
         Raises:
-            ValueError: there are none.
+            ValueError: there are no values.
         """
         if not values:
             raise ValueError("no values")
@@ -63,7 +66,7 @@ class Spread:
 
 
 def valid(rounds: Sequence[Round], least_rate: float = LEAST_RATE) -> list[bool]:
-    """Which rounds count: those whose GEMMs were never slower than the median by too much."""
+    """Decide which rounds count: those whose GEMMs were never much slower than the median."""
     if not rounds:
         return []
     median = statistics.median(seconds for r in rounds for seconds in r.reference)
@@ -78,15 +81,15 @@ class Rounds:
 
     @property
     def valid(self) -> list[Round]:
-        """Those that count."""
+        """The rounds that count."""
         return [r for r, ok in zip(self.all, valid(self.all), strict=True) if ok]
 
     def seconds(self, task: str) -> Spread:
-        """Of a task."""
+        """Seconds of a task."""
         return Spread.of([r.seconds[task] for r in self.valid])
 
     def gemm_seconds(self) -> Spread:
-        """Of the reference."""
+        """Seconds of the GEMMs."""
         return Spread.of([r.gemm_seconds for r in self.valid])
 
     def ratio(self, task: str, to: str) -> Spread:
@@ -94,11 +97,11 @@ class Rounds:
         return Spread.of([r.seconds[task] / r.seconds[to] for r in self.valid])
 
     def gemm_share(self, task: str, factor: float = 1.0) -> Spread:
-        """The reference's seconds, times `factor`, over a task's in the same round."""
+        """The GEMMs' seconds, times `factor`, over a task's in the same round."""
         return Spread.of([factor * r.gemm_seconds / r.seconds[task] for r in self.valid])
 
     def counts(self) -> dict[str, int]:
-        """How many rounds count and how many are void."""
+        """Count the rounds that count, and those that are void."""
         good = len(self.valid)
         return {"valid": good, "void": len(self.all) - good}
 
@@ -111,7 +114,7 @@ class Stopwatch:
         self._calls: dict[str, int] = {}
 
     def seconds(self, name: str, task: Task, repeat: bool = True) -> float:
-        """Seconds of one call; the first reading of a name sets how often it is repeated."""
+        """Time one call; the first reading of a name sets how often it is repeated."""
         calls = self._calls.get(name, 1)
         start = self._now()
         for _ in range(calls):
@@ -132,7 +135,7 @@ def interleave(
     reference: Task,
     device: torch.device,
     rounds: int,
-    most: int,
+    max_rounds: int,
     desc: str,
     repeat: bool = True,
 ) -> Rounds:
@@ -141,13 +144,16 @@ def interleave(
     Goes on until enough rounds count.
 
     Args:
-        tasks: what is timed, by name.
+        tasks: tasks to time, by name.
         reference: the GEMMs.
-        device: waited for at each reading.
-        rounds: how many must count.
-        most: how many are made at most.
-        desc: for the progress bar.
+        device: device to wait for at each reading.
+        rounds: number of rounds that must count.
+        max_rounds: maximum number of rounds.
+        desc: label of the progress bar.
         repeat: make short tasks longer by repetition, after one reading that does not count.
+
+    Returns:
+        All rounds.
 
     Raises:
         RunError: no round counts.
@@ -158,7 +164,7 @@ def interleave(
     done: list[Round] = []
     bar: tqdm[object] = progress(desc=desc, total=rounds, unit="round")
     with bar:
-        while sum(valid(done)) < rounds and len(done) < most:
+        while sum(valid(done)) < rounds and len(done) < max_rounds:
             turn = len(done) % len(names)
             order = names[turn:] + names[:turn]
             before = watch.seconds("", reference)

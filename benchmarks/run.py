@@ -22,7 +22,7 @@ from benchmarks.iteration import compare as compare_iteration
 from benchmarks.lbfgs import compare as compare_lbfgs
 from benchmarks.machine import describe
 from benchmarks.nets import NETS, QUICK_NETS, Net
-from benchmarks.products import PassCost, bench_products
+from benchmarks.products import Effort, bench_products
 from benchmarks.report import NO_GPU, document, tables
 
 log = logging.getLogger("asr_hf.benchmarks")
@@ -33,33 +33,33 @@ _GPU_FRAMES = 65_536
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured of one net.
+    """What to measure of one net.
 
     Args:
-        net: with the frames of a product.
-        effort: of the products.
+        net: the net, with the frames of a product.
+        effort: effort on the products.
         pairs: m of L-BFGS; the larger net's leave room for nothing else at 64.
-        work: of an iteration.
+        work: size of an iteration.
     """
 
     net: Net
-    effort: PassCost
+    effort: Effort
     pairs: int
     work: Work
 
 
 CPU_PLANS = (
-    Plan(NETS[0], PassCost(7, 14, 2048), 64, Work(32_768, 8_192, 4_096, 10, 2)),
-    Plan(NETS[1], PassCost(5, 10, 2048), 8, Work(32_768, 16_384, 4_096, 5, 1)),
+    Plan(NETS[0], Effort(7, 14, 2048), 64, Work(32_768, 8_192, 4_096, 10, 2)),
+    Plan(NETS[1], Effort(5, 10, 2048), 8, Work(32_768, 16_384, 4_096, 5, 1)),
 )
 QUICK_PLANS = (
-    Plan(QUICK_NETS[0], PassCost(3, 30, 256), 64, Work(4_096, 1_024, 512, 5, 2)),
-    Plan(QUICK_NETS[1], PassCost(3, 30, 256), 8, Work(4_096, 1_024, 512, 5, 2)),
+    Plan(QUICK_NETS[0], Effort(3, 30, 256), 64, Work(4_096, 1_024, 512, 5, 2)),
+    Plan(QUICK_NETS[1], Effort(3, 30, 256), 8, Work(4_096, 1_024, 512, 5, 2)),
 )
 GPU_PLANS = tuple(
     Plan(
         replace(plan.net, frames=_GPU_FRAMES),
-        PassCost(9, 18, 8192),
+        Effort(9, 18, 8192),
         plan.pairs,
         Work(4 * _GPU_FRAMES, _GPU_FRAMES, _GPU_FRAMES // 4, 10, 3),
     )
@@ -68,7 +68,7 @@ GPU_PLANS = tuple(
 
 
 def measure_cpu(plans: tuple[Plan, ...]) -> dict[str, Any]:
-    """Every net in float32 on the CPU."""
+    """Measure every net in float32 on the CPU."""
     device, nets = torch.device("cpu"), {}
     for plan in plans:
         log.info("net %s on the CPU: products", plan.net.name)
@@ -92,7 +92,7 @@ def _vectors(plan: Plan, device: torch.device) -> dict[str, Any]:
 
 
 def measure_gpu(plans: tuple[Plan, ...]) -> dict[str, Any]:
-    """Every net in every precision on the GPU."""
+    """Measure every net in every precision on the GPU."""
     device = torch.device("cuda")
     nets: dict[str, dict[str, Any]] = {}
     for plan in plans:
@@ -106,7 +106,10 @@ def measure_gpu(plans: tuple[Plan, ...]) -> dict[str, Any]:
 
 
 def measure(options: argparse.Namespace, known: dict[str, Any]) -> dict[str, Any]:
-    """Measure what `options.only` names; the rest stays as it is known.
+    """Measure what `options.only` names, and keep the other results.
+
+    Returns:
+        All results.
 
     Raises:
         InputError: a GPU is asked for and there is none.
@@ -115,8 +118,8 @@ def measure(options: argparse.Namespace, known: dict[str, Any]) -> dict[str, Any
     if options.only == "gpu" and not torch.cuda.is_available():
         raise InputError("--only gpu: torch finds no GPU here", remedy="use --only cpu")
     if options.only != "gpu":
-        found = measure_cpu(_chosen(QUICK_PLANS if options.quick else CPU_PLANS, options))
-        results |= found | {"nets": results.get("nets", {}) | found["nets"]}
+        measured = measure_cpu(_chosen(QUICK_PLANS if options.quick else CPU_PLANS, options))
+        results |= measured | {"nets": results.get("nets", {}) | measured["nets"]}
     if options.only != "cpu" and torch.cuda.is_available():
         results["gpu"] = measure_gpu(_chosen(QUICK_PLANS if options.quick else GPU_PLANS, options))
     return results
@@ -129,7 +132,7 @@ def _chosen(plans: tuple[Plan, ...], options: argparse.Namespace) -> tuple[Plan,
     return tuple(
         replace(
             plan,
-            effort=replace(plan.effort, rounds=options.rounds, most=2 * options.rounds),
+            effort=replace(plan.effort, rounds=options.rounds, max_rounds=2 * options.rounds),
             work=replace(plan.work, rounds=min(plan.work.rounds, options.rounds)),
         )
         for plan in plans
@@ -146,7 +149,7 @@ def save(results: dict[str, Any], folder: Path, page: Path | None) -> None:
 
 
 def parse(given: list[str]) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small nets, into build/bench")
     parser.add_argument("--only", choices=("cpu", "gpu"), help="leave the other's results alone")

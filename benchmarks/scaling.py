@@ -46,7 +46,7 @@ _LATENCY_INSIDE, _LATENCY_OUTSIDE, _PASS = 5e-6, 15e-6, 1e-3
 
 
 def fastest(work: Callable[[], object]) -> float:
-    """The core's own seconds, of the fastest of some runs: what else runs there does not count."""
+    """Measure the seconds of the fastest of some runs, which other processes disturb least."""
     taken = []
     for _ in range(_ROUNDS):
         start = time.process_time()
@@ -56,7 +56,7 @@ def fastest(work: Callable[[], object]) -> float:
 
 
 def constants() -> dict[str, float]:
-    """Seconds a frame, and bytes a second, of one core and net A."""
+    """Measure seconds a frame, and bytes a second, of one core and net A."""
     torch.set_num_threads(1)
     work = Work(_FRAMES, _FRAMES, _FRAMES, 1, 1)
     with tempfile.TemporaryDirectory() as folder:
@@ -80,16 +80,16 @@ def work_as_rank(out: Path) -> None:
     ranks.connect(CPU, 600.0)
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[ranks.local_rank % len(cores)]})
-    found: dict[str, Any] = {str(n): message_seconds(ranks, n) for n in (1, NETS[0].parameters)}
-    found["constants"] = constants()
+    figures: dict[str, Any] = {str(n): message_seconds(ranks, n) for n in (1, NETS[0].parameters)}
+    figures["constants"] = constants()
     if ranks.first:
-        write_json(out, found)
+        write_json(out, figures)
     ranks.close()
 
 
 def measure() -> dict[str, Any]:
-    """This machine's constants, and the model beside what an iteration took."""
-    found = constants()
+    """Measure this machine's constants, and compare the model with what an iteration took."""
+    measured = constants()
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "messages.json"
         command = [sys.executable, "-m", "benchmarks.scaling", "rank", str(out)]
@@ -98,9 +98,9 @@ def measure() -> dict[str, Any]:
     size = NETS[0].parameters
     latency = messages["1"] / 2
     link = Link(4 * size / max(messages[str(size)] - messages["1"], 1e-9), latency)
-    alone, beside = (
+    alone, shared = (
         Machine(**c, pass_overhead=0.0, inside=link, outside=link, node=os.cpu_count() or 1)
-        for c in (found, messages["constants"])
+        for c in (measured, messages["constants"])
     )
     work = FULL.work
     # The fewest losses there can be: two iterates on held-out data, one on the gradient sample.
@@ -110,7 +110,7 @@ def measure() -> dict[str, Any]:
     check = {
         count: {
             "measured": seconds,
-            "predicted": iteration(alone if count == "1" else beside, case, int(count)).total,
+            "predicted": iteration(alone if count == "1" else shared, case, int(count)).total,
         }
         for count, seconds in timed.items()
     }
@@ -120,14 +120,14 @@ def measure() -> dict[str, Any]:
     return {
         "machine": describe(CPU),
         "constants": asdict(alone),
-        "constants_of_two": asdict(beside),
+        "constants_of_two": asdict(shared),
         "check": check,
         "efficiency": efficiency,
     }
 
 
 def gpu(parameters: int) -> Machine:
-    """A node of eight assumed GPUs, many of them; 6, 8 and 2 operations a frame and parameter."""
+    """Assume a node of eight GPUs, many of them; 6, 8 and 2 operations a frame and parameter."""
     second = parameters / (_TF32 * _SHARE)
     return Machine(
         gradient=6 * second,
@@ -142,20 +142,20 @@ def gpu(parameters: int) -> Machine:
 
 
 def cases() -> dict[str, Case]:
-    """An early sample (5 % for the gradient) and the whole data, of 300 h and 2000 h."""
+    """List an early sample (5 % for the gradient) and the whole data, of 300 h and 2000 h."""
     n = NETS[1].parameters
-    found = {}
+    by_name = {}
     for hours in (300, 2000):
         for name, part in (("early", 0.05), ("late", 1.0)):
             frames = hours * _HOUR * part
-            found[f"{hours} h, {name}"] = Case(
+            by_name[f"{hours} h, {name}"] = Case(
                 n, frames, 0.2 * frames, 360_000, 20, 5, 16, 400, len(stored_iterations(1.3, 250))
             )
-    return found
+    return by_name
 
 
 def predict() -> dict[str, Any]:
-    """Seconds and efficiency of each case, whole and sharded, by number of workers."""
+    """Predict seconds and efficiency of each case, whole and sharded, by number of workers."""
     table: dict[str, Any] = {}
     for name, case in cases().items():
         machine = gpu(case.parameters)

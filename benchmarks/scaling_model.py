@@ -1,4 +1,4 @@
-"""How long an iteration takes by P workers: computing, messages, and what all of them repeat."""
+"""How long an iteration takes by P workers: computing, messages, and work that all repeat."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CG_VECTORS = 7
 
 @dataclass(frozen=True)
 class Link:
-    """Between two workers, or two nodes.
+    """A connection between two workers, or two nodes.
 
     Args:
         bandwidth: bytes a second.
@@ -34,7 +34,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Machine:
-    """What the workers are.
+    """Speeds of the workers and their links.
 
     Args:
         gradient: seconds of a gradient, a frame.
@@ -44,7 +44,7 @@ class Machine:
         memory: bytes a second that vector operations read and write.
         inside: the link inside a node.
         outside: the link between nodes.
-        node: workers in a node.
+        node: number of workers in a node.
     """
 
     gradient: float
@@ -70,14 +70,14 @@ class Case:
 
     Args:
         parameters: n.
-        gradient: frames of the gradient.
-        curvature: frames of the curvature sample.
-        heldout: frames of a loss, in the mean.
-        steps: of CG.
-        losses: how many are computed.
+        gradient: number of frames of the gradient.
+        curvature: number of frames of the curvature sample.
+        heldout: mean number of frames of a loss.
+        steps: number of CG's steps.
+        losses: number of losses computed.
         pairs: m of L-BFGS.
-        unit: frames of the shortest piece that is dealt.
-        kept: iterates that CG keeps.
+        unit: number of frames of the shortest piece that is dealt.
+        kept: number of iterates that CG keeps.
     """
 
     parameters: int
@@ -91,13 +91,13 @@ class Case:
     kept: int = 0
 
     def share(self, frames: float, workers: int) -> float:
-        """Frames of the worker that has most: no less than a piece."""
+        """Frames of the worker that has the most: no less than a piece."""
         return max(frames / workers, min(self.unit, frames))
 
 
 @dataclass(frozen=True)
 class Seconds:
-    """Of an iteration, by what they are spent on."""
+    """Seconds of an iteration, by what they are spent on."""
 
     compute: float
     messages: float
@@ -105,7 +105,7 @@ class Seconds:
 
     @property
     def total(self) -> float:
-        """Of the iteration: nothing overlaps."""
+        """Seconds of the whole iteration: nothing overlaps."""
         return self.compute + self.messages + self.vectors
 
 
@@ -116,6 +116,9 @@ def iteration(machine: Machine, case: Case, workers: int, sharded: bool = False)
     L-BFGS form, which reads 2 m vectors twice. Sharded, each worker does its part of the vector
     operations; reduce-scatter and all-gather move what the all-reduce did, and the step's scalars
     (three messages) and the 2 m products with the pairs are four more, short, messages.
+
+    Returns:
+        The seconds.
     """
     gradient, curvature, heldout = (
         case.share(frames, workers) for frames in (case.gradient, case.curvature, case.heldout)
@@ -142,9 +145,12 @@ def iteration(machine: Machine, case: Case, workers: int, sharded: bool = False)
 
 
 def state_bytes(case: Case, workers: int, sharded: bool) -> float:
-    """Bytes of CG's vectors, its iterates and two sets of pairs on one worker.
+    """Count bytes of CG's vectors, its iterates and two sets of pairs on one worker.
 
-    What stays whole either way is left out: θ, a trial θ, and a vector before and after a product.
+    Vectors that stay whole either way are left out: θ, a trial θ, one before and after a product.
+
+    Returns:
+        The bytes.
     """
     total = _VALUE * case.parameters * (_CG_VECTORS + case.kept + 4 * case.pairs)
     return total / workers if sharded else float(total)

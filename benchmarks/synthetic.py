@@ -1,4 +1,4 @@
-"""A frame store of random frames that a network can learn from."""
+"""Makes a frame store of random frames that a network can learn from."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ def make_store(
     """Write and open a store whose labels follow from its frames by a fixed linear map.
 
     Args:
-        folder: where it goes.
-        frames: how many, cut into utterances.
-        dim: features of a frame.
-        num_pdfs: different labels.
-        seed: of the frames; the map is the same for all.
-        utterance: frames of each but the last.
+        folder: folder of the store.
+        frames: number of frames, cut into utterances.
+        dim: number of features of a frame.
+        num_pdfs: number of labels.
+        seed: seed of the frames; the map is the same for all.
+        utterance: number of frames of each utterance but the last.
+
+    Returns:
+        The store.
     """
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(seed)

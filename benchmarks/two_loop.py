@@ -26,7 +26,7 @@ class TwoLoop:
         self._gamma = products[-1] / float(torch.dot(changes[-1], changes[-1]))
 
     def apply(self, residual: Tensor, out: Tensor) -> Tensor:
-        """Return H r [n] of r [n] in `out`."""
+        """Compute H r [n] of r [n] in `out`."""
         pairs = list(zip(self._steps, self._changes, self._rho, strict=True))
         out.copy_(residual)
         weights = []

@@ -1,0 +1,1 @@
+"""Recipes: each prepares the data of one corpus."""

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Unavailable(Exception):
-    """A source that cannot be used, and why."""
+    """A source of recordings cannot be used; says why."""
 
 
 def first_available(
@@ -102,10 +102,10 @@ def _download(package: str, folder: Path) -> None:
         state = folder.parent.resolve() / "apt"
         (state / "lists" / "partial").mkdir(parents=True, exist_ok=True)
         (state / "cache" / "archives" / "partial").mkdir(parents=True, exist_ok=True)
-        own = ["-o", f"Dir::State::Lists={state}/lists", "-o", f"Dir::Cache={state}/cache"]
-        own += ["-o", "Debug::NoLocking=1"]
-        _run(["apt-get", *own, "update"], folder)
-        _run(["apt-get", *own, "download", package], folder)
+        options = ["-o", f"Dir::State::Lists={state}/lists", "-o", f"Dir::Cache={state}/cache"]
+        options += ["-o", "Debug::NoLocking=1"]
+        _run(["apt-get", *options, "update"], folder)
+        _run(["apt-get", *options, "download", package], folder)
 
 
 def _run(command: list[str], folder: Path) -> None:

@@ -25,17 +25,17 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path(".cache"))
     options = parser.parse_args()
     prompts = load_recipe("prompts")
-    found = prompts.find_recordings(options.language, None, options.cache)
+    recordings = prompts.find_recordings(options.language, None, options.cache)
     wavs = options.folder / "wavs"
     wavs.mkdir(parents=True, exist_ok=True)
     rows = ["audio\ttext\tspeaker"]
-    for name, text in sorted(prompts.parse_transcripts(found.transcripts).items()):
-        source = found.folder / f"{name}.wav"
+    for name, text in sorted(prompts.parse_transcripts(recordings.transcripts).items()):
+        source = recordings.folder / f"{name}.wav"
         if not source.is_file() or not text.strip():
             continue
         target = wavs / f"{name.replace('/', '_')}.wav"
         shutil.copyfile(source, target)
-        rows.append(f"wavs/{target.name}\t{' '.join(text.split())}\t{found.speaker}")
+        rows.append(f"wavs/{target.name}\t{' '.join(text.split())}\t{recordings.speaker}")
     with atomic_path(options.folder / "table.tsv") as temporary:
         temporary.write_text("\n".join(rows) + "\n", encoding="utf-8")
     print(f"{options.folder}: {len(rows) - 1} recordings")

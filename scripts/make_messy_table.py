@@ -49,7 +49,7 @@ _NOISE_SECONDS = 0.3
 
 @dataclass(frozen=True)
 class Form:
-    """How a recording is written."""
+    """Format of a recording's file."""
 
     suffix: str
     rate: int
@@ -72,7 +72,7 @@ FORMS = (
 
 @dataclass(frozen=True)
 class Line:
-    """A row of the table, and what it suffered."""
+    """A row of the table, and what was spoilt in it."""
 
     audio: str
     text: str
@@ -84,14 +84,17 @@ class Line:
 
 
 def make(folder: Path, languages: list[str], each: int, cache: Path, seed: int = 0) -> Counter[str]:
-    """Write the folder; how often each thing was done to a row.
+    """Write the folder.
 
     Args:
-        folder: where it goes.
-        languages: of the prompts.
-        each: prompts of each language; each is read by three voices.
-        cache: where prompts are fetched to.
-        seed: fixes what is drawn.
+        folder: the folder.
+        languages: languages of the prompts.
+        each: number of prompts of each language; each is read by three voices.
+        cache: folder that prompts are fetched to.
+        seed: seed of everything that is drawn.
+
+    Returns:
+        How often each thing was done to a row.
     """
     draw = random.Random(seed)
     lines = [line for name in languages for line in _written(folder, name, each, cache, draw)]
@@ -113,10 +116,10 @@ def make(folder: Path, languages: list[str], each: int, cache: Path, seed: int =
 def _written(
     folder: Path, language: str, each: int, cache: Path, draw: random.Random
 ) -> list[Line]:
-    """Recordings of one language, written in all forms by turns, with their rows."""
+    """Write recordings of one language in all forms by turns, and make their rows."""
     prompts = load_recipe("prompts")
-    found = prompts.find_recordings(language, None, cache)
-    texts = _short(prompts.parse_transcripts(found.transcripts), found.folder)
+    recordings = prompts.find_recordings(language, None, cache)
+    texts = _short(prompts.parse_transcripts(recordings.transcripts), recordings.folder)
     texts = draw.sample(texts, each)
     lines: list[Line] = []
     # Every sentence is read by half of the voices.
@@ -124,7 +127,7 @@ def _written(
     for number, (voice, text_number) in enumerate(readings):
         (speaker, split), speed = _VOICES[voice]
         name, text = texts[text_number]
-        samples, rate = soundfile.read(found.folder / f"{name}.wav", dtype="float32")
+        samples, rate = soundfile.read(recordings.folder / f"{name}.wav", dtype="float32")
         form = FORMS[number % len(FORMS)]
         sentence = _with_digits(" ".join(text.split()), language) if number % 3 == 0 else text
         samples = _resampled(samples, round(rate * speed), form.rate)
@@ -142,7 +145,7 @@ def _written(
 
 
 def _short(texts: dict[str, str], folder: Path) -> list[tuple[str, str]]:
-    """Prompts of a few words, without digits and comments."""
+    """Find prompts of a few words, without digits and comments."""
     return [
         (name, text)
         for name, text in sorted(texts.items())
@@ -157,19 +160,19 @@ def _words(text: str) -> list[str]:
 
 
 def _form_of(text: str, number: int) -> str:
-    """A text in composed or decomposed Unicode, by turns."""
+    """Write a text in composed or decomposed Unicode, by turns."""
     return unicodedata.normalize(("NFC", "NFD")[number % 2], text)
 
 
 def _with_digits(text: str, language: str) -> str:
-    """Number words as digits."""
+    """Write number words as digits."""
     digits = {num2words(n, lang=language): str(n) for n in range(2, 13)}
-    return re.sub(r"\w+", lambda found: digits.get(found[0].lower(), found[0]), text)
+    return re.sub(r"\w+", lambda match: digits.get(match[0].lower(), match[0]), text)
 
 
-def _resampled(samples: NDArray[Any], rate: int, wanted: int) -> NDArray[Any]:
-    made = torchaudio.functional.resample(torch.from_numpy(samples), rate, wanted)
-    return np.asarray(made.clamp(-1.0, 1.0))
+def _resampled(samples: NDArray[Any], rate: int, target: int) -> NDArray[Any]:
+    resampled = torchaudio.functional.resample(torch.from_numpy(samples), rate, target)
+    return np.asarray(resampled.clamp(-1.0, 1.0))
 
 
 def _after_noise(samples: NDArray[Any], rate: int, seed: int) -> NDArray[Any]:
@@ -186,7 +189,7 @@ def _write(path: Path, samples: NDArray[Any], form: Form) -> None:
 
 
 def _with_wrong_transcripts(lines: list[Line]) -> list[Line]:
-    """Every tenth row with the transcript of a row of its language that was not changed."""
+    """Give every tenth row the transcript of a row of its language that was not changed."""
     changed = list(lines)
     for number in range(0, len(lines), _WRONG):
         line = lines[number]
@@ -200,7 +203,7 @@ def _with_wrong_transcripts(lines: list[Line]) -> list[Line]:
 
 
 def _unusable(folder: Path, lines: list[Line]) -> list[Line]:
-    """Rows that cannot be used, each of another kind."""
+    """Make rows that cannot be used, each of another kind."""
     good = [line for line in lines if not line.spoilt]
 
     def cut(suffix: str, share: float, what: str) -> Line:
@@ -237,9 +240,9 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=50)
     parser.add_argument("--cache", type=Path, default=Path(".cache"))
     options = parser.parse_args()
-    found = make(options.folder, options.languages, options.each, options.cache)
-    print(f"{options.folder}: {found.total()} rows")
-    for what, count in found.most_common():
+    counts = make(options.folder, options.languages, options.each, options.cache)
+    print(f"{options.folder}: {counts.total()} rows")
+    for what, count in counts.most_common():
         print(f"  {count} {what}")
 
 

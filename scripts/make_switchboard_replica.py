@@ -1,13 +1,13 @@
-"""Make a replica of Switchboard and its test sets from English voice prompts.
+r"""Make a replica of Switchboard and its test sets from English voice prompts.
 
 usage: python scripts/make_switchboard_replica.py FOLDER [--prompts data/prompts] [--seed 0]
        [--most N] [--truncated]
 
-The same tree, file names and formats as the licensed corpora have, with every awkward case of
+The folders, file names and formats are those of the licensed corpora, with every awkward case of
 their transcripts: what works on it should work on them. It needs the corpus of make data-prompts.
 Then
 
-    make data-switchboard SWBD=FOLDER/LDC97S62 MSU=FOLDER/swb_ms98_transcriptions \\
+    make data-switchboard SWBD=FOLDER/LDC97S62 MSU=FOLDER/swb_ms98_transcriptions \
         EVAL2000=FOLDER/LDC2002S09 HUB5_REFS=FOLDER/LDC2002T43
 """
 

@@ -16,14 +16,14 @@ _INTERVAL = 0.01
 
 
 def peak_of(process: subprocess.Popen[bytes], seconds: float | None) -> int:
-    """Bytes at the peak; the process is ended after `seconds`."""
+    """Watch a process for the peak of its memory in bytes; end it after `seconds`."""
     status, peak, start = Path(f"/proc/{process.pid}/status"), 0, time.monotonic()
     while process.poll() is None:
         try:
-            found = re.search(r"RssAnon:\s+(\d+) kB", status.read_text(encoding="ascii"))
+            match = re.search(r"RssAnon:\s+(\d+) kB", status.read_text(encoding="ascii"))
         except OSError:
             break
-        peak = max(peak, int(found[1]) * 1024 if found else 0)
+        peak = max(peak, int(match[1]) * 1024 if match else 0)
         if seconds is not None and time.monotonic() - start > seconds:
             process.terminate()
             break

@@ -1,4 +1,4 @@
-"""Adds what a suite found to a file of results."""
+"""Adds a suite's results to a file of results."""
 
 from __future__ import annotations
 

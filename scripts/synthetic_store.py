@@ -47,9 +47,9 @@ def write_store(folder: Path, frames: int, pdfs: int, dim: int, seed: int) -> No
             bar,
         ):
             while written < frames:
-                wanted = min(_BLOCK, frames - written)
+                block_frames = min(_BLOCK, frames - written)
                 block = rng.integers(
-                    _SHORTEST, _LONGEST, size=2 * wanted // (_SHORTEST + _LONGEST) + 1
+                    _SHORTEST, _LONGEST, size=2 * block_frames // (_SHORTEST + _LONGEST) + 1
                 )
                 count = int(block.sum())
                 segments = rng.integers(0, pdfs, size=count // 4 + 1, dtype=np.int32)
@@ -60,7 +60,7 @@ def write_store(folder: Path, frames: int, pdfs: int, dim: int, seed: int) -> No
                 labels.write(pdf.tobytes())
                 cuts = np.cumsum(block)[:-1]
                 pieces = zip(np.split(values, cuts), np.split(pdf, cuts), strict=True)
-                sums.extend((crc32(one), crc32(other)) for one, other in pieces)
+                sums.extend((crc32(of_frames), crc32(of_labels)) for of_frames, of_labels in pieces)
                 lengths.extend(block.tolist())
                 written += count
                 bar.update(count)

@@ -6,6 +6,12 @@ import pytest
 import torch
 from hypothesis import settings
 
+from .command import asr_hf, command, corpus
+from .kaldi.experiments import real, s5
+
+# Fixtures that several rooms share.
+__all__ = ["asr_hf", "command", "corpus", "real", "s5"]
+
 torch.set_num_threads(1)
 # Shared machines stall; a test is slow only by its time limit.
 settings.register_profile("asr-hf", deadline=None, derandomize=True)

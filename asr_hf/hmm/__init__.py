@@ -1,0 +1,1 @@
+"""HMM systems: graphs, mixtures, alignment, decision trees, search and lattices."""

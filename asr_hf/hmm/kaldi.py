@@ -31,27 +31,32 @@ __all__ = ["arpa_to_text", "kaldi_decoder", "kaldi_hmm_gmm", "kaldifst"]
 def arpa_to_text(arpa: Path, words_file: Path, name: str) -> str:
     """Convert an ARPA model to a transducer in text form, backing off through `#0`.
 
-    What the library warns of is logged.
+    Warnings of the library are logged.
 
     Args:
-        arpa: the model.
-        words_file: the word table.
-        name: the model's, for messages.
+        arpa: the model's file.
+        words_file: the word table's file.
+        name: name of the model in messages.
+
+    Returns:
+        The transducer, a line for each arc and final state.
 
     Raises:
         InputError: the model is malformed.
     """
     options = ["--disambig-symbol=#0", f"--read-symbol-table={words_file}"]
     command = [sys.executable, "-m", "kaldilm", *options, str(arpa)]
-    answer = run_text_command(command)
-    said = [line for line in answer.stderr.split("\n") if line.startswith(("[W]", "[E]", "[F]"))]
-    if answer.returncode or not answer.stdout.strip():
+    result = run_text_command(command)
+    warnings = [
+        line for line in result.stderr.split("\n") if line.startswith(("[W]", "[E]", "[F]"))
+    ]
+    if result.returncode or not result.stdout.strip():
         raise InputError(
-            f"{name}: not an ARPA language model: {'; '.join(said) or answer.stderr[-300:]}",
+            f"{name}: not an ARPA language model: {'; '.join(warnings) or result.stderr[-300:]}",
             remedy="make the language model again, or run asr-hf prepare",
         )
-    for line in said[:_MAX_WARNINGS]:
+    for line in warnings[:_MAX_WARNINGS]:
         log.warning("%s: %s", name, line)
-    if len(said) > _MAX_WARNINGS:
-        log.warning("%s: and %d more such warnings", name, len(said) - _MAX_WARNINGS)
-    return answer.stdout
+    if len(warnings) > _MAX_WARNINGS:
+        log.warning("%s: and %d more such warnings", name, len(warnings) - _MAX_WARNINGS)
+    return result.stdout

@@ -1,4 +1,4 @@
-"""Acoustic scores of an utterance, and what is wrong with them."""
+"""Acoustic scores of an utterance, and the errors about bad ones."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Scores = NDArray[np.floating[Any]]
 
 
 class AlignmentError(InputError):
-    """One utterance cannot be aligned or decoded; the caller may skip it."""
+    """An utterance cannot be aligned or decoded; the caller may skip it."""
 
 
 def check_scores(log_likelihoods: Scores, num_pdfs: int, utterance: str) -> None:
-    """Refuse a score matrix the decoders would misread.
+    """Refuse a score matrix that the decoders would misread.
 
     Raises:
         AlignmentError: it is not [frames >= 1, num_pdfs], or has NaN or infinite entries.
@@ -44,7 +44,7 @@ def check_scores(log_likelihoods: Scores, num_pdfs: int, utterance: str) -> None
 
 
 class ScoreColumns(Protocol):
-    """Knows which pdf scores each transition id of a graph."""
+    """Tells which pdf scores each transition id of a graph."""
 
     @property
     def pdf_of(self) -> NDArray[np.int32]:
@@ -52,12 +52,15 @@ class ScoreColumns(Protocol):
         ...
 
     def columns(self, log_likelihoods: Scores, scale: float, utterance: str) -> Scores:
-        """Scaled scores for each transition id, float32 [frames, transition ids].
+        """Scale the scores and spread them over the transition ids.
 
         Args:
-            log_likelihoods: [frames, pdfs].
-            scale: their weight.
-            utterance: its name, for messages.
+            log_likelihoods: scores [frames, pdfs].
+            scale: weight of the scores.
+            utterance: the utterance's name, for messages.
+
+        Returns:
+            Scaled scores for each transition id, float32 [frames, transition ids].
 
         Raises:
             AlignmentError: the scores are bad.
@@ -67,7 +70,7 @@ class ScoreColumns(Protocol):
 
 @dataclass(frozen=True)
 class PdfColumns:
-    """All that a decoder needs of a transition model: the pdf of each transition id."""
+    """Everything that a decoder needs of a transition model: the pdf of each transition id."""
 
     pdf_of: NDArray[np.int32]
     num_pdfs: int

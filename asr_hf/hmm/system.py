@@ -41,8 +41,8 @@ class HmmSystem:
     Attributes:
         phones: the joint phone table.
         transitions: the transition model.
-        languages: lexicon and word table of each language.
-        gmm: the flat start's mixtures; None until they are trained.
+        languages: lexicon and word table by language.
+        gmm: the trained mixtures; None until there are any.
     """
 
     phones: SymbolTable
@@ -52,14 +52,14 @@ class HmmSystem:
 
     @classmethod
     def create(cls, lexicons: Iterable[Lexicon]) -> HmmSystem:
-        """An untrained system for the phones of `lexicons`."""
+        """Make an untrained system for the phones of `lexicons`."""
         lexicons = list(lexicons)
         phones = phone_table(lexicons)
         languages = {lexicon.language: Language(lexicon, phones) for lexicon in lexicons}
         return cls(phones, TransitionModel(topology_text(phones)), languages)
 
     def tied(self, tree: ContextDependency) -> HmmSystem:
-        """An untrained system of the same languages whose states are those of `tree`."""
+        """Make an untrained system for the same languages, its states tied by `tree`."""
         transitions = TransitionModel(self.transitions.topology, tree=tree)
         return HmmSystem(self.phones, transitions, self.languages)
 
@@ -89,6 +89,9 @@ class HmmSystem:
     def load(cls, folder: str | os.PathLike[str]) -> HmmSystem:
         """Read a system written by `save`.
 
+        Returns:
+            The system.
+
         Raises:
             InputError: a file is missing or does not fit the others.
         """
@@ -116,7 +119,10 @@ class HmmSystem:
         return cls(phones, transitions, languages, gmm)
 
     def language(self, name: str, utterance: str) -> Language:
-        """The language `name` of `utterance`.
+        """Look up the language `name` of `utterance`.
+
+        Returns:
+            The language.
 
         Raises:
             InputError: the system has no such language.
@@ -135,30 +141,32 @@ class HmmSystem:
         """Make each language's decoding graph in `folder`/graph, unless it is there already.
 
         Args:
-            folder: where the system is saved.
+            folder: the folder that the system is saved in.
             models: the ARPA language model of each language.
 
         Returns:
-            What identifies each graph.
+            An identification of each graph, by name.
 
         Raises:
             InputError: a language model is missing or has words outside the lexicon.
         """
-        made = {}
+        graphs = {}
         for name, arpa in models.items():
             language = self.languages[name]
 
             def make(
-                part: Path, language: Language = language, arpa: Path = arpa
+                part_folder: Path, language: Language = language, arpa: Path = arpa
             ) -> dict[str, Any]:
-                fsts.write(language.decoding_graph(arpa, self.transitions), part / "HCLG.fst")
+                fsts.write(
+                    language.decoding_graph(arpa, self.transitions), part_folder / "HCLG.fst"
+                )
                 return {}
 
             graph = current_or_make(
                 graph_folder(folder, name), self._graph_wanted(name, arpa), make
             )
-            made[f"graph of {name}"] = Source(graph.digest)
-        return made
+            graphs[f"graph of {name}"] = Source(graph.digest)
+        return graphs
 
     def _graph_wanted(self, name: str, arpa: Path) -> Wanted:
         if not arpa.is_file():
@@ -177,7 +185,7 @@ class HmmSystem:
     def decoder_source(
         self, folder: str | os.PathLike[str], options: SearchOptions
     ) -> DecoderSource:
-        """What decoding needs, by file name: hand it to `asr_hf.hmm.search.decode.decode_all`."""
+        """Collect what `asr_hf.hmm.search.decode.decode_all` needs, by file name."""
         return DecoderSource(
             PdfColumns(self.transitions.pdf_of, self.transitions.num_pdfs),
             {
@@ -204,19 +212,26 @@ def _tree_text(tree: ContextDependency) -> str:
 def _read_transitions(
     folder: Path, phones: SymbolTable, tree: ContextDependency | None
 ) -> TransitionModel:
-    """The transition model in `folder`."""
+    """Read the transition model in `folder`.
+
+    Returns:
+        The model.
+
+    Raises:
+        InputError: a file is missing or damaged, or does not fit phones or tree.
+    """
     path = folder / "topo"
     try:
         topology = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {error}", remedy=_REMEDY) from error
     # Kaldi's code takes memory for the largest phone and state that are mentioned.
-    most = max(len(phones), _MAX_STATES)
+    max_number = max(len(phones), _MAX_STATES)
     for number in re.findall(r"\d+", topology):
-        if len(number) > 10 or (int(number) > most and "." + number not in topology):
+        if len(number) > 10 or (int(number) > max_number and "." + number not in topology):
             raise InputError(
                 f"{path}: the number {number[:20]}",
-                expected=f"phones and states up to {most}, as in phones.txt",
+                expected=f"phones and states up to {max_number}, as in phones.txt",
                 remedy=_REMEDY,
             )
     try:
@@ -228,12 +243,12 @@ def _read_transitions(
 
 
 def graph_folder(folder: str | os.PathLike[str], language: str) -> Path:
-    """Where the decoding graph of `language` lies."""
+    """Name the folder of a language's decoding graph."""
     return Path(folder) / "graph" / language
 
 
 def transitions_text(transitions: TransitionModel, phones: SymbolTable) -> str:
-    """The transition model as a table, one line a transition id."""
+    """Write the transition model as a table, one line a transition id."""
     lines = ["# transition phone state pdf kind log_prob\n"]
     columns = zip(
         transitions.phone_of,
@@ -253,7 +268,10 @@ def transitions_text(transitions: TransitionModel, phones: SymbolTable) -> str:
 
 
 def read_log_probs(path: str | os.PathLike[str]) -> NDArray[np.float32]:
-    """The log probabilities in a table from `transitions_text` [transition ids + 1].
+    """Read the log probabilities from a table that `transitions_text` made.
+
+    Returns:
+        Natural logarithms [transition ids + 1], entry 0 unused.
 
     Raises:
         InputError: the file is missing or damaged.

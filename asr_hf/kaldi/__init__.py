@@ -1,0 +1,1 @@
+"""Reads and writes Kaldi's files: alignments, transition models, trees, transforms, networks."""

@@ -23,8 +23,8 @@ class AlignmentFolder:
 
     Args:
         path: the folder.
-        files: its alignments, in the order of their numbers.
-        transitions: the transition model of its final.mdl.
+        files: files of its alignments, in the order of their numbers.
+        transitions: transition model of its final.mdl.
     """
 
     path: Path
@@ -35,8 +35,11 @@ class AlignmentFolder:
     def open(cls, path: Path) -> AlignmentFolder:
         """Find the alignments and read the model; where there is a tree, it must fit the model.
 
+        Returns:
+            The folder.
+
         Raises:
-            InputError: one is missing or damaged, or they do not fit one another.
+            InputError: a file is missing or damaged, or the files do not fit one another.
         """
         if not path.is_dir():
             raise InputError(
@@ -57,52 +60,63 @@ class AlignmentFolder:
         return cls(path, numbered_files(path, "ali"), transitions)
 
     def read(self) -> dict[str, NDArray[np.int32]]:
-        """The transition ids of every utterance [frames].
+        """Read the alignments.
+
+        Returns:
+            The transition ids [frames] by utterance.
 
         Raises:
             InputError: a file is damaged, an utterance is there twice, or an id is no transition.
         """
-        most = self.transitions.num_transition_ids
-        found: dict[str, NDArray[np.int32]] = {}
+        max_id = self.transitions.num_transition_ids
+        alignments: dict[str, NDArray[np.int32]] = {}
         for file in self.files:
             for utterance, ids in read_integer_table(file):
-                if utterance in found:
+                if utterance in alignments:
                     raise InputError(
                         f"{file}: alignment of {utterance}: for the second time",
                         remedy="remove files that other runs left in the folder",
                     )
-                wrong = np.flatnonzero((ids < 1) | (ids > most))
+                wrong = np.flatnonzero((ids < 1) | (ids > max_id))
                 if len(wrong):
                     raise InputError(
                         f"{file}: alignment of {utterance}: {ids[wrong[0]]} at frame {wrong[0]}",
-                        expected=f"transition ids from 1 to {most}",
+                        expected=f"transition ids from 1 to {max_id}",
                         remedy="use the final.mdl that these alignments were made with; pdf ids "
                         "(of ali-to-pdf) go into alignment.from_ark",
                     )
-                found[utterance] = ids
-        return found
+                alignments[utterance] = ids
+        return alignments
 
 
 def read_alignments(folders: Sequence[Path]) -> Alignments:
-    """The pdf alignments of one or more folders made with the same model.
+    """Read the pdf alignments of one or more folders made with the same model.
+
+    Returns:
+        The alignments of all folders.
 
     Raises:
         InputError: a folder is damaged or empty, the models differ, or an utterance is in two.
     """
-    every, transitions = read_transitions(folders)
+    transition_ids, transitions = read_transitions(folders)
     pdf_of = transitions.pdf_of
-    return Alignments({name: pdf_of[ids] for name, ids in every.items()}, transitions.num_pdfs)
+    return Alignments(
+        {name: pdf_of[ids] for name, ids in transition_ids.items()}, transitions.num_pdfs
+    )
 
 
 def read_transitions(
     folders: Sequence[Path],
 ) -> tuple[dict[str, NDArray[np.int32]], KaldiTransitionModel]:
-    """The transition ids of every utterance [frames], and the model they are of.
+    """Read the alignments of one or more folders made with the same model.
+
+    Returns:
+        The transition ids [frames] by utterance, and the model.
 
     Raises:
         InputError: see `read_alignments`.
     """
-    every: dict[str, NDArray[np.int32]] = {}
+    merged: dict[str, NDArray[np.int32]] = {}
     opened = [AlignmentFolder.open(path) for path in folders]
     first = opened[0]
     for folder in opened:
@@ -112,16 +126,16 @@ def read_transitions(
                 expected=f"the model of {first.path}",
                 remedy="align all data with the same model",
             )
-        found = folder.read()
-        if twice := sorted(found.keys() & every.keys()):
+        alignments = folder.read()
+        if twice := sorted(alignments.keys() & merged.keys()):
             raise InputError(
                 f"{folder.path}: alignment of {twice[0]}: it is in another folder too",
                 remedy="name each alignment once in alignment.from_kaldi",
             )
-        every |= found
-    if not any(len(ids) for ids in every.values()):
+        merged |= alignments
+    if not any(len(ids) for ids in merged.values()):
         raise InputError(f"{first.path}: its files hold no alignments", expected="utterances")
-    return every, first.transitions
+    return merged, first.transitions
 
 
 def has_numbered(folder: Path, stem: str) -> bool:
@@ -130,32 +144,37 @@ def has_numbered(folder: Path, stem: str) -> bool:
 
 
 def numbered_files(folder: Path, stem: str) -> list[Path]:
-    """The files <stem>.1.gz, <stem>.2.gz ... (gzipped or not) of a folder, by their numbers.
+    """List the files <stem>.1.gz, <stem>.2.gz ... (gzipped or not) of a folder.
+
+    Returns:
+        The files in the order of their numbers.
 
     Raises:
-        InputError: there are none, one is there twice, or they are not those of `num_jobs`.
+        InputError: there are none, a number is there twice, or they do not fit `num_jobs`.
     """
-    found: dict[int, Path] = {}
+    by_number: dict[int, Path] = {}
     for path in sorted(folder.glob(f"{stem}.*")):
         number = _number(path, stem)
         if number is None:
             continue
-        if number in found:
-            raise InputError(f"{path}: beside {found[number].name}", remedy="remove one of the two")
-        found[number] = path
-    if not found:
+        if number in by_number:
+            raise InputError(
+                f"{path}: beside {by_number[number].name}", remedy="remove one of the two"
+            )
+        by_number[number] = path
+    if not by_number:
         raise InputError(
             f"{folder}: no files {stem}.*.gz", expected=f"{stem}.1.gz, {stem}.2.gz ..."
         )
-    _check_jobs(folder, found)
-    return [found[number] for number in sorted(found)]
+    _check_jobs(folder, by_number)
+    return [by_number[number] for number in sorted(by_number)]
 
 
 def refuse_subsampled(folder: Path) -> None:
-    """Refuse what chain models make, which have one label for several frames.
+    """Refuse a folder of a chain model, which has one label for several frames.
 
     Raises:
-        InputError: the folder says that it holds such.
+        InputError: frame_subsampling_factor is not 1.
     """
     file = folder / "frame_subsampling_factor"
     text = file.read_text(encoding="utf-8", errors="replace").strip() if file.is_file() else "1"
@@ -172,11 +191,11 @@ def _number(path: Path, stem: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def _check_jobs(folder: Path, found: dict[int, Path]) -> None:
+def _check_jobs(folder: Path, by_number: dict[int, Path]) -> None:
     """Compare the files with num_jobs, which Kaldi's scripts write beside them.
 
     Raises:
-        InputError: some are missing, or left over from other runs; or num_jobs is no number.
+        InputError: files are missing, or left over from other runs; or num_jobs is no number.
     """
     file = folder / "num_jobs"
     if not file.is_file():
@@ -186,13 +205,15 @@ def _check_jobs(folder: Path, found: dict[int, Path]) -> None:
         raise InputError(
             f"{file}: {text[:40]!r}", expected="the number of jobs", remedy="mend or remove it"
         )
-    example, wanted = found[min(found)], range(1, int(text) + 1)
-    names = {n: example.name.replace(f".{min(found)}", f".{n}", 1) for n in [*wanted, *found]}
+    example, expected = by_number[min(by_number)], range(1, int(text) + 1)
+    names = {
+        n: example.name.replace(f".{min(by_number)}", f".{n}", 1) for n in [*expected, *by_number]
+    }
     for problem, numbers, remedy in (
-        ("missing", wanted, "copy the whole folder, or run the missing jobs"),
-        ("more than num_jobs", sorted(found), "remove what other runs left, or mend num_jobs"),
+        ("missing", expected, "copy the whole folder, or run the missing jobs"),
+        ("more than num_jobs", sorted(by_number), "remove what other runs left, or mend num_jobs"),
     ):
-        odd = [n for n in numbers if (n in found) != (n in wanted)]
+        odd = [n for n in numbers if (n in by_number) != (n in expected)]
         if odd:
             listed = ", ".join(names[n] for n in odd[:5]) + (" ..." if len(odd) > 5 else "")
             verb = "is" if len(odd) == 1 else "are"

@@ -1,4 +1,4 @@
-"""Where the archives of an scp file are, also after an experiment was moved."""
+"""Finds the archives of an scp file, also after an experiment was moved."""
 
 from __future__ import annotations
 
@@ -29,10 +29,13 @@ class ArchiveFinder:
         self._moved: dict[str, int] = {}
 
     def find(self, archive: str) -> str:
-        """The absolute path of an archive.
+        """Find an archive by its path in the scp file.
+
+        Returns:
+            The absolute path.
 
         Raises:
-            InputError: there is none, or several files may be meant.
+            InputError: there is no such file, or several files may be meant.
         """
         if archive not in self._found:
             self._found[archive] = self._as_named(archive) or self._elsewhere(archive)
@@ -40,8 +43,8 @@ class ArchiveFinder:
             self._moved[archive] += 1
         return self._found[archive]
 
-    def say_moved(self) -> None:
-        """Say once which archives were found elsewhere than the scp file says."""
+    def warn_of_moved(self) -> None:
+        """Warn once of the archives that are not where the scp file says."""
         if not self._moved:
             return
         first = next(iter(self._moved))
@@ -68,18 +71,18 @@ class ArchiveFinder:
             suffix = os.path.join(*parts[start:])
             files = (_file(base, suffix) for base in self._bases())
             # A file may be reached through links, too.
-            found = {os.path.realpath(path): path for path in files if path}
-            if len(found) > 1:
-                first, second, *_ = found.values()
+            candidates = {os.path.realpath(path): path for path in files if path}
+            if len(candidates) > 1:
+                first, second, *_ = candidates.values()
                 raise InputError(
                     f"{self.scp}: there is no archive {archive}, and two files that may be it: "
                     f"{first} and {second}",
                     expected="one file of this name",
                     remedy="mend the paths in the scp file, or remove the file that is not meant",
                 )
-            if found:
+            if candidates:
                 self._moved[archive] = 0
-                return next(iter(found.values()))
+                return next(iter(candidates.values()))
         raise InputError(
             f"{self.scp}: there is no archive {archive}",
             expected=f"this file, or the end of its path below {Path.cwd()} or a folder above "
@@ -92,9 +95,12 @@ class ArchiveFinder:
 
 
 def _file(base: Path, archive: str) -> str | None:
-    """The absolute path of a file below `base`, if there is one.
+    """Make the path of a file below `base` absolute, if there is such a file.
 
     Unlike Path's, os.path's functions take names that no file can have.
+
+    Returns:
+        The path, or None.
     """
     path = os.path.join(base, archive)
     return os.path.abspath(path) if os.path.isfile(path) else None

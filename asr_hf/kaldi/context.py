@@ -1,4 +1,4 @@
-"""What Kaldi's splice-feats and add-deltas make of features."""
+"""Context of frames as Kaldi's splice-feats and add-deltas make it."""
 
 from __future__ import annotations
 
@@ -11,20 +11,26 @@ Matrix = NDArray[np.floating[Any]]
 
 
 def splice_frames(features: Matrix, left: int, right: int) -> Matrix:
-    """Frames [F, D] with their neighbours [F, (left + 1 + right) * D], the oldest first.
+    """Put frames [F, D] side by side with their neighbours, the oldest first.
 
     Edge frames are repeated.
+
+    Returns:
+        Spliced frames [F, (left + 1 + right) * D].
     """
-    at = np.arange(len(features))[:, None] + np.arange(-left, right + 1)
-    spliced: Matrix = features[at.clip(0, len(features) - 1)].reshape(len(features), -1)
+    frame_numbers = np.arange(len(features))[:, None] + np.arange(-left, right + 1)
+    spliced: Matrix = features[frame_numbers.clip(0, len(features) - 1)].reshape(len(features), -1)
     return spliced
 
 
 def add_deltas(features: Matrix, order: int, window: int) -> Matrix:
-    """Features [F, D] and their differences of every order up to `order`: [F, (order + 1) * D].
+    """Append to features [F, D] their differences of every order up to `order`.
 
     Differences of higher orders come from one wide window over the features, whose edge frames
     are repeated, and not from differences (kaldi/src/feat/feature-functions.cc).
+
+    Returns:
+        Features and differences [F, (order + 1) * D].
     """
     slope = np.arange(-window, window + 1) / max(1, 2 * sum(n * n for n in range(1, window + 1)))
     weights, parts, at = np.ones(1), [features], np.arange(len(features))

@@ -1,4 +1,4 @@
-"""Kaldi's data directories that come with features, so that their audio is of no concern."""
+"""Reads Kaldi's data directories that come with features and need no audio."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from asr_hf.runtime.errors import InputError
 
 
 def read_kaldi_dir(path: Path) -> DataDir:
-    """The utterances of a directory that has `utt2spk` and `feats.scp`; no audio is needed.
+    """Read the utterances of a directory that has `utt2spk` and `feats.scp`; no audio is needed.
+
+    Returns:
+        The data directory, without recordings.
 
     Raises:
-        InputError: one of them is missing or damaged.
+        InputError: a file is missing or damaged.
     """
     for name in ("utt2spk", "feats.scp"):
         if not (path / name).is_file():

@@ -1,4 +1,4 @@
-"""Features that Kaldi made, used where they lie."""
+"""Features that Kaldi made, used where they are."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def link_features(
 
     Args:
         source: a data directory with feats.scp and, for normalised features, cmvn.scp.
-        folders: where feats.scp, cmvn.scp and fbank.json are written, of one set each.
-        mode: over what the statistics in cmvn.scp are pooled; or that none are applied.
-        options: how they are applied.
+        folders: folders to write feats.scp, cmvn.scp and fbank.json to, one a set.
+        mode: what the statistics in cmvn.scp are pooled over, or that none are applied.
+        options: options of the normalisation.
         allow_pipes: whether entries may be commands, which run where this program runs.
         transformed: whether transforms are applied when they are packed, for the record.
 
@@ -54,7 +54,7 @@ def link_features(
             key: _resolved(finder, key, entry, allow_pipes)
             for key, entry in read_table(path).items()
         }
-        finder.say_moved()
+        finder.warn_of_moved()
         for folder in folders:
             write_table(folder / f"{name}.scp", table.items())
         entries = (ArkEntry.parse(path, key, e, allow_pipes) for key, e in table.items())
@@ -72,21 +72,21 @@ def link_features(
 
 
 def processing(about: Mapping[str, Any]) -> dict[str, Any]:
-    """What was done to features, of what fbank.json says: networks must see the same again."""
+    """Select from fbank.json how features were processed: networks must see the same again."""
     defaults = {"cmvn": None, **asdict(CmvnOptions()), "transformed": False}
-    found = {key: about.get(key, default) for key, default in defaults.items()}
-    return found | {"skip_dims": list(found["skip_dims"])}
+    settings = {key: about.get(key, default) for key, default in defaults.items()}
+    return settings | {"skip_dims": list(settings["skip_dims"])}
 
 
 def file_stamps(paths: Iterable[Path]) -> list[list[str | int]]:
-    """Name, size and time of change of those files that are there: what tells them apart."""
+    """List name, size and time of change of those files that exist, to tell versions apart."""
     stats = [(path, path.stat()) for path in paths if path.is_file()]
     return [[str(path), stat.st_size, stat.st_mtime_ns] for path, stat in stats]
 
 
 def _resolved(finder: ArchiveFinder, key: str, entry: str, allow_pipes: bool) -> str:
-    """An entry with its archive's absolute path; a command as it is."""
-    known = ArkEntry.parse(finder.scp, key, entry, allow_pipes)
-    if known.is_command:
+    """Give an entry its archive's absolute path; a command stays as it is."""
+    parsed = ArkEntry.parse(finder.scp, key, entry, allow_pipes)
+    if parsed.is_command:
         return entry
-    return finder.find(known.archive) + entry[len(known.archive) :]
+    return finder.find(parsed.archive) + entry[len(parsed.archive) :]

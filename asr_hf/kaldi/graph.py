@@ -1,4 +1,4 @@
-"""Decoding graphs of Kaldi's mkgraph.sh, their words, and what words are made of."""
+"""Decoding graphs of Kaldi's mkgraph.sh, with their words and pronunciations."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ class KaldiGraph:
 
     Args:
         fst: the graph's file; inputs are transition ids.
-        words: by their ids, epsilon among them.
-        transitions: the transition model of final.mdl.
-        pronunciations: phones/align_lexicon.int, phone ids as text: of each word, and of epsilon,
-            which stands for pauses; None where there is no such file.
+        words: words by their ids, epsilon among them.
+        transitions: transition model of final.mdl.
+        pronunciations: pronunciations of each word as phone ids in text, from
+            phones/align_lexicon.int; those of epsilon stand for pauses. None where there is no such
+            file.
     """
 
     fst: Path
@@ -33,6 +34,9 @@ class KaldiGraph:
     @classmethod
     def open(cls, folder: Path) -> KaldiGraph:
         """Read words and model; the graph itself is read where it is used.
+
+        Returns:
+            The graph's folder.
 
         Raises:
             InputError: a file is missing or damaged.
@@ -53,35 +57,38 @@ class KaldiGraph:
 
 
 def read_symbols(path: Path) -> list[str]:
-    """A symbol table, words.txt or phones.txt: the symbol of each id; empty where an id has none.
+    """Read a symbol table, words.txt or phones.txt.
+
+    Returns:
+        The symbol of each id; empty where an id has none.
 
     Raises:
         InputError: it cannot be read, or a line is not `symbol id`.
     """
     lines = _lines(path, "lines `symbol id`")
-    found: dict[int, str] = {}
+    symbols: dict[int, str] = {}
     for number, line in enumerate(lines, 1):
         fields = words_of(line)
         # No table of words has ids far beyond their number.
         if len(fields) != 2 or not _is_id(fields[1], 100 * len(lines)):
             raise InputError(f"{path}:{number}: {line[:60]!r}", expected="symbol id")
-        if int(fields[1]) in found:
+        if int(fields[1]) in symbols:
             raise InputError(
-                f"{path}:{number}: the id {fields[1]} is that of {found[int(fields[1])]!r} too",
+                f"{path}:{number}: the id {fields[1]} is that of {symbols[int(fields[1])]!r} too",
                 expected="an id of its own for each symbol",
             )
-        found[int(fields[1])] = fields[0]
-    if not found:
+        symbols[int(fields[1])] = fields[0]
+    if not symbols:
         raise InputError(f"{path}: empty", expected="lines `symbol id`")
-    return [found.get(number, "") for number in range(max(found) + 1)]
+    return [symbols.get(number, "") for number in range(max(symbols) + 1)]
 
 
 def read_align_lexicon(path: Path, words: list[str]) -> dict[str, list[tuple[str, ...]]]:
-    """Kaldi's align_lexicon.int: lines of a word's id, the id that is written for it, phone ids.
+    """Read align_lexicon.int, whose lines are a word's id, the id written for it, and phone ids.
 
     Args:
         path: the file.
-        words: by their ids, epsilon first.
+        words: words by their ids, epsilon first.
 
     Returns:
         Pronunciations of each word, phone ids as text.
@@ -90,25 +97,28 @@ def read_align_lexicon(path: Path, words: list[str]) -> dict[str, list[tuple[str
         InputError: it cannot be read, or a line is of another form.
     """
     lines = _lines(path, "ids")
-    found: dict[str, list[tuple[str, ...]]] = {}
+    pronunciations: dict[str, list[tuple[str, ...]]] = {}
     for number, line in enumerate(lines, 1):
         fields = words_of(line)
-        good = len(fields) > 1 and all(_is_id(field, _LARGEST_PHONE) for field in fields[2:])
-        if not good or not all(_is_id(field, len(words) - 1) for field in fields[:2]):
+        well_formed = len(fields) > 1 and all(_is_id(field, _LARGEST_PHONE) for field in fields[2:])
+        if not well_formed or not all(_is_id(field, len(words) - 1) for field in fields[:2]):
             raise InputError(
                 f"{path}:{number}: {line[:60]!r}",
                 expected="a word's id twice, as in words.txt, and the ids of its phones",
                 remedy="copy phones/ of the lang folder that the graph was made with",
             )
-        found.setdefault(words[int(fields[0])], []).append(tuple(fields[2:]))
-    return found
+        pronunciations.setdefault(words[int(fields[0])], []).append(tuple(fields[2:]))
+    return pronunciations
 
 
 def _lines(path: Path, expected: str) -> list[str]:
-    """Lines as Kaldi parts them, only at line feeds.
+    """Split a file into lines as Kaldi does, only at line feeds.
+
+    Returns:
+        The lines.
 
     Raises:
-        InputError: the file cannot be read, or is not UTF-8, naming the line.
+        InputError: the file cannot be read, or a line is not UTF-8; the message names it.
     """
     try:
         raw = path.read_bytes()
@@ -128,5 +138,5 @@ def _lines(path: Path, expected: str) -> list[str]:
     return lines if lines[-1] else lines[:-1]
 
 
-def _is_id(text: str, most: int) -> bool:
-    return text.isascii() and text.isdecimal() and len(text) < 10 and int(text) <= most
+def _is_id(text: str, max_id: int) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 10 and int(text) <= max_id

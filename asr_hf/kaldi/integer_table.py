@@ -1,4 +1,4 @@
-"""Archives of integer vectors (alignments), binary or text, gzipped or not."""
+"""Reads archives of integer vectors (alignments), binary or text, gzipped or not."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ _SIZED_INT = np.dtype([("size", "i1"), ("value", "<i4")])
 
 
 def read_integer_table(path: Path) -> Iterator[tuple[str, NDArray[np.int32]]]:
-    """Yield the key and the integers [N] of every entry.
+    """Read all entries of an archive.
+
+    Yields:
+        The key of an entry and its integers [N].
 
     Raises:
-        InputError: the file cannot be read, or an entry is damaged, naming it.
+        InputError: the file cannot be read, or an entry is damaged; the message names it.
     """
     reader = KaldiReader(file_contents(path), str(path), binary=False)
     last = "the beginning of the file"
@@ -32,11 +35,14 @@ def read_integer_table(path: Path) -> Iterator[tuple[str, NDArray[np.int32]]]:
 
 
 def table_key(reader: KaldiReader, last: str) -> str | None:
-    """The key of the next entry, leaving the reader behind its blank; None at the end.
+    """Read the key of the next entry, leaving the reader behind the blank that follows it.
 
     Args:
-        reader: of an archive.
-        last: what came before, for messages.
+        reader: reader of an archive.
+        last: the item before it, for messages.
+
+    Returns:
+        The key; None at the end of the archive.
     """
     data, start = reader.data, reader.at
     while start < len(data) and data[start] in b" \t\r\n":
@@ -65,9 +71,9 @@ def _binary(reader: KaldiReader, key: str) -> NDArray[np.int32]:
     reader.binary = True
     count = reader.integer(what)
     reader.binary = False
-    left = len(reader.data) - reader.at
-    if not 0 <= count * _SIZED_INT.itemsize <= left:
-        reader.fail(f"a count of {count} with {left} bytes left", what, start)
+    bytes_left = len(reader.data) - reader.at
+    if not 0 <= count * _SIZED_INT.itemsize <= bytes_left:
+        reader.fail(f"a count of {count} with {bytes_left} bytes left", what, start)
     numbers = np.frombuffer(reader.take(count * _SIZED_INT.itemsize, what), _SIZED_INT)
     if not (numbers["size"] == 4).all():
         reader.fail("integers of other than 4 bytes", what, start)

@@ -1,4 +1,4 @@
-"""Networks in the text form of Kaldi's nnet1 (`nnet-forward`)."""
+"""Writes networks in the text form of Kaldi's nnet1 (`nnet-forward`)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def write_nnet1(network: Network, writer: KaldiWriter) -> None:
     Learning rates are left out: every version of nnet1 has defaults for them.
 
     Raises:
-        InputError: the network has what nnet1 has no component for.
+        InputError: nnet1 has no component for a layer of the network.
     """
     if any(len(layer.times) > 1 for layer in network.layers):
         raise InputError(

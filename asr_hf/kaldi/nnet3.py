@@ -1,4 +1,4 @@
-"""Networks in the form of Kaldi's nnet3: its nodes as a config, and components with parameters."""
+"""Writes networks in the form of Kaldi's nnet3: nodes as a config, components with parameters."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class _Component:
     """A component and its node.
 
     Args:
-        name: of both.
-        kind: Kaldi's name of the component.
-        source: the descriptor of what the node sees.
-        dims: the settings that nnet3-init needs in place of parameters.
-        body: writes what stands between the component's begin and end.
+        name: name of component and node.
+        kind: Kaldi's name of the component's kind.
+        source: descriptor of the node's input.
+        dims: settings that nnet3-init needs in place of parameters.
+        body: function that writes everything between the component's begin and end.
     """
 
     name: str
@@ -40,9 +40,10 @@ class _Component:
 
 
 def nnet3_config(network: Network) -> str:
-    """The network for `nnet3-init`: components with their dimensions, then nodes."""
+    """Write the network for `nnet3-init`: components with their dimensions, then nodes."""
     components = "".join(
-        f"component name={one.name} type={one.kind} {one.dims}\n" for one in _components(network)
+        f"component name={component.name} type={component.kind} {component.dims}\n"
+        for component in _components(network)
     )
     return components + _nodes(network)
 
@@ -56,10 +57,10 @@ def write_nnet3(network: Network, writer: KaldiWriter) -> None:
     writer.token("<NumComponents>")
     writer.integer(len(components))
     writer.line_end()
-    for one in components:
-        writer.token("<ComponentName>", one.name, f"<{one.kind}>")
-        one.body(writer)
-        writer.token(f"</{one.kind}>")
+    for component in components:
+        writer.token("<ComponentName>", component.name, f"<{component.kind}>")
+        component.body(writer)
+        writer.token(f"</{component.kind}>")
         writer.line_end()
     writer.token("</Nnet3>")
     writer.line_end()
@@ -81,8 +82,8 @@ def _nodes(network: Network) -> str:
     lines = [f"input-node name=input dim={network.feature_dim}"]
     components = _components(network)
     lines += [
-        f"component-node name={one.name} component={one.name} input={one.source}"
-        for one in components
+        f"component-node name={component.name} component={component.name} input={component.source}"
+        for component in components
     ]
     lines.append(f"output-node name=output input={components[-1].name} objective=linear")
     return "".join(f"{line}\n" for line in lines)
@@ -91,24 +92,24 @@ def _nodes(network: Network) -> str:
 def _components(network: Network) -> list[_Component]:
     dim = f"dim={len(network.mean)}"
     shift = _fixed("<Bias>", -network.mean)
-    found = [
+    components = [
         _Component("shift", "FixedBiasComponent", _window("input", network.splice), dim, shift),
         _Component("scale", "FixedScaleComponent", "shift", dim, _fixed("<Scales>", network.scale)),
     ]
     for number, layer in enumerate(network.layers, start=1):
         name = f"affine{number}" if layer.activation else "output.affine"
         outputs, inputs = layer.weight.shape
-        source = _window(found[-1].name, layer.times)
+        source = _window(components[-1].name, layer.times)
         dims = f"input-dim={inputs} output-dim={outputs}"
-        found.append(_Component(name, "AffineComponent", source, dims, _affine(layer)))
+        components.append(_Component(name, "AffineComponent", source, dims, _affine(layer)))
         kind = _ACTIVATIONS[layer.activation] if layer.activation else "LogSoftmaxComponent"
         after = f"{layer.activation}{number}" if layer.activation else "output.log-softmax"
-        found.append(_Component(after, kind, name, f"dim={outputs}", _nonlinear(outputs)))
-    return found
+        components.append(_Component(after, kind, name, f"dim={outputs}", _nonlinear(outputs)))
+    return components
 
 
 def _window(name: str, times: tuple[int, ...]) -> str:
-    """The descriptor of a node's rows at several times side by side."""
+    """Make the descriptor of a node's rows at several times side by side."""
     terms = [name if time == 0 else f"Offset({name}, {time})" for time in times]
     return terms[0] if len(terms) == 1 else f"Append({', '.join(terms)})"
 

@@ -1,4 +1,4 @@
-"""Networks as ONNX graphs, for any runtime that knows the format."""
+"""Writes networks as ONNX graphs, for any runtime that knows the format."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def write_onnx(path: Path, network: Network, about: dict[str, str]) -> None:
 
     Args:
         path: the file.
-        network: the model.
-        about: metadata that is kept in the file.
+        network: the network.
+        about: metadata to keep in the file.
 
     Raises:
         InputError: the package onnx is not installed.
@@ -53,7 +53,7 @@ def write_onnx(path: Path, network: Network, about: dict[str, str]) -> None:
 
 
 class _Graph:
-    """Nodes and constants in the making."""
+    """Collects nodes and constants of a graph."""
 
     def __init__(self, onnx: Any) -> None:
         self.onnx = onnx
@@ -71,12 +71,12 @@ class _Graph:
         return output
 
     def pad(self, rows: str, left: int, right: int) -> str:
-        """Repeat the first and the last frame."""
+        """Repeat the first frame `left` times and the last one `right` times."""
         pads = self.constant(np.array([left, 0, right, 0], np.int64))
         return self.node("Pad", rows, pads, mode="edge")
 
     def window(self, rows: str, times: tuple[int, ...]) -> str:
-        """Rows at several times side by side; as many fewer as the window is wide."""
+        """Put rows at several times side by side; the outer rows that lack neighbours go."""
         if times == (0,):
             return rows
         pieces = []
@@ -89,12 +89,12 @@ class _Graph:
 
     def model(self, features: int, pdfs: int, about: dict[str, str]) -> Any:
         helper, real = self.onnx.helper, self.onnx.TensorProto.FLOAT
-        given = [helper.make_tensor_value_info("features", real, ["frames", features])]
+        inputs = [helper.make_tensor_value_info("features", real, ["frames", features])]
         outputs = [
             helper.make_tensor_value_info(name, real, ["frames", pdfs])
             for name in ("log_posteriors", "log_likelihoods")
         ]
-        graph = helper.make_graph(self.nodes, "acoustic-model", given, outputs, self.constants)
+        graph = helper.make_graph(self.nodes, "acoustic-model", inputs, outputs, self.constants)
         opset = [helper.make_opsetid("", _OPSET)]
         model = helper.make_model(graph, opset_imports=opset, producer_name="asr-hf")
         model.ir_version = _IR_VERSION

@@ -1,4 +1,4 @@
-"""Options that Kaldi's scripts leave beside a model: cmvn_opts, splice_opts, delta_opts."""
+"""Reads the options that Kaldi's scripts leave beside a model: cmvn, splice and delta_opts."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _CMVN = {"norm-means": True, "norm-vars": False, "reverse": False}
 
 @dataclass(frozen=True)
 class KaldiCmvn:
-    """What apply-cmvn is told.
+    """Options of Kaldi's apply-cmvn.
 
     Args:
         norm_means: whether anything is normalised.
-        options: how.
+        options: options of the normalisation.
     """
 
     norm_means: bool
@@ -32,7 +32,10 @@ class KaldiCmvn:
 
 
 def read_cmvn_options(path: Path) -> KaldiCmvn:
-    """Options of apply-cmvn; its defaults where there is no such file.
+    """Read the options of apply-cmvn.
+
+    Returns:
+        The options; apply-cmvn's defaults where there is no such file.
 
     Raises:
         InputError: the file cannot be read, or holds other options.
@@ -54,7 +57,10 @@ def read_cmvn_options(path: Path) -> KaldiCmvn:
 
 
 def read_splice_options(path: Path) -> tuple[int, int]:
-    """Frames to the left and to the right that splice-feats adds.
+    """Read the options of splice-feats.
+
+    Returns:
+        The numbers of frames to the left and to the right that it adds.
 
     Raises:
         InputError: the file cannot be read, or holds other options.
@@ -64,7 +70,10 @@ def read_splice_options(path: Path) -> tuple[int, int]:
 
 
 def read_delta_options(path: Path) -> tuple[int, int]:
-    """Order and window of add-deltas.
+    """Read the options of add-deltas.
+
+    Returns:
+        The order and the window.
 
     Raises:
         InputError: the file cannot be read, or holds other options.
@@ -76,16 +85,16 @@ def read_delta_options(path: Path) -> tuple[int, int]:
 
 
 def _integers(path: Path, defaults: Mapping[str, int]) -> dict[str, int]:
-    found = dict(defaults)
+    numbers = dict(defaults)
     for name, value in _options(path, list(defaults)):
         if not re.fullmatch("[0-9]{1,3}", value or ""):
             raise InputError(f"{path}: --{name}={value}", expected="a number of frames, or order")
-        found[name] = int(value or "")
-    return found
+        numbers[name] = int(value or "")
+    return numbers
 
 
 def _options(path: Path, known: list[str]) -> Iterator[tuple[str, str | None]]:
-    """Name and value of each option; of several of one name Kaldi takes the last."""
+    """Read name and value of each option; of several of one name Kaldi takes the last."""
     if not path.exists():
         return
     try:
@@ -99,17 +108,17 @@ def _options(path: Path, known: list[str]) -> Iterator[tuple[str, str | None]]:
         if not key.startswith("--") or name not in known:
             raise InputError(
                 f"{path}: {word}: this option is not known here",
-                expected=", ".join(f"--{one}" for one in known),
+                expected=", ".join(f"--{option}" for option in known),
                 remedy="make the features with Kaldi, and name them in corpus.train_data",
             )
         yield name, value if equals else None
 
 
 def _flag(path: Path, name: str, value: str | None) -> bool:
-    given = (value or "").lower()
-    if given not in _TRUE + _FALSE or value == "":
+    lowered = (value or "").lower()
+    if lowered not in _TRUE + _FALSE or value == "":
         raise InputError(f"{path}: --{name}={value}", expected="true or false")
-    return given in _TRUE
+    return lowered in _TRUE
 
 
 def _numbers(path: Path, name: str, value: str | None) -> tuple[int, ...]:

@@ -19,7 +19,10 @@ _REMEDY = "copy the file again from the Kaldi experiment; it is damaged, or of a
 
 
 def file_contents(path: Path | str) -> bytes:
-    """The bytes of a file, unzipped where it is gzipped.
+    """Read a file, unzipping it where it is gzipped.
+
+    Returns:
+        The unzipped bytes.
 
     Raises:
         InputError: it is missing or truncated, or stands for far more than its size.
@@ -27,20 +30,21 @@ def file_contents(path: Path | str) -> bytes:
     try:
         return contents(path)
     except OSError as error:
-        said = error.strerror or error
-        raise InputError(f"{path}: cannot be read: {said}", remedy=_REMEDY) from error
+        reason = error.strerror or error
+        raise InputError(f"{path}: cannot be read: {reason}", remedy=_REMEDY) from error
 
 
 class KaldiReader:
     """Goes through the bytes of a file item by item.
 
-    Every size is compared with what is left of the file before anything of that size is made.
+    Every size is compared with the rest of the file before anything of that size is made. What a
+    method cannot read it refuses by `fail`; its argument `what` names the item for the message.
 
     Args:
         data: the bytes.
-        name: of the file, for messages.
+        name: name of the file, for messages.
         binary: whether numbers are in binary form.
-        at: where to begin.
+        at: position of the first byte to read.
     """
 
     def __init__(self, data: bytes, name: str, binary: bool, at: int = 0) -> None:
@@ -50,15 +54,18 @@ class KaldiReader:
     def open(cls, path: Path | str) -> KaldiReader:
         """Read a file of one object, gzipped or not; a binary one begins with a zero byte and B.
 
+        Returns:
+            A reader at the beginning of the object.
+
         Raises:
-            InputError: it cannot be read.
+            InputError: the file cannot be read.
         """
         data = file_contents(path)
         binary = data[:2] == b"\0B"
         return cls(data, str(path), binary, 2 if binary else 0)
 
     def fail(self, found: str, expected: str, at: int | None = None) -> NoReturn:
-        """Refuse what stands at byte `at` (by default, here).
+        """Refuse the item at byte `at` (by default, at the reader's position).
 
         Raises:
             InputError: always.
@@ -67,33 +74,33 @@ class KaldiReader:
         raise InputError(f"{self.name}: byte {place}: {found}", expected=expected, remedy=_REMEDY)
 
     def token(self, expected: str = "a token") -> str:
-        """The next token, a word that ends with a blank."""
+        """Read the next token, a word that ends with a blank."""
         start = self.at
-        found = _WORD.match(self.data, start, start + _LONGEST_TOKEN)
-        if found is None or (self.binary and found.end() >= len(self.data)):
+        match = _WORD.match(self.data, start, start + _LONGEST_TOKEN)
+        if match is None or (self.binary and match.end() >= len(self.data)):
             self.fail(self._shown(), expected)
-        word = found[1]
+        word = match[1]
         if not word.isascii() or not word.decode("ascii").isprintable():
             self.fail(self._shown(), expected)
         # In binary files numbers follow the one blank, and may look like blanks themselves.
-        self.at = found.end() + (1 if self.binary else 0)
+        self.at = match.end() + (1 if self.binary else 0)
         return word.decode("ascii")
 
     def expect(self, *tokens: str) -> str:
-        """The next token, which must be one of `tokens`."""
-        start, wanted = self.at, " or ".join(tokens)
-        found = self.token(wanted)
-        if found not in tokens:
-            self.fail(repr(found), wanted, start)
-        return found
+        """Read the next token, which must be one of `tokens`."""
+        start, expected = self.at, " or ".join(tokens)
+        token = self.token(expected)
+        if token not in tokens:
+            self.fail(repr(token), expected, start)
+        return token
 
     def next_is(self, *tokens: str) -> bool:
-        """Whether one of `tokens` comes next; it is left there."""
-        found = _WORD.match(self.data, self.at, self.at + _LONGEST_TOKEN)
-        return found is not None and found[1] in {token.encode() for token in tokens}
+        """Whether one of `tokens` comes next; it is not read."""
+        match = _WORD.match(self.data, self.at, self.at + _LONGEST_TOKEN)
+        return match is not None and match[1] in {token.encode() for token in tokens}
 
     def integer(self, what: str, unsigned: bool = False) -> int:
-        """A 32-bit integer; `what` it is, for messages."""
+        """Read a 32-bit integer."""
         start = self.at
         if self.binary:
             size, number = struct.unpack("<bI" if unsigned else "<bi", self.take(5, what))
@@ -106,7 +113,7 @@ class KaldiReader:
         return int(word)
 
     def count(self, what: str, unsigned: bool = False) -> int:
-        """An integer that is not negative, nor more than the bytes that are left."""
+        """Read an integer that is neither negative nor greater than the number of bytes left."""
         start = self.at
         number = self.integer(what, unsigned)
         if not 0 <= number <= len(self.data) - self.at:
@@ -114,7 +121,7 @@ class KaldiReader:
         return number
 
     def number(self, what: str) -> float:
-        """A floating-point number, in binary files of single or double precision."""
+        """Read a floating-point number, in binary files of single or double precision."""
         start = self.at
         if self.binary:
             (size,) = struct.unpack("<b", self.take(1, what))
@@ -128,7 +135,7 @@ class KaldiReader:
             self.fail(repr(word), f"{what}, a number", start)
 
     def integers(self, what: str) -> NDArray[np.int32]:
-        """A vector of 32-bit integers [N]."""
+        """Read a vector of 32-bit integers [N]."""
         start = self.at
         if not self.binary:
             return self._text_integers(what)
@@ -138,7 +145,7 @@ class KaldiReader:
         return np.frombuffer(self._many(count, 4, what), "<i4").astype(np.int32)
 
     def vector(self, what: str) -> NDArray[np.float64]:
-        """A vector of numbers [N]."""
+        """Read a vector of numbers [N]."""
         if not self.binary:
             start = self.at
             rows = self._bracketed(what)
@@ -148,7 +155,7 @@ class KaldiReader:
         return np.frombuffer(raw, dtype).astype(np.float64)
 
     def matrix(self, what: str) -> NDArray[np.float64]:
-        """A matrix of numbers [R, C]."""
+        """Read a matrix of numbers [R, C]."""
         start = self.at
         if self.binary:
             dtype = self._precision("M", what)
@@ -163,25 +170,25 @@ class KaldiReader:
         return np.stack(lines) if lines else np.zeros((0, 0))
 
     def take(self, count: int, what: str) -> bytes:
-        """The next `count` bytes."""
+        """Read the next `count` bytes."""
         if not 0 <= count <= len(self.data) - self.at:
-            left = len(self.data) - self.at
-            self.fail(f"the file ends {left} bytes further on", f"{what}, {count} bytes")
+            bytes_left = len(self.data) - self.at
+            self.fail(f"the file ends {bytes_left} bytes further on", f"{what}, {count} bytes")
         piece = self.data[self.at : self.at + count]
         self.at += count
         return piece
 
     def _many(self, count: int, size: int, what: str) -> bytes:
-        left = len(self.data) - self.at
-        if not 0 <= count * size <= left:
-            self.fail(f"a count of {count} with {left} bytes left", what)
+        bytes_left = len(self.data) - self.at
+        if not 0 <= count * size <= bytes_left:
+            self.fail(f"a count of {count} with {bytes_left} bytes left", what)
         return self.take(count * size, what)
 
     def _precision(self, kind: str, what: str) -> np.dtype[Any]:
         return np.dtype("<f4" if self.expect(f"F{kind}", f"D{kind}")[0] == "F" else "<f8")
 
     def _bracketed(self, what: str) -> list[bytes]:
-        """The lines between brackets."""
+        """Read the lines between brackets."""
         start = self.at
         self.expect("[")
         end = self.data.find(b"]", self.at)

@@ -1,4 +1,4 @@
-"""HMM topologies as Kaldi's models hold them: of pdfs that belong to states, or to arcs."""
+"""HMM topologies as Kaldi's models hold them, with pdfs that belong to states or to arcs."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class TopologyState:
 
     Args:
         forward_class: pdf class of transitions that leave it; -1 where it emits nothing.
-        loop_class: pdf class of its self-loop; the same in an ordinary HMM.
-        transitions: where they lead, and their initial probabilities.
+        loop_class: pdf class of its self-loop; equal to forward_class in an ordinary HMM.
+        transitions: the next states and their initial probabilities.
     """
 
     forward_class: int
@@ -43,16 +43,16 @@ class Topology:
 
     @property
     def phones(self) -> list[int]:
-        """Phone ids, rising."""
+        """The phone ids, rising."""
         return [phone for phone, entry in enumerate(self.entry_of) if entry >= 0]
 
     @property
     def is_hmm(self) -> bool:
-        """Whether every state has one pdf, as was so in all of Kaldi's models before 2015."""
+        """Whether every state has one pdf, as in all of Kaldi's models before 2015."""
         return all(s.forward_class == s.loop_class for entry in self.entries for s in entry)
 
     def states(self, phone: int) -> tuple[TopologyState, ...]:
-        """The states of a phone; none for an id that is no phone."""
+        """Look up the states of a phone; none for an id that is no phone."""
         known = 0 <= phone < len(self.entry_of) and self.entry_of[phone] >= 0
         return self.entries[self.entry_of[phone]] if known else ()
 
@@ -60,8 +60,11 @@ class Topology:
     def read(cls, reader: KaldiReader) -> Topology:
         """Read a topology.
 
+        Returns:
+            The topology.
+
         Raises:
-            InputError: it is damaged, naming the place.
+            InputError: it is damaged; the message names the place.
         """
         start = reader.at
         reader.expect("<Topology>")
@@ -168,7 +171,7 @@ def _read_binary(reader: KaldiReader) -> tuple[Entries, list[int]]:
 
 def _read_text(reader: KaldiReader) -> tuple[Entries, list[int]]:
     entries: Entries = []
-    found: dict[int, int] = {}
+    entry_of: dict[int, int] = {}
     while reader.next_is("<TopologyEntry>"):
         reader.expect("<TopologyEntry>")
         reader.expect("<ForPhones>")
@@ -176,23 +179,23 @@ def _read_text(reader: KaldiReader) -> tuple[Entries, list[int]]:
             start = reader.at
             phone = reader.integer("a phone")
             # Ids are dense; a huge one would only make a huge table.
-            if not 0 < phone <= len(reader.data) or phone in found:
+            if not 0 < phone <= len(reader.data) or phone in entry_of:
                 reader.fail(f"phone {phone}", "each phone once, ids from 1", start)
-            found[phone] = len(entries)
+            entry_of[phone] = len(entries)
         reader.expect("</ForPhones>")
         states: list[TopologyState] = []
         while reader.next_is("<State>"):
             states.append(_read_state(reader, len(states)))
         reader.expect("</TopologyEntry>")
         entries.append(tuple(states))
-    return entries, [found.get(phone, -1) for phone in range(max(found, default=-1) + 1)]
+    return entries, [entry_of.get(phone, -1) for phone in range(max(entry_of, default=-1) + 1)]
 
 
 def _read_state(reader: KaldiReader, number: int) -> TopologyState:
     start = reader.at
     reader.expect("<State>")
-    if (named := reader.integer("a state")) != number:
-        reader.fail(f"state {named}", f"state {number}", start)
+    if (declared := reader.integer("a state")) != number:
+        reader.fail(f"state {declared}", f"state {number}", start)
     forward = loop = NO_PDF
     if reader.next_is("<PdfClass>", "<ForwardPdfClass>"):
         extended = reader.token() == "<ForwardPdfClass>"

@@ -21,41 +21,44 @@ from asr_hf.runtime.errors import InputError
 _SYSTEM = ("final.mat", "splice_opts", "delta_opts", "cmvn_opts")
 
 
-class _Found(NamedTuple):
-    """A transform, and the file that it stands in."""
+class _LoadedTransform(NamedTuple):
+    """A transform, and the file that it was read from."""
 
     matrix: Matrix
     file: Path
 
 
 # By speaker or utterance: A [D', D] or [A b] [D', D + 1], x -> A x + b.
-_Each = dict[str, _Found]
+_TransformTable = dict[str, _LoadedTransform]
 
 
 @dataclass(frozen=True)
 class FeatureTransforms:
-    """What a GMM system with LDA+MLLT and speaker adaptation does to its features.
+    """The transforms of a GMM system with LDA+MLLT and speaker adaptation.
 
     Args:
-        path: where they were found.
+        path: folder or ark that they were read from.
         by_speaker: fMLLR, the last transform; empty without.
-        raw: raw fMLLR, the first one; empty without.
-        common: the transform of spliced features in between; None without.
-        context: frames to the left and to the right that are spliced for it.
+        raw: raw fMLLR, the first transform; empty without.
+        common: transform of spliced features, between the two; None without.
+        context: numbers of frames to the left and to the right that are spliced for it.
         deltas: order and window of the differences that fMLLR was estimated on where there is no
             common transform; None where nothing is known of them.
     """
 
     path: Path
-    by_speaker: _Each
-    raw: _Each = field(default_factory=dict)
+    by_speaker: _TransformTable
+    raw: _TransformTable = field(default_factory=dict)
     common: Matrix | None = None
     context: tuple[int, int] = (0, 0)
     deltas: tuple[int, int] | None = None
 
     @classmethod
     def open(cls, paths: Sequence[Path]) -> FeatureTransforms:
-        """Read the transforms of one or more folders, or arks, of the same system.
+        """Read the transforms of one or more folders, or arks, of one system.
+
+        Returns:
+            The transforms of all speakers.
 
         Raises:
             InputError: there are none, they are damaged, of several systems, or a speaker has two.
@@ -68,7 +71,10 @@ class FeatureTransforms:
         return first
 
     def apply(self, utterance: Utterance, features: Matrix) -> Matrix:
-        """Transform an utterance's normalised features [F, D] into [F, D'].
+        """Transform an utterance's normalised features [F, D].
+
+        Returns:
+            The transformed features [F, D'].
 
         Raises:
             InputError: its speaker has no transform, or one of another dimension.
@@ -87,11 +93,13 @@ class FeatureTransforms:
                 features = add_deltas(features, order, window)
         return self._adapted(self.by_speaker, utterance, features)
 
-    def _adapted(self, each: _Each, utterance: Utterance, features: Matrix) -> Matrix:
+    def _adapted(self, table: _TransformTable, utterance: Utterance, features: Matrix) -> Matrix:
         for key in (utterance.id, utterance.speaker):
-            if key in each:
-                found = each[key]
-                return _transform(found.matrix, features, f"{found.file}: the transform of {key}")
+            if key in table:
+                transform = table[key]
+                return _transform(
+                    transform.matrix, features, f"{transform.file}: the transform of {key}"
+                )
         raise InputError(
             f"{self.path}: no transform of speaker {utterance.speaker} (utterance {utterance.id})",
             expected="a transform of every speaker or utterance",
@@ -101,7 +109,7 @@ class FeatureTransforms:
 
 
 def system_folder(path: Path) -> Path:
-    """Where final.mat and options lie: in the folder itself or, for decoding, in the one above."""
+    """Find the folder of final.mat and options: the folder itself or, for decoding, its parent."""
     inside, above = (
         any((folder / name).is_file() for name in ("final.mdl", "final.mat"))
         for folder in (path, path.parent)
@@ -109,24 +117,24 @@ def system_folder(path: Path) -> Path:
     return path.parent if above and not inside else path
 
 
-def beside(path: Path, name: str) -> Path:
-    """A file of options of a folder: its own, or that of its system."""
+def option_file(path: Path, name: str) -> Path:
+    """Find a file of options of a folder: its own, or that of its system."""
     return path / name if (path / name).is_file() else system_folder(path) / name
 
 
-def left_out(path: Path) -> list[str]:
-    """What a folder of alignments has for features that are not transformed as it says."""
+def unapplied_transforms(path: Path) -> list[str]:
+    """Name the transforms and options of a folder of alignments; its features may lack them."""
     names = ("final.mat", "splice_opts", "delta_opts", "trans.1", "raw_trans.1")
     return [name for name in names if (path / name).is_file()]
 
 
 def transform_files(paths: Sequence[Path]) -> list[Path]:
-    """All files that transforms may be read from, as far as they are there."""
+    """List all existing files that transforms may be read from."""
     files = []
     for path in paths:
         if path.is_dir():
             files += sorted([*path.glob("trans.*"), *path.glob("raw_trans.*")])
-            files += [beside(path, name) for name in _SYSTEM]
+            files += [option_file(path, name) for name in _SYSTEM]
         else:
             files.append(path)
     return [file for file in dict.fromkeys(files) if file.is_file()]
@@ -135,7 +143,7 @@ def transform_files(paths: Sequence[Path]) -> list[Path]:
 def _read_one(path: Path) -> FeatureTransforms:
     if not path.is_dir():
         return FeatureTransforms(path, _read([path]))
-    mat, common = beside(path, "final.mat"), None
+    mat, common = option_file(path, "final.mat"), None
     if mat.is_file():
         common = KaldiReader.open(mat).matrix("an LDA transform")
     raw, each = (
@@ -148,8 +156,8 @@ def _read_one(path: Path) -> FeatureTransforms:
             expected="trans.1, trans.2 ... (fMLLR), raw_trans.1 ... (raw fMLLR), or final.mat",
             remedy="features.transforms=exp/tri4_ali, for example",
         )
-    context = read_splice_options(beside(path, "splice_opts"))
-    deltas = read_delta_options(beside(path, "delta_opts"))
+    context = read_splice_options(option_file(path, "splice_opts"))
+    deltas = read_delta_options(option_file(path, "delta_opts"))
     return FeatureTransforms(path, each, raw, common, context, deltas)
 
 
@@ -159,44 +167,46 @@ def _check_same_system(first: FeatureTransforms, other: FeatureTransforms) -> No
     Raises:
         InputError: they are of different systems.
     """
-    what = ""
+    difference = ""
     if not _same(first.common, other.common):
-        what = "another final.mat, or none"
+        difference = "another final.mat, or none"
     elif first.common is not None and first.context != other.context:
-        what = f"splice_opts of {other.context} frames, not {first.context}"
+        difference = f"splice_opts of {other.context} frames, not {first.context}"
     elif first.common is None and first.deltas != other.deltas:
-        what = "other delta_opts"
+        difference = "other delta_opts"
     elif (bool(first.by_speaker), bool(first.raw)) != (bool(other.by_speaker), bool(other.raw)):
-        what = "speakers are transformed otherwise (trans.*, raw_trans.*)"
-    if what:
+        difference = "speakers are transformed otherwise (trans.*, raw_trans.*)"
+    if difference:
         raise InputError(
-            f"{other.path}: {what}",
+            f"{other.path}: {difference}",
             expected=f"transforms of the same system as {first.path}",
             remedy="name folders of one system in features.transforms",
         )
 
 
-def _same(one: Matrix | None, two: Matrix | None) -> bool:
-    return one is two or (one is not None and two is not None and np.array_equal(one, two))
+def _same(first: Matrix | None, second: Matrix | None) -> bool:
+    return first is second or (
+        first is not None and second is not None and np.array_equal(first, second)
+    )
 
 
-def _joined(first: _Each, other: _Each) -> _Each:
+def _joined(first: _TransformTable, other: _TransformTable) -> _TransformTable:
     for key in first.keys() & other.keys():
-        one, two = first[key], other[key]
-        if not np.array_equal(one.matrix, two.matrix):
+        known, repeated = first[key], other[key]
+        if not np.array_equal(known.matrix, repeated.matrix):
             raise InputError(
-                f"{two.file}: the transform of {key}: there is another one in {one.file}",
+                f"{repeated.file}: the transform of {key}: there is another one in {known.file}",
                 expected="one transform of each speaker or utterance",
                 remedy="name folders of different speakers in features.transforms",
             )
     return first | other
 
 
-def _transform(matrix: Matrix, features: Matrix, what: str) -> Matrix:
+def _transform(matrix: Matrix, features: Matrix, name: str) -> Matrix:
     columns, dim = matrix.shape[1], features.shape[1]
     if columns not in (dim, dim + 1):
         raise InputError(
-            f"{what} is {list(matrix.shape)}",
+            f"{name} is {list(matrix.shape)}",
             expected=f"{dim} or {dim + 1} columns for features of {dim} dimensions",
             remedy="use the features that the transforms were estimated on",
         )
@@ -206,12 +216,12 @@ def _transform(matrix: Matrix, features: Matrix, what: str) -> Matrix:
     return moved.astype(np.float32)
 
 
-def _read(files: list[Path]) -> _Each:
-    found: _Each = {}
+def _read(files: list[Path]) -> _TransformTable:
+    transforms: _TransformTable = {}
     for file in files:
         for key, matrix in read_ark(file):
-            if key in found or matrix.ndim != 2 or not np.isfinite(matrix).all():
-                what = "twice" if key in found else "no finite matrix"
-                raise InputError(f"{file}: the transform of {key}: {what}")
-            found[key] = _Found(matrix, file)
-    return found
+            if key in transforms or matrix.ndim != 2 or not np.isfinite(matrix).all():
+                problem = "twice" if key in transforms else "no finite matrix"
+                raise InputError(f"{file}: the transform of {key}: {problem}")
+            transforms[key] = _LoadedTransform(matrix, file)
+    return transforms

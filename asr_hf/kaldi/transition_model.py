@@ -1,4 +1,4 @@
-"""Kaldi's transition model, the first part of `final.mdl`: which pdf each transition id has."""
+"""Kaldi's transition model, the first part of `final.mdl`: the pdf of each transition id."""
 
 from __future__ import annotations
 
@@ -35,8 +35,10 @@ class KaldiTransitionModel:
 
     @cached_property
     def _transitions(self) -> NDArray[np.int32]:
-        """Of each transition id, its transition state (from 0), pdf, loop and final
-        [transition ids + 1, 4]."""
+        """A row for each transition id [transition ids + 1, 4].
+
+        The columns: transition state (from 0), pdf, whether it is a loop, whether it is final.
+        """
         rows = [(0, 0, 0, 0)]
         for number, (phone, state, forward, loop) in enumerate(self.tuples.tolist()):
             states = self.topology.states(phone)
@@ -48,13 +50,13 @@ class KaldiTransitionModel:
 
     @property
     def num_transition_ids(self) -> int:
-        """Transitions."""
+        """Number of transition ids."""
         states = ((self.topology.states(phone), state) for phone, state, *_ in self.tuples.tolist())
         return sum(len(entry[state].transitions) for entry, state in states)
 
     @property
     def num_pdfs(self) -> int:
-        """Pdfs: the largest id of any state, plus one."""
+        """Number of pdfs: the largest id of any state, plus one."""
         return 1 + int(self.tuples[:, 2:].max())
 
     @property
@@ -88,8 +90,11 @@ class KaldiTransitionModel:
     def read(cls, reader: KaldiReader) -> KaldiTransitionModel:
         """Read a transition model; what follows in the file (a GMM, a network) is left there.
 
+        Returns:
+            The model.
+
         Raises:
-            InputError: it is damaged, naming the place.
+            InputError: it is damaged; the message names the place.
         """
         reader.expect("<TransitionModel>")
         topology = Topology.read(reader)
@@ -138,10 +143,13 @@ class KaldiTransitionModel:
 
 
 def read_transition_model(path: Path) -> KaldiTransitionModel:
-    """The transition model of a `final.mdl`, text or binary.
+    """Read the transition model of a `final.mdl`, text or binary.
+
+    Returns:
+        The model.
 
     Raises:
-        InputError: it is missing, damaged or no such file.
+        InputError: the file is missing, damaged or of another kind.
     """
     if not path.is_file():
         raise InputError(
@@ -161,7 +169,7 @@ def _check_tuples(
         phone, state, forward, loop = row
         states = topology.states(phone)
         if not 0 <= state < len(states) or states[state].forward_class == NO_PDF:
-            found = f"transition state of phone {phone}, HMM state {state}"
-            reader.fail(found, "states of the topology that have pdfs", start)
+            description = f"transition state of phone {phone}, HMM state {state}"
+            reader.fail(description, "states of the topology that have pdfs", start)
         if min(forward, loop) < 0:
             reader.fail(f"pdf {min(forward, loop)} of phone {phone}", "pdfs from 0", start)

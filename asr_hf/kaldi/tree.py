@@ -19,7 +19,7 @@ _WIDEST = 30
 
 @dataclass(frozen=True)
 class Leaf:
-    """One answer for all that come here (Kaldi's CE)."""
+    """One answer for all contexts that come here (Kaldi's CE)."""
 
     answer: int
 
@@ -30,7 +30,7 @@ class Table:
 
     Args:
         key: position in the context window from 0, or `PDF_CLASS`.
-        branches: by value; None where there is no answer.
+        branches: branches by value; None where there is no answer.
     """
 
     key: int
@@ -44,8 +44,8 @@ class Split:
     Args:
         key: position in the context window from 0, or `PDF_CLASS`.
         values: the set, rising.
-        yes: the branch for values in it.
-        no: the branch for others.
+        yes: branch for values in the set.
+        no: branch for other values.
     """
 
     key: int
@@ -62,9 +62,9 @@ class ContextDependency:
     """A decision tree and the phone window that it looks at.
 
     Args:
-        width: phones in the window (3 for triphones).
-        central: which of them is the one that the pdf belongs to, from 0.
-        root: of the tree.
+        width: number of phones in the window (3 for triphones).
+        central: position of the phone that the pdf belongs to, from 0.
+        root: root of the tree.
     """
 
     width: int
@@ -72,26 +72,29 @@ class ContextDependency:
     root: Node
 
     def pdf(self, phones: Sequence[int], pdf_class: int) -> int | None:
-        """The pdf of the central one of `phones` [width]; None where the tree has no answer."""
+        """Look up the pdf of the central one of `phones` [width]; None where the tree has none."""
         event = dict(enumerate(phones)) | {PDF_CLASS: pdf_class}
         return _answer(self.root, event)
 
     def possible_pdfs(self, phone: int, pdf_class: int) -> list[int]:
-        """Every pdf, rising, that the tree has for a phone's pdf class in some context."""
+        """List every pdf, rising, that the tree has for a phone's pdf class in some context."""
         known = {self.central: phone, PDF_CLASS: pdf_class}
         return sorted({leaf.answer for leaf in _leaves(self.root, known)})
 
     @property
     def num_pdfs(self) -> int:
-        """Pdfs: the largest answer plus one."""
+        """Number of pdfs: the largest answer plus one."""
         return 1 + max((leaf.answer for leaf in _leaves(self.root)), default=-1)
 
     @classmethod
     def read(cls, reader: KaldiReader) -> ContextDependency:
         """Read a tree.
 
+        Returns:
+            The tree with its window.
+
         Raises:
-            InputError: it is damaged, naming the place.
+            InputError: it is damaged; the message names the place.
         """
         start = reader.at
         reader.expect("ContextDependency")
@@ -116,10 +119,13 @@ class ContextDependency:
 
 
 def read_tree(path: Path) -> ContextDependency:
-    """The tree in a file, text or binary.
+    """Read the tree in a file, text or binary.
+
+    Returns:
+        The tree.
 
     Raises:
-        InputError: it is missing or damaged.
+        InputError: the file is missing or damaged.
     """
     return ContextDependency.read(KaldiReader.open(path))
 
@@ -137,7 +143,7 @@ def _answer(node: Node | None, event: Mapping[int, int]) -> int | None:
 
 
 def _leaves(root: Node, known: Mapping[int, int] | None = None) -> Iterator[Leaf]:
-    """The leaves that an event may come to of which some keys are known."""
+    """Find the leaves that an event may reach when only the keys in `known` are known of it."""
     waiting: list[Node] = [root]
     while waiting:
         node = waiting.pop()
@@ -149,8 +155,8 @@ def _leaves(root: Node, known: Mapping[int, int] | None = None) -> Iterator[Leaf
             branches = [node.yes, node.no]
             waiting += branches if value is None else [branches[value not in node.values]]
         else:
-            given = node.branches if value is None else node.branches[value : value + 1]
-            waiting += [branch for branch in given if branch is not None]
+            matching = node.branches if value is None else node.branches[value : value + 1]
+            waiting += [branch for branch in matching if branch is not None]
 
 
 def _read_node(reader: KaldiReader, depth: int) -> Node | None:

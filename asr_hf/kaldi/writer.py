@@ -27,11 +27,14 @@ class KaldiWriter:
         self._pieces: list[bytes] = []
 
     def contents(self) -> bytes:
-        """What was written so far, without the mark of binary files."""
+        """Everything that was written so far, without the mark of binary files."""
         return b"".join(self._pieces)
 
     def save(self, path: Path) -> Path:
-        """Write a file of this object; the path.
+        """Write a file of this object.
+
+        Returns:
+            The path.
 
         Raises:
             RunError: the disk is full or the folder read-only.

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from asr_hf.data.alignment import Alignments
 from asr_hf.data.ark import ArkReader
 from asr_hf.data.kaldi_dir import DataDir
-from asr_hf.hmm.alignment.align import AlignedSet, AlignOptions, Transcript, align_set, misfits
+from asr_hf.hmm.alignment.align import AlignedSet, AlignOptions, Transcript, align_set, fit_outliers
 from asr_hf.hmm.alignment.corpus import speaker_features, transcripts_of
 from asr_hf.hmm.alignment.segments import ctm_lines
 from asr_hf.hmm.graph.language import check_languages
@@ -202,7 +202,7 @@ def _write_fits(folder: Path, name: str, fits: dict[str, float]) -> None:
     """List utterances by how well they fit their transcripts, the worst first; name the worst."""
     ordered = sorted(fits, key=fits.__getitem__)
     write_text(folder / "fit.txt", "".join(f"{u} {fits[u]:.2f}\n" for u in ordered))
-    if worst := misfits(fits):
+    if worst := fit_outliers(fits):
         log.warning(
             "alignment of %s: %d of %d utterances fit their transcripts far worse than the others "
             "do; perhaps these are wrong (%s lists all, the worst first): %s",

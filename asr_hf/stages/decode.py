@@ -13,8 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from asr_hf.hmm.alignment.align import Transcript
 from asr_hf.hmm.alignment.segments import Segment, ctm_lines
-from asr_hf.hmm.search.decode import Job, at_edge, decode_all, grid
-from asr_hf.hmm.search.rescore import Setting
+from asr_hf.hmm.search.decode import DecodingJob, decode_all, weight_grid, weights_at_edge
+from asr_hf.hmm.search.rescore import SearchWeights
 from asr_hf.runtime.artefact import Maker, current_or_make, make_anew
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_json, write_text
@@ -89,7 +89,7 @@ def decode_sets(
         decoding.check_frames(name)
     folder = Path(config.run_dir) / "decode"
     tuned = decoding.tuned(folder, known)
-    best = Setting(**tuned["best"])
+    best = SearchWeights(**tuned["best"])
     sets = {name: decoding.final(name, best, folder / name) for name in config.decode.sets}
     return tuned | {"sets": sets}
 
@@ -174,17 +174,19 @@ class _Decoding:
     def tune(self) -> dict[str, Any]:
         """The setting with the fewest word errors on the tuning set, of equals the earlier."""
         options = self.config.decode
-        settings = grid(options.acoustic_scales, options.lm_scales, options.insertion_penalties)
+        settings = weight_grid(
+            options.acoustic_scales, options.lm_scales, options.insertion_penalties
+        )
         errors = self.errors(settings)
         best = settings[errors.index(min(errors))]
         weights = ", ".join(f"{key} {value:g}" for key, value in asdict(best).items())
         log.info("best on %s: %d errors with %s", options.tune_on, min(errors), weights)
-        for weight in at_edge(best, settings):
+        for weight in weights_at_edge(best, settings):
             log.warning("the best %s stands at the edge of %s: try more", weight, _TRIED[weight])
         tried = [asdict(s) | {"errors": e} for s, e in zip(settings, errors, strict=True)]
         return {"tuned_on": options.tune_on, "best": asdict(best), "tried": tried}
 
-    def errors(self, settings: Sequence[Setting]) -> list[int]:
+    def errors(self, settings: Sequence[SearchWeights]) -> list[int]:
         """Word errors on the tuning set under each setting."""
         name = self.config.decode.tune_on
         transcripts = self.transcripts(name)
@@ -197,7 +199,7 @@ class _Decoding:
         found = [{u: scored(w) for u, w in words.items()} for words in found]
         return [add_counts(utterance_counts(references, w).values()).errors for w in found]
 
-    def final(self, name: str, setting: Setting, folder: Path) -> dict[str, Any]:
+    def final(self, name: str, setting: SearchWeights, folder: Path) -> dict[str, Any]:
         """Decode the set `name`, write its files, and score it.
 
         Utterances that have no scores count as if nothing had been recognised.
@@ -217,7 +219,7 @@ class _Decoding:
             )
         return result
 
-    def _decoded(self, name: str, setting: Setting, folder: Path) -> dict[str, Any]:
+    def _decoded(self, name: str, setting: SearchWeights, folder: Path) -> dict[str, Any]:
         transcripts = self.transcripts(name)
         hypotheses: Words = {}
         lines, unfinished = [], []
@@ -249,12 +251,12 @@ class _Decoding:
         return result
 
     def _decode(
-        self, name: str, transcripts: dict[str, Transcript], settings: Sequence[Setting]
+        self, name: str, transcripts: dict[str, Transcript], settings: Sequence[SearchWeights]
     ) -> Iterator[tuple[str, list[tuple[list[str], list[Segment]]]]]:
         """Words and their segments of each utterance, under each setting."""
         order: list[str] = []
 
-        def jobs() -> Iterator[Job]:
+        def jobs() -> Iterator[DecodingJob]:
             for utterance, log_likelihoods in self.scores(name):
                 if utterance not in transcripts:
                     raise InputError(
@@ -262,7 +264,7 @@ class _Decoding:
                         remedy="run asr-hf align again after changing the data",
                     )
                 order.append(utterance)
-                yield Job(utterance, transcripts[utterance].language, log_likelihoods)
+                yield DecodingJob(utterance, transcripts[utterance].language, log_likelihoods)
 
         paths = decode_all(self.graphs.source, jobs(), settings, self.config.decode.jobs)
         bar = progress(paths, desc=f"decoding {name}", total=len(transcripts), unit="utt")

@@ -26,10 +26,10 @@ from asr_hf.hmm.lattice.lattices import (
     LatticeFacts,
     LatticeJob,
     LatticeOptions,
+    LatticeResult,
     LatticeSource,
-    Made,
     label_map,
-    make_all,
+    make_lattices,
 )
 from asr_hf.hmm.scores import Scores
 from asr_hf.hmm.system import HmmSystem
@@ -178,7 +178,7 @@ class _Making:
         for number in missing:
             units[drawn[number * _PART :][:_PART]] = True
         jobs = self._jobs(name, store, transcripts, units)
-        with make_all(self.source, jobs, self.config.lattices.jobs) as results:
+        with make_lattices(self.source, jobs, self.config.lattices.jobs) as results:
             made = progress(results, desc=f"lattices of {name}", total=int(units.sum()), unit="utt")
             each = iter(made)
             for number in missing:
@@ -211,7 +211,7 @@ class _Making:
             labels = store.read(np.array([unit])).labels.numpy().astype(np.int32)
             yield LatticeJob(utterance, transcripts[utterance], labels, log_likelihoods)
 
-    def _write_part(self, chunk: list[Made], seconds: float, path: Path) -> dict[str, Any]:
+    def _write_part(self, chunk: list[LatticeResult], seconds: float, path: Path) -> dict[str, Any]:
         about = {
             "facts": {made.utterance: asdict(made.facts) for made in chunk if made.facts},
             "skipped": {made.utterance: made.reason for made in chunk if made.lattice is None},

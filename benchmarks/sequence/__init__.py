@@ -1,1 +1,1 @@
-"""Sequence training: its speed, and what it brings beside its start, SGD and controls."""
+"""Sequence training: its speed, and its gain over its start, SGD and controls."""

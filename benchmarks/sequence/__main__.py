@@ -22,7 +22,7 @@ PAGE = ROOT / "docs/sequence-results.md"
 
 
 def train(study: Study) -> None:
-    """Every seed's start, then what starts from it; SGD's ways with the first seed only."""
+    """Train every seed's start, then what starts from it; SGD's ways with the first seed only."""
     realign(study.recipe)
     for seed in study.seeds:
         do(study, "ce", seed)
@@ -39,7 +39,7 @@ def train(study: Study) -> None:
 
 
 def main() -> int:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sequence", description=__doc__)
     parser.add_argument("--study", choices=sorted(STUDIES), default="full")
     parser.add_argument("--seeds", type=int, nargs="*", help="of the study's, in its order")
@@ -53,8 +53,8 @@ def main() -> int:
         if not options.write_only:
             train(study)
         known = read_json(RESULTS) if RESULTS.exists() else {}
-        found = figures(study) | {"machine": describe(torch.device("cpu"))}
-        results = known | {options.study: found}
+        results_of_study = figures(study) | {"machine": describe(torch.device("cpu"))}
+        results = known | {options.study: results_of_study}
         write_json(RESULTS, results)
         write_page(results, PAGE)
     except AsrHfError as error:

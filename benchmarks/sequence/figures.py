@@ -1,4 +1,4 @@
-"""What the runs of sequence training say."""
+"""Figures of the runs of sequence training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Figures = dict[str, Any]
 
 
 def figures(study: Study) -> Figures:
-    """Word errors of every finished run, differences to the start, and HF beside SGD."""
+    """Collect word errors of every finished run, differences to the start, and HF beside SGD."""
     kinds = ["ce", "hf-smbr", "hf-mmi", "sgd-smbr", "ce-longer", "ce-rescaled"]
     seeds = [seed for seed in study.seeds if done(study, "ce", seed)]
     runs: dict[str, list[Figures]] = {kind: [] for kind in kinds}
@@ -25,11 +25,11 @@ def figures(study: Study) -> Figures:
             folder = chosen(study, kind, seed)
             if folder is not None:
                 runs[kind].append({"seed": seed, "run": folder.name, **wers(folder, study.tests)})
-    found: Figures = {"recipe": study.recipe, "runs": runs}
+    collected: Figures = {"recipe": study.recipe, "runs": runs}
     for kind in kinds[1:]:
-        found[f"{kind}_against_ce"] = against(study, kind, seeds)
-    found["hf_over_sgd"] = race(study, seeds)
-    return found
+        collected[f"{kind}_against_ce"] = against(study, kind, seeds)
+    collected["hf_over_sgd"] = race(study, seeds)
+    return collected
 
 
 def done(study: Study, kind: str, seed: int) -> bool:
@@ -38,9 +38,12 @@ def done(study: Study, kind: str, seed: int) -> bool:
 
 
 def chosen(study: Study, kind: str, seed: int) -> Path | None:
-    """The folder of a run; of those with a grid, the one that is best on the development set.
+    """Find the folder of a run; of those with a grid, the one that is best on the development set.
 
     SGD's way is chosen with the first seed, the logits' factor for each.
+
+    Returns:
+        The folder; None while runs are missing.
     """
     if kind == "sgd-smbr":
         first = study.seeds[0]
@@ -58,21 +61,23 @@ def chosen(study: Study, kind: str, seed: int) -> Path | None:
 
 
 def dev_errors(folder: Path) -> int:
-    """Word errors on the development set at the best setting."""
-    return min(int(one["errors"]) for one in read_json(folder / "decode" / "best.json")["tried"])
+    """Read the word errors on the development set at the best weights."""
+    return min(
+        int(trial["errors"]) for trial in read_json(folder / "decode" / "best.json")["tried"]
+    )
 
 
 def wers(folder: Path, tests: tuple[str, ...]) -> Figures:
-    """Word error rates of the test sets."""
-    found = {}
+    """Read the word error rates of the test sets."""
+    rates = {}
     for name in tests:
         result = read_json(folder / "decode" / name / "result.json")
-        found[name] = {key: result[key] for key in ("percent", "errors", "words", "interval")}
-    return {"wer": found, "dev_errors": dev_errors(folder)}
+        rates[name] = {key: result[key] for key in ("percent", "errors", "words", "interval")}
+    return {"wer": rates, "dev_errors": dev_errors(folder)}
 
 
 def against(study: Study, kind: str, seeds: list[int]) -> Figures:
-    """Relative change of the word error rate to the start's, and the first seed's paired test."""
+    """Compare word error rates with the start's; paired test of the first seed."""
     result: Figures = {}
     for name in study.tests:
         changes, tests = [], []
@@ -93,9 +98,12 @@ def against(study: Study, kind: str, seeds: list[int]) -> Figures:
 
 
 def race(study: Study, seeds: list[int]) -> Figures:
-    """HF's seconds to SGD's best held-out loss, over SGD's; and where both ended.
+    """Compare HF's seconds to SGD's best held-out loss with SGD's; say where both ended.
 
-    SGD in the way that got lowest.
+    SGD trains in the way that got lowest.
+
+    Returns:
+        The figures, plain values.
     """
     ratios, ends, ways = [], [], []
     for seed in seeds:
@@ -121,17 +129,17 @@ def race(study: Study, seeds: list[int]) -> Figures:
 
 def sooner(fast: RunData, slow: RunData) -> float | None:
     """How many times sooner `fast` is at the best held-out loss of `slow`; None where never."""
-    theirs, mine = (seconds_to(run, best_loss(slow)) for run in (slow, fast))
-    return theirs / mine if mine and theirs else None
+    slow_seconds, fast_seconds = (seconds_to(run, best_loss(slow)) for run in (slow, fast))
+    return slow_seconds / fast_seconds if fast_seconds and slow_seconds else None
 
 
 def best_loss(run: RunData) -> float:
-    """The lowest held-out loss of a run."""
+    """Find the lowest held-out loss of a run."""
     return min(number(event, "heldout_loss") or float("inf") for event in run.events)
 
 
 def seconds_to(run: RunData, loss: float) -> float | None:
-    """When a run's held-out loss was `loss` or less for the first time."""
+    """Find when a run's held-out loss was `loss` or less for the first time."""
     for event in run.events:
         reached = number(event, "heldout_loss")
         if reached is not None and reached <= loss:

@@ -1,4 +1,4 @@
-"""The studies of sequence training as a page with tables and pictures."""
+"""Writes the studies of sequence training as a page with tables and pictures."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ LABELS = {
 _RACERS = ("hf-smbr", "sgd-smbr")
 
 
-def wer_table(found: dict[str, Any], tests: Sequence[str]) -> str:
-    """Word error rates of every kind: medians over seeds, ranges behind, changes to the start."""
+def wer_table(figures: dict[str, Any], tests: Sequence[str]) -> str:
+    """Tabulate word errors of every kind: medians over seeds, ranges, changes to the start."""
     heads = ["", "dev errors", *(f"WER, {t} | against the start" for t in tests), "seeds"]
     lines = ["| " + " | ".join(heads) + " |", "| :-- |" + " --: |" * (2 + 2 * len(tests))]
     for kind, label in LABELS.items():
-        runs = found["runs"][kind]
+        runs = figures["runs"][kind]
         if not runs:
             continue
         cells = [label, _spread([run["dev_errors"] for run in runs], "{:.0f}")]
         for name in tests:
             cells.append(_spread([run["wer"][name]["percent"] for run in runs], "{:.1f}") + " %")
-            change = found.get(f"{kind}_against_ce", {}).get(name)
+            change = figures.get(f"{kind}_against_ce", {}).get(name)
             cells.append(_change(change) if change else "–")
         lines.append("| " + " | ".join([*cells, str(len(runs))]) + " |")
     return "\n".join(lines)
 
 
-def paired_lines(found: dict[str, Any], tests: Sequence[str]) -> str:
-    """Every seed's paired test of HF's sMBR and MMI against the start."""
+def paired_lines(figures: dict[str, Any], tests: Sequence[str]) -> str:
+    """List every seed's paired test of HF's sMBR and MMI against the start."""
     lines = []
     for kind in ("hf-smbr", "hf-mmi"):
         for name in tests:
-            change = found[f"{kind}_against_ce"].get(name, {"paired": []})
-            for run, test in zip(found["runs"][kind], change["paired"], strict=True):
+            change = figures[f"{kind}_against_ce"].get(name, {"paired": []})
+            for run, test in zip(figures["runs"][kind], change["paired"], strict=True):
                 low, high = test["interval"]
                 lines.append(
                     f"- {LABELS[kind]}, {name}, seed {run['seed']}: {test['difference']:+.2f} "
@@ -57,7 +57,7 @@ def paired_lines(found: dict[str, Any], tests: Sequence[str]) -> str:
 
 
 def race_lines(race: dict[str, Any]) -> str:
-    """How much sooner HF reached SGD's best held-out loss, and where both ended."""
+    """Say how much sooner HF reached SGD's best held-out loss, and where both ended."""
     lines = []
     for ways, ends in zip(race["ways"], race["best_loss"], strict=True):
         lines.append(
@@ -84,17 +84,17 @@ def _spread(values: list[float], form: str) -> str:
     return f"{middle} ({form.format(min(values))} to {form.format(max(values))})"
 
 
-def section(key: str, study: Study, found: dict[str, Any], out: Path) -> str:
-    """One study's part of the page; its picture goes beside `out`."""
+def section(key: str, study: Study, figures: dict[str, Any], out: Path) -> str:
+    """Write one study's part of the page; its picture goes beside `out`."""
     seed = study.seeds[0]
     folders = {LABELS[kind]: chosen(study, kind, seed) for kind in _RACERS}
     there = {label: folder for label, folder in folders.items() if folder is not None}
     picture = out.with_name(f"{out.stem}-{key}.svg")
-    parts = [f"## {study.recipe}\n", wer_table(found, study.tests) + "\n"]
+    parts = [f"## {study.recipe}\n", wer_table(figures, study.tests) + "\n"]
     if there:
         plot_compare(list(there.values()), list(there), picture)
         parts.append(f"![held-out loss against work and seconds]({picture.name})\n")
-    parts += [race_lines(found["hf_over_sgd"]), "", paired_lines(found, study.tests), ""]
+    parts += [race_lines(figures["hf_over_sgd"]), "", paired_lines(figures, study.tests), ""]
     lines = [
         shlex.join(["asr-hf", *command]).replace(f"{ROOT}/", "")
         for kind in ("ce", *_RACERS, "hf-mmi", "ce-longer")

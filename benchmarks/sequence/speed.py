@@ -37,12 +37,12 @@ CHUNK_FRAMES = 16_384
 
 
 class Bench:
-    """Gradients of both criteria on the same utterances, and the lattices' part alone.
+    """Computes gradients of both criteria on the same utterances, and the lattices' part alone.
 
     Args:
         corpus: folder of a corpus.
-        store: its frame store.
-        lattices: its lattices.
+        store: frame store of the corpus.
+        lattices: lattices of the corpus.
     """
 
     def __init__(self, store: FrameStore, lattices: LatticeStore) -> None:
@@ -82,13 +82,13 @@ class Bench:
         self.arcs_per_frame = arcs / self.num_frames
 
     def lattice_part(self) -> None:
-        """Pack the lattices; expected accuracies and the gradient at the outputs."""
+        """Pack the lattices; compute expected accuracies and the gradient at the outputs."""
         for chunk, logits in zip(self._chunks, self._logits, strict=True):
             targets = self.targets.of(Split.TRAIN, chunk)
             self.criterion.loss_and_gradient(logits, targets)
 
     def tasks(self) -> dict[str, Task]:
-        """What is timed."""
+        """List what is timed."""
         return {
             "cross_entropy": lambda: self.frames.gradient(self.theta, self.of_frames),
             "smbr": lambda: self.sequences.gradient(self.theta, self.of_sequences),
@@ -97,23 +97,23 @@ class Bench:
 
 
 def measure(store: FrameStore, lattices: LatticeStore, rounds: int) -> dict[str, Any]:
-    """Interleaved rounds of all three."""
+    """Time all three in interleaved rounds."""
     bench, device = Bench(store, lattices), torch.device("cpu")
     reference = square_gemm(2048, device, torch.float32)
-    found = interleave(
+    timed = interleave(
         bench.tasks(), reference, device, rounds, 2 * rounds, "sMBR's gradient", repeat=False
     )
     audio = bench.num_frames / FRAMES_A_SECOND
     threads = torch.get_num_threads()
-    speeds = [audio / r.seconds["lattices"] / threads for r in found.valid]
+    speeds = [audio / r.seconds["lattices"] / threads for r in timed.valid]
     return {
         "frames": bench.num_frames,
         "arcs_per_frame": bench.arcs_per_frame,
         "threads": threads,
-        "seconds": {name: asdict(found.seconds(name)) for name in bench.tasks()},
-        "smbr_over_cross_entropy": asdict(found.ratio("smbr", "cross_entropy")),
+        "seconds": {name: asdict(timed.seconds(name)) for name in bench.tasks()},
+        "smbr_over_cross_entropy": asdict(timed.ratio("smbr", "cross_entropy")),
         "lattices_times_real_time_a_core": asdict(Spread.of(speeds)),
-        "rounds": found.counts(),
+        "rounds": timed.counts(),
     }
 
 

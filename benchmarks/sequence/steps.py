@@ -1,4 +1,4 @@
-"""The commands of the study of sequence training, and doing those that are not done."""
+"""The commands of the study of sequence training; runs those that are not done."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ FACTORS = (0.7, 1.4)
 
 @dataclass(frozen=True)
 class Study:
-    """On which corpus, with which net.
+    """Corpus, net and length of a study.
 
     Args:
-        recipe: the corpus.
-        seeds: each gives every method one run; SGD's rate is chosen with the first.
-        overrides: of every command.
-        training: of cross-entropy training.
-        lattices: of the lattices, which the first seed's network makes for all seeds.
-        tests: sets whose word errors are reported, the one that bars are about first.
+        recipe: recipe of the corpus.
+        seeds: seeds; each gives every method one run, and the first chooses SGD's rate.
+        overrides: overrides of every command.
+        training: overrides of cross-entropy training.
+        lattices: overrides of the lattices, which the first seed's network makes for all seeds.
+        tests: sets whose word errors are reported, first the one that bars are about.
         start: the run in exp/, but for its seed, that cross-entropy training starts from; None
             starts from random weights.
     """
@@ -56,20 +56,20 @@ class Study:
     start: str | None = None
 
     def name(self, kind: str, seed: int) -> str:
-        """The folder of a run in exp/."""
+        """Name the folder of a run in exp/."""
         return f"sequence-{self.recipe}/{kind}-seed{seed}"
 
     def folder(self, kind: str, seed: int) -> Path:
-        """The run folder."""
+        """Find the run folder."""
         return ROOT / "exp" / self.name(kind, seed)
 
     def common(self, seed: int) -> list[str]:
-        """Overrides of every command of a seed."""
+        """List overrides of every command of a seed."""
         words = f"+recipe={self.recipe} {self.overrides} runtime.threads=1 runtime.device=cpu"
         return [*words.split(), f"runtime.seed={seed}"]
 
     def from_start(self, seed: int) -> list[str]:
-        """Overrides of what starts from the cross-entropy model and uses its lattices."""
+        """List overrides of runs that start from the cross-entropy model and use its lattices."""
         source = f"lattices.from_run={self.folder('ce', self.seeds[0])}"
         return [f"init_from={self.folder('ce', seed)}", source, *self.lattices.split()]
 
@@ -109,7 +109,7 @@ KINDS = {
 
 
 def commands(study: Study, kind: str, seed: int) -> list[list[str]]:
-    """What makes one run: verbs with their overrides."""
+    """List the verbs and overrides that make one run."""
     name = f"name={study.name(kind, seed)}"
     if kind == "ce":
         words = [*study.common(seed), *study.training.split(), name]

@@ -32,19 +32,19 @@ PLACES = {
 
 
 def train(preset: Preset, keys: list[str], jobs: int) -> None:
-    """The first seed of everything and the grids, then the other seeds of what won."""
+    """Train the first seed of everything and the grids, then the other seeds of what won."""
     if "alignment.tag=realigned" in preset.overrides:
         realign(preset.recipe)
-    wanted = [method for method in METHODS if method.key in keys]
+    methods = [method for method in METHODS if method.key in keys]
     first = preset.seeds[0]
-    do_all([run for method in wanted for run in grid(method, preset)], jobs, decode=False)
+    do_all([run for method in methods for run in grid(method, preset)], jobs, decode=False)
     for seeds in ((first,), preset.seeds[1:]):
-        runs = [r for m in wanted for r in tuned(m, preset) if r.seed in seeds]
+        runs = [r for m in methods for r in tuned(m, preset) if r.seed in seeds]
         do_all(runs, jobs, decode=True)
 
 
 def write(name: str, out: tuple[Path, Path]) -> None:
-    """Figures and page from the runs that are there."""
+    """Write figures and page from the runs that are there."""
     preset, (figures_file, page_file) = PRESETS[name], out
     results = {"preset": name, "machine": describe(torch.device("cpu")), **figures(preset)}
     for path in out:
@@ -56,7 +56,7 @@ def write(name: str, out: tuple[Path, Path]) -> None:
 
 
 def main() -> int:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="make study", description=__doc__)
     keys = [method.key for method in METHODS]
     parser.add_argument("--preset", choices=sorted(PRESETS), default="full")

@@ -1,4 +1,4 @@
-"""What the runs say: losses reached, word error rates, and who is how much faster than whom."""
+"""Figures of the runs: losses reached, word error rates, and speed-ups."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BASELINES = ("sgd", "adam")
 
 
 def cost_to(run: RunData, loss: float, cost: str) -> float | None:
-    """What a run had spent when its held-out loss was `loss` or less for the first time."""
+    """Find what a run had spent when its held-out loss was `loss` or less for the first time."""
     for event in run.events:
         reached = number(event, "heldout_loss")
         if reached is not None and reached <= loss:
@@ -37,36 +37,36 @@ def cost_to(run: RunData, loss: float, cost: str) -> float | None:
 
 
 def best_loss(run: RunData) -> float:
-    """The lowest held-out loss of a run."""
+    """Find the lowest held-out loss of a run."""
     return float((run.best or {})["heldout_loss"])
 
 
 def speed_up(fast: RunData, slow: RunData, loss: float, cost: str) -> dict[str, Any] | None:
-    """How many times `fast` is faster to a loss.
+    """Compute how many times `fast` is faster to a loss.
 
     Returns:
         `ratio`, and `at_least` where `slow` never reaches the loss: all that it spent is counted.
         None if `fast` never does.
     """
-    mine, theirs = cost_to(fast, loss, cost), cost_to(slow, loss, cost)
-    if not mine:
+    fast_cost, slow_cost = cost_to(fast, loss, cost), cost_to(slow, loss, cost)
+    if not fast_cost:
         return None
-    if theirs is None:
-        return {"ratio": (number(slow.events[-1], cost) or 0.0) / mine, "at_least": True}
-    return {"ratio": theirs / mine, "at_least": False}
+    if slow_cost is None:
+        return {"ratio": (number(slow.events[-1], cost) or 0.0) / fast_cost, "at_least": True}
+    return {"ratio": slow_cost / fast_cost, "at_least": False}
 
 
 def read_runs(preset: Preset) -> dict[str, dict[int, RunData]]:
-    """The finished runs of each method by seed, those of tuned methods at their best rate."""
-    found: dict[str, dict[int, RunData]] = {}
+    """Read the finished runs of each method by seed, those of tuned methods at their best rate."""
+    runs: dict[str, dict[int, RunData]] = {}
     for method in METHODS:
         done = [run for run in tuned(method, preset) if run.result()]
-        found[method.key] = {run.seed: RunData.read(run.folder) for run in done}
-    return found
+        runs[method.key] = {run.seed: RunData.read(run.folder) for run in done}
+    return runs
 
 
 def figures(preset: Preset) -> dict[str, Any]:
-    """Everything that acceleration.json holds beside the machine."""
+    """Collect everything that acceleration.json holds beside the machine."""
     runs = read_runs(preset)
     return {
         "methods": {
@@ -96,7 +96,7 @@ def _method(runs: dict[int, RunData], label: str, tests: Sequence[str]) -> dict[
 
 
 def _wers(run: RunData, tests: Sequence[str]) -> dict[str, Any] | None:
-    """Word errors of each test set; None while the run is not decoded."""
+    """Read word errors of each test set; None while the run is not decoded."""
     if not run.result.get("wer"):
         return None
     sets = run.result["wer"]["sets"]
@@ -113,9 +113,12 @@ def _grid(key: str, preset: Preset) -> dict[str, Any]:
 
 
 def _over(runs: dict[str, dict[int, RunData]], fast: str, slow: str) -> dict[str, Any]:
-    """Speed-ups of one method over another, by seed and their median.
+    """Compute speed-ups of one method over another, by seed and their median.
 
     The loss is the best of the slower method; against SGD or Adam, the best of both.
+
+    Returns:
+        The figures, plain values.
     """
     rivals = BASELINES if slow in BASELINES else (slow,)
     seeds = sorted(set(runs[fast]).intersection(*(runs[rival] for rival in rivals)))
@@ -125,26 +128,26 @@ def _over(runs: dict[str, dict[int, RunData]], fast: str, slow: str) -> dict[str
         for seed in seeds:
             target = min(best_loss(runs[rival][seed]) for rival in rivals)
             each.append(speed_up(runs[fast][seed], runs[slow][seed], target, cost))
-        known = [one["ratio"] for one in each if one]
+        known = [figures_of_seed["ratio"] for figures_of_seed in each if figures_of_seed]
         result[cost] = median(known) if known and len(known) == len(each) else None
         result[f"{cost}_by_seed"] = each
     return result
 
 
 def _wer_differences(preset: Preset, before: str, after: str) -> dict[str, Any] | None:
-    """Paired test of two methods' first seeds on each test set, all languages together."""
+    """Test two methods' first seeds in pairs on each test set, all languages together."""
     methods = {m.key: m for m in METHODS}
     chosen = [next(iter(tuned(methods[key], preset)), None) for key in (before, after)]
     if not all(run and run.result().get("wer") for run in chosen):
         return None
     runs = [run for run in chosen if run]
-    found = {}
+    differences = {}
     for name in preset.tests:
         refs = read_table(_decoded(runs[0], name, "ref"))
         hyps = [read_table(_decoded(run, name, "hyp")) for run in runs]
         test = paired_bootstrap(refs, *hyps)
-        found[name] = {"difference": test.difference, "interval": list(test.interval)}
-    return found
+        differences[name] = {"difference": test.difference, "interval": list(test.interval)}
+    return differences
 
 
 def _decoded(run: Run, name: str, kind: str) -> Path:

@@ -1,4 +1,4 @@
-"""What the study compares, on which data and for how long."""
+"""The methods that the study compares, its data and its lengths."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Method:
     """One way to train.
 
     Args:
-        key: names its runs.
-        label: in tables and pictures.
-        overrides: of `asr-hf train`; {iterations} and {epochs} stand for the preset's.
+        key: part of its runs' names.
+        label: label in tables and pictures.
+        overrides: overrides of `asr-hf train`; {iterations} and {epochs} stand for the preset's.
         rates: learning rates to choose from by held-out loss; empty where there is none to tune.
     """
 
@@ -59,11 +59,11 @@ class Preset:
     """Data, net and length of a study.
 
     Args:
-        recipe: the corpus.
-        overrides: of every run, the net's among them.
-        seeds: each gives every method one run; grids of rates are searched with the first.
+        recipe: recipe of the corpus.
+        overrides: overrides of every run, the net's among them.
+        seeds: seeds; each gives every method one run, and the first searches grids of rates.
         iterations: bound on the outer iterations of each HF method that does not stop by itself.
-        epochs: bound of SGD and Adam.
+        epochs: bound on the epochs of SGD and Adam.
         tests: sets whose word errors are reported.
         extra: overrides for single methods.
         rates: grids of learning rates in place of the methods' own.
@@ -79,7 +79,7 @@ class Preset:
     rates: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
     def grid(self, method: Method) -> tuple[float, ...]:
-        """The learning rates that a method's is chosen from."""
+        """List the learning rates that a method's is chosen from."""
         return self.rates.get(method.key, method.rates)
 
 

@@ -1,4 +1,4 @@
-"""The study as a page with tables and pictures."""
+"""Writes the study as a page with tables and pictures."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _DIFFERENCES = {
 
 
 def methods_table(results: dict[str, Any], tests: Sequence[str]) -> str:
-    """What each method reached: medians over seeds, ranges behind."""
+    """Tabulate what each method reached: medians over seeds, ranges behind."""
     heads = ["method", "rate", "held-out loss", "frame error", *(f"WER, {t}" for t in tests)]
     heads += ["work", "time", "runs"]
     lines = ["| " + " | ".join(heads) + " |", "| :-- |" + " --: |" * (len(heads) - 1)]
@@ -55,16 +55,16 @@ def methods_table(results: dict[str, Any], tests: Sequence[str]) -> str:
 
 
 def ratios_table(results: dict[str, Any]) -> str:
-    """Who is how much faster to whose best loss."""
+    """Tabulate how much faster each method reaches another's best loss."""
     lines = ["| faster over slower | work | time |", "| :-- | --: | --: |"]
     for key, label in _RATIOS.items():
         cells = [label]
         for cost in ("work", "seconds"):
-            each = [one for one in results[key][f"{cost}_by_seed"] if one]
+            each = [result for result in results[key][f"{cost}_by_seed"] if result]
             reached = results[key][cost] is not None
-            bound = "≥ " if any(one["at_least"] for one in each) else ""
+            bound = "≥ " if any(result["at_least"] for result in each) else ""
             if reached:
-                spread = _spread([one["ratio"] for one in each], "{:.2f}")
+                spread = _spread([result["ratio"] for result in each], "{:.2f}")
                 cells.append(f"{bound}{spread}×")
             else:
                 cells.append("not reached")
@@ -81,13 +81,13 @@ def _spread(values: list[float], form: str) -> str:
 
 
 def shown_runs(preset: Preset) -> dict[str, Run]:
-    """The first seed's finished run of each method, by label."""
+    """Find the first seed's finished run of each method, by label."""
     chosen = {method.label: tuned(method, preset) for method in METHODS}
     return {label: runs[0] for label, runs in chosen.items() if runs and runs[0].result()}
 
 
 def commands(preset: Preset) -> str:
-    """The training command of every finished run."""
+    """List the training command of every finished run."""
     runs = [run for method in METHODS for run in [*grid(method, preset), *tuned(method, preset)]]
     lines = [shlex.join(["asr-hf", "train", *run.overrides]) for run in runs if run.result()]
     return "\n".join(dict.fromkeys(lines))

@@ -1,4 +1,4 @@
-"""Alignments by a trained network, for studies that start where it ended."""
+"""Makes alignments by a trained network, for studies that start where it ended."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REALIGNED = {
 
 
 def realign(recipe: str) -> None:
-    """Make a corpus's alignments under the tag `realigned`; what is there is kept.
+    """Make a corpus's alignments under the tag `realigned`, unless they exist.
 
     Raises:
         RunError: the command failed.

@@ -1,4 +1,4 @@
-"""The study's training runs: their commands, and doing those that are not done yet."""
+"""The study's training runs and their commands; does those that are not done yet."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Run:
     """One training run.
 
     Args:
-        method: what trains.
-        preset: on what.
-        seed: of weights, samples and shuffling.
-        rate: the learning rate, where the method has one.
+        method: the method.
+        preset: data, net and length.
+        seed: seed of weights, samples and shuffling.
+        rate: learning rate, where the method has one.
     """
 
     method: Method
@@ -39,7 +39,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Its folder in exp/."""
+        """The name of its folder in exp/."""
         rate = "" if self.rate is None else f"-{self.rate:g}"
         return f"study-{self.preset.recipe}/{self.method.key}{rate}-seed{self.seed}"
 
@@ -50,7 +50,7 @@ class Run:
 
     @property
     def overrides(self) -> list[str]:
-        """What `asr-hf train`, `decode` and `score` are given."""
+        """Overrides of `asr-hf train`, `decode` and `score`."""
         preset, key = self.preset, self.method.key
         lengths = {"iterations": preset.iterations.get(key, 0), "epochs": preset.epochs}
         words = [
@@ -66,7 +66,7 @@ class Run:
         return [*words, f"name={self.name}"]
 
     def result(self) -> dict[str, object]:
-        """Its result.json; empty while it is not finished."""
+        """Read its result.json; empty while it is not finished."""
         path = self.folder / "result.json"
         return read_json(path) if path.exists() else {}
 
@@ -101,12 +101,12 @@ def do_all(runs: Sequence[Run], jobs: int, decode: bool) -> None:
 
 
 def grid(method: Method, preset: Preset) -> list[Run]:
-    """The runs that a method's rate is chosen from: the first seed's."""
+    """List the runs that a method's rate is chosen from: the first seed's."""
     return [Run(method, preset, preset.seeds[0], rate) for rate in preset.grid(method)]
 
 
 def tuned(method: Method, preset: Preset) -> list[Run]:
-    """A method's run of every seed, with its best rate; empty while the grid is not done."""
+    """List a method's run of every seed, with its best rate; empty while the grid is not done."""
     if not method.rates:
         return [Run(method, preset, seed) for seed in preset.seeds]
     losses = {run.rate: run.result().get("heldout_loss") for run in grid(method, preset)}

@@ -1,0 +1,1 @@
+"""Voice prompts of the Asterisk project in five languages."""

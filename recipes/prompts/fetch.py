@@ -1,4 +1,4 @@
-"""Where the recordings come from."""
+"""Finds the recordings of the prompts, or fetches them."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ class Recordings:
     """The prompts of one language.
 
     Args:
-        language: its code.
-        folder: the root of its wav files.
-        transcripts: the published list, as text.
-        origin: where they were found.
+        language: code of the language.
+        folder: root of the wav files.
+        transcripts: text of the published list.
+        origin: where the files were found.
     """
 
     language: str
@@ -55,12 +55,12 @@ class Recordings:
 
     @cached_property
     def digest(self) -> str:
-        """A hash of every recording."""
+        """A hash of all recordings."""
         return recordings_hash(self.folder)
 
     @property
     def speaker(self) -> str:
-        """The one who reads them."""
+        """The name of their one reader."""
         return _SPEAKERS[self.language]
 
 
@@ -70,31 +70,35 @@ def find_recordings(language: str, source: str | None, cache: Path) -> Recording
     Tried in order: the folder the user names (alone, when one is named), the installed system,
     Debian's packages, the Asterisk project's tarball.
 
+    Returns:
+        The recordings of the first source that has them.
+
     Raises:
-        InputError: none has them, and why each failed; or the recipe does not know the language.
+        InputError: no source has them (says why each failed), or the recipe does not know the
+            language.
     """
     if language not in _SPEAKERS:
         raise InputError(
             f"corpus.languages: the prompts have no {language!r}",
             expected=f"some of {', '.join(_SPEAKERS)}",
         )
-    ways: list[tuple[str, Callable[[], Recordings]]]
+    sources: list[tuple[str, Callable[[], Recordings]]]
     if source is not None:
-        ways = [("corpus.source", lambda: in_folder(language, Path(source)))]
+        sources = [("corpus.source", lambda: in_folder(language, Path(source)))]
     else:
-        ways = [
+        sources = [
             ("installed system", lambda: installed(language)),
             ("Debian packages", lambda: from_debian(language, cache)),
             ("Asterisk tarball", lambda: from_tarball(language, cache)),
         ]
-    found = first_available(
+    recordings = first_available(
         f"the {language} prompts",
-        ways,
+        sources,
         expected=f"asterisk-core-sounds-{language} and asterisk-core-sounds-{language}-wav",
         remedy="install these packages, or unpack them in a folder and set corpus.source=FOLDER",
     )
-    _check_recordings(found)
-    return found
+    _check_recordings(recordings)
+    return recordings
 
 
 def installed(language: str, share: Path = Path("/usr/share")) -> Recordings:
@@ -117,7 +121,7 @@ def in_folder(language: str, root: Path) -> Recordings:
 
 
 def _recordings(language: str, lists: list[Path], folders: list[Path], root: Path) -> Recordings:
-    """The first readable list and the first folder with recordings."""
+    """Take the first readable list and the first folder with recordings."""
     if not lists:
         raise Unavailable(f"{root} holds no core-sounds-{language}.txt")
     folder = next((f for f in folders if next(f.glob("**/*.wav"), None)), None)
@@ -169,13 +173,13 @@ def _download(url: str, archive: Path) -> None:
 
 
 def _pinned(language: str) -> dict[str, str]:
-    """SHA-256 of a language's recordings and of its tarball, release 1.6.1."""
+    """Look up SHA-256 of a language's recordings and of its tarball, release 1.6.1."""
     manifest = json.loads(Path(__file__).with_name("manifest.json").read_text(encoding="utf-8"))
     return dict(manifest[language])
 
 
 def recordings_hash(folder: Path) -> str:
-    """One hash of the recordings in a folder and their paths, whatever the case of these."""
+    """Hash the recordings in a folder and their paths, whatever the case of these."""
     hashes = {
         str(path.relative_to(folder)).lower(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.glob("**/*.wav"))
@@ -183,14 +187,14 @@ def recordings_hash(folder: Path) -> str:
     return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
 
 
-def _check_recordings(found: Recordings) -> None:
-    """Warn when the recordings are not those the published figures were made with."""
-    if found.digest != (pinned := _pinned(found.language)["recordings"]):
+def _check_recordings(recordings: Recordings) -> None:
+    """Warn when the recordings are not those that the published figures were made with."""
+    if recordings.digest != (pinned := _pinned(recordings.language)["recordings"]):
         log.warning(
             "%s: the %s recordings differ from release 1.6.1 (hash %s, expected %s); "
             "figures will differ from the published ones",
-            found.folder,
-            found.language,
-            found.digest[:12],
+            recordings.folder,
+            recordings.language,
+            recordings.digest[:12],
             pinned[:12],
         )

@@ -17,25 +17,28 @@ _FOLDER = Path(__file__).parent
 
 
 def lexicon(language: str, words: Iterable[str]) -> list[tuple[str, list[str]]]:
-    """Every pronunciation of `words`, sorted, and `<unk> spn`.
+    """List every pronunciation of `words`, sorted, and `<unk> spn`.
 
     Phones carry their language: en_aa.
 
+    Returns:
+        Words and phones, an entry for each pronunciation.
+
     Raises:
-        InputError: English words that neither CMUdict nor the recipe's own list has.
+        InputError: neither CMUdict nor the recipe's own list has some English words.
     """
     vocabulary = sorted(set(words))
-    own = read_pronunciations(_FOLDER / "pronunciations" / f"{language}.txt")
-    own |= _letter_names(language)
+    listed = read_pronunciations(_FOLDER / "pronunciations" / f"{language}.txt")
+    listed |= _letter_names(language)
     entries: list[tuple[str, list[str]]] = [("<unk>", ["spn"])]
     missing = []
     for word in vocabulary:
-        found = own.get(word) or (
+        pronunciations = listed.get(word) or (
             cmu_pronunciations(word) if language == "en" else [spell(language, word)]
         )
-        if not found or not all(found):
+        if not pronunciations or not all(pronunciations):
             missing.append(word)
-        entries += [(word, [f"{language}_{p}" for p in phones]) for phones in found]
+        entries += [(word, [f"{language}_{p}" for p in phones]) for phones in pronunciations]
     if missing:
         raise InputError(
             f"{len(missing)} words have no pronunciation: {', '.join(missing)}",
@@ -57,7 +60,7 @@ def cmu_pronunciations(word: str) -> list[list[str]]:
 
 
 def _letter_names(language: str) -> dict[str, list[list[str]]]:
-    """Pronunciations of single letters."""
+    """Read the pronunciations of single letters."""
     names: dict[str, list[list[str]]] = {}
     for line in (_FOLDER / "pronunciations" / "letters.tsv").read_text("utf-8").splitlines():
         of, letter, name = line.split("\t")
@@ -68,10 +71,10 @@ def _letter_names(language: str) -> dict[str, list[list[str]]]:
 
 def read_pronunciations(path: Path) -> dict[str, list[list[str]]]:
     """Read `word phone phone ...` lines; a word may have several."""
-    found: dict[str, list[list[str]]] = {}
+    pronunciations: dict[str, list[list[str]]] = {}
     if path.exists():
         for line in path.read_text(encoding="utf-8").splitlines():
             if line.strip() and not line.startswith("#"):
                 word, *phones = line.split()
-                found.setdefault(word, []).append([p.lower() for p in phones])
-    return found
+                pronunciations.setdefault(word, []).append([p.lower() for p in phones])
+    return pronunciations

@@ -122,11 +122,11 @@ def _collect(language: _Language) -> None:
         if isinstance(words, Dropped):
             language.dropped[name] = words.reason
             continue
-        found = _prompt(words, wavs.get(name))
-        if isinstance(found, Dropped):
-            faulty.add(name, found.reason)
+        prompt = _prompt(words, wavs.get(name))
+        if isinstance(prompt, Dropped):
+            faulty.add(name, prompt.reason)
             continue
-        language.prompts[f"{recordings.speaker}-{name.replace('/', '_')}"] = found
+        language.prompts[f"{recordings.speaker}-{name.replace('/', '_')}"] = prompt
     faulty.check(len(listed))
     language.dropped |= faulty.reasons
     sentences = {u: prompt.words for u, prompt in language.prompts.items()}
@@ -134,7 +134,7 @@ def _collect(language: _Language) -> None:
 
 
 def _prompt(words: list[str], wav: Path | None) -> _Prompt | Dropped:
-    """A prompt, when its recording can be that of its words."""
+    """Make a prompt, when its recording can be that of its words."""
     if wav is None:
         return Dropped("transcript without recording")
     try:
@@ -149,7 +149,7 @@ def _prompt(words: list[str], wav: Path | None) -> _Prompt | Dropped:
 
 
 def _write_language(folder: Path, language: _Language, order: int) -> None:
-    """Write a language's lexicon, language model, and the text this is made of."""
+    """Write a language's lexicon and language model, and the text that this is made of."""
     prompts = language.prompts
     entries = lexicon(
         language.recordings.language, {w for prompt in prompts.values() for w in prompt.words}
@@ -163,7 +163,7 @@ def _write_language(folder: Path, language: _Language, order: int) -> None:
 
 
 def _summary(language: _Language) -> dict[str, Any]:
-    """What corpus.json says of a language."""
+    """Summarise a language for corpus.json."""
     sets = {}
     for name, utterances in language.sets.items():
         prompts = [language.prompts[u] for u in utterances]
@@ -183,12 +183,12 @@ def _summary(language: _Language) -> dict[str, Any]:
 
 
 def read_corrections(language: str) -> dict[str, str]:
-    """The table of a language's typos: word or =prompt, tab, what is right."""
+    """Read the table of a language's typos: word or =prompt, tab, correction."""
     lines = (_FOLDER / "corrections" / f"{language}.tsv").read_text(encoding="utf-8").splitlines()
     rows = [line.partition("\t") for line in lines if line and not line.startswith("#")]
-    if bad := [left for left, tab, _ in rows if not tab]:
-        raise InputError(f"corrections/{language}.tsv: no tab after {bad[0]!r}")
-    return {left: right.strip() for left, _, right in rows}
+    if malformed := [word for word, tab, _ in rows if not tab]:
+        raise InputError(f"corrections/{language}.tsv: no tab after {malformed[0]!r}")
+    return {word: correction.strip() for word, _, correction in rows}
 
 
 def _write_sets(part: Path, languages: list[_Language]) -> None:
@@ -206,7 +206,7 @@ def _write_sets(part: Path, languages: list[_Language]) -> None:
 
 
 def table(summary: dict[str, Any]) -> str:
-    """The summary as a Markdown table."""
+    """Write the summary as a Markdown table."""
     lines = [
         "| language | set | utterances | minutes | words | vocabulary |",
         "|---|---|---|---|---|---|",

@@ -58,7 +58,7 @@ def _compiled(language: str) -> list[tuple[re.Pattern[str], str]]:
 
 
 def spell(language: str, word: str) -> list[str]:
-    """The phones of a lower-case word of es, fr, it or ru by its spelling."""
+    """Derive the phones of a lower-case word of es, fr, it or ru from its spelling."""
     phones: list[str] = []
     at = 0
     while at < len(word):

@@ -12,7 +12,7 @@ _LARGEST_GROUP = 31
 
 
 def trigrams(text: str) -> frozenset[str]:
-    """Character trigrams of a text, its ends marked."""
+    """List the character trigrams of a text, its ends marked."""
     padded = f"  {text} "
     return frozenset(padded[i : i + 3] for i in range(len(padded) - 2))
 
@@ -20,19 +20,22 @@ def trigrams(text: str) -> frozenset[str]:
 def similar(a: Sequence[str], b: Sequence[str], threshold: float = 0.6) -> bool:
     """Whether two sentences are near-duplicates.
 
-    They are when trigram sets overlap by `threshold` (Jaccard), or when one, of three words or
-    more, stands whole inside the other.
+    They are when trigram sets overlap by `threshold` (Jaccard), or when the shorter one has three
+    words or more and stands whole inside the other.
+
+    Returns:
+        The verdict.
     """
-    one, two = " ".join(a), " ".join(b)
+    text_a, text_b = " ".join(a), " ".join(b)
     short, long = sorted((a, b), key=len)
     if len(short) >= 3 and f" {' '.join(short)} " in f" {' '.join(long)} ":
         return True
-    x, y = trigrams(one), trigrams(two)
+    x, y = trigrams(text_a), trigrams(text_b)
     return len(x & y) >= threshold * len(x | y)
 
 
 def group(sentences: dict[str, list[str]]) -> list[list[str]]:
-    """Groups of utterances linked by `similar`, each sorted, in the order of their first member."""
+    """Group utterances linked by `similar`; each group is sorted, in the order of first members."""
     parent = {name: name for name in sentences}
 
     def root(name: str) -> str:
@@ -59,31 +62,38 @@ def split(sentences: dict[str, list[str]], test_words: int, dev_words: int) -> d
     vocabulary is closed, and the language model has to have seen a word.
 
     Args:
-        sentences: utterance -> words.
-        test_words: least words of the test set.
-        dev_words: least words of the dev set.
+        sentences: words by utterance.
+        test_words: minimum number of words of the test set.
+        dev_words: minimum number of words of the dev set.
+
+    Returns:
+        Sorted utterances by set.
     """
     groups = sorted(group(sentences), key=lambda g: _hash([sentences[u] for u in g]))
-    seen = Counter(w for words in sentences.values() for w in set(words))
-    taken: dict[str, list[str]] = {"test": [], "dev": []}
-    rest = []
-    wanted = {"test": test_words, "dev": dev_words}
+    remaining = Counter(w for words in sentences.values() for w in set(words))
+    held_out: dict[str, list[str]] = {"test": [], "dev": []}
+    train = []
+    min_words = {"test": test_words, "dev": dev_words}
     for members in groups:
         size = sum(len(sentences[u]) for u in members)
         inside = Counter(w for u in members for w in set(sentences[u]))
-        covered = all(seen[w] > count for w, count in inside.items())
-        name = next((n for n in taken if _words(sentences, taken[n]) < wanted[n]), None)
+        covered = all(remaining[w] > count for w, count in inside.items())
+        name = next((n for n in held_out if _words(sentences, held_out[n]) < min_words[n]), None)
         if (
             name is None
             or not covered
             or size > _LARGEST_GROUP
             or any(len(sentences[u]) < 2 for u in members)
         ):
-            rest += members
+            train += members
             continue
-        taken[name] += members
-        seen -= inside
-    return {"train": sorted(rest), "dev": sorted(taken["dev"]), "test": sorted(taken["test"])}
+        held_out[name] += members
+        remaining -= inside
+    return {
+        "train": sorted(train),
+        "dev": sorted(held_out["dev"]),
+        "test": sorted(held_out["test"]),
+    }
 
 
 def _words(sentences: dict[str, list[str]], utterances: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""From a prompt's transcript to the words that are spoken."""
+"""Finds the spoken words from a prompt's transcript."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LOOK_ALIKE = str.maketrans("aceopxykmtbh", "асеорхукмтвн")
 
 @dataclass(frozen=True)
 class Dropped:
-    """A prompt that is left out, and why."""
+    """A prompt that is left out, and the reason."""
 
     reason: str
 
@@ -39,31 +39,37 @@ class Dropped:
 def parse_transcripts(text: str) -> dict[str, str]:
     """Read `name: transcript` lines; comments, blank lines and a BOM are skipped.
 
-    Entries that were glued to the end of another's line are taken apart. A name that comes twice
-    keeps its first transcript that says something.
+    Entries that were glued to the end of another's line are taken apart. A name that occurs twice
+    keeps its first transcript that is not empty.
+
+    Returns:
+        The transcripts by name.
     """
-    found: dict[str, str] = {}
+    transcripts: dict[str, str] = {}
     for line in text.removeprefix("\ufeff").splitlines():
         if line.startswith(";"):
             continue
         for entry in _GLUED.sub(r"\n\1: ", f"{line} ").split("\n"):
             name, colon, transcript = (part.strip() for part in entry.partition(":"))
-            if colon and name and not found.get(name):
-                found[name] = transcript
-    return found
+            if colon and name and not transcripts.get(name):
+                transcripts[name] = transcript
+    return transcripts
 
 
 def normalise(
     name: str, transcript: str, language: str, corrections: dict[str, str]
 ) -> list[str] | Dropped:
-    """Return the words spoken in a prompt.
+    """Find the words spoken in a prompt.
 
     Args:
-        name: of the prompt, without extension.
-        transcript: as published.
+        name: name of the prompt, without extension.
+        transcript: transcript as published.
         language: en, es, fr, it or ru.
-        corrections: of the language: words (or `=name` for whole prompts) and what is right;
-            an empty right side drops the prompt.
+        corrections: corrections of the language by word (or `=name` for whole prompts); an empty
+            correction drops the prompt.
+
+    Returns:
+        The words, or why the prompt is left out.
     """
     if f"={name}" in corrections:
         transcript = corrections[f"={name}"]
@@ -90,14 +96,14 @@ def normalise(
 
 
 def _spell(digits: str, language: str) -> str:
-    """A number in words; digit by digit when it starts with a zero or is a very long one."""
+    """Write a number in words; digit by digit when it starts with a zero or is a very long one."""
     if len(digits) > 1 and (digits.startswith("0") or len(digits) > _LONGEST_NUMBER):
         return " ".join(_spell(d, language) for d in digits)
     return str(num2words(int(digits), lang=language))
 
 
 def _words(text: str, language: str) -> list[str]:
-    """Lower-case words: letters and inner apostrophes."""
+    """Split text into lower-case words: letters and inner apostrophes."""
     text = unicodedata.normalize("NFC", text.lower())
     if language == "es":
         text = strip_accents(text, keep="ñ")
@@ -113,12 +119,12 @@ def _words(text: str, language: str) -> list[str]:
 
 
 def _one_script(word: str) -> str:
-    """A Cyrillic word in which look-alike Latin letters are written in Cyrillic too."""
+    """Write look-alike Latin letters of a Cyrillic word in Cyrillic too."""
     return word.translate(_LOOK_ALIKE) if _CYRILLIC.search(word) else word
 
 
 def strip_accents(text: str, keep: str = "") -> str:
-    """Drop combining marks, but for the letters of `keep`."""
+    """Drop combining marks, except on the letters of `keep`."""
     return "".join(
         c
         if c in keep

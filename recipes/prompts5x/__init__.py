@@ -1,0 +1,1 @@
+"""The voice prompts with altered copies of each."""

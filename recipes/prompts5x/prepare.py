@@ -1,4 +1,4 @@
-"""Voice prompts with altered copies of each: a larger, harder set from the recordings of another.
+"""Prepares voice prompts with altered copies of each: a larger, harder set of another's recordings.
 
 The copies' alignments are carried over from that corpus by `asr-hf align`.
 """
@@ -124,10 +124,11 @@ def _write_set(
 
 
 def _seconds(data: DataDir) -> float:
-    """How long all utterances of a clean set are."""
-    whole = {r: soundfile.info(wav).duration for r, wav in data.wavs.items()}
+    """Add up the lengths of all utterances of a clean set."""
+    durations = {r: soundfile.info(wav).duration for r, wav in data.wavs.items()}
     return sum(
-        (whole[u.recording] if u.end is None else u.end) - (u.start or 0.0) for u in data.utterances
+        (durations[u.recording] if u.end is None else u.end) - (u.start or 0.0)
+        for u in data.utterances
     )
 
 
@@ -138,7 +139,7 @@ def _summary(
     copied_seconds: float,
     skips: SkipList,
 ) -> dict[str, Any]:
-    """What corpus.json says of a set."""
+    """Summarise a set for corpus.json."""
     drawn = [copy.effects for copy in copies]
     return {
         "utterances": len(utterances),
@@ -147,19 +148,19 @@ def _summary(
         "copied_minutes": round(copied_seconds / 60, 2),
         "words": sum(len(words_of(u.text or "")) for u in utterances),
         "copies_with": {
-            "another_speed": sum(one.speed != 1 for one in drawn),
-            "babble": sum(one.babble is not None for one in drawn),
-            "noise": sum(one.noise is not None for one in drawn),
-            "band": sum(one.band is not None for one in drawn),
-            "mulaw": sum(one.codec == "mulaw" for one in drawn),
-            "gsm": sum(one.codec == "gsm" for one in drawn),
+            "another_speed": sum(effects.speed != 1 for effects in drawn),
+            "babble": sum(effects.babble is not None for effects in drawn),
+            "noise": sum(effects.noise is not None for effects in drawn),
+            "band": sum(effects.band is not None for effects in drawn),
+            "mulaw": sum(effects.codec == "mulaw" for effects in drawn),
+            "gsm": sum(effects.codec == "gsm" for effects in drawn),
         },
         "skipped": skips.reasons,
     }
 
 
 def table(sets: dict[str, Any]) -> str:
-    """The summary as a Markdown table."""
+    """Write the summary as a Markdown table."""
     lines = [
         "| set | utterances | copies | hours | words "
         "| speed | babble | noise | band | mulaw | gsm |",

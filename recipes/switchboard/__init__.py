@@ -1,0 +1,1 @@
+"""Switchboard-1, with the evaluation sets eval2000 and rt03."""

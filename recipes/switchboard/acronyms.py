@@ -1,4 +1,4 @@
-"""Spelled words in Fisher's convention: IBM is written i._b._m."""
+"""Writes spelled words in Fisher's convention: IBM is i._b._m."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _CAPITAL = re.compile(r"[A-Z]")
 
 @cache
 def letters() -> dict[str, Phones]:
-    """The names of the 26 letters in the dictionary's phones, which has not all of them."""
+    """Read the names of the 26 letters in the dictionary's phones; the dictionary lacks some."""
     text = Path(__file__).with_name("letters.txt").read_text(encoding="utf-8")
     return {fields[0]: tuple(fields[1:]) for line in text.splitlines() if (fields := line.split())}
 
 
 @dataclass(frozen=True)
 class Acronyms:
-    """Words that are spelled when spoken, and how they are written then.
+    """Words that are spelled when spoken, and their written forms.
 
     Args:
-        written: word as in transcripts and dictionary -> i._b._m.
-        compat: under `Compat.KALDI`, "I I" are two letters, too.
+        written: written form (i._b._m.) by word as in transcripts and dictionary.
+        compat: the rules; under `Compat.KALDI`, "I I" are two letters, too.
     """
 
     written: Mapping[str, str]
@@ -41,9 +41,13 @@ class Acronyms:
     def find(
         cls, entries: Iterable[tuple[str, Phones]], compat: Compat = Compat.CORRECT
     ) -> Acronyms:
-        """Find the words that have a pronunciation which is that of their letters.
+        """Find the words that have a pronunciation made of the names of their letters.
 
-        One in lower case that has others, too, is a word: "am" beside "AM". Not so for Kaldi.
+        A word in lower case that has other pronunciations, too, is no acronym ("am" beside "AM"),
+        except under Kaldi's rules.
+
+        Returns:
+            The acronyms.
         """
         forms: dict[str, list[str]] = {}
         for word, phones in entries:
@@ -51,18 +55,21 @@ class Acronyms:
         sure = compat is Compat.KALDI
         return cls(
             {
-                word: max(found)
-                for word, found in forms.items()
-                if (any(found) if sure or not word.islower() else all(found))
+                word: max(spellings)
+                for word, spellings in forms.items()
+                if (any(spellings) if sure or not word.islower() else all(spellings))
             },
             compat,
         )
 
     def apply(self, words: Sequence[str]) -> list[str]:
-        """Write spelled words so, and everything in lower case.
+        """Write spelled words in their written forms, and everything in lower case.
 
         A lone capital `I` is a word unless it stands beside another single capital. "I I" is
         someone who starts anew.
+
+        Returns:
+            The written words.
         """
         result = []
         for single, group in groupby(words, lambda word: bool(_CAPITAL.fullmatch(word))):
@@ -79,17 +86,17 @@ class Acronyms:
 
 
 def _spelled(word: str, phones: Phones) -> str:
-    """The written form of a word that `phones` spell; nothing when they do not."""
+    """Write a word that `phones` spell in its written form; empty when they do not spell it."""
     for ending in _ENDINGS:
         if not word.endswith(ending):
             continue
-        base, said = word, phones
+        base, base_phones = word, phones
         if ending:
             if phones[-1] not in _VOICED_OR_NOT:
                 continue
-            base, said = word.removesuffix(ending), phones[:-1]
+            base, base_phones = word.removesuffix(ending), phones[:-1]
         # In lower case "a" and "i" are words.
-        if re.fullmatch(r"[A-Z]|[A-Za-z]{2,}", base) and said == _names(base):
+        if re.fullmatch(r"[A-Z]|[A-Za-z]{2,}", base) and base_phones == _names(base):
             return "._".join(base.lower()) + "." + ending
     return ""
 

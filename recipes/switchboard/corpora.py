@@ -25,15 +25,15 @@ FISHER = "data/trans/*/*.txt"
 
 @dataclass(frozen=True)
 class Corpus:
-    """One corpus a person has to get hold of.
+    """One corpus that the user has to obtain.
 
     Args:
-        key: its key under `corpus` in the configuration.
-        catalogue: its number at the publisher, and name.
-        role: what it is for.
-        looked_for: what the check looks for, for messages.
-        missing: folder -> what of it is not there.
-        needed_by: the set that needs it; "train" for the training data, nothing where it is
+        key: key under `corpus` in the configuration.
+        catalogue: number at the publisher, and name.
+        role: purpose of the corpus.
+        looked_for: files that the check looks for, for messages.
+        missing: function that lists what a folder lacks.
+        needed_by: the set that needs it; "train" for the training data, empty where it is
             welcome but never needed.
     """
 
@@ -46,13 +46,13 @@ class Corpus:
 
 
 def transcripts_folder(folder: Path) -> Path:
-    """swb_ms98_transcriptions itself, when its parent is named."""
+    """Find swb_ms98_transcriptions in a folder, which may be its parent or itself."""
     inner = folder / "swb_ms98_transcriptions"
     return inner if inner.is_dir() else folder
 
 
 def eval2000_folder(folder: Path) -> Path:
-    """The folder of English recordings of LDC2002S09."""
+    """Find the folder of English recordings of LDC2002S09."""
     inner = folder / "hub5e_00" / "english"
     return inner if inner.is_dir() else folder / "english"
 
@@ -66,7 +66,7 @@ RT03_GLM = "data/trans_rules/en20030506.glm"
 
 
 def find_file(folder: Path, pattern: str) -> Path:
-    """The first file that fits a pattern; the corpus was checked to have one."""
+    """Find the first file that fits a pattern; the corpus was checked to have one."""
     return next(iter(sorted(folder.glob(pattern))))
 
 
@@ -80,7 +80,7 @@ def _audio(folder: Path) -> list[str]:
 def _holding(
     *patterns: str, below: Callable[[Path], Path] = lambda f: f
 ) -> Callable[[Path], list[str]]:
-    """A check that a folder has a file for each pattern."""
+    """Make a check that a folder has a file for each pattern."""
 
     def missing(folder: Path) -> list[str]:
         return [p for p in patterns if next(below(folder).glob(p), None) is None]

@@ -1,4 +1,4 @@
-"""The test sets eval2000 and rt03, with what NIST's tools score them by."""
+"""Reads the test sets eval2000 and rt03, with the files that NIST's tools score them by."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class EvaluationSet:
     """One test set.
 
     Args:
-        name: of the set.
-        turns: its scored segments, padded, with their words.
-        ignored: segments that are not scored.
-        recordings: name -> file.
-        stm: the references, cleaned.
-        glm: the file of rewriting rules.
+        name: name of the set.
+        turns: scored segments, padded, with their words.
+        ignored: number of segments that are not scored.
+        recordings: file by name of the recording.
+        stm: text of the cleaned references.
+        glm: file of rewriting rules.
     """
 
     name: str
@@ -91,13 +91,16 @@ def _utterance(turn: Turn) -> Utterance:
 def read_eval2000(audio: Path, references: Path) -> EvaluationSet:
     """Read the 2000 HUB5 English evaluation (LDC2002S09, LDC2002T43).
 
+    Returns:
+        The set.
+
     Raises:
         InputError: a file is malformed, or segments and references differ.
     """
     english = corpora.eval2000_folder(audio)
     stm = corpora.find_file(references, corpora.EVAL2000_STM)
     segments = read_pem(english / corpora.PEM)
-    found = _evaluation_set(
+    evaluation_set = _evaluation_set(
         "eval2000",
         segments,
         stm,
@@ -108,11 +111,14 @@ def read_eval2000(audio: Path, references: Path) -> EvaluationSet:
     for prefix, expected in _EVAL2000_SIDES.items():
         if (count := sum(side.startswith(prefix) for side in sides)) != expected:
             log.warning("%s: %d sides %s*, not %d as published", stm, count, prefix, expected)
-    return found
+    return evaluation_set
 
 
 def read_rt03(folder: Path) -> EvaluationSet:
     """Read the telephone speech of the 2003 Rich Transcription evaluation (LDC2007S10).
+
+    Returns:
+        The set.
 
     Raises:
         InputError: a file is malformed.
@@ -135,5 +141,5 @@ def _evaluation_set(
     references = read_stm(stm)
     # Segments that are not scored bound the padding of their neighbours, too.
     padded = pad(dict.fromkeys(segments))
-    kept = match_turns(padded, references, str(stm))
-    return EvaluationSet(name, kept, len(padded) - len(kept), recordings, cleaned_stm(stm), glm)
+    scored = match_turns(padded, references, str(stm))
+    return EvaluationSet(name, scored, len(padded) - len(scored), recordings, cleaned_stm(stm), glm)

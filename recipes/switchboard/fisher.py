@@ -1,4 +1,4 @@
-"""Fisher transcripts as text for the language model."""
+"""Reads Fisher transcripts as text for the language model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ _SPELLED = re.compile(r"(?<![a-z])(?:[a-z]\._?\s?)*[a-z]\.(?:'?s\b)?")
 
 
 def fisher_sentences(folders: Sequence[Path]) -> Iterator[list[str]]:
-    """The words of every turn, as Switchboard's are written.
+    """Read the words of every turn, written as Switchboard's are.
+
+    Yields:
+        The words of a turn.
 
     Raises:
         InputError: a file cannot be read.
@@ -31,10 +34,13 @@ def fisher_sentences(folders: Sequence[Path]) -> Iterator[list[str]]:
 
 
 def fisher_words(text: str) -> list[str]:
-    """The words of one turn.
+    """Rewrite the words of one turn as Switchboard's are written.
 
     Doubt, `((words))`, is taken for certainty; letters that are spelled one after another, `t. v.`
     or `t._v.`, become one word; laughter is kept and every other sound is `[noise]`.
+
+    Returns:
+        The words.
     """
     plain = re.sub(r"\(\(|\)\)", " ", text.lower())
     words: list[str] = []
@@ -47,7 +53,7 @@ def fisher_words(text: str) -> list[str]:
 
 
 def _joined(match: re.Match[str]) -> str:
-    """`t. v.` as `t._v.`."""
+    """Write `t. v.` as `t._v.`."""
     spelled = re.findall(r"[a-z]\.", match[0])
     ending = re.search(r"\.('?s)$", match[0])
     return "._".join(letter[0] for letter in spelled) + "." + (ending[1] if ending else "")

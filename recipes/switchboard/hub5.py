@@ -1,4 +1,4 @@
-"""Evaluation sets of NIST: pem and stm files, segments and their padding."""
+"""Reads NIST's evaluation sets: pem and stm files, segments and their padding."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Turn:
     """A stretch of one side of an evaluation conversation.
 
     Args:
-        id: its name, as en_4156-A_030185-030248.
-        recording: the side, as en_4156-A.
-        start: in seconds.
-        end: in seconds.
-        words: the reference; None where it is not known.
+        id: name of the turn, as en_4156-A_030185-030248.
+        recording: name of the side, as en_4156-A.
+        start: start in seconds.
+        end: end in seconds.
+        words: words of the reference; None where it is not known.
         ignored: whether it is not scored.
     """
 
@@ -47,6 +47,9 @@ class Turn:
 def read_pem(path: Path) -> list[Turn]:
     """Read the partitioned evaluation map: `file side speaker start end` lines.
 
+    Returns:
+        The segments, without words.
+
     Raises:
         InputError: a line is malformed.
     """
@@ -60,6 +63,9 @@ def read_stm(path: Path) -> list[Turn]:
     """Read references: `file side speaker start end <label> word ...` lines.
 
     Stretches between segments, which RT-03 lists, are left out.
+
+    Returns:
+        The segments with their words.
 
     Raises:
         InputError: a line is malformed.
@@ -87,10 +93,13 @@ def _turn(place: str, fields: list[str], expected: str) -> Turn:
 
 
 def reference_words(tokens: Iterable[str]) -> tuple[str, ...]:
-    """Words of a reference as the lexicon writes them; sclite reads the stm itself.
+    """Write the words of a reference as the lexicon does; sclite reads the stm itself.
 
     Optional words lose their parentheses, of alternatives `{ a / b }` the first is taken, and
     hesitations that the glm makes one class are `uh`.
+
+    Returns:
+        The words.
     """
     words: list[str] = []
     skipping = False
@@ -108,6 +117,9 @@ def pad(turns: Iterable[Turn]) -> list[Turn]:
     """Lengthen turns by 0.1 s at both ends, each at most to the middle of the gap between two.
 
     The first of a side never begins before 0. Turns that overlap keep the ends that do.
+
+    Returns:
+        The padded turns.
     """
     sides: dict[str, list[Turn]] = {}
     for turn in turns:
@@ -121,21 +133,28 @@ def _pad_side(turns: list[Turn]) -> list[Turn]:
         max(0.0, min(_PADDING, (after.start - before.end) / 2))
         for before, after in pairwise(ordered)
     ]
-    room = zip(ordered, [_PADDING, *between], [*between, _PADDING], strict=True)
+    padded = zip(ordered, [_PADDING, *between], [*between, _PADDING], strict=True)
     return [
-        replace(turn, start=max(0.0, round(turn.start - left, 6)), end=round(turn.end + right, 6))
-        for turn, left, right in room
+        replace(
+            turn,
+            start=max(0.0, round(turn.start - before_start, 6)),
+            end=round(turn.end + after_end, 6),
+        )
+        for turn, before_start, after_end in padded
     ]
 
 
 def match_turns(segments: list[Turn], references: list[Turn], where: str) -> list[Turn]:
     """Give segments their references' words; those that are not scored are left out.
 
+    Returns:
+        The scored segments.
+
     Raises:
-        InputError: one has what the other lacks.
+        InputError: the segments of the two are not the same.
     """
-    named = {turn.id: turn for turn in references}
-    lacking = {turn.id for turn in segments} ^ named.keys()
+    by_id = {turn.id: turn for turn in references}
+    lacking = {turn.id for turn in segments} ^ by_id.keys()
     if lacking:
         raise InputError(
             f"{where}: {len(lacking)} segments are not in both, the first {min(lacking)}",
@@ -143,17 +162,20 @@ def match_turns(segments: list[Turn], references: list[Turn], where: str) -> lis
             remedy="check that audio and references are of one release",
         )
     return [
-        replace(turn, words=named[turn.id].words)
+        replace(turn, words=by_id[turn.id].words)
         for turn in dict.fromkeys(segments)
-        if not named[turn.id].ignored
+        if not by_id[turn.id].ignored
     ]
 
 
 def cleaned_stm(path: Path) -> str:
-    """An stm file without what makes scoring trip: doubled parentheses and marks of asides.
+    """Read an stm file, cleaned of what scoring trips over: doubled parentheses, marks of asides.
 
     Segments that are not to be scored stay: sclite knows them. RT-03's numbers of sides become
     letters, and its stretches between segments go.
+
+    Returns:
+        The text.
     """
     lines = []
     for line in path.read_text(encoding="latin-1").split("\n"):

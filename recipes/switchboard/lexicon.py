@@ -1,4 +1,4 @@
-"""The pronunciation dictionary of the Mississippi State transcripts, made a lexicon."""
+"""Makes a lexicon of the pronunciation dictionary of the Mississippi State transcripts."""
 
 from __future__ import annotations
 
@@ -34,6 +34,9 @@ def read_dictionary(path: Path, patch: Path | None) -> list[Entry]:
         patch: lines `+ word phone ...` to add, `- word phone ...` to remove one pronunciation and
             `- word` to remove all; None for none.
 
+    Returns:
+        The words and their phones.
+
     Raises:
         InputError: a line is malformed, or a pronunciation to be removed is not there.
     """
@@ -68,15 +71,17 @@ def _entry(place: str, fields: list[str]) -> Entry:
 def make_lexicon(dictionary: Iterable[Entry], compat: Compat) -> tuple[list[Entry], Acronyms]:
     """Turn the dictionary into a lexicon of the words that transcripts are written in.
 
-    Letters are added, tokens mapped as in the transcripts, spelled words found and written so;
-    silence, noises and `<unk>` come last. Phones carry their language (en_aa) but for silence and
-    noises.
+    Letters are added, tokens mapped as in the transcripts, and spelled words written in their own
+    form; silence, noises and `<unk>` come last. Phones carry their language (en_aa) except those
+    of silence and noises.
 
     Returns:
         Words and phones, sorted as in the C locale, each pronunciation once; and the spelled words.
     """
-    named = [*dictionary, *letters().items()]
-    mapped = [(map_token(word, compat), tuple(p.lower() for p in phones)) for word, phones in named]
+    pronounced = [*dictionary, *letters().items()]
+    mapped = [
+        (map_token(word, compat), tuple(p.lower() for p in phones)) for word, phones in pronounced
+    ]
     acronyms = Acronyms.find(mapped, compat)
     # A lone I is the word `i` in transcripts, however it is pronounced.
     entries = {("i", phones) for word, phones in mapped if word == "I"}
@@ -95,5 +100,5 @@ def _phone(name: str) -> str:
 
 
 def spoken_vocabulary(entries: Iterable[Entry]) -> set[str]:
-    """The words a recogniser may put out: all but those that are nothing but silence."""
+    """List the words that a recogniser may output: all but those that are nothing but silence."""
     return {word for word, phones in entries if set(phones) != {SILENCE}}

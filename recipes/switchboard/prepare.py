@@ -39,14 +39,14 @@ _TESTS = ("eval2000", "rt03")
 
 @dataclass(frozen=True)
 class _Sources:
-    """What the corpus is made from.
+    """The corpora and files that the corpus is made from.
 
     Args:
-        folders: key of a corpus -> its folders.
-        transcripts: swb_ms98_transcriptions.
-        conv_tab: callers of the conversations, if known.
-        patch: corrections to the dictionary, if any.
-        compat: whose rules are followed.
+        folders: folders by key of a corpus.
+        transcripts: the folder swb_ms98_transcriptions.
+        conv_tab: file of the conversations' callers, if known.
+        patch: file of corrections to the dictionary, if any.
+        compat: rules for tokens and acronyms.
     """
 
     folders: dict[str, list[Path]]
@@ -147,7 +147,7 @@ def _settings(config: DictConfig) -> dict[str, Any]:
 
 
 def _made_from(sources: _Sources) -> dict[str, Source]:
-    """Text by its content; audio by names and sizes, because it takes minutes to read."""
+    """Identify the sources: text by content, audio by names and sizes (reading takes minutes)."""
     texts = [[str(path), file_digest(path)] for path in _text_files(sources)]
     audio = [path for key in ("swbd", *_TESTS) for path in _recordings(sources, key)]
     for folder in sources.folders.get("fisher", []):

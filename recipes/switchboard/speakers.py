@@ -1,4 +1,4 @@
-"""Who speaks on which side of a conversation."""
+"""Finds out who speaks on which side of a conversation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def read_conv_tab(path: Path) -> dict[str, str]:
     """Read the callers of each conversation from conv.tab of LDC97S62.
 
     Returns:
-        Side (sw02001-A) -> speaker (sw1028).
+        Speakers (sw1028) by side (sw02001-A).
 
     Raises:
         InputError: the file cannot be read, a line is malformed, or no line is of use.
@@ -38,10 +38,13 @@ def read_conv_tab(path: Path) -> dict[str, str]:
 
 
 def speaker_and_name(recording: str, segment: str, speakers: dict[str, str]) -> tuple[str, str]:
-    """Speaker and utterance id of a segment.
+    """Name the speaker and the utterance of a segment.
 
     A known caller goes before the name, so that utterances sort as their speakers do. Without one,
     each side is a speaker of its own.
+
+    Returns:
+        The speaker and the utterance id.
     """
     known = speakers.get(recording)
     return (known, f"{known}-{segment}") if known else (recording, segment)

@@ -1,4 +1,4 @@
-"""Two-channel SPHERE recordings: where they are, and whether they are whole."""
+"""Finds two-channel SPHERE recordings, and checks that they are whole."""
 
 from __future__ import annotations
 
@@ -19,26 +19,29 @@ SIDES = "AB"
 
 
 def find_recordings(folder: Path) -> dict[str, Path]:
-    """Every *.sph below a folder, whatever the case: name in lower case -> file."""
-    found: dict[str, Path] = {}
+    """Find every *.sph below a folder, whatever the case: files by name in lower case."""
+    recordings: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() == ".sph":
-            first = found.setdefault(path.stem.lower(), path)
+            first = recordings.setdefault(path.stem.lower(), path)
             if first is not path:
                 log.warning("%s: not used, %s is the same recording", path, first)
-    return found
+    return recordings
 
 
 @dataclass(frozen=True)
 class Sound:
-    """A whole recording: its file and how long each channel is (seconds)."""
+    """A whole recording: its file and the length of each channel (seconds)."""
 
     path: Path
     seconds: float
 
 
 def check_recording(path: Path) -> Sound | str:
-    """What a recording holds, or what is wrong with it.
+    """Check a recording.
+
+    Returns:
+        What it holds, or what is wrong with it.
 
     Raises:
         InputError: it is compressed by shorten, as all of them may be, and sph2pipe is not there.
@@ -62,7 +65,7 @@ def check_recording(path: Path) -> Sound | str:
 
 
 def side_of(recording: str) -> tuple[str, int]:
-    """File name and 0-based channel of a side: sw02001-B is channel 1 of sw02001."""
+    """Find file name and 0-based channel of a side: sw02001-B is channel 1 of sw02001."""
     name, _, side = recording.rpartition("-")
     return name, SIDES.index(side)
 

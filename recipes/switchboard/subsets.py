@@ -1,4 +1,4 @@
-"""Parts of the training data: held-out sets and caps on what is said over and over."""
+"""Cuts the training data: held-out sets, and caps on transcripts that recur."""
 
 from __future__ import annotations
 
@@ -14,34 +14,41 @@ _DEV_SHARE, _LM_SHARE = 0.1, 0.2
 
 
 def held_out_sizes(total: int, dev: int, lm: int) -> tuple[int, int]:
-    """How many of the first utterances are the dev set, and how many the language model never sees.
+    """Decide how many of the first utterances are the dev set, and how many the LM never sees.
 
     Args:
-        total: utterances in all.
-        dev: wanted for the dev set; at most a tenth is taken.
-        lm: wanted for testing language models, with the dev set in them; at most a fifth is taken.
+        total: number of utterances in all.
+        dev: size of the dev set; at most a tenth of all is taken.
+        lm: number of utterances for testing language models, the dev set among them; at most a
+            fifth of all is taken.
+
+    Returns:
+        The number of utterances of the dev set, and of all that the language model never sees.
     """
     dev_size = min(dev, int(_DEV_SHARE * total))
     return dev_size, max(dev_size, min(lm, int(_LM_SHARE * total)))
 
 
 def cap_copies(utterances: Sequence[Utterance], limit: int) -> list[Utterance]:
-    """Thin out transcripts that come again and again ("yeah", "uh-huh").
+    """Thin out transcripts that recur ("yeah", "uh-huh").
 
     Of a transcript with n >= limit utterances each stays with probability limit / n, drawn by
     x <- (x + 103349) mod 71147 from x = 0, one step for each such utterance.
 
     Args:
-        utterances: in order.
-        limit: about how many of one transcript stay.
+        utterances: the utterances in order.
+        limit: approximate number of utterances of one transcript that stay.
+
+    Returns:
+        The utterances that stay, in order.
     """
     copies = Counter(utterance.text for utterance in utterances)
-    state, kept = 0, []
+    state, remaining = 0, []
     for utterance in utterances:
         count = copies[utterance.text]
         if count >= limit:
             state = (state + _STEP) % _MODULUS
             if state / _MODULUS >= limit / count:
                 continue
-        kept.append(utterance)
-    return kept
+        remaining.append(utterance)
+    return remaining

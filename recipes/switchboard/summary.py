@@ -1,4 +1,4 @@
-"""What was prepared, beside what others have published of the same corpora."""
+"""Summarises what was prepared, beside figures that others have published of the same corpora."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PUBLISHED = {
 
 
 def count(utterances: Sequence[Utterance]) -> dict[str, Any]:
-    """Utterances, hours, words, and how many speak, of a set whose segments have times."""
+    """Count utterances, hours, words and speakers of a set whose segments have times."""
     seconds = sum((u.end or 0.0) - (u.start or 0.0) for u in utterances)
     words = [word for u in utterances for word in words_of(u.text or "")]
     return {
@@ -45,14 +45,17 @@ def summarise(
     subset: str,
     vocabulary: set[str],
 ) -> dict[str, Any]:
-    """What corpus.json says of the corpus.
+    """Summarise the corpus for corpus.json.
 
     Args:
-        transcripts: what was read.
+        transcripts: the transcripts that were read.
         data: training data.
         tests: test sets.
         subset: name of the training subset.
         vocabulary: words of the lexicon.
+
+    Returns:
+        The summary, plain values.
     """
     sets = {"all": count(data.every), "train": count(data.train), "dev": count(data.dev)}
     for test in tests:
@@ -78,7 +81,7 @@ def summarise(
 
 
 def table(summary: dict[str, Any]) -> str:
-    """The summary as a Markdown table."""
+    """Write the summary as a Markdown table."""
     lines = [
         "| set | utterances | hours | words | vocabulary | sides | speakers | published |",
         "|" + "---|" * 8,

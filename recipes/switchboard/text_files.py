@@ -1,4 +1,4 @@
-"""Reading the text files of the corpora line by line."""
+"""Reads the text files of the corpora line by line."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from asr_hf.runtime.errors import InputError
 
 
 def numbered_lines(path: Path, comment: str = "") -> Iterator[tuple[str, str]]:
-    """Yield (file:line for messages, line) of every line that is neither blank nor a comment.
+    """Read every line that is neither blank nor a comment.
 
     Args:
         path: the file, in UTF-8 or Latin-1.
-        comment: what begins a comment; nothing where there are none.
+        comment: beginning of a comment; empty where there are none.
+
+    Yields:
+        file:line for messages, and the line.
 
     Raises:
         InputError: the file cannot be read.
@@ -34,7 +37,10 @@ def numbered_lines(path: Path, comment: str = "") -> Iterator[tuple[str, str]]:
 
 
 def parse_times(place: str, start: str, end: str) -> tuple[float, float]:
-    """Start and end in seconds.
+    """Parse start and end of a stretch.
+
+    Returns:
+        Both in seconds.
 
     Raises:
         InputError: they are no numbers, or the end is before the start.

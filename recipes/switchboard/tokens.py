@@ -1,4 +1,4 @@
-"""From the tokens of the Mississippi State transcripts to written words."""
+"""Turns the tokens of the Mississippi State transcripts into written words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ASIDE = re.compile(r"<[be]_aside>", re.IGNORECASE)
 
 
 class Compat(StrEnum):
-    """Whose rules are followed where Kaldi's recipe has slips: `correct` ones, or `kaldi`'s."""
+    """The rules to follow where Kaldi's recipe has slips: `correct` ones, or `kaldi`'s."""
 
     CORRECT = "correct"
     KALDI = "kaldi"
@@ -24,10 +24,13 @@ def drop_marks(tokens: Iterable[str], dropped: Counter[str]) -> list[str]:
     Aside marks go as well where no blank parts them from a word. Noises and laughter stay.
 
     Args:
-        tokens: of one utterance.
-        dropped: counts what was left out.
+        tokens: tokens of one utterance.
+        dropped: counter of the tokens left out.
+
+    Returns:
+        The other tokens.
     """
-    kept = []
+    remaining = []
     for token in tokens:
         for mark in _ASIDE.findall(token):
             dropped[mark.lower()] += 1
@@ -35,12 +38,12 @@ def drop_marks(tokens: Iterable[str], dropped: Counter[str]) -> list[str]:
         if rest.lower() == _SILENCE:
             dropped[_SILENCE] += 1
         elif rest:
-            kept.append(rest)
-    return kept
+            remaining.append(rest)
+    return remaining
 
 
 def map_token(token: str, compat: Compat = Compat.CORRECT) -> str:
-    """The word that a token of transcripts or dictionary stands for.
+    """Map a token of transcripts or dictionary to the word that it stands for.
 
     The rules in their order, each on what the one before has left:
 
@@ -55,6 +58,9 @@ def map_token(token: str, compat: Compat = Compat.CORRECT) -> str:
 
     Under `Compat.KALDI` the gap also takes the letters at both its sides, and leaves its own last
     one: ammn-t-. Words of Kaldi systems are spelt so.
+
+    Returns:
+        The word.
     """
     for pattern, replacement in _RULES:
         token = pattern.sub(replacement, token, count=1)

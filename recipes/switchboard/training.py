@@ -1,4 +1,4 @@
-"""Training and dev sets: transcripts joined with recordings, then cut into parts."""
+"""Makes training and dev sets: joins transcripts with recordings, and cuts them into parts."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ log = logging.getLogger("asr_hf.recipes.switchboard")
 
 @dataclass(frozen=True)
 class TrainingData:
-    """The utterances of Switchboard-1 and what is done with them.
+    """The utterances of Switchboard-1, by their use.
 
     Args:
-        every: all usable ones, sorted by id as in the C locale.
+        every: all usable utterances, sorted by id as in the C locale.
         dev: the first of them.
-        train: those of the chosen subset.
-        language_model: those that the language model is made from.
-        held_out: those it is tested on, dev among them.
-        wavs: side -> file.
+        train: utterances of the chosen subset.
+        language_model: utterances that the language model is made from.
+        held_out: utterances that it is tested on, dev among them.
+        wavs: file by side.
         untranscribed: recordings without transcript.
-        skipped: recording or utterance -> why it is left out.
+        skipped: reason by recording or utterance that is left out.
     """
 
     every: list[Utterance]
@@ -125,7 +125,7 @@ def _subset(config: DictConfig) -> tuple[int | None, int | None]:
 
 
 def _usable(segments: list[Segment], path: Path | None, skips: SkipList) -> list[Segment]:
-    """The segments of one recording that lie in its audio; the reasons of others are noted."""
+    """Keep the segments of one recording that lie in its audio, and note why others do not."""
     name = side_of(segments[0].recording)[0]
     sound = f"{name}.sph: no such recording" if path is None else check_recording(path)
     if isinstance(sound, str):

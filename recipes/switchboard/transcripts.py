@@ -1,4 +1,4 @@
-"""The Mississippi State transcripts of Switchboard-1."""
+"""Reads the Mississippi State transcripts of Switchboard-1."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Segment:
     """A stretch of one side of a conversation.
 
     Args:
-        recording: the side, as sw02001-A.
-        start: in centiseconds.
-        end: in centiseconds.
-        words: what is said, tokens or words.
+        recording: name of the side, as sw02001-A.
+        start: start in centiseconds.
+        end: end in centiseconds.
+        words: tokens or words that are said.
     """
 
     recording: str
@@ -43,15 +43,15 @@ class Segment:
 
 @dataclass
 class Transcripts:
-    """What was read from the transcripts.
+    """The transcripts of the whole corpus.
 
     Args:
-        segments: those with words, sorted by id as in the C locale.
-        lines: segments in the files.
-        empty: how many of them had no word left.
-        dropped: tokens left out -> how often.
-        mapped: tokens that a rule changed.
-        skipped: utterance -> why it cannot be used.
+        segments: segments with words, sorted by id as in the C locale.
+        lines: number of segments in the files.
+        empty: number of segments that had no word left.
+        dropped: counts of the tokens left out.
+        mapped: number of tokens that a rule changed.
+        skipped: reason by utterance that cannot be used.
     """
 
     segments: list[Segment] = field(default_factory=list)
@@ -66,25 +66,28 @@ def read_transcripts(folder: Path, acronyms: Acronyms, compat: Compat) -> Transc
     """Read every transcript below a folder and write it in the words of the lexicon.
 
     Args:
-        folder: swb_ms98_transcriptions.
-        acronyms: found in the dictionary.
+        folder: the folder swb_ms98_transcriptions.
+        acronyms: acronyms of the dictionary.
         compat: rules of the token map.
+
+    Returns:
+        The transcripts.
 
     Raises:
         InputError: a line is malformed, two segments have one name, or no word is left.
     """
-    found = Transcripts()
+    transcripts = Transcripts()
     places: dict[str, str] = {}
     for path in progress(sorted(folder.glob(TRANSCRIPTS)), desc="transcripts", unit="file"):
         for place, line in numbered_lines(path):
-            found.lines += 1
+            transcripts.lines += 1
             segment = parse_segment(place, line)
-            words = _words(segment, acronyms, compat, found)
+            words = _words(segment, acronyms, compat, transcripts)
             if not words:
-                found.empty += 1
+                transcripts.empty += 1
                 continue
             if segment.start == segment.end:
-                found.skipped[segment.id] = f"{place}: lasts no centisecond"
+                transcripts.skipped[segment.id] = f"{place}: lasts no centisecond"
                 continue
             if other := places.get(segment.id):
                 raise InputError(
@@ -93,11 +96,15 @@ def read_transcripts(folder: Path, acronyms: Acronyms, compat: Compat) -> Transc
                     remedy="remove one of them, or unpack the transcripts afresh",
                 )
             places[segment.id] = place
-            found.segments.append(Segment(segment.recording, segment.start, segment.end, words))
-    if not found.segments:
-        raise InputError(f"{folder}: {found.lines} segments and no word", expected="transcripts")
-    found.segments.sort(key=lambda one: one.id.encode())
-    return found
+            transcripts.segments.append(
+                Segment(segment.recording, segment.start, segment.end, words)
+            )
+    if not transcripts.segments:
+        raise InputError(
+            f"{folder}: {transcripts.lines} segments and no word", expected="transcripts"
+        )
+    transcripts.segments.sort(key=lambda kept: kept.id.encode())
+    return transcripts
 
 
 def parse_segment(place: str, line: str) -> Segment:
@@ -106,8 +113,11 @@ def parse_segment(place: str, line: str) -> Segment:
     Centiseconds are rounded half up, in the arithmetic of awk: utterances have the names that they
     have in Kaldi's directories, also where a half is not exact in binary.
 
+    Returns:
+        The segment, with its tokens.
+
     Raises:
-        InputError: it is malformed.
+        InputError: the line is malformed.
     """
     name, *fields = words_of(line)
     match = _SEGMENT.match(name)
@@ -123,9 +133,9 @@ def parse_segment(place: str, line: str) -> Segment:
 
 
 def _words(
-    segment: Segment, acronyms: Acronyms, compat: Compat, found: Transcripts
+    segment: Segment, acronyms: Acronyms, compat: Compat, transcripts: Transcripts
 ) -> tuple[str, ...]:
-    tokens = drop_marks(segment.words, found.dropped)
+    tokens = drop_marks(segment.words, transcripts.dropped)
     words = [map_token(token, compat) for token in tokens]
-    found.mapped += sum(a != b for a, b in zip(tokens, words, strict=True))
+    transcripts.mapped += sum(a != b for a, b in zip(tokens, words, strict=True))
     return tuple(acronyms.apply(words))

@@ -1,0 +1,1 @@
+"""A user's own recordings, listed in a table."""

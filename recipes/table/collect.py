@@ -1,4 +1,4 @@
-"""From the rows of a table to utterances that can be trained on."""
+"""Collects utterances that can be trained on from the rows of a table."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Item:
     """One usable row.
 
     Args:
-        utterance: what the data directory will hold.
+        utterance: entry of the data directory.
         wav: the audio file.
-        words: of the transcript.
-        sounds: the same with `<unk>` where noise is marked.
-        seconds: of the audio.
-        sample_rate: of the audio (Hz).
-        split: as the table has it.
+        words: words of the transcript.
+        sounds: these words with `<unk>` where noise is marked.
+        seconds: length of the audio.
+        sample_rate: sampling rate of the audio (Hz).
+        split: set as the table has it.
     """
 
     utterance: Utterance
@@ -101,21 +101,24 @@ class Collector:
         self._lines: dict[str, int] = {}
 
     def items(self, rows: Sequence[Row]) -> list[Item]:
-        """The usable rows."""
+        """List the usable rows."""
         language_of = self._language_of(rows)
-        found = []
+        items = []
         for row in progress(rows, desc="recordings", unit="row"):
             item = self._item(row, language_of.get(row.language, row.language))
             if isinstance(item, Item):
-                found.append(item)
+                items.append(item)
             else:
                 self.skips.add(f"line {row.line} ({row.audio})", item)
-        return found
+        return items
 
     def path_of(self, row: Row) -> Path:
-        """The audio file of a row; tables from Windows have other slashes.
+        """Find the audio file of a row; tables from Windows have other slashes.
 
         Its name may be in another Unicode form than the disk's.
+
+        Returns:
+            The path.
         """
         for name in (row.audio, row.audio.replace("\\", "/")):
             given = Path(existing_file(str(self._base / name)))
@@ -124,22 +127,22 @@ class Collector:
         return given
 
     def _language_of(self, rows: Sequence[Row]) -> dict[str, str]:
-        """What the languages of the table are called in the corpus."""
-        found = sorted({row.language for row in rows})
-        if len(self._languages) == 1 and len(found) == 1:
-            return {found[0]: self._languages[0]}
-        if foreign := [name for name in found if name not in self._languages]:
+        """Map the names that the table has for languages to those of the corpus."""
+        in_table = sorted({row.language for row in rows})
+        if len(self._languages) == 1 and len(in_table) == 1:
+            return {in_table[0]: self._languages[0]}
+        if foreign := [name for name in in_table if name not in self._languages]:
             raise InputError(
-                f"the table has recordings in {', '.join(n or 'no language' for n in found)}",
+                f"the table has recordings in {', '.join(n or 'no language' for n in in_table)}",
                 expected=f"corpus.languages: {', '.join(self._languages)}",
-                remedy=f"corpus.languages=[{','.join(n for n in found if n)}]"
+                remedy=f"corpus.languages=[{','.join(n for n in in_table if n)}]"
                 if "" not in foreign
                 else "fill in the column of languages",
             )
         return {}
 
     def _item(self, row: Row, language: str) -> Item | str:
-        """The item of a row, or why there is none."""
+        """Make the item of a row, or say why there is none."""
         spoken = self._spoken(row.text, language)
         words = spoken.words
         if not words:
@@ -200,10 +203,10 @@ def _fault(row: Row, size: AudioSize) -> str | None:
 
 
 def _below(wav: Path, base: Path) -> Path:
-    """The path of a file below the folder of audio; all of it elsewhere."""
+    """Make the path of a file relative to the folder of audio; others stay whole."""
     return wav.relative_to(base) if wav.is_relative_to(base) else wav.relative_to(wav.anchor)
 
 
 def _name(text: str) -> str:
-    """A name without blanks, in composed form."""
+    """Make a name without blanks, in composed form."""
     return re.sub(r"\s+", "_", composed(text.strip()))

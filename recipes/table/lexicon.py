@@ -14,15 +14,17 @@ Entries = list[tuple[str, list[str]]]
 
 
 def spelled(words: Iterable[str], language: str) -> Entries:
-    """Every word by its letters: `xx_a` is what is written a in the language xx."""
-    found = ((word, graphemes(word)) for word in sorted(set(words)))
+    """Spell every word: `xx_a` is the letter a in the language xx."""
+    letters_of = ((word, graphemes(word)) for word in sorted(set(words)))
     return _complete(
-        (word, [f"{language}_{letter}" for letter in letters]) for word, letters in found if letters
+        (word, [f"{language}_{letter}" for letter in letters])
+        for word, letters in letters_of
+        if letters
     )
 
 
 def looked_up(words: Iterable[str], dictionary: dict[str, list[list[str]]]) -> Entries:
-    """The pronunciations of those words that a dictionary has."""
+    """Look up the pronunciations of those words that a dictionary has."""
     known = (word for word in sorted(set(words)) if word in dictionary)
     return _complete((word, phones) for word in known for phones in dictionary[word])
 
@@ -36,16 +38,19 @@ def read_dictionary(path: Path, tidy: Callable[[str], str]) -> dict[str, list[li
 
     Args:
         path: the dictionary.
-        tidy: makes its words as the transcripts' are.
+        tidy: function that writes its words as the transcripts' are.
+
+    Returns:
+        The pronunciations by word.
 
     Raises:
         InputError: it cannot be read, or a line is malformed.
     """
-    found: dict[str, list[list[str]]] = {}
+    pronunciations: dict[str, list[list[str]]] = {}
     for entry in read_entries(path, "mend corpus.lexicon, or leave it out to spell words"):
-        known = found.setdefault(tidy(entry.word), [])
-        if (phones := list(entry.phones)) not in known:
-            known.append(phones)
+        variants = pronunciations.setdefault(tidy(entry.word), [])
+        if (phones := list(entry.phones)) not in variants:
+            variants.append(phones)
     # Marks and punctuation have pronunciations in some dictionaries; transcripts lack them.
-    found.pop("", None)
-    return found
+    pronunciations.pop("", None)
+    return pronunciations

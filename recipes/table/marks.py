@@ -1,4 +1,4 @@
-"""Marks in transcripts that are no words: noises, silence, markup."""
+"""Finds marks in transcripts that are no words: noises, silence, markup."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import Enum
 
 
 class Kind(Enum):
-    """What a piece of a transcript is."""
+    """Kinds of pieces of a transcript."""
 
     TEXT = "text"
     NOISE = "noise"
@@ -40,15 +40,15 @@ _NOISES = _SILENCE.union(_NAMES.split())
 
 
 def split_marks(transcript: str) -> Iterator[tuple[Kind, str]]:
-    """The pieces of a transcript in their order, marks as written."""
+    """Split a transcript into its pieces in their order, marks as written."""
     at = 0
-    for found in _MARK.finditer(transcript):
-        names = [name.lower() for name in _NAME.findall(found[0])]
-        if found["maybe"] and not _NOISES.issuperset(names):
+    for mark in _MARK.finditer(transcript):
+        names = [name.lower() for name in _NAME.findall(mark[0])]
+        if mark["maybe"] and not _NOISES.issuperset(names):
             continue
-        yield Kind.TEXT, transcript[at : found.start()]
-        yield _kind(found[0], names, transcript), found[0]
-        at = found.end()
+        yield Kind.TEXT, transcript[at : mark.start()]
+        yield _kind(mark[0], names, transcript), mark[0]
+        at = mark.end()
     yield Kind.TEXT, transcript[at:]
 
 

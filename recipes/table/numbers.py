@@ -1,4 +1,4 @@
-"""Numbers in words: those whose reading is certain; all others are named and left."""
+"""Reads numbers in words where the reading is certain; all others are named and left."""
 
 from __future__ import annotations
 
@@ -54,7 +54,10 @@ _ORDINAL = re.compile(r"(\d{1,6})(st|nd|rd|th)", re.IGNORECASE)
 
 
 def numbers_language(given: str) -> str:
-    """The language of num2words that a code names: de, en_IN, pt-BR.
+    """Find the language of num2words that a code names: de, en_IN, pt-BR.
+
+    Returns:
+        num2words' name of the language.
 
     Raises:
         InputError: num2words has no such language; those it has are listed.
@@ -72,7 +75,7 @@ def numbers_language(given: str) -> str:
 
 @dataclass
 class _Token:
-    """A piece of text between blanks: what opens it, the rest, what closes it."""
+    """A piece of text between blanks: opening signs, the core, closing signs."""
 
     whole: str
     opening: str
@@ -99,21 +102,21 @@ def read_numbers(text: str, language: str) -> tuple[str, list[str]]:
     """Read the numbers of a text in words.
 
     Whole numbers are read, with thousands grouped as the language has it, and in English and
-    German decimals, in English ordinals (3rd). What is read in other ways, or in several, is left
-    as it is: years, times, dates, ranges, fractions, sums of money, shares, signs, leading zeros,
-    telephone numbers, numbers side by side.
+    German decimals, in English ordinals (3rd). Numbers that are read otherwise, or in several
+    ways, stay as they are: years, times, dates, ranges, fractions, sums of money, shares, signs,
+    leading zeros, telephone numbers, numbers side by side.
 
     Args:
-        text: of a transcript.
+        text: text of a transcript.
         language: a code of num2words.
 
     Returns:
         The text, and the numbers that were left.
     """
-    found = list(_TOKEN.finditer(text))
-    tokens = [_Token(m[0], *_CORE.fullmatch(m[0]).groups()) for m in found]  # type: ignore[union-attr]
-    parts, unread, at = [], [], 0
-    for place, (match, token) in enumerate(zip(found, tokens, strict=True)):
+    matches = list(_TOKEN.finditer(text))
+    tokens = [_Token(m[0], *_CORE.fullmatch(m[0]).groups()) for m in matches]  # type: ignore[union-attr]
+    pieces, unread, at = [], [], 0
+    for place, (match, token) in enumerate(zip(matches, tokens, strict=True)):
         if not token.is_number:
             continue
         words = None
@@ -124,9 +127,9 @@ def read_numbers(text: str, language: str) -> tuple[str, list[str]]:
         if words is None:
             unread.append(_shown(tokens, place))
             continue
-        parts += [text[at : match.start()], token.opening, words, token.closing]
+        pieces += [text[at : match.start()], token.opening, words, token.closing]
         at = match.end()
-    return "".join([*parts, text[at:]]), unread
+    return "".join([*pieces, text[at:]]), unread
 
 
 def _base(language: str) -> str:
@@ -134,7 +137,7 @@ def _base(language: str) -> str:
 
 
 def _shown(tokens: list[_Token], place: int) -> str:
-    """A number with the signs beside it."""
+    """Show a number with the signs beside it."""
     near = range(max(place - 1, 0), min(place + 2, len(tokens)))
     kept = [i for i in near if i == place or tokens[i].is_sign or tokens[i].is_dash]
     return " ".join(tokens[i].whole for i in kept)
@@ -148,7 +151,7 @@ def _quoted(token: _Token, text: str) -> bool:
 
 
 def _disturbed(tokens: list[_Token], place: int) -> bool:
-    """Whether what stands beside a number may change how it is read."""
+    """Whether the neighbours of a number may change how it is read."""
     before = tokens[place - 1] if place else None
     after = tokens[place + 1] if place + 1 < len(tokens) else None
     token = tokens[place]
@@ -169,7 +172,7 @@ def _disturbed(tokens: list[_Token], place: int) -> bool:
 
 
 def _words(core: str, language: str) -> str | None:
-    """A number in words; None when its reading is not certain."""
+    """Write a number in words; None when its reading is not certain."""
     if core.isdecimal():
         certain = len(core) <= _LONGEST and not _may_be_year(int(core), language)
         return _cardinal(core, language) if certain else None
@@ -190,7 +193,7 @@ def _may_be_year(number: int, language: str) -> bool:
 
 
 def _cardinal(digits: str, language: str) -> str | None:
-    """A whole number in words; None with leading zeros, or where num2words fails."""
+    """Write a whole number in words; None with leading zeros, or where num2words fails."""
     if len(digits) > 1 and int(digits[0]) == 0:
         return None
     try:
@@ -201,11 +204,11 @@ def _cardinal(digits: str, language: str) -> str | None:
 
 
 def _ungrouped(core: str, language: str) -> str:
-    """The digits of a number in groups of three; empty where it is none of this language's."""
+    """Join the digits of a number in groups of three; empty where the language groups otherwise."""
     mark = _GROUPS.get(language, _GROUPS.get(_base(language), ""))
     marks = [*_SPACES, *([mark] if mark else []), *(["’"] if mark == "'" else [])]
-    for one in marks:
-        groups = core.split(one)
+    for separator in marks:
+        groups = core.split(separator)
         lengths = [len(group) for group in groups]
         thirds = lengths[1:] == [3] * (len(groups) - 1)
         indian = language == "en_IN" and lengths[1:] == [2] * (len(groups) - 2) + [3]
@@ -223,12 +226,12 @@ def _ordinal(number: int, ending: str, language: str) -> str | None:
 
 
 def _decimal(core: str, language: str) -> str | None:
-    """A decimal, its places one by one; three places might be thousands of another language."""
+    """Read a decimal, its places one by one; three may be thousands in another language."""
     if language not in _POINTS:
         return None
     mark, point = _POINTS[language]
-    whole, found, places = core.partition(mark)
-    if not found or not (whole.isdecimal() and places.isdecimal()) or len(places) == 3:
+    whole, separator, places = core.partition(mark)
+    if not separator or not (whole.isdecimal() and places.isdecimal()) or len(places) == 3:
         return None
     if len(whole) > _LONGEST or (before := _cardinal(whole, language)) is None:
         return None

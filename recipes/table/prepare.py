@@ -108,7 +108,7 @@ def _make(
 
 
 def _written(item: Item, trained: bool) -> Utterance:
-    """The utterance as its set holds it: marked noises are trained on, and not scored."""
+    """Make the utterance of a set: marked noises are trained on, and not scored."""
     words = item.sounds if trained else item.words
     return replace(item.utterance, text=" ".join(words))
 
@@ -255,7 +255,7 @@ def _entries(config: DictConfig, language: str, words: set[str]) -> Entries:
 
 
 def _own(phone: str, language: str) -> str:
-    """The name of a language's phone where there are several languages; they share noises."""
+    """Name a language's phone where there are several languages; they share noises."""
     return phone if phone.lower() in SILENCE_PHONES else f"{language}_{phone}"
 
 
@@ -271,7 +271,7 @@ def _figures(items: list[Item], vocabulary: set[str]) -> dict[str, Any]:
 
 
 def summary_table(summary: dict[str, Any]) -> str:
-    """The summary as a Markdown table."""
+    """Write the summary as a Markdown table."""
     titles = ("utterances", "speakers", "minutes", "words", "unknown_words")
     lines = [f"| language | set | {' | '.join(t.replace('_', ' ') for t in titles)} |"]
     lines.append("|---" * (2 + len(titles)) + "|")

@@ -1,4 +1,4 @@
-"""Tables of recordings, with tabs or commas between columns, as spreadsheets write them."""
+"""Reads tables of recordings, with tabs or commas between columns, as spreadsheets write them."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class Row:
     """One line of the table.
 
     Args:
-        line: its number, for messages.
-        audio: as written.
+        line: number of the line, for messages.
+        audio: audio file as written.
         text: transcript as written.
-        id, speaker, split, language: empty where the table does not say.
-        start, end: seconds; None for the whole recording.
-        channel: 0-based; None where the table does not say.
+        id, speaker, split, language: values of the table; empty where it has none.
+        start, end: times in seconds; None for the whole recording.
+        channel: 0-based channel; None where the table does not say.
     """
 
     line: int
@@ -63,6 +63,9 @@ class Row:
 
 def read_rows(path: Path) -> list[Row]:
     """Read a table with a header; a comma separates columns in .csv files, a tab in others.
+
+    Returns:
+        The rows in the order of the table.
 
     Raises:
         InputError: it cannot be read, lacks a column, has one twice, or a field is malformed.
@@ -112,25 +115,25 @@ def _fields(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _columns(path: Path, header: list[str], separator: str) -> dict[str, int]:
-    """The place of each column that is known; others are left alone."""
-    found: dict[str, int] = {}
+    """Find the place of each known column; others are left alone."""
+    places: dict[str, int] = {}
     for at, title in enumerate(header):
         for name, names in NAMES.items():
             if title.lower() in names:
-                if name in found:
+                if name in places:
                     raise InputError(
-                        f"{path}:1: columns {header[found[name]]!r} and {title!r} are both {name}",
+                        f"{path}:1: columns {header[places[name]]!r} and {title!r} are both {name}",
                         remedy="rename or remove one",
                     )
-                found[name] = at
-    if missing := [name for name in _NEEDED if name not in found]:
+                places[name] = at
+    if missing := [name for name in _NEEDED if name not in places]:
         kind = "commas" if separator == "," else "tabs"
         raise InputError(
             f"{path}:1: no column {' or '.join(missing)} among {', '.join(header) or 'none'}",
             expected=f"a header with {kind} between its columns, "
             + " and ".join(f"one of {', '.join(NAMES[name])}" for name in missing),
         )
-    return found
+    return places
 
 
 def _row(path: Path, number: int, fields: dict[str, str]) -> Row:

@@ -1,4 +1,4 @@
-"""Which recordings are held out when the table does not say."""
+"""Chooses the recordings to hold out when the table does not say."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ def split_by(
     their hashes, so that the split stays much the same when recordings are added.
 
     Args:
-        keys: utterance -> key.
-        seconds: utterance -> its length.
-        names: of the held-out sets.
-        share: of the audio, for each.
+        keys: key by utterance.
+        seconds: length by utterance.
+        names: names of the held-out sets.
+        share: share of the audio for each of them.
 
     Returns:
-        utterance -> set, `train` for those that are not held out.
+        The set of each utterance, `train` for those that are not held out.
     """
     groups: dict[str, list[str]] = defaultdict(list)
     for utterance, key in keys.items():
         groups[key].append(utterance)
     order = sorted(groups, key=_hash)
-    wanted = share * sum(seconds.values())
-    found = dict.fromkeys(keys, "train")
+    target = share * sum(seconds.values())
+    set_of = dict.fromkeys(keys, "train")
     for name in names:
         held = 0.0
-        while order and held < wanted:
+        while order and held < target:
             size = sum(seconds[u] for u in groups[order[0]])
             # One group, a long recording's or a talkative speaker's, must not be all there is.
-            if held and held + size > 2 * wanted:
+            if held and held + size > 2 * target:
                 break
             for utterance in groups[order.pop(0)]:
-                found[utterance] = name
+                set_of[utterance] = name
             held += size
-    return found
+    return set_of
 
 
 def _hash(key: str) -> str:

@@ -1,4 +1,4 @@
-"""From transcripts as people write them to words."""
+"""Turns transcripts as people write them into words."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ _SECOND_DOT = regex.compile(r"([ijįịɨ]\p{M}*?)\u0307")
 
 @dataclass(frozen=True)
 class Spoken:
-    """What a transcript says.
+    """The words of a transcript.
 
     Args:
-        words: without marks.
-        sounds: the same with `<unk>` where noise is marked.
-        marks: what stands for noises, silence or markup, as written.
+        words: words without marks.
+        sounds: these words with `<unk>` where noise is marked.
+        marks: marks of noises, silence or markup, as written.
         unread: numbers that are not read, as written, each with the reason.
     """
 
@@ -53,12 +53,15 @@ class Spoken:
 
 
 def read_transcript(transcript: str, language: str, numbers: str | None = None) -> Spoken:
-    """The words of a transcript; see `words_of`.
+    """Find the words of a transcript; see `words_of`.
 
     Args:
-        transcript: as written.
-        language: that case follows, as ISO 639 or BCP 47 have it; any other name for none.
-        numbers: the language of num2words that numbers are read in; None leaves them as they are.
+        transcript: transcript as written.
+        language: language that case follows, in ISO 639 or BCP 47; any other name for none.
+        numbers: language of num2words that numbers are read in; None leaves them as they are.
+
+    Returns:
+        The words, with what was left out of them.
     """
     words, sounds = list[str](), list[str]()
     marks, unread = list[str](), list[str]()
@@ -70,18 +73,21 @@ def read_transcript(transcript: str, language: str, numbers: str | None = None) 
         if numbers is not None:
             piece, hard = read_numbers(piece, numbers)
             unread += hard
-        found = words_of(piece, language)
-        words += found
-        sounds += found
+        piece_words = words_of(piece, language)
+        words += piece_words
+        sounds += piece_words
     return Spoken(words, sounds, marks, unread)
 
 
 def words_of(text: str, language: str) -> list[str]:
-    """The words of a text, in lower case and composed form (NFC).
+    """Split a text into words, in lower case and composed form (NFC).
 
     Unicode's default word boundaries part them (UAX #29), with these changes: letters of one word
     are never parted, also in scripts without blanks; full stops and low lines part letters. So
     joiners, middle dots, colons, apostrophes and marks inside a word stay, hyphens part.
+
+    Returns:
+        The words.
     """
     text = _joined(_UNSEEN.sub("", composed(text)).translate(_APOSTROPHES))
     runs, inside = [""], False
@@ -99,20 +105,23 @@ def words_of(text: str, language: str) -> list[str]:
 def _joined(text: str) -> str:
     """Keep joiners where they are spelling: after Arabic letters and after viramas (UAX #31)."""
 
-    def kept(found: regex.Match[str]) -> str:
-        before = text[found.start() - 1 : found.start()]
+    def kept(joiner: regex.Match[str]) -> str:
+        before = text[joiner.start() - 1 : joiner.start()]
         spelling = before and (unicodedata.combining(before) == _VIRAMA or _ARABIC.match(before))
-        return found[0] if spelling else ""
+        return joiner[0] if spelling else ""
 
     joined: str = _JOINER.sub(kept, text)
     return joined
 
 
 def lower(word: str, language: str) -> str:
-    """A word in lower case, as its language has it, in composed form.
+    """Write a word in lower case, as its language has it, in composed form.
 
     In Turkish and Azeri I is ı and İ is i; elsewhere İ is i, without a second dot. The final
     sigma of Greek is Python's.
+
+    Returns:
+        The word.
     """
     word = composed(word)
     if language.lower().replace("_", "-").partition("-")[0] in _DOTTED:
@@ -122,9 +131,12 @@ def lower(word: str, language: str) -> str:
 
 
 def graphemes(word: str) -> list[str] | None:
-    """The letters and combining marks of a word; None when something in it is read otherwise.
+    """List the letters and combining marks of a word.
 
     Apostrophes are not heard, nor what joins letters inside a word.
+
+    Returns:
+        The graphemes; None when some part of the word is read otherwise.
     """
     spelled = [c for c in _UNHEARD.sub("", word) if c != "'"]
     if not spelled or any(unicodedata.category(c)[0] not in "LM" for c in spelled):

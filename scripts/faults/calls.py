@@ -1,4 +1,4 @@
-"""Something happens at the n-th call by which a process changes files."""
+"""Acts at the n-th call by which a process changes files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def at_call(number: int, below: Path, act: Callable[[str], None]) -> None:
 def every_call(below: Path, happen: Callable[[str], None]) -> None:
     """Call `happen` before each call of this process that changes a file below a folder.
 
-    Those are: opening for writing, fsync of any file, rename, truncate, mkdir, remove.
+    Such calls are: opening for writing, fsync of any file, rename, truncate, mkdir, remove.
     """
     fsync = os.fsync
 
@@ -60,7 +60,7 @@ def die(_: str) -> None:
 
 
 def pause(_: str) -> None:
-    """Stop until the process is told to go on."""
+    """Stop until the process receives SIGCONT."""
     os.kill(os.getpid(), signal.SIGSTOP)
 
 

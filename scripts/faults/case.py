@@ -1,4 +1,4 @@
-"""One training that something happens to, and what it must come to all the same."""
+"""One training with a fault, and the checks of what it must still come to."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Lost(Exception):
 
 
 class Impossible(Exception):
-    """This machine does not let the fault be injected."""
+    """The fault cannot be injected on this machine."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ class Reference:
     """The undisturbed training.
 
     Args:
-        corpus: its data, to be copied.
+        corpus: its data, which cases copy.
         model: bytes of model.safetensors.
-        events: without what clocks say.
-        seconds: it took.
-        calls: that changed files.
-        largest: bytes of its largest file.
+        events: events without times.
+        seconds: duration in seconds.
+        calls: number of calls that changed files.
+        largest: size of its largest file in bytes.
     """
 
     corpus: Path
@@ -54,12 +54,12 @@ class Case:
     """A fault's own copy of the corpus and run folder.
 
     Args:
-        folder: its place.
+        folder: folder of the copy.
         reference: the undisturbed training.
-        random: draws where and when the fault happens.
-        story: what was done, for the report.
+        random: generator of where and when the fault happens.
+        story: notes for the report.
         refused: how often a command ended with a clear error.
-        processes: of each training.
+        processes: number of processes of each training.
         more: further overrides of each training.
     """
 
@@ -80,12 +80,12 @@ class Case:
 
     @property
     def data(self) -> Path:
-        """paths.data."""
+        """The folder for paths.data."""
         return self.folder / "data"
 
     @property
     def exp(self) -> Path:
-        """paths.exp."""
+        """The folder for paths.exp."""
         return self.folder / "exp"
 
     @property
@@ -100,10 +100,10 @@ class Case:
     def start(
         self, prepare: Prepare | None = None, verb: str = "train", data: Path | None = None
     ) -> Child:
-        """Start a command in the background; always the same of its verb, but for the data."""
+        """Start a command in the background; each verb has one command, but for the data."""
         data = data or self.data
-        own = [*TRAIN, *self.more] if verb == "train" else ALIGN
-        arguments = [verb, *own, f"name={RUN}", f"paths.data={data}", f"paths.exp={self.exp}"]
+        overrides = [*TRAIN, *self.more] if verb == "train" else ALIGN
+        arguments = [verb, *overrides, f"name={RUN}", f"paths.data={data}", f"paths.exp={self.exp}"]
         arguments.append(f"runtime.processes={self.processes}")
         if verb == "align":
             arguments.append(f"alignment.from_ark={data}/ali.ark")
@@ -128,10 +128,10 @@ class Case:
         self.anew()
 
     def anew(self) -> None:
-        """Train undisturbed as the case now does: what it must come to.
+        """Train undisturbed with the case's present settings, as its new reference.
 
         Raises:
-            Lost: that fails.
+            Lost: the training fails.
         """
         outcome = self.command()
         if outcome.code != 0:
@@ -141,10 +141,10 @@ class Case:
         shutil.rmtree(self.run)
 
     def check_refused(self, outcome: Outcome) -> None:
-        """A command that failed must have said clearly why.
+        """Check that a command that failed said clearly why.
 
         Raises:
-            Lost: it has not.
+            Lost: it did not.
         """
         error = re.search(r"^asr-hf: error: (.*)", outcome.said, flags=re.MULTILINE)
         clear = error and "Traceback" not in outcome.said and "--debug shows" not in outcome.said
@@ -156,19 +156,19 @@ class Case:
         self.refused += 1
 
     def survive(self, outcome: Outcome) -> None:
-        """A command that the fault was in must have ended well, or with a clear error.
+        """Check that a command with the fault ended well, or with a clear error.
 
         Raises:
-            Lost: neither.
+            Lost: it did neither.
         """
         if outcome.code != 0:
             self.check_refused(outcome)
 
     def finish(self, damaged: Collection[Path] = ()) -> None:
-        """The same command, undisturbed, must go on after the newest checkpoint to the same end.
+        """Run the same command undisturbed; it must end the same, from the newest checkpoint on.
 
         Args:
-            damaged: checkpoints that cannot be gone on from.
+            damaged: checkpoints that the command cannot continue from.
 
         Raises:
             Lost: it does not.
@@ -178,16 +178,18 @@ class Case:
         outcome = self.command()
         if outcome.code != 0:
             raise Lost(f"the same command fails: {outcome.code}: {outcome.said.strip()[-1500:]}")
-        found = re.findall(r"continuing after iteration (\d+)", outcome.said)
-        if (int(found[0]) if found else None) != newest:
-            raise Lost(f"it went on after iteration {found}, the newest checkpoint was {newest}")
+        continued = re.findall(r"continuing after iteration (\d+)", outcome.said)
+        if (int(continued[0]) if continued else None) != newest:
+            raise Lost(
+                f"it went on after iteration {continued}, the newest checkpoint was {newest}"
+            )
         self.check_same()
 
     def check_same(self) -> None:
-        """The run must have ended as the undisturbed one did.
+        """Check that the run ended as the undisturbed one did.
 
         Raises:
-            Lost: it has not.
+            Lost: it did not.
         """
         if (self.run / "model.safetensors").read_bytes() != self.reference.model:
             raise Lost("the model is another one")
@@ -204,7 +206,7 @@ class Case:
 
 
 def timeless(run: Path) -> list[dict[str, Any]]:
-    """The events of a run, without what depends on clocks and machine."""
+    """Read the events of a run, without what depends on clocks and machine."""
     return [
         {key: value for key, value in event.items() if "seconds" not in key}
         for event in read_events(run / "events.jsonl")

@@ -1,7 +1,7 @@
-"""`asr-hf` in a forked process, to which anything can be done before it starts.
+"""Runs `asr-hf` in a forked process, in which anything can be done before it starts.
 
 Forking after torch has been imported makes a command start in milliseconds, so that a hundred
-faults take minutes; what is forked is a process of its own all the same, to be killed or limited.
+faults take minutes; the fork is still a process of its own, to be killed or limited.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Outcome:
 
     Args:
         code: exit code; minus the signal for one that was killed; None for one that hung.
-        said: what it wrote, standard output and error together.
+        said: standard output and error together.
     """
 
     code: int | None
@@ -55,9 +55,9 @@ class Child:
     """A command that runs.
 
     Args:
-        arguments: of asr-hf.
-        log: where its output goes.
-        prepare: done in the process before the command.
+        arguments: arguments of asr-hf.
+        log: file for its output.
+        prepare: function to call in the process before the command.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Child:
         os.kill(self.pid, number)
 
     def children(self) -> list[int]:
-        """The processes that it has started; none once it has ended."""
+        """List the processes that it has started; none once it has ended."""
         try:
             text = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii")
         except OSError:
@@ -108,13 +108,13 @@ class Child:
         return os.WIFSTOPPED(status)
 
     def wait(self) -> Outcome:
-        """Wait for the end; a process that hangs says where it is, and is killed."""
+        """Wait for the end; a process that hangs shows its stack, and is killed."""
         status = getattr(self, "_status", None)
         end = time.monotonic() + _SECONDS
         while status is None:
-            pid, found = os.waitpid(self.pid, os.WNOHANG)
+            pid, wait_status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
-                status = found
+                status = wait_status
             elif time.monotonic() > end:
                 self.kill(signal.SIGUSR1)
                 time.sleep(1)

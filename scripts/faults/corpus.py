@@ -1,4 +1,4 @@
-"""A corpus so small that a network is trained on it in a second, from features on."""
+"""Makes a corpus so small that a network is trained on it in a second, from features on."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ def write_corpus(data: Path) -> None:
     """Write data directories, features and alignments of two sets to `data`/tiny."""
     for name in SETS:
         utterances = list(labels_of(name))
-        told = [Utterance(u, u, u, text="word", language="en") for u in utterances]
+        entries = [Utterance(u, u, u, text="word", language="en") for u in utterances]
         wavs = {u: str(data / f"{u}.wav") for u in utterances}
-        DataDir(data / NAME / name, told, wavs).write()
+        DataDir(data / NAME / name, entries, wavs).write()
         write_features(data, name)
     write_alignments(data)
 
 
 def labels_of(name: str) -> dict[str, NDArray[np.int32]]:
-    """The pdf of every frame of the utterances of a set."""
+    """Draw the pdf of every frame of the utterances of a set."""
     random = np.random.default_rng(SETS.index(name))
     lengths = random.integers(5, 30, 20)
     return {
@@ -60,7 +60,7 @@ def labels_of(name: str) -> dict[str, NDArray[np.int32]]:
 
 
 def write_features(data: Path, name: str, seed: int = 0) -> None:
-    """Write features of a set, drawn about the centres of its labels, as `asr-hf features` does."""
+    """Write features of a set, drawn around its labels' centres, as `asr-hf features` does."""
     centres = np.random.default_rng(9).normal(size=(PDFS, DIM))
     random = np.random.default_rng([seed, SETS.index(name)])
 
@@ -77,9 +77,11 @@ def write_features(data: Path, name: str, seed: int = 0) -> None:
 
 
 def write_alignments(data: Path, shift: int = 0) -> None:
-    """Write the labels of both sets, each moved on by `shift` pdfs, to `data`/ali.ark."""
-    every = {u: (found + shift) % PDFS for name in SETS for u, found in labels_of(name).items()}
-    Alignments(every, PDFS).write(data)
+    """Write the labels of both sets, each shifted by `shift` pdfs, to `data`/ali.ark."""
+    alignments = {
+        u: (labels + shift) % PDFS for name in SETS for u, labels in labels_of(name).items()
+    }
+    Alignments(alignments, PDFS).write(data)
 
 
 def write_sausages(data: Path, seed: int) -> None:
@@ -88,7 +90,9 @@ def write_sausages(data: Path, seed: int) -> None:
     labels = LabelMap(np.maximum(ids - 1, 0), ids, [])
     for name in SETS:
         random = np.random.default_rng([seed, SETS.index(name)])
-        lattices = (_sausage(u, found, random) for u, found in labels_of(name).items())
+        lattices = (
+            _sausage(u, frame_labels, random) for u, frame_labels in labels_of(name).items()
+        )
         write_lattices(data / NAME / "lattices" / name, lattices, labels, {})
 
 
@@ -113,7 +117,10 @@ def pack(data: Path, log: Path) -> None:
 
 
 def timed(child: Child) -> float:
-    """Seconds until a command ends.
+    """Wait for a command to end.
+
+    Returns:
+        The seconds it took.
 
     Raises:
         RuntimeError: it fails.

@@ -1,4 +1,4 @@
-"""Damage to files: cut short, a bit flipped, removed; and mended again."""
+"""Damages files (cut short, a bit flipped, removed) and mends them again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def truncate(path: Path, draw: random.Random) -> str:
-    """Cut a file short, in place; says what was done."""
+    """Cut a file short, in place, and describe the cut."""
     size = path.stat().st_size
     kept = draw.randrange(size)
     os.truncate(path, kept)
@@ -16,7 +16,7 @@ def truncate(path: Path, draw: random.Random) -> str:
 
 
 def flip(path: Path, draw: random.Random) -> str:
-    """Flip one bit of a file, in place; says what was done."""
+    """Flip one bit of a file, in place, and describe it."""
     at, bit = draw.randrange(path.stat().st_size), draw.randrange(8)
     with open(path, "r+b") as file:
         file.seek(at)
@@ -27,23 +27,23 @@ def flip(path: Path, draw: random.Random) -> str:
 
 
 def remove(path: Path, _: random.Random) -> str:
-    """Remove a file; says what was done."""
+    """Remove a file, and describe that."""
     path.unlink()
     return f"{path.name} removed"
 
 
 class Keepsake:
-    """Files as they are, to be put back.
+    """A backup of files, to be put back.
 
     Args:
-        folder: all files below it.
+        folder: all files below it are kept.
     """
 
     def __init__(self, folder: Path) -> None:
         self._files = {p: p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
     def pick(self, draw: random.Random) -> Path:
-        """A file that is not empty: a large one or a small one alike."""
+        """Pick a file that is not empty, a large one as likely as a small one."""
         return draw.choice([path for path, content in self._files.items() if content])
 
     def is_back(self) -> bool:

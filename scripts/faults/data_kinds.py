@@ -1,4 +1,4 @@
-"""Faults of data: what a run was begun with is another when it goes on, or on another rank."""
+"""Faults of data, which differ when a run continues, or on another rank."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OTHER_DATA = "the run here began with other data"
 
 
 def other_labels(case: Case) -> None:
-    """The stores are packed from shifted labels between two parts of a run."""
+    """Pack the stores from shifted labels between two parts of a run."""
     _begin(case)
     kept = damage.Keepsake(case.data)
     shift = case.random.randint(1, PDFS - 1)
@@ -38,7 +38,7 @@ def other_labels(case: Case) -> None:
 
 
 def other_store(case: Case) -> None:
-    """Training and held-out store change places between two parts of a run."""
+    """Exchange training and held-out store between two parts of a run."""
     _begin(case)
     kept = damage.Keepsake(case.data)
     stores = case.data / NAME / "store"
@@ -51,7 +51,7 @@ def other_store(case: Case) -> None:
 
 
 def other_features(case: Case) -> None:
-    """The features of a set are made anew, but not its store."""
+    """Make the features of a set anew, but not its store."""
     kept = damage.Keepsake(case.data)
     name = case.random.choice(["train", "dev"])
     write_features(case.data, name, seed=case.random.randint(10, 99))
@@ -66,7 +66,7 @@ def other_features(case: Case) -> None:
 
 
 def other_lattices(case: Case) -> None:
-    """Lattices are made anew between two parts of a run of sequence training."""
+    """Make lattices anew between two parts of a run of sequence training."""
     _from_first(case)
     case.more += ["criterion=mmi", "criterion.acoustic_scale=0.1"]
     write_sausages(case.data, seed=0)
@@ -81,7 +81,7 @@ def other_lattices(case: Case) -> None:
 
 
 def other_starting_model(case: Case) -> None:
-    """The run that training starts from is trained on between two parts of it."""
+    """Train the run that training starts from further, between two parts of it."""
     first = _from_first(case)
     case.anew()
     _begin(case)
@@ -94,7 +94,7 @@ def other_starting_model(case: Case) -> None:
 
 
 def damaged_artefact_and_its_command(case: Case) -> None:
-    """A file of a store is damaged, and the command that the message names mends it."""
+    """Damage a file of a store; the command that the message names mends it."""
     # In the case's own copy the alignments lie elsewhere: they are others to `align`.
     _packed(case)
     stores = case.data / NAME / "store"
@@ -113,7 +113,7 @@ def damaged_artefact_and_its_command(case: Case) -> None:
 
 
 def rank_with_other_data(case: Case) -> None:
-    """One of two ranks has other labels, or another setting: both end and say so."""
+    """Give one of two ranks other labels, or another setting: both end and say so."""
     other = case.folder / "other"
     shutil.copytree(case.data, other)
     for scp in other.rglob("*.scp"):
@@ -164,7 +164,7 @@ def _begin(case: Case) -> None:
 
 
 def _from_first(case: Case) -> list[str]:
-    """Train a run of its own, which the case's run then starts from; its overrides."""
+    """Train a run for the case's run to start from, and return the overrides for that."""
     first = [*TRAIN, "name=first", f"paths.data={case.data}", f"paths.exp={case.exp}"]
     _train(case, first)
     case.more.append(f"init_from={case.exp / 'first'}")

@@ -1,4 +1,4 @@
-"""The faults: what is done to a training, and what it must come to."""
+"""The faults: each disturbs a training, and checks what it comes to."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TRY_AGAIN = 75
 
 
 def kill_at_any_moment(case: Case) -> None:
-    """SIGKILL after a random time, up to three times."""
+    """Send SIGKILL after a random time, up to three times."""
     for _ in range(case.random.randint(1, 3)):
         child = case.start()
         time.sleep(case.random.uniform(0, 1.05 * case.reference.seconds))
@@ -34,7 +34,7 @@ def kill_at_any_moment(case: Case) -> None:
 
 
 def kill_at_a_call(case: Case) -> None:
-    """SIGKILL at a random one of the calls that change files."""
+    """Send SIGKILL at a random one of the calls that change files."""
     number = case.random.randint(1, case.reference.calls)
     outcome = case.command(lambda: at_call(number, case.exp, die))
     case.tell(f"killed at call {number}")
@@ -54,26 +54,26 @@ def kill_inside_a_file(case: Case) -> None:
 
 
 def kill_a_rank(case: Case) -> None:
-    """SIGKILL of one of two processes that share the training, after a random iteration."""
+    """Send SIGKILL to one of two processes that share the training, after a random iteration."""
     case.share(2)
-    wanted, events = case.random.randint(0, ITERATIONS), case.run / "events.jsonl"
+    iteration, events = case.random.randint(0, ITERATIONS), case.run / "events.jsonl"
     rank = case.random.randrange(case.processes)
     child = case.start()
     while not child.ended():
-        if events.exists() and events.read_bytes().count(b"\n") > wanted:
+        if events.exists() and events.read_bytes().count(b"\n") > iteration:
             for pid in child.children()[rank : rank + 1]:
                 os.kill(pid, signal.SIGKILL)
             break
         time.sleep(0.001)
     outcome = child.wait()
-    case.tell(f"rank {rank} killed after iteration {wanted}: {outcome.code}")
+    case.tell(f"rank {rank} killed after iteration {iteration}: {outcome.code}")
     if outcome.code != 0 and (outcome.code != 1 or "killed by SIGKILL" not in outcome.said):
         raise Lost(f"exit code {outcome.code}, unclear: {outcome.said.strip()[-1500:]}")
     case.finish()
 
 
 def interrupt(case: Case) -> None:
-    """Ctrl-C after a random time."""
+    """Press Ctrl-C after a random time."""
     child = case.start()
     time.sleep(case.random.uniform(0, case.reference.seconds))
     child.kill(signal.SIGINT)
@@ -85,7 +85,7 @@ def interrupt(case: Case) -> None:
 
 
 def full_disk_by_size(case: Case) -> None:
-    """No file can grow beyond a random size."""
+    """Let no file grow beyond a random size."""
     size = case.random.randint(0, case.reference.largest)
     case.tell(f"files of at most {size} bytes")
     case.survive(case.command(lambda: limit_files(size, signal.SIG_IGN)))
@@ -93,7 +93,7 @@ def full_disk_by_size(case: Case) -> None:
 
 
 def full_disk_at_a_call(case: Case) -> None:
-    """ENOSPC at a random one of the calls that change files."""
+    """Raise ENOSPC at a random one of the calls that change files."""
     number = case.random.randint(1, case.reference.calls)
     case.tell(f"no space at call {number}")
     case.survive(case.command(lambda: at_call(number, case.exp, disk_full)))
@@ -101,7 +101,7 @@ def full_disk_at_a_call(case: Case) -> None:
 
 
 def full_file_system(case: Case) -> None:
-    """A file system of its own that is full after some of the run has been written."""
+    """Run on a file system of its own that is full after some of the run has been written."""
     pages = case.random.randint(1, 40)
     mount = ["mount", "-t", "tmpfs", "-o", f"size={4 * pages}k", "tmpfs", str(case.exp)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
@@ -117,7 +117,7 @@ def full_file_system(case: Case) -> None:
 
 
 def read_only_folder(case: Case) -> None:
-    """A folder of the run becomes read-only, before or in the middle of it."""
+    """Make a folder of the run read-only, before or in the middle of it."""
     if case.random.random() < 0.7:
         _cut_short(case)
     folder = case.random.choice([p for p in (case.exp, *case.exp.rglob("*")) if p.is_dir()])
@@ -129,7 +129,7 @@ def read_only_folder(case: Case) -> None:
 
 
 def damaged_checkpoint(case: Case) -> None:
-    """The newest checkpoint is cut short or has a bit flipped: the one before serves."""
+    """Cut the newest checkpoint short or flip a bit of it: the one before serves."""
     _cut_short(case)
     newest = checkpoints(case.run / "checkpoints")[-1:]
     for path in newest:
@@ -141,13 +141,13 @@ def damaged_checkpoint(case: Case) -> None:
 
 
 def damaged_checkpoints(case: Case) -> None:
-    """Every checkpoint is damaged: the run does not start over silently."""
+    """Damage every checkpoint: the run does not start over silently."""
     _cut_short(case)
     kept = damage.Keepsake(case.run)
-    found = checkpoints(case.run / "checkpoints")
-    for path in found:
+    paths = checkpoints(case.run / "checkpoints")
+    for path in paths:
         case.tell(case.random.choice([damage.truncate, damage.flip])(path, case.random))
-    if found:
+    if paths:
         _all_damaged(case)
         kept.put_back()
     case.finish()
@@ -161,27 +161,27 @@ def _all_damaged(case: Case) -> None:
 
 
 def damaged_store(case: Case) -> None:
-    """A file of a frame store is cut short or has a bit flipped, before or within the run."""
+    """Cut a file of a frame store short or flip a bit of it, before or within the run."""
     _harm(case, case.data / "tiny" / "store", [damage.truncate, damage.flip])
 
 
 def damaged_store_in_use(case: Case) -> None:
-    """A file of a frame store is cut short or has a bit flipped while it is being read."""
+    """Cut a file of a frame store short or flip a bit of it while it is being read."""
     _harm_in_use(case, [damage.truncate, damage.flip])
 
 
 def lost_file(case: Case) -> None:
-    """A file of a frame store is gone, before or within the run."""
+    """Remove a file of a frame store, before or within the run."""
     _harm(case, case.data / "tiny" / "store", [damage.remove])
 
 
 def lost_file_in_use(case: Case) -> None:
-    """A file of a frame store is removed while it is being read."""
+    """Remove a file of a frame store while it is being read."""
     _harm_in_use(case, [damage.remove])
 
 
 def damaged_archive(case: Case) -> None:
-    """A feature archive, its index or the alignments are damaged when the stores are packed."""
+    """Damage a feature archive, its index or the alignments when the stores are packed."""
     shutil.rmtree(case.data / "tiny" / "store")
     folder = case.data / "tiny" / "fbank" / case.random.choice(["train", "dev"])
     kept = damage.Keepsake(folder)
@@ -200,7 +200,7 @@ def damaged_archive(case: Case) -> None:
 
 
 def clock_jumps(case: Case) -> None:
-    """The clock jumps by years, back and forth."""
+    """Let the clock jump by years, back and forth."""
     jumps = [case.random.uniform(-3e8, 3e8) for _ in range(50)]
 
     def jump() -> None:
@@ -221,7 +221,7 @@ def clock_jumps(case: Case) -> None:
 
 
 def signal_at_any_moment(case: Case) -> None:
-    """SIGTERM or SIGUSR1, perhaps twice, at a random moment of training or of packing."""
+    """Send SIGTERM or SIGUSR1, perhaps twice, at a random moment of training or of packing."""
     verb = case.random.choice(["train", "align"])
     if verb == "align":
         shutil.rmtree(case.data / "tiny" / "store")
@@ -246,8 +246,8 @@ def signal_at_any_moment(case: Case) -> None:
 
 
 def _check_stopped(outcome: Outcome) -> None:
-    told = re.search(r"^asr-hf: error: stopped by SIG\w+", outcome.said, flags=re.MULTILINE)
-    clear = told and "Traceback" not in outcome.said and "ignored" not in outcome.said
+    message = re.search(r"^asr-hf: error: stopped by SIG\w+", outcome.said, flags=re.MULTILINE)
+    clear = message and "Traceback" not in outcome.said and "ignored" not in outcome.said
     if outcome.code != _TRY_AGAIN or not clear:
         raise Lost(f"exit code {outcome.code}, unclear: {outcome.said.strip()[-1500:]}")
 
@@ -259,7 +259,7 @@ def _check_no_rubbish(case: Case) -> None:
 
 
 def orphans(case: Case) -> None:
-    """The process that has started ranks is killed, or told to end: none of them is left."""
+    """Kill or end the process that has started ranks: none of them is left."""
     case.share(2)
     number = case.random.choice([signal.SIGKILL, signal.SIGTERM])
     mark = {"ASR_HF_FAULT": str(case.folder)}
@@ -284,22 +284,22 @@ def orphans(case: Case) -> None:
 
 
 def _marked(mark: dict[str, str]) -> list[int]:
-    """Processes that live and were started with something in their environment."""
-    found, wanted = [], "".join(f"{name}={value}\0" for name, value in mark.items()).encode()
+    """List living processes that were started with something in their environment."""
+    pids, expected = [], "".join(f"{name}={value}\0" for name, value in mark.items()).encode()
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             dead = (folder / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
-            if not dead and wanted in (folder / "environ").read_bytes():
-                found.append(int(folder.name))
+            if not dead and expected in (folder / "environ").read_bytes():
+                pids.append(int(folder.name))
         except OSError:
             continue
-    return found
+    return pids
 
 
 def two_writers(case: Case) -> None:
-    """The same packing a second time while the first one works: it is refused.
+    """Start the same packing a second time while the first one works: it is refused.
 
-    Whether somebody removes the file of the lock meanwhile or not.
+    Somebody may remove the file of the lock meanwhile.
     """
     shutil.rmtree(case.data / "tiny" / "store")
     number = case.random.randint(6, 60)
@@ -314,7 +314,7 @@ def two_writers(case: Case) -> None:
 
 
 def hole_in_events(case: Case) -> None:
-    """A line of events.jsonl is gone, doubled or NUL bytes when the run goes on."""
+    """Remove or double a line of events.jsonl, or zero it, before the run continues."""
     _cut_short(case)
     kept, path = damage.Keepsake(case.run), case.run / "events.jsonl"
     lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
@@ -335,7 +335,7 @@ def hole_in_events(case: Case) -> None:
 
 
 def two_runs(case: Case) -> None:
-    """The same command a second time while the first one runs: it is refused."""
+    """Start the same command a second time while the first one runs: it is refused."""
     # The first calls make the folder and its lock.
     number = case.random.randint(4, case.reference.calls - 2)
     first = case.start(lambda: at_call(number, case.exp, pause))
@@ -345,13 +345,16 @@ def two_runs(case: Case) -> None:
 
 
 def _second_is_refused(case: Case, first: Child, held: bool, verb: str = "train") -> None:
-    """A second command while a first one is stopped in the middle, which then ends well.
+    """Run a second command while a first one is stopped in the middle, which then ends well.
 
     Args:
         case: the case.
         first: the command that was begun.
         held: whether it was stopped; otherwise it has ended.
-        verb: of both.
+        verb: verb of both commands.
+
+    Raises:
+        Lost: the second command was not refused.
     """
     second = case.command(verb=verb)
     if held:

@@ -1,4 +1,4 @@
-"""What a process may no longer do from now on."""
+"""Takes abilities away from a process."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import signal
 
 
 def limit_files(size: int, action: signal.Handlers) -> None:
-    """Let no file grow beyond `size` bytes; `action`: SIG_DFL dies of it, SIG_IGN fails."""
+    """Let no file grow beyond `size` bytes: SIG_DFL kills the writer, SIG_IGN makes writes fail."""
     signal.signal(signal.SIGXFSZ, action)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
 def obey_modes() -> None:
-    """Give up what lets root write into read-only folders."""
+    """Give up the capabilities that let root write into read-only folders."""
     if os.getuid():
         return
     version, nothing = 0x20080522, (ctypes.c_uint32 * 6)()

@@ -1,4 +1,4 @@
-"""Runs faults one after another and counts what came of them."""
+"""Runs faults one after another and counts their outcomes."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _COLUMNS = ("fault", "injected", "went on", "refused first", "impossible here", 
 
 @dataclass(frozen=True)
 class Report:
-    """What came of one fault.
+    """The outcome of one fault.
 
     Args:
-        number: of the fault.
-        kind: what it was.
-        story: what was done and seen.
+        number: number of the fault.
+        kind: kind of the fault.
+        story: notes on what was done and seen.
         refused: whether a command ended with a clear error on the way.
         impossible: why it could not be injected; empty when it was.
         lost: the promise that was broken; empty when none was.
-        seconds: it took.
+        seconds: duration in seconds.
     """
 
     number: int
@@ -43,15 +43,18 @@ class Report:
 
     @property
     def title(self) -> str:
-        """One line."""
+        """The report in one line."""
         return f"fault {self.number}, {self.kind}: {self.lost or self.impossible or 'nothing lost'}"
 
 
 def undisturbed(folder: Path) -> Reference:
     """Make the corpus in `folder`, and train on it undisturbed.
 
+    Returns:
+        The training.
+
     Raises:
-        RuntimeError: that fails.
+        RuntimeError: it fails.
     """
     data, exp = folder / "corpus", folder / "exp"
     write_corpus(data)
@@ -79,7 +82,7 @@ def undisturbed(folder: Path) -> Reference:
 
 
 def inject(folder: Path, number: int, seed: int, reference: Reference) -> Report:
-    """Inject fault `number` of a seed; its kind goes round."""
+    """Inject fault `number` of a seed; the kinds take turns."""
     kinds = [*KINDS, *DATA_KINDS]
     kind = kinds[number % len(kinds)]
     start = time.monotonic()
@@ -97,27 +100,27 @@ def inject(folder: Path, number: int, seed: int, reference: Reference) -> Report
 
 
 def rows(reports: Iterable[Report]) -> list[dict[str, str | int]]:
-    """How often each fault was injected, and what came of it; the last row is for all."""
-    found = []
+    """Count how often each fault was injected, and its outcomes; the last row is for all."""
+    counted = []
     reports = list(reports)
     for name in [*dict.fromkeys(r.kind for r in reports), "all"]:
-        mine = [r for r in reports if name in (r.kind, "all")]
-        done = [r for r in mine if not r.impossible]
+        selected = [r for r in reports if name in (r.kind, "all")]
+        done = [r for r in selected if not r.impossible]
         figures: tuple[str | int, ...] = (
             name,
             len(done),
             sum(not r.refused and not r.lost for r in done),
             sum(r.refused and not r.lost for r in done),
-            len(mine) - len(done),
+            len(selected) - len(done),
             sum(bool(r.lost) for r in done),
-            round(sum(r.seconds for r in mine)),
+            round(sum(r.seconds for r in selected)),
         )
-        found.append(dict(zip(_COLUMNS, figures, strict=True)))
-    return found
+        counted.append(dict(zip(_COLUMNS, figures, strict=True)))
+    return counted
 
 
 def table(reports: Iterable[Report]) -> str:
-    """The rows as a table in Markdown."""
+    """Write the rows as a table in Markdown."""
     each = [list(row.values()) for row in rows(reports)]
     lines = [" | ".join(map(str, row)) for row in (_COLUMNS, ["---"] * len(_COLUMNS), *each)]
     return "\n".join(f"| {line} |" for line in lines)

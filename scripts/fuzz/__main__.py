@@ -3,8 +3,9 @@
 usage: python -m scripts.fuzz [--seconds 60] [--seed 0] [--parsers ark,scp] [--record FILE]
 
 Each parser is given mutated copies of valid files, in a process whose memory and time are bounded,
-and must answer with a value or with an error that names the file. What it does otherwise is written
-to tests/fuzz/cases/<parser>/, to be mended and kept as a test. Exit code 1 when there is any.
+and must answer with a value or with an error that names the file. Files for which it does anything
+else are written to tests/fuzz/cases/<parser>/: the bug is mended, and the case kept as a test.
+Exit code 1 when there are any.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _LINES_SHOWN = 8
 
 
 def keep(parser: Parser, folder: Path, seed: str, finding: Finding) -> Path:
-    """Write the mutated file of a finding to the cases; its place."""
+    """Write the mutated file of a finding to the cases, and return its folder."""
     valid = sample(parser, folder)
     name, moves = drawn(valid, seed, finding.number)
     content = write_case(parser, folder, valid, name, moves)
@@ -40,7 +41,7 @@ def keep(parser: Parser, folder: Path, seed: str, finding: Finding) -> Path:
 
 
 def fuzz(parser: Parser, seconds: float, seed: int) -> dict[str, str | int]:
-    """Fuzz one parser; how many cases it was given, how many of them it took, and its bugs."""
+    """Fuzz one parser; count its cases, those it took for valid, and its bugs."""
     findings: list[Finding] = []
     folder = Path(tempfile.mkdtemp(prefix="asr-hf-fuzz-"))
     start = time.monotonic()
@@ -66,7 +67,7 @@ def _line(row: dict[str, str | int]) -> str:
 
 
 def main() -> int:
-    """Fuzz all parsers, or some; 1 when one has a bug."""
+    """Fuzz all parsers, or some; the exit code is 1 when one has a bug."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=float, default=60.0, help="for each parser")
     parser.add_argument("--seed", type=int, default=0)

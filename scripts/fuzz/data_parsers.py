@@ -1,4 +1,4 @@
-"""Archives, alignments, data directories, audio and stores, and what reads them."""
+"""Parsers of archives, alignments, data directories, audio and stores."""
 
 from __future__ import annotations
 
@@ -82,12 +82,12 @@ def _parse_alignments(folder: Path) -> None:
 
 def _make_directory(folder: Path) -> None:
     names = [f"spk{n % 2}-utt{n}" for n in range(4)]
-    told = [
+    utterances = [
         Utterance(name, name[:4], f"rec{n // 2}", n // 2, n * 1.5, n * 1.5 + 1, "some words", "en")
         for n, name in enumerate(names)
     ]
     wavs = {"rec0": str(folder / "rec0.wav"), "rec1": str(folder / "rec1.wav")}
-    DataDir(folder, told, wavs).write()
+    DataDir(folder, utterances, wavs).write()
 
 
 def _parse_directory(folder: Path) -> None:
@@ -117,16 +117,16 @@ def _make_store(folder: Path) -> None:
         for key, matrix in _matrices().items():
             ark.write(key, matrix)
     write_json(folder / "fbank" / "fbank.json", {"cmvn": "none"})
-    told = [Utterance(name, name, name) for name in _matrices()]
+    utterances = [Utterance(name, name, name) for name in _matrices()]
     pdfs = {name: np.arange(len(m), dtype=np.int32) % 4 for name, m in _matrices().items()}
-    data = DataDir(folder, told, {})
+    data = DataDir(folder, utterances, {})
     build_store(folder / "store", data, folder / "fbank", Alignments(pdfs, 4))
     build_store(folder / "bare", data, folder / "fbank", Alignments(pdfs, 4))
     unseal(folder / "bare" / "store.json")
 
 
 def unseal(path: Path) -> None:
-    """Take the checksums out of a store, which would else hide what stands behind them."""
+    """Remove the checksums of a store, which would hide the parsers behind them."""
     (path.parent / "checksums.npy").unlink()
     about = read_json(path)
     write_json(path, {key: about[key] for key in about if key not in ("checksum", "files")})

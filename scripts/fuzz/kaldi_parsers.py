@@ -1,4 +1,4 @@
-"""Files of Kaldi experiments, and what reads them."""
+"""Parsers of files of Kaldi experiments."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ _MODEL_TOKENS = (
 
 
 def _model(*, chain: bool) -> KaldiTransitionModel:
-    """Phone 1 has one state, phone 2 has two; in chain models a loop has a pdf of its own."""
-    one, two = (
+    """Make a model of two phones, of one and two states; in chain models, loops have own pdfs."""
+    first, second = (
         tuple(
             TopologyState(0, int(chain), ((state, 0.75), (state + 1, 0.25)))
             for state in range(states)
@@ -49,7 +49,7 @@ def _model(*, chain: bool) -> KaldiTransitionModel:
         for states in (1, 2)
     )
     end = TopologyState(NO_PDF, NO_PDF, ())
-    topology = Topology(((*one, end), (*two, end)), (-1, 0, 1))
+    topology = Topology(((*first, end), (*second, end)), (-1, 0, 1))
     tuples = [(1, 0, 0, 0), (2, 0, 1, 1 + chain), (2, 1, 2, 2)]
     log_probs = np.log([1.0, *[0.75, 0.25] * len(tuples)])
     return KaldiTransitionModel(topology, np.array(tuples, np.int32), log_probs)
@@ -190,8 +190,8 @@ def _make_features(folder: Path) -> None:
 
 def _parse_features(folder: Path) -> None:
     link_features(folder, [folder / "linked"], CmvnMode.SPEAKER, CmvnOptions())
-    told = [Utterance(name, name[:2], name) for name in _UTTERANCES]
-    build_store(folder / "store", DataDir(folder, told, {}), folder / "linked", None)
+    utterances = [Utterance(name, name[:2], name) for name in _UTTERANCES]
+    build_store(folder / "store", DataDir(folder, utterances, {}), folder / "linked", None)
 
 
 def _make_transforms(folder: Path) -> None:

@@ -28,9 +28,9 @@ class Move:
     """One change.
 
     Args:
-        kind: which of `_KINDS`, by remainder.
-        place: where, as a share of the content.
-        value: what else is to be decided.
+        kind: index into `_KINDS`, by remainder.
+        place: position as a share of the content.
+        value: number that decides everything else.
     """
 
     kind: int
@@ -39,7 +39,7 @@ class Move:
 
 
 def draw_moves(draw: random.Random) -> list[Move]:
-    """A few moves, often one."""
+    """Draw a few moves, often one."""
     count = draw.choice((1, 1, 1, 2, 3, 5))
     return [
         Move(draw.randrange(1 << 16), draw.random(), draw.getrandbits(32)) for _ in range(count)
@@ -47,12 +47,15 @@ def draw_moves(draw: random.Random) -> list[Move]:
 
 
 def mutated(content: bytes, moves: Sequence[Move], tokens: Sequence[bytes]) -> bytes:
-    """`content` after all moves.
+    """Apply all moves to a file's content.
 
     Args:
-        content: of a valid file.
-        moves: what is done to it, in order.
+        content: content of a valid file.
+        moves: changes, in order.
         tokens: words of the file's format, to be put where they do not belong.
+
+    Returns:
+        The changed content.
     """
     words = (*tokens, *tokens, *_TOKENS)
     for move in moves:
@@ -99,18 +102,18 @@ def _insert_token(content: bytes, move: Move, words: Sequence[bytes]) -> bytes:
 
 
 def _replace_word(content: bytes, move: Move, words: Sequence[bytes]) -> bytes:
-    found = list(re.finditer(rb"\S+", content))
-    if not found:
+    matches = list(re.finditer(rb"\S+", content))
+    if not matches:
         return content
-    match = found[min(int(move.place * len(found)), len(found) - 1)]
+    match = matches[min(int(move.place * len(matches)), len(matches) - 1)]
     return content[: match.start()] + words[move.value % len(words)] + content[match.end() :]
 
 
 def _replace_number(content: bytes, move: Move, _: Sequence[bytes]) -> bytes:
-    found = list(_NUMBER.finditer(content))
-    if not found:
+    numbers = list(_NUMBER.finditer(content))
+    if not numbers:
         return content
-    match = found[min(int(move.place * len(found)), len(found) - 1)]
+    match = numbers[min(int(move.place * len(numbers)), len(numbers) - 1)]
     number = _NUMBERS[move.value % len(_NUMBERS)]
     return content[: match.start()] + number + content[match.end() :]
 
@@ -132,9 +135,9 @@ def _swap(content: bytes, move: Move, _: Sequence[bytes]) -> bytes:
     other = move.value % (len(content) + 1)
     first, second = sorted((at, other))
     length = min(32, second - first)
-    one, two = content[first : first + length], content[second : second + length]
+    first_piece, second_piece = content[first : first + length], content[second : second + length]
     between = content[first + length : second]
-    return content[:first] + two + between + one + content[second + length :]
+    return content[:first] + second_piece + between + first_piece + content[second + length :]
 
 
 def _repeat_line(content: bytes, move: Move, _: Sequence[bytes]) -> bytes:

@@ -1,4 +1,4 @@
-"""Text of recognisers, language models, configurations, runs and models, and what reads it."""
+"""Parsers of recognisers' text, language models, configurations, runs and models."""
 
 from __future__ import annotations
 

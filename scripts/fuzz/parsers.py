@@ -1,4 +1,4 @@
-"""Every parser of outside files, with valid files for it to be fuzzed from."""
+"""What describes a parser of outside files, and seals that its files need."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def _as_it_is(content: bytes) -> bytes:
 
 
 def with_digest(content: bytes) -> bytes:
-    """A checkpoint's body with its checksum, which would else hide the parser behind it."""
+    """Give a checkpoint's body its checksum, which would else hide the parser behind it."""
     body = content[hashlib.sha256().digest_size :]
     return hashlib.sha256(body).digest() + body
 
 
 def with_model_checksum(content: bytes) -> bytes:
-    """A model file whose header is given the checksum that it should have."""
+    """Give the header of a model file the checksum that it should have."""
     size = int.from_bytes(content[:8], "little")
     try:
         head = json.loads(content[8 : 8 + size])
@@ -45,12 +45,12 @@ class Parser:
     """A parser and its valid files.
 
     Args:
-        name: for reports and for the folder of its cases.
-        make: writes the valid files into a folder.
-        parse: reads them, and uses what it read as far as a file can still do harm.
-        files: patterns of the files that are mutated, one at a time.
+        name: name in reports, and of the folder of its cases.
+        make: function that writes the valid files into a folder.
+        parse: function that reads them, and uses what it read as far as a file can still do harm.
+        files: patterns of the files to mutate, one at a time.
         tokens: words of the format.
-        seal: done to a mutated file.
+        seal: function applied to a mutated file.
         names_files: whether its errors must name a file of the folder.
     """
 

@@ -1,4 +1,4 @@
-"""Files of corpora that recipes prepare, and what reads them."""
+"""Parsers of corpus files that recipes prepare."""
 
 from __future__ import annotations
 
@@ -136,10 +136,10 @@ def _make_sphere(folder: Path) -> None:
 
 def _parse_sphere(folder: Path) -> None:
     for name in ("sw02001.sph", "sw02002.sph"):
-        found = _sphere.check_recording(folder / name)
-        if isinstance(found, str):
-            raise InputError(found)
-        open_recording(found.path).read(_RATE, 1)
+        sound = _sphere.check_recording(folder / name)
+        if isinstance(sound, str):
+            raise InputError(sound)
+        open_recording(sound.path).read(_RATE, 1)
 
 
 def _make_prompts(folder: Path) -> None:
@@ -153,8 +153,8 @@ def _make_prompts(folder: Path) -> None:
 
 def _parse_prompts(folder: Path) -> None:
     for name in ("plain", "packed"):
-        found = _fetch.find_recordings("en", str(folder / name), folder)
-        for prompt, text in _text.parse_transcripts(found.transcripts).items():
+        recordings = _fetch.find_recordings("en", str(folder / name), folder)
+        for prompt, text in _text.parse_transcripts(recordings.transcripts).items():
             _text.normalise(prompt, text, "en", {})
 
 

@@ -23,7 +23,7 @@ WALL_SECONDS = 120.0
 
 
 class Bug(Exception):
-    """A parser did something else than to give a value or an error that names the file."""
+    """A parser neither returned a value nor raised an error that names the file."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Finding:
     """A bug.
 
     Args:
-        number: of the case.
+        number: number of the case.
         what: exception with its traceback, or the signal that ended the process.
     """
 
@@ -40,7 +40,7 @@ class Finding:
 
 
 def sample(parser: Parser, folder: Path) -> dict[str, bytes]:
-    """Make the parser's valid files in `folder`; what is in those that get mutated."""
+    """Make the parser's valid files in `folder`, and read those that get mutated."""
     folder.mkdir(parents=True, exist_ok=True)
     parser.make(folder)
     files = [p for p in sorted(folder.rglob("*")) if p.is_file()]
@@ -54,7 +54,7 @@ def sample(parser: Parser, folder: Path) -> dict[str, bytes]:
 def write_case(
     parser: Parser, folder: Path, valid: dict[str, bytes], name: str, moves: list[Move]
 ) -> bytes:
-    """Put the valid files into `folder`, `name` mutated; returns what that one holds."""
+    """Put the valid files into `folder`, `name` mutated, and return the content of that one."""
     for file, content in valid.items():
         (folder / file).write_bytes(content)
     content = mutated(valid[name], moves, parser.tokens)
@@ -63,13 +63,16 @@ def write_case(
 
 
 def drawn(valid: dict[str, bytes], seed: str, number: int) -> tuple[str, list[Move]]:
-    """Which file case `number` changes, and how."""
+    """Draw which file case `number` changes, and how."""
     draw = random.Random(f"{seed} {number}")
     return draw.choice(sorted(valid)), draw_moves(draw)
 
 
 def check(parser: Parser, folder: Path) -> bool:
-    """Parse what is in `folder`; whether it was taken for valid.
+    """Parse the files in `folder`.
+
+    Returns:
+        Whether they were taken for valid.
 
     Raises:
         Bug: the parser raised something else than an error that names a file there.
@@ -90,21 +93,21 @@ def check(parser: Parser, folder: Path) -> bool:
 def limited(memory: int) -> None:
     """Let this process take `memory` bytes more than it has."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-    most = pages * resource.getpagesize() + memory
-    resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    limit = pages * resource.getpagesize() + memory
+    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
 def hunt(
-    parser: Parser, folder: Path, seed: str, seconds: float, found: Callable[[Finding], None]
+    parser: Parser, folder: Path, seed: str, seconds: float, report: Callable[[Finding], None]
 ) -> tuple[int, int]:
-    """Parse mutated files for some seconds; returns how many, and how many were taken for valid."""
+    """Parse mutated files for some seconds; count them, and those that were taken for valid."""
     end, number, valid = time.monotonic() + seconds, 0, 0
     while time.monotonic() < end:
         last, taken, finding = _in_a_process(parser, folder, seed, number, end)
         valid += taken
         number = last + 1
         if finding is not None:
-            found(finding)
+            report(finding)
     return number, valid
 
 
@@ -135,7 +138,7 @@ def _named(status: int) -> str:
 
 
 def _work(parser: Parser, folder: Path, seed: str, first: int, end: float, writer: int) -> None:
-    """One sign for each case that is done: + for valid, . for refused; ! and a text for a bug."""
+    """Write a sign for each case done: + for valid, . for refused; ! and a text for a bug."""
     code = 70
     try:
         valid = sample(parser, folder)

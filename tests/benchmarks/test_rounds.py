@@ -104,26 +104,26 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
 def test_void_rounds_are_repeated(clock: Clock) -> None:
     # Warm-up, then before and after of each round: the second is slow.
     reference = clock.task(1, 1, 1, 2, 1, 1)
-    made = interleave({"a": clock.task(3)}, reference, CPU, rounds=3, most=9, desc="test")
+    made = interleave({"a": clock.task(3)}, reference, CPU, rounds=3, max_rounds=9, desc="test")
     assert made.counts() == {"valid": 3, "void": 1}
 
 
 def test_rounds_are_bounded(clock: Clock) -> None:
     # Before and after differ by half in every round but the first.
     reference = clock.task(1, 1, 1, *[1, 2] * 9)
-    made = interleave({"a": clock.task(3)}, reference, CPU, rounds=4, most=6, desc="test")
+    made = interleave({"a": clock.task(3)}, reference, CPU, rounds=4, max_rounds=6, desc="test")
     assert made.counts() == {"valid": 1, "void": 5}
 
 
 def test_a_machine_without_one_steady_round_is_an_error(clock: Clock) -> None:
     reference = clock.task(1, *[1, 2] * 9)
     with pytest.raises(RunError, match="each of 4 rounds"):
-        interleave({"a": clock.task(3)}, reference, CPU, rounds=2, most=4, desc="test")
+        interleave({"a": clock.task(3)}, reference, CPU, rounds=2, max_rounds=4, desc="test")
 
 
 def test_short_tasks_are_repeated_and_read_per_call(clock: Clock) -> None:
     tasks = {"short": clock.task(0.001), "long": clock.task(2.0)}
-    made = interleave(tasks, clock.task(1), CPU, rounds=2, most=2, desc="test")
+    made = interleave(tasks, clock.task(1), CPU, rounds=2, max_rounds=2, desc="test")
     assert made.seconds("short").median == pytest.approx(0.001)
     assert made.seconds("long").median == pytest.approx(2.0)
 
@@ -139,7 +139,7 @@ def test_the_order_turns(clock: Clock) -> None:
         return run
 
     tasks = {name: task(name) for name in "abc"}
-    interleave(tasks, clock.task(1), CPU, rounds=3, most=3, desc="test", repeat=False)
+    interleave(tasks, clock.task(1), CPU, rounds=3, max_rounds=3, desc="test", repeat=False)
     assert "".join(order) == "abcbcacab"
 
 

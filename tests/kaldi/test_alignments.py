@@ -14,7 +14,7 @@ from asr_hf.kaldi.alignments import read_alignments
 from asr_hf.kaldi.integer_table import read_integer_table
 from asr_hf.runtime.errors import InputError
 
-from .conftest import binary_entry, make_alignment_folder, text_entry, write_alignments
+from .experiments import binary_entry, make_alignment_folder, text_entry, write_alignments
 
 UTTERANCES = {
     "spk1-a": np.array([1, 1, 3, 6, 8], np.int32),

@@ -78,7 +78,7 @@ def test_features_normalised_as_apply_cmvn_does(tmp_path: Path, number: int) -> 
 
 def stored(folder: Path) -> dict[str, np.ndarray]:
     store = FrameStore.open(folder)
-    return {u: store.read(np.array([n])).frames.numpy() for n, u in enumerate(store.utterances)}
+    return {u: store.read(np.array([n])).features.numpy() for n, u in enumerate(store.utterances)}
 
 
 @pytest.mark.parametrize("folder", ["exp/mono", "exp/lda/decode", "exp/lda/decode_raw"])

@@ -1,0 +1,1 @@
+"""Forced alignment, and the training of mixtures from a flat start."""

@@ -51,10 +51,11 @@ class AlignedSet:
     """Alignments of one data set.
 
     Attributes:
-        pdfs: pdf ids [frames] of each utterance.
-        phones, words: their segments.
-        unknown: how often each word outside the lexicon was met.
-        fits: of each utterance the log probability of its path a frame, with unscaled likelihoods.
+        pdfs: pdf ids [frames] by utterance.
+        phones, words: segments by utterance.
+        unknown: how often each word outside the lexicon occurred.
+        fits: mean log probability of a frame on the utterance's path, with unscaled likelihoods, by
+            utterance.
     """
 
     pdfs: dict[str, NDArray[np.int32]] = field(default_factory=dict)
@@ -65,7 +66,7 @@ class AlignedSet:
 
 
 class TranscriptGraphs:
-    """Training graphs of transcripts, each with its own language's lexicon."""
+    """Makes training graphs of transcripts, each with its own language's lexicon."""
 
     def __init__(self, system: HmmSystem) -> None:
         self.system = system
@@ -78,10 +79,13 @@ class TranscriptGraphs:
         }
 
     def words(self, utterance: str, transcript: Transcript) -> tuple[list[str], list[str]]:
-        """The words to align, unknown ones replaced by `<unk>`; and the unknown ones.
+        """Replace the unknown words of a transcript by `<unk>`.
+
+        Returns:
+            The words to align, and the unknown words.
 
         Raises:
-            AlignmentError: there is such a word, and no model for unknown words.
+            AlignmentError: a word is unknown, and the lexicon has no `<unk>`.
         """
         language = self.system.language(transcript.language, utterance)
         words, unknown = map_unknown(transcript.words, language.lexicon)
@@ -94,17 +98,20 @@ class TranscriptGraphs:
         return words, unknown
 
     def graph(self, utterance: str, transcript: Transcript) -> Fst:
-        """The training graph of one utterance.
+        """Make the training graph of one utterance.
+
+        Returns:
+            The graph, without transition probabilities.
 
         Raises:
-            AlignmentError: its transcript is empty, or has a word that nothing stands for.
+            AlignmentError: the transcript is empty, or has an unknown word and there is no `<unk>`.
         """
         words, _ = self.words(utterance, transcript)
         language = self.system.language(transcript.language, utterance)
         return self._compilers[language.name].compile(language.words.ids(words), utterance)
 
     def first_phones(self, utterance: str, transcript: Transcript) -> list[int]:
-        """Phone ids of an utterance, first pronunciations, with silence at both ends."""
+        """List the phone ids of an utterance: first pronunciations, with silence at both ends."""
         language = self.system.language(transcript.language, utterance)
         words, _ = self.words(utterance, transcript)
         names = [p for word in words for p in language.lexicon.pronunciations[word][0]]
@@ -112,7 +119,7 @@ class TranscriptGraphs:
 
 
 @dataclass(frozen=True)
-class _Spoken:
+class _Unaligned:
     """One utterance to align: its scores [frames, pdfs], or the GMM's features [frames, dim]."""
 
     name: str
@@ -122,7 +129,7 @@ class _Spoken:
 
 @dataclass(frozen=True)
 class _Aligned:
-    """What became of it: see `AlignedSet`; no pdfs, but a reason, where it cannot be aligned."""
+    """The alignment of one utterance, as in `AlignedSet`; without pdfs, the reason for it."""
 
     name: str
     pdfs: NDArray[np.int32] | None = None
@@ -141,14 +148,14 @@ class _SetAligner:
         self._graphs, self._options = TranscriptGraphs(system), options
         self._scorer = system.gmm.scorer() if by_gmm and system.gmm else None
 
-    def align(self, spoken: _Spoken) -> _Aligned:
+    def align(self, spoken: _Unaligned) -> _Aligned:
         """Align one utterance."""
         try:
             return self._align(spoken)
         except AlignmentError as error:
             return _Aligned(spoken.name, reason=error.problem)
 
-    def _align(self, spoken: _Spoken) -> _Aligned:
+    def _align(self, spoken: _Unaligned) -> _Aligned:
         graphs, options, name = self._graphs, self._options, spoken.name
         transitions, transcript = graphs.system.transitions, spoken.transcript
         graph, matrix = graphs.graph(name, transcript), spoken.matrix
@@ -180,7 +187,7 @@ ALIGNMENT = Task(
     "alignment",
     _SetAligner,
     (_SetAligner.align,),
-    (*HMM_KINDS, AlignOptions, _Spoken, Transcript, _Aligned, Segment),
+    (*HMM_KINDS, AlignOptions, _Unaligned, Transcript, _Aligned, Segment),
 )
 
 
@@ -200,39 +207,49 @@ def align_set(
         system: the HMM system.
         matrices: utterances and their log likelihoods [frames, pdfs]; with `by_gmm` their features
             [frames, dim], which the system's mixtures score.
-        transcripts: of every utterance.
-        options: settings.
+        transcripts: the transcript of every utterance.
+        options: settings of the alignment.
         skips: receives the utterances that cannot be aligned.
         by_gmm: whether the mixtures score.
-        jobs: processes; the result does not depend on it.
+        jobs: number of processes; the result does not depend on it.
+
+    Returns:
+        The alignments of all utterances that were not skipped.
 
     Raises:
         InputError: an utterance has no transcript.
     """
     aligned = AlignedSet()
     with worker_pool(ALIGNMENT, (system, options, by_gmm), jobs, "alignment") as workers:
-        for one in workers.map(_SetAligner.align, _spoken(matrices, transcripts)):
-            if one.pdfs is None:
-                skips.add(one.name, one.reason)
+        for result in workers.map(_SetAligner.align, _spoken(matrices, transcripts)):
+            if result.pdfs is None:
+                skips.add(result.name, result.reason)
                 continue
-            for word in one.unknown:
+            for word in result.unknown:
                 aligned.unknown[word] = aligned.unknown.get(word, 0) + 1
-            aligned.pdfs[one.name], aligned.fits[one.name] = one.pdfs, one.fit
-            aligned.phones[one.name], aligned.words[one.name] = list(one.phones), list(one.words)
+            aligned.pdfs[result.name], aligned.fits[result.name] = result.pdfs, result.fit
+            aligned.phones[result.name], aligned.words[result.name] = (
+                list(result.phones),
+                list(result.words),
+            )
     if aligned.unknown:
         total = sum(aligned.unknown.values())
         log.warning("%d words outside the lexicon became %s", total, UNKNOWN)
     return aligned
 
 
-def misfits(fits: Mapping[str, float]) -> list[str]:
-    """Utterances that fit their transcripts far worse than the others do, the worst first.
+def fit_outliers(fits: Mapping[str, float]) -> list[str]:
+    """Find utterances that fit their transcripts far worse than the others do.
 
-    Those more than three standard deviations below the median, as the median deviation tells them:
-    many of them have another recording's transcript.
+    An utterance counts when its fit lies more than three standard deviations below the median;
+    the deviation is estimated from the median absolute deviation. Many such utterances have
+    another recording's transcript.
 
     Args:
-        fits: as in `AlignedSet`.
+        fits: mean log probability of a frame by utterance, as in `AlignedSet`.
+
+    Returns:
+        The names of these utterances, the worst first.
     """
     if not fits:
         return []
@@ -244,8 +261,8 @@ def misfits(fits: Mapping[str, float]) -> list[str]:
 
 def _spoken(
     matrices: Iterable[tuple[str, NDArray[np.floating[Any]]]], transcripts: Mapping[str, Transcript]
-) -> Iterator[_Spoken]:
+) -> Iterator[_Unaligned]:
     for name, matrix in matrices:
         if name not in transcripts:
             raise InputError(f"{name}: scores without a transcript", remedy="add it to text")
-        yield _Spoken(name, transcripts[name], matrix)
+        yield _Unaligned(name, transcripts[name], matrix)

@@ -27,17 +27,20 @@ Features = Mapping[str, NDArray[np.float32]]
 
 
 def transcripts_of(data: DataDir, languages: list[str]) -> dict[str, Transcript]:
-    """The words and language of every utterance of a data directory.
+    """Read the words and the language of every utterance of a data directory.
 
     Args:
         data: the data directory.
-        languages: those of the corpus; utterances without utt2lang are in the only one.
+        languages: the corpus's languages; where there is one, utterances need no utt2lang.
+
+    Returns:
+        The transcripts by utterance.
 
     Raises:
         InputError: an utterance has no transcript, or one with white space other than blanks
             and tabs, or no language where there are several.
     """
-    found = {}
+    transcripts = {}
     for utterance in data.utterances:
         if utterance.text is None:
             raise InputError(
@@ -59,19 +62,22 @@ def transcripts_of(data: DataDir, languages: list[str]) -> dict[str, Transcript]
                 expected="words with blanks between them",
                 remedy="put a blank there: asr-hf validate --fix does",
             )
-        found[utterance.id] = Transcript(words_of(composed(utterance.text)), language)
-    return found
+        transcripts[utterance.id] = Transcript(words_of(composed(utterance.text)), language)
+    return transcripts
 
 
 def lexicons_of(
     folder: Path, languages: list[str], transcripts: Mapping[str, Transcript]
 ) -> list[Lexicon]:
-    """Each language's lexicon; with `<unk>` when training transcripts have unknown words.
+    """Read each language's lexicon, and add `<unk>` where training transcripts have unknown words.
 
     Args:
-        folder: holds <language>/lexicon.txt.
-        languages: those of the corpus.
-        transcripts: of the training set.
+        folder: the folder that holds <language>/lexicon.txt.
+        languages: the corpus's languages.
+        transcripts: the transcripts of the training set.
+
+    Returns:
+        One lexicon a language, in their order.
 
     Raises:
         InputError: a lexicon is missing or damaged.
@@ -97,10 +103,10 @@ def lexicons_of(
 def _warn_of_untrained(lexicon: Lexicon, spoken: set[str]) -> None:
     """Name the phones that no word of the training transcripts has.
 
-    Those of noises are left out: many a corpus has none.
+    Noises are left out: many corpora have none.
     """
-    heard = {p for word in spoken for v in lexicon.pronunciations.get(word, ()) for p in v}
-    if untrained := sorted(lexicon.phones - heard - {*SILENCE_PHONES}):
+    trained = {p for word in spoken for v in lexicon.pronunciations.get(word, ()) for p in v}
+    if untrained := sorted(lexicon.phones - trained - {*SILENCE_PHONES}):
         log.warning(
             "%s: %d phones of the lexicon are in no training transcript and get no data: %s",
             lexicon.language,
@@ -112,19 +118,22 @@ def _warn_of_untrained(lexicon: Lexicon, spoken: set[str]) -> None:
 def speaker_features(
     data: DataDir, fbank: ArkReader, keep: Callable[[Utterance], bool] = lambda _: True
 ) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Normalised cepstra of every utterance that has a filterbank, one speaker after another.
+    """Make normalised cepstra of every utterance that has a filterbank, one speaker after another.
 
     Yields:
         The utterance and its features [frames, dim].
     """
     for speaker, utterances in data.by_speaker().items():
         present = [u for u in utterances if u.id in fbank and keep(u)]
-        raw = {u.id: cepstra(finite(fbank[u.id], u.id)) for u in present}
+        raw = {u.id: cepstra(check_finite(fbank[u.id], u.id)) for u in present}
         yield from normalise(raw, dict.fromkeys(raw, speaker)).items()
 
 
-def finite(matrix: NDArray[np.float32], utterance: str) -> NDArray[np.float32]:
-    """The features of one utterance, refused when not finite.
+def check_finite(matrix: NDArray[np.float32], utterance: str) -> NDArray[np.float32]:
+    """Refuse features that are not finite.
+
+    Returns:
+        The features as they came.
 
     Raises:
         InputError: a value is NaN or infinite.
@@ -148,10 +157,13 @@ def train_system(
     skips: SkipList,
     jobs: int = 1,
 ) -> HmmSystem:
-    """Flat start on a data directory.
+    """Train monophones on a data directory, from a flat start.
 
-    Of more than `max_utterances` utterances the shortest are taken: there the first, even
-    alignment is least wrong, and a monophone model needs no more data.
+    When there are more than `max_utterances` utterances, the shortest are taken: there the first,
+    even alignment is least wrong, and a monophone model needs no more data.
+
+    Returns:
+        The system with its trained mixtures.
 
     Raises:
         InputError: too much has to be skipped, or nothing can be aligned.
@@ -169,14 +181,17 @@ def train_system(
 def training_features(
     data: DataDir, fbank: ArkReader, chosen: Sequence[str], skips: SkipList
 ) -> dict[str, NDArray[np.float32]]:
-    """Features [frames, dim] of the `chosen` utterances; those without are skipped.
+    """Make the features of chosen utterances; those without a filterbank are skipped.
+
+    Returns:
+        Features [frames, dim] by utterance.
 
     Raises:
         InputError: too much has to be skipped.
     """
-    wanted = set(chosen)
-    features = dict(speaker_features(data, fbank, lambda u: u.id in wanted))
-    for name in sorted(wanted - features.keys()):
+    chosen_names = set(chosen)
+    features = dict(speaker_features(data, fbank, lambda u: u.id in chosen_names))
+    for name in sorted(chosen_names - features.keys()):
         skips.add(name, f"no features in {fbank.path}")
     skips.check(len(chosen))
     return features

@@ -23,9 +23,9 @@ class FlatStartOptions:
     """Settings of the flat start.
 
     Attributes:
-        iterations: EM passes; the alignment is renewed on Kaldi's schedule.
-        gaussians: the wanted number of Gaussians in all.
-        seed: of the perturbations of split Gaussians.
+        iterations: number of EM passes; the alignment is renewed on Kaldi's schedule.
+        gaussians: target number of Gaussians in all mixtures together.
+        seed: seed of the perturbations of split Gaussians.
     """
 
     iterations: int = 40
@@ -44,7 +44,7 @@ def equal_alignment(
         frames: the number of frames.
 
     Returns:
-        pdf ids [frames].
+        The pdf id of each frame [frames].
     """
     pdfs = np.concatenate([transitions.pdfs_of_phone(phone) for phone in phones])
     return pdfs[np.arange(frames) * len(pdfs) // frames].astype(np.int32)
@@ -58,7 +58,7 @@ def flat_start(training: TrainingSet, options: FlatStartOptions, skips: SkipList
 
     Args:
         training: the training set; its transition model is updated in place.
-        options: settings.
+        options: settings of the flat start.
         skips: receives the utterances that could not be aligned in the last realignment.
 
     Returns:

@@ -21,14 +21,14 @@ FIRST_BEAM = 6.0
 
 @dataclass(frozen=True)
 class Passes:
-    """A course of training.
+    """Settings of one course of training.
 
     Attributes:
-        count: EM passes.
-        gaussians: the wanted number of Gaussians in all, reached after three quarters of them.
-        realign: the passes before which the alignment is renewed.
-        seed: of the perturbations of split Gaussians.
-        name: for the progress bar.
+        count: number of EM passes.
+        gaussians: target number of Gaussians in all, reached after three quarters of the passes.
+        realign: numbers of the passes before which the alignment is renewed.
+        seed: seed of the perturbations of split Gaussians.
+        name: label of the progress bar.
     """
 
     count: int
@@ -47,7 +47,7 @@ def train_mixtures(
 ) -> Gmm:
     """Train mixtures and transition probabilities.
 
-    The same input and seed give the same model, bit for bit, by any number of processes.
+    Input and seed determine the model, bit for bit, whatever the number of processes.
 
     Args:
         training: the training set; its transition model is updated in place.
@@ -56,6 +56,9 @@ def train_mixtures(
             leave out; renewed in place.
         passes: the course of training.
         skips: receives the utterances that could not be aligned in the last realignment.
+
+    Returns:
+        The trained mixtures.
     """
     floor = VARIANCE_FLOOR * training.features.var(axis=0, dtype=np.float64)
     random = np.random.default_rng(passes.seed)
@@ -86,18 +89,18 @@ def _realign(
     Frames of an utterance that fails get the label -1.
 
     Returns:
-        The utterances that failed and why.
+        The utterances that failed, with the reasons.
     """
     transitions = training.system.transitions
     counts = np.zeros(transitions.num_transition_ids + 1, np.int64)
     failed: dict[str, str] = {}
     for number, (name, path) in enumerate(training.align(gmm, beam).items()):
-        mine = labels[training.bounds[number] : training.bounds[number + 1]]
+        utterance_labels = labels[training.bounds[number] : training.bounds[number + 1]]
         if isinstance(path, str):
             failed[name] = path
-            mine[:] = -1
+            utterance_labels[:] = -1
             continue
-        mine[:] = transitions.pdf_of[path]
+        utterance_labels[:] = transitions.pdf_of[path]
         counts += np.bincount(path, minlength=len(counts))
     transitions.update(counts)
     return failed

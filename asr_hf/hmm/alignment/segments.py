@@ -22,26 +22,26 @@ class Segment:
 
 
 class Transitions(Protocol):
-    """What is asked of a transition model: arrays over transition ids, entry 0 unused."""
+    """The arrays that segments need of a transition model: entries for transition ids, 0 unused."""
 
     @property
     def phone_of(self) -> NDArray[np.int32]:
-        """Phone of each."""
+        """Phone of each transition id [transition ids + 1]."""
         ...
 
     @property
     def state_of(self) -> NDArray[np.int32]:
-        """Transition state of each."""
+        """Transition state of each transition id [transition ids + 1]."""
         ...
 
     @property
     def is_self_loop(self) -> NDArray[np.bool_]:
-        """Whether it stays in its state."""
+        """Whether a transition stays in its state [transition ids + 1]."""
         ...
 
     @property
     def is_final(self) -> NDArray[np.bool_]:
-        """Whether it ends its phone."""
+        """Whether a transition ends its phone [transition ids + 1]."""
         ...
 
 
@@ -51,31 +51,31 @@ def phone_spans(
     """Cut a path into its phones.
 
     In our graphs self-loops come before the transition that leaves their state, so that a phone
-    ends with its final transition; in most of Kaldi's (reordered ones) they follow it. A path cut
-    short leaves its last phone unfinished.
+    ends with its final transition; in most of Kaldi's (reordered) graphs they follow it. A path
+    cut short leaves its last phone unfinished.
 
     Args:
-        transition_ids: [frames].
+        transition_ids: the path [frames].
         transitions: the transition model.
 
     Returns:
-        Phone id, first frame and number of frames of each.
+        The phone id, first frame and number of frames of each phone.
     """
-    loops, frames = transitions.is_self_loop[transition_ids], len(transition_ids)
+    loops, num_frames = transitions.is_self_loop[transition_ids], len(transition_ids)
     ends = np.flatnonzero(transitions.is_final[transition_ids]) + 1
     if _reordered(transitions.state_of[transition_ids], loops):
         # The first frame from each on that is no loop.
-        leaves = np.append(np.flatnonzero(~loops), frames)
+        leaves = np.append(np.flatnonzero(~loops), num_frames)
         ends = leaves[np.searchsorted(leaves, ends)]
-    if not len(ends) or ends[-1] < frames:
-        ends = np.append(ends, frames)
+    if not len(ends) or ends[-1] < num_frames:
+        ends = np.append(ends, num_frames)
     starts = np.concatenate([[0], ends[:-1]])
     phones = transitions.phone_of[transition_ids[starts]]
     return list(zip(phones.tolist(), starts.tolist(), (ends - starts).tolist(), strict=True))
 
 
 def _reordered(states: NDArray[np.int32], loops: NDArray[np.bool_]) -> bool:
-    """Whether self-loops come last in their states [frames], by the first at an edge."""
+    """Whether self-loops come last in their states [frames], by the first change of state."""
     changes = np.flatnonzero(states[1:] != states[:-1])
     telling = changes[loops[changes] | loops[changes + 1]]
     if len(telling):
@@ -86,7 +86,7 @@ def _reordered(states: NDArray[np.int32], loops: NDArray[np.bool_]) -> bool:
 def phone_segments(
     transition_ids: NDArray[np.int32], transitions: Transitions, phones: SymbolTable
 ) -> list[Segment]:
-    """The phones of a path, by name; see `phone_spans`."""
+    """Cut a path into its phones, by name; see `phone_spans`."""
     spans = phone_spans(transition_ids, transitions)
     return [Segment(phones.symbols[phone], start, frames) for phone, start, frames in spans]
 
@@ -100,10 +100,10 @@ def word_segments(
     """Find the words in a sequence of phones.
 
     Args:
-        phones: those.
-        words: what was said.
-        pronunciations: of each word.
-        pauses: what may stand around each word.
+        phones: the phones of a path.
+        words: the words that were said.
+        pronunciations: pronunciations by word.
+        pauses: pronunciations that may stand between words.
 
     Returns:
         One segment a word, or None when the phones are not those of the words (a path that the
@@ -139,19 +139,22 @@ def _matches(labels: list[str], position: int, variant: Pronunciation) -> bool:
 
 
 def _join(label: str, phones: Sequence[Segment], first: int, end: int) -> Segment:
-    mine = phones[first:end]
+    inside = phones[first:end]
     before = phones[first - 1] if first else Segment("", 0, 0)
-    start = mine[0].start if mine else before.start + before.frames
-    return Segment(label, start, sum(phone.frames for phone in mine))
+    start = inside[0].start if inside else before.start + before.frames
+    return Segment(label, start, sum(phone.frames for phone in inside))
 
 
 def ctm_lines(utterance: str, segments: Sequence[Segment], frame_shift: float) -> str:
-    """Segments in NIST's ctm form, `utterance channel start duration label`.
+    """Write segments in NIST's ctm form, `utterance channel start duration label`.
 
     Args:
-        utterance: its name.
+        utterance: the utterance's name.
         segments: words or phones.
-        frame_shift: seconds between frames.
+        frame_shift: time between frames in seconds.
+
+    Returns:
+        The lines, with their ends.
     """
     return "".join(
         f"{utterance} 1 {s.start * frame_shift:.3f} {s.frames * frame_shift:.3f} {s.label}\n"

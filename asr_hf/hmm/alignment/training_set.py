@@ -29,7 +29,7 @@ _WORTH_A_PROCESS = 20_000
 
 @dataclass(frozen=True)
 class _Utterance:
-    """What a worker is sent of an utterance: its features are [frames, dim]."""
+    """An utterance as it is sent to a worker; its features are [frames, dim]."""
 
     name: str
     features: NDArray[np.float32]
@@ -38,7 +38,7 @@ class _Utterance:
 
 @dataclass(frozen=True)
 class _Model:
-    """What changes between alignments."""
+    """The parts of the system that change between alignments."""
 
     log_probs: NDArray[np.float32]
     gmm: Gmm
@@ -53,7 +53,11 @@ class _Aligner:
         self._share: list[tuple[_Utterance, Fst, NDArray[np.int32]]] = []
 
     def take(self, share: Sequence[_Utterance]) -> dict[str, str]:
-        """Make the graphs of a share; the utterances that cannot have one, and why."""
+        """Make the graphs of a share of the utterances.
+
+        Returns:
+            The reason for each utterance that cannot have a graph.
+        """
         failed = {}
         for utterance in share:
             try:
@@ -66,10 +70,10 @@ class _Aligner:
         return failed
 
     def align(self, model: _Model) -> list[NDArray[np.int32] | str]:
-        """Transition ids [frames] of each utterance, or why there are none."""
+        """Align the share: transition ids [frames] of each utterance, or the reason why not."""
         self._transitions.set_log_probs(model.log_probs)
         scorer, beams = model.gmm.scorer(), (model.beam, RETRY_FACTOR * model.beam)
-        found: list[NDArray[np.int32] | str] = []
+        results: list[NDArray[np.int32] | str] = []
         for utterance, graph, pdfs in self._share:
             scores = scorer.log_likelihoods(utterance.features, pdfs)
             try:
@@ -82,10 +86,10 @@ class _Aligner:
                     beams=beams,
                 )
             except AlignmentError as error:
-                found.append(error.problem)
+                results.append(error.problem)
             else:
-                found.append(path.transition_ids)
-        return found
+                results.append(path.transition_ids)
+        return results
 
 
 TRAINING = Task(
@@ -97,13 +101,13 @@ TRAINING = Task(
 
 
 class TrainingSet:
-    """Utterances to train on; made by `open_training_set`.
+    """The utterances to train on; `open_training_set` makes it.
 
     Attributes:
-        system: what is trained.
-        names: of the utterances.
-        features: of all of them, one after another [frames, dim].
-        bounds: utterance i has the frames bounds[i] to bounds[i+1] - 1.
+        system: the system that is trained.
+        names: names of the utterances.
+        features: features of all utterances, one after another [frames, dim].
+        bounds: first frames; utterance i has the frames bounds[i] to bounds[i+1] - 1.
     """
 
     def __init__(
@@ -120,18 +124,27 @@ class TrainingSet:
         self.bounds = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
 
     def first_phones(self) -> list[list[int]]:
-        """Phone ids of each utterance, first pronunciations, with silence at both ends."""
+        """List each utterance's phone ids: first pronunciations, with silence at both ends."""
         graphs = TranscriptGraphs(self.system)
         return [graphs.first_phones(name, self._transcripts[name]) for name in self.names]
 
     def align(self, gmm: Gmm, beam: float = BEAM) -> dict[str, NDArray[np.int32] | str]:
-        """Transition ids [frames] of each utterance under the mixtures, or why there are none.
+        """Align every utterance under the mixtures.
 
-        The same whatever the number of workers.
+        The result does not depend on the number of workers.
+
+        Returns:
+            Transition ids [frames] by utterance, or the reason why there are none.
         """
         model = _Model(self.system.transitions.log_probs, gmm, beam)
-        parts = self._workers.each(_Aligner.align, [model] * self._workers.size)
-        return dict(zip(self.names, (one for part in parts for one in part), strict=True))
+        results = self._workers.each(_Aligner.align, [model] * self._workers.size)
+        return dict(
+            zip(
+                self.names,
+                (result for share_results in results for result in share_results),
+                strict=True,
+            )
+        )
 
 
 @contextmanager
@@ -145,39 +158,42 @@ def open_training_set(
     """Deal utterances to workers.
 
     Args:
-        system: what is trained.
-        features: of each utterance [frames, dim].
-        transcripts: of each of them.
+        system: the system that is trained.
+        features: features [frames, dim] by utterance.
+        transcripts: the transcript of each utterance.
         skips: receives the utterances whose transcripts cannot be aligned.
-        jobs: processes at most; little data take fewer.
+        jobs: maximum number of processes; little data take fewer.
+
+    Yields:
+        The utterances that can be trained on.
 
     Raises:
         InputError: there is nothing to train on.
     """
-    frames = sum(map(len, features.values()))
-    jobs = min(jobs, 1 + frames // _WORTH_A_PROCESS, max(1, len(features)))
+    num_frames = sum(map(len, features.values()))
+    jobs = min(jobs, 1 + num_frames // _WORTH_A_PROCESS, max(1, len(features)))
     with worker_pool(TRAINING, system, jobs, "alignment for training") as workers:
-        every = [_Utterance(name, x, transcripts[name]) for name, x in features.items()]
+        utterances = [_Utterance(name, x, transcripts[name]) for name, x in features.items()]
         failed: dict[str, str] = {}
-        for found in workers.each(_Aligner.take, _shares(every, workers.size)):
-            failed |= found
+        for share_failed in workers.each(_Aligner.take, _shares(utterances, workers.size)):
+            failed |= share_failed
         for name, reason in failed.items():
             skips.add(name, reason)
-        left = {name: x for name, x in features.items() if name not in failed}
-        if not left:
+        usable = {name: x for name, x in features.items() if name not in failed}
+        if not usable:
             raise InputError(
                 "no utterance can be trained on",
                 expected="features, and a transcript with words of the lexicon, of each",
                 remedy="check text, lexicon and features",
             )
-        yield TrainingSet(system, left, transcripts, workers)
+        yield TrainingSet(system, usable, transcripts, workers)
 
 
-def _shares(every: Sequence[_Utterance], count: int) -> list[list[_Utterance]]:
-    """Neighbours in `count` lists with about as many frames each."""
-    ends = np.cumsum([len(u.features) for u in every], dtype=np.int64)
+def _shares(utterances: Sequence[_Utterance], count: int) -> list[list[_Utterance]]:
+    """Split utterances into `count` lists of neighbours with about as many frames each."""
+    ends = np.cumsum([len(u.features) for u in utterances], dtype=np.int64)
     shares: list[list[_Utterance]] = [[] for _ in range(count)]
-    for utterance, end in zip(every, ends, strict=True):
+    for utterance, end in zip(utterances, ends, strict=True):
         middle = int(end) - len(utterance.features) / 2
         shares[int(middle * count / int(ends[-1]))].append(utterance)
     return shares

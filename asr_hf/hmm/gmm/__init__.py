@@ -1,0 +1,1 @@
+"""Gaussian mixtures, the features that they model, and their scores."""

@@ -13,16 +13,17 @@ DELTA_WINDOW = 2
 
 
 def cepstra(fbank: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Cepstral coefficients 0-12 with first and second differences.
+    """Compute cepstral coefficients 0-12 with first and second differences.
 
-    Diagonal Gaussians need inputs with little correlation, which log-mel bins are not; a DCT-II
-    of them and regression over two frames to each side are (Davis and Mermelstein 1980).
+    Diagonal Gaussians need inputs with little correlation. Log-mel bins are strongly correlated;
+    a DCT-II of them, and regression over two frames to each side, are hardly so (Davis and
+    Mermelstein 1980).
 
     Args:
         fbank: log-mel energies [frames, bins].
 
     Returns:
-        [frames, 39] for 13 bins or more.
+        Cepstra [frames, 39]; fewer columns when there are less than 13 bins.
     """
     static = dct(np.asarray(fbank, np.float64), type=2, norm="ortho", axis=1)[:, :NUM_CEPSTRA]
     first = _delta(static)
@@ -30,12 +31,12 @@ def cepstra(fbank: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _delta(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    frames = len(x)
+    num_frames = len(x)
     padded = np.pad(x, ((DELTA_WINDOW, DELTA_WINDOW), (0, 0)), mode="edge")
     total = np.zeros_like(x)
     for n in range(1, DELTA_WINDOW + 1):
-        ahead = padded[DELTA_WINDOW + n : DELTA_WINDOW + n + frames]
-        behind = padded[DELTA_WINDOW - n : DELTA_WINDOW - n + frames]
+        ahead = padded[DELTA_WINDOW + n : DELTA_WINDOW + n + num_frames]
+        behind = padded[DELTA_WINDOW - n : DELTA_WINDOW - n + num_frames]
         total += n * (ahead - behind)
     return total / (2 * sum(n * n for n in range(1, DELTA_WINDOW + 1)))
 
@@ -46,8 +47,11 @@ def normalise(
     """Give each speaker's frames zero mean and unit variance in every dimension.
 
     Args:
-        features: [frames, dim] of each utterance.
+        features: features [frames, dim] by utterance.
         speakers: the speaker of each utterance.
+
+    Returns:
+        Normalised features [frames, dim] by utterance, in the order they came.
     """
     members: dict[str, list[str]] = {}
     for utterance in features:

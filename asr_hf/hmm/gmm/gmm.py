@@ -32,8 +32,8 @@ class Gmm:
     """The mixtures of all pdfs, their Gaussians one after another.
 
     Attributes:
-        starts: int64 [pdfs + 1]; pdf p has the Gaussians starts[p]..starts[p+1]-1.
-        weights: float64 [gaussians], adding up to one within a pdf.
+        starts: first Gaussians, int64 [pdfs + 1]; pdf p has starts[p] to starts[p+1] - 1.
+        weights: weights, float64 [gaussians]; those of a pdf add up to one.
         means, variances: float64 [gaussians, dim].
     """
 
@@ -44,7 +44,7 @@ class Gmm:
 
     @classmethod
     def single(cls, mean: Array, variance: Array, num_pdfs: int) -> Gmm:
-        """Every pdf the same Gaussian with `mean` and `variance` [dim]."""
+        """Give every pdf one Gaussian with `mean` and `variance` [dim]."""
         return cls(
             np.arange(num_pdfs + 1, dtype=np.int64),
             np.ones(num_pdfs),
@@ -63,7 +63,11 @@ class Gmm:
         return len(self.weights)
 
     def _expanded(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """log N(x) = x · mean/var - x² · 1/(2 var) + constant: matrix for [x, x²], constants."""
+        """Rewrite log N(x) = x · mean/var - x² · 1/(2 var) + constant.
+
+        Returns:
+            A matrix to multiply [x, x²] with [gaussians, 2 dim], and the constants [gaussians].
+        """
         precision = 1 / self.variances
         matrix = np.concatenate([self.means * precision, -0.5 * precision], axis=1)
         constants = np.log(self.weights) - 0.5 * (
@@ -72,7 +76,7 @@ class Gmm:
         return matrix.astype(np.float32), constants.astype(np.float32)
 
     def scorer(self) -> GmmScorer:
-        """The mixtures made ready for scoring many utterances."""
+        """Make the mixtures ready for scoring many utterances."""
         return GmmScorer(*self._expanded(), self.starts)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -89,6 +93,9 @@ class Gmm:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Gmm:
         """Read mixtures written by `save`.
+
+        Returns:
+            The mixtures.
 
         Raises:
             InputError: the file is missing or damaged.
@@ -118,7 +125,16 @@ class Gmm:
 
 
 def _arrays(path: Path) -> list[NDArray[Any]]:
-    """Arrays of an npz, none larger than the file: numpy takes memory for what headers declare."""
+    """Read the arrays of an npz.
+
+    None may be larger than the file: numpy takes memory for what headers declare.
+
+    Returns:
+        The arrays of a `Gmm`, in their order.
+
+    Raises:
+        ValueError: the arrays would be larger than the file.
+    """
     content = path.read_bytes()
     with zipfile.ZipFile(BytesIO(content)) as packed:
         names = [f"{name}.npy" for name in ("starts", "weights", "means", "variances")]
@@ -135,49 +151,49 @@ def em_step(
     bounds: NDArray[np.int64],
     floor: Array,
 ) -> tuple[Gmm, NDArray[np.float64], float]:
-    """One EM step with a fixed assignment of frames to pdfs.
+    """Do one EM step with a fixed assignment of frames to pdfs.
 
     Gaussians with fewer than 10 frames are dropped unless they are their pdf's last; a pdf
     without enough frames stays as it is.
 
     Args:
         gmm: the mixtures.
-        features: [frames, dim] of the whole set.
-        order: the frames sorted by pdf.
-        bounds: frames order[bounds[p]:bounds[p+1]] belong to pdf p, [pdfs + 1].
+        features: features of the whole set [frames, dim].
+        order: frame numbers sorted by pdf.
+        bounds: offsets [pdfs + 1]; frames order[bounds[p]:bounds[p+1]] belong to pdf p.
         floor: smallest variance [dim].
 
     Returns:
-        The new mixtures, the occupancy of each of its Gaussians, and the mean log likelihood a
-        frame under the old ones.
+        The new mixtures, the occupancy of each of their Gaussians [gaussians], and the mean log
+        likelihood of a frame under the old mixtures.
     """
     matrix, constants = gmm._expanded()
-    parts: list[tuple[Array, Array, Array]] = []
+    estimates: list[tuple[Array, Array, Array]] = []
     counts: list[int] = []
     occupancies: list[Array] = []
     total = 0.0
     for pdf in range(gmm.num_pdfs):
-        mine = slice(gmm.starts[pdf], gmm.starts[pdf + 1])
+        gaussians = slice(gmm.starts[pdf], gmm.starts[pdf + 1])
         x = features[order[bounds[pdf] : bounds[pdf + 1]]].astype(np.float64)
-        old = gmm.weights[mine], gmm.means[mine], gmm.variances[mine]
+        old = gmm.weights[gaussians], gmm.means[gaussians], gmm.variances[gaussians]
         if len(x) < MIN_OCCUPANCY:
-            parts.append(old)
+            estimates.append(old)
             occupancies.append(old[0] * len(x))
         else:
             squares = np.concatenate([x, x * x], axis=1)
-            scores = squares @ matrix[mine].T + constants[mine]
+            scores = squares @ matrix[gaussians].T + constants[gaussians]
             largest = scores.max(axis=1, keepdims=True)
             posteriors = np.exp(scores - largest)
             norm = posteriors.sum(axis=1, keepdims=True)
             total += float((np.log(norm) + largest).sum())
             posteriors /= norm
             new, occupancy = _maximise(posteriors, squares, floor)
-            parts.append(new)
+            estimates.append(new)
             occupancies.append(occupancy)
-        counts.append(len(parts[-1][0]))
+        counts.append(len(estimates[-1][0]))
     updated = Gmm(
         np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        *(np.concatenate(columns) for columns in zip(*parts, strict=True)),
+        *(np.concatenate(columns) for columns in zip(*estimates, strict=True)),
     )
     return updated, np.concatenate(occupancies), total / max(1, int(bounds[-1]))
 
@@ -185,7 +201,7 @@ def em_step(
 def _maximise(
     posteriors: Array, squares: Array, floor: Array
 ) -> tuple[tuple[Array, Array, Array], Array]:
-    """Weights, means and variances from posteriors [frames, gaussians] of [x, x²]."""
+    """Estimate weights, means and variances from posteriors [frames, gaussians] of [x, x²]."""
     occupancy = posteriors.sum(axis=0)
     kept = np.flatnonzero(occupancy >= MIN_OCCUPANCY)
     if not len(kept):
@@ -199,28 +215,31 @@ def _maximise(
 
 
 def split_targets(occupancy: Array, counts: NDArray[np.int64], target: int) -> NDArray[np.int64]:
-    """How many Gaussians each pdf should have.
+    """Decide how many Gaussians each pdf should have.
 
-    One at a time goes to the pdf with the largest occupancy^0.2 a Gaussian, as in Kaldi, among
-    those that keep 20 frames a Gaussian.
+    One Gaussian at a time goes to the pdf with the largest occupancy^0.2 a Gaussian, as in Kaldi,
+    among those that keep 20 frames a Gaussian.
 
     Args:
-        occupancy: frames of each pdf [pdfs].
-        counts: Gaussians of each pdf now [pdfs].
-        target: the wanted total.
+        occupancy: number of frames of each pdf [pdfs].
+        counts: current number of Gaussians of each pdf [pdfs].
+        target: total number of Gaussians to reach.
+
+    Returns:
+        The number of Gaussians of each pdf [pdfs].
     """
-    wanted = counts.copy()
-    queue = [(-(occupancy[p] ** SPLIT_POWER) / wanted[p], p) for p in range(len(wanted))]
+    targets = counts.copy()
+    queue = [(-(occupancy[p] ** SPLIT_POWER) / targets[p], p) for p in range(len(targets))]
     heapq.heapify(queue)
-    total = int(wanted.sum())
+    total = int(targets.sum())
     while total < target and queue:
         _, pdf = heapq.heappop(queue)
-        if occupancy[pdf] / (wanted[pdf] + 1) < SPLIT_MIN_OCCUPANCY:
+        if occupancy[pdf] / (targets[pdf] + 1) < SPLIT_MIN_OCCUPANCY:
             continue
-        wanted[pdf] += 1
+        targets[pdf] += 1
         total += 1
-        heapq.heappush(queue, (-(occupancy[pdf] ** SPLIT_POWER) / wanted[pdf], pdf))
-    return wanted
+        heapq.heappush(queue, (-(occupancy[pdf] ** SPLIT_POWER) / targets[pdf], pdf))
+    return targets
 
 
 def split(gmm: Gmm, occupancy: Array, target: int, random: np.random.Generator) -> Gmm:
@@ -231,17 +250,24 @@ def split(gmm: Gmm, occupancy: Array, target: int, random: np.random.Generator) 
 
     Args:
         gmm: the mixtures.
-        occupancy: frames of each Gaussian [gaussians].
-        target: the wanted number of Gaussians in all.
-        random: the source of the perturbations.
+        occupancy: number of frames of each Gaussian [gaussians].
+        target: number of Gaussians to reach in all.
+        random: generator of the perturbations.
+
+    Returns:
+        The grown mixtures.
     """
     pdf_occupancy = np.add.reduceat(occupancy, gmm.starts[:-1])
-    wanted = split_targets(pdf_occupancy, np.diff(gmm.starts), target)
+    targets = split_targets(pdf_occupancy, np.diff(gmm.starts), target)
     weights, means, variances = [], [], []
     for pdf in range(gmm.num_pdfs):
-        mine = slice(gmm.starts[pdf], gmm.starts[pdf + 1])
-        w, m, v = list(gmm.weights[mine]), list(gmm.means[mine]), list(gmm.variances[mine])
-        while len(w) < wanted[pdf]:
+        gaussians = slice(gmm.starts[pdf], gmm.starts[pdf + 1])
+        w, m, v = (
+            list(gmm.weights[gaussians]),
+            list(gmm.means[gaussians]),
+            list(gmm.variances[gaussians]),
+        )
+        while len(w) < targets[pdf]:
             heaviest = int(np.argmax(w))
             step = SPLIT_STEP * np.sqrt(v[heaviest]) * random.standard_normal(len(v[heaviest]))
             w[heaviest] /= 2
@@ -252,5 +278,5 @@ def split(gmm: Gmm, occupancy: Array, target: int, random: np.random.Generator) 
         weights += w
         means += m
         variances += v
-    starts = np.concatenate([[0], np.cumsum(wanted)]).astype(np.int64)
+    starts = np.concatenate([[0], np.cumsum(targets)]).astype(np.int64)
     return Gmm(starts, np.asarray(weights), np.asarray(means), np.asarray(variances))

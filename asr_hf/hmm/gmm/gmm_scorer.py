@@ -13,7 +13,7 @@ Array = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class GmmScorer:
-    """Scores of all pdfs, from a matrix product with [x, x²]."""
+    """Scores all pdfs by a matrix product with [x, x²]."""
 
     matrix: NDArray[np.float32]
     constants: NDArray[np.float32]
@@ -22,14 +22,14 @@ class GmmScorer:
     def log_likelihoods(
         self, features: Array, pdfs: NDArray[np.int32] | None = None
     ) -> NDArray[np.float32]:
-        """Log likelihood of each frame under each pdf.
+        """Score each frame under each pdf.
 
         Args:
-            features: [frames, dim].
-            pdfs: the pdfs to score, ascending; None for all.
+            features: features [frames, dim].
+            pdfs: pdfs to score, ascending; None for all.
 
         Returns:
-            [frames, pdfs of the model]; 0 for pdfs that were not asked for.
+            Log likelihoods [frames, pdfs of the model]; 0 for the pdfs that are not in `pdfs`.
         """
         x = np.asarray(features, np.float32)
         squares = np.concatenate([x, x * x], axis=1).T
@@ -39,10 +39,17 @@ class GmmScorer:
         return scores
 
     def _mixtures(self, squares: Array, pdfs: NDArray[Any]) -> NDArray[np.float32]:
-        """Log likelihoods [pdfs, frames] of `squares` [2 dim, frames].
+        """Compute log likelihoods of the mixtures of `pdfs`.
 
         The first Gaussians of all mixtures lie one after another, then the second ones and so on,
         larger mixtures before smaller ones, so that whole blocks are added to the first.
+
+        Args:
+            squares: [x, x²] of each frame [2 dim, frames].
+            pdfs: the pdfs to score.
+
+        Returns:
+            Log likelihoods [pdfs, frames].
         """
         counts = np.diff(self.starts)[pdfs]
         falling = np.argsort(-counts, kind="stable")
@@ -62,6 +69,6 @@ class GmmScorer:
         total = blocks[0]
         for block in blocks[1:]:
             total[: len(block)] += block
-        found = np.empty_like(total)
-        found[falling] = np.log(total) + largest
-        return found
+        log_likelihoods = np.empty_like(total)
+        log_likelihoods[falling] = np.log(total) + largest
+        return log_likelihoods

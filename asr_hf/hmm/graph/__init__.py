@@ -1,0 +1,1 @@
+"""What decoding graphs are made of: lexicons, language models, topologies, transition models."""

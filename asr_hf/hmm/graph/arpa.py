@@ -1,4 +1,4 @@
-"""ARPA language models as toolkits write them, made plain for the library that reads them."""
+"""ARPA language models as toolkits write them, rewritten for the library that reads them."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Ngram:
 
     Args:
         place: file and line, for messages.
-        words: of the n-gram, in composed form.
-        log_prob: to the base 10, as written; -99 for nought.
-        backoff: likewise; empty where there is none.
+        words: words of the n-gram, in composed form.
+        log_prob: logarithm to the base 10, as written; -99 for a probability of zero.
+        backoff: logarithm of the backoff weight; empty where there is none.
     """
 
     place: str
@@ -46,14 +46,17 @@ class Ngram:
 
 @dataclass
 class _Counts:
-    """How many n-grams of each order were declared and found."""
+    """Numbers of n-grams of each order, as declared and as found."""
 
     declared: dict[int, int] = field(default_factory=dict)
     found: dict[int, int] = field(default_factory=dict)
 
 
 def arpa_unigrams(path: str | os.PathLike[str]) -> Iterator[tuple[str, float]]:
-    """The words of an ARPA model and their log10 probabilities.
+    """Read the words of an ARPA model and their log10 probabilities.
+
+    Yields:
+        A word and its log10 probability.
 
     Raises:
         InputError: the file cannot be read, has no unigrams, or a line is malformed.
@@ -65,20 +68,20 @@ def arpa_unigrams(path: str | os.PathLike[str]) -> Iterator[tuple[str, float]]:
 
 
 def write_plain(path: str | os.PathLike[str], words: Container[str], out: TextIO) -> int:
-    """Write a model in the plainest form, over the words of a lexicon.
+    r"""Rewrite a model in the plainest form, over the words of a lexicon.
 
-    What SRILM's and KenLM's readers take is taken: gzip, a byte order mark, line ends of Windows,
-    text before `\\data\\`, tabs or blanks, `-inf`, missing backoff weights. `<UNK>` is `<unk>`.
-    N-grams with `<unk>`, which every toolkit writes, are left out when the lexicon lacks it, as
-    are those with foreign words of no probability.
+    Everything that SRILM's and KenLM's readers accept is accepted: gzip, a byte order mark, line
+    ends of Windows, text before `\data\`, tabs or blanks, `-inf`, missing backoff weights. `<UNK>`
+    is `<unk>`. N-grams with `<unk>`, which every toolkit writes, are left out when the lexicon
+    lacks it, as are those with foreign words of no probability.
 
     Args:
-        path: the model.
-        words: the lexicon's, with `<s>` and `</s>`.
-        out: takes the text.
+        path: the model's file.
+        words: words of the lexicon, with `<s>` and `</s>`.
+        out: stream that receives the text.
 
     Returns:
-        How many n-grams were left out.
+        The number of n-grams that were left out.
 
     Raises:
         InputError: the file cannot be read or is malformed, has words beyond the lexicon's, or
@@ -118,7 +121,7 @@ def write_plain(path: str | os.PathLike[str], words: Container[str], out: TextIO
 
 
 def _unknown_name(path: str | os.PathLike[str], words: Container[str]) -> str:
-    """What the model calls the lexicon's `<unk>`, where that is another name: `<UNK>`."""
+    """Find the model's name of the lexicon's `<unk>`, which may be `<UNK>`."""
     if UNK not in words:
         return UNK
     names = {word for word, _ in arpa_unigrams(path) if word.lower() == UNK}
@@ -143,7 +146,7 @@ def _check_words(path: str | os.PathLike[str], seen: set[str], foreign: list[Ngr
 
 
 def _ngrams(path: str | os.PathLike[str], counts: _Counts) -> Iterator[Ngram]:
-    """The n-grams of a model in their order; `counts` is filled on the way."""
+    """Read the n-grams of a model in their order, filling `counts` on the way."""
     where = os.fspath(path)
     lines = enumerate(_lines(path), 1)
     _header(where, lines, counts.declared)
@@ -176,20 +179,20 @@ def _lines(path: str | os.PathLike[str]) -> list[str]:
         if content.startswith(b"\x1f\x8b"):
             content = _unpacked(where, content)
     except (OSError, EOFError, zlib.error) as error:
-        said = error.strerror if isinstance(error, OSError) and error.strerror else error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise InputError(
-            f"{where}: the language model cannot be read: {said}", remedy="run asr-hf prepare"
+            f"{where}: the language model cannot be read: {reason}", remedy="run asr-hf prepare"
         ) from error
     return [composed(line.strip(BLANK)) for line in lines_of(decoded(where, content))]
 
 
 def _unpacked(where: str, content: bytes) -> bytes:
-    most = _MAX_GROWTH * len(content) + 1_000_000
+    max_bytes = _MAX_GROWTH * len(content) + 1_000_000
     with gzip.open(io.BytesIO(content)) as file:
-        text = file.read(most)
-    if len(text) == most:
+        text = file.read(max_bytes)
+    if len(text) == max_bytes:
         raise InputError(
-            f"{where}: more than {most} bytes when unpacked",
+            f"{where}: more than {max_bytes} bytes when unpacked",
             expected="a text, which gzip makes some ten times smaller",
             remedy="unpack it, if it is one",
         )
@@ -197,7 +200,7 @@ def _unpacked(where: str, content: bytes) -> bytes:
 
 
 def _header(where: str, lines: Iterator[tuple[int, str]], declared: dict[int, int]) -> None:
-    """Read up to the line `\\1-grams:`, and what is declared before it."""
+    r"""Read up to the line `\1-grams:`, and the counts declared before it."""
     inside = False
     for number, line in lines:
         if line == "\\1-grams:":
@@ -230,10 +233,10 @@ def _header(where: str, lines: Iterator[tuple[int, str]], declared: dict[int, in
 
 
 def _check_count(place: str, counts: _Counts, order: int) -> None:
-    found, declared = counts.found.get(order, 0), counts.declared[order]
-    if found != declared:
+    count, declared = counts.found.get(order, 0), counts.declared[order]
+    if count != declared:
         raise InputError(
-            f"{place}: {found} {order}-grams before this line",
+            f"{place}: {count} {order}-grams before this line",
             expected=f"{declared}, as \\data\\ says",
             remedy=_REMEDY,
         )
@@ -267,7 +270,7 @@ def _ngram(place: str, line: str, fields: list[str], order: int) -> Ngram:
 
 
 def _value(text: str, allowed: Callable[[float], bool]) -> str | None:
-    """A logarithm as written, -99 for minus infinity; None when it is none or not allowed."""
+    """Check a logarithm: as written, -99 for minus infinity; None when it is not allowed."""
     try:
         value = float(text)
     except ValueError:

@@ -12,22 +12,22 @@ from asr_hf.runtime.errors import InputError
 
 @dataclass(frozen=True)
 class _State:
-    """A state of a phone: its pdf class, and where its transitions lead."""
+    """A state of a phone: its pdf class, and the states that its transitions lead to."""
 
     pdf_class: int
     targets: tuple[int, ...]
 
 
 class ContextHmms:
-    """Looks up the HMM of any phone in context; holds the probabilities as they are now.
+    """Looks up the HMM of any phone in context, with the probabilities at the time it is made.
 
     Args:
         transitions: a transition model.
-        tree: that it was made with.
+        tree: the tree that the model was made with.
 
     Attributes:
-        tree: the same.
-        num_transition_ids: those of the model.
+        tree: the tree.
+        num_transition_ids: number of transition ids of the model.
     """
 
     def __init__(self, transitions: TransitionModel, tree: ContextDependency) -> None:
@@ -43,14 +43,16 @@ class ContextHmms:
             ]
             for phone in topo.phones
         }
-        self._number = {one.__getstate__()[:3]: number for number, one in enumerate(tuples, 1)}
+        self._number = {
+            state_tuple.__getstate__()[:3]: number for number, state_tuple in enumerate(tuples, 1)
+        }
 
     def num_states(self, window: Sequence[int]) -> int:
-        """States of the phone in the middle of a window of phones."""
+        """Number of states of the phone in the middle of a window of phones."""
         return len(self._states[window[self.tree.central]])
 
     def hmm(self, window: Sequence[int]) -> Iterator[tuple[int, int, int, float]]:
-        """The HMM of a phone in context, without self-loops.
+        """List the transitions of a phone in context, without self-loops.
 
         Args:
             window: the phones that the tree looks at; 0 is the edge of the utterance.
@@ -60,7 +62,7 @@ class ContextHmms:
             when the state is left.
 
         Raises:
-            InputError: the tree has no pdf for it.
+            InputError: the tree has no pdf for a state of the phone in this context.
         """
         phone = window[self.tree.central]
         for number, state in enumerate(self._states[phone]):
@@ -71,9 +73,9 @@ class ContextHmms:
                     expected="one in every context",
                     remedy="remove the folder and run asr-hf align again",
                 )
-            known = self._number[phone, number, pdf]
+            transition_state = self._number[phone, number, pdf]
             for index, target in enumerate(state.targets):
                 if target != number:
-                    transition = self._first[known] + index
-                    log_prob = self._log_probs[transition] - self._leaving[known]
+                    transition = self._first[transition_state] + index
+                    log_prob = self._log_probs[transition] - self._leaving[transition_state]
                     yield number, target, transition, log_prob

@@ -1,4 +1,4 @@
-"""Reading pronouncing dictionaries as they come: CMUdict's, Kaldi's, X-SAMPA's, a user's own."""
+"""Reads pronouncing dictionaries as they come: CMUdict's, Kaldi's, X-SAMPA's, a user's own."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Entry:
 
     Args:
         place: file and line, for messages.
-        word: as written, in composed form, without the number of its variant.
-        phones: its pronunciation.
+        word: the word as written, in composed form, without the number of its variant.
+        phones: phones of the pronunciation.
     """
 
     place: str
@@ -45,13 +45,16 @@ def read_entries(path: str | os.PathLike[str], remedy: str) -> list[Entry]:
 
     Args:
         path: the dictionary.
-        remedy: what to do when it cannot be read.
+        remedy: advice for the message when it cannot be read.
+
+    Returns:
+        The entries in the order of the file.
 
     Raises:
         InputError: it cannot be read, or a line has no phones, probabilities, a reserved symbol
             (`<s>`, `</s>`, `<eps>`, `#0`...), or white space other than blanks and tabs.
     """
-    found = []
+    entries = []
     for number, line in enumerate(read_lines(path, "the lexicon", remedy), 1):
         place = f"{os.fspath(path)}:{number}"
         fields = _without_comment(composed(line))
@@ -64,13 +67,13 @@ def read_entries(path: str | os.PathLike[str], remedy: str) -> list[Entry]:
                 remedy="put a blank there, or remove the character",
             )
         _check(place, fields)
-        found.append(Entry(place, _VARIANT.sub("", fields[0]), tuple(fields[1:])))
-    _check_numbers(found)
-    return found
+        entries.append(Entry(place, _VARIANT.sub("", fields[0]), tuple(fields[1:])))
+    _check_numbers(entries)
+    return entries
 
 
 def _without_comment(line: str) -> list[str]:
-    """The fields of a line up to its comment; `#1` is a symbol, wherever it stands."""
+    """Split a line into fields up to its comment; `#1` is a symbol, wherever it stands."""
     fields = words_of(line)
     if fields and fields[0].startswith(";"):
         return []

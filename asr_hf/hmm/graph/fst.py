@@ -1,4 +1,4 @@
-"""Finite-state transducers: the part of kaldifst the lexicon, grammar and graphs need."""
+"""Finite-state transducers: the part of kaldifst that lexicon, grammar and graphs need."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from asr_hf.hmm.graph.arpa import write_plain
-from asr_hf.hmm.graph.fst_file import Labels, as_vector, checked, is_const
+from asr_hf.hmm.graph.fst_file import Labels, check_vector_fst, is_const_fst, to_vector_fst
 from asr_hf.hmm.graph.lexicon import SymbolTable
 from asr_hf.hmm.kaldi import arpa_to_text, kaldifst
 from asr_hf.runtime.errors import InputError, RunError
@@ -29,8 +29,11 @@ def build(arcs: Iterable[Arc], final: Iterable[int], states: int, start: int = 0
     Args:
         arcs: (from, to, input label, output label, probability) of each arc, 0 for epsilon.
         final: final states, with weight one.
-        states: the number of states.
-        start: the initial state.
+        states: number of states.
+        start: initial state.
+
+    Returns:
+        The transducer.
     """
     fst = kaldifst.StdVectorFst()
     for _ in range(states):
@@ -45,11 +48,14 @@ def build(arcs: Iterable[Arc], final: Iterable[int], states: int, start: int = 0
 
 
 def grammar(arpa: str | os.PathLike[str], words: SymbolTable) -> Fst:
-    """An ARPA n-gram model as a transducer, with `#0` on the input side of its backoff arcs.
+    """Read an ARPA n-gram model as a transducer, with `#0` on the input side of its backoff arcs.
 
     Args:
-        arpa: the model.
-        words: the lexicon's, with `#0`, `<s>` and `</s>`.
+        arpa: the model's file.
+        words: word table of the lexicon, with `#0`, `<s>` and `</s>`.
+
+    Returns:
+        The transducer, G.
 
     Raises:
         InputError: the file is not an ARPA model, or has words that the lexicon lacks.
@@ -60,14 +66,14 @@ def grammar(arpa: str | os.PathLike[str], words: SymbolTable) -> Fst:
         with open(plain, "w", encoding="utf-8") as out:
             left_out = write_plain(arpa, words, out)
         if left_out:
-            what = "n-grams with <unk> or words of no probability, which the lexicon lacks"
-            log.info("%s: left out of the grammar: %d %s", os.fspath(arpa), left_out, what)
+            description = "n-grams with <unk> or words of no probability, which the lexicon lacks"
+            log.info("%s: left out of the grammar: %d %s", os.fspath(arpa), left_out, description)
         text = arpa_to_text(plain, table, os.fspath(arpa))
     return sort(kaldifst.compile(s=text, acceptor=False), "ilabel")
 
 
 def input_labels(fst: Fst) -> set[int]:
-    """Every input label of a transducer."""
+    """Collect every input label of a transducer."""
     states = range(fst.num_states)
     return {arc.ilabel for state in states for arc in kaldifst.ArcIterator(fst, state)}
 
@@ -79,12 +85,19 @@ def sort(fst: Fst, side: str) -> Fst:
 
 
 def compose(left: Fst, right: Fst) -> Fst:
-    """left ∘ right, sorting the arcs that are matched."""
+    """Compose left ∘ right, sorting the arcs that are matched."""
     return kaldifst.compose(sort(left, "olabel"), sort(right, "ilabel"))
 
 
-def optimise(fst: Fst, what: str) -> Fst:
+def optimise(fst: Fst, name: str) -> Fst:
     """Remove epsilons, determinise in the log semiring and minimise, in place.
+
+    Args:
+        fst: the transducer.
+        name: name of the transducer in messages.
+
+    Returns:
+        The same transducer.
 
     Raises:
         RunError: the transducer cannot be determinised.
@@ -92,9 +105,9 @@ def optimise(fst: Fst, what: str) -> Fst:
     try:
         stopped = kaldifst.determinize_star(fst, use_log=True)
     except RuntimeError as error:
-        raise RunError(f"{what}: cannot be determinised: {error}") from error
+        raise RunError(f"{name}: cannot be determinised: {error}") from error
     if stopped:
-        raise RunError(f"{what}: determinisation stopped before its end")
+        raise RunError(f"{name}: determinisation stopped before its end")
     kaldifst.minimize_encoded(fst)
     return fst
 
@@ -105,19 +118,22 @@ def loop_symbols(fst: Fst, ilabel: int, olabel: int) -> Fst:
     return fst
 
 
-def remove_input_symbols(fst: Fst, symbols: Iterable[int], others: int) -> Fst:
-    """Turn the input `symbols` into epsilon; the labels 1..others stay.
+def remove_input_symbols(fst: Fst, symbols: Iterable[int], num_kept: int) -> Fst:
+    """Turn the input `symbols` into epsilon; the labels 1 to num_kept stay.
 
     kaldifst lacks fstrmsymbols: a one-state transducer composed on the left does the same.
+
+    Returns:
+        A new transducer.
     """
-    gone = set(symbols)
-    keep = [(0, 0, i, i, 1.0) for i in range(1, others + 1) if i not in gone]
-    drop = [(0, 0, 0, symbol, 1.0) for symbol in sorted(gone)]
+    removed = set(symbols)
+    keep = [(0, 0, i, i, 1.0) for i in range(1, num_kept + 1) if i not in removed]
+    drop = [(0, 0, 0, symbol, 1.0) for symbol in sorted(removed)]
     return compose(build([*keep, *drop], [0], 1), fst)
 
 
 def add_word_penalty(fst: Fst, penalty: float, words: int) -> Fst:
-    """A copy of `fst` in which each word, with ids 1..words, costs `penalty` more."""
+    """Copy `fst` so that each word, with ids 1 to `words`, costs `penalty` more."""
     price = math.exp(-penalty)
     return compose(fst, build([(0, 0, word, word, price) for word in range(1, words + 1)], [0], 1))
 
@@ -133,30 +149,35 @@ def write(fst: Fst, path: str | os.PathLike[str]) -> None:
             raise RunError(f"{path}: the graph cannot be written", remedy="check free space")
 
 
-def read(path: str | os.PathLike[str], most: Labels | None = None) -> Fst:
-    """Read a transducer written by `write`, or one that cannot grow, as Kaldi writes graphs.
+def read(path: str | os.PathLike[str], max_labels: Labels | None = None) -> Fst:
+    """Read a transducer written by `write`, or a ConstFst, as Kaldi writes graphs.
 
     Args:
         path: the file.
-        most: the largest labels that it may have; any when None.
+        max_labels: the largest labels that it may have; any when None.
+
+    Returns:
+        The transducer, which can be changed.
 
     Raises:
-        InputError: the file is missing or damaged, or has other labels.
+        InputError: the file is missing or damaged, or has larger labels.
     """
     remedy = "remove it and run asr-hf align"
     try:
         data = Path(path).read_bytes()
-        fixed = is_const(data)
-        found = checked(data := as_vector(data) if fixed else data)
+        fixed = is_const_fst(data)
+        labels = check_vector_fst(data := to_vector_fst(data) if fixed else data)
     except OSError as error:
-        said = "no such graph" if isinstance(error, FileNotFoundError) else error.strerror
-        raise InputError(f"{path}: {said}", remedy="run asr-hf align") from error
+        reason = "no such graph" if isinstance(error, FileNotFoundError) else error.strerror
+        raise InputError(f"{path}: {reason}", remedy="run asr-hf align") from error
     except ValueError as error:
         raise InputError(f"{path}: not a transducer, or damaged: {error}", remedy=remedy) from error
-    if most is not None and (found.input > most.input or found.output > most.output):
+    if max_labels is not None and (
+        labels.input > max_labels.input or labels.output > max_labels.output
+    ):
         raise InputError(
-            f"{path}: labels up to {found.input} and {found.output}",
-            expected=f"at most {most.input} transition ids and {most.output} words",
+            f"{path}: labels up to {labels.input} and {labels.output}",
+            expected=f"at most {max_labels.input} transition ids and {max_labels.output} words",
             remedy=remedy,
         )
     fst = _read_vector(data) if fixed else kaldifst.StdVectorFst.read(str(path))

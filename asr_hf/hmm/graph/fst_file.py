@@ -1,4 +1,4 @@
-"""Whether a transducer's file is sound, looked at before the libraries in C++ read it.
+"""Checks files of transducers before the libraries in C++ read them.
 
 They take memory for whatever sizes a file declares, and follow its arcs without looking.
 """
@@ -35,18 +35,21 @@ class Labels:
     output: int
 
 
-def checked(data: bytes) -> Labels:
-    """Check the file of an OpenFst VectorFst over standard arcs; the labels that it has.
+def check_vector_fst(data: bytes) -> Labels:
+    """Check the file of an OpenFst VectorFst over standard arcs.
+
+    Returns:
+        Its largest labels.
 
     Raises:
-        ValueError: it is of another kind, cut short or damaged, and how.
+        ValueError: it is of another kind, cut short or damaged.
     """
     at = 0
     if data[: len(_MAGIC)] != _MAGIC:
         raise ValueError("not a transducer of OpenFst")
     at += len(_MAGIC)
-    for wanted in _NAMES:
-        piece = struct.pack("<i", len(wanted)) + wanted.encode()
+    for expected in _NAMES:
+        piece = struct.pack("<i", len(expected)) + expected.encode()
         if data[at : at + len(piece)] != piece:
             raise ValueError(f"not a {' '.join(_NAMES)} transducer")
         at += len(piece)
@@ -67,16 +70,16 @@ def checked(data: bytes) -> Labels:
 
 
 def _arc_places(data: bytes, at: int, states: int) -> NDArray[np.int64]:
-    """Where each arc begins [arcs], in words of 4 bytes from byte `at` on."""
-    most = (len(data) - at) // 4
+    """Find where each arc begins [arcs], in words of 4 bytes from byte `at` on."""
+    max_arcs = (len(data) - at) // 4
     firsts, counts = np.zeros(states, np.int64), np.zeros(states, np.int64)
     place = 0
     for state in range(states):
-        if place + _STATE_WORDS > most:
+        if place + _STATE_WORDS > max_arcs:
             raise ValueError(f"cut short at state {state} of {states}")
         (count,) = _COUNT.unpack_from(data, at + 4 * place + 4)
         place += _STATE_WORDS
-        if not 0 <= count <= (most - place) // _ARC_WORDS:
+        if not 0 <= count <= (max_arcs - place) // _ARC_WORDS:
             raise ValueError(f"{count} arcs of state {state}")
         firsts[state], counts[state] = place, count
         place += _ARC_WORDS * count
@@ -86,13 +89,16 @@ def _arc_places(data: bytes, at: int, states: int) -> NDArray[np.int64]:
     return places
 
 
-def is_const(data: bytes) -> bool:
+def is_const_fst(data: bytes) -> bool:
     """Whether this is the file of a ConstFst, as Kaldi's mkgraph.sh leaves graphs."""
     return data.startswith(_MAGIC + _CONST)
 
 
-def as_vector(data: bytes) -> bytes:
-    """The file of the VectorFst that equals a ConstFst's; `checked` checks it further.
+def to_vector_fst(data: bytes) -> bytes:
+    """Convert the file of a ConstFst into that of the equal VectorFst; `checked` checks it further.
+
+    Returns:
+        The bytes of the VectorFst's file.
 
     Raises:
         ValueError: it is cut short or damaged.

@@ -18,12 +18,15 @@ from asr_hf.hmm.scores import AlignmentError
 def decoding_graph(
     transitions: TransitionModel, lexicon_grammar: Fst, disambiguation: Sequence[int]
 ) -> Fst:
-    """H ∘ C ∘ (L ∘ G): a graph whose inputs are transition ids and outputs are words.
+    """Make H ∘ C ∘ (L ∘ G): a graph whose inputs are transition ids and outputs are words.
 
     Args:
         transitions: the transition model.
         lexicon_grammar: LG, its inputs phones and the `disambiguation` symbols.
-        disambiguation: ids of those symbols.
+        disambiguation: ids of the disambiguation symbols.
+
+    Returns:
+        The graph, HCLG.
     """
     if transitions.tree is None:
         graph, extra = _with_monophones(transitions, lexicon_grammar, disambiguation)
@@ -49,7 +52,7 @@ def _with_self_loops(transitions: TransitionModel, graph: Fst, scale: float) -> 
 def _with_monophones(
     transitions: TransitionModel, phones: Fst, disambiguation: Sequence[int]
 ) -> tuple[Fst, list[int]]:
-    """H ∘ C ∘ `phones`, without self-loops; and the inputs that stand for `disambiguation`."""
+    """Make H ∘ C ∘ `phones` without self-loops, and the inputs that stand for `disambiguation`."""
     context, windows = kaldifst.compose_context(
         disambig_syms=list(disambiguation), context_width=1, central_position=0, ifst=phones
     )
@@ -61,13 +64,16 @@ def _with_monophones(
 def _with_hmms(
     hmms: ContextHmms, phones: Fst, disambiguation: Sequence[int], scale: float
 ) -> tuple[Fst, list[int]]:
-    """The same for phones in context.
+    """Make H ∘ C ∘ `phones` for phones in context, without self-loops.
 
     Args:
-        hmms: their HMMs.
+        hmms: HMMs of the phones in context.
         phones: a transducer from phones and the `disambiguation` symbols to words.
-        disambiguation: ids of those symbols.
-        scale: of the log probabilities of transitions.
+        disambiguation: ids of the disambiguation symbols.
+        scale: factor on the log probabilities of transitions.
+
+    Returns:
+        The transducer, and the inputs that stand for `disambiguation`.
     """
     context, windows = kaldifst.compose_context(
         disambig_syms=list(disambiguation),
@@ -82,13 +88,16 @@ def _with_hmms(
 def _h_transducer(
     hmms: ContextHmms, windows: Sequence[Sequence[int]], scale: float
 ) -> tuple[Fst, list[int]]:
-    """H: the HMMs of all windows side by side, each from and to one state.
+    """Make H: the HMMs of all windows side by side, each from and to one state.
 
     Args:
-        hmms: of the phones in context.
-        windows: of phones, by the label that stands for them; that of a disambiguation symbol is a
-            single number that is not above 0, and label 0 is epsilon.
-        scale: of the log probabilities of transitions.
+        hmms: HMMs of the phones in context.
+        windows: windows of phones, by the label that stands for them. The window of a
+            disambiguation symbol is a single number that is not above 0; label 0 is epsilon.
+        scale: factor on the log probabilities of transitions.
+
+    Returns:
+        The transducer, and the inputs that stand for disambiguation symbols.
     """
     arcs: list[fsts.Arc] = []
     extra: list[int] = []
@@ -108,7 +117,7 @@ def _h_transducer(
 
 
 class TrainingGraphs:
-    """Compiles transcripts of one language into graphs; holds all that the compiler uses.
+    """Compiles transcripts of one language into graphs; holds everything that the compiler uses.
 
     Args:
         transitions: the transition model.
@@ -130,7 +139,10 @@ class TrainingGraphs:
             )
 
     def compile(self, words: Sequence[int], utterance: str) -> Fst:
-        """The graph of a transcript given by word ids, without transition probabilities.
+        """Compile a transcript given by word ids.
+
+        Returns:
+            The graph, without transition probabilities.
 
         Raises:
             AlignmentError: the transcript is empty or not in the lexicon.

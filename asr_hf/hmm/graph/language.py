@@ -26,7 +26,7 @@ SILENCE_PROBABILITY = 0.5
 
 @dataclass(frozen=True)
 class Language:
-    """One language's lexicon, its word ids, and the phone ids shared by all languages."""
+    """One language's lexicon and word ids, with the phone ids shared by all languages."""
 
     lexicon: Lexicon
     phones: SymbolTable
@@ -41,7 +41,7 @@ class Language:
         return self.lexicon.language
 
     def lexicon_fst(self) -> Fst:
-        """L: phones to words, with optional silence at the start and after each word."""
+        """Make L: phones to words, with optional silence at the start and after each word."""
         entries = [
             (self.words.id(word), self.phones.ids(phones))
             for word, variants in self.lexicon.pronunciations.items()
@@ -50,11 +50,14 @@ class Language:
         return _lexicon_fst(entries, [self.phones.id(SILENCE)])
 
     def decoding_graph(self, arpa: str | os.PathLike[str], transitions: TransitionModel) -> Fst:
-        """HCLG for the language model in `arpa`.
+        """Make HCLG for the language model in `arpa`.
 
         Disambiguation symbols get the phone ids after the last phone's: `#0` for the grammar's
-        backoff, `#1`... for homophones, and one more that tells the silence's path from the path
+        backoff, `#1`... for homophones, and one more that tells the path with silence from the path
         without.
+
+        Returns:
+            The graph.
 
         Raises:
             InputError: the model has a word that the lexicon lacks, or is not an ARPA file.
@@ -74,11 +77,14 @@ class Language:
 
 
 def _lexicon_fst(entries: list[tuple[int, list[int]]], silence: list[int]) -> Fst:
-    """The lexicon transducer: state 0 starts, 1 is between words, 2 is a pause to come.
+    """Make the lexicon transducer: state 0 starts, 1 is between words, 2 is a pause to come.
 
     Args:
         entries: (word id, phone ids) of every pronunciation.
-        silence: the labels of a pause, silence first.
+        silence: labels of a pause, silence first.
+
+    Returns:
+        The transducer, L.
     """
     probability = SILENCE_PROBABILITY
     arcs: list[fsts.Arc] = [(0, 1, 0, 0, 1 - probability), (0, 2, 0, 0, probability)]
@@ -101,11 +107,12 @@ def check_languages(folder: Path, languages: Sequence[str]) -> None:
     """Read the lexicons and language models that graphs will be made of, and make nothing.
 
     Args:
-        folder: holds <language>/lexicon.txt and lm.arpa.
-        languages: those of the corpus.
+        folder: the folder that holds <language>/lexicon.txt and lm.arpa.
+        languages: the corpus's languages.
 
     Raises:
-        InputError: one cannot be read or is malformed, or they do not fit.
+        InputError: a file cannot be read or is malformed, or a language model does not fit its
+            lexicon.
     """
     for name in languages:
         words = word_table(read_lexicon(folder / name / "lexicon.txt", name))

@@ -32,7 +32,7 @@ class Lexicon:
 
     @property
     def phones(self) -> set[str]:
-        """Every phone some word uses."""
+        """Every phone that some word uses."""
         return {
             phone
             for variants in self.pronunciations.values()
@@ -41,13 +41,13 @@ class Lexicon:
         }
 
     def with_unknown(self) -> Lexicon:
-        """This lexicon with `<unk>`, pronounced as spoken noise unless it has it already."""
+        """Add `<unk>`, pronounced as spoken noise, unless it is there already."""
         if UNKNOWN in self:
             return self
         return Lexicon(self.language, {**self.pronunciations, UNKNOWN: ((SPOKEN_NOISE,),)})
 
     def text(self) -> str:
-        """The lexicon as a file: `word phone phone ...`, one pronunciation a line."""
+        """Write the lexicon as a file: `word phone phone ...`, one pronunciation a line."""
         return "".join(
             f"{word} {' '.join(variant)}\n"
             for word, variants in self.pronunciations.items()
@@ -61,6 +61,9 @@ def read_lexicon(path: str | os.PathLike[str], language: str) -> Lexicon:
     Kaldi's names of silence, noises and the unknown word (SIL, SPN, `<UNK>`) are taken for the
     project's (sil, spn, `<unk>`).
 
+    Returns:
+        The lexicon.
+
     Raises:
         InputError: the file is missing or empty, or has a malformed line; see `read_entries`.
     """
@@ -68,13 +71,13 @@ def read_lexicon(path: str | os.PathLike[str], language: str) -> Lexicon:
     words = {entry.word for entry in entries}
     phones = {phone for entry in entries for phone in entry.phones}
     names = {phone: _shared(phone) for phone in phones}
-    found: dict[str, dict[Pronunciation, None]] = {}
+    pronunciations: dict[str, dict[Pronunciation, None]] = {}
     for entry in entries:
         word = UNKNOWN if _is_unknown(entry.word) and UNKNOWN not in words else entry.word
-        found.setdefault(word, {})[tuple(names[phone] for phone in entry.phones)] = None
-    if not found:
+        pronunciations.setdefault(word, {})[tuple(names[phone] for phone in entry.phones)] = None
+    if not pronunciations:
         raise InputError(f"{path}: the lexicon is empty", remedy="run asr-hf prepare")
-    return Lexicon(language, {word: tuple(variants) for word, variants in found.items()})
+    return Lexicon(language, {word: tuple(variants) for word, variants in pronunciations.items()})
 
 
 def _is_unknown(word: str) -> bool:
@@ -82,7 +85,7 @@ def _is_unknown(word: str) -> bool:
 
 
 def _shared(phone: str) -> str:
-    """The project's name of a phone; Kaldi's recipes write silence and noises in capitals."""
+    """Give a phone the project's name; Kaldi's recipes write silence and noises in capitals."""
     return phone.lower() if phone.lower() in SILENCE_PHONES else phone
 
 
@@ -112,20 +115,23 @@ class SymbolTable:
         return symbol in self._ids  # type: ignore[attr-defined]
 
     def id(self, symbol: str) -> int:
-        """The id of `symbol`."""
+        """Look up the id of `symbol`."""
         return self._ids[symbol]  # type: ignore[attr-defined, no-any-return]
 
     def ids(self, symbols: Iterable[str]) -> list[int]:
-        """The ids of several symbols."""
+        """Look up the ids of several symbols."""
         return [self.id(symbol) for symbol in symbols]
 
     def text(self) -> str:
-        """The table in OpenFst's text form, `symbol id`."""
+        """Write the table in OpenFst's text form, `symbol id`."""
         return "".join(f"{symbol} {number}\n" for number, symbol in enumerate(self.symbols))
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> SymbolTable:
         """Read a table written by `text`.
+
+        Returns:
+            The table.
 
         Raises:
             InputError: the file is missing, or its ids are not 0, 1, 2, ...
@@ -141,10 +147,13 @@ class SymbolTable:
 
 
 def phone_table(lexicons: Iterable[Lexicon]) -> SymbolTable:
-    """The joint table of all languages' phones: silence, noises that are used, then the rest.
+    """Make the joint table of all languages' phones: silence, noises that are used, then the rest.
 
     A noise gets a model only when some word needs it: a model without data would be an output of
     the network that training never sees.
+
+    Returns:
+        The table.
     """
     used = {SILENCE}.union(*(lexicon.phones for lexicon in lexicons))
     shared = [phone for phone in SILENCE_PHONES if phone in used]
@@ -152,7 +161,7 @@ def phone_table(lexicons: Iterable[Lexicon]) -> SymbolTable:
 
 
 def word_table(lexicon: Lexicon) -> SymbolTable:
-    """The words of one language, with the symbols a grammar needs at the end."""
+    """Make the table of one language's words, with the symbols a grammar needs at the end."""
     return SymbolTable(("<eps>", *sorted(lexicon.pronunciations), "#0", "<s>", "</s>"))
 
 

@@ -19,12 +19,12 @@ def estimate_ngram(sentences: Iterable[list[str]], vocabulary: Collection[str], 
     distribution, so that every word of the vocabulary, `</s>` and `<unk>` has a probability.
 
     Args:
-        sentences: words of each.
+        sentences: sentences as lists of words.
         vocabulary: every word that may be recognised; words of sentences beyond it are `<unk>`.
-        order: 1 and up.
+        order: maximum length of n-grams, 1 and up.
 
     Returns:
-        The ARPA file's text.
+        The text of the ARPA file.
 
     Raises:
         InputError: the order is not at least 1.
@@ -39,19 +39,22 @@ def estimate_ngram(sentences: Iterable[list[str]], vocabulary: Collection[str], 
     probabilities: list[dict[Ngram, float]] = []
     backoffs: list[dict[Ngram, float]] = []
     for n in range(1, order + 1):
-        found, kept = _interpolate(counts[n], lower if n == 1 else probabilities[-1], n)
+        estimates, weights = _interpolate(counts[n], lower if n == 1 else probabilities[-1], n)
         if n == 1:
-            found = {w: found.get(w, kept.get((), 1.0) * p) for w, p in lower.items()}
+            estimates = {w: estimates.get(w, weights.get((), 1.0) * p) for w, p in lower.items()}
         else:
-            backoffs.append(kept)
-        probabilities.append(found)
+            backoffs.append(weights)
+        probabilities.append(estimates)
     return _arpa(probabilities, backoffs)
 
 
 def _adjusted_counts(padded: list[Ngram], order: int) -> dict[int, Counter[Ngram]]:
-    """Raw counts at the top; below, in how many contexts an n-gram occurs.
+    """Count n-grams: occurrences at the highest order; below it, contexts that they occur in.
 
     N-grams that start a sentence have no left context and keep their raw counts.
+
+    Returns:
+        The counts by order.
     """
     raw = {
         n: Counter(s[i : i + n] for s in padded for i in range(len(s) - n + 1))
@@ -69,22 +72,26 @@ def _adjusted_counts(padded: list[Ngram], order: int) -> dict[int, Counter[Ngram
 def _interpolate(
     counts: Counter[Ngram], lower: dict[Ngram, float], n: int
 ) -> tuple[dict[Ngram, float], dict[Ngram, float]]:
-    """Discounted probabilities of the n-grams seen, and each context's back-off weight."""
-    ones = sum(c == 1 for c in counts.values())
-    twos = sum(c == 2 for c in counts.values())
-    discount = ones / (ones + 2 * twos) if ones and twos else 0.5
+    """Discount the counts of one order.
+
+    Returns:
+        Probabilities of the n-grams seen, and each context's back-off weight.
+    """
+    singletons = sum(c == 1 for c in counts.values())
+    doubletons = sum(c == 2 for c in counts.values())
+    discount = singletons / (singletons + 2 * doubletons) if singletons and doubletons else 0.5
     total: dict[Ngram, int] = defaultdict(int)
     kinds: dict[Ngram, int] = defaultdict(int)
     for ngram, count in counts.items():
         total[ngram[:-1]] += count
         kinds[ngram[:-1]] += 1
     backoff = {context: discount * kinds[context] / total[context] for context in total}
-    found = {
+    probabilities = {
         ngram: (count - discount) / total[ngram[:-1]]
         + backoff[ngram[:-1]] * lower[ngram[1:] if n > 1 else ngram]
         for ngram, count in counts.items()
     }
-    return found, backoff
+    return probabilities, backoff
 
 
 def _arpa(probabilities: list[dict[Ngram, float]], backoffs: list[dict[Ngram, float]]) -> str:

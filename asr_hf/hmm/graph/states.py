@@ -1,4 +1,4 @@
-"""What the pdfs of an HMM system stand for, without loading the system."""
+"""Identifies what the pdfs of an HMM system stand for, without loading the system."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from asr_hf.runtime.provenance import digest, file_digest
 TREE = "tree"
 
 
-def states_of(folder: Path) -> str:
-    """A digest of what the pdfs of the system in `folder` stand for: phones, topology and tree.
+def states_digest(folder: Path) -> str:
+    """Digest what the pdfs of the system in `folder` stand for: phones, topology and tree.
+
+    Returns:
+        The digest, equal for systems whose alignments mean the same.
 
     Raises:
         InputError: there is no such system.

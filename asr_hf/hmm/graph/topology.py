@@ -12,11 +12,14 @@ SELF_LOOP = 0.75
 
 
 def topology_text(phones: SymbolTable) -> str:
-    """The topology of every phone: three states from left to right for speech, five for noises.
+    """Write the topology of every phone: three states from left to right, five for noises.
 
     Noises are silence and the other phones that are no speech. The inner states of their model are
     fully connected, so that it fits pauses of many lengths and kinds; its first state leads in and
     its last leads out (the Kaldi recipes' shape).
+
+    Returns:
+        The topology in Kaldi's text form.
     """
     noises = [phones.id(name) for name in SILENCE_PHONES if name in phones]
     speech = [i for i in range(1, len(phones)) if i not in noises]

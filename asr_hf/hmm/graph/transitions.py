@@ -22,10 +22,10 @@ class TransitionModel:
     restore it. They are numbered as Kaldi's are: by phone, state and pdf.
 
     Args:
-        topology: in Kaldi's text form.
+        topology: the topology in Kaldi's text form.
         log_probs: natural logarithms [transition ids + 1], entry 0 unused; the topology's own
             when None.
-        tree: the pdfs of phones in context; None for monophones.
+        tree: pdfs of phones in context; None for monophones.
 
     Attributes:
         pdf_of, phone_of: int32 [transition ids + 1].
@@ -77,11 +77,11 @@ class TransitionModel:
         return np.asarray(self.kaldi.id2state, np.int32)
 
     def pdfs_of_phone(self, phone: int) -> NDArray[np.int32]:
-        """The pdfs of a phone id, rising; a monophone's are in the order of its states."""
+        """List the pdfs of a phone id, rising; a monophone's are in the order of its states."""
         return np.unique(self.pdf_of[1:][self.phone_of[1:] == phone])
 
     def pdfs_in(self, graph: Fst) -> NDArray[np.int32]:
-        """Every pdf that a graph over transition ids has, rising."""
+        """List every pdf that a graph over transition ids has, rising."""
         return np.unique(self.pdf_of[sorted(fsts.input_labels(graph) - {0})])
 
     def columns(self, log_likelihoods: Scores, scale: float, utterance: str) -> Scores:
@@ -112,47 +112,52 @@ class TransitionModel:
         self.kaldi = _restored(state)
 
     def update(self, counts: NDArray[np.int64]) -> None:
-        """Set the probabilities from the transitions' counts [transition ids + 1] (floor 0.01)."""
+        """Set the probabilities from counts of transitions [transition ids + 1] (floor 0.01)."""
         self.kaldi.mle_update(counts.astype(np.float64), khg.MleTransitionUpdateConfig())
         # The derived probabilities then equal, to the last bit, those of a model read from disk.
         self.set_log_probs(self.log_probs)
 
 
 def _tied(monophones: Any, tree: ContextDependency) -> Any:
-    """Kaldi's model for a tree: each state of a monophone once for every pdf that it may have.
+    """Make Kaldi's model for a tree: each state of a monophone once for every pdf it may have.
 
     The library makes models of monophones alone, but restores any from its parts.
+
+    Returns:
+        The library's transition model.
     """
     states, topo, first, _, _, _, log_probs, leaving = monophones.__getstate__()
     tuples, starts, state_of, pdf_of = [], [0], [0], [0]
-    every, others = [0.0], [0.0]
-    for number, one in enumerate(states, 1):
-        phone, state, *_ = one.__getstate__()
+    all_log_probs, all_leaving = [0.0], [0.0]
+    for number, state_tuple in enumerate(states, 1):
+        phone, state, *_ = state_tuple.__getstate__()
         pdf_class = topo.topology_for_phone(phone)[state].forward_pdf_class
         for pdf in tree.possible_pdfs(phone, pdf_class):
-            tuples.append(type(one)(phone, state, pdf, pdf))
+            tuples.append(type(state_tuple)(phone, state, pdf, pdf))
             starts.append(len(state_of))
-            mine = slice(first[number], first[number + 1])
-            every += log_probs[mine]
-            others.append(leaving[number])
-            state_of += [len(tuples)] * (mine.stop - mine.start)
-            pdf_of += [pdf] * (mine.stop - mine.start)
+            transitions = slice(first[number], first[number + 1])
+            all_log_probs += log_probs[transitions]
+            all_leaving.append(leaving[number])
+            state_of += [len(tuples)] * (transitions.stop - transitions.start)
+            pdf_of += [pdf] * (transitions.stop - transitions.start)
     _check_fit(tree, states, [t.__getstate__() for t in tuples])
     starts.append(len(state_of))
-    return _restored([tuples, topo, starts, state_of, pdf_of, tree.num_pdfs, every, others])
+    return _restored(
+        [tuples, topo, starts, state_of, pdf_of, tree.num_pdfs, all_log_probs, all_leaving]
+    )
 
 
 def _check_fit(tree: ContextDependency, states: Any, tuples: list[tuple[int, ...]]) -> None:
-    """Refuse a tree that lacks a state of a phone, or numbers that no state has."""
-    wanted = {one.__getstate__()[:2] for one in states}
-    missing = sorted(wanted - {one[:2] for one in tuples})
-    unused = tree.num_pdfs - len({one[2] for one in tuples if one[2] >= 0})
+    """Refuse a tree that lacks a state of a phone, or has numbers that no state has."""
+    expected = {state_tuple.__getstate__()[:2] for state_tuple in states}
+    missing = sorted(expected - {state_tuple[:2] for state_tuple in tuples})
+    unused = tree.num_pdfs - len({state_tuple[2] for state_tuple in tuples if state_tuple[2] >= 0})
     if missing or unused:
         raise InputError(
             f"the tree has {tree.num_pdfs} pdfs, {unused} of them for no state of a phone"
             if unused
             else f"the tree has no pdf for state {missing[0][1]} of phone {missing[0][0]}",
-            expected=f"one for the {len(wanted)} states of the topology",
+            expected=f"one for the {len(expected)} states of the topology",
             remedy="remove the folder and run asr-hf align again",
         )
 

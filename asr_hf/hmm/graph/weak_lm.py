@@ -1,4 +1,4 @@
-"""Weak language models for lattices, of a corpus's own training text."""
+"""Weak language models for lattices, estimated from a corpus's own training text."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from asr_hf.hmm.graph.ngram import estimate_ngram
 
 
 def weak_lm(path: Path, lexicon: Lexicon, order: int) -> str:
-    """The n-gram model of a text, over the words of a lexicon and no others, as ARPA text.
+    """Estimate the n-gram model of a text over exactly the words of a lexicon.
 
     Args:
-        path: one sentence a line; those with words that nothing stands for are left out.
-        lexicon: every word that may be recognised.
-        order: 1 and up.
+        path: text with one sentence a line; without `<unk>` in the lexicon, sentences that have
+            unknown words are left out.
+        lexicon: the lexicon of every word that may be recognised.
+        order: maximum length of n-grams, 1 and up.
+
+    Returns:
+        The model as ARPA text.
 
     Raises:
         InputError: there is no text.

@@ -1,0 +1,1 @@
+"""Denominator lattices: made by a search, or read from Kaldi's files."""

@@ -1,4 +1,4 @@
-"""Kaldi's lattices (`lat.*.gz`), compact or not, binary or text."""
+"""Reads Kaldi's lattices (`lat.*.gz`), compact or not, binary or text."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _WEIGHT = "graph,acoustic or graph,acoustic,transition_transition..."
 
 
 @dataclass
-class _Parts:
-    """Arcs and final states of one lattice in the making; states are numbered as they come."""
+class _LatticeBuilder:
+    """Collects arcs and final states of one lattice; states are numbered as they come."""
 
     numbers: dict[int, int] = field(default_factory=dict)
     states: int = 0
@@ -43,7 +43,7 @@ class _Parts:
     def arc(
         self, source: int, target: int, word: int, cost: tuple[float, float], ids: Sequence[int]
     ) -> None:
-        """An arc, or a chain of as many as it takes frames; word and scores stand on the first."""
+        """Add an arc, or a chain of one for each frame; word and scores are on the first."""
         graph, acoustic = (0 - c for c in cost)
         for label in ids[:-1]:
             after = self._new()
@@ -53,7 +53,7 @@ class _Parts:
         self.arcs.append((source, target, label, word, graph, acoustic))
 
     def final(self, state: int, cost: tuple[float, float], ids: Sequence[int]) -> None:
-        """A final state; one that takes frames, or has an acoustic score, has an arc to another."""
+        """Add a final state; where it takes frames or has an acoustic score, an arc to another."""
         if len(ids) or cost[1]:
             end = self._new()
             self.arc(state, end, 0, cost, ids)
@@ -68,10 +68,13 @@ class _Parts:
 
 
 def read_lattices(path: Path) -> Iterator[tuple[str, RawLattice]]:
-    """Yield the utterance and the lattice of every entry of an archive, gzipped or not.
+    """Read the lattices of an archive, gzipped or not.
+
+    Yields:
+        The utterance and its lattice.
 
     Raises:
-        InputError: the file cannot be read, or an entry is damaged, naming it.
+        InputError: the file cannot be read, or an entry is damaged; the message names it.
     """
     reader = KaldiReader(file_contents(path), str(path), binary=False)
     last = "the beginning of the file"
@@ -84,7 +87,10 @@ def read_lattices(path: Path) -> Iterator[tuple[str, RawLattice]]:
 
 
 def checked_lattice(raw: RawLattice, utterance: str, num_transition_ids: int) -> Lattice:
-    """The lattice in the form that training reads: trimmed, its states in topological order.
+    """Bring a lattice into the form that training reads: trimmed, states in topological order.
+
+    Returns:
+        The lattice.
 
     Raises:
         InputError: it has no path or a circle, paths of different lengths, or unknown labels.
@@ -95,7 +101,7 @@ def checked_lattice(raw: RawLattice, utterance: str, num_transition_ids: int) ->
 
 
 def _binary(reader: KaldiReader, key: str) -> RawLattice:
-    """OpenFst's VectorFst: a header, then each state's final weight and arcs."""
+    """Read OpenFst's VectorFst: a header, then each state's final weight and arcs."""
     what = f"the lattice of {key}"
     begin = reader.at
     reader.take(len(_MAGIC), what)
@@ -103,16 +109,16 @@ def _binary(reader: KaldiReader, key: str) -> RawLattice:
     if kind != "vector" or arc_type not in (_COMPACT, _PLAIN):
         reader.fail(f"an FST {kind!r} of {arc_type!r} arcs", f"{what}, {_COMPACT}", begin)
     _, flags, _, start, states, _ = struct.unpack("<iiQqqq", reader.take(40, what))
-    left = len(reader.data) - reader.at
-    if flags & _SYMBOL_TABLES or not 0 <= states * _STATE_BYTES <= left or not start < states:
-        reader.fail(f"{states} states with {left} bytes left, flags {flags}", what, begin)
-    compact, parts = arc_type == _COMPACT, _Parts()
+    bytes_left = len(reader.data) - reader.at
+    if flags & _SYMBOL_TABLES or not 0 <= states * _STATE_BYTES <= bytes_left or not start < states:
+        reader.fail(f"{states} states with {bytes_left} bytes left, flags {flags}", what, begin)
+    compact, builder = arc_type == _COMPACT, _LatticeBuilder()
     for state in range(states):
-        parts.number(state)
+        builder.number(state)
     for state in range(states):
         cost, ids = _weight(reader, compact, what)
         if cost[0] != float("inf"):
-            parts.final(state, cost, ids)
+            builder.final(state, cost, ids)
         (count,) = struct.unpack("<q", reader.take(8, what))
         if not 0 <= count * _ARC_BYTES <= len(reader.data) - reader.at:
             reader.fail(f"{count} arcs of state {state}", what)
@@ -123,10 +129,10 @@ def _binary(reader: KaldiReader, key: str) -> RawLattice:
             (target,) = struct.unpack("<i", reader.take(4, what))
             if not 0 <= target < states:
                 reader.fail(f"an arc to state {target} of {states}", what, at)
-            parts.arc(state, target, word, cost, ids if compact else [label][: label != 0])
+            builder.arc(state, target, word, cost, ids if compact else [label][: label != 0])
     if start < 0:
         reader.fail("a lattice without a start", what, begin)
-    return parts.lattice(start)
+    return builder.lattice(start)
 
 
 def _name(reader: KaldiReader, what: str) -> str:
@@ -146,8 +152,8 @@ def _weight(reader: KaldiReader, compact: bool, what: str) -> tuple[tuple[float,
 
 
 def _text(reader: KaldiReader, key: str) -> RawLattice:
-    """Lines of arcs and final states up to an empty one."""
-    parts, start = _Parts(), -1
+    """Read lines of arcs and final states up to an empty one."""
+    builder, start = _LatticeBuilder(), -1
     end = reader.data.find(b"\n", reader.at)
     if end < 0 or reader.data[reader.at : end].strip():
         reader.fail("no line end after the key", f"the lattice of {key}")
@@ -160,7 +166,7 @@ def _text(reader: KaldiReader, key: str) -> RawLattice:
             break
         reader.at = at
         try:
-            first = _text_line(parts, [f.decode("ascii") for f in fields])
+            first = _text_line(builder, [f.decode("ascii") for f in fields])
         except (ValueError, UnicodeDecodeError):
             expected = f"the lattice of {key}: from to word {_WEIGHT}, or state weight"
             reader.fail(repr(line[:60])[1:], expected)
@@ -172,19 +178,22 @@ def _text(reader: KaldiReader, key: str) -> RawLattice:
     if start < 0:
         reader.fail("no lines", f"the lattice of {key}")
     reader.at = min(at + 1, len(reader.data))
-    return parts.lattice(start)
+    return builder.lattice(start)
 
 
-def _text_line(parts: _Parts, fields: list[str]) -> int:
-    """Add an arc or a final state; the number of its state.
+def _text_line(builder: _LatticeBuilder, fields: list[str]) -> int:
+    """Add an arc or a final state.
+
+    Returns:
+        The number of its state.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: the line is neither.
     """
     if len(fields) <= 2:
-        state = parts.number(_id(fields[0]))
+        state = builder.number(_id(fields[0]))
         cost, ids = _text_weight(fields[1]) if len(fields) == 2 else ((0.0, 0.0), [])
-        parts.final(state, cost, ids)
+        builder.final(state, cost, ids)
         return state
     numbers, weight = fields, ""
     if "," in fields[-1]:
@@ -197,8 +206,8 @@ def _text_line(parts: _Parts, fields: list[str]) -> int:
         # Not compact: a transition id and a word.
         label = _id(numbers[2])
         ids = [label] if label else []
-    source, target = (parts.number(_id(field)) for field in numbers[:2])
-    parts.arc(source, target, word, cost, ids)
+    source, target = (builder.number(_id(field)) for field in numbers[:2])
+    builder.arc(source, target, word, cost, ids)
     return source
 
 
@@ -207,7 +216,7 @@ def _text_weight(text: str) -> tuple[tuple[float, float], list[int]]:
     if len(ids) > 1:
         raise ValueError(text)
     inside = ids[0].split("_") if ids and ids[0] else []
-    return (float(graph), float(acoustic)), [_id(one) for one in inside]
+    return (float(graph), float(acoustic)), [_id(transition) for transition in inside]
 
 
 def _id(text: str) -> int:

@@ -1,4 +1,4 @@
-"""Paths of a lattice: best ones, how far arcs are from them, how many, how near the reference.
+"""Paths of a lattice: the best, their number, the nearest to the reference; pruning.
 
 Plain loops over the arcs: at the ten to thirty arcs a frame that lattices have, numpy's calls for
 each level of a lattice would take longer.
@@ -21,7 +21,7 @@ _ROUNDING = 1e-6
 
 
 def arc_scores(lattice: Lattice, acoustic_scale: float) -> NDArray[np.float64]:
-    """Scores of the arcs [A]: scale * acoustic + graph."""
+    """Compute the scores of the arcs [A]: scale * acoustic + graph."""
     arcs = lattice.arcs
     scores: NDArray[np.float64] = acoustic_scale * arcs["acoustic"].astype(np.float64)
     scores += arcs["graph"]
@@ -29,7 +29,7 @@ def arc_scores(lattice: Lattice, acoustic_scale: float) -> NDArray[np.float64]:
 
 
 def slack(lattice: Lattice, acoustic_scale: float) -> NDArray[np.float64]:
-    """How far the best path through each arc [A] falls short of the best path of all."""
+    """Compute how far the best path through each arc [A] falls short of the best path of all."""
     scores = arc_scores(lattice, acoustic_scale)
     ahead, behind = _ahead(lattice, scores), _behind(lattice, scores)
     scores += ahead[lattice.arcs["source"]] + behind[lattice.arcs["target"]]
@@ -38,14 +38,17 @@ def slack(lattice: Lattice, acoustic_scale: float) -> NDArray[np.float64]:
 
 
 def prune(lattice: Lattice, acoustic_scale: float, beam: float, max_arcs: int) -> Lattice:
-    """Keep the arcs whose best path is within `beam` of the best, and at most `most_arcs`.
+    """Keep the arcs whose best path is within `beam` of the best, and at most `max_arcs` of them.
 
     Args:
-        lattice: to be pruned.
+        lattice: the lattice to prune.
         acoustic_scale: weight of the acoustic scores.
         beam: log-probability width.
-        most_arcs: of more arcs within the beam the worst ones go, but the best path stays; of
-            arcs equally good, all stay or none.
+        max_arcs: maximum number of arcs. When more are within the beam, the worst go, but the best
+            path stays; of arcs equally good, all stay or none.
+
+    Returns:
+        The pruned lattice.
     """
     short = slack(lattice, acoustic_scale)
     keep = short <= beam + _ROUNDING
@@ -59,7 +62,7 @@ def prune(lattice: Lattice, acoustic_scale: float, beam: float, max_arcs: int) -
 
 
 def best_path(lattice: Lattice, acoustic_scale: float) -> Lattice:
-    """The best path, as a lattice of no other."""
+    """Find the best path, as a lattice of one path."""
     scores = arc_scores(lattice, acoustic_scale)
     behind = _behind(lattice, scores)
     targets = lattice.arcs["target"]
@@ -79,7 +82,7 @@ def best_path(lattice: Lattice, acoustic_scale: float) -> Lattice:
 
 
 def log_paths(lattice: Lattice) -> float:
-    """Natural logarithm of the number of paths."""
+    """Compute the natural logarithm of the number of paths."""
     behind = [-math.inf] * lattice.num_states
     for state in lattice.finals["state"].tolist():
         behind[state] = 0.0
@@ -93,10 +96,13 @@ def log_paths(lattice: Lattice) -> float:
 
 
 def oracle_errors(lattice: Lattice, reference: Sequence[int]) -> int:
-    """Word errors (Levenshtein) of the path nearest to the reference.
+    """Count the word errors (Levenshtein) of the path nearest to the reference.
 
-    Every state carries the least errors of its paths against each beginning of the reference
+    Every state carries the fewest errors of its paths against each beginning of the reference
     [words + 1]; an arc's word makes one row of the edit distance's table out of another.
+
+    Returns:
+        The number of errors.
     """
     words = np.asarray(reference, np.int64)
     ramp = np.arange(len(words) + 1)
@@ -114,7 +120,7 @@ def oracle_errors(lattice: Lattice, reference: Sequence[int]) -> int:
 
 
 def _next_row(row: NDArray[Any], differs: NDArray[np.bool_], ramp: NDArray[Any]) -> NDArray[Any]:
-    """The table's row after one more word: an insertion, a match or not, then deletions."""
+    """Compute the table's row after one more word: an insertion, a match or not, then deletions."""
     following = row + 1
     np.minimum(following[1:], row[:-1] + differs, out=following[1:])
     deleted: NDArray[Any] = np.minimum.accumulate(following - ramp) + ramp
@@ -122,25 +128,25 @@ def _next_row(row: NDArray[Any], differs: NDArray[np.bool_], ramp: NDArray[Any])
 
 
 def _ahead(lattice: Lattice, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Score of the best path from the start to each state [S]."""
+    """Score the best path from the start to each state [S]."""
     best = [-math.inf] * lattice.num_states
     best[0] = 0.0
     columns = (lattice.arcs["source"].tolist(), lattice.arcs["target"].tolist(), scores.tolist())
     for source, target, score in zip(*columns, strict=True):
-        found = best[source] + score
-        if found > best[target]:
-            best[target] = found
+        total = best[source] + score
+        if total > best[target]:
+            best[target] = total
     return np.asarray(best)
 
 
 def _behind(lattice: Lattice, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Score of the best path from each state [S] to the end."""
+    """Score the best path from each state [S] to the end."""
     best = [-math.inf] * lattice.num_states
     for state, score in zip(*(lattice.finals[n].tolist() for n in FINAL.names or ()), strict=True):
         best[state] = score
     columns = (lattice.arcs["source"].tolist(), lattice.arcs["target"].tolist(), scores.tolist())
     for source, target, score in zip(*(reversed(c) for c in columns), strict=True):
-        found = best[target] + score
-        if found > best[source]:
-            best[source] = found
+        total = best[target] + score
+        if total > best[source]:
+            best[source] = total
     return np.asarray(best)

@@ -1,4 +1,4 @@
-"""The reference's own path, for lattices that have lost it."""
+"""The path of the reference, for lattices that have lost it."""
 
 from __future__ import annotations
 
@@ -30,17 +30,20 @@ def reference_path(
     acoustic_scale: float,
     utterance: str,
 ) -> Lattice:
-    """The path of the words through a decoding graph, along an alignment where it has one.
+    """Find the path of the words through a decoding graph, along an alignment where it has one.
 
     Args:
-        transitions: the transition model the graph was made with.
+        transitions: the transition model that the graph was made with.
         graph: a decoding graph.
-        words: word ids.
+        words: word ids of the reference.
         alignment: pdf of each frame [frames]; where the graph cannot follow it (it was made with
             another lexicon), the path is the best one under the scores.
-        log_likelihoods: [frames, pdfs].
-        acoustic_scale: their weight.
-        utterance: its name.
+        log_likelihoods: scores [frames, pdfs].
+        acoustic_scale: weight of the scores.
+        utterance: the utterance's name.
+
+    Returns:
+        A lattice of this one path.
 
     Raises:
         AlignmentError: the graph has no path for the words in so many frames.
@@ -70,8 +73,8 @@ def reference_path(
     return best_path(decoder.decode(log_likelihoods, acoustic_scale, utterance), acoustic_scale)
 
 
-def merged(lattice: Lattice, path: Lattice) -> Lattice:
-    """The lattice with one more path beside its own, from the common start to an end of its own."""
+def add_path(lattice: Lattice, path: Lattice) -> Lattice:
+    """Add a path to a lattice, from the common start to a final state of its own."""
     arcs, finals = path.arcs.copy(), path.finals.copy()
     shift = lattice.num_states - 1
     arcs["source"] += np.where(arcs["source"] > 0, shift, 0)

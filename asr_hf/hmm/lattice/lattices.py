@@ -1,4 +1,4 @@
-"""Denominator lattices: what the recogniser might have said, for each utterance of a set."""
+"""Denominator lattices: everything the recogniser might have recognised, for each utterance."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from asr_hf.hmm.graph.fst import Fst
 from asr_hf.hmm.graph.fst_file import Labels
 from asr_hf.hmm.graph.lexicon import SILENCE_PHONES, UNKNOWN, map_unknown
 from asr_hf.hmm.lattice.lattice_paths import best_path, log_paths, oracle_errors, prune
-from asr_hf.hmm.lattice.lattice_reference import merged, reference_path
+from asr_hf.hmm.lattice.lattice_reference import add_path, reference_path
 from asr_hf.hmm.scores import AlignmentError, Scores
 from asr_hf.hmm.search.lattice_decoder import LatticeDecoder
 from asr_hf.hmm.system import HmmSystem, graph_folder
@@ -33,9 +33,9 @@ class LatticeOptions:
     Attributes:
         beam: log-probability width of the search.
         lattice_beam: how far below the best path a path may lie.
-        acoustic_scale: weight of the acoustic scores in both.
-        max_arcs_per_frame: lattices with more are pruned further.
-        max_frames: longer utterances are left out.
+        acoustic_scale: weight of the acoustic scores in search and pruning.
+        max_arcs_per_frame: maximum number of arcs a frame; lattices with more are pruned further.
+        max_frames: maximum number of frames; longer utterances are left out.
     """
 
     beam: float
@@ -57,14 +57,14 @@ class LatticeJob:
 
 @dataclass(frozen=True)
 class LatticeFacts:
-    """What is told of one lattice, as it was before the reference was merged in.
+    """Figures of one lattice, as it was before the reference was merged in.
 
     Attributes:
-        frames: of the utterance.
-        arcs, states: their counts.
-        words: of the reference.
+        frames: number of frames of the utterance.
+        arcs, states: numbers of arcs and states.
+        words: number of words of the reference.
         oracle_errors: word errors of the path nearest to the reference.
-        best_errors: of the best path.
+        best_errors: word errors of the best path.
         log_paths: natural logarithm of the number of paths.
         merged: whether the reference was missing.
         narrowed: whether the lattice beam had to be narrowed.
@@ -82,8 +82,8 @@ class LatticeFacts:
 
 
 @dataclass(frozen=True)
-class Made:
-    """The lattice of an utterance and its facts, or the reason why there is none."""
+class LatticeResult:
+    """The lattice of an utterance and its figures, or the reason why there is none."""
 
     utterance: str
     lattice: Lattice | None = None
@@ -96,8 +96,8 @@ class LatticeMaker:
 
     Args:
         system: the HMM system.
-        graphs: folder that `HmmSystem.make_graphs` made them in.
-        options: settings.
+        graphs: the folder that `HmmSystem.make_graphs` made the graphs in.
+        options: settings of the lattices.
     """
 
     def __init__(self, system: HmmSystem, graphs: Path, options: LatticeOptions) -> None:
@@ -105,34 +105,34 @@ class LatticeMaker:
         self._graphs: dict[str, Fst] = {}
         self._decoders: dict[str, LatticeDecoder] = {}
         for name, language in system.languages.items():
-            most = Labels(system.transitions.num_transition_ids, len(language.words) - 1)
-            graph = fsts.read(graph_folder(graphs, name) / "HCLG.fst", most)
+            max_labels = Labels(system.transitions.num_transition_ids, len(language.words) - 1)
+            graph = fsts.read(graph_folder(graphs, name) / "HCLG.fst", max_labels)
             self._graphs[name] = graph
             self._decoders[name] = LatticeDecoder(
                 system.transitions, graph, options.beam, options.lattice_beam
             )
 
-    def make(self, job: LatticeJob) -> Made:
-        """The lattice of one utterance, in which the reference has a path."""
+    def make(self, job: LatticeJob) -> LatticeResult:
+        """Make the lattice of one utterance, in which the reference has a path."""
         try:
             return self._make(job)
         except AlignmentError as error:
             reason = error.problem.removeprefix(f"{job.utterance}: ")
-            return Made(job.utterance, reason=reason)
+            return LatticeResult(job.utterance, reason=reason)
 
-    def _make(self, job: LatticeJob) -> Made:
-        options, frames = self._options, len(job.log_likelihoods)
-        if frames > options.max_frames:
-            reason = f"{frames} frames, more than lattices.max_frames={options.max_frames}"
-            return Made(job.utterance, reason=reason)
+    def _make(self, job: LatticeJob) -> LatticeResult:
+        options, num_frames = self._options, len(job.log_likelihoods)
+        if num_frames > options.max_frames:
+            reason = f"{num_frames} frames, more than lattices.max_frames={options.max_frames}"
+            return LatticeResult(job.utterance, reason=reason)
         reference = self._reference(job)
         scale, language = options.acoustic_scale, job.transcript.language
-        found = self._decoders[language].decode(job.log_likelihoods, scale, job.utterance)
-        most = options.max_arcs_per_frame * frames
-        lattice = prune(found, scale, options.lattice_beam, most)
+        unpruned = self._decoders[language].decode(job.log_likelihoods, scale, job.utterance)
+        max_arcs = options.max_arcs_per_frame * num_frames
+        lattice = prune(unpruned, scale, options.lattice_beam, max_arcs)
         errors = oracle_errors(lattice, reference)
         facts = LatticeFacts(
-            frames=frames,
+            frames=num_frames,
             arcs=len(lattice.arcs),
             states=lattice.num_states,
             words=len(reference),
@@ -140,7 +140,7 @@ class LatticeMaker:
             best_errors=oracle_errors(best_path(lattice, scale), reference),
             log_paths=log_paths(lattice),
             merged=errors > 0,
-            narrowed=len(found.arcs) > most,
+            narrowed=len(unpruned.arcs) > max_arcs,
         )
         if errors:
             path = reference_path(
@@ -152,14 +152,17 @@ class LatticeMaker:
                 scale,
                 job.utterance,
             )
-            lattice = merged(lattice, path)
-        return Made(job.utterance, lattice, facts)
+            lattice = add_path(lattice, path)
+        return LatticeResult(job.utterance, lattice, facts)
 
     def _reference(self, job: LatticeJob) -> list[int]:
-        """The word ids of the transcript.
+        """Look up the word ids of the transcript.
+
+        Returns:
+            The ids, with that of `<unk>` for unknown words.
 
         Raises:
-            AlignmentError: a word is not in the lexicon, and nothing stands for unknown ones.
+            AlignmentError: a word is unknown, and the lexicon has no `<unk>`.
         """
         language = self._system.language(job.transcript.language, job.utterance)
         words, unknown = map_unknown(job.transcript.words, language.lexicon)
@@ -173,14 +176,14 @@ class LatticeMaker:
 
 @dataclass(frozen=True)
 class LatticeSource:
-    """What a process needs to make lattices: folders of HMM system and graphs, settings."""
+    """Everything that a process makes lattices from: folders of HMM system and graphs, settings."""
 
     system: Path
     graphs: Path
     options: LatticeOptions
 
     def maker(self) -> LatticeMaker:
-        """Read them all."""
+        """Read system and graphs."""
         return LatticeMaker(HmmSystem.load(self.system), self.graphs, self.options)
 
 
@@ -188,20 +191,24 @@ LATTICES = Task(
     "lattices",
     LatticeSource.maker,
     (LatticeMaker.make,),
-    (LatticeSource, LatticeOptions, LatticeJob, Transcript, Made, Lattice, LatticeFacts),
+    (LatticeSource, LatticeOptions, LatticeJob, Transcript, LatticeResult, Lattice, LatticeFacts),
 )
 
 
 @contextmanager
-def make_all(
+def make_lattices(
     source: LatticeSource, jobs: Iterable[LatticeJob], processes: int
-) -> Iterator[Iterator[Made]]:
-    """Make the lattices of utterances, in order; the same whatever the number of processes."""
+) -> Iterator[Iterator[LatticeResult]]:
+    """Make the lattices of utterances, in order, whatever the number of processes.
+
+    Yields:
+        An iterator of one result an utterance.
+    """
     with worker_pool(LATTICES, source, processes, "lattices") as workers:
         yield workers.map(LatticeMaker.make, jobs)
 
 
 def label_map(system: HmmSystem) -> LabelMap:
-    """Pdf and phone of each transition id, and the phones that are no speech."""
+    """List pdf and phone of each transition id, and the phones that are no speech."""
     silence = [system.phones.id(p) for p in SILENCE_PHONES if p in system.phones]
     return LabelMap(system.transitions.pdf_of, system.transitions.phone_of, silence)

@@ -1,0 +1,1 @@
+"""Viterbi search through graphs, and the lattices that it leaves."""

@@ -14,7 +14,7 @@ from asr_hf.hmm.graph.fst_file import Labels
 from asr_hf.hmm.scores import PdfColumns, ScoreColumns, Scores
 from asr_hf.hmm.search.lattice_decoder import LatticeDecoder
 from asr_hf.hmm.search.raw_lattice import NoPathError
-from asr_hf.hmm.search.rescore import Setting, best_paths
+from asr_hf.hmm.search.rescore import SearchWeights, best_paths
 from asr_hf.hmm.search.search import BestPath, BestPathDecoder
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.worker_pool import worker_pool
@@ -28,9 +28,10 @@ class SearchOptions:
     Attributes:
         beam: log-probability width.
         lattice_beam: how far below the best path a path may lie and be kept for rescoring.
-        acoustic_scale: weight of the acoustic scores in both; settings are tried on what is kept.
-        max_active: most states kept a frame where no path reaches the end, and the best of the
-            partial ones is wanted.
+        acoustic_scale: weight of the acoustic scores in the search; other weights are tried on the
+            paths it keeps.
+        max_active: maximum number of states kept a frame, when no path reaches the end and the best
+            partial path is searched for.
     """
 
     beam: float = 18.0
@@ -40,7 +41,7 @@ class SearchOptions:
 
 
 @dataclass(frozen=True)
-class Job:
+class DecodingJob:
     """One utterance to decode: its name, language, and scores [frames, pdfs]."""
 
     utterance: str
@@ -49,14 +50,14 @@ class Job:
 
 
 class Decoder:
-    """Finds the best words for score matrices, under many settings at once.
+    """Finds the best words for score matrices, under many weights at once.
 
-    One search keeps every path near the best in a lattice, which is then scored anew under each
-    setting. Where no path reaches the end of the utterance, a search for each setting gives the
-    best of the partial ones, as Kaldi does.
+    One search keeps every path near the best in a lattice, which is then rescored under all
+    weights. Where no path reaches the end of the utterance, one search for each of them gives the
+    best partial path, as Kaldi does.
 
     Args:
-        transitions: the transition model the graph was made with.
+        transitions: the transition model that the graph was made with.
         graph: a decoding graph.
         words: the largest word id.
         options: width of the search.
@@ -70,9 +71,12 @@ class Decoder:
         self._lattices = LatticeDecoder(transitions, graph, options.beam, options.lattice_beam)
 
     def decode(
-        self, log_likelihoods: Scores, settings: Sequence[Setting], utterance: str
+        self, log_likelihoods: Scores, weights: Sequence[SearchWeights], utterance: str
     ) -> list[BestPath]:
-        """The best path under each setting for scores [frames, pdfs].
+        """Find the best path for scores [frames, pdfs] under each of the weights.
+
+        Returns:
+            One path for each of the weights, in their order.
 
         Raises:
             AlignmentError: the scores are of the wrong shape or not finite.
@@ -82,26 +86,26 @@ class Decoder:
         try:
             lattice = self._lattices.decode(log_likelihoods, scale, utterance)
         except NoPathError:
-            return [self._partial(log_likelihoods, one, utterance) for one in settings]
-        return best_paths(lattice, settings)
+            return [self._partial(log_likelihoods, weight, utterance) for weight in weights]
+        return best_paths(lattice, weights)
 
-    def _partial(self, log_likelihoods: Scores, setting: Setting, utterance: str) -> BestPath:
+    def _partial(self, log_likelihoods: Scores, weights: SearchWeights, utterance: str) -> BestPath:
         # The search knows no scale of the graph: the others are divided by it.
-        lm = setting.lm_scale
-        graph = fsts.add_word_penalty(self._graph, setting.insertion_penalty / lm, self._words)
+        lm = weights.lm_scale
+        graph = fsts.add_word_penalty(self._graph, weights.insertion_penalty / lm, self._words)
         options = self._options
         search = BestPathDecoder(self._transitions, graph, options.beam, options.max_active)
-        path = search.decode(log_likelihoods, setting.acoustic_scale / lm, utterance)
+        path = search.decode(log_likelihoods, weights.acoustic_scale / lm, utterance)
         return replace(path, score=path.score * lm)
 
 
 @dataclass(frozen=True)
 class DecoderSource:
-    """What a worker process needs to make the decoders: plain values and file names.
+    """Plain values and file names that a worker process makes its decoders from.
 
     Attributes:
         columns: the pdf of each transition id of the graphs.
-        graphs: the file and the largest word id of each language's graph.
+        graphs: file and largest word id of each language's graph.
         options: width of the search.
     """
 
@@ -110,82 +114,88 @@ class DecoderSource:
     options: SearchOptions
 
     def decoders(self) -> dict[str, Decoder]:
-        """One decoder a language."""
-        most = len(self.columns.pdf_of) - 1
+        """Make one decoder a language."""
+        max_input = len(self.columns.pdf_of) - 1
         return {
             language: Decoder(
-                self.columns, fsts.read(path, Labels(most, words)), words, self.options
+                self.columns, fsts.read(path, Labels(max_input, words)), words, self.options
             )
             for language, (path, words) in self.graphs.items()
         }
 
 
 def decode_all(
-    source: DecoderSource, jobs: Iterable[Job], settings: Sequence[Setting], processes: int
+    source: DecoderSource,
+    jobs: Iterable[DecodingJob],
+    weights: Sequence[SearchWeights],
+    processes: int,
 ) -> Iterator[list[BestPath]]:
-    """Decode utterances under every setting, in order.
+    """Decode utterances under all weights, in order.
 
     Kaldi's decoders hold Python's lock, so that only processes run side by side.
 
     Yields:
-        One path a setting, for each utterance.
+        For each utterance, one path for each of the weights.
     """
-    with worker_pool(DECODING, (source, list(settings)), processes, "decoding") as workers:
+    with worker_pool(DECODING, (source, list(weights)), processes, "decoding") as workers:
         yield from workers.map(_Decoders.decode, jobs)
 
 
 class _Decoders:
-    """Decodes utterances under every setting, on one worker."""
+    """Decodes utterances under all weights, on one worker."""
 
-    def __init__(self, made_of: tuple[DecoderSource, list[Setting]]) -> None:
-        source, self._settings = made_of
+    def __init__(self, made_of: tuple[DecoderSource, list[SearchWeights]]) -> None:
+        source, self._weights = made_of
         self._decoders = source.decoders()
 
-    def decode(self, job: Job) -> list[BestPath]:
-        """One path a setting."""
+    def decode(self, job: DecodingJob) -> list[BestPath]:
+        """Find one path for each of the weights."""
         decoder = self._decoders[job.language]
-        return decoder.decode(job.log_likelihoods, self._settings, job.utterance)
+        return decoder.decode(job.log_likelihoods, self._weights, job.utterance)
 
 
 DECODING = Task(
     "decoding",
     _Decoders,
     (_Decoders.decode,),
-    (DecoderSource, PdfColumns, SearchOptions, Setting, Job, BestPath),
+    (DecoderSource, PdfColumns, SearchOptions, SearchWeights, DecodingJob, BestPath),
 )
 
 
-def grid(
+def weight_grid(
     scales: Sequence[float], lm_scales: Sequence[float], penalties: Sequence[float]
-) -> list[Setting]:
-    """Every combination; the last list goes round fastest.
+) -> list[SearchWeights]:
+    """Combine all values of the weights; the last list varies fastest.
+
+    Returns:
+        Every combination.
 
     Raises:
-        InputError: there is none, or a scale is not positive.
+        InputError: a list is empty, or a scale is not positive.
     """
-    for name, values, least in (
+    for name, values, lower_bound in (
         ("acoustic_scales", scales, 0.0),
         ("lm_scales", lm_scales, 0.0),
         ("insertion_penalties", penalties, -math.inf),
     ):
-        numbers = [v for v in values if isinstance(v, int | float) and least < v < math.inf]
+        numbers = [v for v in values if isinstance(v, int | float) and lower_bound < v < math.inf]
         if not values or len(numbers) < len(values):
             raise InputError(
                 f"decode.{name}={list(values)}: no search can be weighted so",
-                expected="one number or more" + (", all above 0" if least == 0 else ""),
+                expected="one number or more" + (", all above 0" if lower_bound == 0 else ""),
                 remedy=f"give decode.{name} such a list",
             )
     return [
-        Setting(scale, penalty, lm_scale)
+        SearchWeights(scale, penalty, lm_scale)
         for scale, lm_scale, penalty in product(scales, lm_scales, penalties)
     ]
 
 
-def at_edge(best: Setting, tried: Sequence[Setting]) -> list[str]:
-    """Which weights of the best setting are the least or the greatest of those tried."""
-    found = []
+def weights_at_edge(best: SearchWeights, tried: Sequence[SearchWeights]) -> list[str]:
+    """Name those of the best weights that are the smallest or the largest of the values tried."""
+    names = []
     for name in ("acoustic_scale", "insertion_penalty", "lm_scale"):
-        values = sorted({getattr(setting, name) for setting in tried})
+        values = sorted({getattr(weights, name) for weights in tried})
         if len(values) > 2 and getattr(best, name) in (values[0], values[-1]):
-            found.append(name)
-    return found
+            names.append(name)
+    return names

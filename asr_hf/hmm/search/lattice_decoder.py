@@ -14,12 +14,12 @@ from asr_hf.runtime.errors import RunError
 
 
 class LatticeDecoder:
-    """Searches a graph; holds graph and transition model.
+    """Searches a graph for lattices; holds graph and transition model.
 
-    The search knows no limit of its states; its links are pruned every 25 frames.
+    The search has no limit on its states; its links are pruned every 25 frames.
 
     Args:
-        transitions: the transition model the graph was made with.
+        transitions: the transition model that the graph was made with.
         graph: a decoding graph.
         beam: log-probability width of the search.
         lattice_beam: how far below the best path's score a path may lie and be kept.
@@ -35,11 +35,15 @@ class LatticeDecoder:
         )
 
     def decode(self, log_likelihoods: Scores, acoustic_scale: float, utterance: str) -> Lattice:
-        """The lattice for scores [frames, pdfs], its acoustic scores unscaled.
+        """Search with scores [frames, pdfs].
+
+        Returns:
+            The lattice, its acoustic scores unscaled.
 
         Raises:
             NoPathError: no path reached a final state with the last frame.
             AlignmentError: the scores are bad.
+            RunError: the disk is full.
         """
         scores = self._transitions.columns(log_likelihoods, acoustic_scale, utterance)
         # A used one visits states in another order, which decides what a narrow beam keeps.
@@ -51,8 +55,8 @@ class LatticeDecoder:
                 expected="a final state after the last frame",
                 remedy="raise the beam, or look at the recording's end",
             )
-        found, raw = decoder.get_raw_lattice(use_final_probs=True)
-        if not found:
+        complete, raw = decoder.get_raw_lattice(use_final_probs=True)
+        if not complete:
             raise NoPathError(f"{utterance}: the search lost every path", remedy="raise the beam")
         # The library hands out lattices only as text of six digits or as files.
         with tempfile.TemporaryDirectory(prefix="asr-hf-") as folder:

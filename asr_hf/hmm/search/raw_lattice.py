@@ -1,4 +1,4 @@
-"""Arcs in any order, as a decoder leaves them, made into a `Lattice`: trimmed, sorted, numbered."""
+"""Turns arcs in any order, as a decoder leaves them, into a trimmed and sorted `Lattice`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class NoPathError(AlignmentError):
 
 @dataclass(frozen=True)
 class RawLattice:
-    """Arcs between states numbered in any order; `ARC` and `FINAL` say what is in them."""
+    """Arcs between states numbered in any order; `ARC` and `FINAL` name their fields."""
 
     start: int
     num_states: int
@@ -33,6 +33,9 @@ def parse_openfst(data: bytes) -> RawLattice:
     The header is magic number, type and arc type (each a length and its letters), version,
     flags, properties, start, states and arcs; then for each state its final cost, the count of
     its arcs, and the arcs: labels, cost (graph, acoustic) and target.
+
+    Returns:
+        Its arcs and final states, with the scores as negated costs.
     """
     at = 4
     for _ in range(2):
@@ -63,7 +66,10 @@ def parse_openfst(data: bytes) -> RawLattice:
 
 
 def to_lattice(raw: RawLattice, utterance: str) -> Lattice:
-    """Leave out what is on no path, and number the states by frame and depth of epsilon arcs.
+    """Remove what is on no path, and number the states by frame and depth of epsilon arcs.
+
+    Returns:
+        The lattice, its states in topological order.
 
     Raises:
         NoPathError: there is no path.
@@ -95,7 +101,7 @@ def to_lattice(raw: RawLattice, utterance: str) -> Lattice:
 
 
 def with_acoustics(lattice: Lattice, log_likelihoods: Scores, pdf_of: NDArray[np.int32]) -> Lattice:
-    """The lattice with the unscaled scores [frames, pdfs] of its arcs' pdfs."""
+    """Copy a lattice, giving its arcs the unscaled scores [frames, pdfs] of their pdfs."""
     arcs = lattice.arcs.copy()
     emits = arcs["label"] > 0
     frames = lattice.frame_of[arcs["source"][emits]]
@@ -108,40 +114,40 @@ def _reached(
     states: int, source: list[int], target: list[int], starts: list[int]
 ) -> NDArray[np.bool_]:
     following: list[list[int]] = [[] for _ in range(states)]
-    for one, other in zip(source, target, strict=True):
-        following[one].append(other)
+    for first, second in zip(source, target, strict=True):
+        following[first].append(second)
     reached = np.zeros(states, bool)
-    seen, waiting = set(starts), list(starts)
+    known, waiting = set(starts), list(starts)
     while waiting:
         for state in following[waiting.pop()]:
-            if state not in seen:
-                seen.add(state)
+            if state not in known:
+                known.add(state)
                 waiting.append(state)
-    reached[list(seen)] = True
+    reached[list(known)] = True
     return reached
 
 
 def _frames_and_depths(
     raw: RawLattice, arcs: NDArray[Any], used: int, utterance: str
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Of each state, the frames before it and the most epsilon arcs since the last of them."""
+    """Count for each state the frames before it, and the most epsilon arcs since the last frame."""
     frame, depth, entering = [0] * raw.num_states, [0] * raw.num_states, [0] * raw.num_states
     following: list[list[tuple[int, int]]] = [[] for _ in range(raw.num_states)]
     columns = (arcs[name].tolist() for name in ("source", "target", "label"))
-    for one, other, label in zip(*columns, strict=True):
-        following[one].append((other, label))
-        entering[other] += 1
+    for first, second, label in zip(*columns, strict=True):
+        following[first].append((second, label))
+        entering[second] += 1
     waiting, done = [raw.start], 0
     while waiting:
         state = waiting.pop()
         done += 1
-        for other, label in following[state]:
-            frame[other] = frame[state] + (label > 0)
+        for second, label in following[state]:
+            frame[second] = frame[state] + (label > 0)
             if not label:
-                depth[other] = max(depth[other], depth[state] + 1)
-            entering[other] -= 1
-            if not entering[other]:
-                waiting.append(other)
+                depth[second] = max(depth[second], depth[state] + 1)
+            entering[second] -= 1
+            if not entering[second]:
+                waiting.append(second)
     if done < used:
         raise AlignmentError(
             f"{utterance}: epsilon arcs of its lattice form a circle",

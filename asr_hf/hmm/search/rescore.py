@@ -1,4 +1,4 @@
-"""The best path of a lattice under many settings at once."""
+"""The best paths of a lattice under many weights at once."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from asr_hf.hmm.search.search import BestPath
 
 
 @dataclass(frozen=True, order=True)
-class Setting:
+class SearchWeights:
     """Weights of a search.
 
     A graph score holds language model, lexicon and transitions, as in Kaldi; up to the insertion
-    penalty it is the ratio of the two scales alone that decides.
+    penalty only the ratio of the two scales matters.
 
     Attributes:
         acoustic_scale: factor on the log likelihoods.
-        insertion_penalty: added to the cost of each word, natural logarithm.
+        insertion_penalty: cost added for each word, natural logarithm.
         lm_scale: factor on the graph's scores.
     """
 
@@ -37,16 +37,19 @@ class Setting:
         )
 
 
-def best_paths(lattice: Lattice, settings: Sequence[Setting]) -> list[BestPath]:
-    """The best path under each setting, by one Viterbi pass over the levels of the lattice.
+def best_paths(lattice: Lattice, weights: Sequence[SearchWeights]) -> list[BestPath]:
+    """Find the best path under each of the weights, by one Viterbi pass over the lattice's levels.
 
     Args:
-        lattice: its acoustic scores unscaled.
-        settings: the weights [K].
+        lattice: a lattice whose acoustic scores are unscaled.
+        weights: the weights [K].
+
+    Returns:
+        The best paths [K].
     """
     arcs = lattice.arcs
     acoustic, penalty, lm = (
-        np.array([getattr(setting, name) for setting in settings], np.float64)
+        np.array([getattr(each, name) for each in weights], np.float64)
         for name in ("acoustic_scale", "insertion_penalty", "lm_scale")
     )
     scores = np.multiply.outer(arcs["acoustic"].astype(np.float64), acoustic)
@@ -58,40 +61,40 @@ def best_paths(lattice: Lattice, settings: Sequence[Setting]) -> list[BestPath]:
     chosen = ends.argmax(axis=0)
     states = finals["state"][chosen].astype(np.int64)
     steps = _trace(arcs["source"], entered_by, states)
-    totals = ends[chosen, np.arange(len(settings))]
-    return [_path(arcs, steps[:, k], float(totals[k])) for k in range(len(settings))]
+    totals = ends[chosen, np.arange(len(weights))]
+    return [_path(arcs, steps[:, k], float(totals[k])) for k in range(len(weights))]
 
 
 def _viterbi(
     lattice: Lattice, scores: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """The best score of each state [S, K], and the arc that it is reached by, -1 at the start."""
-    arcs, states, settings = lattice.arcs, lattice.num_states, scores.shape[1]
+    """Find the best score of each state [S, K], and the arc that reaches it so, -1 at the start."""
+    arcs, states, num_weights = lattice.arcs, lattice.num_states, scores.shape[1]
     level = _levels(lattice)
     order = np.lexsort((arcs["target"], level[arcs["target"]]))
     target = arcs["target"][order]
     # Where the arcs into another state begin, and where another level's do.
     heads = np.flatnonzero(np.diff(target, prepend=-1))
     cuts = np.flatnonzero(np.diff(level[target[heads]], prepend=-1))
-    best = np.zeros((states, settings))
-    entered_by = np.full((states, settings), -1)
+    best = np.zeros((states, num_weights))
+    entered_by = np.full((states, num_weights), -1)
     for first, last in zip(cuts, np.append(cuts[1:], len(heads)), strict=True):
         begin, end = heads[first], heads[last] if last < len(heads) else len(order)
-        mine = order[begin:end]
-        here = heads[first:last] - begin
+        entering = order[begin:end]
+        starts = heads[first:last] - begin
         reached = target[heads[first:last]]
-        values = best[arcs["source"][mine]] + scores[mine]
-        top = np.maximum.reduceat(values, here, axis=0)
+        values = best[arcs["source"][entering]] + scores[entering]
+        top = np.maximum.reduceat(values, starts, axis=0)
         best[reached] = top
-        sizes = np.diff(np.append(here, end - begin))
+        sizes = np.diff(np.append(starts, end - begin))
         is_top = values == np.repeat(top, sizes, axis=0)
-        numbers = np.where(is_top, mine[:, None], len(order))
-        entered_by[reached] = np.minimum.reduceat(numbers, here, axis=0)
+        numbers = np.where(is_top, entering[:, None], len(order))
+        entered_by[reached] = np.minimum.reduceat(numbers, starts, axis=0)
     return best, entered_by
 
 
 def _levels(lattice: Lattice) -> NDArray[np.int64]:
-    """A number for each state that every arc raises, equal for as many states as can be."""
+    """Number the states so that every arc leads to a higher level, with the fewest levels."""
     still = lattice.arcs["label"] == 0
     source, target = (lattice.arcs[name][still] for name in ("source", "target"))
     depth = np.zeros(lattice.num_states, np.int64)
@@ -107,11 +110,11 @@ def _levels(lattice: Lattice) -> NDArray[np.int64]:
 def _trace(
     source: NDArray[Any], entered_by: NDArray[np.int64], states: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Arcs from the last to the first of each path [steps, K], -1 after its start."""
-    settings = np.arange(len(states))
+    """Trace each path back: arcs from the last to the first [steps, K], -1 after its start."""
+    columns = np.arange(len(states))
     steps: list[NDArray[np.int64]] = []
     while True:
-        arc = entered_by[states, settings]
+        arc = entered_by[states, columns]
         if (arc < 0).all():
             return np.array(steps).reshape(-1, len(states))
         steps.append(arc)

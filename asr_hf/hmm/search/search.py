@@ -1,4 +1,4 @@
-"""The best path of an utterance: through its transcript, or through a decoding graph.
+"""Searches for the best path of an utterance, through its transcript or through a decoding graph.
 
 The libraries keep no references to what their objects are built on, and answer NaN with an error
 count. Here every object holds what it needs, and bad scores become errors that name the utterance.
@@ -26,7 +26,7 @@ class BestPath:
     Attributes:
         transition_ids: int32 [frames].
         words: word ids.
-        score: log probability of the path, acoustic part scaled.
+        score: log probability of the path, its acoustic part scaled.
     """
 
     transition_ids: NDArray[np.int32]
@@ -43,15 +43,18 @@ def align(
     acoustic_scale: float,
     beams: tuple[float, float],
 ) -> BestPath:
-    """The best path through a training graph.
+    """Find the best path through a training graph.
 
     Args:
-        transitions: the transition model the graph was made with.
-        graph: from `TrainingGraphs.compile`, without transition probabilities.
-        log_likelihoods: [frames, pdfs].
-        utterance: its name, for messages.
+        transitions: the transition model that the graph was made with.
+        graph: a graph from `TrainingGraphs.compile`, without transition probabilities.
+        log_likelihoods: scores [frames, pdfs].
+        utterance: the utterance's name, for messages.
         acoustic_scale: weight of the log likelihoods.
-        beams: of the first try and of the second.
+        beams: widths of the first and the second try.
+
+    Returns:
+        The path.
 
     Raises:
         AlignmentError: no path reaches the end, or the scores are bad.
@@ -79,10 +82,10 @@ class BestPathDecoder:
     """Beam search for the best word sequence; holds graph and transition model.
 
     Args:
-        transitions: the transition model the graph was made with.
+        transitions: the transition model that the graph was made with.
         graph: a decoding graph.
         beam: log-probability width of the search.
-        max_active: the most states kept a frame.
+        max_active: maximum number of states kept a frame.
     """
 
     def __init__(self, transitions: ScoreColumns, graph: Fst, beam: float, max_active: int) -> None:
@@ -92,7 +95,10 @@ class BestPathDecoder:
         self._decoder = kaldi_decoder.FasterDecoder(graph, options)
 
     def decode(self, log_likelihoods: Scores, acoustic_scale: float, utterance: str) -> BestPath:
-        """The best path for scores [frames, pdfs].
+        """Search with scores [frames, pdfs].
+
+        Returns:
+            The best path; it may be partial.
 
         Raises:
             AlignmentError: the scores are bad.
@@ -102,8 +108,8 @@ class BestPathDecoder:
         decodable = kaldi_decoder.DecodableCtc(scores)
         self._decoder.decode(decodable)
         # Without a final state reached, the best partial path is the answer, as in Kaldi.
-        found, lattice = self._decoder.get_best_path(use_final_probs=True)
-        if not found:
+        complete, lattice = self._decoder.get_best_path(use_final_probs=True)
+        if not complete:
             raise RunError(f"{utterance}: the search lost every path", remedy="raise decode.beam")
         _, transition_ids, words, weight = kaldifst.get_linear_symbol_sequence(lattice)
         score = -(weight.value1 + weight.value2)

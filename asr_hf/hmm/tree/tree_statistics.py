@@ -1,4 +1,4 @@
-"""Sums of features for each state of each phone in each context: what trees are grown from."""
+"""Sums of features for each state of each phone in each context, from which trees are grown."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class ContextStatistics:
     """Counts and moments of every context that was seen.
 
     Attributes:
-        contexts: [items, 4], the phone before, the phone, the phone after and the state; 0 is
-            the edge of an utterance.
-        moments: [items, 1 + 2 dim]: frames, sum of features, sum of their squares.
+        contexts: the phone before, the phone, the phone after and the state [items, 4]; 0 is the
+            edge of an utterance.
+        moments: number of frames, sum of features, sum of their squares [items, 1 + 2 dim].
     """
 
     contexts: NDArray[np.int64]
@@ -33,14 +33,14 @@ class ContextStatistics:
 def states_in_context(
     transition_ids: NDArray[np.int32], transitions: TransitionModel
 ) -> NDArray[np.int64]:
-    """Each frame's phone before, phone, phone after and state.
+    """Find each frame's phone before, phone, phone after and state.
 
     Args:
         transition_ids: a monophone alignment that reaches its end [frames].
         transitions: the monophones' transition model.
 
     Returns:
-        [frames, 4]
+        The four numbers of each frame [frames, 4].
     """
     ends = transitions.is_final[transition_ids]
     segment = np.concatenate([[0], np.cumsum(ends)[:-1]])
@@ -62,8 +62,8 @@ def accumulate(
     """Sum up the features of each context.
 
     Args:
-        contexts: [frames, 4], from `states_in_context`.
-        features: [frames, dim].
+        contexts: context of each frame [frames, 4], from `states_in_context`.
+        features: features [frames, dim].
 
     Returns:
         The statistics, and each frame's row in them [frames].
@@ -82,7 +82,11 @@ def accumulate(
 
 
 def gaussian(moments: Moments) -> tuple[Moments, Moments]:
-    """Means and floored variances, each [..., dim], of moments [..., 1 + 2 dim]; zeros of none."""
+    """Compute means and floored variances, each [..., dim], of moments [..., 1 + 2 dim].
+
+    Returns:
+        The means and the variances; means of zero where there are no frames.
+    """
     dim = moments.shape[-1] // 2
     count = np.maximum(moments[..., :1], 1e-10)
     means = moments[..., 1 : 1 + dim] / count
@@ -91,12 +95,15 @@ def gaussian(moments: Moments) -> tuple[Moments, Moments]:
 
 
 def log_likelihood(moments: Moments) -> NDArray[np.float64]:
-    """Log likelihood [...] of frames under their own Gaussian, but for a constant a frame.
+    """Compute the log likelihood of frames under their own Gaussian, but for a constant a frame.
 
     Odell, The Use of Context in Large Vocabulary Speech Recognition (1995), section 5.1.
 
     Args:
-        moments: [..., 1 + 2 dim].
+        moments: moments of the frames [..., 1 + 2 dim].
+
+    Returns:
+        Log likelihoods [...].
     """
     _, variances = gaussian(moments)
     total: NDArray[np.float64] = -0.5 * moments[..., 0] * np.log(variances).sum(axis=-1)
@@ -104,14 +111,17 @@ def log_likelihood(moments: Moments) -> NDArray[np.float64]:
 
 
 def questions(statistics: ContextStatistics, silence: Sequence[int]) -> list[frozenset[int]]:
-    """Sets of phones that sound alike, found in the data: what a tree may ask about a neighbour.
+    """Find sets of phones that sound alike: what a tree may ask about a neighbour.
 
     Phones are merged two by two, the pair first that costs the least likelihood; each set on the
     way is a question, as are single phones. The edge of the utterance counts as silence.
 
     Args:
-        statistics: of all contexts.
+        statistics: counts and moments of all contexts.
         silence: phone ids that are no speech, the pause first; they are not merged with speech.
+
+    Returns:
+        The questions, each once.
     """
     middle = statistics.contexts[:, 3] == 1
     phones = statistics.contexts[:, 1]
@@ -119,23 +129,23 @@ def questions(statistics: ContextStatistics, silence: Sequence[int]) -> list[fro
     sums = np.stack([statistics.moments[middle & (phones == p)].sum(axis=0) for p in speech])
     pause = frozenset([0, *silence[:1]])
     quiet = [pause, *(frozenset([p]) for p in silence[1:]), frozenset([0, *silence])]
-    found = [*quiet, *(frozenset([p]) for p in speech), *_merged(speech, sums)]
-    return list(dict.fromkeys(found))
+    sets = [*quiet, *(frozenset([p]) for p in speech), *_merged(speech, sums)]
+    return list(dict.fromkeys(sets))
 
 
 def _merged(phones: Sequence[int], sums: Moments) -> list[frozenset[int]]:
-    """The sets that agglomerative clustering makes of `phones` with moments [phones, :]."""
+    """Cluster `phones` with moments [phones, 1 + 2 dim], and list the sets on the way."""
     sets, sums, alive = [frozenset([p]) for p in phones], sums.copy(), np.arange(len(phones))
     alone = log_likelihood(sums)
     cost = np.full((len(sets), len(sets)), np.inf)
     for i in range(len(sets)):
         cost[i, i + 1 :] = alone[i] + alone[i + 1 :] - log_likelihood(sums[i] + sums[i + 1 :])
-    found = []
+    clusters = []
     # The last merge would make the set of all, which asks nothing.
     while len(alive) > 2:
         i, j = (int(n) for n in np.unravel_index(cost.argmin(), cost.shape))
         sets[i] |= sets[j]
-        found.append(sets[i])
+        clusters.append(sets[i])
         sums[i] += sums[j]
         alone[i] = log_likelihood(sums[i])
         cost[j, :] = cost[:, j] = np.inf
@@ -143,4 +153,4 @@ def _merged(phones: Sequence[int], sums: Moments) -> list[frozenset[int]]:
         others = alive[alive != i]
         lost = alone[i] + alone[others] - log_likelihood(sums[i] + sums[others])
         cost[np.minimum(i, others), np.maximum(i, others)] = lost
-    return found
+    return clusters

@@ -1,4 +1,4 @@
-"""From a monophone system to one whose states are tied across contexts."""
+"""Trains states tied across contexts, from a monophone system."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ class TyingOptions:
     """Settings of the tree and of the training on it.
 
     Attributes:
-        states: the most tied states.
-        gaussians: the wanted number of Gaussians in all.
-        passes: EM passes, with three realignments.
-        max_utterances: the most utterances trained on, spread evenly; None takes all.
-        seed: of the perturbations of split Gaussians.
+        states: maximum number of tied states.
+        gaussians: target number of Gaussians in all.
+        passes: number of EM passes, with three realignments.
+        max_utterances: maximum number of utterances to train on, spread evenly; None takes all.
+        seed: seed of the perturbations of split Gaussians.
     """
 
     states: int
@@ -69,20 +69,24 @@ def train_triphones(
     """Tie the states of phones in context by a decision tree, and train mixtures for them.
 
     The monophones' alignment gives the statistics that the questions and the tree are made from,
-    and the first alignment of the tied states. The same input and seed give the same system, bit
-    for bit.
+    and the first alignment of the tied states. Input and seed determine the system, bit for bit.
 
     Args:
         system: trained monophones.
-        data, fbank, transcripts: the training set.
-        options: settings.
+        data: data directory of the training set.
+        fbank: filterbanks of the training set.
+        transcripts: transcripts of the training set.
+        options: settings of tree and training.
         skips: receives the utterances that are left out.
-        jobs: processes; the result does not depend on it.
+        jobs: number of processes; the result does not depend on it.
+
+    Returns:
+        The tied system with its trained mixtures.
 
     Raises:
         InputError: too much has to be skipped, or `options.states` is too small.
     """
-    chosen = spread([u.id for u in data.utterances], options.max_utterances)
+    chosen = evenly_spaced([u.id for u in data.utterances], options.max_utterances)
     features = training_features(data, fbank, chosen, skips)
     with open_training_set(system, features, transcripts, skips, jobs) as training:
         skips.check(len(chosen))
@@ -105,24 +109,24 @@ def train_triphones(
     return tied
 
 
-def spread(names: Sequence[str], count: int | None) -> list[str]:
-    """`count` of the names at even distances, or all of them."""
+def evenly_spaced(names: Sequence[str], count: int | None) -> list[str]:
+    """Pick `count` of the names at even distances, or all of them."""
     if count is None or count >= len(names):
         return list(names)
     return [names[i * len(names) // count] for i in range(count)]
 
 
 def _contexts(training: TrainingSet, skips: SkipList) -> dict[str, NDArray[np.int64]]:
-    """Phones and states of each frame [frames, 4] of the utterances that can be aligned."""
-    system, found = training.system, {}
+    """Find phones and states of each frame [frames, 4] of the utterances that can be aligned."""
+    system, contexts = training.system, {}
     if system.gmm is None:
         raise InputError("the HMM system has no GMM", remedy="run asr-hf align")
     for name, path in training.align(system.gmm).items():
         if isinstance(path, str):
             skips.add(name, path)
         else:
-            found[name] = states_in_context(path, system.transitions)
-    return found
+            contexts[name] = states_in_context(path, system.transitions)
+    return contexts
 
 
 def _tree(system: HmmSystem, statistics: ContextStatistics, states: int) -> ContextDependency:
@@ -149,12 +153,17 @@ def _phone_states(monophones: TransitionModel, phones: int) -> dict[int, int]:
 
 
 def first_gaussians(moments: Moments, pdfs: NDArray[np.int32], num_pdfs: int) -> Gmm:
-    """One Gaussian a pdf from the contexts tied in it; that of all frames where there are none.
+    """Estimate one Gaussian a pdf from the contexts tied in it.
+
+    A pdf without frames gets the Gaussian of all frames.
 
     Args:
-        moments: of each context [contexts, 1 + 2 dim].
-        pdfs: its pdf [contexts].
-        num_pdfs: the number of pdfs.
+        moments: moments of each context [contexts, 1 + 2 dim].
+        pdfs: pdf of each context [contexts].
+        num_pdfs: number of pdfs.
+
+    Returns:
+        The mixtures, of one Gaussian each.
     """
     sums = np.zeros((num_pdfs, moments.shape[1]))
     np.add.at(sums, pdfs, moments)

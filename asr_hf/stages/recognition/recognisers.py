@@ -14,7 +14,7 @@ from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.hmm.alignment.align import Transcript
 from asr_hf.hmm.alignment.corpus import transcripts_of
 from asr_hf.hmm.alignment.segments import Segment, phone_segments, phone_spans, word_segments
-from asr_hf.hmm.graph.states import states_of
+from asr_hf.hmm.graph.states import states_digest
 from asr_hf.hmm.scores import PdfColumns
 from asr_hf.hmm.search.decode import DecoderSource, SearchOptions
 from asr_hf.hmm.search.search import BestPath
@@ -101,7 +101,7 @@ class OwnRecogniser:
 
     def check_model(self, about: Mapping[str, Any], path: Path) -> None:
         """See `Recogniser`."""
-        states_fit(states_of(self._hmms), about, path, self._hmms)
+        states_fit(states_digest(self._hmms), about, path, self._hmms)
 
     def transcripts(self, name: str) -> dict[str, Transcript]:
         """See `Recogniser`."""

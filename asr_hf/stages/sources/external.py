@@ -16,7 +16,12 @@ from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.kaldi.alignments import read_alignments
 from asr_hf.kaldi.features import file_stamps, link_features, processing
 from asr_hf.kaldi.options import read_cmvn_options
-from asr_hf.kaldi.transforms import FeatureTransforms, beside, left_out, transform_files
+from asr_hf.kaldi.transforms import (
+    FeatureTransforms,
+    option_file,
+    transform_files,
+    unapplied_transforms,
+)
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json
 from asr_hf.runtime.provenance import Source
@@ -96,7 +101,7 @@ def _data(config: DictConfig) -> dict[str, DataDir]:
     _link(config, found)
     if config.alignment.get("from_kaldi") is not None and not transform_paths(config):
         for folder in alignment_folders(config):
-            if names := left_out(folder):
+            if names := unapplied_transforms(folder):
                 said = "%s: its %s change nothing here; features.transforms=%s applies them"
                 log.info(said, folder, ", ".join(names), folder)
     return found
@@ -153,7 +158,7 @@ def _cmvn(config: DictConfig) -> tuple[CmvnMode, CmvnOptions]:
     folders = transforms
     if not transforms and chosen is None and config.alignment.get("from_kaldi") is not None:
         folders = alignment_folders(config)
-    found = {beside(path, "cmvn_opts"): None for path in folders}
+    found = {option_file(path, "cmvn_opts"): None for path in folders}
     told = {path: read_cmvn_options(path) for path in found}
     for path, one in told.items():
         first = next(iter(told))

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from asr_hf.data.store import FrameStore
-from asr_hf.hmm.graph.states import states_of
+from asr_hf.hmm.graph.states import states_digest
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.stages.sources.layout import system_folder
 from asr_hf.training.model_file import save_model
@@ -38,7 +38,7 @@ class ModelWriter:
         model.flat.copy_(theta)
         features = OmegaConf.to_container(self.config.features)
         hmms = system_folder(self.config)
-        states = states_of(hmms) if (hmms / "hmm.json").is_file() else None
+        states = states_digest(hmms) if (hmms / "hmm.json").is_file() else None
         about = {"corpus": self.config.corpus.name, "features": features, "states": states}
         if self.config.priors == "posteriors":
             seed = self.config.runtime.seed

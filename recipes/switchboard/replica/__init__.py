@@ -1,1 +1,1 @@
-"""A free stand-in for Switchboard and its test sets: the same tree, made from other recordings."""
+"""A free stand-in for Switchboard and its test sets: their folders, made from other recordings."""

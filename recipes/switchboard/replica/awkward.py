@@ -1,4 +1,4 @@
-"""Every awkward token that Switchboard's transcripts have, put into those of the replica."""
+"""Puts every awkward token that Switchboard's transcripts have into those of the replica."""
 
 from __future__ import annotations
 
@@ -42,7 +42,11 @@ _SHORTEST = 6
 
 
 def spelled_prompts(prompts: Iterable[Prompt]) -> Iterator[Prompt]:
-    """Spelled words, of prompts that are letters: as one word, and letter by letter."""
+    """Turn prompts that are letters into spelled words: as one word, and letter by letter.
+
+    Yields:
+        The prompts.
+    """
     letters = {p.words[0].upper(): p for p in prompts if len(p.words) == 1 == len(p.words[0])}
     for word in _SPELLED:
         if set(word) <= letters.keys():
@@ -53,12 +57,12 @@ def spelled_prompts(prompts: Iterable[Prompt]) -> Iterator[Prompt]:
 
 @dataclass
 class Transcriber:
-    """Writes what is said in the manner of the transcripts, and keeps their dictionary.
+    """Writes down words in the manner of the transcripts, and keeps their dictionary.
 
     Args:
-        pronunciations: word -> its pronunciations.
-        random: decides where the awkward tokens are.
-        dictionary: token -> pronunciations of its word.
+        pronunciations: pronunciations by word.
+        random: generator that decides where the awkward tokens are.
+        dictionary: pronunciations by token.
     """
 
     pronunciations: Pronunciations
@@ -67,7 +71,7 @@ class Transcriber:
     _written: int = 0
 
     def tokens(self, words: Sequence[str]) -> list[str]:
-        """The tokens of one turn; every way comes round in time."""
+        """Write the tokens of one turn; every kind of awkward token occurs in time."""
         plain = [self._plain(word) for word in words]
         if self.random.random() >= _CHANCE:
             return plain
@@ -76,13 +80,13 @@ class Transcriber:
         longest = max(known, key=lambda i: len(words[i]), default=0)
         if self._written % 4 == 0 or not known or len(words[longest]) < _SHORTEST:
             return ["<b_aside>", *plain, "<E_ASIDE>", "[silence]"]
-        way = _WAYS[self._written % len(_WAYS)]
-        token = way(words[longest])
+        make_awkward = _WAYS[self._written % len(_WAYS)]
+        token = make_awkward(words[longest])
         self.dictionary[token] = self.pronunciations[words[longest]]
         return [*plain[:longest], token, *plain[longest + 1 :]]
 
     def _plain(self, word: str) -> str:
-        """A word as transcribers write it; letters and `I` are capitals, "a" is the article."""
+        """Write a word as transcribers do; letters and `I` are capitals, "a" is the article."""
         if word.startswith("["):
             return word
         token = word.upper() if len(word) == 1 and word != "a" else word

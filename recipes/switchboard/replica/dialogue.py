@@ -1,4 +1,4 @@
-"""Conversations on two channels, made of prompts that are read by one voice."""
+"""Makes conversations on two channels from prompts that one voice reads."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _HUM = 4.0
 
 @dataclass(frozen=True)
 class Prompt:
-    """A recording and what is said in it.
+    """A recording and its words.
 
     Args:
-        samples: [frames] at 8 kHz.
-        words: in lower case.
+        samples: samples [frames] at 8 kHz.
+        words: words in lower case.
     """
 
     samples: NDArray[np.int16]
@@ -32,14 +32,14 @@ class Prompt:
 
 
 @dataclass(frozen=True)
-class Spoken:
+class SpokenTurn:
     """One turn of a caller.
 
     Args:
         side: 0 or 1.
         start: first sample.
         end: sample after the last.
-        prompt: what is spoken.
+        prompt: the prompt that is heard.
     """
 
     side: int
@@ -53,15 +53,15 @@ class Conversation:
     """A telephone call.
 
     Args:
-        samples: [frames, 2].
-        turns: in the order of their starts.
+        samples: samples [frames, 2].
+        turns: turns in the order of their starts.
     """
 
     samples: NDArray[np.int16]
-    turns: list[Spoken]
+    turns: list[SpokenTurn]
 
-    def of_side(self, side: int) -> list[Spoken]:
-        """The turns of one caller."""
+    def of_side(self, side: int) -> list[SpokenTurn]:
+        """List the turns of one caller."""
         return [turn for turn in self.turns if turn.side == side]
 
 
@@ -73,8 +73,8 @@ def conversations(prompts: Sequence[Prompt], random: np.random.Generator) -> Ite
 
 
 def _conversation(prompts: Sequence[Prompt], random: np.random.Generator) -> Conversation:
-    """Callers speak in turns, now and then twice in a row or both at once."""
-    turns: list[Spoken] = []
+    """Let callers speak in turns, now and then twice in a row or both at once."""
+    turns: list[SpokenTurn] = []
     free = [0, 0]
     at = side = 0
     for prompt in prompts:
@@ -84,7 +84,7 @@ def _conversation(prompts: Sequence[Prompt], random: np.random.Generator) -> Con
         wait = -_OVERLAP if overlap else random.uniform(*_PAUSE)
         start = max(at + int(wait * RATE), free[side] + int(_PAUSE[0] * RATE))
         end = start + len(prompt.samples)
-        turns.append(Spoken(side, start, end, prompt))
+        turns.append(SpokenTurn(side, start, end, prompt))
         at, free[side] = end, end
     samples = random.normal(scale=_HUM, size=(max(free) + RATE // 2, 2))
     for turn in turns:
@@ -94,7 +94,7 @@ def _conversation(prompts: Sequence[Prompt], random: np.random.Generator) -> Con
 
 
 def noise(random: np.random.Generator, kind: str) -> Prompt:
-    """A sound that is no speech: `[noise]` crackles, `[laughter]` and `[vocalized-noise]` swell."""
+    """Make a sound that is no speech: `[noise]` crackles, `[laughter]` and others swell."""
     seconds = random.uniform(0.3, 0.8)
     time = np.arange(int(seconds * RATE)) / RATE
     hiss = random.normal(size=len(time))

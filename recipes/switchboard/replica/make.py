@@ -1,4 +1,4 @@
-"""Making the replica from a prepared corpus of prompts."""
+"""Makes the replica from a prepared corpus of prompts."""
 
 from __future__ import annotations
 
@@ -25,31 +25,40 @@ _VOWELS = frozenset(
 )
 
 
-def read_prompts(corpus: Path, names: Sequence[str], most: int | None = None) -> list[Prompt]:
-    """The prompts of some sets of a corpus that asr-hf prepare made.
+def read_prompts(
+    corpus: Path, names: Sequence[str], max_prompts: int | None = None
+) -> list[Prompt]:
+    """Read the prompts of some sets of a corpus that asr-hf prepare made.
 
     Args:
-        corpus: its folder.
-        names: of the sets.
-        most: about how many are taken of each, spread over it; None takes all.
+        corpus: folder of the corpus.
+        names: names of the sets.
+        max_prompts: approximate maximum number of prompts of each set, spread over it; None takes
+            all.
+
+    Returns:
+        The prompts.
 
     Raises:
         InputError: there is no such corpus, or a recording cannot be read.
     """
-    found = []
+    prompts = []
     for data in (DataDir.read(corpus / name) for name in names):
-        step = max(1, len(data.utterances) // most) if most else 1
+        step = max(1, len(data.utterances) // max_prompts) if max_prompts else 1
         for utterance in data.utterances[::step]:
             samples = load_audio(data.wavs[utterance.recording], RATE).numpy().astype(np.int16)
-            found.append(Prompt(samples, tuple((utterance.text or "").split())))
-    return found
+            prompts.append(Prompt(samples, tuple((utterance.text or "").split())))
+    return prompts
 
 
 def read_pronunciations(corpus: Path, language: str) -> dict[str, list[tuple[str, ...]]]:
-    """A corpus's lexicon in the phones of Switchboard's dictionary, which knows a schwa.
+    """Read a corpus's lexicon in the phones of Switchboard's dictionary, which has a schwa.
+
+    Returns:
+        The pronunciations by word.
 
     Raises:
-        InputError: it is missing or damaged.
+        InputError: the lexicon is missing or damaged.
     """
     lexicon = read_lexicon(corpus / "lang" / language / "lexicon.txt", language)
     return {
@@ -60,7 +69,7 @@ def read_pronunciations(corpus: Path, language: str) -> dict[str, list[tuple[str
 
 
 def _with_schwa(phones: tuple[str, ...]) -> tuple[str, ...]:
-    """CMUdict without stress writes ah for both; in a word of one syllable it is stressed."""
+    """Mark schwas: CMUdict without stress writes ah for both; one-syllable words are stressed."""
     if sum(phone in _VOWELS for phone in phones) == 1:
         return phones
     return tuple("ax" if phone == "ah" else phone for phone in phones)
@@ -74,17 +83,17 @@ def make_replica(
     seed: int = 0,
     truncated: bool = False,
 ) -> None:
-    """Write the corpora LDC97S62, swb_ms98_transcriptions, LDC2002S09, LDC2002T43, LDC2007S10 and
-    LDC2004T19 below `root`.
+    """Write the replica's corpora below `root`.
 
-    The same input and seed give the same bytes.
+    They are LDC97S62, swb_ms98_transcriptions, LDC2002S09, LDC2002T43, LDC2007S10 and
+    LDC2004T19. Input and seed determine every byte.
 
     Args:
         root: a folder, whose content is replaced.
         train: prompts for the training data.
         test: prompts for the test sets.
-        pronunciations: of every word in them.
-        seed: decides who says what when, and what is awkward.
+        pronunciations: pronunciations of every word in the prompts.
+        seed: seed of who says what when, and of what is awkward.
         truncated: whether the last training recording is cut in half.
 
     Raises:
@@ -109,7 +118,7 @@ def _sounds(prompts: int, random: np.random.Generator) -> list[Prompt]:
 
 
 def _at_least_two(talks: list[Conversation]) -> list[Conversation]:
-    """One for each kind of file name."""
+    """Make sure that there is a conversation for each kind of file name."""
     return talks if len(talks) > 1 else talks * 2
 
 

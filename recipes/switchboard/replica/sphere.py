@@ -1,4 +1,4 @@
-"""Writing NIST SPHERE files of mu-law samples."""
+"""Writes NIST SPHERE files of mu-law samples."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def mu_law(samples: NDArray[np.int16]) -> NDArray[np.uint8]:
 
 
 def write_sphere(path: Path, samples: NDArray[np.int16], rate: int) -> None:
-    """Write a SPHERE file as those of Switchboard are.
+    """Write a SPHERE file like those of Switchboard.
 
     Args:
         path: the file.
-        samples: [frames, channels].
-        rate: in Hz.
+        samples: samples [frames, channels].
+        rate: sampling rate in Hz.
     """
     frames, channels = samples.shape
     fields = {

@@ -1,4 +1,4 @@
-"""The folders of the corpora, as their publishers lay them out."""
+"""Lays out the folders of the corpora as their publishers do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from asr_hf.runtime.files import write_text
 
 from ..tokens import map_token
 from .awkward import Transcriber
-from .dialogue import RATE, Conversation, Spoken
+from .dialogue import RATE, Conversation, SpokenTurn
 from .sphere import write_sphere
 
 _FIRST = 2001
@@ -24,9 +24,9 @@ def write_training(
     """Write LDC97S62 and swb_ms98_transcriptions.
 
     Args:
-        root: the folder both go to.
+        root: the folder that both go to.
         talks: the conversations.
-        transcriber: writes the words.
+        transcriber: writer of the words.
         truncated: whether the last recording is cut in half.
     """
     audio, texts = root / "LDC97S62", root / "swb_ms98_transcriptions"
@@ -51,7 +51,7 @@ def write_training(
 
 
 def _side_lines(name: str, talk: Conversation, side: int, transcriber: Transcriber) -> str:
-    """One side's transcript: what is said, and silence wherever nothing is."""
+    """Write one side's transcript: its words, and silence between them."""
     margin, end = int(_MARGIN * RATE), len(talk.samples)
     rows: list[tuple[int, int, str]] = []
     at = 0
@@ -73,8 +73,8 @@ def _dictionary(transcriber: Transcriber) -> str:
     head = "#\n# Pronunciations of the replica\n#\n\n[silence] sil\n[laughter] lau\n[noise] nsn\n"
     words = transcriber.dictionary | {
         # A lone capital stands for itself in text; the recipe brings the letters' names.
-        word: said
-        for word, said in transcriber.pronunciations.items()
+        word: pronunciations
+        for word, pronunciations in transcriber.pronunciations.items()
         if len(word) > 1
     }
     return head + "".join(
@@ -135,12 +135,12 @@ def write_fisher(root: Path, sentences: Iterable[Sequence[str]]) -> None:
     write_text(root / "LDC2004T19/fe_03_p1_tran/data/trans/000/fe_03_00001.txt", text)
 
 
-def _times(turn: Spoken) -> str:
+def _times(turn: SpokenTurn) -> str:
     return f"{turn.start / RATE:.2f} {turn.end / RATE:.2f}"
 
 
-def _stm_line(name: str, side: str, turn: Spoken, number: int) -> str:
-    """A reference, every few of them with a mark that the recipe has to clean away."""
+def _stm_line(name: str, side: str, turn: SpokenTurn, number: int) -> str:
+    """Write a reference; every few have a mark that the recipe has to clean away."""
     words = " ".join(map_token(word) for word in turn.prompt.words).upper()
     if turn.prompt.words[0].startswith("["):
         words = "IGNORE_TIME_SEGMENT_IN_SCORING"

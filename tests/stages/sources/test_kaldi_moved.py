@@ -9,8 +9,8 @@ import pytest
 
 from asr_hf.stages.sources.external import pack_external
 
-from .experiment import assert_packed, config_of, refusal
-from .kaldi_text import FIXTURES
+from ...kaldi.fixture_experiment import assert_packed, config_of, refusal
+from ...kaldi.kaldi_text import FIXTURES
 
 
 def absolute(s5: Path, root: str) -> None:

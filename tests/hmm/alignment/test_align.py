@@ -14,7 +14,7 @@ from asr_hf.hmm.alignment.align import (
     Transcript,
     TranscriptGraphs,
     align_set,
-    misfits,
+    fit_outliers,
 )
 from asr_hf.hmm.alignment.segments import Segment, ctm_lines, phone_spans, word_segments
 from asr_hf.hmm.graph.lexicon import Lexicon
@@ -223,13 +223,13 @@ def test_a_wrong_transcript_fits_worst(system, scores_for):
     every = [(name, scores) for name in transcripts]
     fits = align_set(system, every, transcripts, OPTIONS, skips).fits
     assert not skips.reasons and min(fits, key=fits.__getitem__) == "wrong"
-    assert misfits(fits) == ["wrong"]
+    assert fit_outliers(fits) == ["wrong"]
 
 
 @given(st.lists(st.floats(-500, -300), max_size=30), st.integers(1, 3))
 def test_misfits_are_few_and_the_worst(values, far):
     fits = {f"u{n}": value for n, value in enumerate(values)}
-    found = misfits(fits)
+    found = fit_outliers(fits)
     # Less than half, whatever the values are: half of them lie at the median or above.
     assert len(found) <= len(fits) / 2
     others = [fit for name, fit in fits.items() if name not in found]
@@ -237,4 +237,4 @@ def test_misfits_are_few_and_the_worst(values, far):
     assert [fits[name] for name in found] == sorted(fits[name] for name in found)
     spread = {f"good{n}": -300.0 - n for n in range(20)}
     lost = {f"bad{n}": -1000.0 - n for n in range(far)}
-    assert misfits(spread | lost) == [f"bad{n}" for n in reversed(range(far))]
+    assert fit_outliers(spread | lost) == [f"bad{n}" for n in reversed(range(far))]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr_hf.data.lattice import ARC, FINAL, Lattice
-from asr_hf.hmm.search.rescore import Setting, best_paths
+from asr_hf.hmm.search.rescore import SearchWeights, best_paths
 
 
 def draw(seed: int, frames: int) -> Lattice:
@@ -35,7 +35,7 @@ def draw(seed: int, frames: int) -> Lattice:
     return lattice
 
 
-def exhaustive(lattice: Lattice, setting: Setting) -> tuple[float, list[int]]:
+def exhaustive(lattice: Lattice, setting: SearchWeights) -> tuple[float, list[int]]:
     finals = {int(f["state"]): float(f["graph"]) for f in lattice.finals}
     best = (-np.inf, [])
     stack = [(0, 0.0, [])]
@@ -55,7 +55,12 @@ def exhaustive(lattice: Lattice, setting: Setting) -> tuple[float, list[int]]:
 @given(st.integers(0, 10**6), st.integers(1, 6))
 def test_every_setting_s_best_path_is_found(seed, frames):
     lattice = draw(seed, frames)
-    tried = [Setting(0.1), Setting(1.0, 0.7), Setting(0.5, -1.0, 2.0), Setting(2.0, 0.3, 0.01)]
+    tried = [
+        SearchWeights(0.1),
+        SearchWeights(1.0, 0.7),
+        SearchWeights(0.5, -1.0, 2.0),
+        SearchWeights(2.0, 0.3, 0.01),
+    ]
     for setting, path in zip(tried, best_paths(lattice, tried), strict=True):
         score, words = exhaustive(lattice, setting)
         assert path.score == pytest.approx(score, abs=1e-9)
@@ -64,5 +69,5 @@ def test_every_setting_s_best_path_is_found(seed, frames):
 
 
 def test_a_setting_is_told_in_words():
-    told = str(Setting(0.1, -0.5))
+    told = str(SearchWeights(0.1, -0.5))
     assert told == "acoustic scale 0.1, insertion penalty -0.5, language model scale 1"

@@ -13,8 +13,8 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.stages import lattices
 from asr_hf.stages.sources.external import pack_external
 
-from .experiment import WORDS, config_of, refusal
-from .kaldi_text import integers
+from ...kaldi.fixture_experiment import WORDS, config_of, refusal
+from ...kaldi.kaldi_text import integers
 
 DENLATS = ["lattices.from_kaldi=exp/lda_denlats", "lattices.silence_phones=[SIL]"]
 

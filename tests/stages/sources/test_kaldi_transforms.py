@@ -10,8 +10,8 @@ import pytest
 
 from asr_hf.stages.sources.external import pack_external
 
-from .experiment import assert_packed, config_of, refusal, stored
-from .kaldi_text import FIXTURES, matrices
+from ...kaldi.fixture_experiment import assert_packed, config_of, refusal, stored
+from ...kaldi.kaldi_text import FIXTURES, matrices
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from asr_hf.hmm.alignment.corpus import speaker_features, train_system
 from asr_hf.hmm.alignment.flat_start import FlatStartOptions
 from asr_hf.hmm.gmm.cepstra import cepstra
 from asr_hf.hmm.graph.lexicon import Lexicon
-from asr_hf.hmm.tree.triphones import TyingOptions, spread, train_triphones
+from asr_hf.hmm.tree.triphones import TyingOptions, evenly_spaced, train_triphones
 from asr_hf.runtime.skips import SkipList
 
 WORDS = {f"w{a}{b}": ((f"en_{a}", f"en_{b}"),) for a in "pqrs" for b in "pqrs" if a != b}
@@ -133,8 +133,10 @@ def test_utterances_without_an_alignment_are_reported_and_left_out(drawn, tmp_pa
 
 def test_a_part_of_the_utterances_is_spread_over_all():
     names = [f"u{n}" for n in range(10)]
-    assert spread(names, 4) == ["u0", "u2", "u5", "u7"]
-    assert spread(names, 10) == spread(names, None) == spread(names, 99) == names
+    assert evenly_spaced(names, 4) == ["u0", "u2", "u5", "u7"]
+    assert (
+        evenly_spaced(names, 10) == evenly_spaced(names, None) == evenly_spaced(names, 99) == names
+    )
 
 
 def test_features_are_those_of_the_flat_start(drawn, system):

@@ -87,7 +87,7 @@ def test_a_store_is_copied_whole_in_pieces(stores, monkeypatch):
 
 def test_frames_in_a_row_are_not_copied_again(stores):
     source = FrameSource(stores[Split.TRAIN], CPU, resident=True)
-    one, other = (source.gather(np.arange(first, 9)).frames for first in (0, 3))
+    one, other = (source.gather(np.arange(first, 9)).features for first in (0, 3))
     assert one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
 
 

@@ -13,8 +13,15 @@ from hypothesis import strategies as st
 
 from asr_hf.hmm.graph import fst as fsts
 from asr_hf.hmm.scores import AlignmentError
-from asr_hf.hmm.search.decode import Decoder, Job, SearchOptions, at_edge, decode_all, grid
-from asr_hf.hmm.search.rescore import Setting
+from asr_hf.hmm.search.decode import (
+    Decoder,
+    DecodingJob,
+    SearchOptions,
+    decode_all,
+    weight_grid,
+    weights_at_edge,
+)
+from asr_hf.hmm.search.rescore import SearchWeights
 from asr_hf.hmm.search.search import BestPathDecoder
 from asr_hf.runtime.errors import InputError
 
@@ -83,7 +90,7 @@ def toy():
     import importlib.util
     from pathlib import Path
 
-    spec = importlib.util.spec_from_file_location("toy", Path(__file__).with_name("conftest.py"))
+    spec = importlib.util.spec_from_file_location("toy", Path(__file__).parents[1] / "conftest.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -115,7 +122,7 @@ def test_best_words_and_cost_equal_exhaustive_search(
         p: int(system.transitions.pdfs_of_phone(phones.id(p))[0]) for p in phones.symbols[1:]
     }
     cost, words = exhaustive(scale * scores, toy, first_pdf, penalty)
-    (path,) = decoder.decode(scores, [Setting(scale, penalty)], "u")
+    (path,) = decoder.decode(scores, [SearchWeights(scale, penalty)], "u")
     symbols = system.languages["en"].words.symbols
     assert path.score == pytest.approx(-cost, abs=2e-3)
     assert tuple(symbols[w] for w in path.words) == words
@@ -133,10 +140,10 @@ def test_decoder_outlives_what_it_was_built_on(system, arpa):
         return Decoder(system.transitions, graph, 7, WIDE)
 
     decoder, scores = make(), random_scores(system)
-    (first,) = decoder.decode(scores, [Setting(1.0)], "u")
+    (first,) = decoder.decode(scores, [SearchWeights(1.0)], "u")
     gc.collect()
     [make() for _ in range(3)]
-    (again,) = decoder.decode(scores, [Setting(1.0)], "u")
+    (again,) = decoder.decode(scores, [SearchWeights(1.0)], "u")
     assert first.words == again.words
     assert first.score == again.score
 
@@ -154,15 +161,15 @@ def test_bad_scores_are_refused_by_name(system, decoder, damage, message):
     scores = random_scores(system)
     assert scores.shape == (12, 11)
     with pytest.raises(AlignmentError, match=message):
-        decoder.decode(damage(scores), [Setting(1.0)], "utt7")
+        decoder.decode(damage(scores), [SearchWeights(1.0)], "utt7")
 
 
 def test_processes_give_what_one_process_gives(system, arpa, tmp_path):
     system.save(tmp_path)
     system.make_graphs(tmp_path, {"en": arpa})
     source = system.decoder_source(tmp_path, WIDE)
-    jobs = [Job(f"u{i}", "en", random_scores(system, seed=i)) for i in range(11)]
-    settings_ = [Setting(1.0, 0.0), Setting(0.5, 2.0)]
+    jobs = [DecodingJob(f"u{i}", "en", random_scores(system, seed=i)) for i in range(11)]
+    settings_ = [SearchWeights(1.0, 0.0), SearchWeights(0.5, 2.0)]
     one = list(decode_all(source, iter(jobs), settings_, 1))
     two = list(decode_all(source, iter(jobs), settings_, 2))
     assert [[p.words for p in paths] for paths in one] == [[p.words for p in ps] for ps in two]
@@ -172,7 +179,7 @@ def test_processes_give_what_one_process_gives(system, arpa, tmp_path):
 
 def test_all_settings_at_once_give_what_each_gives_alone(system, decoder):
     scores = random_scores(system, frames=20, seed=3)
-    settings_ = grid([0.2, 1.0], [1.0, 0.5], [0.0, 1.5, -1.0])
+    settings_ = weight_grid([0.2, 1.0], [1.0, 0.5], [0.0, 1.5, -1.0])
     together = decoder.decode(scores, settings_, "u")
     for setting, path in zip(settings_, together, strict=True):
         (alone,) = decoder.decode(scores, [setting], "u")
@@ -187,7 +194,7 @@ def test_a_lattice_scored_anew_gives_what_a_search_for_each_setting_finds(system
     words = len(system.languages["en"].words) - 1
     options = SearchOptions(beam=60.0, lattice_beam=40.0, acoustic_scale=0.5)
     scores = random_scores(system, frames=30, seed=seed)
-    tried = grid([0.1, 0.5, 1.0], [1.0], [0.0, -2.0, 2.0])
+    tried = weight_grid([0.1, 0.5, 1.0], [1.0], [0.0, -2.0, 2.0])
     found = Decoder(system.transitions, graph, words, options).decode(scores, tried, "u")
     assert len({tuple(path.words) for path in found}) > 2
     for setting, path in zip(tried, found, strict=True):
@@ -200,7 +207,9 @@ def test_a_lattice_scored_anew_gives_what_a_search_for_each_setting_finds(system
 
 def test_the_scale_of_the_graph_is_that_of_the_others_turned_round(system, decoder):
     scores = random_scores(system, frames=20, seed=4)
-    halved, doubled = decoder.decode(scores, [Setting(0.4, 0.6, 0.5), Setting(0.8, 1.2, 1.0)], "u")
+    halved, doubled = decoder.decode(
+        scores, [SearchWeights(0.4, 0.6, 0.5), SearchWeights(0.8, 1.2, 1.0)], "u"
+    )
     assert halved.words == doubled.words
     assert halved.score == pytest.approx(doubled.score / 2, rel=1e-6)
 
@@ -210,16 +219,25 @@ def test_a_path_that_cannot_end_is_given_as_far_as_it_goes(system, arpa):
     words = len(system.languages["en"].words) - 1
     narrow = Decoder(system.transitions, graph, words, SearchOptions(beam=1.0))
     # Two frames are too few for any word or pause.
-    paths = narrow.decode(random_scores(system, frames=2), grid([1.0], [1.0], [0.0, 1.0]), "u")
+    paths = narrow.decode(
+        random_scores(system, frames=2), weight_grid([1.0], [1.0], [0.0, 1.0]), "u"
+    )
     assert [len(path.transition_ids) for path in paths] == [2, 2]
 
 
 def test_the_grid_has_every_combination_and_its_edges_are_named():
-    settings_ = grid([0.1, 0.2, 0.3], [1.0], [0.0, -1.0, 1.0])
+    settings_ = weight_grid([0.1, 0.2, 0.3], [1.0], [0.0, -1.0, 1.0])
     assert len(set(settings_)) == 9
-    assert settings_[:3] == [Setting(0.1, 0.0), Setting(0.1, -1.0), Setting(0.1, 1.0)]
-    assert at_edge(Setting(0.2, 0.0), settings_) == []
-    assert at_edge(Setting(0.3, -1.0), settings_) == ["acoustic_scale", "insertion_penalty"]
+    assert settings_[:3] == [
+        SearchWeights(0.1, 0.0),
+        SearchWeights(0.1, -1.0),
+        SearchWeights(0.1, 1.0),
+    ]
+    assert weights_at_edge(SearchWeights(0.2, 0.0), settings_) == []
+    assert weights_at_edge(SearchWeights(0.3, -1.0), settings_) == [
+        "acoustic_scale",
+        "insertion_penalty",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -234,4 +252,4 @@ def test_the_grid_has_every_combination_and_its_edges_are_named():
 )
 def test_weights_that_no_search_can_have_are_named(scales, lm_scales, penalties, named):
     with pytest.raises(InputError, match=named):
-        grid(scales, lm_scales, penalties)
+        weight_grid(scales, lm_scales, penalties)

@@ -15,8 +15,8 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json
 from asr_hf.stages.sources.external import pack_decode_data, pack_external
 
-from .experiment import WORDS, arguments, config_of
-from .kaldi_text import FIXTURES, matrices
+from ...kaldi.fixture_experiment import WORDS, arguments, config_of
+from ...kaldi.kaldi_text import FIXTURES, matrices
 
 
 def other_set(folder: Path, name: str, utterances: int = 6) -> Path:
@@ -91,7 +91,7 @@ def test_a_corpus_of_our_own_has_kaldi_s_sets_to_decode(s5: Path) -> None:
     pack_decode_data(config, ["eval"])
     store, right = FrameStore.open(s5 / "own/prompts/store/eval"), matrices(FIXTURES / "cmvn/2.txt")
     for unit, name in enumerate(store.utterances):
-        frames = store.read(np.array([unit])).frames.numpy()
+        frames = store.read(np.array([unit])).features.numpy()
         np.testing.assert_allclose(frames, right[name], rtol=1e-4, atol=2e-4)
 
 

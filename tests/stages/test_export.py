@@ -24,8 +24,8 @@ from asr_hf.stages import export
 from asr_hf.training.model_file import load_model
 from asr_hf.training.posteriors import batches_of, log_likelihoods
 
-from .conftest import arguments, make_experiment
-from .test_networks import Nnet3, run_nnet1
+from ..kaldi.experiments import arguments, make_experiment
+from ..kaldi.test_network import Nnet3, run_nnet1
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def scores(root: Path, name: str) -> dict[str, np.ndarray]:
 
 def frames(root: Path, name: str) -> dict[str, np.ndarray]:
     store = FrameStore.open(root / "stores/kaldi/store" / name)
-    return {u: store.read(np.array([i])).frames.numpy() for i, u in enumerate(store.utterances)}
+    return {u: store.read(np.array([i])).features.numpy() for i, u in enumerate(store.utterances)}
 
 
 def test_log_likelihoods(root: Path) -> None:

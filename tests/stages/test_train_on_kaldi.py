@@ -21,7 +21,7 @@ from asr_hf.runtime.files import read_json
 from asr_hf.stages import features, prepare
 from asr_hf.stages.sources.external import pack_external
 
-from .conftest import (
+from ..kaldi.experiments import (
     DIM,
     Experiment,
     arguments,
@@ -111,7 +111,7 @@ def test_speaker_transforms_on_the_fly(experiment: Experiment, real: SimpleNames
             x = np.pad(right[name][0], ((1, 1), (0, 0)), mode="edge")
             x = np.hstack([x[:-2], x[1:-1], x[2:]]) @ lda.T
             a = fmllr[speaker(name)]
-            found = store.read(np.array([unit])).frames.numpy()
+            found = store.read(np.array([unit])).features.numpy()
             np.testing.assert_allclose(found, x @ a[:, :4].T + a[:, 4], rtol=1e-4, atol=1e-3)
 
 
@@ -131,7 +131,7 @@ def test_ranges_and_allowed_commands_are_features_too(experiment, real) -> None:
     right = expected(experiment, real)
     for store in stores(experiment.root).values():
         for unit, name in enumerate(store.utterances):
-            found = store.read(np.array([unit])).frames.numpy()
+            found = store.read(np.array([unit])).features.numpy()
             np.testing.assert_allclose(found, right[name][0], rtol=1e-4, atol=1e-3)
 
 

@@ -18,7 +18,7 @@ from asr_hf.hmm.lattice.kaldi_lattices import checked_lattice, read_lattices
 from asr_hf.runtime.errors import InputError
 from asr_hf.stages import lattices as stage
 
-from .conftest import make_alignment_folder, write_alignments, write_store
+from ...kaldi.experiments import make_alignment_folder, write_alignments, write_store
 
 # (state, arcs: (target, word, graph, acoustic, transition ids), final: (graph, acoustic, ids))
 State = tuple[list[tuple[int, int, float, float, list[int]]], tuple[float, float, list[int]] | None]

@@ -58,7 +58,7 @@ def test_seed_and_epoch_fix_the_order(stores, block_frames):
 def test_blocks_mix_utterances(stores):
     store = stores[Split.TRAIN]
     found, _ = epoch(store, 80, 16)
-    first = store.gather(np.arange(3), CPU).frames
+    first = store.gather(np.arange(3), CPU).features
     places = [
         place
         for place, rows in enumerate(found)

@@ -26,7 +26,7 @@ from asr_hf.stages import align, lattices
 from asr_hf.stages.sources.layout import lattices_folder
 from asr_hf.stages.training.targets import usable
 
-_spec = importlib.util.spec_from_file_location("drawn", Path(__file__).with_name("test_stages.py"))
+_spec = importlib.util.spec_from_file_location("drawn", Path(__file__).with_name("test_align.py"))
 stages = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(stages)
 drawn = stages.drawn

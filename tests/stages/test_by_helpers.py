@@ -18,7 +18,7 @@ from asr_hf.runtime.process_group import ProcessGroup
 from asr_hf.stages import align, decode, lattices
 
 _spec = importlib.util.spec_from_file_location(
-    "drawn_lattices", Path(__file__).with_name("test_lattice_stage.py")
+    "drawn_lattices", Path(__file__).with_name("test_lattices.py")
 )
 stage = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(stage)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_hf.hmm.graph import fst as fsts
-from asr_hf.hmm.graph.fst_file import Labels, as_vector, checked, is_const
+from asr_hf.hmm.graph.fst_file import Labels, check_vector_fst, is_const_fst, to_vector_fst
 from asr_hf.hmm.kaldi import kaldifst
 from asr_hf.runtime.errors import InputError
 
@@ -34,7 +34,7 @@ def test_the_largest_labels_are_those_that_the_library_sees(tmp_path_factory, ar
     wanted = Labels(
         max((a.ilabel for a in every), default=0), max((a.olabel for a in every), default=0)
     )
-    assert checked(path.read_bytes()) == wanted
+    assert check_vector_fst(path.read_bytes()) == wanted
     again = fsts.read(path, wanted)
     assert again.num_states == fst.num_states
     assert fsts.input_labels(again) == fsts.input_labels(fst)
@@ -45,7 +45,7 @@ def test_every_file_that_is_cut_short_is_refused(tmp_path):
     whole = (tmp_path / "a.fst").read_bytes()
     for size in range(len(whole)):
         with pytest.raises(ValueError, match=r"cut short|not a|in \d+ bytes|arcs of state"):
-            checked(whole[:size])
+            check_vector_fst(whole[:size])
 
 
 @pytest.mark.parametrize(
@@ -93,8 +93,10 @@ def test_a_file_that_cannot_grow_is_read_as_the_one_that_can(tmp_path_factory, a
     fst = written(folder / "vector.fst", arcs)
     kaldifst.StdConstFst(fst).write(str(folder / "const.fst"))
     const = (folder / "const.fst").read_bytes()
-    assert is_const(const) and not is_const((folder / "vector.fst").read_bytes())
-    assert checked(as_vector(const)) == checked((folder / "vector.fst").read_bytes())
+    assert is_const_fst(const) and not is_const_fst((folder / "vector.fst").read_bytes())
+    assert check_vector_fst(to_vector_fst(const)) == check_vector_fst(
+        (folder / "vector.fst").read_bytes()
+    )
     assert fsts.read(folder / "const.fst").to_str() == fst.to_str()
 
 

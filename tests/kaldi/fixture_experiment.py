@@ -13,7 +13,7 @@ from asr_hf.data.store import FrameStore
 from asr_hf.runtime.errors import InputError
 from asr_hf.stages.sources.external import pack_external
 
-from .conftest import TINY
+from .experiments import TINY
 from .kaldi_text import matrices
 
 # Of words.txt; blanks that are not ASCII part no words.
@@ -35,7 +35,7 @@ def stored(root: Path) -> dict[str, np.ndarray]:
     for name in ("train", "dev"):
         store = FrameStore.open(root / "stores/kaldi/store" / name)
         for unit, utterance in enumerate(store.utterances):
-            found[utterance] = store.read(np.array([unit])).frames.numpy()
+            found[utterance] = store.read(np.array([unit])).features.numpy()
     return found
 
 
