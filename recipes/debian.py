@@ -25,23 +25,23 @@ class Unavailable(Exception):
 
 
 def first_available(
-    what: str, ways: Sequence[tuple[str, Callable[[], T]]], expected: str, remedy: str
+    what: str, sources: Sequence[tuple[str, Callable[[], T]]], expected: str, remedy: str
 ) -> T:
-    """What the first way that works gives.
+    """Take recordings from the first source that has them.
 
     Args:
         what: the recordings, for messages.
-        ways: the name of each and what tries it.
+        sources: name of each source, and a function that takes them from there.
         expected: packages or files that would do.
-        remedy: what the user can do when no way works.
+        remedy: what the user can do when no source has them.
 
     Raises:
-        InputError: none works; the message says why each failed.
+        InputError: no source has them (says why each failed).
     """
     reasons = []
-    for name, way in ways:
+    for name, take in sources:
         try:
-            return way()
+            return take()
         except (Unavailable, OSError) as error:
             reasons.append(f"    {name}: {error}")
     raise InputError(
@@ -68,7 +68,7 @@ def fetched(packages: Sequence[str], folder: Path) -> Path:
 
 
 def given(source: Path, cache: Path) -> Path:
-    """The folder that `corpus.source` stands for.
+    """Return the folder that `corpus.source` stands for; package files are unpacked first.
 
     Args:
         source: a folder with the files or with package files (.deb), or one package file.

@@ -39,7 +39,7 @@ class Recorded:
 
 
 def seconds_of(wav: Path, spoken: Spoken) -> float | str:
-    """How long a recording is (seconds), or why it cannot be that of its words."""
+    """Return the length of a recording (seconds), or why it cannot be that of its words."""
     size = measure(str(wav))
     if isinstance(size, str):
         return size
@@ -49,7 +49,7 @@ def seconds_of(wav: Path, spoken: Spoken) -> float | str:
 
 
 def doubt_of(spoken: Spoken) -> str:
-    """Why a transcript cannot be used; empty for most."""
+    """Return why a transcript cannot be used; empty for most."""
     if not spoken.words:
         return "no words"
     return "a number that can be read in several ways" if spoken.unread else ""
@@ -96,7 +96,7 @@ def write_language(
 def figures(
     sets: Mapping[str, Sequence[Recorded]], vocabulary: set[str], dropped: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What corpus.json says of a language.
+    """Count what corpus.json says of a language.
 
     Args:
         sets: its recordings.
@@ -125,7 +125,7 @@ def _set_figures(items: Sequence[Recorded], vocabulary: set[str]) -> dict[str, A
 
 
 def table(summary: Mapping[str, Any]) -> str:
-    """The figures of all languages as a Markdown table, and what was left out of each."""
+    """Format the figures of all languages as a Markdown table, and what was left out of each."""
     titles = " | ".join(title.replace("_percent", " %").replace("_", " ") for title in _TITLES)
     lines = [f"| language | set | {titles} |".replace("oov", "OOV")]
     lines.append("|---" * (2 + len(_TITLES)) + "|")

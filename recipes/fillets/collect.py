@@ -37,7 +37,7 @@ class Split:
     others: str | None
 
     def set_of(self, voice: str, scene: str) -> str | None:
-        """The set of what a voice says in a scene; None where it is left out."""
+        """Return the set of what a voice says in a scene; None where it is left out."""
         if voice not in self.leading:
             return self.others
         return self.scenes.get(scene, self.train)
@@ -73,9 +73,9 @@ def collect(recordings: Recordings, split: Split, skips: SkipList) -> Collected:
         for path in paths
         for name, dialog in read_dialogs(path).items()
     }
-    found = Collected()
+    collected = Collected()
     unheard = texts.keys() - {(key[0], key[-1]) for key in recordings.audio}
-    found.dropped |= {
+    collected.dropped |= {
         f"{scene}/{name}": "text without recording"
         for scene, name in sorted(unheard)
         if texts[scene, name].text.strip()
@@ -84,25 +84,25 @@ def collect(recordings: Recordings, split: Split, skips: SkipList) -> Collected:
     for key, wav in progress(sorted(recordings.audio.items()), desc=description, unit="file"):
         name, dialog = "/".join(key), texts.get((key[0], key[-1]))
         if dialog is None:
-            found.dropped[name] = "recording without text"
+            collected.dropped[name] = "recording without text"
             continue
         spoken = read_transcript(dialog.text, recordings.language, recordings.language)
         chosen = split.set_of(dialog.voice, key[0])
         if doubt := _doubt(dialog, spoken, chosen):
-            found.dropped[name] = doubt
+            collected.dropped[name] = doubt
             continue
         seconds = seconds_of(wav, spoken)
         if isinstance(seconds, str):
             skips.add(name, seconds)
         elif chosen is not None:
             item = _recorded(recordings.language, key, dialog, spoken, wav, seconds)
-            found.sets.setdefault(chosen, []).append(item)
+            collected.sets.setdefault(chosen, []).append(item)
     skips.check(len(recordings.audio))
-    return found
+    return collected
 
 
 def _doubt(dialog: Dialog, spoken: Spoken, chosen: str | None) -> str:
-    """Why a recording is left out; empty for most."""
+    """Return why a recording is left out; empty for most."""
     if "%" in dialog.text:
         return "a text that the game fills in"
     if doubt := doubt_of(spoken):

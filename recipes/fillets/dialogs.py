@@ -34,7 +34,10 @@ class Dialog:
 
 
 def read_dialogs(path: Path) -> dict[str, Dialog]:
-    """The texts of a script by their names; one without a text has none here.
+    """Read the texts of a script.
+
+    Returns:
+        Name -> dialog, for those that have a text.
 
     Raises:
         InputError: it cannot be read, is not UTF-8 or too large, or a name has two texts.
@@ -46,22 +49,22 @@ def read_dialogs(path: Path) -> dict[str, Dialog]:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     if len(content) > _LARGEST:
         raise InputError(f"{path}: more than {_LARGEST} bytes", expected="a script with texts")
-    found: dict[str, Dialog] = {}
+    dialogs: dict[str, Dialog] = {}
     name = voice = ""
     for call in _CALL.finditer(decoded(path, content)):
         if call[1] is not None:
             name, voice = _plain(call[1]), _plain(call[2]).removeprefix(_FONT)
         elif call[3] is not None and name:
             dialog = Dialog(voice, _plain(call[3]))
-            if found.setdefault(name, dialog) != dialog:
+            if dialogs.setdefault(name, dialog) != dialog:
                 raise InputError(
-                    f"{path}: {name} has two texts, {found[name].text!r} and {dialog.text!r}",
+                    f"{path}: {name} has two texts, {dialogs[name].text!r} and {dialog.text!r}",
                     remedy="fetch the package fillets-ng-data again",
                 )
             name = ""
-    return found
+    return dialogs
 
 
 def _plain(text: str) -> str:
-    """A string without its escapes; line ends are blanks."""
+    """Resolve the escapes of a string; line ends become blanks."""
     return _ESCAPE.sub(lambda escape: " " if escape[1] in "nrt" else escape[1], text)

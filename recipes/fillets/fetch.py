@@ -66,32 +66,32 @@ def find_recordings(language: str, source: str | None, cache: Path) -> Recording
             f"corpus.languages: the game is not spoken in {language!r}",
             expected=f"some of {', '.join(LANGUAGES)}",
         )
-    own = cache / "fillets"
-    ways: list[tuple[str, Callable[[], Recordings]]]
+    unpacked = cache / "fillets"
+    sources: list[tuple[str, Callable[[], Recordings]]]
     if source is not None:
-        ways = [("corpus.source", lambda: in_folders(language, [given(Path(source), own)]))]
+        sources = [("corpus.source", lambda: in_folders(language, [given(Path(source), unpacked)]))]
     else:
-        ways = [
+        sources = [
             ("installed system", lambda: installed(language)),
-            ("Debian packages", lambda: from_debian(language, own)),
+            ("Debian packages", lambda: from_debian(language, unpacked)),
         ]
     packages = f"{_TEXTS} and {_TEXTS}-{language}"
-    found = first_available(
+    recordings = first_available(
         f"the {language} recordings",
-        ways,
+        sources,
         expected=f"the packages {packages}",
         remedy="install these packages, or set corpus.source to a folder with their files (.deb)",
     )
-    if found.digest != (pinned := pinned_digest(language)):
+    if recordings.digest != (pinned := pinned_digest(language)):
         log.warning(
             "the %s recordings differ from those of %s 1.0.1 (hash %s, expected %s); figures will "
             "differ from the published ones",
             language,
             packages,
-            found.digest[:12],
+            recordings.digest[:12],
             pinned[:12],
         )
-    return found
+    return recordings
 
 
 def installed(language: str, share: Path = Path("/usr/share")) -> Recordings:
@@ -127,6 +127,6 @@ def in_folders(language: str, roots: Iterable[Path]) -> Recordings:
 
 
 def pinned_digest(language: str) -> str:
-    """The hash of the recordings that figures were made with."""
+    """Return the hash of the recordings that figures were made with."""
     manifest = json.loads(Path(__file__).with_name("manifest.json").read_text(encoding="utf-8"))
     return str(manifest[language])

@@ -16,15 +16,15 @@ _ALIKE = {
 
 
 def letters(word: str) -> list[str] | None:
-    """The letters of a word; None where it is not read by its letters, or they are not Latin."""
-    found = graphemes(word)
-    if found is None or not all(unicodedata.name(c, "").startswith("LATIN") for c in found):
+    """Spell a word; None where it is not read by its letters, or they are not Latin."""
+    spelling = graphemes(word)
+    if spelling is None or not all(unicodedata.name(c, "").startswith("LATIN") for c in spelling):
         return None
-    return found
+    return spelling
 
 
 def lexicon(words: Iterable[str], language: str) -> Entries:
-    """The pronunciations of words that are read by their letters, and of `<unk>`.
+    """Spell words that are read by their letters, and `<unk>`.
 
     Phones carry their language: cs_a.
 
@@ -33,9 +33,9 @@ def lexicon(words: Iterable[str], language: str) -> Entries:
         language: cs or nl.
     """
     spelled = {word: letters(word.translate(_ALIKE[language])) for word in set(words)}
-    found = {
+    dictionary = {
         word: [[f"{language}_{letter}" for letter in known]]
         for word, known in spelled.items()
         if known
     }
-    return looked_up(found, found)
+    return looked_up(dictionary, dictionary)

@@ -75,16 +75,16 @@ def prepare(config: DictConfig) -> dict[str, Any]:
         config.lm.order,
     )
     cache = Path(config.paths.cache)
-    found = [find_recordings(name, corpus.source, cache) for name in choices.languages]
-    return _prepare(choices, found)
+    recordings = [find_recordings(name, corpus.source, cache) for name in choices.languages]
+    return _prepare(choices, recordings)
 
 
 def _prepare(choices: _Choices, recordings: list[Recordings]) -> dict[str, Any]:
-    split, any_audio = choices.split, [next(iter(found.audio.values())) for found in recordings]
+    split = choices.split
     sources = {
         # Data directories name the recordings where they are.
         "recordings": Source.of_values(
-            [[found.digest, str(path)] for found, path in zip(recordings, any_audio, strict=True)]
+            [[one.digest, str(next(iter(one.audio.values())))] for one in recordings]
         ),
         "rules of the recipe": rules_source(
             [*sorted(_FOLDER.glob("*.py")), Path(str(open_vocabulary.__file__))]
@@ -106,20 +106,21 @@ def _prepare(choices: _Choices, recordings: list[Recordings]) -> dict[str, Any]:
 
 def _make(choices: _Choices, recordings: list[Recordings], part: Path) -> dict[str, Any]:
     """Write the corpus into the folder `part`; what corpus.json says."""
-    summary, pooled = {}, dict[str, list[Recorded]]()
-    for found in recordings:
+    summary: dict[str, Any] = {}
+    pooled: dict[str, list[Recorded]] = {}
+    for spoken in recordings:
         key = "corpus.max_skipped"
-        skips = SkipList(f"recordings {found.language}", choices.max_skipped, key)
-        collected = collect(found, choices.split, skips)
+        skips = SkipList(f"recordings {spoken.language}", choices.max_skipped, key)
+        collected = collect(spoken, choices.split, skips)
         trained = collected.sets.get(choices.split.train, [])
         words = {
             w for items in collected.sets.values() for item in items for w in item.spoken.words
         }
-        folder = part / "lang" / found.language
-        vocabulary = write_language(folder, lexicon(words, found.language), trained, choices.order)
+        folder = part / "lang" / spoken.language
+        vocabulary = write_language(folder, lexicon(words, spoken.language), trained, choices.order)
         sets = _ordered(choices, collected)
         dropped = collected.dropped | skips.reasons
-        summary[found.language] = figures(sets, vocabulary, dropped)
+        summary[spoken.language] = figures(sets, vocabulary, dropped)
         for name, items in sets.items():
             pooled[name] = pooled.get(name, []) + items
     if empty := [name for name in choices.sets if not pooled.get(name)]:

@@ -38,7 +38,7 @@ class Collected:
 
 
 def spoken_lines(container: Container, held_out: frozenset[str]) -> list[Line]:
-    """All that is said in the game.
+    """Read all that is said in the game.
 
     Args:
         container: the game's file.
@@ -86,22 +86,22 @@ def collect(
         InputError: the file is damaged, or too much had to be skipped.
     """
     matched = match(spoken_lines(container, held_out), container.entries)
-    found = Collected(dropped=matched.dropped, lines=matched.total)
+    collected = Collected(dropped=matched.dropped, lines=matched.total)
     for key, reason in matched.faults.items():
         skips.add(key, reason)
     folder.mkdir(parents=True)
     for piece in progress(matched.pieces, desc="recordings", unit="piece"):
         spoken = read_transcript(piece.text.replace(_TRADE_MARK, ""), LANGUAGE, LANGUAGE)
         if doubt := doubt_of(spoken):
-            found.dropped[piece.entry] = doubt
+            collected.dropped[piece.entry] = doubt
             continue
         item = _recorded(container, piece, spoken, folder, final_name)
         if isinstance(item, str):
             skips.add(piece.entry, item)
         else:
-            found.items.append(item)
-    skips.check(found.lines)
-    return found
+            collected.items.append(item)
+    skips.check(collected.lines)
+    return collected
 
 
 def _recorded(

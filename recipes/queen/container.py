@@ -57,7 +57,7 @@ class Container:
             raise _unreadable(path, error) from error
 
     def content(self, name: str) -> bytes:
-        """The bytes of an entry.
+        """Read the bytes of an entry.
 
         Raises:
             InputError: there is no such entry, or the file cannot be read.

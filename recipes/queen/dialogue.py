@@ -20,12 +20,12 @@ _NOTHING = "0"
 
 
 def character(name: str) -> str:
-    """The character that a dialogue is held with: its name without number and ending."""
+    """Return the character that a dialogue is held with: its name without number and ending."""
     return name.removesuffix(SUFFIX).rstrip("0123456789").lower()
 
 
 def read_dialogue(name: str, fields: Fields) -> list[Line]:
-    """The lines of a dialogue.
+    """Read the lines of a dialogue.
 
     Recordings are named by two digits of the room, four hexadecimal digits of the line, J for the
     hero or P for the other. In place of the line's digits stand S for what the hero says first, and
@@ -55,23 +55,23 @@ def read_dialogue(name: str, fields: Fields) -> list[Line]:
         )
     other, _ = _numbered(fields, others_at, other_lines)
     speaker = character(name)
-    found = [
+    lines = [
         Line(f"{room:02}{f'{number:04X}' if index else 'SSSS'}J", HERO, text)
         for index, (number, text) in enumerate(hero)
         if text != _NOTHING
     ]
-    found += [Line(f"{room:02}{number:04X}P", speaker, text) for number, text in other]
+    lines += [Line(f"{room:02}{number:04X}P", speaker, text) for number, text in other]
     answer, at = fields.text(greetings_at, _GREETING_ALIGNMENT)
     greeting, _ = fields.text(at, _GREETING_ALIGNMENT)
     again = [(f"{room:02}XXXXP", speaker, answer), (f"{room:02}XXXXJ", HERO, greeting)]
-    return found + [Line(*line) for line in again if line[-1] != _NOTHING]
+    return lines + [Line(*line) for line in again if line[-1] != _NOTHING]
 
 
 def _numbered(fields: Fields, at: int, count: int) -> tuple[list[tuple[int, str]], int]:
-    """Lines with their numbers, and where the last one ends."""
-    found = []
+    """Read lines with their numbers, and where the last one ends."""
+    lines = []
     for _ in range(count):
         high, low = fields.numbers(at, 2)
         text, at = fields.text(at + 4, _ALIGNMENT)
-        found.append(((high & 0xFFFF) << 16 | low & 0xFFFF, text))
-    return found, at
+        lines.append(((high & 0xFFFF) << 16 | low & 0xFFFF, text))
+    return lines, at

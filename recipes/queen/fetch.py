@@ -43,15 +43,15 @@ def find_game(source: str | None, cache: Path) -> Game:
         InputError: none has it, and why each failed.
     """
     if source is not None:
-        ways = [("corpus.source", lambda: in_folder(given(Path(source), cache / "queen")))]
+        sources = [("corpus.source", lambda: in_folder(given(Path(source), cache / "queen")))]
     else:
-        ways = [
+        sources = [
             ("installed system", installed),
             ("Debian package", lambda: in_folder(fetched([PACKAGE], cache / "queen" / "debian"))),
         ]
     path = first_available(
         f"the game's file {FILE}",
-        ways,
+        sources,
         expected=f"the package {PACKAGE}",
         remedy="install this package, or set corpus.source to its file (.deb) or a folder with it",
     )
@@ -70,7 +70,7 @@ def find_game(source: str | None, cache: Path) -> Game:
 
 
 def installed(share: Path = Path("/usr/share")) -> Path:
-    """The file of the installed package."""
+    """Look where Debian's package installs it."""
     path = share / "scummvm" / PACKAGE / FILE
     if not path.is_file():
         raise Unavailable(f"no {path}")
@@ -78,14 +78,14 @@ def installed(share: Path = Path("/usr/share")) -> Path:
 
 
 def in_folder(root: Path) -> Path:
-    """The file below a folder."""
-    found = sorted(root.rglob(FILE))
-    if not found:
+    """Look for the file below a folder."""
+    paths = sorted(root.rglob(FILE))
+    if not paths:
         raise Unavailable(f"{root} holds no {FILE}")
-    return found[0]
+    return paths[0]
 
 
 def pinned_digest() -> str:
-    """The SHA-256 of the file that figures were made with."""
+    """Return the SHA-256 of the file that figures were made with."""
     manifest = json.loads(Path(__file__).with_name("manifest.json").read_text(encoding="utf-8"))
     return str(manifest[FILE])

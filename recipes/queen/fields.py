@@ -26,7 +26,7 @@ class Fields:
     content: bytes
 
     def numbers(self, at: int, count: int) -> tuple[int, ...]:
-        """Numbers of 16 bits with a sign, big-endian.
+        """Read numbers of 16 bits with a sign, big-endian.
 
         Raises:
             InputError: the entry ends before.
@@ -34,7 +34,7 @@ class Fields:
         return self._unpack(f">{count}h", at)
 
     def places(self, at: int, count: int) -> tuple[int, ...]:
-        """Where parts of the entry begin, each given as 16 bits without a sign.
+        """Read where parts of the entry begin, each given as 16 bits without a sign.
 
         Raises:
             InputError: the entry ends before.
@@ -42,18 +42,21 @@ class Fields:
         return tuple(START + place for place in self._unpack(f">{count}H", at))
 
     def text(self, at: int, alignment: int) -> tuple[str, int]:
-        """A string, and where what follows it begins.
+        """Read a string.
 
         Its first byte is its length. What follows a string that is not empty begins at a multiple
         of `alignment`.
+
+        Returns:
+            The string, and where what follows it begins.
 
         Raises:
             InputError: the entry ends before.
         """
         (size,) = self._unpack(">B", at)
-        (found,) = self._unpack(f">{size}s", at + 1)
+        (string,) = self._unpack(f">{size}s", at + 1)
         end = at + 1 + size
-        return found.decode(_ENCODING), end + (-end % alignment if size else 0)
+        return string.decode(_ENCODING), end + (-end % alignment if size else 0)
 
     def _unpack(self, form: str, at: int) -> tuple[Any, ...]:
         size = struct.calcsize(form)

@@ -12,15 +12,15 @@ LANGUAGE = "en"
 
 
 def lexicon(words: Iterable[str]) -> Entries:
-    """The pronunciations of those words that have one, and of `<unk>`.
+    """Look up the pronunciations of those words that have one, and of `<unk>`.
 
     Phones carry their language: en_aa.
     """
-    own = read_pronunciations(Path(__file__).with_name("pronunciations.txt"))
-    found = {word: own.get(word) or cmu_pronunciations(word) for word in set(words)}
+    listed = read_pronunciations(Path(__file__).with_name("pronunciations.txt"))
+    pronunciations_of = {word: listed.get(word) or cmu_pronunciations(word) for word in set(words)}
     known = {
         word: [[f"{LANGUAGE}_{phone}" for phone in phones] for phones in pronunciations]
-        for word, pronunciations in found.items()
+        for word, pronunciations in pronunciations_of.items()
         if pronunciations
     }
     return looked_up(known, known)

@@ -64,7 +64,7 @@ class Matched:
 
 
 def pieces_of(text: str) -> dict[int, str]:
-    """The pieces of a text that hold more than blanks, by their numbers from 1.
+    """Part a text at its commands into the pieces that hold more than blanks, numbered from 1.
 
     Each command ends a piece, so that a text that begins with one begins with piece 2.
     """
@@ -73,7 +73,7 @@ def pieces_of(text: str) -> dict[int, str]:
 
 
 def entry_name(key: str, number: int) -> str:
-    """The name of a piece's recording."""
+    """Return the name of a piece's recording."""
     return f"{key}{number:X}{AUDIO}"
 
 
@@ -91,30 +91,30 @@ def match(lines: Sequence[Line], entries: Collection[str]) -> Matched:
     for name in entries:
         if name.endswith(AUDIO):
             recorded.setdefault(name[:_LONGEST_KEY], set()).add(name)
-    found = Matched()
+    matched = Matched()
     times = Counter(line.key for line in lines if pieces_of(line.text))
     for line in lines:
         parts = {entry_name(line.key, n): text for n, text in pieces_of(line.text).items()}
         names = recorded.get(line.key, set())
-        if not parts or line.key in found.faults:
+        if not parts or line.key in matched.faults:
             continue
         if not names:
-            found.dropped[line.key] = "text without recording"
+            matched.dropped[line.key] = "text without recording"
             continue
-        found.total += 1
+        matched.total += 1
         if times[line.key] > 1:
-            found.faults[line.key] = f"{times[line.key]} texts for one recording"
+            matched.faults[line.key] = f"{times[line.key]} texts for one recording"
         elif names != parts.keys():
-            found.faults[line.key] = f"{len(parts)} pieces of text, {len(names)} recorded"
+            matched.faults[line.key] = f"{len(parts)} pieces of text, {len(names)} recorded"
         elif line.doubt:
-            found.dropped[line.key] = line.doubt
+            matched.dropped[line.key] = line.doubt
         else:
-            found.pieces += [Piece(name, line.speaker, text) for name, text in parts.items()]
+            matched.pieces += [Piece(name, line.speaker, text) for name, text in parts.items()]
     known = {line.key for line in lines if pieces_of(line.text)}
-    found.dropped |= {
+    matched.dropped |= {
         name: "recording without text"
         for key, names in sorted(recorded.items())
         if key not in known
         for name in sorted(names)
     }
-    return found
+    return matched

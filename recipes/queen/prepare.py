@@ -102,21 +102,23 @@ def _make(choices: _Choices, container: Container, part: Path, skips: SkipList) 
     """Write the corpus into the folder `part`; what corpus.json says."""
     held_out = frozenset(name for names in choices.held_out.values() for name in names)
     wavs = os.path.join(os.path.abspath(choices.target), "wav")
-    found = collect(container, held_out, part / "wav", lambda name: os.path.join(wavs, name), skips)
-    sets = _sets(choices, found.items)
-    entries = lexicon(word for item in found.items for word in item.spoken.words)
+    collected = collect(
+        container, held_out, part / "wav", lambda name: os.path.join(wavs, name), skips
+    )
+    sets = _sets(choices, collected.items)
+    entries = lexicon(word for item in collected.items for word in item.spoken.words)
     vocabulary = write_language(
         part / "lang" / LANGUAGE, entries, sets[choices.train_set], choices.order
     )
     write_sets(part, sets, choices.train_set)
-    summary = {LANGUAGE: figures(sets, vocabulary, found.dropped)}
+    summary = {LANGUAGE: figures(sets, vocabulary, collected.dropped)}
     log.info("%s:\n%s", choices.target, table(summary))
     return {
         "name": choices.name,
         "languages": [LANGUAGE],
         "sample_rate": _SAMPLE_RATE,
         "summary": summary,
-        "lines": found.lines,
+        "lines": collected.lines,
         "skipped": skips.reasons,
     }
 

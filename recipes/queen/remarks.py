@@ -32,7 +32,7 @@ class Remarks:
 
 
 def read_remarks(numbers: Fields, texts: Fields) -> Remarks:
-    """The hero's remarks: answers first, then descriptions, numbered from 1.
+    """Read the hero's remarks: answers first, then descriptions, numbered from 1.
 
     Args:
         numbers: the content of QUEEN.JAS.
@@ -60,10 +60,10 @@ def read_remarks(numbers: Fields, texts: Fields) -> Remarks:
 
 
 def _names(numbers: Fields, slots: int, names: list[str]) -> dict[int, str]:
-    """What each slot is called; a name's sign says whether it is shown at first."""
-    found = {}
+    """Read what each slot is called; a name's sign says whether it is shown at first."""
+    names_of = {}
     for slot in range(1, slots + 1):
         (name,) = numbers.numbers(_SLOTS + _SLOT * (slot - 1), 1)
         if 0 < abs(name) <= len(names):
-            found[slot] = names[abs(name) - 1]
-    return found
+            names_of[slot] = names[abs(name) - 1]
+    return names_of

@@ -42,7 +42,7 @@ class Step:
 
 
 def read_scene(name: str, fields: Fields) -> list[Step]:
-    """The steps of a scene in which there is a text.
+    """Read the steps of a scene in which there is a text.
 
     Args:
         name: of the entry.
@@ -72,34 +72,37 @@ def read_scene(name: str, fields: Fields) -> list[Step]:
     base = name.removesuffix(SUFFIX).ljust(_KEY, "_")
     # The first string is of the scene itself, and not spoken.
     _, at = fields.text(texts_at, _ALIGNMENT)
-    found = []
+    steps = []
     for number, slot in enumerate(slots, start=1):
         text, at = fields.text(at, _ALIGNMENT)
         if text and slot != _WRITTEN:
-            found.append(Step(f"{base}{number:02}", slot, text))
-    return found
+            steps.append(Step(f"{base}{number:02}", slot, text))
+    return steps
 
 
 def read_speakers(path: Path) -> dict[str, str]:
-    """The table of those who speak: what a slot is called, or scene and slot, and the character.
+    """Read the table of those who speak.
+
+    Returns:
+        What a slot is called, or scene and number of a slot -> character.
 
     Raises:
         InputError: it cannot be read, or a line has no tab.
     """
-    found = {}
+    speakers = {}
     for number, line in enumerate(read_lines(path, "the table of speakers"), start=1):
         if line and not line.startswith("#"):
             left, tab, right = line.partition("\t")
             if not tab:
                 raise InputError(f"{path}:{number}: no tab in {line!r}")
-            found[left] = right.strip()
-    return found
+            speakers[left] = right.strip()
+    return speakers
 
 
 def scene_line(
     step: Step, names: dict[int, str], speakers: dict[str, str], held_out: frozenset[str]
 ) -> Line:
-    """A step's line with its speaker.
+    """Return a step's line with its speaker.
 
     Args:
         step: the step.
