@@ -9,9 +9,12 @@ from pathlib import Path
 from asr_hf.data.fields import decoded
 from asr_hf.runtime.errors import InputError
 
-_STRING = r'"((?:[^"\\]|\\.)*)"'
+_CONTENT = r'(?:[^"\\]|\\.)*'
+_STRING = f'"({_CONTENT})"'
+# Comments, and calls; the English text is passed over, for it may look like a comment.
 _CALL = re.compile(
-    rf"--[^\n]*|\bdialogId\s*\(\s*{_STRING}\s*,\s*{_STRING}\s*,|\bdialogStr\s*\(\s*{_STRING}",
+    rf'--[^\n]*|\bdialogId\s*\(\s*{_STRING}\s*,\s*{_STRING}\s*,(?:\s*"{_CONTENT}")?'
+    rf"|\bdialogStr\s*\(\s*{_STRING}",
     re.DOTALL,
 )
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)

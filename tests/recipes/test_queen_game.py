@@ -171,7 +171,7 @@ def test_numbers_that_cannot_be_are_refused(room, count):
 @given(cut=st.floats(0, 1, exclude_max=True))
 def test_a_dialogue_that_is_cut_short_is_refused(cut):
     content = made.dialogue(2, [(1, "One.")], [(1, "Two.")], ("a", "b"))
-    with pytest.raises(InputError, match="queen.1c: ENTRY: "):
+    with pytest.raises(InputError, match=r"queen\.1c: ENTRY: "):
         dialogue.read_dialogue("A.DOG", of(content[: int(cut * len(content))]))
 
 
@@ -193,7 +193,7 @@ def test_a_scene_has_steps_with_slots_and_texts():
 @given(cut=st.floats(0, 1, exclude_max=True))
 def test_a_scene_that_is_cut_short_is_refused(cut):
     content = made.scene(STEPS)
-    with pytest.raises(InputError, match="queen.1c: ENTRY: "):
+    with pytest.raises(InputError, match=r"queen\.1c: ENTRY: "):
         scenes.read_scene("C1A.CUT", of(content[: int(cut * len(content))]))
 
 
