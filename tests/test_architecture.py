@@ -145,10 +145,10 @@ def test_the_optimiser_knows_nothing_of_speech(imports):
     known = {
         other
         for name, others in imports.items()
-        if name.split(".")[1:2] == ["hf"]
+        if name.split(".")[1:2] in (["curvature"], ["hf"])
         for other in others
     }
-    assert {name.split(".")[1] for name in known if "." in name} <= {"runtime", "hf"}
+    assert {name.split(".")[1] for name in known if "." in name} <= {"runtime", "curvature", "hf"}
 
 
 @pytest.mark.parametrize(

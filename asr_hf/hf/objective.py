@@ -59,7 +59,7 @@ class LossSum:
     @property
     def sums(self) -> dict[str, Any]:
         """The three sums by name, without those of units."""
-        return {"total": self.total, "frames": self.num_frames, "errors": self.errors}
+        return {"total": self.total, "num_frames": self.num_frames, "errors": self.errors}
 
 
 class Curvature(Protocol):

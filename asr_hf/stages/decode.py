@@ -54,12 +54,12 @@ def run(config: DictConfig) -> dict[str, Any]:
     run_dir = Path(config.run_dir)
     pack_decode_data(config, [config.decode.tune_on, *config.decode.sets])
     tuned = None
-    if config.decode.select_checkpoint:
+    if config.decode.choose:
         folder = run_dir / "decode" / "choice"
         tuned = choose_model(
             run_dir,
             lambda model: tuned_weights(config, model_scores(config, model), folder / model.stem),
-            config.decode.select_checkpoint,
+            config.decode.choose,
         )
     return decode_sets(config, network_scores(config, run_dir), tuned)
 

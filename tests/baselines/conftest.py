@@ -91,7 +91,7 @@ class SoftmaxRegression:
 
         def value(theta: np.ndarray) -> tuple[float, np.ndarray]:
             loss, gradient = self.gradient(torch.tensor(theta), everything)
-            return loss.mean, gradient.numpy() / loss.frames
+            return loss.mean, gradient.numpy() / loss.num_frames
 
         result = scipy.optimize.minimize(value, np.zeros(self.num_parameters), jac=True, tol=1e-10)
         return float(result.fun)

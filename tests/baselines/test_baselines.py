@@ -239,7 +239,7 @@ def test_lbfgs_equals_torch_without_its_repeated_passes(problem: Any, make_train
         nonlocal calls
         calls += 1
         loss, gradient = problem.gradient(theta, everything)
-        theta.grad = gradient / loss.frames
+        theta.grad = gradient / loss.num_frames
         return loss.mean
 
     reference = torch.optim.LBFGS(

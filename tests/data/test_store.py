@@ -337,7 +337,7 @@ def test_features_beyond_float16_are_refused_and_fit_float32(small):
     with pytest.raises(InputError, match=r"b-2: value 70000 in frame 0") as caught:
         small(labels(), raw)
     assert "float32" in caught.value.remedy
-    assert small(labels(), raw, dtype="float32").gather(np.array([3]), CPU).frames.max() == 70_000
+    assert small(labels(), raw, dtype="float32").gather(np.array([3]), CPU).features.max() == 70_000
 
 
 def test_dimensions_that_differ_are_refused_by_name(small):

@@ -56,8 +56,8 @@ def test_spread_predicts_the_variance_of_sampled_gradients(net, theta, everythin
     for _ in range(400):
         units = rng.integers(0, 40, size=20)
         loss, g = net.gradient(theta, Sample(Split.TRAIN, units))
-        errors.append(float((g / loss.frames - mean).square().sum()))
-        sizes.append(loss.frames)
+        errors.append(float((g / loss.num_frames - mean).square().sum()))
+        sizes.append(loss.num_frames)
     assert np.mean(errors) == pytest.approx(moments.variance / np.mean(sizes), rel=0.2)
     by_hand = sum(
         net.gradient(theta, Sample(Split.TRAIN, np.array([u])))[1].square() for u in range(40)

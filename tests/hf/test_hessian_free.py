@@ -143,7 +143,7 @@ def test_reduction_ratio_is_one_on_a_quadratic(net, theta):
                     return torch.mul(matrix @ v, frames, out=out)
 
             exact = Exact()
-            exact.frames = frames
+            exact.num_frames = frames
             return exact
 
     damping = LevenbergMarquardt(value=1e-5, floor=1e-5)

@@ -98,7 +98,7 @@ def test_batched_alone_or_by_index_logits_follow_the_definition(
 )
 def test_layers_are_dilated_convolutions(context: list[list[int]]) -> None:
     model = make_tdnn(context=context, hidden_sizes=[6, 5, 4], activation="tanh")
-    (utterance,) = batches = make_batch([30]).frames.split(30)
+    (utterance,) = batches = make_batch([30]).features.split(30)
     signal = ((utterance - model.input_mean) * model.input_scale).T[None]
     value = torch.nn.functional.pad(signal, (model.left, model.right), mode="replicate")
     *hidden, output = model.linear_layers()
@@ -154,7 +154,7 @@ def test_half_precision_features_are_cast_before_they_are_normalised() -> None:
     inputs = model.inputs(batch)
     assert inputs.frames.dtype == torch.float32
     wide = FrameBatch(batch.features.double(), batch.labels, batch.starts, batch.ends)
-    expected = by_definition(model.double(), wide.frames)
+    expected = by_definition(model.double(), wide.features)
     torch.testing.assert_close(model.float()(inputs).double(), expected, rtol=1e-4, atol=1e-4)
 
 

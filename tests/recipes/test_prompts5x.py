@@ -199,7 +199,7 @@ def test_stores_hold_every_utterance_that_has_an_alignment_and_nothing_is_trimme
     at = {u: i for i, u in enumerate(train.utterances)}
     for number, utterance in list(enumerate(alone.utterances))[:10]:
         one, same = alone.read(np.array([number])), train.read(np.array([at[utterance]]))
-        assert one.frames.equal(same.frames) and one.labels.equal(same.labels)
+        assert one.features.equal(same.features) and one.labels.equal(same.labels)
 
 
 def test_the_ctm_of_a_copy_is_that_of_its_clean_recording_in_its_own_time(made):

@@ -46,8 +46,8 @@ def test_labels_can_be_told_from_frames(one_hour, tmp_path):
     cpu = torch.device("cpu")
     train = one_hour.gather(np.arange(60), cpu)
     dev = FrameStore.open(tmp_path / "dev").gather(np.arange(3), cpu)
-    means = torch.stack([train.frames[train.labels == pdf].float().mean(0) for pdf in range(50)])
-    nearest = torch.cdist(dev.frames.float(), means).argmin(1)
+    means = torch.stack([train.features[train.labels == pdf].float().mean(0) for pdf in range(50)])
+    nearest = torch.cdist(dev.features.float(), means).argmin(1)
     assert (nearest == dev.labels).float().mean() > 0.9
 
 

@@ -64,7 +64,7 @@ def test_curvature_equals_dense_jacobian_product(make_objective, sample, path, a
             len(theta), generator=torch.Generator().manual_seed(seed), dtype=torch.float64
         )
         torch.testing.assert_close(curvature.product(v), dense @ v, rtol=1e-12, atol=1e-12)
-    assert curvature.frames == len(whole_batch(objective, sample)[1])
+    assert curvature.num_frames == len(whole_batch(objective, sample)[1])
 
 
 def test_gradient_and_loss_equal_autograd_on_the_whole_batch(make_objective, sample):

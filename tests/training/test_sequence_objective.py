@@ -162,10 +162,10 @@ def test_utterances_without_a_lattice_are_in_no_sample(make_sequence_objective, 
     assert frames.tolist() == np.delete(lengths, [0, 5]).tolist()
     everything = Sample(Split.TRAIN, np.arange(len(frames)))
     loss = objective.loss(objective.model.flat.detach().clone(), everything)
-    assert loss.frames == frames.sum()
+    assert loss.num_frames == frames.sum()
     minibatches = list(objective.minibatches(0, 0, 1))
     assert len(minibatches) == objective.num_minibatches(1) == len(frames)
-    assert sum(frames for *_, frames in minibatches) == loss.frames
+    assert sum(frames for *_, frames in minibatches) == loss.num_frames
 
 
 def test_a_minibatch_gradient_is_that_of_its_utterances(make_sequence_objective):

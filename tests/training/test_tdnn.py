@@ -132,7 +132,7 @@ def test_kronecker_factors_equal_their_definition(make_tdnn_objective, fisher_fa
     squares = [0.0 for _ in found]
     frames = 0
     for unit in UNITS:
-        utterance = objective.stores[Split.TRAIN].gather(np.array([unit]), CPU).frames.double()
+        utterance = objective.stores[Split.TRAIN].gather(np.array([unit]), CPU).features.double()
         a, outputs = layer_rows(model, utterance)
         p = outputs[-1].detach().softmax(1)
         numbers = np.arange(offsets[unit], offsets[unit + 1])

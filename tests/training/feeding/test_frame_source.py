@@ -22,7 +22,7 @@ from asr_hf.training.feeding.frame_source import (
 from asr_hf.training.feeding.minibatches import ShuffledFrames
 
 CPU = torch.device("cpu")
-WAYS = {"map": {}, "ahead": {"ahead": True}, "resident": {"resident": True}}
+WAYS = {"map": {}, "ahead": {"prefetch": True}, "resident": {"resident": True}}
 
 
 def readers() -> list[threading.Thread]:

@@ -29,7 +29,7 @@ class Source:
 class Batch:
     def __init__(self, offsets, units):
         pieces = [torch.arange(int(offsets[u]), int(offsets[u + 1])) for u in units]
-        self.labels = self.frames = torch.cat(pieces)
+        self.labels = self.features = torch.cat(pieces)
 
 
 LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=8)
