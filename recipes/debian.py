@@ -32,7 +32,7 @@ def first_available(
     Args:
         what: the recordings, for messages.
         sources: name of each source, and a function that takes them from there.
-        expected: packages or files that would do.
+        expected: packages or files that would do, for the message.
         remedy: what the user can do when no source has them.
 
     Raises:

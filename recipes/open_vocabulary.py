@@ -26,10 +26,10 @@ class Recorded:
     """One usable recording.
 
     Args:
-        utterance: what the data directory will hold, without text.
+        utterance: entry of the data directory, without text.
         wav: the audio file.
-        spoken: what is said.
-        seconds: how long the audio is.
+        spoken: words and marks of the transcript.
+        seconds: length of the audio.
     """
 
     utterance: Utterance
@@ -75,7 +75,7 @@ def write_language(
     """Write a language's lexicon, its language model, and the training text this is made of.
 
     Args:
-        folder: where they go.
+        folder: folder of the language.
         entries: pronunciations, `<unk>` among them.
         trained: the training recordings of the language.
         order: order of the language model.
@@ -99,9 +99,9 @@ def figures(
     """Count what corpus.json says of a language.
 
     Args:
-        sets: its recordings.
-        vocabulary: the words of its language model.
-        dropped: what was left out, with the reasons.
+        sets: recordings of the language by set.
+        vocabulary: words of its language model.
+        dropped: recordings and texts that were left out, with the reasons.
     """
     return {
         "sets": {name: _set_figures(members, vocabulary) for name, members in sets.items()},

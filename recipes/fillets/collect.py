@@ -25,10 +25,10 @@ class Split:
     """Which set a recording belongs to.
 
     Args:
-        train: the training set.
-        leading: the voices that are trained on.
-        scenes: scene -> the set that what leading voices say in it is held out for.
-        others: the set of all other voices; None where they are left out.
+        train: name of the training set.
+        leading: voices that are trained on.
+        scenes: scene -> set of what leading voices say in it, for those that are held out.
+        others: set of all other voices; None leaves them out.
     """
 
     train: str
@@ -49,7 +49,7 @@ class Collected:
 
     Args:
         sets: set -> usable recordings.
-        dropped: what was left out, with the reasons.
+        dropped: recordings and texts that were left out, with the reasons.
     """
 
     sets: dict[str, list[Recorded]] = field(default_factory=dict)
@@ -60,9 +60,9 @@ def collect(recordings: Recordings, split: Split, skips: SkipList) -> Collected:
     """Match texts with recordings by scene and name.
 
     Args:
-        recordings: of a language.
-        split: says which set each belongs to.
-        skips: takes recordings that do not fit their texts.
+        recordings: recordings and texts of a language.
+        split: rule by which recordings belong to sets.
+        skips: list that takes recordings that do not fit their texts.
 
     Raises:
         InputError: a script is damaged, or too much had to be skipped.

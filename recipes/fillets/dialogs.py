@@ -28,8 +28,8 @@ class Dialog:
     """What is said.
 
     Args:
-        voice: who says it: the font that it is shown in, without `font_`.
-        text: as written.
+        voice: font that the text is shown in, without `font_`, which tells who says it.
+        text: the text as written.
     """
 
     voice: str

@@ -25,9 +25,9 @@ class Recordings:
     """The recordings and texts of one language.
 
     Args:
-        language: its code.
+        language: code of the language.
         scripts: scene -> scripts with its texts.
-        audio: scene, and what else leads to the file, and its name without ending -> audio file.
+        audio: scene, folders below it, and name of a recording -> audio file.
     """
 
     language: str
@@ -56,7 +56,7 @@ def find_recordings(language: str, source: str | None, cache: Path) -> Recording
     Args:
         language: cs or nl.
         source: a folder that holds the game's folders `script` and `sound`, or the package files.
-        cache: the folder of downloads.
+        cache: folder of downloads.
 
     Raises:
         InputError: none has them, and why each failed; or the recipe does not know the language.

@@ -29,7 +29,7 @@ def lexicon(words: Iterable[str], language: str) -> Entries:
     Phones carry their language: cs_a.
 
     Args:
-        words: in lower case.
+        words: words in lower case.
         language: cs or nl.
     """
     spelled = {word: letters(word.translate(_ALIKE[language])) for word in set(words)}

@@ -32,12 +32,12 @@ class _Choices:
     """What is chosen for the corpus.
 
     Args:
-        name: of the corpus.
-        target: its folder.
-        languages: their codes.
+        name: name of the corpus.
+        target: folder of the corpus.
+        languages: codes of the languages.
         sets: names of the sets.
-        split: says which recordings are of which.
-        max_skipped: the largest share of recordings that may be skipped.
+        split: rule by which recordings belong to sets.
+        max_skipped: largest share of recordings that may be skipped.
         order: order of the language models.
     """
 

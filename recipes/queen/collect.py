@@ -28,7 +28,7 @@ class Collected:
 
     Args:
         items: usable recordings.
-        dropped: what was left out, with the reasons.
+        dropped: lines and recordings that were left out, with the reasons.
         lines: number of lines that are recorded.
     """
 
@@ -78,9 +78,9 @@ def collect(
     Args:
         container: the game's file.
         held_out: characters that are not trained on.
-        folder: where recordings are written.
-        final_name: gives, for a file in `folder`, its path once the corpus is in its place.
-        skips: takes lines whose recordings do not fit them.
+        folder: folder that recordings are written to.
+        final_name: function that gives the path of a file once the corpus is in its place.
+        skips: list that takes lines whose recordings do not fit them.
 
     Raises:
         InputError: the file is damaged, or too much had to be skipped.

@@ -29,7 +29,7 @@ class Entry:
     """Where the content of an entry lies.
 
     Args:
-        at: first byte.
+        at: number of its first byte.
         size: number of bytes.
     """
 

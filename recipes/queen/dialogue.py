@@ -32,8 +32,8 @@ def read_dialogue(name: str, fields: Fields) -> list[Line]:
     X for the greetings when both meet again.
 
     Args:
-        name: of the entry.
-        fields: its content.
+        name: name of the entry.
+        fields: content of the entry.
 
     Raises:
         InputError: the entry is cut short, or its parts are not where it says.

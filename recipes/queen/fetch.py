@@ -21,8 +21,8 @@ class Game:
     """The game's file.
 
     Args:
-        path: where it is.
-        digest: its SHA-256.
+        path: path of the file.
+        digest: SHA-256 of the file.
     """
 
     path: Path
@@ -37,7 +37,7 @@ def find_game(source: str | None, cache: Path) -> Game:
 
     Args:
         source: a folder that holds the file or the package file, or a package file (.deb).
-        cache: the folder of downloads.
+        cache: folder of downloads.
 
     Raises:
         InputError: none has it, and why each failed.

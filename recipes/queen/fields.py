@@ -19,7 +19,7 @@ class Fields:
 
     Args:
         source: file and entry, for messages.
-        content: its bytes.
+        content: bytes of the entry.
     """
 
     source: str

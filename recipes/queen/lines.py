@@ -18,10 +18,10 @@ class Line:
     """What somebody says.
 
     Args:
-        key: the name of its recordings without the number of the piece.
+        key: name of its recordings without the number of the piece.
         speaker: the character.
-        text: with commands.
-        doubt: why it is left out whatever is recorded; empty for most.
+        text: its text with commands.
+        doubt: reason to leave it out whatever is recorded; empty for most.
     """
 
     key: str
@@ -35,9 +35,9 @@ class Piece:
     """What one recording holds.
 
     Args:
-        entry: its name in the container.
+        entry: name of the recording in the container.
         speaker: the character.
-        text: what is said, without commands.
+        text: its text without commands.
     """
 
     entry: str
@@ -50,7 +50,7 @@ class Matched:
     """Lines and recordings that belong together, and what was left over.
 
     Args:
-        pieces: in the order of the lines.
+        pieces: pieces in the order of the lines.
         dropped: lines without a recording, recordings without a line, and lines in doubt, each
             with the reason.
         faults: lines whose pieces are not those recorded, each with the reason.
@@ -84,8 +84,8 @@ def match(lines: Sequence[Line], entries: Collection[str]) -> Matched:
     other line has this key.
 
     Args:
-        lines: all there are.
-        entries: the names of the container's entries.
+        lines: all lines.
+        entries: names of the container's entries.
     """
     recorded: dict[str, set[str]] = {}
     for name in entries:

@@ -33,11 +33,11 @@ class _Choices:
     """What is chosen for the corpus.
 
     Args:
-        name: of the corpus.
-        target: its folder.
-        train_set: the set of all that is not held out.
-        held_out: the characters of each other set.
-        max_skipped: the largest share of lines that may be skipped.
+        name: name of the corpus.
+        target: folder of the corpus.
+        train_set: set of all that is not held out.
+        held_out: characters of each other set.
+        max_skipped: largest share of lines that may be skipped.
         order: order of the language model.
     """
 

@@ -23,8 +23,8 @@ class Remarks:
     """What the two lists hold.
 
     Args:
-        lines: what the hero says of things.
-        names: number of a slot -> what stands there.
+        lines: remarks of the hero.
+        names: number of a slot -> its name.
     """
 
     lines: list[Line]
@@ -35,8 +35,8 @@ def read_remarks(numbers: Fields, texts: Fields) -> Remarks:
     """Read the hero's remarks: answers first, then descriptions, numbered from 1.
 
     Args:
-        numbers: the content of QUEEN.JAS.
-        texts: the content of QUEEN2.JAS.
+        numbers: content of QUEEN.JAS.
+        texts: content of QUEEN2.JAS.
 
     Raises:
         InputError: one of them is cut short.

@@ -31,9 +31,9 @@ class Step:
     """What is said in one step of a scene.
 
     Args:
-        key: the name of its recordings without the number of the piece.
-        slot: the number of what speaks: 0 for the hero, below 0 for nothing that is seen.
-        text: with commands.
+        key: name of its recordings without the number of the piece.
+        slot: number of the slot that speaks: 0 for the hero, below 0 for nobody that is seen.
+        text: its text with commands.
     """
 
     key: str
@@ -45,8 +45,8 @@ def read_scene(name: str, fields: Fields) -> list[Step]:
     """Read the steps of a scene in which there is a text.
 
     Args:
-        name: of the entry.
-        fields: its content.
+        name: name of the entry.
+        fields: content of the entry.
 
     Raises:
         InputError: the entry is cut short, or its parts are not where it says.
@@ -106,8 +106,8 @@ def scene_line(
 
     Args:
         step: the step.
-        names: what the slots are called.
-        speakers: the table of those who speak.
+        names: names of the slots.
+        speakers: table of those who speak.
         held_out: characters that are not trained on.
     """
     scene = step.key[:_KEY].rstrip("_")
