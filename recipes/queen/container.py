@@ -16,12 +16,13 @@ from typing import BinaryIO
 
 from asr_hf.runtime.errors import InputError
 
+from .fields import FETCH
+
 _MAGIC = b"QTBL"
 _COUNT_AT, _TABLE_AT, _ROW = 13, 15, 21
 _NAME = 12
 # Names become names of files.
 _SAFE = re.compile(r"[A-Z0-9_][A-Z0-9_.]*")
-_FETCH = "fetch the package flight-of-the-amazon-queen again"
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Container:
             raise InputError(
                 f"{self.path}: no entry {name}",
                 expected=f"one among its {len(self.entries)} entries",
-                remedy=_FETCH,
+                remedy=FETCH,
             )
         try:
             with open(self.path, "rb") as file:
@@ -79,7 +80,7 @@ class Container:
             raise InputError(
                 f"{self.path}: {name}: {len(content)} bytes",
                 expected=f"{entry.size}",
-                remedy=_FETCH,
+                remedy=FETCH,
             )
         return content
 
@@ -91,7 +92,7 @@ def _read_table(path: Path, file: BinaryIO) -> dict[str, Entry]:
         raise InputError(
             f"{path}: begins with {head[: len(_MAGIC)]!r}, {size} bytes",
             expected=f"a table of entries that begins with {_MAGIC!r}",
-            remedy=_FETCH,
+            remedy=FETCH,
         )
     (count,) = struct.unpack_from(">H", head, _COUNT_AT)
     table = file.read(count * _ROW)
@@ -99,19 +100,19 @@ def _read_table(path: Path, file: BinaryIO) -> dict[str, Entry]:
         raise InputError(
             f"{path}: {len(table)} bytes of its table of entries",
             expected=f"{count * _ROW}, for {count} entries",
-            remedy=_FETCH,
+            remedy=FETCH,
         )
     entries: dict[str, Entry] = {}
     for row in range(0, len(table), _ROW):
         name = _name(path, row // _ROW, table[row : row + _NAME])
         at, length = struct.unpack_from(">II", table, row + _NAME + 1)
         if name in entries:
-            raise InputError(f"{path}: the entry {name} comes twice", remedy=_FETCH)
+            raise InputError(f"{path}: the entry {name} comes twice", remedy=FETCH)
         if at + length > size:
             raise InputError(
                 f"{path}: {name}: {length} bytes from {at} on",
                 expected=f"an entry within the {size} bytes of the file",
-                remedy=_FETCH,
+                remedy=FETCH,
             )
         entries[name] = Entry(at, length)
     return entries
@@ -123,10 +124,10 @@ def _name(path: Path, row: int, field: bytes) -> str:
         raise InputError(
             f"{path}: entry {row + 1} is called {name!r}",
             expected="capitals, digits, low lines and dots",
-            remedy=_FETCH,
+            remedy=FETCH,
         )
     return name
 
 
 def _unreadable(path: Path, error: OSError) -> InputError:
-    return InputError(f"{path}: cannot be read: {error.strerror or error}", remedy=_FETCH)
+    return InputError(f"{path}: cannot be read: {error.strerror or error}", remedy=FETCH)

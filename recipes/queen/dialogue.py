@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asr_hf.runtime.errors import InputError
 
-from .fields import START, Fields
+from .fields import FETCH, START, Fields
 from .lines import Line
 
 HERO = "joe"
@@ -44,14 +44,14 @@ def read_dialogue(name: str, fields: Fields) -> list[Line]:
         raise InputError(
             f"{fields.source}: room {room}, {hero_lines} and {other_lines} lines",
             expected="a room from 0 to 99, 0 or more lines",
-            remedy="fetch the package flight-of-the-amazon-queen again",
+            remedy=FETCH,
         )
     hero, end = _numbered(fields, _LEVELS + _LEVEL * abs(levels), hero_lines)
     if end != others_at:
         raise InputError(
             f"{fields.source}: the hero's lines end at {end}",
             expected=f"the other's lines, which begin at {others_at}",
-            remedy="fetch the package flight-of-the-amazon-queen again",
+            remedy=FETCH,
         )
     other, _ = _numbered(fields, others_at, other_lines)
     speaker = character(name)

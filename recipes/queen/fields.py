@@ -10,6 +10,8 @@ from asr_hf.runtime.errors import InputError
 
 # Entries begin with 20 bytes that name the kind of file; places are counted from behind them.
 START = 20
+# The remedy for a damaged file.
+FETCH = "fetch the package flight-of-the-amazon-queen again"
 _ENCODING = "latin-1"
 
 
@@ -64,6 +66,6 @@ class Fields:
             raise InputError(
                 f"{self.source}: {size} bytes from {at} on",
                 expected=f"a place within its {len(self.content)} bytes",
-                remedy="fetch the package flight-of-the-amazon-queen again",
+                remedy=FETCH,
             )
         return struct.unpack_from(form, self.content, at)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from asr_hf.runtime.errors import InputError
 
 from .dialogue import HERO
-from .fields import START, Fields
+from .fields import FETCH, START, Fields
 from .lines import Line
 
 NUMBERS, TEXTS = "QUEEN.JAS", "QUEEN2.JAS"
@@ -48,7 +48,7 @@ def read_remarks(numbers: Fields, texts: Fields) -> Remarks:
         raise InputError(
             f"{texts.source}: {len(lists)} lines",
             expected=f"{before + _ANSWERS} or more",
-            remedy="fetch the package flight-of-the-amazon-queen again",
+            remedy=FETCH,
         )
     said = lists[before : before + _ANSWERS] + lists[:descriptions]
     lines = [

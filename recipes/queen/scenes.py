@@ -9,7 +9,7 @@ from asr_hf.data.fields import read_lines
 from asr_hf.runtime.errors import InputError
 
 from .dialogue import HERO
-from .fields import START, Fields
+from .fields import FETCH, START, Fields
 from .lines import Line
 
 SUFFIX = ".CUT"
@@ -67,7 +67,7 @@ def read_scene(name: str, fields: Fields) -> list[Step]:
         raise InputError(
             f"{fields.source}: its {abs(count)} steps end at {at}",
             expected=f"{states_at - 2}",
-            remedy="fetch the package flight-of-the-amazon-queen again",
+            remedy=FETCH,
         )
     base = name.removesuffix(SUFFIX).ljust(_KEY, "_")
     # The first string is of the scene itself, and not spoken.
