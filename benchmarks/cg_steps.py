@@ -20,6 +20,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor
 
+from asr_hf.cli.typed import settings_of
 from asr_hf.criteria.cross_entropy import CrossEntropy
 from asr_hf.hf.damping import DampedOperator
 from asr_hf.hf.objective import Objective, Sample, Split
@@ -38,7 +39,7 @@ from asr_hf.runtime.files import write_json, write_text
 from asr_hf.runtime.logs import configure_logging
 from asr_hf.runtime.progress import progress
 from asr_hf.runtime.run_config import read_run_config
-from asr_hf.stages.train import open_stores
+from asr_hf.stages.training.stores import open_stores
 from asr_hf.training.frame_objective import FrameObjective
 from asr_hf.training.model_file import load_model
 from benchmarks.machine import describe
@@ -229,7 +230,7 @@ def study(run: Path, frames: int, dampings: list[float], steps: int) -> list[dic
     """Run every candidate at the network of one run, for each λ."""
     config = OmegaConf.create(read_run_config(run))
     # Whole utterances, whatever the run was trained with.
-    stores = open_stores(config)
+    stores = open_stores(settings_of(config))
     model, _ = load_model(run / "model.safetensors")
     objective = FrameObjective(model, CrossEntropy(), stores)
     places = []

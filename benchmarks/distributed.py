@@ -81,7 +81,7 @@ def work_as_rank(plan: Plan, iterations: int, folder: Path) -> None:
     ranks = TimedRanks(met.rank, met.count, met.local_rank, met.local_count, met.board, met.store)
     ranks.connect(CPU, _TIMEOUT)
     inner = make_objective(plan.net, CPU, plan.work, Precision.FP32, folder / f"rank-{met.rank}")
-    objective = inner if ranks.count == 1 else DataParallel(inner, ranks, inner.frames)
+    objective = inner if ranks.count == 1 else DataParallel(inner, ranks, inner.frames_by_pass)
     optimiser = HessianFree(
         objective=objective,
         theta=inner.model.flat.detach().clone(),

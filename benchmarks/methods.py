@@ -17,9 +17,9 @@ from torch.func import functional_call, linearize
 from torch.nn.functional import cross_entropy
 
 from asr_hf.criteria.cross_entropy import CrossEntropy
+from asr_hf.curvature.chunks import ChunkMaker, CurvaturePath
 from asr_hf.curvature.precision import Precision
 from asr_hf.runtime.errors import InputError
-from asr_hf.training.curvature import ChunkMaker, CurvaturePath
 from benchmarks.nets import Problem
 
 # Declared to return one value more than they do without auxiliary outputs.
@@ -53,7 +53,8 @@ def double_backward(problem: Problem, precision: Precision) -> Product:
 
 
 def _ours(problem: Problem, precision: Precision, path: CurvaturePath) -> Product:
-    chunk = ChunkMaker(problem.model, CrossEntropy(), path)(problem.inputs, None, precision)
+    make = ChunkMaker(problem.model, path)
+    chunk = make(problem.inputs, CrossEntropy().curvature, precision)
     out = torch.empty_like(problem.vector)
 
     def compute() -> Result:

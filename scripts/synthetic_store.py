@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from asr_hf.data.checksums import FILE_NAME as CHECKSUMS
-from asr_hf.data.checksums import crc32, sealed
+from asr_hf.data.checksums import crc32, with_checksums
 from asr_hf.data.store import FORMAT
 from asr_hf.data.store_writer import SMALL_FILES
 from asr_hf.runtime.errors import AsrHfError
@@ -80,7 +80,7 @@ def write_store(folder: Path, frames: int, pdfs: int, dim: int, seed: int) -> No
             "utterances": len(lengths),
             "features": {"format": "synthetic", "seed": seed},
         }
-        write_json(part / "store.json", sealed(part, about, SMALL_FILES))
+        write_json(part / "store.json", with_checksums(part, about, SMALL_FILES))
 
 
 def main() -> int:

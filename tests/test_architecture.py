@@ -106,6 +106,24 @@ def upward(imports: dict[str, set[str]], order: list[str]) -> list[str]:
     ]
 
 
+def parts(imports: dict[str, set[str]], room: str) -> dict[str, set[str]]:
+    """What the parts of a room import of one another.
+
+    A part is a package of the room with everything in it, or a module that lies directly in it.
+    """
+
+    def part(name: str) -> str:
+        return ".".join(name.split(".")[:3])
+
+    inside = f"{PACKAGE}.{room}."
+    found: dict[str, set[str]] = {}
+    for name, others in imports.items():
+        if name.startswith(inside):
+            theirs = {part(other) for other in others if other.startswith(inside)}
+            found.setdefault(part(name), set()).update(theirs - {part(name)})
+    return found
+
+
 def long_functions(modules: dict[str, Path], limit: int) -> dict[str, int]:
     """Functions and methods with more lines than that, decorators apart."""
     found = {}
@@ -136,19 +154,74 @@ def test_a_room_imports_only_from_rooms_above_it_in_the_table(imports):
     assert upward(imports, rooms()) == []
 
 
+@pytest.mark.parametrize("room", rooms())
+def test_there_is_no_circle_between_the_parts_of_a_room(imports, room):
+    assert circle(parts(imports, room)) == []
+
+
 def test_the_table_has_every_room():
     folders = {path.parent.name for path in (ROOT / PACKAGE).glob("*/__init__.py")}
     assert set(rooms()) == folders and len(rooms()) == len(folders)
 
 
-def test_the_optimiser_knows_nothing_of_speech(imports):
+@pytest.mark.parametrize(
+    ("room", "may_import"),
+    [("curvature", {"runtime", "curvature"}), ("hf", {"runtime", "curvature", "hf"})],
+)
+def test_the_optimiser_knows_nothing_of_speech(imports, room, may_import):
     known = {
         other
         for name, others in imports.items()
-        if name.split(".")[1:2] in (["curvature"], ["hf"])
+        if name.split(".")[1:2] == [room]
         for other in others
     }
-    assert {name.split(".")[1] for name in known if "." in name} <= {"runtime", "curvature", "hf"}
+    assert {name.split(".")[1] for name in known if "." in name} <= may_import
+
+
+def libraries(path: Path) -> set[str]:
+    """The packages that a module imports, anywhere in it, by their first names."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(str(node.module).partition(".")[0])
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            found |= {
+                str(a.value).partition(".")[0] for a in node.args if isinstance(a, ast.Constant)
+            }
+    return found
+
+
+def test_hydra_is_met_in_the_command_alone():
+    paths = [*sources(ROOT).values(), *(ROOT / "recipes").rglob("*.py")]
+    outside = [path for path in paths if ROOT / PACKAGE / "cli" not in path.parents]
+    assert len(outside) < len(paths)
+    met = {str(p.relative_to(ROOT)): libraries(p) & {"hydra", "omegaconf"} for p in outside}
+    assert {path: names for path, names in met.items() if names} == {}
+
+
+def test_a_late_import_of_hydra_is_found(tmp_path):
+    path = tmp_path / "late.py"
+    for text in (
+        "import hydra.utils",
+        "from omegaconf import DictConfig",
+        "def late():\n    from hydra.utils import instantiate",
+        "import_module('omegaconf')",
+    ):
+        path.write_text(text)
+        assert libraries(path) & {"hydra", "omegaconf"}, text
+
+
+def test_settings_know_the_ground_floor_alone(imports):
+    known = {
+        other.split(".")[1]
+        for name, others in imports.items()
+        if name.split(".")[1:2] == ["settings"]
+        for other in others
+        if "." in other
+    }
+    assert known <= {"runtime", "settings"}
 
 
 @pytest.mark.parametrize(
@@ -224,6 +297,15 @@ def test_a_circle_is_found_however_it_is_closed(made, text):
     found = circle(imports)
     assert found[0] == found[-1] and "asr_hf.data.two" in found
     assert all(other in imports[name] for name, other in pairwise(found))
+
+
+def test_a_circle_between_parts_is_found_where_modules_have_none(made):
+    imports = made(data__two="from asr_hf.data.inner import four")
+    assert circle(imports) == []
+    expected = {"asr_hf.data.inner": {"asr_hf.data.two"}, "asr_hf.data.two": {"asr_hf.data.inner"}}
+    found = parts(imports, "data")
+    assert expected.items() <= found.items() and found["asr_hf.data.one"] == {"asr_hf.data.two"}
+    assert circle(found) == ["asr_hf.data.inner", "asr_hf.data.two", "asr_hf.data.inner"]
 
 
 @pytest.mark.parametrize("room", ["cli.train", "cli", "__main__"])

@@ -1,0 +1,1 @@
+"""First-order and quasi-Newton optimisers to compare with."""

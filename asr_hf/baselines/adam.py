@@ -16,7 +16,7 @@ class Adam(MinibatchTrainer):
         beta1: decay of the mean of gradients, in [0, 1).
         beta2: decay of the mean of their squares, in [0, 1).
         epsilon: added to the root of the second.
-        settings: of `MinibatchTrainer`.
+        settings: arguments of `MinibatchTrainer`.
     """
 
     name = "adam"

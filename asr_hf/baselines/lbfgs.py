@@ -39,10 +39,10 @@ class LBFGS:
 
     Args:
         objective: the loss.
-        theta: where to start [n]; not written to.
-        history_size: pairs kept; each takes 2 n numbers.
-        max_iterations: when training ends at the latest.
-        tolerance_gradient: training ends when no entry of the mean gradient is larger.
+        theta: the start [n]; not written to.
+        history_size: number of pairs kept; each takes 2 n numbers.
+        max_iterations: bound on the number of iterations.
+        tolerance_gradient: bound on the entries of the mean gradient below which training ends.
         learning_rate: step length that each line search tries first.
 
     Raises:
@@ -98,16 +98,23 @@ class LBFGS:
         return "trainer.max_iterations" if self.finished and not self.converged else ""
 
     def memory(self, size: ProblemSize) -> MemoryNeed:
-        """What it will allocate: pairs, and vectors of torch's and of the remembered points."""
+        """Return the memory of the pairs, of torch's vectors and of the remembered points."""
         return MemoryNeed(size.vectors(2 * self.history_size + 6 + 2 * _REMEMBERED))
 
     def pass_costs(self) -> list[PassCost]:
-        """The passes of each iteration: one gradient, and a second in every other line search."""
+        """Return the passes of each iteration: a gradient, two in every other line search."""
         frames = int(self.objective.unit_frames(Split.TRAIN).sum())
         return [PassCost(frames * 3 // 2, 0)] * self.max_iterations
 
     def step(self) -> dict[str, Any]:
-        """Run one iteration and return its event; `train_loss` is that after it."""
+        """Run one iteration and return its event, with the training loss after it.
+
+        Returns:
+            The event.
+
+        Raises:
+            RunError: the training loss is not finite.
+        """
         clock = PhaseClock(self.objective.device)
         before = self.theta.clone()
         with clock.phase("training"):
@@ -144,7 +151,7 @@ class LBFGS:
         return here.loss
 
     def _evaluate(self) -> _Evaluation:
-        """The loss and gradient at θ, remembered or computed."""
+        """Return the loss and gradient at θ, remembered or computed."""
         for known in self._evaluations:
             if torch.equal(known.theta, self.theta):
                 return known
@@ -199,7 +206,7 @@ def _encode(state: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def _decode(tensors: dict[str, Tensor], values: dict[str, Any]) -> dict[str, Any]:
     """Undo `_encode`."""
     state: dict[str, Any] = dict(values["numbers"])
-    own = nested("state", tensors)
+    inner = nested("state", tensors)
     for key, length in values["lengths"].items():
-        state[key] = [own[f"{key}.{i}"] for i in range(length)]
-    return state | {key: tensor for key, tensor in own.items() if "." not in key}
+        state[key] = [inner[f"{key}.{i}"] for i in range(length)]
+    return state | {key: tensor for key, tensor in inner.items() if "." not in key}

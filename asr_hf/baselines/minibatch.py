@@ -34,13 +34,13 @@ class MinibatchTrainer(ABC):
 
     Args:
         objective: the loss.
-        theta: where to start [n]; not written to.
+        theta: the start [n]; not written to.
         learning_rate: base rate, scaled by `schedule`.
         schedule: scales the rate and may end training early.
-        batch_frames: frames of a minibatch.
-        max_epochs: when training ends at the latest.
-        evaluations_per_epoch: steps, and so events, in each epoch.
-        seed: of the order of the frames.
+        batch_frames: number of frames of a minibatch.
+        max_epochs: bound on the number of epochs.
+        evaluations_per_epoch: number of steps, and so of events, in each epoch.
+        seed: seed of the order of the frames.
 
     Raises:
         InputError: a setting is out of range.
@@ -92,11 +92,11 @@ class MinibatchTrainer(ABC):
                 )
 
     def memory(self, size: ProblemSize) -> MemoryNeed:
-        """What it will allocate: the running means of its update rule."""
+        """Return the memory of the running means of its update rule."""
         return MemoryNeed(size.vectors(self.state_vectors), gradient_frames=self.batch_frames)
 
     def pass_costs(self) -> list[PassCost]:
-        """The passes of each part of an epoch; held-out data are looked at by who reports."""
+        """Return the passes of each part of an epoch, without those for reports."""
         frames = int(self.objective.unit_frames(Split.TRAIN).sum())
         part = frames // self.evaluations_per_epoch
         return [PassCost(part, 0)] * (self.max_epochs * self.evaluations_per_epoch)
@@ -121,7 +121,14 @@ class MinibatchTrainer(ABC):
         return "trainer.max_epochs" if self.finished and not self.schedule.finished else ""
 
     def step(self) -> dict[str, Any]:
-        """Train on the next part of an epoch, judge the epoch at its end, return the event."""
+        """Train on the next part of an epoch and judge the epoch at its end.
+
+        Returns:
+            The event.
+
+        Raises:
+            RunError: the loss or a parameter is not finite.
+        """
         clock = PhaseClock(self.objective.device)
         if self.judge and self.best_loss is None:
             with clock.phase("heldout"):
@@ -155,7 +162,7 @@ class MinibatchTrainer(ABC):
         return self.learning_rate * self.schedule.factor(done / self.max_epochs)
 
     def _part_end(self) -> int:
-        """Minibatches of this epoch that are done when the current part of it ends."""
+        """Return the number of the epoch's minibatches up to the end of its current part."""
         part = self.position * self.evaluations_per_epoch // self.batches_per_epoch + 1
         return math.ceil(part * self.batches_per_epoch / self.evaluations_per_epoch)
 
@@ -193,7 +200,7 @@ class MinibatchTrainer(ABC):
         return float(total) / (end - start)
 
     def _keep_or_undo(self, judge: EpochJudge, sound: bool) -> bool:
-        """Whether the epoch that has just ended was kept."""
+        """Keep or undo the epoch that has just ended; return whether it is kept."""
         assert self.best is not None and self.best_loss is not None
         after = heldout_loss(self.objective, self.theta) if sound else math.inf
         if judge.judge(self.best_loss, after):

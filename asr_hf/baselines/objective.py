@@ -1,4 +1,4 @@
-"""What first-order optimisers need of a training problem beyond sums over utterances."""
+"""The protocol between a training problem and optimisers other than HF."""
 
 from __future__ import annotations
 
@@ -14,38 +14,44 @@ MinibatchT = TypeVar("MinibatchT")
 
 
 class CountingObjective(Objective, Protocol):
-    """An objective that counts the frames it has processed, by kind of pass.
+    """An objective that counts the frames it has processed.
 
-    `frames` has the keys "gradient", "curvature" and "loss".
+    Attributes:
+        frames_by_pass: number of frames by kind of pass: "gradient", "curvature", "loss".
     """
 
-    frames: dict[str, int]
+    frames_by_pass: dict[str, int]
 
 
 class MinibatchObjective(CountingObjective, Protocol[MinibatchT]):
     """An objective that also hands out minibatches of shuffled frames or utterances."""
 
     def num_minibatches(self, batch_frames: int) -> int:
-        """Minibatches of one epoch."""
+        """Return the number of minibatches of an epoch."""
         ...
 
     def minibatches(self, seed: int, epoch: int, batch_frames: int) -> Iterator[MinibatchT]:
-        """One epoch: every training frame once, in an order fixed by (seed, epoch)."""
+        """Go through every training frame once, in an order fixed by (seed, epoch)."""
         ...
 
     def minibatch_gradient(self, theta: Tensor, minibatch: MinibatchT) -> tuple[Tensor, Tensor]:
-        """Mean loss [] and its gradient [n] at θ [n], neither waited for by the host.
+        """Compute the mean loss and its gradient at θ; the host waits for neither.
 
-        Both may be overwritten by the next call.
+        Args:
+            theta: θ [n].
+            minibatch: the frames.
+
+        Returns:
+            The loss [] and the gradient [n]; the next call may overwrite both.
         """
         ...
 
 
 def whole(objective: Objective, split: Split) -> Sample:
-    """Every unit of `part`."""
+    """Return the sample of every unit of `split`."""
     return Sample(split, np.arange(len(objective.unit_frames(split))))
 
 
 def heldout_loss(objective: Objective, theta: Tensor) -> float:
-    """Loss per frame at θ [n] over all held-out data."""
+    """Return the loss per frame at θ [n] over all held-out data."""
     return objective.loss(theta, whole(objective, Split.HELDOUT)).mean

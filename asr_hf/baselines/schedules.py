@@ -1,4 +1,4 @@
-"""Learning rates over a training run, and when held-out data end it."""
+"""Learning rates over a training run, and its end by held-out data."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Schedule(Protocol):
         ...
 
     def factor(self, progress: float) -> float:
-        """What to multiply the base rate by, `progress` in [0, 1] through the planned epochs."""
+        """Return the factor of the base rate at `progress` in [0, 1] of the planned epochs."""
         ...
 
     def state_dict(self) -> dict[str, Any]:

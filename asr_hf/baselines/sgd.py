@@ -15,7 +15,7 @@ class SGD(MinibatchTrainer):
     Args:
         momentum: μ in [0, 1).
         nesterov: whether to use Nesterov's form.
-        settings: of `MinibatchTrainer`.
+        settings: arguments of `MinibatchTrainer`.
     """
 
     name = "sgd"

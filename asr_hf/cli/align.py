@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from asr_hf.cli.compose import load_config
 from asr_hf.cli.stage import run_stage
+from asr_hf.cli.typed import settings_of
 from asr_hf.stages.sources.layout import store_folder
 
 
@@ -17,10 +18,11 @@ def run(arguments: list[str]) -> None:
     """Run the verb with its overrides, and print what there is to train on now."""
     config = load_config(arguments)
     made = run_stage("align", config)
+    settings = settings_of(config)
     for name, about in made["sets"].items():
-        minutes = about["frames"] * config.features.frame_shift / 60_000
+        minutes = about["frames"] * settings.features.frame_shift / 60_000
         skipped = f", {len(about['skipped'])} skipped" if about["skipped"] else ""
         print(
-            f"{store_folder(config, name)}: {about['utterances']} utterances, "
+            f"{store_folder(settings, name)}: {about['utterances']} utterances, "
             f"{minutes:.1f} minutes{skipped}; {made['pdfs']} pdfs"
         )

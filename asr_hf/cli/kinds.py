@@ -16,15 +16,18 @@ from omegaconf.errors import OmegaConfBaseException
 from asr_hf.cli.groups import groups, key_of
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.resources import conf_dir
+from asr_hf.settings.kinds import (
+    BY_NAME,
+    FLAG,
+    GROUP,
+    LIST,
+    NOTHING,
+    NUMBER,
+    TEXT,
+    TEXTS,
+    shown,
+)
 
-TEXT = "a text"
-NUMBER = "a number"
-FLAG = "true or false"
-LIST = "a list"
-TEXTS = "a list of texts"
-GROUP = "settings by name"
-BY_NAME = "texts by name"
-NOTHING = "null"
 _ALL = (TEXT, NUMBER, FLAG, LIST, TEXTS, GROUP, BY_NAME, NOTHING)
 
 QUOTE = (
@@ -238,19 +241,6 @@ def _fits(value: Any, kinds: Kinds) -> bool:
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
-
-
-def shown(value: Any) -> str:
-    """A value as a message names it."""
-    if isinstance(value, list):
-        return LIST
-    if isinstance(value, dict):
-        return GROUP
-    if isinstance(value, str):
-        return "a text"
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return f"the number {value}"
 
 
 def _of_value(value: Any) -> Kinds:

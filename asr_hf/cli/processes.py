@@ -119,13 +119,13 @@ def run_with_helpers(run: Callable[[list[str]], None], arguments: list[str]) -> 
 
 def _with_helpers(ranks: ProcessGroup, work: Callable[[], None]) -> None:
     """Do some work on the first rank, with the others' help."""
-    from asr_hf.runtime.helpers import help_out, helped
+    from asr_hf.runtime.helpers import serve_first_rank, using_helpers
 
     with ranks.reporting():
         if not ranks.first:
-            help_out(ranks, _task)
+            serve_first_rank(ranks, _task)
             return
-        with helped(ranks):
+        with using_helpers(ranks):
             work()
 
 

@@ -15,7 +15,8 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 from omegaconf import MISSING
 
-from asr_hf.cli.kinds import BY_NAME, NOTHING, TEXT, TEXTS, Kinds
+from asr_hf.cli.kinds import Kinds
+from asr_hf.settings.kinds import BY_NAME, NOTHING, TEXT, TEXTS
 
 _TEXTUAL = frozenset({TEXT, TEXTS, BY_NAME, NOTHING})
 _FUNCTION = re.compile(

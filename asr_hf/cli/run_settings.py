@@ -92,11 +92,11 @@ def _of_run(
     searched = [o for o in own if key_of(o) == SEARCH_PATH]
     before = _composed(folder, [*command, *searched])
     after = load_config(_joined(command, own))
-    named = named_in(after)
+    named = _named_in(after)
     if makes_model:
         # Its class must be named by this command itself: the run's overrides may be a stranger's.
         named -= {str(OmegaConf.select(after, "model._target_"))}
-        named |= named_in(compose_tree(own) if composed is None else composed)
+        named |= _named_in(compose_tree(own) if composed is None else composed)
     saved = read_run_config(folder, named)
     config = OmegaConf.create(_moved(saved, folder))
     old, new = (_values(one) for one in (before, after))
@@ -107,6 +107,13 @@ def _of_run(
         config.run_dir = str(folder.absolute())
         config.command = after.command
     return config
+
+
+def _named_in(config: DictConfig) -> set[str]:
+    """Names of the classes and of the recipe in a configuration that need not be complete."""
+    plain: Any = OmegaConf.to_container(config, resolve=False)
+    recipe = OmegaConf.select(config, "corpus.recipe")
+    return named_in(plain) | (set() if recipe is None else {str(recipe)})
 
 
 def _moved(saved: dict[str, Any], folder: Path) -> dict[str, Any]:

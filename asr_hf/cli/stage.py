@@ -12,8 +12,11 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from asr_hf.cli.check import check_targets
+from asr_hf.cli.typed import settings_of
 from asr_hf.runtime.errors import AsrHfError, InputError
-from asr_hf.runtime.lock import held
+from asr_hf.runtime.lock import hold_folder
+from asr_hf.settings.maker import MissingSetting
+from asr_hf.settings.settings import Settings
 
 
 def run_stage(verb: str, config: DictConfig, **more: Any) -> dict[str, Any]:
@@ -28,9 +31,10 @@ def run_stage(verb: str, config: DictConfig, **more: Any) -> dict[str, Any]:
     if verb == "train":
         check_targets(config)
     try:
-        folder = _written_by(verb, config)
-        with nullcontext() if folder is None else held(folder, f"asr-hf {verb}"):
-            summary: dict[str, Any] = module.run(config, **more)
+        settings = settings_of(config)
+        folder = _written_by(verb, settings)
+        with nullcontext() if folder is None else hold_folder(folder, f"asr-hf {verb}"):
+            summary: dict[str, Any] = module.run(settings, **more)
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, AsrHfError):
@@ -41,25 +45,31 @@ def run_stage(verb: str, config: DictConfig, **more: Any) -> dict[str, Any]:
             remedy=f"asr-hf config with the same overrides prints it; asr-hf {verb} --help lists "
             "groups and options",
         ) from error
+    except MissingSetting as error:
+        raise _lacking(verb, error.problem) from error
     except OmegaConfBaseException as error:
-        raise InputError(
-            f"the configuration lacks something that {verb} needs: {str(error).splitlines()[0]}",
-            remedy="asr-hf config with the same overrides prints it",
-        ) from error
+        raise _lacking(verb, str(error).splitlines()[0]) from error
     return summary
 
 
-def _written_by(verb: str, config: DictConfig) -> Path | None:
+def _lacking(verb: str, what: str) -> InputError:
+    return InputError(
+        f"the configuration lacks something that {verb} needs: {what}",
+        remedy="asr-hf config with the same overrides prints it",
+    )
+
+
+def _written_by(verb: str, settings: Settings) -> Path | None:
     """The folder that a verb writes to, and one process at a time; None where nothing is made.
 
     A run folder is held by training itself. Where there is no corpus or run yet, none is begun.
     """
-    corpus = Path(config.corpus.dir)
+    corpus = settings.corpus.dir
     if verb == "prepare":
         # The corpus itself is put in its place when it is done.
         return corpus.with_name(f".{corpus.name}.{verb}")
     below = {"features": "fbank", "align": "align", "lattices": "lattices"}
     if verb in below:
         return corpus / below[verb] if corpus.is_dir() else None
-    run = Path(config.run_dir)
+    run = settings.run_dir
     return run / verb if verb == "decode" and run.is_dir() else None

@@ -17,8 +17,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from omegaconf import DictConfig
-
 from asr_hf.cli.compose import load_config
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.data.overlap import overlap
@@ -30,12 +28,12 @@ def run(arguments: list[str]) -> None:
     """Print the problems of each directory; an error when there are any."""
     fix = "--fix" in arguments
     folders, overrides = _parted([a for a in arguments if a != "--fix"])
-    config = load_config(["+recipe=prompts", *overrides]) if overrides else None
+    named = _model_class(overrides) if overrides else None
     if not folders:
         raise InputError("validate needs a data directory", remedy="asr-hf validate DIR [--fix]")
     total, checked = 0, list[Path]()
     for folder in folders:
-        found, problems = _check(Path(folder), fix, config)
+        found, problems = _check(Path(folder), fix, named)
         total += len(problems)
         for problem in problems:
             print(problem)
@@ -48,6 +46,11 @@ def run(arguments: list[str]) -> None:
         raise InputError(
             f"{total} problems found", remedy="mend them, or asr-hf validate --fix DIR"
         )
+
+
+def _model_class(overrides: list[str]) -> str:
+    """The full name of the class that overrides choose for models."""
+    return str(load_config(["+recipe=prompts", *overrides]).model._target_)
 
 
 def _say_shared(one: Path, other: Path) -> None:
@@ -72,12 +75,12 @@ def _parted(arguments: list[str]) -> tuple[list[str], list[str]]:
     return folders, overrides
 
 
-def _check(folder: Path, fix: bool, config: DictConfig | None) -> tuple[str, list[str]]:
+def _check(folder: Path, fix: bool, named: str | None) -> tuple[str, list[str]]:
     """What was found, if there is more to say than that it is valid; and the problems."""
     if not (folder / "utt2spk").exists():
         # Late, so that data directories do not wait for torch.
         from asr_hf.stages.sources.integrity import check_folder
 
-        if (checked := check_folder(folder, config)) is not None:
+        if (checked := check_folder(folder, named)) is not None:
             return f", {checked[0]}", checked[1]
     return "", [str(problem) for problem in validate(folder, fix=fix)]

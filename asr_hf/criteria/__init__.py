@@ -1,0 +1,1 @@
+"""Training criteria over frames and over lattices."""

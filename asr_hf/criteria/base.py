@@ -1,10 +1,12 @@
-"""What a training criterion over frames offers."""
+"""The protocol of training criteria."""
 
 from __future__ import annotations
 
 from typing import NamedTuple, Protocol, TypeVar
 
 from torch import Tensor
+
+from asr_hf.curvature.gauss_newton import OutputCurvature
 
 TargetsT = TypeVar("TargetsT", contravariant=True)
 
@@ -14,7 +16,7 @@ class FrameLoss(NamedTuple):
 
     Args:
         total: sum over frames, float64 [].
-        errors: frames whose most probable class is not the label, int64 [].
+        errors: number of frames whose most probable class is not the label, int64 [].
         per_frame: loss of each frame [F], float32 or float64 as the logits are; a loss of whole
             utterances is shared evenly among their frames.
     """
@@ -24,43 +26,41 @@ class FrameLoss(NamedTuple):
     per_frame: Tensor
 
 
-class OutputCurvature(Protocol):
-    """A symmetric positive semi-definite matrix over the outputs, one block a frame."""
-
-    def __call__(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
-        """Return H u [F, C] of u [F, C], in `out` if given; `out` may be `vector` itself."""
-        ...
-
-
 class Criterion(Protocol[TargetsT]):
     """A loss on logits [F, C] given targets; all sums are over frames, not means.
 
-    Targets are what the loss asks for: of each frame (its label), or of whole utterances. A class
-    that asks for more than labels says so in an attribute `needs`, see `CriterionNeeds`.
+    Targets are the labels of frames, or belong to whole utterances. A class that needs more than
+    labels says so in an attribute `needs`, see `CriterionNeeds`.
     """
 
     def loss(self, logits: Tensor, targets: TargetsT) -> FrameLoss:
-        """The loss."""
+        """Return the loss."""
         ...
 
     def gradient(self, logits: Tensor, targets: TargetsT) -> Tensor:
-        """The derivative of the summed loss by the logits [F, C]."""
+        """Return the derivative of the summed loss by the logits [F, C]."""
         ...
 
     def loss_and_gradient(self, logits: Tensor, targets: TargetsT) -> tuple[FrameLoss, Tensor]:
-        """Both of the above for little more than the cost of one."""
+        """Return the loss and its derivative for little more than the cost of one."""
         ...
 
     def curvature(self, logits: Tensor, targets: TargetsT) -> OutputCurvature:
-        """The Gauss-Newton curvature of the summed loss by the logits."""
+        """Return the Gauss-Newton curvature of the summed loss by the logits."""
         ...
 
     def sampled_gradient(self, logits: Tensor, targets: TargetsT, uniforms: Tensor) -> Tensor:
-        """The derivative by the logits [F, C] for outcomes drawn from the model.
-
-        The draws follow from `uniforms` [F, 2], two numbers in [0, 1) a frame (see `draw`).
+        """Compute the derivative by the logits for outcomes drawn from the model.
 
         Its second moment is the Fisher matrix, which is `curvature` where the loss is a negative
         log-likelihood.
+
+        Args:
+            logits: outputs of the model [F, C].
+            targets: the targets.
+            uniforms: numbers in [0, 1) that fix the draws [F, 2] (see `sample_classes`).
+
+        Returns:
+            The derivative [F, C].
         """
         ...

@@ -17,15 +17,15 @@ class CrossEntropy:
     """
 
     def loss(self, logits: Tensor, labels: Tensor) -> FrameLoss:
-        """Loss of logits [F, C] against labels [F] (any integer type)."""
+        """Return the loss of logits [F, C] against labels [F] (any integer type)."""
         return _evaluate(logits, labels.long())[0]
 
     def gradient(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Derivative of the summed loss by the logits [F, C], in their dtype."""
+        """Return the derivative of the summed loss by the logits [F, C], in their dtype."""
         return self.loss_and_gradient(logits, labels)[1]
 
     def loss_and_gradient(self, logits: Tensor, labels: Tensor) -> tuple[FrameLoss, Tensor]:
-        """Loss and the derivative of its sum [F, C], from one softmax."""
+        """Return the loss and the derivative of its sum [F, C], from one softmax."""
         labels = labels.long()
         loss, gradient = _evaluate(logits, labels)
         rows = labels.unsqueeze(1)
@@ -34,9 +34,15 @@ class CrossEntropy:
 
     @torch.no_grad()
     def sampled_gradient(self, logits: Tensor, labels: Tensor, uniforms: Tensor) -> Tensor:
-        """p - e_y of logits [F, C] with y drawn from p (Martens & Grosse 2015, section 5).
+        """Return p - e_y with y drawn from p (Martens & Grosse 2015, section 5).
 
-        The frames' own labels have no part in it.
+        Args:
+            logits: outputs of the model [F, C].
+            labels: labels of the frames, which have no part in it.
+            uniforms: numbers in [0, 1) that fix the draws [F, 2].
+
+        Returns:
+            The derivative for the drawn labels [F, C], in the logits' dtype.
         """
         gradient = _softmax(logits)
         drawn = sample_classes(gradient, uniforms[:, 0])
@@ -44,7 +50,7 @@ class CrossEntropy:
         return gradient.scatter_add_(1, drawn, ones).to(logits.dtype)
 
     def curvature(self, logits: Tensor, labels: Tensor | None = None) -> CategoricalCurvature:
-        """The curvature of the summed loss at logits [F, C], which no label has a part in."""
+        """Return the curvature of the summed loss at logits [F, C]; labels have no part in it."""
         return CategoricalCurvature(_softmax(logits.detach()))
 
 
@@ -52,7 +58,7 @@ class CategoricalCurvature:
     """u -> (diag(p) - p p') u for each frame.
 
     Args:
-        posteriors: p [F, C]; kept.
+        posteriors: posteriors p [F, C], which are kept.
     """
 
     def __init__(self, posteriors: Tensor) -> None:
@@ -73,10 +79,13 @@ def _softmax(logits: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _evaluate(logits: Tensor, labels: Tensor) -> tuple[FrameLoss, Tensor]:
-    """Loss and posteriors [F, C].
+    """Compute the loss and the posteriors.
 
     log p_y = z_y - z_b + log p_b, b the most probable class: p_b >= 1/C, so its logarithm is
     exact to rounding, where log p_y itself would overflow once p_y underflows.
+
+    Returns:
+        The loss and the posteriors [F, C].
     """
     posteriors = _softmax(logits)
     top, best = logits.max(dim=1)

@@ -1,4 +1,4 @@
-"""Lattices of several utterances packed side by side, for passes over all of them at once."""
+"""Packs lattices of several utterances side by side, for passes over all of them at once."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class LatticeBatch:
 
     Args:
         frame: the frame of the batch that each arc takes [E], E of the A arcs taking one.
-        pdf: its pdf [E].
-        phone: its phone [E].
+        pdf: pdf of each such arc [E].
+        phone: phone of each such arc [E].
         graph: graph score of each arc [A], float64.
-        utterance: which one each arc belongs to [A].
-        source: state each arc comes from [A].
-        target: state it leads to [A].
-        last: the last state of each utterance [U].
-        first: the start of each utterance [U].
-        lengths: frames of each utterance [U].
-        sweep: the order of a pass.
+        utterance: number of the utterance that each arc belongs to [A].
+        source: state that each arc comes from [A].
+        target: state that each arc leads to [A].
+        last: last state of each utterance [U].
+        first: first state of each utterance [U].
+        lengths: number of frames of each utterance [U].
+        schedule: order of a pass.
     """
 
     frame: Tensor
@@ -47,11 +47,11 @@ class LatticeBatch:
     last: Tensor
     first: Tensor
     lengths: Tensor
-    sweep: LatticeSchedule
+    schedule: LatticeSchedule
 
     @property
     def num_frames(self) -> int:
-        """Frames of the batch."""
+        """Number of frames of the batch."""
         return int(self.lengths.sum())
 
     @classmethod
@@ -65,10 +65,13 @@ class LatticeBatch:
         """Put lattices side by side, in the order given.
 
         Args:
-            lattices: one an utterance.
+            lattices: one lattice for each utterance.
             pdf_of: pdf of each transition id [transition ids + 1].
             phone_of: phone of each transition id [transition ids + 1].
-            device: where to.
+            device: device of the batch.
+
+        Returns:
+            The batch.
         """
         joined = _join(lattices)
         order = np.argsort(joined.label == 0, kind="stable")
@@ -78,26 +81,26 @@ class LatticeBatch:
         levels = state_levels(
             joined.frame_of, joined.first, source, target, slice(len(label), None)
         )
-        sweep = LatticeSchedule.make(
+        schedule = LatticeSchedule.make(
             source, target, levels, joined.first, joined.last, joined.utterance, device
         )
         frame = joined.frame_of[source[: len(label)]] + joined.first_frame[source[: len(label)]]
 
-        def there(values: NDArray[Any]) -> Tensor:
+        def on_device(values: NDArray[Any]) -> Tensor:
             return torch.from_numpy(np.ascontiguousarray(values)).to(device)
 
         return cls(
-            frame=there(frame),
-            pdf=there(pdf_of[label].astype(np.int64)),
-            phone=there(phone_of[label].astype(np.int64)),
-            graph=there(joined.graph[order]),
-            utterance=there(joined.utterance[source]),
-            source=there(source),
-            target=there(target),
-            last=there(joined.last),
-            first=there(joined.first),
-            lengths=there(joined.lengths),
-            sweep=sweep,
+            frame=on_device(frame),
+            pdf=on_device(pdf_of[label].astype(np.int64)),
+            phone=on_device(phone_of[label].astype(np.int64)),
+            graph=on_device(joined.graph[order]),
+            utterance=on_device(joined.utterance[source]),
+            source=on_device(source),
+            target=on_device(target),
+            last=on_device(joined.last),
+            first=on_device(joined.first),
+            lengths=on_device(joined.lengths),
+            schedule=schedule,
         )
 
 

@@ -24,9 +24,9 @@ class LevelBlock(NamedTuple):
     """A run of levels so short that fewer than e^709 paths lead to any node within it.
 
     Args:
-        levels: which, the first level not being counted.
-        nodes: theirs.
-        edges: those that lead to them.
+        levels: numbers of the levels, the first level not being counted.
+        nodes: numbers of the levels' nodes.
+        edges: numbers of the edges that lead to these nodes.
     """
 
     levels: slice
@@ -44,16 +44,16 @@ class LatticeSchedule:
     frame l and backward nodes near the l-th frame from the end.
 
     Args:
-        num_nodes: two for each state.
+        num_nodes: number of nodes, two for each state.
         starts: nodes without edges into them, the whole first level [2 U].
-        edge_sizes: edges into each level, the first level left out.
-        arc: of each edge [2 A].
+        edge_sizes: number of edges into each level, the first level left out.
+        arc: arc of each edge [2 A].
         source: node that each edge comes from [2 A].
-        target: node that it leads to [2 A].
-        sources: `source` by level.
-        targets: `target` by level.
-        stretches: all levels but the first.
-        nodes: each state's forward and backward node [S] each.
+        target: node that each edge leads to [2 A].
+        sources: `source` split by level.
+        targets: `target` split by level.
+        blocks: blocks of all levels but the first.
+        nodes: forward node [S] and backward node [S] of each state.
     """
 
     num_nodes: int
@@ -64,7 +64,7 @@ class LatticeSchedule:
     target: Tensor
     sources: tuple[Tensor, ...]
     targets: tuple[Tensor, ...]
-    stretches: list[LevelBlock]
+    blocks: list[LevelBlock]
     nodes: tuple[Tensor, Tensor]
 
     @classmethod
@@ -81,13 +81,16 @@ class LatticeSchedule:
         """Number nodes and order edges.
 
         Args:
-            source: state each arc comes from [A].
-            target: state it leads to [A].
-            levels: of each state [S], see `state_levels`.
-            first: the start of each utterance [U].
-            last: the last state of each utterance [U].
-            utterance: which one each state belongs to [S].
-            device: where to.
+            source: state that each arc comes from [A].
+            target: state that each arc leads to [A].
+            levels: level of each state [S], see `state_levels`.
+            first: first state of each utterance [U].
+            last: last state of each utterance [U].
+            utterance: number of the utterance that each state belongs to [S].
+            device: device of the schedule.
+
+        Returns:
+            The schedule.
         """
         states, arcs = len(levels), len(source)
         # Levels that rise along arcs fall along them when counted from the end.
@@ -103,38 +106,41 @@ class LatticeSchedule:
         leaves = node[np.concatenate([source, states + target])[edge_order]]
         enters = node[enters[edge_order]]
 
-        def there(values: Ints) -> Tensor:
+        def on_device(values: Ints) -> Tensor:
             return torch.from_numpy(np.ascontiguousarray(values)).to(device)
 
-        sources, targets = there(leaves), there(enters)
+        sources, targets = on_device(leaves), on_device(enters)
         by_level = edge_sizes[1:].tolist()
         return cls(
             2 * states,
-            there(np.concatenate([node[first], node[states + last]])),
+            on_device(np.concatenate([node[first], node[states + last]])),
             by_level,
-            there(edge_order % arcs),
+            on_device(edge_order % arcs),
             sources,
             targets,
             torch.split(sources, by_level),
             torch.split(targets, by_level),
-            list(_stretches(node_sizes, edge_sizes, np.bincount(enters, minlength=2 * states))),
-            (there(node[:states]), there(node[states:])),
+            list(_blocks(node_sizes, edge_sizes, np.bincount(enters, minlength=2 * states))),
+            (on_device(node[:states]), on_device(node[states:])),
         )
 
 
 def state_levels(frame: Ints, first: Ints, source: Ints, target: Ints, still: slice) -> Ints:
-    """Levels of states: numbers that rise along every arc, from 0 at each start.
+    """Compute levels of states: numbers that rise along every arc, from 0 at each start.
 
     A state's level is its frame, plus the most arcs without a frame on a path to it within its
     window of frames, plus the most within each window before. Longest paths would be 1 or 2 % less,
     but could not be had in so few steps.
 
     Args:
-        frame: frames behind each state [S], those of an utterance side by side and rising.
-        first: the start of each utterance [U].
-        source: state each arc comes from [A].
-        target: state it leads to [A].
-        still: arcs that take no frame, all behind those that take one.
+        frame: number of frames before each state [S], rising within each utterance.
+        first: first state of each utterance [U].
+        source: state that each arc comes from [A].
+        target: state that each arc leads to [A].
+        still: numbers of the arcs that take no frame, which follow all others.
+
+    Returns:
+        The level of each state [S].
     """
     depth = np.zeros_like(frame)
     phase = (frame % WINDOW).astype(np.uint8)
@@ -152,8 +158,8 @@ def state_levels(frame: Ints, first: Ints, source: Ints, target: Ints, still: sl
     opens = np.diff(frame // WINDOW, prepend=-1) != 0
     opens[first] = True
     windows = np.flatnonzero(opens)
-    most = np.maximum.reduceat(depth, windows)
-    passed = np.cumsum(most) - most
+    deepest = np.maximum.reduceat(depth, windows)
+    passed = np.cumsum(deepest) - deepest
     window = np.cumsum(opens) - 1
     passed -= np.repeat(passed[window[first]], np.diff(window[first], append=len(windows)))
     levels: Ints = frame + passed[window] + depth
@@ -161,7 +167,7 @@ def state_levels(frame: Ints, first: Ints, source: Ints, target: Ints, still: sl
 
 
 def _by_phase(phase: NDArray[np.uint8], source: Ints, target: Ints) -> Iterator[tuple[Ints, Ints]]:
-    """Sources and targets of the arcs that lead on within a window, by their source's phase."""
+    """Yield sources and targets of the arcs that stay within a window, by the source's phase."""
     inside = np.flatnonzero(phase[target] >= phase[source])
     of_source = phase[source[inside]]
     order = inside[np.argsort(of_source, kind="stable")]
@@ -170,7 +176,7 @@ def _by_phase(phase: NDArray[np.uint8], source: Ints, target: Ints) -> Iterator[
 
 
 def _without_gaps(levels: Ints) -> NDArray[np.uint16] | Ints:
-    """Levels numbered anew, empty ones left out."""
+    """Number levels anew, leaving out empty ones."""
     taken = np.zeros(int(levels.max(initial=0)) + 1, bool)
     taken[levels] = True
     number = np.cumsum(taken) - 1
@@ -178,19 +184,22 @@ def _without_gaps(levels: Ints) -> NDArray[np.uint16] | Ints:
     return number.astype(np.uint16)[levels] if len(taken) < 1 << 16 else number[levels]
 
 
-def _stretches(node_sizes: Ints, edge_sizes: Ints, edges_into: Ints) -> Iterator[LevelBlock]:
+def _blocks(node_sizes: Ints, edge_sizes: Ints, edges_into: Ints) -> Iterator[LevelBlock]:
     """Cut levels where the paths to a node might be too many to be counted in float64.
 
     Args:
-        node_sizes: nodes of each level.
-        edge_sizes: edges into each level, of which the first has none.
-        edges_into: edges into each node.
+        node_sizes: number of nodes of each level.
+        edge_sizes: number of edges into each level; the first level has none.
+        edges_into: number of edges into each node.
+
+    Yields:
+        The blocks, in order.
     """
     nodes, edges = np.cumsum(node_sizes), np.cumsum(edge_sizes)
-    most = np.maximum.reduceat(edges_into, nodes[:-1])
-    log_paths = np.cumsum(np.log(most))
+    max_edges = np.maximum.reduceat(edges_into, nodes[:-1])
+    log_paths = np.cumsum(np.log(max_edges))
     cuts = np.flatnonzero(np.diff(log_paths // MAX_LOG_PATHS)) + 1
-    for start, stop in pairwise([0, *cuts.tolist(), len(most)]):
+    for start, stop in pairwise([0, *cuts.tolist(), len(max_edges)]):
         yield LevelBlock(
             slice(start, stop),
             slice(int(nodes[start]), int(nodes[stop])),

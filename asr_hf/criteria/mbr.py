@@ -12,7 +12,7 @@ from asr_hf.criteria.sequence import SequenceCriterion, SequenceTargets, occupan
 
 
 class Level(StrEnum):
-    """What a frame has to get right."""
+    """The class that a frame has to get right."""
 
     PDF = "pdf"
     PHONE = "phone"
@@ -21,17 +21,18 @@ class Level(StrEnum):
 class MinimumBayesRisk(SequenceCriterion):
     """Expected number of wrong frames over the paths of a lattice.
 
-    With c(q) the expected number of right frames of the paths through arc q and A that of all, the
-    derivative by the arc's score is -γ(q) (c(q) - A) (Gibson & Hain 2006; Kingsbury 2009).
+    With c(q) the expected number of right frames over the paths through arc q and A that over all
+    paths, the derivative by the arc's score is -γ(q) (c(q) - A) (Gibson & Hain 2006; Kingsbury
+    2009).
 
     Args:
-        acoustic_scale: κ, see `SequenceCriterion`.
+        acoustic_scale: acoustic scale κ (see `SequenceCriterion`).
         level: PDF makes it sMBR, PHONE makes it MPFE.
-        one_silence_class: a frame is right as well when it and its reference are both silence,
-            whichever; otherwise frames whose reference is silence are wrong always.
-        lm_scale: see `SequenceCriterion`.
-        smoothing: see there.
-        curvature: see there; the loss's own Hessian is indefinite.
+        one_silence_class: whether a frame is right where it and its reference are silence of any
+            kind; otherwise frames whose reference is silence are always wrong.
+        lm_scale: language model scale ν (see `SequenceCriterion`).
+        smoothing: share of frame cross-entropy (see `SequenceCriterion`).
+        curvature: name of a `LatticeCurvature`; the Hessian of the loss itself is indefinite.
 
     Raises:
         ValueError: a setting is out of range.
@@ -65,7 +66,7 @@ class MinimumBayesRisk(SequenceCriterion):
         return loss, result.mul_(-self.acoustic_scale).to(logits.dtype)
 
     def accuracy(self, targets: SequenceTargets) -> Tensor:
-        """Which of the arcs that take a frame get it right [E], bool."""
+        """Say which of the arcs that take a frame get it right [E], bool."""
         arcs = targets.lattices
         of_frame = targets.phones[arcs.frame]
         if self.level is Level.PDF:

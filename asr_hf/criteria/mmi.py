@@ -15,14 +15,14 @@ class MaximumMutualInformation(SequenceCriterion):
     The reference is the alignment's one path. Its graph score is a constant, and left out.
 
     Args:
-        acoustic_scale: κ, see `SequenceCriterion`.
-        lm_scale: see there.
-        boost: b; arcs of a wrong phone that is no silence score b more (Povey et al. 2008).
-        drop_frames: leave frames whose reference pdf no arc has out of the gradient, where the
-            lattice and the alignment contradict each other (Veselý et al. 2013). The loss still
+        acoustic_scale: acoustic scale κ (see `SequenceCriterion`).
+        lm_scale: language model scale ν (see `SequenceCriterion`).
+        boost: score b added to arcs of a wrong phone that is no silence (Povey et al. 2008).
+        drop_frames: whether frames whose reference pdf no arc has are left out of the gradient:
+            there lattice and alignment contradict each other (Veselý et al. 2013). The loss still
             counts them.
-        smoothing: see `SequenceCriterion`.
-        curvature: see there.
+        smoothing: share of frame cross-entropy (see `SequenceCriterion`).
+        curvature: name of a `LatticeCurvature`.
 
     Raises:
         ValueError: a setting is out of range.
@@ -63,7 +63,7 @@ class MaximumMutualInformation(SequenceCriterion):
         return loss, result.mul_(self.acoustic_scale).to(logits.dtype)
 
     def scores(self, logits: Tensor, targets: SequenceTargets) -> Tensor:
-        """Scores of the arcs [A], boosted."""
+        """Return the scores of the arcs [A], boosted."""
         scores = super().scores(logits, targets)
         if self.boost:
             arcs = targets.lattices

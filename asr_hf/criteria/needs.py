@@ -1,4 +1,4 @@
-"""What a training criterion needs beside the model's outputs."""
+"""Declares what a training criterion needs beside the model's outputs."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class CriterionNeeds:
     The defaults hold for a class that declares nothing.
 
     Args:
-        targets: what its methods are given.
-        starting_model: training starts from a trained model, `init_from`.
-        acoustic_scale: it has a setting `acoustic_scale`. Left at null, the setting becomes the
-            scale that the run of `init_from` decodes best with.
+        targets: kind of the targets that its methods are given.
+        starting_model: whether training starts from a trained model, `init_from`.
+        acoustic_scale: whether it has a setting `acoustic_scale`. Left at null, the setting becomes
+            the scale that the run of `init_from` decodes best with.
     """
 
     targets: Targets = Targets.LABELS

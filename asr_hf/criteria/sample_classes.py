@@ -1,4 +1,4 @@
-"""Outcomes drawn from posteriors by given random numbers."""
+"""Draws outcomes from posteriors by given random numbers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def sample_classes(posteriors: Tensor, uniforms: Tensor) -> Tensor:
 
     Args:
         posteriors: weights of the classes [F, C], none negative.
-        uniforms: a number in [0, 1) for each frame [F].
+        uniforms: number in [0, 1) of each frame [F].
 
     Returns:
         The classes [F, 1].
@@ -25,7 +25,8 @@ def sample_classes(posteriors: Tensor, uniforms: Tensor) -> Tensor:
     with warnings.catch_warnings():
         # CUDA scans rows in a fixed order; what torch warns of is the scan of one long vector.
         warnings.filterwarnings("ignore", message=".*cumsum.*deterministic")
-        upto = posteriors.cumsum(dim=1)
-    wanted = uniforms.to(upto).unsqueeze(1) * upto[:, -1:]
+        cumulated = posteriors.cumsum(dim=1)
+    thresholds = uniforms.to(cumulated).unsqueeze(1) * cumulated[:, -1:]
     # Rounding may bring u to 1.
-    return torch.searchsorted(upto, wanted, right=True).clamp_max_(posteriors.shape[1] - 1)
+    classes = torch.searchsorted(cumulated, thresholds, right=True)
+    return classes.clamp_max_(posteriors.shape[1] - 1)

@@ -10,24 +10,25 @@ from enum import StrEnum
 import torch
 from torch import Tensor
 
-from asr_hf.criteria.base import FrameLoss, OutputCurvature
+from asr_hf.criteria.base import FrameLoss
 from asr_hf.criteria.cross_entropy import CategoricalCurvature, CrossEntropy
 from asr_hf.criteria.forward_backward import ForwardBackward
 from asr_hf.criteria.lattice_batch import LatticeBatch
 from asr_hf.criteria.needs import CriterionNeeds, Targets
 from asr_hf.criteria.sample_classes import sample_classes
+from asr_hf.curvature.gauss_newton import OutputCurvature
 
 
 @dataclass(frozen=True)
 class SequenceTargets:
-    """What a batch of utterances is held against.
+    """References and lattices that a batch of utterances is compared with.
 
     Args:
         labels: reference pdf of each frame [F], int64.
-        lattices: of the utterances, in the order of their frames.
-        log_priors: of the pdfs [C].
+        lattices: lattices of the utterances, in the order of their frames.
+        log_priors: log prior of each pdf [C].
         phones: reference phone of each frame [F].
-        silence_phones: which phones are silence.
+        silence_phones: numbers of the phones that are silence.
     """
 
     labels: Tensor
@@ -37,16 +38,16 @@ class SequenceTargets:
     silence_phones: Sequence[int]
 
     def is_silence(self, phones: Tensor) -> Tensor:
-        """Which of some phones are silence, bool."""
+        """Say which of some phones are silence, bool."""
         return torch.isin(phones, phones.new_tensor(self.silence_phones))
 
 
 class LatticeCurvature(StrEnum):
-    """Which positive semi-definite matrix stands for the curvature at the outputs.
+    """The positive semi-definite matrix that stands for the curvature at the outputs.
 
     LATTICE is the Fisher matrix of the paths, κ² times the covariance of their occupancies over
-    whole utterances; FRAME its blocks of single frames, κ² (diag(γ) - γγ'); CROSS_ENTROPY that of
-    the frames' softmax.
+    whole utterances; FRAME its blocks of single frames, κ² (diag(γ) - γγ'); CROSS_ENTROPY the
+    curvature of the frames' cross-entropy.
     """
 
     LATTICE = "lattice"
@@ -62,10 +63,10 @@ class SequenceCriterion(ABC):
     once, so that the constants cancel in whatever compares paths.
 
     Args:
-        acoustic_scale: κ.
-        lm_scale: ν.
+        acoustic_scale: acoustic scale κ.
+        lm_scale: language model scale ν.
         smoothing: share h of frame cross-entropy in the loss, (1 - h) sequence + h cross-entropy.
-        curvature: see `LatticeCurvature`.
+        curvature: name of a `LatticeCurvature`.
 
     Raises:
         ValueError: a setting is out of range.
@@ -93,20 +94,23 @@ class SequenceCriterion(ABC):
     def evaluate(
         self, logits: Tensor, targets: SequenceTargets, gradient: bool
     ) -> tuple[Tensor, Tensor | None]:
-        """Loss of each utterance [U], float64, and its derivative by the logits [F, C]."""
+        """Return each utterance's loss [U], float64, and its derivative by the logits [F, C].
+
+        The derivative is None where `gradient` is false.
+        """
 
     def loss(self, logits: Tensor, targets: SequenceTargets) -> FrameLoss:
-        """The loss; `per_frame` shares each utterance's evenly among its frames."""
+        """Return the loss; `per_frame` shares each utterance's evenly among its frames."""
         return self._evaluate(logits, targets, gradient=False)[0]
 
     def gradient(self, logits: Tensor, targets: SequenceTargets) -> Tensor:
-        """Derivative of the summed loss by the logits [F, C], in their dtype."""
+        """Return the derivative of the summed loss by the logits [F, C], in their dtype."""
         return self.loss_and_gradient(logits, targets)[1]
 
     def loss_and_gradient(
         self, logits: Tensor, targets: SequenceTargets
     ) -> tuple[FrameLoss, Tensor]:
-        """Loss and the derivative of its sum [F, C], from one pass over the lattices."""
+        """Return the loss and the derivative of its sum [F, C], from one pass over the lattices."""
         loss, gradient = self._evaluate(logits, targets, gradient=True)
         assert gradient is not None
         return loss, gradient
@@ -131,16 +135,16 @@ class SequenceCriterion(ABC):
 
     @torch.no_grad()
     def curvature(self, logits: Tensor, targets: SequenceTargets) -> OutputCurvature:
-        """The curvature of the summed loss at logits [F, C], for many products."""
+        """Return the curvature of the summed loss at logits [F, C], for many products."""
         if self.curvature_kind is LatticeCurvature.CROSS_ENTROPY:
             return self._frames.curvature(logits)
         paths = ForwardBackward(targets.lattices, self.scores(logits, targets))
-        among: OutputCurvature
+        sequence: OutputCurvature
         if self.curvature_kind is LatticeCurvature.LATTICE:
-            among = PathCovariance(paths, targets.lattices, logits.shape[1])
+            sequence = PathCovariance(paths, targets.lattices, logits.shape[1])
         else:
-            among = CategoricalCurvature(occupancies(targets.lattices, paths.posteriors, logits))
-        weighted = [(self.acoustic_scale**2 * (1 - self.smoothing), among)]
+            sequence = CategoricalCurvature(occupancies(targets.lattices, paths.posteriors, logits))
+        weighted = [(self.acoustic_scale**2 * (1 - self.smoothing), sequence)]
         if self.smoothing:
             weighted.append((self.smoothing, self._frames.curvature(logits)))
         return WeightedSum(weighted)
@@ -149,9 +153,17 @@ class SequenceCriterion(ABC):
     def sampled_gradient(
         self, logits: Tensor, targets: SequenceTargets, uniforms: Tensor
     ) -> Tensor:
-        """κ (γ_f - e_k) with k drawn from γ_f, each frame by itself [F, C].
+        """Return κ (γ_f - e_k) with k drawn from γ_f, each frame by itself.
 
-        Its second moment is the FRAME curvature; with CROSS_ENTROPY, that one.
+        The second moment is the FRAME curvature, or CROSS_ENTROPY where this is the curvature.
+
+        Args:
+            logits: outputs of the model [F, C].
+            targets: lattices and labels.
+            uniforms: numbers in [0, 1) that fix the draws [F, 2].
+
+        Returns:
+            The derivative for the drawn outcomes [F, C], in the logits' dtype.
         """
         if self.curvature_kind is LatticeCurvature.CROSS_ENTROPY:
             return self._frames.sampled_gradient(logits, targets.labels, uniforms)
@@ -166,7 +178,7 @@ class SequenceCriterion(ABC):
         return gradient.to(logits.dtype)
 
     def scores(self, logits: Tensor, targets: SequenceTargets) -> Tensor:
-        """Scores of the arcs [A], float64."""
+        """Return the scores of the arcs [A], float64."""
         arcs = targets.lattices
         scores = arcs.graph * self.lm_scale
         acoustic = logits.reshape(-1).index_select(0, places(arcs, logits.shape[1])).double()
@@ -179,9 +191,9 @@ class PathCovariance:
     """u -> Cov(occupancies) u: the covariance, over paths, of how often each (frame, pdf) is met.
 
     Args:
-        paths: the distribution over paths.
-        arcs: their lattices.
-        classes: C.
+        paths: distribution over the paths.
+        arcs: lattices of the paths.
+        classes: number C of outputs.
     """
 
     def __init__(self, paths: ForwardBackward, arcs: LatticeBatch, classes: int) -> None:
@@ -202,7 +214,7 @@ class WeightedSum:
     """u -> Σ w H u over several curvatures.
 
     Args:
-        parts: (w, H) each.
+        parts: weight w and curvature H of each term.
     """
 
     def __init__(self, parts: Sequence[tuple[float, OutputCurvature]]) -> None:
@@ -217,12 +229,17 @@ class WeightedSum:
 
 
 def places(arcs: LatticeBatch, classes: int) -> Tensor:
-    """Where the outputs that the arcs score stand in logits laid out as one row [E]."""
+    """Return where each arc's output stands in logits laid out as one row [E]."""
     return arcs.frame * classes + arcs.pdf
 
 
 def occupancies(arcs: LatticeBatch, values: Tensor, like: Tensor) -> Tensor:
-    """Sum values of the arcs [A] into the outputs that they score.
+    """Sum values of the arcs into the outputs that they score.
+
+    Args:
+        arcs: the lattices.
+        values: value of each arc [A].
+        like: logits [F, C].
 
     Returns:
         [F, C] shaped as `like`, in its dtype or float32 where that is wider.

@@ -1,0 +1,1 @@
+"""Gauss-Newton products and statistics of samples, for any network."""

@@ -1,4 +1,4 @@
-"""Products recorded once and replayed: CUDA graphs."""
+"""Records products once and replays them: CUDA graphs."""
 
 from __future__ import annotations
 
@@ -12,18 +12,24 @@ Recorder = Callable[[Work], Work]
 
 
 def record_on_gpu(work: Work) -> Work:
-    """Record the kernels of `work` on the current GPU; what is returned launches them at once.
+    """Record the kernels of `work` on the current GPU.
 
     The same tensors are read and written each time. Nothing in `work` may wait for the GPU, or run
     backward passes through what was computed before it.
+
+    Args:
+        work: the work to record.
+
+    Returns:
+        A function that launches all kernels at once.
     """
-    here = torch.cuda.current_stream()
-    aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    aside.wait_stream(here)
-    with torch.cuda.stream(aside):
+    current = torch.cuda.current_stream()
+    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    side.wait_stream(current)
+    with torch.cuda.stream(side):
         # Once before the recording, so that libraries have made what they need.
         work()
-    here.wait_stream(aside)
+    current.wait_stream(side)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         work()
@@ -35,7 +41,7 @@ class RecordedProduct:
 
     Args:
         product: writes G v [n] of its first argument into its second.
-        like: a vector of the size, type and device of all [n].
+        like: a vector [n] of the type and device of all.
         record: makes a replay of the work.
     """
 

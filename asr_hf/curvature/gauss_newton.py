@@ -16,13 +16,20 @@ from torch import Tensor
 from asr_hf.curvature.cuda_graph import RecordedProduct, Recorder
 from asr_hf.curvature.precision import Precision, matrix_arithmetic
 
-OutputCurvature = Callable[[Tensor], Tensor]
+
+class OutputCurvature(Protocol):
+    """A symmetric positive semi-definite matrix over the outputs, one block a frame."""
+
+    def __call__(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return H u [F, C] of u [F, C], in `out` if given; `out` may be `vector` itself."""
+        ...
 
 
 class ChunkCurvature(Protocol):
     """The curvature of one chunk of a sample.
 
-    `replays` says whether its products may be recorded and replayed (see `RecordedProduct`).
+    Attributes:
+        replays: whether its products may be recorded and replayed (see `RecordedProduct`).
     """
 
     replays: bool
@@ -36,8 +43,8 @@ class KeptDoubleBackward:
     """G = J'H J of one chunk of data, its activations kept for many products.
 
     Args:
-        outputs: the map's value with its graph, any shape.
-        parameters: the leaves to differentiate by; entries of v follow their order.
+        outputs: the map's value with its graph, of any shape.
+        parameters: the leaves to differentiate by, in the order of the entries of v.
         output_curvature: u -> H u in the shape of `outputs`, symmetric positive semi-definite.
     """
 
@@ -75,9 +82,9 @@ class NarrowedChunk:
     """A chunk whose products are computed in a lower precision and added up in full.
 
     Args:
-        inner: takes and adds to vectors of the lower precision.
-        vector: room for a vector [n] of that precision; chunks that work in turn share it.
-        product: room for a product [n], likewise.
+        inner: the chunk in the lower precision.
+        vector: buffer for a vector [n] of that precision; chunks that work in turn share it.
+        product: buffer for a product [n] of that precision, shared in the same way.
     """
 
     def __init__(self, inner: ChunkCurvature, vector: Tensor, product: Tensor) -> None:
@@ -95,13 +102,13 @@ class SampleCurvature:
     """The curvature of a sample that goes through the network in chunks.
 
     Args:
-        make: chunk number and precision -> its operator.
-        chunks: how many there are.
-        num_frames: frames of the whole sample.
+        make: makes the curvature of a chunk, given its number and the precision.
+        chunks: number of chunks.
+        num_frames: number of frames of the whole sample.
         on_product: called with `num_frames` after each product, for work counters.
-        precision: of the products.
-        kept: how many chunks keep their activations; the others are made anew for each product,
-            which costs a forward pass and saves memory. None keeps all.
+        precision: precision of the products.
+        kept: number of chunks that keep their activations; the others are made anew for each
+            product, which costs a forward pass and saves memory. None keeps all.
         record: makes replays of products, where all chunks are kept and allow it; None computes
             each product anew.
     """
@@ -168,7 +175,7 @@ class SampleCurvature:
             chunk.add_product(vector, out)
 
     def _replayed(self, vector: Tensor, out: Tensor, record: Recorder) -> None:
-        """As `_sum` of the kept chunks, recorded when it is first asked for."""
+        """Replay `_sum` of the kept chunks, which the first call records."""
         if self._recorded is None:
 
             def product(source: Tensor, target: Tensor) -> None:

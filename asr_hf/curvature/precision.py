@@ -14,7 +14,7 @@ import torch
 
 
 class Precision(StrEnum):
-    """From the most precise down; TF32 differs from FP32 on NVIDIA GPUs since Ampere only."""
+    """Precisions from the highest down; TF32 differs from FP32 only on NVIDIA GPUs since Ampere."""
 
     FP32 = "fp32"
     TF32 = "tf32"
@@ -22,7 +22,7 @@ class Precision(StrEnum):
 
     @property
     def higher(self) -> Precision:
-        """The next more precise one; FP32 has none and returns itself."""
+        """The next higher precision; that of FP32 is FP32."""
         return Precision.TF32 if self is Precision.BF16 else Precision.FP32
 
 

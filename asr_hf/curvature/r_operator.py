@@ -8,11 +8,14 @@ three and two for a gradient.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from asr_hf.curvature.gauss_newton import OutputCurvature
 
 
 class Activation(StrEnum):
@@ -23,12 +26,23 @@ class Activation(StrEnum):
     RELU = "relu"
 
 
-class InPlaceCurvature(Protocol):
-    """u -> H u at the outputs, able to write its result into `out`."""
+@dataclass(frozen=True)
+class Perceptron:
+    """A network of fully connected layers and nothing else, as the R-operator needs it.
 
-    def __call__(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
-        """Return H u [F, C]."""
-        ...
+    Its parameters are W1, b1, W2, b2, ... in the order of the layers.
+
+    Args:
+        weights: W of each layer [out, in].
+        biases: b of each layer [out].
+        activation: the non-linearity after every layer but the last.
+        first_rows: what the network takes -> the rows [F, in] that its first layer sees.
+    """
+
+    weights: Sequence[Tensor]
+    biases: Sequence[Tensor]
+    activation: Activation
+    first_rows: Callable[[Any], Tensor]
 
 
 _FORWARD: dict[Activation, Callable[[Tensor], Tensor]] = {
@@ -57,7 +71,7 @@ class MLPCurvature:
         weights: W of each layer [out, in].
         biases: b of each layer [out].
         activation: the hidden non-linearity.
-        inputs: what the first layer sees [F, in].
+        inputs: rows that the first layer sees [F, in].
         output_curvature: logits [F, C] -> (u -> H u).
     """
 
@@ -69,7 +83,7 @@ class MLPCurvature:
         biases: Sequence[Tensor],
         activation: Activation,
         inputs: Tensor,
-        output_curvature: Callable[[Tensor], InPlaceCurvature],
+        output_curvature: Callable[[Tensor], OutputCurvature],
     ) -> None:
         self._weights = [w.detach() for w in weights]
         self._kind = activation
@@ -90,7 +104,7 @@ class MLPCurvature:
         self._backward(delta, layers_of(out, self._weights))
 
     def _forward(self, directions: list[tuple[Tensor, Tensor]]) -> Tensor:
-        """R z of the outputs [F, C]."""
+        """Return R z of the outputs [F, C]."""
         tangent: Tensor | None = None
         last = len(self._weights) - 1
         for layer, (direction, shift) in enumerate(directions):
@@ -117,15 +131,15 @@ class MLPCurvature:
                 delta = below
 
     def _buffer(self, layer: int) -> Tensor:
-        """Scratch for a layer's values [F, out]; neighbours never share memory."""
+        """Return scratch for a layer's values [F, out]; neighbours never share memory."""
         if layer == len(self._weights) - 1:
             return self._logits_buffer
-        frames, width = len(self._activations[0]), self._weights[layer].shape[0]
-        return self._buffers[layer % 2][: frames * width].view(frames, width)
+        num_frames, width = len(self._activations[0]), self._weights[layer].shape[0]
+        return self._buffers[layer % 2][: num_frames * width].view(num_frames, width)
 
 
 def layers_of(vector: Tensor, weights: Sequence[Tensor]) -> list[tuple[Tensor, Tensor]]:
-    """Views of a flat vector [n] as (W, b) of each layer."""
+    """Return views of a flat vector [n] as (W, b) of each layer."""
     layers, start = [], 0
     for weight in weights:
         middle, stop = start + weight.numel(), start + weight.numel() + weight.shape[0]

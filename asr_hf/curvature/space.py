@@ -1,4 +1,4 @@
-"""Where the vectors of CG live: whole in this process, or a part of each in every process."""
+"""The space of CG's vectors: whole in this process, or a part of each in every process."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Space(ABC):
 
     @abstractmethod
     def shard(self, whole: Tensor) -> Tensor:
-        """This process's part [..., k] of whole vectors [..., n]; they themselves if undivided."""
+        """Return this process's part [..., k] of whole vectors [..., n]; all if undivided."""
 
     @abstractmethod
     def whole(self, shard: Tensor) -> Tensor:
-        """The vector [n] that this part [k] belongs to; itself if undivided."""
+        """Return the vector [n] that this part [k] belongs to; the part itself if undivided."""
 
     def rows(self, shards: Tensor) -> Tensor:
-        """Whole vectors [r, n] of the parts [r, k]; on the CPU where they are divided."""
+        """Return the whole vectors [r, n] of parts [r, k]; on the CPU where they are divided."""
         return shards
 
     @abstractmethod
@@ -34,24 +34,24 @@ class Space(ABC):
         """Replace a few float64 values by their sums over all processes."""
 
     def dots(self, *pairs: tuple[Tensor, Tensor]) -> list[float]:
-        """a'b of each pair of vectors; all that is wanted at one point is one message."""
+        """Return a'b of each pair of vectors, in one message between the processes."""
         return self._added(vectors.dots(*pairs))
 
     def dot(self, a: Tensor, b: Tensor) -> float:
-        """a'b."""
+        """Return a'b."""
         return self.dots((a, b))[0]
 
     def norm(self, a: Tensor) -> float:
-        """The Euclidean norm of a vector."""
+        """Return the Euclidean norm of a vector."""
         return float(self.dot(a, a) ** 0.5)
 
     def is_finite(self, a: Tensor) -> bool:
-        """Whether every entry of a vector is finite."""
+        """Say whether every entry of a vector is finite."""
         return self._added([0.0 if vectors.is_finite(a) else 1.0]) == [0.0]
 
     def _added(self, values: list[float]) -> list[float]:
-        found: list[float] = self.all_reduce(torch.tensor(values, dtype=torch.float64)).tolist()
-        return found
+        sums: list[float] = self.all_reduce(torch.tensor(values, dtype=torch.float64)).tolist()
+        return sums
 
 
 class Unsharded(Space):

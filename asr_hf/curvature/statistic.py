@@ -1,4 +1,4 @@
-"""What a preconditioner or a sampling schedule may ask of a sample beside its sums."""
+"""Statistics of a sample that preconditioners and sampling schedules ask for."""
 
 from __future__ import annotations
 
@@ -8,27 +8,11 @@ from typing import Protocol, TypeVar
 
 from torch import Tensor
 
+from asr_hf.curvature.affine import AffineLayer, OnLayer
 from asr_hf.curvature.space import Space
 
 AnyT = TypeVar("AnyT")
 ResultT = TypeVar("ResultT", covariant=True)
-# Takes a layer's number and a tensor with a row for each of the layer's.
-OnLayer = Callable[[int, Tensor], None]
-
-
-@dataclass(frozen=True)
-class AffineLayer:
-    """A layer y = W a + b of a network.
-
-    Args:
-        start: where its W [out, in] begins in θ; its b [out] follows.
-        inputs: length of a.
-        outputs: length of y.
-    """
-
-    start: int
-    inputs: int
-    outputs: int
 
 
 @dataclass(frozen=True)
@@ -37,13 +21,14 @@ class SamplePasses:
 
     Args:
         theta: θ [n].
-        unit_gradients: yields the frames of each unit of the sample and its gradient [n], summed
-            over those frames. The tensor is used again for the next unit.
+        unit_gradients: yields each unit's number of frames and its gradient [n], summed over these
+            frames. The tensor is used again for the next unit.
         layer_gradients: goes through the sample in chunks of frames, with labels drawn from the
-            model that a seed fixes; those of a unit do not depend on the rest of the sample. Called
-            as `layer_gradients(seed, on_input, on_gradient)`, it tells `on_input` of each layer's
-            input [rows, in] in the forward pass, and `on_gradient` of the gradient at its output
-            [rows, out] after the backward pass. Layers are numbered as in the objective's `layers`.
+            model. A seed fixes them; the labels of a unit do not depend on the rest of the sample.
+            Called as `layer_gradients(seed, on_input, on_gradient)`, it gives each layer's input
+            [rows, in] to `on_input` in the forward pass, and the gradient at its output [rows,
+            out] to `on_gradient` after the backward pass. Layers are numbered as in the objective's
+            `layers`.
     """
 
     theta: Tensor
@@ -56,9 +41,9 @@ class Sums:
     """Tensors that add up over the units of a sample, and so over the processes that share it.
 
     Args:
-        vectors: tensors [n] with an entry for each of θ's. Where the vectors of CG are divided
-            among processes, so are their totals.
-        others: tensors of any shape, whose totals every process has whole.
+        vectors: tensors [n] with an entry for each entry of θ. Where the vectors of CG are divided
+            among processes, so are the totals of these.
+        others: tensors of any shape; every process has their totals whole.
     """
 
     vectors: list[Tensor] = field(default_factory=list)
@@ -66,9 +51,9 @@ class Sums:
 
 
 class Statistic(Protocol[ResultT]):
-    """Something that one pass over a sample tells, as sums over its units.
+    """A statistic that follows from sums over the units of a sample.
 
-    It holds nothing that changes. Two that are equal are computed once (see `SampleStatistics`).
+    Its objects are immutable. Equal ones are computed once (see `SampleStatistics`).
     """
 
     def sums(self, passes: SamplePasses) -> Sums:
@@ -80,13 +65,13 @@ class Statistic(Protocol[ResultT]):
 
         Args:
             totals: the sums over the whole sample; their tensors may be overwritten.
-            frames: frames of the whole sample.
+            frames: number of frames of the whole sample.
         """
         ...
 
 
 class CurvatureStatistics(Protocol):
-    """What preconditioners and schedules may ask of an iteration's curvature sample."""
+    """The curvature sample of an iteration, as preconditioners and schedules see it."""
 
     @property
     def layers(self) -> tuple[AffineLayer, ...]:
@@ -95,7 +80,7 @@ class CurvatureStatistics(Protocol):
 
     @property
     def space(self) -> Space:
-        """Where vectors live."""
+        """The space of the vectors."""
         ...
 
     @property
@@ -105,7 +90,7 @@ class CurvatureStatistics(Protocol):
 
     @property
     def seed(self) -> int:
-        """Fixes what is drawn at random."""
+        """Seed of everything that is drawn at random."""
         ...
 
     def accumulate(self, statistic: Statistic[AnyT]) -> AnyT:

@@ -14,7 +14,7 @@ from asr_hf.curvature.vectors import dot, dots
 
 @dataclass(frozen=True)
 class Moments:
-    """How the units of a sample differ, f_u the frames of unit u, F = Σ f_u.
+    """Second moments of unit gradients, with f_u the number of frames of unit u and F = Σ f_u.
 
     A sample of K frames estimates the mean gradient ḡ with total variance `variance` / K (the
     ratio estimator of cluster sampling).
@@ -30,11 +30,11 @@ class Moments:
 
 @dataclass(frozen=True)
 class UnitMoments:
-    """The statistic that Martens' diagonal and the variance test of a sample's size need.
+    """The statistic behind Martens' diagonal and the variance test of a sample's size.
 
     Args:
         gradient: mean gradient ḡ, as `SampleStatistics` has it.
-        space: where that lives.
+        space: the space of the gradient.
     """
 
     gradient: Tensor
@@ -45,10 +45,10 @@ class UnitMoments:
         mean = self.space.whole(self.gradient)
         squares = torch.zeros_like(mean)
         squared_norm, scatter = dot(mean, mean), 0.0
-        for frames, gradient in passes.unit_gradients():
+        for num_frames, gradient in passes.unit_gradients():
             squares.addcmul_(gradient, gradient)
-            own, along = dots((gradient, gradient), (gradient, mean))
-            scatter += own - 2 * frames * along + frames**2 * squared_norm
+            square, along = dots((gradient, gradient), (gradient, mean))
+            scatter += square - 2 * num_frames * along + num_frames**2 * squared_norm
         return Sums([squares], [torch.tensor(scatter, dtype=torch.float64)])
 
     def finish(self, totals: Sums, frames: int) -> Moments:

@@ -16,10 +16,16 @@ _BLOCK = 1 << 15
 
 
 def dots(*pairs: tuple[Tensor, Tensor]) -> list[float]:
-    """Return a'b of each pair of vectors [n], accumulated in float64.
+    """Compute a'b of each pair of vectors [n], accumulated in float64.
 
-    Give everything that is wanted at one point in one call: a vector that stands in several
-    pairs is read once, and a GPU is waited for once.
+    One call for several pairs costs less than several calls: a vector in several pairs is read
+    once, and a GPU is waited for once.
+
+    Args:
+        pairs: the pairs of vectors.
+
+    Returns:
+        The inner products, in the order of the pairs.
     """
     first = pairs[0][0]
     if first.device.type != "cpu":
@@ -47,5 +53,5 @@ def norm(a: Tensor) -> float:
 
 
 def is_finite(a: Tensor) -> bool:
-    """Whether every entry of a [n] is finite."""
+    """Say whether every entry of a [n] is finite."""
     return bool(torch.isfinite(a).all())

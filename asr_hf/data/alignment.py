@@ -1,4 +1,4 @@
-"""Frame alignments: the pdf of every frame."""
+"""Frame alignments, which give the pdf of every frame."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import numpy as np
 from asr_hf.data.ark import ArkReader, ArkWriter, read_ark
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json, write_json
-from asr_hf.runtime.unzip import contents
+from asr_hf.runtime.unzip import read_unzipped
 
 
 @dataclass(frozen=True)
 class Alignments:
-    """Pdf ids of every frame of every utterance.
+    """The pdf ids of every frame of every utterance.
 
     Args:
-        pdfs: utterance -> pdf ids [frames], integers.
-        num_pdfs: how many pdfs there are.
+        pdfs: pdf ids [F] of each utterance, integers.
+        num_pdfs: number of pdfs.
 
     Raises:
-        InputError: a label is no pdf, naming its utterance and frame.
+        InputError: a label is not a pdf; the message names the utterance and the frame.
     """
 
     pdfs: dict[str, np.ndarray]
@@ -46,7 +46,7 @@ class Alignments:
                 )
 
     def write(self, folder: Path) -> None:
-        """Write <folder>/ali.ark, ali.scp and ali.json."""
+        """Write ali.ark, ali.scp and ali.json into a folder."""
         with ArkWriter(folder, "ali") as ark:
             for utterance, labels in self.pdfs.items():
                 ark.write(utterance, labels.astype(np.int32))
@@ -54,32 +54,42 @@ class Alignments:
 
     @classmethod
     def read(cls, folder: Path) -> Alignments:
-        """Read what `write` wrote.
+        """Read the alignments that `write` has written.
+
+        Args:
+            folder: folder of ali.ark, ali.scp and ali.json.
+
+        Returns:
+            The alignments.
 
         Raises:
             InputError: a file is missing or damaged.
         """
         ark, path = ArkReader(folder / "ali.scp"), folder / "ali.json"
-        about = read_json(path)
-        count = about.get("num_pdfs") if isinstance(about, dict) else None
+        description = read_json(path)
+        count = description.get("num_pdfs") if isinstance(description, dict) else None
         if not isinstance(count, int):
             raise InputError(
                 f"{path}: num_pdfs is {count!r}",
                 expected="a whole number",
                 remedy="run asr-hf align again",
             )
-        return _made(cls, ark.path, {key: ark[key] for key in ark}, count)
+        return _alignments_from(cls, ark.path, {key: ark[key] for key in ark}, count)
 
     @classmethod
     def from_kaldi(cls, path: Path | str, num_pdfs: int | None = None) -> Alignments:
-        """Read pdf alignments made elsewhere: an ark, binary or text, gzipped or not.
+        """Read pdf alignments from a Kaldi archive, binary or text, gzipped or not.
 
         Args:
-            path: the ark (as ali-to-pdf writes it).
-            num_pdfs: how many pdfs there are; None takes the largest id plus one.
+            path: the archive, as ali-to-pdf writes it.
+            num_pdfs: number of pdfs; None takes the largest id plus one.
+
+        Returns:
+            The alignments.
 
         Raises:
-            InputError: it cannot be read, is corrupt or empty, or holds an utterance twice.
+            InputError: the archive cannot be read, is corrupt or empty, or holds an utterance
+                twice.
         """
         raw = _contents(path)
         pdfs: dict[str, np.ndarray] = {}
@@ -91,15 +101,15 @@ class Alignments:
             raise InputError(f"{path}: holds no alignments", expected="an ark of pdf ids")
         if num_pdfs is None:
             num_pdfs = 1 + int(max(labels.max() for labels in pdfs.values() if labels.size))
-        return _made(cls, path, pdfs, num_pdfs)
+        return _alignments_from(cls, path, pdfs, num_pdfs)
 
 
-def _made(
-    kind: type[Alignments], path: Path | str, pdfs: dict[str, np.ndarray], num_pdfs: int
+def _alignments_from(
+    cls: type[Alignments], path: Path | str, pdfs: dict[str, np.ndarray], num_pdfs: int
 ) -> Alignments:
-    """The alignments read from `path`, which errors name."""
+    """Return the alignments read from `path`; errors name that file."""
     try:
-        return kind(pdfs, num_pdfs)
+        return cls(pdfs, num_pdfs)
     except InputError as error:
         raise InputError(
             f"{path}: {error.problem}", expected=error.expected, remedy=error.remedy
@@ -108,7 +118,7 @@ def _made(
 
 def _contents(path: Path | str) -> bytes:
     try:
-        return contents(path)
+        return read_unzipped(path)
     except OSError as error:
         raise InputError(
             f"{path}: cannot be read: {error.strerror or error}",

@@ -1,4 +1,4 @@
-"""Entries of scp files: where in which archive a value lies, or the command that prints it."""
+"""Entries of scp files: an archive and the place of a value in it, or a command that prints it."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import numpy as np
 from asr_hf.runtime.children import run_command
 from asr_hf.runtime.errors import InputError
 
-# Of offsets; no file is longer.
-_DIGITS = 19
-# Kaldi lets a range end so many rows behind the last: edges of windows, and rounded segments
+# An offset has at most so many digits, because no file is longer.
+_MAX_DIGITS = 19
+# Kaldi lets a range end so many rows behind the last one, for edges of windows and rounded segments
 # (kaldi/src/util/kaldi-holder.cc).
-_BEYOND = 3
-# Kaldi's ranges: first and last row, then first and last column, both counted from 0 and included.
+_MAX_BEYOND = 3
+# Kaldi's ranges: first and last row, then first and last column, counted from 0, both included.
 _RANGE = re.compile(r"(.*)\[(\d{0,9}:\d{0,9}|)(?:,(\d{0,9}:\d{0,9}|))?\]", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class ArkEntry:
-    """One entry.
+    """One entry of an scp file.
 
     Args:
-        archive: the file, or the command without its bar.
-        offset: where the value begins.
-        part: its rows and columns that are meant; None for all of it.
+        archive: path of the archive, or the command without its bar.
+        offset: place of the value in the archive (bytes).
+        part: rows and columns of the value that the entry stands for; None for all.
         is_command: whether `archive` is a command.
     """
 
@@ -38,10 +38,23 @@ class ArkEntry:
 
     @classmethod
     def parse(cls, scp: Path, key: str, entry: str, allow_pipes: bool) -> ArkEntry:
-        """Read an entry; `scp` and `key` are for messages.
+        """Parse the text of an entry.
+
+        >>> entry = ArkEntry.parse(Path("feats.scp"), "utt1", "feats.ark:5[0:9]", False)
+        >>> entry.archive, entry.offset, entry.part[0]
+        ('feats.ark', 5, slice(0, 10, None))
+
+        Args:
+            scp: path of the scp file, for messages.
+            key: key of the entry, for messages.
+            entry: text behind the key.
+            allow_pipes: whether the entry may be a command.
+
+        Returns:
+            The entry.
 
         Raises:
-            InputError: it is malformed, or a command where none may be run.
+            InputError: the entry is malformed, or is a command that may not be run.
         """
         if entry.endswith("|") or entry.startswith("|"):
             if not allow_pipes or entry.startswith("|"):
@@ -53,18 +66,18 @@ class ArkEntry:
             return cls(entry[:-1].strip(), is_command=True)
         part = None
         if entry.endswith("]"):
-            found = _RANGE.fullmatch(entry)
-            if found is None:
+            match = _RANGE.fullmatch(entry)
+            if match is None:
                 raise InputError(
                     f"{scp}: {key}: {entry!r}",
                     expected="a range of rows, [first:last], or of rows and columns",
                     remedy="mend the scp file",
                 )
-            entry, part = found[1], (_slice(found[2]), _slice(found[3] or ""))
+            entry, part = match[1], (_slice(match[2]), _slice(match[3] or ""))
         archive, colon, offset = entry.rpartition(":")
         if not colon or not offset.isdecimal():
             archive, offset = entry, "0"
-        if len(offset) > _DIGITS:
+        if len(offset) > _MAX_DIGITS:
             raise InputError(
                 f"{scp}: {key}: an offset of {len(offset)} digits",
                 expected="archive:offset",
@@ -73,23 +86,25 @@ class ArkEntry:
         return cls(archive, int(offset), part)
 
     def cut(self, value: np.ndarray) -> np.ndarray:
-        """The part of the value that is meant; as in Kaldi, up to three rows fewer at the end.
+        """Return the part of `value` that the entry's range stands for.
+
+        As in Kaldi, the range may end up to three rows behind the last row, where it is cut.
 
         Raises:
-            ValueError: the range leads further out of it.
+            ValueError: the range ends further behind.
         """
         if self.part is None:
             return value
         for number, (size, piece) in enumerate(zip(value.shape, self.part, strict=False)):
-            most = size + (0 if number else _BEYOND)
-            if (piece.stop or 0) > most or (piece.start or 0) >= size:
-                what = ("rows", "columns")[number]
+            max_stop = size + (0 if number else _MAX_BEYOND)
+            if (piece.stop or 0) > max_stop or (piece.start or 0) >= size:
+                axis = ("rows", "columns")[number]
                 first, last = piece.start or 0, (piece.stop or size) - 1
-                raise ValueError(f"{what} {first} to {last} of {size}")
+                raise ValueError(f"{axis} {first} to {last} of {size}")
         return value[self.part[: value.ndim]]
 
     def rows_beyond(self, value: np.ndarray) -> int:
-        """How many rows the range ends behind the last one of `value`."""
+        """Return the number of rows by which the range ends behind the last row of `value`."""
         end = 0 if self.part is None else self.part[0].stop or 0
         return max(0, end - len(value))
 
@@ -100,13 +115,15 @@ def _slice(text: str) -> slice:
 
 
 def command_output(command: str) -> bytes:
-    """What a command prints.
+    """Return the standard output of a command.
 
     Raises:
-        ValueError: it fails or prints nothing; with what it said.
+        ValueError: the command fails or prints nothing; the message holds its standard error.
     """
-    done = run_command(["bash", "-o", "pipefail", "-c", command])
-    if done.returncode or not done.stdout:
-        said = done.stderr.decode(errors="replace").strip()[-500:]
-        raise ValueError(f"exit status {done.returncode}, {len(done.stdout)} bytes: {said}")
-    return done.stdout
+    completed = run_command(["bash", "-o", "pipefail", "-c", command])
+    if completed.returncode or not completed.stdout:
+        errors = completed.stderr.decode(errors="replace").strip()[-500:]
+        raise ValueError(
+            f"exit status {completed.returncode}, {len(completed.stdout)} bytes: {errors}"
+        )
+    return completed.stdout

@@ -1,4 +1,4 @@
-"""Arrays in files: npy headers that are not trusted, and rows that are read at their place."""
+"""Reads arrays from files: npy files without trust in their headers, and rows of raw arrays."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from asr_hf.runtime.errors import InputError
 
-_AT_ONCE = 1 << 30
+_MAX_READ_BYTES = 1 << 30
 
 
 def load_array(
@@ -22,32 +22,41 @@ def load_array(
 ) -> NDArray[Any]:
     """Read an npy file that must hold an array of this type and shape.
 
+    Args:
+        path: the file.
+        dtype: type that the numbers must have.
+        shape: shape that the array must have.
+        remedy: what the user can do if the file is damaged, for the message.
+
+    Returns:
+        The array, in memory.
+
     Raises:
-        InputError: it is missing, damaged or holds something else.
+        InputError: the file is missing or damaged, or holds something else.
     """
     try:
-        # Mapped, because what the header declares is then compared with the file's size before
-        # any memory is taken.
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
+        # A mapped file is compared with the size that its header declares before any memory is
+        # taken.
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # numpy parses the header as Python text, and fails in many ways
         raise InputError(f"{path}: cannot be read: {error!r}", remedy=remedy) from error
-    if not isinstance(found, np.ndarray) or found.shape != shape or found.dtype != dtype:
-        what = (
-            f"{found.dtype} of shape {list(found.shape)}"
-            if isinstance(found, np.ndarray)
+    if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != dtype:
+        actual = (
+            f"{array.dtype} of shape {list(array.shape)}"
+            if isinstance(array, np.ndarray)
             else "no array"
         )
         raise InputError(
-            f"{path}: {what}", expected=f"{dtype} of shape {list(shape)}", remedy=remedy
+            f"{path}: {actual}", expected=f"{dtype} of shape {list(shape)}", remedy=remedy
         )
-    return np.array(found)
+    return np.array(array)
 
 
 def array_of(data: bytes) -> NDArray[Any]:
-    """The numbers of an npy file's content.
+    """Return the array that the content of an npy file holds.
 
     Raises:
-        ValueError: it declares other than what it holds; damaged headers raise many others.
+        ValueError: the content does not fit its header; a damaged header raises other errors too.
     """
     stream = BytesIO(data)
     version = np.lib.format.read_magic(stream)
@@ -62,19 +71,19 @@ def array_of(data: bytes) -> NDArray[Any]:
 
 
 class RowFile:
-    """An array in a file of its own, whose rows are copied out when they are wanted.
+    """An array in a file of raw numbers, whose rows are read when they are needed.
 
-    They are read, not mapped: where a mapped file is cut short or its disk fails, the system ends
-    the process without a word. Copying costs the same.
+    Rows are read and not mapped: if a mapped file is cut short or its disk fails, the system ends
+    the process without a message. Copying costs no more time.
 
     Args:
-        path: the file, raw numbers.
-        dtype: of each.
-        shape: of the whole array.
-        remedy: what the user can do when it is damaged.
+        path: the file.
+        dtype: type of the numbers.
+        shape: shape of the whole array.
+        remedy: what the user can do if the file is damaged, for the message.
 
     Raises:
-        InputError: it cannot be read, or has another size.
+        InputError: the file cannot be read, or has another size.
     """
 
     def __init__(
@@ -91,34 +100,38 @@ class RowFile:
         except OSError as error:
             raise self._unreadable(error) from error
         weakref.finalize(self, os.close, self._fd)
-        found = os.fstat(self._fd).st_size
-        if found != expected:
+        actual = os.fstat(self._fd).st_size
+        if actual != expected:
             raise InputError(
-                f"{path}: {found} bytes, truncated or of another store",
+                f"{path}: {actual} bytes, truncated or of another store",
                 expected=f"{expected} bytes",
                 remedy=remedy,
             )
 
-    def expect(self, runs: list[tuple[int, int]]) -> None:
-        """Let the system fetch rows from `start` to `stop` of each run, all of them at once.
+    def prefetch(self, runs: list[tuple[int, int]]) -> None:
+        """Have the system fetch rows from `start` to `stop` of each run, all of them at once.
 
-        Waiting for one page after the other took a cold disk 25 times as long.
+        Waiting for one page after the other takes 25 times as long on a cold disk.
         """
         for start, stop in runs:
-            at, length = start * self._row, (stop - start) * self._row
-            os.posix_fadvise(self._fd, at, length, os.POSIX_FADV_WILLNEED)
+            offset, length = start * self._row, (stop - start) * self._row
+            os.posix_fadvise(self._fd, offset, length, os.POSIX_FADV_WILLNEED)
 
     def read(self, runs: list[tuple[int, int]]) -> NDArray[Any]:
-        """Rows from `start` to `stop` of each run, side by side, in new memory."""
-        held = np.empty((sum(stop - start for start, stop in runs), *self._rest), self.dtype)
-        self.read_into(held, runs)
-        return held
+        """Return rows from `start` to `stop` of each run, side by side, in new memory."""
+        rows = np.empty((sum(stop - start for start, stop in runs), *self._rest), self.dtype)
+        self.read_into(rows, runs)
+        return rows
 
     def read_into(self, out: NDArray[Any], runs: list[tuple[int, int]]) -> None:
         """Copy rows from `start` to `stop` of each run, side by side, into the array `out`.
 
+        Args:
+            out: array of as many rows as the runs have together.
+            runs: first row and last row (exclusive) of each run.
+
         Raises:
-            InputError: the file has been cut short, or the disk fails.
+            InputError: the file was cut short, or the disk fails.
         """
         view = out.reshape(-1).view(np.uint8).data
         for start, stop in runs:
@@ -126,18 +139,18 @@ class RowFile:
             self._fill(view[:length], start * self._row)
             view = view[length:]
 
-    def _fill(self, view: memoryview, at: int) -> None:
+    def _fill(self, view: memoryview, offset: int) -> None:
         while view:
             try:
-                count = os.preadv(self._fd, [view[:_AT_ONCE]], at)
+                count = os.preadv(self._fd, [view[:_MAX_READ_BYTES]], offset)
             except OSError as error:
                 raise self._unreadable(error) from error
             if not count:
                 raise InputError(
-                    f"{self.path}: ends at byte {at}: it was cut short while in use",
+                    f"{self.path}: ends at byte {offset}: it was cut short while in use",
                     remedy=self._remedy,
                 )
-            view, at = view[count:], at + count
+            view, offset = view[count:], offset + count
 
     def _unreadable(self, error: OSError) -> InputError:
         return InputError(

@@ -1,4 +1,4 @@
-"""Reading audio, by segment and channel, from files or the commands of a wav.scp."""
+"""Reads audio by segment and channel, from files or from the commands of a wav.scp."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ MAX_OVERSHOOT = 0.5
 
 @dataclass(frozen=True)
 class Recording:
-    """Audio that can be read piece by piece.
+    """A recording, of which segments can be read.
 
     Args:
-        name: the file or command, for messages.
-        file: an audio file, or what a command put out.
+        name: path of the file, or the command, for messages.
+        file: the audio file, or the output of the command.
     """
 
     name: str
@@ -49,29 +49,40 @@ class Recording:
         end: float | None = None,
         resample: bool = False,
     ) -> Tensor:
-        """Read one channel of one segment; see `load_audio`.
+        """Read one channel of one segment.
 
-        With `resample`, audio of any rate is brought to `sample_rate`.
+        Args:
+            sample_rate: sample rate of the result (Hz).
+            channel: number of the channel, from 0.
+            start: begin of the segment (seconds); None for the begin of the recording.
+            end: end of the segment (seconds); None for the end of the recording.
+            resample: whether audio of another sample rate is resampled; otherwise it is refused.
+
+        Returns:
+            Samples [N] float32 in the range of 16-bit integers, as in Kaldi.
+
+        Raises:
+            InputError: see `load_audio`.
         """
         with self._opened() as sound:
             if isinstance(self.file.source, bytes) and sound.file.channels == 1:
                 channel = 0  # a command such as sph2pipe -c 2 has chosen already
             rate = sound.file.samplerate if resample else sample_rate
             self._check(sound, rate, channel)
-            first, wanted = self._bounds(sound.frames, rate, start, end)
+            first, num_samples = self._bounds(sound.frames, rate, start, end)
             try:
                 sound.seek(first)
-                samples = _read_channel(sound, wanted, channel)
+                samples = _read_channel(sound, num_samples, channel)
             except Unreadable as error:
                 raise InputError(
                     f"{self.name}: truncated or damaged: {error}",
-                    expected=f"{wanted} samples from {first} on",
+                    expected=f"{num_samples} samples from {first} on",
                     remedy=FETCH,
                 ) from error
-            if len(samples) < wanted:
+            if len(samples) < num_samples:
                 raise InputError(
                     f"{self.name}: truncated: {len(samples)} samples",
-                    expected=f"{wanted}",
+                    expected=f"{num_samples}",
                     remedy=FETCH,
                 )
         if rate != sample_rate:
@@ -110,49 +121,55 @@ class Recording:
     def _bounds(
         self, frames: int, sample_rate: int, start: float | None, end: float | None
     ) -> tuple[int, int]:
-        """First sample and number of samples of a segment."""
+        """Return the first sample and the number of samples of a segment."""
         first = 0 if start is None else round(start * sample_rate)
         last = frames if end is None else round(end * sample_rate)
         if not 0 <= first < min(last, frames) or last > frames + MAX_OVERSHOOT * sample_rate:
-            found = f"from {start or 0.0:g} s " + ("on" if end is None else f"to {end:g} s")
+            times = f"from {start or 0.0:g} s " + ("on" if end is None else f"to {end:g} s")
             raise InputError(
-                f"{self.name}: segment {found}",
+                f"{self.name}: segment {times}",
                 expected=f"a segment within {frames / sample_rate:.2f} s of audio",
                 remedy="mend segments",
             )
         return first, min(last, frames) - first
 
 
-def _read_channel(sound: Sound, wanted: int, channel: int) -> Tensor:
-    """The next samples of one channel, at most `wanted`.
+def _read_channel(sound: Sound, count: int, channel: int) -> Tensor:
+    """Return the next samples of one channel, at most `count`.
 
-    In pieces: a header may declare more than memory holds.
+    They are read in pieces: a header may declare more than memory holds.
     """
     pieces = [torch.zeros(0)]
-    while wanted > 0:
-        piece = sound.read(min(wanted, _PIECE))
+    while count > 0:
+        piece = sound.read(min(count, _PIECE))
         pieces.append(torch.from_numpy(piece[:, channel].copy()))
-        wanted = wanted - len(piece) if len(piece) else 0
+        count = count - len(piece) if len(piece) else 0
     return torch.cat(pieces)
 
 
 def open_recording(entry: str | Path, allow_pipes: bool = False) -> Recording:
     """Open an entry of wav.scp: a file, or a command that ends in "|".
 
-    A command runs once, in the shell, and so does `sph2pipe` for shortened SPHERE files. What they
-    print is looked at as a file is.
+    A command runs once, in the shell, and so does `sph2pipe` for shortened SPHERE files. The output
+    is checked like a file.
+
+    Args:
+        entry: path of the file, or the command with its bar.
+        allow_pipes: whether commands may be run.
+
+    Returns:
+        The recording.
 
     Raises:
-        InputError: no such file, empty, truncated or of a format that is not read; a command that
-            is not allowed or fails.
+        InputError: the file is missing, empty, truncated or of a format that is not read, or the
+            command is not allowed or fails.
     """
     if str(entry).endswith("|"):
-        if not allow_pipes:
-            raise refused_pipe(str(entry))
-        printed = _output(["bash", "-o", "pipefail", "-c", str(entry)[:-1]])
-        return _recording(str(entry), printed)
+        check_pipe(str(entry), allow_pipes)
+        output = _output(["bash", "-o", "pipefail", "-c", str(entry)[:-1]])
+        return _recording(str(entry), output)
     path = Path(entry)
-    # Unlike Path's, this one takes names that no file can have.
+    # os.path.isfile answers for names that no file can have; Path.is_file raises an error.
     if not os.path.isfile(path):
         raise InputError(
             f"{path}: no such audio file",
@@ -168,7 +185,7 @@ def open_recording(entry: str | Path, allow_pipes: bool = False) -> Recording:
 
 
 def _recording(name: str, source: Path | bytes) -> Recording:
-    """A recording whose container has been looked at."""
+    """Return a recording, after checking its container."""
     file = AudioFile.of(source, trust=False)
     container = file.container
     if container.fault:
@@ -206,34 +223,40 @@ def load_audio(
     start: float | None = None,
     end: float | None = None,
 ) -> Tensor:
-    """Read one channel of an audio file, of one of `FORMATS` or their kin.
+    """Read one channel of an audio file in one of `FORMATS` or a related format.
 
-    Shortened SPHERE files go through `sph2pipe`, which must be installed for them.
+    Shortened SPHERE files need the program `sph2pipe`.
 
     Args:
         path: the audio file.
-        sample_rate: what the file must have (Hz).
-        channel: 0-based.
-        start: where to begin (seconds), None for the beginning.
-        end: where to end (seconds), None for the end; at most 0.5 s after it.
+        sample_rate: sample rate that the file must have (Hz).
+        channel: number of the channel, from 0.
+        start: begin of the segment (seconds); None for the begin of the file.
+        end: end of the segment (seconds), at most 0.5 s after the audio; None for the end of the
+            file.
 
     Returns:
-        [samples] float32 in the range of 16-bit integers, as Kaldi has it.
+        Samples [N] float32 in the range of 16-bit integers, as in Kaldi.
 
     Raises:
-        InputError: missing, truncated or empty file, a format that is not read, another sample
-            rate, no such channel, or a segment that is not within the audio.
+        InputError: the file is missing, truncated, empty, or of a format that is not read; it has
+            another sample rate or no such channel; or the segment is not within the audio.
     """
     return open_recording(path).read(sample_rate, channel, start, end)
 
 
-def refused_pipe(entry: str) -> InputError:
-    """The error of a command that is not allowed to run."""
-    return InputError(
-        f"wav.scp holds a command: {entry!r}",
-        expected="audio files; commands run only when they are allowed",
-        remedy="set features.allow_pipes=true if you trust this file",
-    )
+def check_pipe(entry: str, allow_pipes: bool) -> None:
+    """Refuse an entry of wav.scp that is a command, unless commands are allowed.
+
+    Raises:
+        InputError: the entry ends in "|", and `allow_pipes` is false.
+    """
+    if entry.endswith("|") and not allow_pipes:
+        raise InputError(
+            f"wav.scp holds a command: {entry!r}",
+            expected="audio files; commands run only when they are allowed",
+            remedy="set features.allow_pipes=true if you trust this file",
+        )
 
 
 def _expand(path: Path) -> bytes:
@@ -248,21 +271,21 @@ def _expand(path: Path) -> bytes:
 
 
 def _output(command: list[str]) -> bytes:
-    """What a command prints.
+    """Return the standard output of a command.
 
     Raises:
-        InputError: it fails or prints nothing; with what it said.
+        InputError: the command fails or prints nothing; the message holds its standard error.
     """
     try:
-        done = run_command(command)
+        completed = run_command(command)
     except OSError as error:
         raise InputError(f"{command[0]}: cannot be run: {error.strerror}") from error
-    if done.returncode or not done.stdout:
-        said = done.stderr.decode(errors="replace").strip()[-2000:]
+    if completed.returncode or not completed.stdout:
+        errors = completed.stderr.decode(errors="replace").strip()[-2000:]
         raise InputError(
-            f"{command[-1].strip()}: exit status {done.returncode}, "
-            f"{len(done.stdout)} bytes of audio: {said or 'no message'}",
+            f"{command[-1].strip()}: exit status {completed.returncode}, "
+            f"{len(completed.stdout)} bytes of audio: {errors or 'no message'}",
             expected="exit status 0 and audio",
             remedy="run the command by hand",
         )
-    return done.stdout
+    return completed.stdout

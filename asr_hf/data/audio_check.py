@@ -1,4 +1,4 @@
-"""Whether a data directory's audio is there and whole, without decoding all of it."""
+"""Checks that a data directory's audio is there and whole, without decoding all of it."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from asr_hf.data.audio import MAX_OVERSHOOT
 from asr_hf.data.audio_file import AudioFile, Unreadable
 from asr_hf.data.containers.container import FETCH, Container
 from asr_hf.data.fields import parse_channel, parse_segment, words_of
-from asr_hf.data.kaldi_dir import found_wav
+from asr_hf.data.kaldi_dir import existing_wav
 from asr_hf.data.tables import Problem, Table
 from asr_hf.runtime.progress import progress
 
 
 @dataclass(frozen=True)
 class AudioSize:
-    """How much there is in an audio file.
+    """The size of an audio file.
 
     Args:
-        seconds: of each channel.
-        channels: how many.
-        sample_rate: Hz.
+        seconds: duration (seconds).
+        channels: number of channels.
+        sample_rate: sample rate (Hz).
     """
 
     seconds: float
@@ -32,11 +32,14 @@ class AudioSize:
 
 
 def audio_problems(tables: dict[str, Table]) -> list[tuple[str | None, Problem]]:
-    """Utterances whose audio is missing, unreadable, truncated, empty or too short.
+    """Find utterances whose audio is missing, unreadable, truncated, empty or too short.
+
+    Args:
+        tables: files of the data directory, by name.
 
     Returns:
-        (utterance, problem); the utterance is None where a recording is a command, which is not
-        run and so may well be good.
+        Pairs (utterance, problem). The utterance is None for a recording that is a command: it is
+        not run here, so its audio may be good.
     """
     wavs, segments = tables["wav.scp"].rows, tables.get("segments")
     channels = tables["reco2file_and_channel"].rows if "reco2file_and_channel" in tables else {}
@@ -47,13 +50,13 @@ def audio_problems(tables: dict[str, Table]) -> list[tuple[str | None, Problem]]
         if not line:
             continue
         recording = words_of(line)[0]
-        wav = found_wav(wavs.get(recording, ""))
+        wav = existing_wav(wavs.get(recording, ""))
         if wav.endswith("|"):
             if recording not in sizes:
                 sizes[recording] = ""
-                what = f"{recording}: a command, which is not run here: {wav!r}"
+                text = f"{recording}: a command, which is not run here: {wav!r}"
                 remedy = "name an audio file; features.allow_pipes=true runs it"
-                problems.append((None, Problem(str(tables["wav.scp"].path), what, remedy)))
+                problems.append((None, Problem(str(tables["wav.scp"].path), text, remedy)))
             continue
         if recording not in sizes:
             sizes[recording] = measure(wav) if wav else f"recording {recording} is missing"
@@ -72,13 +75,13 @@ def audio_problems(tables: dict[str, Table]) -> list[tuple[str | None, Problem]]
 
 
 def measure(wav: str) -> AudioSize | str:
-    """The size of an audio file, or what is wrong with it.
+    """Return the size of an audio file, or what is wrong with it.
 
-    It is what reading it would give, and nothing is decoded but, in containers that prove nothing,
-    the last sample.
+    The size is the one that reading the file would give. Nothing is decoded, except the last sample
+    in containers that do not show otherwise that it is there.
     """
     path = Path(wav)
-    # Unlike Path's, this one takes names that no file can have.
+    # os.path.isfile answers for names that no file can have; Path.is_file raises an error.
     if not os.path.isfile(path):
         return "no such audio file"
     opened = False
@@ -106,7 +109,7 @@ def measure(wav: str) -> AudioSize | str:
 
 
 def _measure_shortened(container: Container) -> AudioSize | str:
-    """What the header of a shortened SPHERE file declares, when there is a way to read the rest."""
+    """Return the size that a shortened SPHERE file declares, if sph2pipe is there to read it."""
     if shutil.which("sph2pipe") is None:
         return "a shortened SPHERE file, and there is no sph2pipe on the PATH"
     frames, rate = container.frames or 0, container.sample_rate

@@ -1,4 +1,4 @@
-"""Audio files, opened with the length that they truly have."""
+"""Opens audio files with their true length, even where their headers are wrong."""
 
 from __future__ import annotations
 
@@ -13,130 +13,141 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from asr_hf.data.audio_view import mapped, seen
+from asr_hf.data.audio_view import mapped, sndfile_source
 from asr_hf.data.containers.container import Container
 from asr_hf.data.containers.detect import read_container
 
 log = logging.getLogger(__name__)
 
 _STDERR = 2
-# How lines of libmpg123 begin; libsndfile lets them through.
+# Beginnings of lines that libmpg123 writes to the standard error.
 _LIBRARY = ("[src/libmpg123", "Note: ", "Warning: ")
 _STRIDE = 1 << 16
 
 
 class Unreadable(Exception):
-    """libsndfile cannot open or decode the audio; says why, with what libraries below it said."""
+    """libsndfile cannot open or decode the audio; the message holds what its libraries said."""
 
 
-class Said:
-    """What was written to the standard error while `quiet` held it back."""
+class CapturedStderr:
+    """The text that was written to the standard error while `captured_stderr` held it back.
+
+    Args:
+        descriptor: open descriptor of a file with the text; -1 for none.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
     @property
     def lines(self) -> list[str]:
-        """The lines so far."""
+        """The lines that were written so far."""
         if self._descriptor < 0:
             return []
         size = os.fstat(self._descriptor).st_size
         return os.pread(self._descriptor, size, 0).decode(errors="replace").splitlines()
 
     def error(self, error: soundfile.LibsndfileError) -> Unreadable:
-        """What went wrong, with the last line of a library in brackets."""
-        found = [line for line in self.lines if line.startswith(_LIBRARY)]
-        more = f" ({found[-1].rpartition(' error: ')[2]})" if found else ""
-        return Unreadable(error.error_string.rstrip(".") + more)
+        """Return the error for the user, with the last line of a library in brackets."""
+        library_lines = [line for line in self.lines if line.startswith(_LIBRARY)]
+        detail = f" ({library_lines[-1].rpartition(' error: ')[2]})" if library_lines else ""
+        return Unreadable(error.error_string.rstrip(".") + detail)
 
 
 @contextmanager
-def quiet() -> Iterator[Said]:
+def captured_stderr() -> Iterator[CapturedStderr]:
     """Hold back what libraries write to the standard error.
 
-    Lines of others, such as another thread's, are written afterwards.
+    Lines from elsewhere, such as another thread, are written after the block.
+
+    Yields:
+        The text that was held back.
     """
     try:
-        kept = os.dup(_STDERR)
-    except OSError:  # there is none
-        yield Said(-1)
+        stderr = os.dup(_STDERR)
+    except OSError:  # this process has no standard error
+        yield CapturedStderr(-1)
         return
-    held = os.memfd_create("stderr")
-    said = Said(held)
+    buffer = os.memfd_create("stderr")
+    captured = CapturedStderr(buffer)
     try:
         sys.stderr.flush()
-        os.dup2(held, _STDERR)
+        os.dup2(buffer, _STDERR)
         try:
-            yield said
+            yield captured
         finally:
             sys.stderr.flush()
-            os.dup2(kept, _STDERR)
-            for line in said.lines:
+            os.dup2(stderr, _STDERR)
+            for line in captured.lines:
                 if line.startswith(_LIBRARY):
                     log.debug("%s", line)
                 elif line:
                     os.write(_STDERR, f"{line}\n".encode())
     finally:
-        os.close(kept)
-        os.close(held)
+        os.close(stderr)
+        os.close(buffer)
 
 
 @dataclass(frozen=True)
 class Sound:
-    """An opened audio file.
+    """An audio file that is open for reading.
 
     Args:
-        file: libsndfile's.
-        counted: samples of each channel by the container; None where libsndfile's are right.
-        said: what libraries wrote to the standard error.
+        file: the file, as libsndfile reads it.
+        counted: number of samples of each channel by the container; None where libsndfile's number
+            is right.
+        stderr: text that libraries wrote to the standard error.
     """
 
     file: soundfile.SoundFile
     counted: int | None
-    said: Said
+    stderr: CapturedStderr
 
     @property
     def frames(self) -> int:
-        """Samples of each channel."""
+        """The number of samples of each channel."""
         return int(self.file.frames) if self.counted is None else self.counted
 
     def seek(self, frame: int) -> None:
-        """Go to a sample; a coding that cannot be sought in is read and dropped up to there.
+        """Go to a sample; where the coding allows no seeking, read and drop the samples before.
+
+        Args:
+            frame: number of the sample, from 0.
 
         Raises:
-            Unreadable: what libsndfile says.
+            Unreadable: libsndfile fails.
         """
         if not self.file.seekable():
-            while frame > 0 and (found := len(self.read(min(frame, _STRIDE)))):
-                frame -= found
+            while frame > 0 and (count := len(self.read(min(frame, _STRIDE)))):
+                frame -= count
             return
         try:
             self.file.seek(frame)
         except soundfile.LibsndfileError as error:
-            raise self.said.error(error) from error
+            raise self.stderr.error(error) from error
 
     def read(self, count: int) -> np.ndarray:
-        """The next samples, at most `count` [samples, channels], float32 within ±1.
+        """Return the next samples [N, channels], float32 within ±1; at most `count` of them.
 
         Raises:
-            Unreadable: what libsndfile says.
+            Unreadable: libsndfile fails, or the header contradicts itself.
         """
         try:
             samples: np.ndarray = self.file.read(count, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
-            raise self.said.error(error) from error
-        except ValueError as error:  # soundfile's, where places contradict one another
+            raise self.stderr.error(error) from error
+        except ValueError as error:  # soundfile's, where the header's offsets contradict
             raise Unreadable("its header contradicts itself") from error
         return samples
 
 
 @dataclass(frozen=True)
 class AudioFile:
-    """An audio file, or what a command put out.
+    """An audio file, or the output of a command.
 
     Args:
-        source: the file, or the bytes.
-        container: what it tells of itself.
+        source: path of the file, or the bytes.
+        container: what its container declares and holds.
     """
 
     source: Path | bytes
@@ -144,30 +155,37 @@ class AudioFile:
 
     @classmethod
     def of(cls, source: Path | bytes, trust: bool = True) -> AudioFile:
-        """Look at the container of a file.
+        """Read the container of a file.
 
         Args:
-            source: the file, or its bytes.
-            trust: believe MPEG's header, as far as it agrees with the size of the file.
+            source: path of the file, or the bytes.
+            trust: whether the header of an MPEG file is believed, as far as it agrees with the size
+                of the file.
+
+        Returns:
+            The file with its container.
 
         Raises:
-            OSError: it cannot be read.
+            OSError: the file cannot be read.
         """
         with mapped(source) as data:
             return cls(source, read_container(data, trust))
 
     @contextmanager
     def opened(self) -> Iterator[Sound]:
-        """Open it for reading.
+        """Open the file for reading, for the block.
+
+        Yields:
+            The open file.
 
         Raises:
-            Unreadable: it is no audio that libsndfile knows.
-            OSError: it cannot be read.
+            Unreadable: the file is no audio that libsndfile knows.
+            OSError: the file cannot be read.
         """
-        with seen(self.source, self.container) as source, quiet() as said:
+        with sndfile_source(self.source, self.container) as source, captured_stderr() as stderr:
             try:
                 file = soundfile.SoundFile(source)
             except soundfile.LibsndfileError as error:
-                raise said.error(error) from error
+                raise stderr.error(error) from error
             with file:
-                yield Sound(file, self.container.frames, said)
+                yield Sound(file, self.container.frames, stderr)

@@ -1,4 +1,4 @@
-"""What libsndfile is given to read: a file, or parts of it behind a header that is right."""
+"""The source that libsndfile reads: a file, or parts of it behind a corrected header."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from typing import Any
 
 from asr_hf.data.containers.container import Container, Data
 
-# What an endless view seems to hold, and what of this readers look at for tags at its end (bytes).
+# The apparent size of an endless view, and the stretch at its end where readers look for tags
+# (bytes).
 _ENDLESS, _END = 1 << 40, 1 << 12
 
 
 class View(io.RawIOBase):
-    """Pieces of a file, one behind another.
+    """A read-only stream of pieces of a file, one behind another.
 
-    An endless one seems to be larger than its pieces: behind them nothing is read, but for a last
-    stretch of zeros, in which libmpg123 looks for tags.
+    An endless view seems to be larger than its pieces: reading behind them gives nothing, except
+    for a last stretch of zeros, in which libmpg123 looks for tags.
 
     Args:
-        data: the file.
-        pieces: bytes, or a range of the file.
-        endless: whether it is endless.
+        data: content of the file.
+        pieces: pieces, as bytes or as begin and end of a range of the file.
+        endless: whether the view is endless.
     """
 
     def __init__(
@@ -39,45 +40,45 @@ class View(io.RawIOBase):
         self._size = _ENDLESS if endless else self._ends[-1]
 
     def readable(self) -> bool:
-        """It is."""
+        """See `io.RawIOBase`."""
         return True
 
     def seekable(self) -> bool:
-        """It is."""
+        """See `io.RawIOBase`."""
         return True
 
     def tell(self) -> int:
-        """The place of the next byte."""
+        """See `io.RawIOBase`."""
         return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place, as in any file."""
+        """See `io.RawIOBase`."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
         self._at = max(0, base + offset)
         return self._at
 
     def readinto(self, buffer: Any) -> int:
-        """Fill a buffer as far as there are bytes; their number."""
+        """See `io.RawIOBase`."""
         target, filled = memoryview(buffer).cast("B"), 0
         while filled < len(target):
-            part = self._part(len(target) - filled)
-            if not part:
+            piece = self._part(len(target) - filled)
+            if not piece:
                 break
-            target[filled : filled + len(part)] = part
-            filled += len(part)
-            self._at += len(part)
+            target[filled : filled + len(piece)] = piece
+            filled += len(piece)
+            self._at += len(piece)
         return filled
 
     def _part(self, length: int) -> bytes:
-        """Some bytes from here on, of one piece."""
+        """Return at most `length` bytes from the present position, from one piece."""
         number = bisect_right(self._ends, self._at)
         if number == len(self._pieces):
             return bytes(max(0, min(length, self._size - self._at))) if self._in_end() else b""
         piece = self._pieces[number]
-        into = self._at - (self._ends[number - 1] if number else 0)
+        offset = self._at - (self._ends[number - 1] if number else 0)
         if isinstance(piece, bytes):
-            return piece[into : into + length]
-        return self._data[piece[0] + into : min(piece[0] + into + length, piece[1])]
+            return piece[offset : offset + length]
+        return self._data[piece[0] + offset : min(piece[0] + offset + length, piece[1])]
 
     def _in_end(self) -> bool:
         return self._size == _ENDLESS and self._at >= _ENDLESS - _END
@@ -85,10 +86,10 @@ class View(io.RawIOBase):
 
 @contextmanager
 def mapped(source: Path | bytes) -> Iterator[Data]:
-    """The content of a file, of which only what is looked at is read.
+    """Yield the content of a file, which is mapped, so that only parts in use are read.
 
     Raises:
-        OSError: it cannot be opened.
+        OSError: the file cannot be opened.
     """
     if isinstance(source, bytes):
         yield source
@@ -102,8 +103,12 @@ def mapped(source: Path | bytes) -> Iterator[Data]:
 
 
 @contextmanager
-def seen(source: Path | bytes, container: Container) -> Iterator[str | io.IOBase]:
-    """What libsndfile is to open.
+def sndfile_source(source: Path | bytes, container: Container) -> Iterator[str | io.IOBase]:
+    """Yield the path or the stream that libsndfile is to open.
+
+    Args:
+        source: path of the file, or its bytes.
+        container: container of the file; it may ask for a `View`.
 
     Raises:
         OSError: the file cannot be opened.

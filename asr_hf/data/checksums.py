@@ -1,9 +1,9 @@
-"""Checksums that stores carry, so that no damaged byte is trained on.
+"""The checksums of stores, which keep damaged bytes out of the training.
 
-The large files have a CRC-32 for each utterance, looked at whenever the utterance is read: it finds
-every flipped bit and every burst of up to 32, names the utterance, and at 4 GB/s costs less than a
-hundredth of what the network does with the frames. The small files have a SHA-256 each in the
-store's description, and the description has one of itself.
+The large files have a CRC-32 for each utterance, which is checked whenever the utterance is read. A
+CRC-32 finds every flipped bit and every burst of up to 32; at 4 GB/s it costs less than a hundredth
+of the network's work on the frames. The store's description holds a SHA-256 of each small file, and
+one of itself.
 """
 
 from __future__ import annotations
@@ -22,80 +22,95 @@ from asr_hf.data.arrays import load_array
 from asr_hf.runtime.errors import InputError
 
 FILE_NAME = "checksums.npy"
-_OWN, _FILES = "checksum", "files"
+_CHECKSUM, _FILES = "checksum", "files"
 
 
 def crc32_of(data: bytes | memoryview) -> str:
-    """CRC-32 of some bytes, as eight hexadecimal digits."""
+    """Return the CRC-32 of some bytes, as eight hexadecimal digits.
+
+    >>> crc32_of(b"123456789")
+    'cbf43926'
+    """
     return f"{zlib.crc32(data):08x}"
 
 
 def crc32(*pieces: NDArray[Any]) -> int:
-    """CRC-32 of the bytes of C-contiguous arrays, one after another."""
+    """Return the CRC-32 of the bytes of C-contiguous arrays, one after another."""
     value = 0
     for piece in pieces:
         value = zlib.crc32(piece.reshape(-1).view(np.uint8).data, value)
     return value
 
 
-def sealed(folder: Path, about: dict[str, Any], files: Iterable[str]) -> dict[str, Any]:
-    """The description `about` of the store in `folder`, with the checksums of `files` and its own.
+def with_checksums(folder: Path, about: dict[str, Any], files: Iterable[str]) -> dict[str, Any]:
+    """Return a store's description with the checksums of its small files and its own.
 
     Args:
-        folder: where the store's files are, whole.
-        about: JSON-able.
+        folder: folder of the store, whose files are all written.
+        about: JSON-able description.
         files: names of the small files.
     """
     listed = about | {_FILES: {name: _sha256((folder / name).read_bytes()) for name in files}}
-    # As it will be read, with keys that are text.
-    return listed | {_OWN: _digest(json.loads(json.dumps(listed)))}
+    # The digest is that of the description as it will be read, with keys that are text.
+    return listed | {_CHECKSUM: _digest(json.loads(json.dumps(listed)))}
 
 
-class Seal:
+class StoreChecksums:
     """The checksums of one store.
 
+    If the description has no checksum of its own, as in stores made by other tools, nothing is
+    checked.
+
     Args:
-        folder: the store.
-        about: its description as read; one without a checksum of its own, as a store made by
-            other tools may have, promises nothing and nothing is checked.
-        name: the description's file.
-        remedy: what the user can do when a file is damaged.
+        folder: folder of the store.
+        about: description of the store, as it was read.
+        name: name of the description's file.
+        remedy: what the user can do if a file is damaged, for messages.
+
+    Raises:
+        InputError: the description is damaged.
     """
 
     def __init__(self, folder: Path, about: dict[str, Any], name: str, remedy: str) -> None:
         self._folder, self._remedy = folder, remedy
-        self.there = _OWN in about or (folder / FILE_NAME).exists()
-        digests = about.get(_FILES) if self.there else {}
-        own = _digest({key: about[key] for key in about if key != _OWN})
-        if not isinstance(digests, dict) or (self.there and about.get(_OWN) != own):
+        self._present = _CHECKSUM in about or (folder / FILE_NAME).exists()
+        digests = about.get(_FILES) if self._present else {}
+        expected = _digest({key: about[key] for key in about if key != _CHECKSUM})
+        if not isinstance(digests, dict) or (self._present and about.get(_CHECKSUM) != expected):
             raise self.damaged(name)
         self._digests: dict[str, Any] = digests
 
     def check(self, name: str) -> None:
         """Check a small file.
 
+        Args:
+            name: name of the file.
+
         Raises:
-            InputError: it is missing or damaged.
+            InputError: the file is missing or damaged.
         """
         if name not in self._digests:
             return
         path = self._folder / name
         try:
-            found = _sha256(path.read_bytes())
+            actual = _sha256(path.read_bytes())
         except OSError as error:
             raise InputError(
                 f"{path}: cannot be read: {error.strerror or error}", remedy=self._remedy
             ) from error
-        if found != self._digests[name]:
+        if actual != self._digests[name]:
             raise self.damaged(name)
 
     def of_utterances(self, shape: tuple[int, ...]) -> NDArray[np.uint32] | None:
-        """CRC-32 of each utterance's pieces, of the given shape; None where there are none.
+        """Return the CRC-32 of each utterance's pieces; None for a store without checksums.
+
+        Args:
+            shape: shape that the array of checksums must have.
 
         Raises:
-            InputError: checksums.npy is damaged or does not fit.
+            InputError: checksums.npy is damaged, or has another shape.
         """
-        if not self.there:
+        if not self._present:
             return None
         self.check(FILE_NAME)
         sums: NDArray[np.uint32] = load_array(
@@ -104,7 +119,7 @@ class Seal:
         return sums
 
     def damaged(self, name: str, utterance: str = "") -> InputError:
-        """The error for a damaged file of the store."""
+        """Return the error for a damaged file of the store."""
         where = f": utterance {utterance}" if utterance else ""
         return InputError(
             f"{self._folder / name}{where}: damaged: its checksum is wrong",

@@ -1,4 +1,4 @@
-"""Cepstral mean and variance normalisation, with Kaldi's statistics."""
+"""Cepstral mean and variance normalisation (CMVN), with Kaldi's statistics."""
 
 from __future__ import annotations
 
@@ -15,19 +15,22 @@ from asr_hf.runtime.files import read_json
 
 
 class CmvnMode(StrEnum):
-    """Over what statistics are pooled."""
+    """The frames over which statistics are pooled: an utterance's, a speaker's, or none."""
 
     UTTERANCE = "utterance"
     SPEAKER = "speaker"
     NONE = "none"
 
     def key(self, utterance: Utterance) -> str:
-        """The key of an utterance's statistics."""
+        """Return the key of an utterance's statistics."""
         return utterance.speaker if self is CmvnMode.SPEAKER else utterance.id
 
 
 def cmvn_stats(features: np.ndarray) -> np.ndarray:
-    """Kaldi's statistics [2, D+1] float64 of features [F, D]: sums and count, sums of squares."""
+    """Return Kaldi's CMVN statistics [2, D+1] of features [F, D], float64.
+
+    The first row holds the sums and the number of frames, the second row the sums of squares.
+    """
     wide = features.astype(np.float64)
     stats = np.zeros((2, features.shape[1] + 1))
     stats[0, :-1], stats[0, -1] = wide.sum(0), len(wide)
@@ -37,12 +40,12 @@ def cmvn_stats(features: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class CmvnOptions:
-    """How statistics are applied, as Kaldi's apply-cmvn is told.
+    """The options of Kaldi's apply-cmvn.
 
     Args:
         norm_vars: whether variances are normalised, and not only means.
-        reverse: give normalised features the mean (and variance) of the statistics instead.
-        skip_dims: dimensions that stay as they are.
+        reverse: whether features are given the mean (and variance) of the statistics instead.
+        skip_dims: numbers of dimensions that stay as they are.
     """
 
     norm_vars: bool = True
@@ -56,9 +59,12 @@ def apply_cmvn(
     """Normalise features [F, D] to zero mean and unit variance over `stats` [2, D+1].
 
     Args:
-        features: of one utterance.
+        features: features of one utterance [F, D].
         stats: Kaldi's statistics; the second row may be missing if variances stay.
-        options: what else than that is wanted.
+        options: Kaldi's options; None for the defaults.
+
+    Returns:
+        The normalised features [F, D], float32.
     """
     options = options or CmvnOptions()
     skipped = list(options.skip_dims)
@@ -69,15 +75,21 @@ def apply_cmvn(
         scale = np.sqrt(np.maximum(stats[1, :-1] / stats[0, -1] - mean**2, 1e-10))
         scale[skipped] = 1
     if options.reverse:
-        moved: np.ndarray = (features * scale + mean).astype(np.float32)
-        return moved
+        denormalised: np.ndarray = (features * scale + mean).astype(np.float32)
+        return denormalised
     normalised: np.ndarray = ((features - mean) / scale).astype(np.float32)
     return normalised
 
 
 @dataclass(frozen=True)
 class CmvnSource:
-    """The normalisation that belongs to a feature folder."""
+    """The normalisation that belongs to a feature folder.
+
+    Args:
+        mode: what statistics are pooled over.
+        stats: archive of the statistics; None for no normalisation.
+        options: Kaldi's options.
+    """
 
     mode: CmvnMode
     stats: ArkReader | None
@@ -85,14 +97,22 @@ class CmvnSource:
 
     @classmethod
     def open(cls, feature_folder: Path, allow_pipes: bool = False) -> CmvnSource:
-        """Open what `extract_features` wrote beside the features, or links to Kaldi's files.
+        """Open the statistics of a feature folder.
+
+        Args:
+            feature_folder: folder that `extract_features` has written, or that links to Kaldi's
+                files.
+            allow_pipes: whether commands in cmvn.scp are run in a shell.
+
+        Returns:
+            The normalisation.
 
         Raises:
             InputError: a file is missing or damaged.
         """
         path = feature_folder / "fbank.json"
-        about = read_json(path)
-        name = about.get("cmvn") if isinstance(about, dict) else None
+        description = read_json(path)
+        name = description.get("cmvn") if isinstance(description, dict) else None
         if name not in list(CmvnMode):
             raise InputError(
                 f"{path}: CMVN is {str(name)[:80]!r}",
@@ -103,21 +123,28 @@ class CmvnSource:
         stats = (
             None if mode is CmvnMode.NONE else ArkReader(feature_folder / "cmvn.scp", allow_pipes)
         )
-        skipped = about.get("skip_dims", [])
+        skipped = description.get("skip_dims", [])
         if not isinstance(skipped, list) or not all(type(d) is int and d >= 0 for d in skipped):
             raise InputError(
                 f"{path}: skip_dims is {str(skipped)[:80]}",
                 expected="a list of dimensions",
                 remedy="run asr-hf features again",
             )
-        norm_vars, reverse = about.get("norm_vars", True), about.get("reverse", False)
+        norm_vars, reverse = description.get("norm_vars", True), description.get("reverse", False)
         return cls(mode, stats, CmvnOptions(bool(norm_vars), bool(reverse), tuple(skipped)))
 
     def apply(self, utterance: Utterance, features: np.ndarray) -> np.ndarray:
-        """Normalise an utterance's features [F, D].
+        """Normalise an utterance's features.
+
+        Args:
+            utterance: the utterance.
+            features: its features [F, D].
+
+        Returns:
+            The normalised features [F, D].
 
         Raises:
-            InputError: its statistics are missing, damaged or of another dimension.
+            InputError: the statistics are missing, damaged or of another dimension.
         """
         if self.stats is None:
             return features

@@ -1,4 +1,4 @@
-"""Filterbank features of a data directory, in several processes."""
+"""Computes the filterbank features of a data directory, in several processes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from asr_hf.data.ark import ArkWriter
-from asr_hf.data.audio import Recording, open_recording, refused_pipe
+from asr_hf.data.audio import Recording, check_pipe, open_recording
 from asr_hf.data.cmvn import CmvnMode, cmvn_stats
 from asr_hf.data.fbank import FbankOptions, fbank
 from asr_hf.data.kaldi_dir import DataDir, Utterance
@@ -21,7 +21,7 @@ from asr_hf.runtime.artefact import current_or_make
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_json
 from asr_hf.runtime.progress import progress
-from asr_hf.runtime.provenance import Source, Wanted
+from asr_hf.runtime.provenance import ArtefactSpec, Source
 from asr_hf.runtime.skips import SkipList
 from asr_hf.runtime.worker_pool import worker_pool
 from asr_hf.runtime.workers import Task
@@ -29,15 +29,15 @@ from asr_hf.runtime.workers import Task
 log = logging.getLogger(__name__)
 
 FORMAT = "asr-hf-fbank-1"
-# Of artefacts.
+# The kind of artefact.
 KIND = "features"
-# Starting a process takes as long as the features of this many bytes of audio (half an hour).
+# Starting a process takes as long as the features of so many bytes of audio (half an hour).
 _WORTH_A_PROCESS = 32 << 20
 
 
 @dataclass(frozen=True)
 class _Work:
-    """One recording: its audio is opened, or its command run, once for all its utterances."""
+    """One recording, which is opened (or whose command is run) once for all its utterances."""
 
     wav: str
     utterances: list[Utterance]
@@ -45,7 +45,7 @@ class _Work:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """An utterance's features [F, bins], or why there are none."""
+    """The features [F, D] of an utterance, or the reason why there are none."""
 
     utterance: Utterance
     features: np.ndarray | None = None
@@ -62,20 +62,20 @@ def extract_features(
     allow_pipes: bool = False,
     resample: bool = False,
 ) -> dict[str, Any]:
-    """Write feats.ark/scp, cmvn.ark/scp and fbank.json; nothing to do when they are current.
+    """Write feats.ark/scp, cmvn.ark/scp and fbank.json into a folder, unless they are current.
 
     Args:
-        data: the utterances.
-        folder: where the files go.
-        options: of the filterbank.
-        cmvn: pool statistics by "utterance" or "speaker", or "none".
-        jobs: processes at most; a small set takes fewer.
+        data: data directory with the utterances.
+        folder: folder of the files.
+        options: options of the filterbank.
+        cmvn: what statistics are pooled over: "utterance", "speaker" or "none".
+        jobs: largest number of processes; a small set takes fewer.
         max_skipped: largest share of utterances whose audio may be unusable.
-        allow_pipes: run the commands of wav.scp that end in "|" in a shell.
-        resample: bring audio of other sample rates to that of the options.
+        allow_pipes: whether commands in wav.scp, which end in "|", are run in a shell.
+        resample: whether audio of another sample rate is resampled; otherwise it is unusable.
 
     Returns:
-        What fbank.json holds: options, counts, skipped utterances and why.
+        The content of fbank.json: options, counts, skipped utterances and why.
 
     Raises:
         InputError: too many utterances are unusable, or a command is not allowed.
@@ -83,8 +83,7 @@ def extract_features(
     """
     mode, stage = CmvnMode(cmvn), f"features of {data.path.name}"
     for utterance in data.utterances:
-        if not allow_pipes and data.wavs[utterance.recording].endswith("|"):
-            raise refused_pipe(data.wavs[utterance.recording])
+        check_pipe(data.wavs[utterance.recording], allow_pipes)
 
     skips = SkipList(stage, max_skipped, "features.max_skipped")
 
@@ -107,31 +106,31 @@ def extract_features(
         write_json(part / "fbank.json", about)
         return about
 
-    wanted = features_wanted(data, options, cmvn, resample)
-    return current_or_make(folder, wanted, make, skips=(skips, len(data.utterances))).about
+    spec = features_spec(data, options, cmvn, resample)
+    return current_or_make(folder, spec, make, skips=(skips, len(data.utterances))).about
 
 
-def features_wanted(data: DataDir, options: FbankOptions, cmvn: str, resample: bool) -> Wanted:
-    """What the features of a set are to be made from.
+def features_spec(data: DataDir, options: FbankOptions, cmvn: str, resample: bool) -> ArtefactSpec:
+    """Return the spec of a set's features as an artefact.
 
-    Of an audio file its size and time of change count, not its content, which would have to be
+    An audio file is identified by its size and its time of change; its content would have to be
     read in full.
 
     Args:
-        data: the utterances.
-        options: of the filterbank.
-        cmvn: as in `extract_features`.
-        resample: likewise.
+        data: data directory with the utterances.
+        options: options of the filterbank.
+        cmvn: see `extract_features`.
+        resample: see `extract_features`.
     """
     settings = {f"features.{key}": value for key, value in options.to_dict().items()}
     settings |= {"features.cmvn": str(CmvnMode(cmvn)), "features.resample": bool(resample)}
     audio = [[name, wav, *_stamp(wav)] for name, wav in sorted(data.wavs.items())]
     sources = {"segments": segments_source(data), "audio": Source.of_values(audio)}
-    return Wanted(KIND, settings, sources)
+    return ArtefactSpec(KIND, settings, sources)
 
 
 def segments_source(data: DataDir) -> Source:
-    """The utterances of a set, their speakers, and where they are in their recordings."""
+    """Return a set's utterances, speakers and segments as a source of artefacts."""
     return Source.of_values(
         [[u.id, u.speaker, u.recording, u.channel, u.start, u.end] for u in data.utterances]
     )
@@ -140,8 +139,8 @@ def segments_source(data: DataDir) -> Source:
 def _stamp(wav: str) -> list[int]:
     if not os.path.isfile(wav):
         return []
-    about = os.stat(wav)
-    return [about.st_size, about.st_mtime_ns]
+    status = os.stat(wav)
+    return [status.st_size, status.st_mtime_ns]
 
 
 def _write_features(
@@ -155,7 +154,7 @@ def _write_features(
         if features is None:
             skips.add(utterance.id, outcome.reason)
             if len(skips.reasons) > skips.limit * total:
-                break  # no need to read the rest of the corpus before saying so
+                break  # the check below fails; the rest of the corpus need not be read
             continue
         ark.write(utterance.id, features)
         frames += len(features)
@@ -169,19 +168,19 @@ def _write_features(
 def _outcomes(
     data: DataDir, extractor: _Extractor, jobs: int, stage: str
 ) -> Iterator[Iterator[_Outcome]]:
-    """The outcome of every utterance, one recording after another, in an order of their own."""
+    """Yield the outcome of every utterance, by recording, in the order of first mention."""
     by_recording: dict[str, _Work] = {}
     for u in data.utterances:
         work = by_recording.setdefault(u.recording, _Work(data.wavs[u.recording], []))
         work.utterances.append(u)
     jobs = min(jobs, 1 + sum(map(_bytes, by_recording.values())) // _WORTH_A_PROCESS)
     with worker_pool(EXTRACTION, extractor, jobs, stage) as workers:
-        found = workers.map(_Extractor.of, by_recording.values())
-        yield (outcome for outcomes in found for outcome in outcomes)
+        results = workers.map(_Extractor.of, by_recording.values())
+        yield (outcome for outcomes in results for outcome in outcomes)
 
 
 def _bytes(work: _Work) -> int:
-    """Size of a recording; one from a command is taken for long."""
+    """Return the size of a recording (bytes); a command's is taken for large."""
     path = Path(work.wav)
     return path.stat().st_size if os.path.isfile(path) else _WORTH_A_PROCESS
 
@@ -195,14 +194,14 @@ class _Extractor:
     resample: bool
 
     def of(self, work: _Work) -> list[_Outcome]:
-        """Features of each utterance, or why there are none."""
+        """Return the outcome of each utterance of a recording."""
         try:
             recording = open_recording(work.wav, self.allow_pipes)
         except InputError as error:
             return [_Outcome(u, reason=_in_one_line(error)) for u in work.utterances]
-        return [self._one(recording, work.wav, u) for u in work.utterances]
+        return [self._outcome(recording, work.wav, u) for u in work.utterances]
 
-    def _one(self, recording: Recording, wav: str, u: Utterance) -> _Outcome:
+    def _outcome(self, recording: Recording, wav: str, u: Utterance) -> _Outcome:
         rate = self.options.sample_rate
         try:
             waveform = recording.read(rate, u.channel, u.start, u.end, resample=self.resample)
@@ -223,13 +222,13 @@ class _Extractor:
         return _Outcome(u, features)
 
 
-def _ready(extractor: _Extractor) -> _Extractor:
+def _unchanged(extractor: _Extractor) -> _Extractor:
     return extractor
 
 
 EXTRACTION = Task(
     "features",
-    _ready,
+    _unchanged,
     (_Extractor.of,),
     (_Extractor, FbankOptions, _Work, _Outcome, Utterance),
 )

@@ -16,20 +16,21 @@ WINDOWS = ("hamming", "hanning", "povey", "blackman", "rectangular")
 
 @dataclass(frozen=True)
 class FbankOptions:
-    """Options under Kaldi's names.
+    """The options of the filterbank, under Kaldi's names.
 
     Args:
-        sample_rate: Hz.
-        num_mel_bins: filters.
+        sample_rate: sample rate of the audio (Hz).
+        num_mel_bins: number of filters.
         low_freq: lower edge of the first filter (Hz).
-        high_freq: upper edge of the last (Hz); 0 or less counts from the Nyquist frequency.
-        window: hamming, hanning, povey, blackman or rectangular.
-        frame_length: ms.
-        frame_shift: ms.
-        preemphasis: coefficient, in [0, 1].
+        high_freq: upper edge of the last filter (Hz); 0 or less counts from the Nyquist frequency.
+        window: shape of the window: hamming, hanning, povey, blackman or rectangular.
+        frame_length: length of the window (ms).
+        frame_shift: shift between frames (ms).
+        preemphasis: coefficient of the preemphasis, in [0, 1].
 
     Raises:
-        InputError: filters outside the spectrum, more than it can hold, or impossible windows.
+        InputError: the filters lie outside the spectrum or are too many for it, or there can be no
+            such windows.
     """
 
     sample_rate: int = 8000
@@ -55,10 +56,10 @@ class FbankOptions:
             f"features.preemphasis={self.preemphasis:g}": 0 <= self.preemphasis <= 1,
             f"features.window={self.window}": self.window in WINDOWS,
         }
-        for found, good in checks.items():
-            if not good:
+        for setting, valid in checks.items():
+            if not valid:
                 raise InputError(
-                    f"{found} cannot be",
+                    f"{setting} cannot be",
                     expected=f"0 <= low_freq < high_freq <= {self.sample_rate / 2:g} Hz, windows "
                     f"and hops of some samples, one of {', '.join(WINDOWS)}",
                 )
@@ -72,27 +73,28 @@ class FbankOptions:
 
     @property
     def window_samples(self) -> int:
-        """Samples of one window."""
+        """The number of samples of one window."""
         return int(self.sample_rate * self.frame_length * 0.001)
 
     def to_dict(self) -> dict[str, Any]:
-        """As stored beside the features."""
+        """Return the options as fbank.json holds them."""
         return asdict(self)
 
 
 def fbank(waveform: Tensor, options: FbankOptions) -> Tensor:
     """Compute log-mel energies, without dither.
 
-    Kaldi's values differ by less than 1e-3. Only in filters with next to no energy beside loud
-    ones (one value in 10^5 of real recordings, with Povey or Hann windows) can the rounding of
-    either float32 transform, which grows with the loudest filter, show more: up to 4e-3.
+    The values differ from Kaldi's by less than 1e-3, with one exception: in filters with next to no
+    energy beside loud ones (one value in 10^5 of real recordings, with Povey or Hann windows) by up
+    to 4e-3, because the rounding of both float32 transforms grows with the loudest filter.
 
     Args:
-        waveform: [samples] in the range of 16-bit integers.
-        options: see `FbankOptions`.
+        waveform: samples [N] in the range of 16-bit integers.
+        options: options of the filterbank.
 
     Returns:
-        [frames, num_mel_bins] float32; no frames when the waveform is shorter than a window.
+        Log-mel energies [F, num_mel_bins], float32; F is 0 if the waveform is shorter than a
+        window.
     """
     if len(waveform) < options.window_samples:
         return torch.empty(0, options.num_mel_bins)

@@ -1,9 +1,9 @@
-"""What a line of a text file holds: its words, and what may stand behind its key.
+"""Parses lines of text files: their words, and the values behind their keys.
 
-One rule holds for every file of data, ours and Kaldi's: only line feeds end lines, and only ASCII
-blanks part words, as in Kaldi. Python's `splitlines` and `split` know more ends and blanks (U+0085,
-U+2028, U+00A0 ...) and are not for such files. Where a person wrote the words, in transcripts,
-lexicons and language models, other white space inside a word is refused.
+One rule holds for every data file, asr-hf's and Kaldi's: only line feeds end lines, and only ASCII
+blanks separate words, as in Kaldi. Python's `splitlines` and `split` know more ends of lines and
+more blanks (U+0085, U+2028, U+00A0 ...) and must not be used on such files. In transcripts,
+lexicons and language models, which people write, other white space inside a word is refused.
 """
 
 from __future__ import annotations
@@ -20,35 +20,44 @@ BLANK = " \t\r\n"
 SEGMENT = "recording, start and end in seconds, 0 <= start < end (-1: to the end)"
 CHANNEL = "the recording's file name and its channel: A, B or a number from 1"
 _BLANKS = re.compile(r"[ \t]+")
-# Carriage returns elsewhere than at a line's end are white space like any other.
+# A carriage return counts too, unless it stands at the end of the line.
 _OTHER_SPACE = re.compile(r"[^\S \t]")
 
 
 def words_of(line: str, splits: int = 0) -> list[str]:
-    """A line's words as Kaldi parts them, only by ASCII blanks; none of an empty line.
+    r"""Return the words of a line, which only ASCII blanks separate, as in Kaldi.
+
+    >>> words_of("utt1  good day\n")
+    ['utt1', 'good', 'day']
+    >>> words_of("utt1  good day\n", splits=1)
+    ['utt1', 'good day']
 
     Args:
         line: one line, with or without its end.
-        splits: the number of words that are split off, the rest stays whole; 0 splits all.
+        splits: number of words that are split off; the rest stays whole. 0 splits all.
     """
     bare = line.strip(BLANK)
     if splits:
         return _BLANKS.split(bare, maxsplit=splits) if bare else []
-    # Several times as fast as an expression, for lexicons and texts of millions of words.
+    # Several times as fast as a regular expression, for texts of millions of words.
     return [word for word in bare.replace("\t", " ").split(" ") if word]
 
 
 def lines_of(text: str) -> list[str]:
-    """The lines of a text; only line feeds end them, and nothing follows the last one."""
+    """Return the lines of a text, which only line feeds end; the last one need not be ended."""
     lines = text.split("\n")
     return lines if lines[-1] else lines[:-1]
 
 
 def decoded(path: str | os.PathLike[str], content: bytes) -> str:
-    """The text of a file in UTF-8, without its byte order mark.
+    """Return the text of a UTF-8 file, without its byte order mark.
+
+    Args:
+        path: path of the file, for messages.
+        content: content of the file.
 
     Raises:
-        InputError: it is not UTF-8; the byte and its line are named.
+        InputError: the content is not UTF-8; the message names the byte and the line.
     """
     try:
         return content.decode("utf-8-sig")
@@ -62,15 +71,15 @@ def decoded(path: str | os.PathLike[str], content: bytes) -> str:
 
 
 def read_lines(path: str | os.PathLike[str], what: str, remedy: str = "") -> list[str]:
-    """The lines of a text file.
+    """Return the lines of a text file.
 
     Args:
         path: the file, in UTF-8.
-        what: it is, for messages: "the lexicon".
-        remedy: what makes it when it is missing.
+        what: name of the file for messages, such as "the lexicon".
+        remedy: what the user can do if the file is missing, for the message.
 
     Raises:
-        InputError: it cannot be read, or is not UTF-8.
+        InputError: the file cannot be read, or is not UTF-8.
     """
     try:
         content = Path(path).read_bytes()
@@ -82,35 +91,41 @@ def read_lines(path: str | os.PathLike[str], what: str, remedy: str = "") -> lis
 
 
 def other_space(line: str) -> str:
-    """What white space other than blanks and tabs stands inside a line; nothing for none.
+    r"""Find white space inside a line that is neither a blank nor a tab.
+
+    >>> other_space("good\xa0day")
+    "U+00A0 (NO-BREAK SPACE) inside 'good\\xa0day'"
 
     Returns:
-        Its code and name, and the word around it.
+        Code and name of the white space, and the word around it; "" if there is none.
     """
-    found = (
+    match = (
         None if line.isascii() and line.isprintable() else _OTHER_SPACE.search(line.strip(BLANK))
     )
-    if found is None:
+    if match is None:
         return ""
-    space = found[0]
+    space = match[0]
     name = unicodedata.name(space, "a control character")
     around = next(word for word in words_of(line) if space in word)
     return f"U+{ord(space):04X} ({name}) inside {around[:60]!r}"
 
 
 def composed(text: str) -> str:
-    """A text in Unicode's composed form (NFC), in which words are compared."""
+    """Return a text in Unicode's composed form (NFC), the form in which words are compared."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def existing_file(path: str) -> str:
-    """A file's path as the disk has it, where its name is written in another Unicode form.
+    """Return a file's path in the Unicode form that the disk has.
 
-    Names are composed on some systems (NFC) and decomposed on others (NFD); tables and lists
-    travel between them.
+    Some systems compose names (NFC), others decompose them (NFD), and tables of file names travel
+    between them.
+
+    Args:
+        path: path of the file, in any form.
 
     Returns:
-        The path itself when it exists, or when no other form of it does.
+        The path that exists; the given one if none does.
     """
     if path.isascii() or os.path.lexists(path):
         return path
@@ -120,12 +135,18 @@ def existing_file(path: str) -> str:
         names = os.listdir(folder or ".")
     except (OSError, ValueError):
         return path
-    same = [one for one in names if composed(one) == composed(name)]
+    same = [existing for existing in names if composed(existing) == composed(name)]
     return os.path.join(folder, same[0]) if same else path
 
 
 def parse_segment(text: str) -> tuple[str, float, float | None] | None:
-    """(recording, start, end) of a line of segments; None when it is malformed."""
+    """Return recording, start and end (seconds) of a line of segments; None if it is malformed.
+
+    >>> parse_segment("rec1 0.5 2.25")
+    ('rec1', 0.5, 2.25)
+    >>> parse_segment("rec1 0.5 -1")
+    ('rec1', 0.5, None)
+    """
     try:
         recording, start, end = words_of(text)
         first, last = float(start), float(end)
@@ -137,7 +158,11 @@ def parse_segment(text: str) -> tuple[str, float, float | None] | None:
 
 
 def parse_channel(text: str) -> int | None:
-    """0-based channel of a line of reco2file_and_channel; None when it is malformed."""
+    """Return the channel, from 0, of a line of reco2file_and_channel; None if it is malformed.
+
+    >>> parse_channel("rec1 B")
+    1
+    """
     names = words_of(text)[1:]
     if len(names) != 1:
         return None
@@ -147,7 +172,7 @@ def parse_channel(text: str) -> int | None:
 
 
 def expected_of(file: str, value: str) -> str:
-    """What `file` should hold in place of a malformed value; nothing when it is well formed."""
+    """Return what `file` should hold instead of a malformed value; "" for a well-formed one."""
     match file:
         case "utt2spk":
             return "" if len(words_of(value)) == 1 else "one speaker"

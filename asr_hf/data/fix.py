@@ -1,4 +1,4 @@
-"""Mending a data directory as far as that can be done without its maker."""
+"""Mends a data directory, as far as its files allow."""
 
 from __future__ import annotations
 
@@ -17,19 +17,21 @@ log = logging.getLogger(__name__)
 
 
 def fix_dir(path: Path) -> dict[str, str]:
-    """Sort files, drop repeated lines and utterances that cannot be used, rebuild spk2utt.
+    """Sort the files, drop repeated lines and unusable utterances, and rebuild spk2utt.
 
-    White space of other kinds becomes blanks in transcripts.
+    In transcripts, white space of any kind becomes a blank. An utterance is dropped if a file lacks
+    it, holds it malformed or with two values, or if its audio cannot be used. The former files are
+    kept in <path>/.backup (.backup.2 the next time).
 
-    An utterance is dropped when a file lacks it, holds it malformed or with two values, or when
-    its audio cannot be used. The files as they were are kept in <path>/.backup (.backup.2 next
-    time).
+    Args:
+        path: the data directory.
 
     Returns:
-        Dropped utterance -> reason; each is logged.
+        The reason for each dropped utterance; each is logged as well.
 
     Raises:
-        InputError: a required file is missing, one is not readable, or nothing would be left.
+        InputError: a required file is missing, a file is not readable, or no utterance would be
+            left.
         RunError: the directory cannot be written to.
     """
     tables = read_tables(path)
@@ -48,14 +50,14 @@ def fix_dir(path: Path) -> dict[str, str]:
             f"{path}: fixing would drop every utterance:\n{listed}",
             remedy="mend what they have in common",
         )
-    wanted = {name: _wanted(table, set(kept), recordings) for name, table in tables.items()}
+    mended = {name: _kept_rows(table, set(kept), recordings) for name, table in tables.items()}
     speakers: dict[str, list[str]] = {}
     for utterance in sorted(kept, key=str.encode):
         speakers.setdefault(kept[utterance], []).append(utterance)
-    wanted["spk2utt"] = {speaker: " ".join(us) for speaker, us in speakers.items()}
+    mended["spk2utt"] = {speaker: " ".join(us) for speaker, us in speakers.items()}
     changed = {
         name: rows
-        for name, rows in wanted.items()
+        for name, rows in mended.items()
         if name not in tables or tables[name].problems or tables[name].rows != rows
     }
     if changed:
@@ -68,7 +70,7 @@ def fix_dir(path: Path) -> dict[str, str]:
 
 
 def _unusable(tables: dict[str, Table], recordings: dict[str, str]) -> dict[str, str]:
-    """Utterances to drop, and why."""
+    """Return the utterances to drop, each with the reason."""
     utterances = tables["utt2spk"].rows
     reasons = {u: p.what.split(": ", 1)[-1] for u, p in audio_problems(tables) if u is not None}
     segments = tables["segments"].rows if "segments" in tables else None
@@ -89,7 +91,7 @@ def _unusable(tables: dict[str, Table], recordings: dict[str, str]) -> dict[str,
 
 
 def _unusable_recordings(tables: dict[str, Table]) -> dict[str, str]:
-    """Recordings that a file lacks or holds malformed or with two values, and how."""
+    """Return recordings that a file lacks, or holds malformed or with two values, and why."""
     present = {name: tables[name] for name in PER_RECORDING if name in tables}
     reasons = {}
     for recording in {key for table in present.values() for key in table.rows}:
@@ -100,10 +102,10 @@ def _unusable_recordings(tables: dict[str, Table]) -> dict[str, str]:
     return reasons
 
 
-def _wanted(table: Table, kept: set[str], unusable_recordings: dict[str, str]) -> dict[str, str]:
-    """The rows that stay."""
+def _kept_rows(table: Table, kept: set[str], unusable_recordings: dict[str, str]) -> dict[str, str]:
+    """Return the rows of a table that stay."""
     if table.path.name == "text":
-        # Here Python's blanks are what is wanted: white space of every kind becomes one blank.
+        # Here Python's `split` is right: white space of every kind becomes one blank.
         return {key: " ".join(value.split()) for key, value in table.rows.items() if key in kept}
     if table.path.name in ("utt2spk", *PER_UTTERANCE):
         return {key: value for key, value in table.rows.items() if key in kept}

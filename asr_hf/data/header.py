@@ -1,4 +1,4 @@
-"""What a store says of itself in JSON, read without trust."""
+"""Reads a store's description in JSON without trusting it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json
 
-_MOST = 1 << 48
+_MAX_COUNT = 1 << 48
 
 
 class Header:
@@ -16,8 +16,8 @@ class Header:
 
     Args:
         path: the JSON file.
-        about: what is in it.
-        remedy: what the user can do when it is damaged.
+        about: content of the file.
+        remedy: what the user can do if the file is damaged, for messages.
     """
 
     def __init__(self, path: Path, about: dict[str, Any], remedy: str) -> None:
@@ -27,40 +27,48 @@ class Header:
     def read(cls, path: Path, form: str, remedy: str) -> Header:
         """Read a description.
 
+        Args:
+            path: the JSON file.
+            form: name of the format that the file must have.
+            remedy: what the user can do if the file is damaged, for messages.
+
+        Returns:
+            The description.
+
         Raises:
-            InputError: it is missing or damaged, or its format is not `form`.
+            InputError: the file is missing or damaged, or has another format.
         """
         about = read_json(path)
         if not isinstance(about, dict) or about.get("format") != form:
-            found = about.get("format") if isinstance(about, dict) else type(about).__name__
-            raise InputError(f"{path}: format {found!r}", expected=form, remedy=remedy)
+            actual = about.get("format") if isinstance(about, dict) else type(about).__name__
+            raise InputError(f"{path}: format {actual!r}", expected=form, remedy=remedy)
         return cls(path, about, remedy)
 
-    def count(self, key: str, least: int = 0, most: int = _MOST) -> int:
-        """A number of things."""
+    def count(self, key: str, minimum: int = 0, maximum: int = _MAX_COUNT) -> int:
+        """Return the whole number of a key, which must lie within the bounds."""
         value = self.about.get(key)
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise self._wrong(key, f"a whole number from {least} to {most}")
+        if type(value) is not int or not minimum <= value <= maximum:
+            raise self._wrong(key, f"a whole number from {minimum} to {maximum}")
         return value
 
     def counts(self, key: str) -> list[int]:
-        """Several whole numbers that are not negative."""
+        """Return the list of whole numbers of a key; none may be negative."""
         values = self.about.get(key)
         if not isinstance(values, list) or not all(
-            isinstance(v, int) and not isinstance(v, bool) and 0 <= v <= _MOST for v in values
+            isinstance(v, int) and not isinstance(v, bool) and 0 <= v <= _MAX_COUNT for v in values
         ):
             raise self._wrong(key, "a list of whole numbers from 0")
         return values
 
     def flag(self, key: str) -> bool:
-        """True or false."""
+        """Return the truth value of a key."""
         value = self.about.get(key)
         if not isinstance(value, bool):
             raise self._wrong(key, "true or false")
         return value
 
     def choice(self, key: str, allowed: tuple[str, ...]) -> str:
-        """One of a few words."""
+        """Return the word of a key, which must be one of `allowed`."""
         value = self.about.get(key)
         if value not in allowed:
             raise self._wrong(key, f"one of {', '.join(allowed)}")

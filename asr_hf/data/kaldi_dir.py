@@ -1,4 +1,4 @@
-"""Kaldi data directories: wav.scp, segments, text, utt2spk, spk2utt, utt2lang."""
+"""Reads and writes Kaldi data directories: wav.scp, segments, text, utt2spk and so on."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Utterance:
     """One utterance of a data directory.
 
     Args:
-        id: its name, unique.
-        speaker: who speaks.
+        id: name of the utterance, unique in the directory.
+        speaker: name of the speaker.
         recording: key of wav.scp.
-        channel: 0-based channel of the recording.
-        start: where it begins in the recording (seconds); None for the whole recording.
-        end: where it ends (seconds).
-        text: transcript, words separated by blanks; None when there is none.
-        language: key of utt2lang, None when there is none.
+        channel: number of the recording's channel, from 0.
+        start: begin of the utterance in the recording (seconds); None for the whole recording.
+        end: end of the utterance in the recording (seconds); None for the end of the recording.
+        text: transcript, with words separated by blanks; None if there is none.
+        language: language in utt2lang; None if there is none.
     """
 
     id: str
@@ -51,9 +51,9 @@ class DataDir:
     """A data directory in memory.
 
     Args:
-        path: its folder.
-        utterances: sorted by id.
-        wavs: recording -> audio file (or a command that ends in "|").
+        path: folder of the directory.
+        utterances: utterances, sorted by id.
+        wavs: audio file of each recording (or a command that ends in "|").
     """
 
     path: Path
@@ -64,12 +64,18 @@ class DataDir:
     def read(cls, path: Path | str) -> DataDir:
         """Read a data directory.
 
+        Args:
+            path: folder of the directory.
+
+        Returns:
+            The directory.
+
         Raises:
-            InputError: a file is missing, a line malformed, or an utterance incomplete; run
-                `asr-hf validate` for the list of every offender.
+            InputError: a file is missing, a line is malformed, or an utterance is incomplete;
+                `asr-hf validate` lists every offender.
         """
         path = Path(path)
-        wavs = {key: found_wav(wav) for key, wav in read_table(path / "wav.scp").items()}
+        wavs = {key: existing_wav(wav) for key, wav in read_table(path / "wav.scp").items()}
         speakers = _read_fields(path / "utt2spk")
         texts = read_table(path / "text", optional=True, empty_values=True)
         languages = _read_fields(path / "utt2lang", optional=True)
@@ -111,12 +117,15 @@ class DataDir:
         return cls(path, utterances, wavs)
 
     def write(self, path: Path | str | None = None) -> None:
-        """Write the directory's files, sorted as in the C locale, audio paths made absolute.
+        """Write the directory's files, sorted as in the C locale and with absolute audio paths.
 
-        A file that would say nothing (no segments, no transcripts ...) is removed.
+        A file that would be empty (no segments, no transcripts ...) is removed.
+
+        Args:
+            path: folder of the files; None for the folder of the directory.
 
         Raises:
-            InputError: a name or transcript that Kaldi's files cannot hold.
+            InputError: Kaldi's files cannot hold a name or a transcript.
             RunError: the folder cannot be written to.
         """
         path = Path(path or self.path)
@@ -142,7 +151,7 @@ class DataDir:
                 (path / name).unlink(missing_ok=True)
 
     def by_speaker(self) -> dict[str, list[Utterance]]:
-        """Utterances of each speaker, in order."""
+        """Return the utterances of each speaker, in their order."""
         groups: dict[str, list[Utterance]] = {}
         for utterance in self.utterances:
             groups.setdefault(utterance.speaker, []).append(utterance)
@@ -153,10 +162,10 @@ _VALIDATE = "run asr-hf validate on the directory for a list of every offender"
 
 
 def table_lines(path: Path) -> Iterator[tuple[int, str, str]]:
-    """Yield (line number, key, rest) of a Kaldi text table.
+    """Yield the line number, the key and the rest of each line of a Kaldi text table.
 
     Raises:
-        InputError: the file cannot be read or is not UTF-8.
+        InputError: the file cannot be read, or is not UTF-8.
     """
     for number, line in enumerate(read_lines(path, "the table"), start=1):
         key, *rest = words_of(line, 1) or [""]
@@ -164,23 +173,39 @@ def table_lines(path: Path) -> Iterator[tuple[int, str, str]]:
 
 
 def read_table(path: Path, optional: bool = False, empty_values: bool = False) -> dict[str, str]:
-    """Read key -> value; a duplicate key or (unless allowed) an empty value is an error."""
+    """Read a Kaldi text table.
+
+    Args:
+        path: the file.
+        optional: whether the file may be missing.
+        empty_values: whether values may be empty.
+
+    Returns:
+        The value of each key, in the order of the file.
+
+    Raises:
+        InputError: a key is missing or there twice, a value is missing, or the file cannot be read.
+    """
     if optional and not path.exists():
         return {}
     table: dict[str, str] = {}
     for number, key, rest in table_lines(path):
         if not key or key in table or not (rest or empty_values):
-            found = "an empty line" if not key else "a key twice" if key in table else "no value"
-            raise InputError(f"{path}:{number}: {key}: {found}", remedy=_VALIDATE)
+            fault = "an empty line" if not key else "a key twice" if key in table else "no value"
+            raise InputError(f"{path}:{number}: {key}: {fault}", remedy=_VALIDATE)
         table[key] = rest
     return table
 
 
 def write_table(path: Path, items: Iterable[tuple[str, str]]) -> None:
-    """Write key value lines, sorted as in the C locale.
+    """Write a Kaldi text table, sorted as in the C locale.
+
+    Args:
+        path: the file.
+        items: keys and values.
 
     Raises:
-        InputError: a blank in a key or a line feed in a value.
+        InputError: a key has a blank, or a value a line feed.
     """
     lines = []
     for key, value in items:
@@ -195,7 +220,7 @@ def write_table(path: Path, items: Iterable[tuple[str, str]]) -> None:
 
 
 def _read_fields(path: Path, optional: bool = False) -> dict[str, str]:
-    """Read a table whose values have a form of their own."""
+    """Read a table and check the form of its values."""
     table = read_table(path, optional)
     noun = "recording" if path.name == "reco2file_and_channel" else "utterance"
     for key, value in table.items():
@@ -214,7 +239,7 @@ def _read_segments(path: Path) -> dict[str, tuple[str, float, float | None]] | N
 
 
 def _segment_rows(utterances: list[Utterance]) -> list[tuple[str, str]]:
-    """Lines of segments; none when every utterance is a recording of its own name."""
+    """Return the lines of segments; none if every utterance is a whole recording of its name."""
     if all(u.start is None and u.end is None and u.recording == u.id for u in utterances):
         return []
     # Ten digits keep microseconds in recordings of an hour.
@@ -244,8 +269,8 @@ def _read_channels(path: Path) -> dict[str, int]:
     return {key: channel for key, v in table.items() if (channel := parse_channel(v)) is not None}
 
 
-def found_wav(wav: str) -> str:
-    """An entry of wav.scp, its file named in the Unicode form that the disk has it in."""
+def existing_wav(wav: str) -> str:
+    """Return an entry of wav.scp, with the file's path in the Unicode form that the disk has."""
     return wav if wav.endswith("|") else existing_file(wav)
 
 

@@ -1,4 +1,4 @@
-"""The lattice of one utterance: arcs between states that are numbered in topological order."""
+"""The lattice of one utterance, whose states are numbered in topological order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from asr_hf.runtime.errors import InputError
 
 # label: transition id, 0 for an arc that takes no frame; word: word id, 0 for none; graph and
-# acoustic: natural log scores, the acoustic one unscaled.
+# acoustic: natural logarithms of scores, the acoustic score unscaled.
 ARC = np.dtype(
     [
         ("source", "<i4"),
@@ -29,15 +29,15 @@ _REMEDY = "make the lattices again with: asr-hf lattices"
 
 @dataclass(frozen=True)
 class Lattice:
-    """An acyclic graph whose paths are readings of one utterance.
+    """An acyclic graph, each path of which is a hypothesis of one utterance.
 
-    State 0 is the start; every state lies on a path from it to a final state.
+    State 0 is the start; every state lies on a path from the start to a final state.
 
     Args:
-        utterance: its name.
-        arcs: of dtype `ARC` [A], ordered by source state; source < target.
-        frame_of: how many frames each state has behind it [S], int32, rising with the number.
-        finals: of dtype `FINAL` [K]; all stand behind the last frame.
+        utterance: name of the utterance.
+        arcs: arcs [A] of dtype `ARC`, ordered by source state; source < target.
+        frame_of: number of frames before each state [S], int32; it rises with the state's number.
+        finals: final states [K] of dtype `FINAL`, all behind the last frame.
     """
 
     utterance: str
@@ -47,27 +47,27 @@ class Lattice:
 
     @property
     def num_frames(self) -> int:
-        """Frames of the utterance."""
+        """The number of frames of the utterance."""
         return int(self.frame_of[-1])
 
     @property
     def num_states(self) -> int:
-        """States."""
+        """The number of states."""
         return len(self.frame_of)
 
     def check(self, num_labels: int) -> None:
-        """Refuse a lattice that breaks any of the promises above.
+        """Refuse a lattice that is not as described above.
 
         Args:
-            num_labels: the largest transition id.
+            num_labels: largest transition id.
 
         Raises:
-            InputError: naming the utterance and what is wrong.
+            InputError: the lattice is wrong; the message names the utterance and the fault.
         """
-        for wrong, what in self._faults(num_labels):
-            if wrong:
+        for is_wrong, fault in self._faults(num_labels):
+            if is_wrong:
                 raise InputError(
-                    f"{self.utterance}: bad lattice: {what}",
+                    f"{self.utterance}: bad lattice: {fault}",
                     expected="states in topological order, each on a path to the last frame",
                     remedy=_REMEDY,
                 )

@@ -1,7 +1,4 @@
-"""Lattices of a set, packed into a few files that are read where they are wanted.
-
-`lattice_writer` writes them.
-"""
+"""Reads the lattices of a set, which `lattice_writer` has packed into a few files."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from numpy.typing import NDArray
 
 from asr_hf.data.arrays import RowFile, load_array
 from asr_hf.data.checksums import FILE_NAME as CHECKSUMS
-from asr_hf.data.checksums import Seal, crc32
+from asr_hf.data.checksums import StoreChecksums, crc32
 from asr_hf.data.header import Header
 from asr_hf.data.lattice import ARC, FINAL, Lattice
 from asr_hf.runtime.errors import InputError
@@ -24,20 +21,32 @@ from asr_hf.runtime.provenance import digest, file_digest
 FORMAT = "asr-hf-lattices-1"
 _REMEDY = "make the lattices again with: asr-hf lattices"
 STATE = np.dtype("<i4")
-# Each lattice's items lie one after another in these files, in the order of offsets.npy's columns.
+# The files that hold all lattices' arcs, states and finals, in the order of offsets.npy's columns.
 FILES = {"arcs": ARC, "states": STATE, "finals": FINAL}
-# The phone of each frame of the transcript, where labels do not tell.
+# The phone of each frame of the transcript, in stores where the labels do not give it.
 PHONES = "phones.bin"
 _ARRAYS = ("offsets.npy", "frames.npy", "pdf_of.npy", "phone_of.npy")
 SMALL_FILES = (*_ARRAYS, CHECKSUMS, "utterances.txt")
 
 
 class LatticeStore:
-    """A store opened for reading; see `open`."""
+    """A lattice store that is open for reading; see `open`.
+
+    Args:
+        folder: folder of the store.
+        header: description of the store.
+
+    Attributes:
+        folder: folder of the store.
+        about: content of lattices.json.
+        pdf_of: pdf of each transition id [transition ids + 1], int32; entry 0 is unused.
+        phone_of: phone of each transition id [transition ids + 1], int32; entry 0 is unused.
+        silence_phones: ids of the phones of silence and noises.
+    """
 
     def __init__(self, folder: Path, header: Header) -> None:
         self.folder, self.about = folder, header.about
-        self._seal = Seal(folder, self.about, "lattices.json", _REMEDY)
+        self._seal = StoreChecksums(folder, self.about, "lattices.json", _REMEDY)
         for name in _ARRAYS:
             self._seal.check(name)
         count, labels = header.count("utterances"), header.count("transition_ids") + 1
@@ -66,10 +75,16 @@ class LatticeStore:
 
     @classmethod
     def open(cls, folder: Path | str) -> LatticeStore:
-        """Open the store in `folder`.
+        """Open a lattice store.
+
+        Args:
+            folder: folder of the store.
+
+        Returns:
+            The store.
 
         Raises:
-            InputError: it is missing, truncated, damaged or of another format.
+            InputError: the store is missing, truncated, damaged or of another format.
         """
         folder = Path(folder)
         path = folder / "lattices.json"
@@ -83,7 +98,7 @@ class LatticeStore:
 
     @cached_property
     def utterances(self) -> list[str]:
-        """Those that have a lattice, in the order of the store.
+        """The utterances that have a lattice, in the order of the store.
 
         Raises:
             InputError: utterances.txt does not fit the store.
@@ -110,37 +125,40 @@ class LatticeStore:
         return name in self._place
 
     def digests(self) -> dict[str, str]:
-        """What identifies the store: digests of its description, and of the lattices."""
-        found = {"lattices.json": file_digest(self.folder / "lattices.json")}
+        """Return the digests that identify the store: of its description and of the lattices."""
+        digests = {"lattices.json": file_digest(self.folder / "lattices.json")}
         if self._sums is not None:
-            found["arcs.bin"] = digest(self._sums.tolist())
-        return found
+            digests["arcs.bin"] = digest(self._sums.tolist())
+        return digests
 
     @property
     def has_checksums(self) -> bool:
-        """Whether the store carries checksums at all."""
+        """Whether the store has checksums."""
         return self._sums is not None
 
     @property
     def has_phones(self) -> bool:
-        """Whether it holds the phones of what was said."""
+        """Whether the store holds the phones of the transcripts."""
         return self._phones is not None
 
     def num_frames(self, name: str) -> int:
-        """Frames of the utterance `name`.
+        """Return the number of frames of an utterance.
 
         Raises:
-            InputError: it has no lattice.
+            InputError: the utterance has no lattice.
         """
         return int(self._frames[self._number(name)])
 
     def lattice(self, name: str) -> Lattice:
-        """The lattice of the utterance `name`, read-only.
+        """Return the lattice of an utterance, read-only.
 
-        Its checksum is looked at, and on first use that it is a lattice.
+        Its checksum is compared, and its form is checked when it is read for the first time.
+
+        Args:
+            name: name of the utterance.
 
         Raises:
-            InputError: it has no lattice, or a damaged one.
+            InputError: the utterance has no lattice, or a damaged one.
         """
         number = self._number(name)
         lattice = Lattice(name, *self._read(number, name)[0])
@@ -150,43 +168,49 @@ class LatticeStore:
         return lattice
 
     def phones(self, name: str) -> NDArray[np.int32]:
-        """The phone of each frame of what was said, int32 [frames]; only with `has_phones`.
+        """Return the phone of each frame of the transcript [F], int32; needs `has_phones`.
+
+        Args:
+            name: name of the utterance.
 
         Raises:
-            InputError: it has no lattice, or a damaged one.
+            InputError: the utterance has no lattice, or a damaged one.
         """
-        found = self._read(self._number(name), name)[1]
-        assert found is not None
-        return found
+        phones = self._read(self._number(name), name)[1]
+        assert phones is not None
+        return phones
 
     def _read(self, number: int, name: str) -> tuple[list[NDArray[Any]], NDArray[np.int32] | None]:
-        """Arcs, states and finals, and phones where there are any; compared with their checksum."""
-        places = self._offsets[number : number + 2].T.tolist()
+        """Read arcs, states and finals, and phones if there are any; check them."""
+        ranges = self._offsets[number : number + 2].T.tolist()
         pieces = [
             rows.read([(first, last)])
-            for rows, (first, last) in zip(self._rows, places, strict=True)
+            for rows, (first, last) in zip(self._rows, ranges, strict=True)
         ]
-        said = []
+        phones = []
         if self._phones is not None:
             end = int(self._ends[number])
-            said = [self._phones.read([(end - int(self._frames[number]), end)])]
-        for piece in (*pieces, *said):
+            phones = [self._phones.read([(end - int(self._frames[number]), end)])]
+        for piece in (*pieces, *phones):
             piece.flags.writeable = False
-        if self._sums is not None and crc32(*pieces, *said) != self._sums[number]:
-            files = "arcs.bin, states.bin, finals.bin" + f" or {PHONES}" * bool(said)
+        if self._sums is not None and crc32(*pieces, *phones) != self._sums[number]:
+            files = "arcs.bin, states.bin, finals.bin" + f" or {PHONES}" * bool(phones)
             raise self._seal.damaged(files, name)
-        return pieces, said[0] if said else None
+        return pieces, phones[0] if phones else None
 
     def check(self) -> Iterator[int]:
-        """Check every lattice; yields the frames of each when it is done.
+        """Check every lattice.
+
+        Yields:
+            The number of frames of each lattice, when it is done.
 
         Raises:
-            InputError: one is damaged.
+            InputError: a lattice is damaged.
         """
         for name in self.utterances:
             yield self.lattice(name).num_frames
 
-    def _check(self, lattice: Lattice, frames: int) -> None:
+    def _check(self, lattice: Lattice, num_frames: int) -> None:
         try:
             lattice.check(len(self.pdf_of) - 1)
         except InputError as error:
@@ -195,10 +219,10 @@ class LatticeStore:
                 expected="the lattices as they were written",
                 remedy=_REMEDY,
             ) from error
-        if lattice.num_frames != frames:
+        if lattice.num_frames != num_frames:
             raise InputError(
                 f"{self.folder}: {lattice.utterance}: a lattice of {lattice.num_frames} frames",
-                expected=f"{frames}, as in frames.npy",
+                expected=f"{num_frames}, as in frames.npy",
                 remedy=_REMEDY,
             )
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_hf.data.checksums import FILE_NAME as CHECKSUMS
-from asr_hf.data.checksums import crc32, sealed
+from asr_hf.data.checksums import crc32, with_checksums
 from asr_hf.data.lattice import Lattice
 from asr_hf.data.lattice_store import FILES, FORMAT, PHONES, SMALL_FILES, STATE
 from asr_hf.runtime.files import replaced_folder, write_json, write_text
@@ -23,11 +23,12 @@ Phones = Mapping[str, NDArray[np.int32]]
 
 @dataclass(frozen=True)
 class LabelMap:
-    """What the labels of lattice arcs stand for.
+    """The pdfs and phones that the labels of lattice arcs stand for.
 
     Args:
-        pdf_of, phone_of: int32 [transition ids + 1], entry 0 unused.
-        silence_phones: phone ids of silence and noises.
+        pdf_of: pdf of each transition id [transition ids + 1], int32; entry 0 is unused.
+        phone_of: phone of each transition id [transition ids + 1], int32; entry 0 is unused.
+        silence_phones: ids of the phones of silence and noises.
     """
 
     pdf_of: NDArray[np.int32]
@@ -37,7 +38,7 @@ class LabelMap:
 
 @dataclass
 class _Packed:
-    """What has been written so far: a name and numbers for each utterance."""
+    """The index of the lattices that were written so far."""
 
     names: list[str] = field(default_factory=list)
     frames: list[int] = field(default_factory=list)
@@ -52,20 +53,21 @@ def write_lattices(
     about: Mapping[str, Any],
     phones: Phones | None = None,
 ) -> dict[str, Any]:
-    """Write a store, which takes the place of `folder` when it is whole.
+    """Write a lattice store, which takes the place of `folder` when it is whole.
 
     Args:
-        folder: where it goes.
-        lattices: in the order they are to have.
-        labels: of all of them.
-        about: what lattices.json says beside the counts.
-        phones: of each frame of the transcripts, by utterance; needed where phones share pdfs.
+        folder: folder of the store.
+        lattices: lattices, in the order of the store.
+        labels: meaning of the labels of all lattices.
+        about: values that lattices.json holds beside the counts.
+        phones: phone of each frame of the transcript [F], by utterance; needed where phones share
+            pdfs.
 
     Returns:
-        What lattices.json says.
+        The content of lattices.json.
 
     Raises:
-        RunError: the disk is full or the folder read-only.
+        RunError: the disk is full, or the folder is read-only.
     """
     with replaced_folder(folder) as part:
         packed = _write_items(part, lattices, phones)
@@ -76,37 +78,37 @@ def write_lattices(
         np.save(part / CHECKSUMS, np.asarray(packed.sums, np.uint32), allow_pickle=False)
         write_text(part / "utterances.txt", "".join(f"{name}\n" for name in packed.names))
         counts = dict(zip(FILES, packed.offsets[-1].tolist(), strict=True))
-        head = {
+        header = {
             "format": FORMAT,
             "utterances": len(packed.names),
             "frames": sum(packed.frames),
             **counts,
         }
-        labels_say = {
+        label_facts = {
             "transition_ids": len(labels.pdf_of) - 1,
             "silence_phones": list(labels.silence_phones),
             "phones_of_transcripts": phones is not None,
         }
-        written = sealed(part, head | labels_say | dict(about), SMALL_FILES)
+        written = with_checksums(part, header | label_facts | dict(about), SMALL_FILES)
         write_json(part / "lattices.json", written)
     return written
 
 
 def _write_items(part: Path, lattices: Iterable[Lattice], phones: Phones | None) -> _Packed:
-    """Write arcs, states and finals, and phones where there are any, of one after another."""
+    """Write the arcs, states and finals of every lattice, and its phones if there are any."""
     packed = _Packed()
     names = [f"{name}.bin" for name in FILES] + [PHONES] * (phones is not None)
-    with ExitStack() as opened:
-        files = [opened.enter_context(open(part / name, "wb")) for name in names]
+    with ExitStack() as stack:
+        files = [stack.enter_context(open(part / name, "wb")) for name in names]
         for lattice in lattices:
             items = zip(
                 (lattice.arcs, lattice.frame_of, lattice.finals), FILES.values(), strict=True
             )
             pieces = [np.ascontiguousarray(piece, dtype) for piece, dtype in items]
-            said = [] if phones is None else [_spoken(lattice, phones)]
-            for file, piece in zip(files, [*pieces, *said], strict=True):
+            spoken = [] if phones is None else [_spoken(lattice, phones)]
+            for file, piece in zip(files, [*pieces, *spoken], strict=True):
                 file.write(piece.tobytes())
-            packed.sums.append(crc32(*pieces, *said))
+            packed.sums.append(crc32(*pieces, *spoken))
             packed.names.append(lattice.utterance)
             packed.frames.append(lattice.num_frames)
             packed.offsets.append(packed.offsets[-1] + np.array([len(piece) for piece in pieces]))
@@ -117,6 +119,6 @@ def _write_items(part: Path, lattices: Iterable[Lattice], phones: Phones | None)
 
 
 def _spoken(lattice: Lattice, phones: Phones) -> NDArray[np.int32]:
-    found = np.ascontiguousarray(phones[lattice.utterance], STATE)
-    assert len(found) == lattice.num_frames
-    return found
+    spoken = np.ascontiguousarray(phones[lattice.utterance], STATE)
+    assert len(spoken) == lattice.num_frames
+    return spoken

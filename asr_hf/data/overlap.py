@@ -1,4 +1,4 @@
-"""What two sets have in common, where they should have nothing: training and held-out data."""
+"""Finds utterances that training and held-out data have in common, where there should be none."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Overlap:
-    """Utterances of a held-out set that are among the training set's.
+    """The utterances of a held-out set that are in the training set too.
 
     Args:
-        total: utterances of the held-out set.
-        by_name: those whose names the training set has too.
-        by_recording: those that are the same stretch of the same recording as one of it.
+        total: number of utterances of the held-out set.
+        by_name: utterances whose names the training set has too.
+        by_recording: utterances whose stretch of a recording the training set has too.
     """
 
     total: int
@@ -28,20 +28,20 @@ class Overlap:
 
     @property
     def count(self) -> int:
-        """How many are shared, one way or the other."""
+        """The number of shared utterances, by name or by recording."""
         return len(self.by_name | self.by_recording)
 
     @property
     def is_all(self) -> bool:
-        """Whether nothing is held out."""
+        """Whether all utterances are shared, so that nothing is held out."""
         return 0 < self.total == self.count
 
     def describe(self, train: str, heldout: str) -> str:
-        """One line, with counts.
+        """Return the counts in one line.
 
         Args:
-            train: what the training set is called.
-            heldout: what the held-out set is called.
+            train: name of the training set.
+            heldout: name of the held-out set.
         """
         return (
             f"{self.count} of {self.total} utterances of {heldout} are in {train} too "
@@ -50,7 +50,7 @@ class Overlap:
 
 
 def overlap(train: DataDir, heldout: DataDir) -> Overlap:
-    """What the data directory `heldout` shares with `train`."""
+    """Return the utterances of the data directory `heldout` that `train` has too."""
     names = {u.id for u in train.utterances}
     stretches = {_stretch(train, u) for u in train.utterances}
     return Overlap(
@@ -61,16 +61,22 @@ def overlap(train: DataDir, heldout: DataDir) -> Overlap:
 
 
 def _stretch(data: DataDir, u: Utterance) -> tuple[str, int, float | None, float | None]:
-    """What is heard: a file or command, a channel, and times (seconds)."""
+    """Return an utterance's audio: a file or command, a channel, begin and end (seconds)."""
     return data.wavs[u.recording], u.channel, u.start, u.end
 
 
 def warn_of_overlap(root: Path, train: str, heldout: Collection[str]) -> None:
-    """Warn where a set below `root` shares utterances with its training set."""
+    """Log a warning for each held-out set that shares utterances with the training set.
+
+    Args:
+        root: folder of the sets' data directories.
+        train: name of the training set.
+        heldout: names of the held-out sets.
+    """
     trained = DataDir.read(root / train)
     for name in heldout:
-        found = overlap(trained, DataDir.read(root / name))
-        if found.count:
+        shared = overlap(trained, DataDir.read(root / name))
+        if shared.count:
             log.warning(
-                "%s: error rates would be better than they are", found.describe(train, name)
+                "%s: error rates would be better than they are", shared.describe(train, name)
             )

@@ -1,4 +1,4 @@
-"""Context windows, made on the device."""
+"""Splices frames with their neighbours, on the device."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from asr_hf.data.store import FrameBatch
 
 
 def splice(batch: FrameBatch, left: int, right: int, dtype: torch.dtype) -> Tensor:
-    """Put each frame's neighbours beside it, repeating an utterance's edge frames.
+    """Put each frame's neighbours beside it; the edge frames of an utterance are repeated.
 
     Args:
-        batch: unspliced frames [F, D] with their utterance bounds.
-        left: frames of context before each frame.
-        right: frames of context after it.
-        dtype: of the result.
+        batch: unspliced frames [F, D] with the bounds of their utterances.
+        left: number of context frames before each frame.
+        right: number of context frames after each frame.
+        dtype: type of the result.
 
     Returns:
-        [F, (left + 1 + right) * D], oldest frame first.
+        Windows [F, (left + 1 + right) * D], with the earliest frame first.
     """
     index = torch.arange(len(batch.features), device=batch.features.device)
     return splice_at(batch, index, left, right, dtype)
@@ -27,9 +27,9 @@ def splice(batch: FrameBatch, left: int, right: int, dtype: torch.dtype) -> Tens
 def splice_at(
     batch: FrameBatch, index: Tensor, left: int, right: int, dtype: torch.dtype
 ) -> Tensor:
-    """Spliced windows of the frames at `index` [K] only: [K, (left + 1 + right) * D]."""
+    """Return the windows [K, (left + 1 + right) * D] of the frames at `index` [K]; see `splice`."""
     offsets = torch.arange(-left, right + 1, device=index.device)
-    wanted = index[:, None] + offsets
-    wanted = torch.maximum(wanted, batch.starts[index, None])
-    wanted = torch.minimum(wanted, batch.ends[index, None] - 1)
-    return batch.features[wanted].flatten(1).to(dtype)
+    neighbours = index[:, None] + offsets
+    neighbours = torch.maximum(neighbours, batch.starts[index, None])
+    neighbours = torch.minimum(neighbours, batch.ends[index, None] - 1)
+    return batch.features[neighbours].flatten(1).to(dtype)

@@ -1,7 +1,7 @@
-"""The packed frame store: one file of unspliced frames, one of labels, an utterance index.
+"""The packed frame store: a file of unspliced frames, a file of labels, and an index of utterances.
 
-Opening reads the index alone, so that hundreds of hours open in milliseconds. Each utterance's
-checksum is looked at whenever it is read.
+Opening a store reads only the index, so that hundreds of hours open in milliseconds. The checksum
+of an utterance is compared whenever the utterance is read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from asr_hf.data.arrays import RowFile, load_array
-from asr_hf.data.checksums import Seal, crc32
+from asr_hf.data.checksums import StoreChecksums, crc32
 from asr_hf.data.header import Header
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.provenance import digest, file_digest
@@ -27,7 +27,7 @@ FORMAT = "asr-hf-store-1"
 _REMEDY = "make the store again with: asr-hf align"
 _FRAMES, _LABELS = 0, 1
 _STRETCH = 1 << 22
-# Far more than any tree has; tables of all pdfs are held.
+# Far more than any tree has; the limit keeps a damaged header from filling the memory.
 _MAX_PDFS = 10_000_000
 
 
@@ -37,9 +37,9 @@ class FrameBatch:
 
     Args:
         features: unspliced features [F, D] in the store's dtype.
-        labels: pdf of each frame [F], int64; empty when the store has none.
-        starts: where each frame's utterance begins in the batch [F], int64.
-        ends: where it ends (exclusive) [F], int64.
+        labels: pdf of each frame [F], int64; empty if the store has no labels.
+        starts: first frame of each frame's utterance in the batch [F], int64.
+        ends: last frame (exclusive) of each frame's utterance in the batch [F], int64.
     """
 
     features: Tensor
@@ -49,24 +49,40 @@ class FrameBatch:
 
     @property
     def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Frames, labels, starts and ends."""
+        """The features, labels, starts and ends."""
         return self.features, self.labels, self.starts, self.ends
 
     def to(self, device: torch.device) -> FrameBatch:
-        """The batch on `device`; a copy from page-locked memory goes on beside other work."""
+        """Return the batch on `device`; from page-locked memory it is copied in the background."""
         return FrameBatch(*(x.to(device, non_blocking=True) for x in self.tensors))
 
 
 class FrameStore:
-    """A store opened for reading; see `open`."""
+    """A frame store that is open for reading; see `open`.
+
+    Args:
+        folder: folder of the store.
+        header: description of the store.
+
+    Attributes:
+        folder: folder of the store.
+        about: content of store.json.
+        dim: number of dimensions of a frame.
+        num_pdfs: number of pdfs; 0 without labels.
+        dtype: type of the features.
+        frame_bytes: size of a frame's features (bytes).
+        offsets: first frame of each utterance, and the number of frames last [U+1], int64.
+        num_frames: number of frames.
+        num_units: number of utterances.
+    """
 
     def __init__(self, folder: Path, header: Header) -> None:
         self.folder, self.about = folder, header.about
-        self.dim = header.count("dim", least=1)
-        self.num_pdfs = header.count("num_pdfs", most=_MAX_PDFS)
+        self.dim = header.count("dim", minimum=1)
+        self.num_pdfs = header.count("num_pdfs", maximum=_MAX_PDFS)
         self.dtype = np.dtype(header.choice("dtype", ("float16", "float32")))
         self.frame_bytes = self.dim * int(self.dtype.itemsize)
-        self._seal = Seal(folder, self.about, "store.json", _REMEDY)
+        self._seal = StoreChecksums(folder, self.about, "store.json", _REMEDY)
         self._seal.check("offsets.npy")
         self.offsets = _load_offsets(folder / "offsets.npy", header.count("utterances"))
         self.num_frames, self.num_units = int(self.offsets[-1]), len(self.offsets) - 1
@@ -78,15 +94,21 @@ class FrameStore:
             if header.flag("labelled")
             else None
         )
-        # Columns: frames, labels.
+        # The columns are those of frames and of labels.
         self._sums = self._seal.of_utterances((self.num_units, 2))
 
     @classmethod
     def open(cls, folder: Path | str) -> FrameStore:
-        """Open the store in `folder`.
+        """Open a frame store.
+
+        Args:
+            folder: folder of the store.
+
+        Returns:
+            The store.
 
         Raises:
-            InputError: it is missing, truncated, damaged or of another format.
+            InputError: the store is missing, truncated, damaged or of another format.
         """
         folder = Path(folder)
         path = folder / "store.json"
@@ -98,12 +120,12 @@ class FrameStore:
 
     @cached_property
     def utterances(self) -> list[str]:
-        """Utterance ids, in store order."""
+        """The names of the utterances, in the order of the store."""
         return self._lines("utterances.txt")
 
     @cached_property
     def speakers(self) -> list[str]:
-        """Each utterance's speaker."""
+        """The speaker of each utterance."""
         return self._lines("speakers.txt")
 
     def _lines(self, name: str) -> list[str]:
@@ -119,19 +141,31 @@ class FrameStore:
             )
         return lines
 
-    def frames_of(self, unit: int) -> int:
-        """Frames of utterance number `unit`."""
+    def num_frames_of(self, unit: int) -> int:
+        """Return the number of frames of utterance number `unit`."""
         return int(self.offsets[unit + 1] - self.offsets[unit])
 
     def gather(self, units: np.ndarray, device: torch.device) -> FrameBatch:
-        """Bring utterances to `device`, side by side in the order given."""
+        """Return utterances as a batch on a device.
+
+        Args:
+            units: numbers of the utterances [K], in the order of the batch.
+            device: device of the batch.
+        """
         return self.read(units, pinned=device.type == "cuda").to(device)
 
     def read(self, units: np.ndarray, pinned: bool = False) -> FrameBatch:
-        """Copy utterances from the files, to page-locked memory if `pinned`.
+        """Read utterances from the files.
+
+        Args:
+            units: numbers of the utterances [K], in the order of the batch.
+            pinned: whether the batch is in page-locked memory.
+
+        Returns:
+            The batch, on the CPU.
 
         Raises:
-            InputError: a file is damaged, or was cut short while in use.
+            InputError: a file is damaged, or was cut short while it is open.
         """
         units = np.asarray(units, dtype=np.int64)
         firsts, lasts = self.offsets[units], self.offsets[units + 1]
@@ -140,22 +174,25 @@ class FrameStore:
         ends = np.cumsum(lengths)
         starts = ends - lengths
         total = int(lengths.sum())
-        self._frames.expect(runs)
-        frames = _room((total, self.dim), self.dtype, pinned)
-        labels = _room((0 if self._labels is None else total,), np.dtype(np.int64), pinned)
+        self._frames.prefetch(runs)
+        features = _buffer((total, self.dim), self.dtype, pinned)
+        labels = _buffer((0 if self._labels is None else total,), np.dtype(np.int64), pinned)
         if self._labels is not None:
-            self._labels.expect(runs)
-        self._frames.read_into(frames.numpy(), runs)
-        self._check(_FRAMES, units, starts, frames.numpy())
+            self._labels.prefetch(runs)
+        self._frames.read_into(features.numpy(), runs)
+        self._check(_FRAMES, units, starts, features.numpy())
         if self._labels is not None:
             narrow = self._labels.read(runs)
             self._check(_LABELS, units, starts, narrow)
             labels.numpy()[:] = narrow
         bounds = (torch.from_numpy(np.repeat(x, lengths)) for x in (starts, ends))
-        return FrameBatch(frames, labels, *(x.pin_memory() if pinned else x for x in bounds))
+        return FrameBatch(features, labels, *(x.pin_memory() if pinned else x for x in bounds))
 
     def check(self) -> Iterator[int]:
-        """Check every byte against its checksum; yields the frames of each stretch when it is done.
+        """Check every byte against its checksum, stretch by stretch.
+
+        Yields:
+            The number of frames of each stretch, when it is done.
 
         Raises:
             InputError: a file is damaged.
@@ -166,16 +203,16 @@ class FrameStore:
             yield int(self.offsets[units[-1] + 1] - self.offsets[units[0]])
 
     def digests(self) -> dict[str, str]:
-        """What identifies the store: digests of its description, and of frames and labels."""
-        found = {"store.json": file_digest(self.folder / "store.json")}
+        """Return the digests that identify the store: of its description, frames and labels."""
+        digests = {"store.json": file_digest(self.folder / "store.json")}
         if self._sums is not None:
             for file, column in zip(("frames.bin", "labels.bin"), self._sums.T, strict=True):
-                found[file] = digest(column.tolist())
-        return found
+                digests[file] = digest(column.tolist())
+        return digests
 
     @property
     def has_checksums(self) -> bool:
-        """Whether the store carries checksums at all."""
+        """Whether the store has checksums."""
         return self._sums is not None
 
     def _check(self, column: int, units: np.ndarray, starts: np.ndarray, rows: np.ndarray) -> None:
@@ -190,16 +227,16 @@ class FrameStore:
                 raise self._seal.damaged(name, self.utterances[unit])
 
     def _stretches(self) -> Iterator[np.ndarray]:
-        """Neighbouring utterances, about `_STRETCH` frames together."""
+        """Yield stretches of neighbouring utterances with about `_STRETCH` frames each."""
         cuts = np.searchsorted(self.offsets, np.arange(0, self.num_frames, _STRETCH))
         edges = np.unique(np.append(cuts, self.num_units)).tolist()
         return (np.arange(first, last) for first, last in pairwise(edges))
 
     def label_counts(self) -> np.ndarray:
-        """Frames of each pdf [pdfs], int64.
+        """Return the number of frames of each pdf [pdfs], int64.
 
         Raises:
-            InputError: the store has no labels, one that is no pdf, or damaged ones.
+            InputError: the store has no labels, they are damaged, or a label is not a pdf.
         """
         if self._labels is None:
             raise InputError(f"{self.folder}: this store has no labels", remedy=_REMEDY)
@@ -236,7 +273,7 @@ def _load_offsets(path: Path, utterances: int) -> np.ndarray:
 
 
 def _runs(firsts: np.ndarray, lasts: np.ndarray) -> list[tuple[int, int]]:
-    """Join neighbouring utterances into one read each."""
+    """Return the ranges of rows to read, with neighbouring utterances joined."""
     if not len(firsts):
         return []
     breaks = np.flatnonzero(firsts[1:] != lasts[:-1]) + 1
@@ -245,6 +282,6 @@ def _runs(firsts: np.ndarray, lasts: np.ndarray) -> list[tuple[int, int]]:
     return list(zip(starts.tolist(), stops.tolist(), strict=True))
 
 
-def _room(shape: tuple[int, ...], dtype: np.dtype[Any], pinned: bool) -> Tensor:
-    held = torch.from_numpy(np.empty((0, *shape[1:]) if pinned else shape, dtype))
-    return torch.empty(shape, dtype=held.dtype, pin_memory=True) if pinned else held
+def _buffer(shape: tuple[int, ...], dtype: np.dtype[Any], pinned: bool) -> Tensor:
+    unpinned = torch.from_numpy(np.empty((0, *shape[1:]) if pinned else shape, dtype))
+    return torch.empty(shape, dtype=unpinned.dtype, pin_memory=True) if pinned else unpinned

@@ -1,4 +1,4 @@
-"""Packing features and alignments into a frame store."""
+"""Packs features and alignments into a frame store."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from asr_hf.data.alignment import Alignments
 from asr_hf.data.ark import ArkReader
 from asr_hf.data.checksums import FILE_NAME as CHECKSUMS
-from asr_hf.data.checksums import crc32, sealed
+from asr_hf.data.checksums import crc32, with_checksums
 from asr_hf.data.cmvn import CmvnSource
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.data.store import FORMAT
@@ -27,22 +27,22 @@ log = logging.getLogger(__name__)
 
 SMALL_FILES = ("offsets.npy", CHECKSUMS, "utterances.txt", "speakers.txt")
 _TOLERANCE = 2
-# Frames to a label of Kaldi's chain models, the usual number first.
+# Numbers of frames for each label in Kaldi's chain models, the usual one first.
 _SUBSAMPLED = (3, 2, 4)
 
-# From an utterance and its normalised features [F, D] to those that are packed [F, D'].
+# Makes the features that are packed [F, D'] from an utterance and its normalised features [F, D].
 Transform = Callable[[Utterance, np.ndarray], np.ndarray]
 
 
 @dataclass
 class _Packed:
-    """What has been written so far."""
+    """The index of the utterances that were written so far."""
 
     origin: Path
     utterances: list[str] = field(default_factory=list)
     speakers: list[str] = field(default_factory=list)
     lengths: list[int] = field(default_factory=list)
-    # CRC-32 of each one's frames and labels.
+    # CRC-32 of each utterance's frames and labels.
     sums: list[tuple[int, int]] = field(default_factory=list)
     trimmed: int = 0
     dim: int = 0
@@ -50,7 +50,14 @@ class _Packed:
 
 @dataclass(frozen=True)
 class FeatureSource:
-    """Features as they are packed: where they come from, and what is done to them."""
+    """The source of the features that are packed.
+
+    Args:
+        features: archive of the features.
+        cmvn: normalisation of the features.
+        transform: what else is done to the normalised features; None for nothing.
+        dtype: type of the packed features.
+    """
 
     features: ArkReader
     cmvn: CmvnSource
@@ -65,7 +72,7 @@ class FeatureSource:
         transform: Transform | None = None,
         allow_pipes: bool = False,
     ) -> FeatureSource:
-        """Those in `folder`; see `build_store`."""
+        """Return the features in `folder` as a source; see `build_store` for the arguments."""
         return cls(
             ArkReader(folder / "feats.scp", allow_pipes),
             CmvnSource.open(folder, allow_pipes),
@@ -74,16 +81,16 @@ class FeatureSource:
         )
 
     def frames(self, utterance: Utterance) -> np.ndarray:
-        """The frames [F, D] of one utterance, in the precision of stores.
+        """Return the features [F, D] of one utterance in the precision of the store.
 
         Raises:
-            InputError: they cannot be read, or are not finite.
+            InputError: the features cannot be read, or are not finite.
         """
         place = f"{self.features.path}: utterance {utterance.id}"
         return _narrow(place, self.read(utterance), self.dtype)
 
     def read(self, utterance: Utterance) -> np.ndarray:
-        """The features [F, D] of one utterance before they lose precision."""
+        """Return the features [F, D] of one utterance before they lose precision."""
         matrix = self.features[utterance.id]
         if matrix.ndim != 2 or not matrix.shape[1]:
             raise InputError(
@@ -104,35 +111,37 @@ def build_store(
     max_skipped: float = 0.05,
     transform: Transform | None = None,
     allow_pipes: bool = False,
-    told: Collection[str] = (),
+    logged: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Pack the utterances of `data` into `folder`, CMVN applied.
+    """Pack the normalised features of a data directory, and their alignments, into a frame store.
 
-    Features and alignments may differ by at most two frames, which are trimmed and counted.
+    Features and alignments of an utterance may differ by at most two frames, which are cut off and
+    counted.
 
     Args:
-        folder: where the store goes; replaced as a whole.
-        data: the utterances and their speakers.
-        feature_folder: what `extract_features` wrote.
+        folder: folder of the store, which is replaced as a whole.
+        data: data directory with the utterances and their speakers.
+        feature_folder: folder that `extract_features` has written.
         alignments: pdf of every frame; None for a store that is only decoded.
-        dtype: "float16" or "float32".
+        dtype: type of the features, "float16" or "float32".
         max_skipped: largest share of utterances that may be left out.
-        transform: what else is done to the normalised features.
-        allow_pipes: run commands of the feature folder's scp files in a shell.
-        told: utterances that the log said are skipped.
+        transform: what else is done to the normalised features; None for nothing.
+        allow_pipes: whether commands in the feature folder's scp files are run in a shell.
+        logged: skipped utterances that the log has named already.
 
     Returns:
-        The store's description, as written to store.json.
+        The content of store.json.
 
     Raises:
-        InputError: non-finite features, a corrupt archive, nothing to pack, or too many skips.
-        RunError: the disk is full or the folder read-only.
+        InputError: features are not finite, an archive is corrupt, there is nothing to pack, or too
+            many utterances are skipped.
+        RunError: the disk is full, or the folder is read-only.
     """
     folder = Path(folder)
     source = FeatureSource.open(feature_folder, dtype, transform, allow_pipes)
     packed = _Packed(source.features.path)
     key = "alignment.max_skipped"
-    skips = SkipList(f"packing {data.path.name}", max_skipped, key, told=set(told))
+    skips = SkipList(f"packing {data.path.name}", max_skipped, key, logged=set(logged))
     with replaced_folder(folder) as part:
         _write_frames(part, data, source, alignments, packed, skips)
         skips.check(len(data.utterances))
@@ -141,18 +150,18 @@ def build_store(
                 f"{data.path}: no utterance to pack", remedy="check the data directory"
             )
         _write_utterances(part, packed)
-        about = _described(packed, dtype, alignments) | {
+        about = _description(packed, dtype, alignments) | {
             "skipped": skips.reasons,
             "features": read_json(feature_folder / "fbank.json"),
         }
-        about = sealed(part, about, SMALL_FILES)
+        about = with_checksums(part, about, SMALL_FILES)
         write_json(part / "store.json", about)
     if packed.trimmed:
         log.info("%s: %d utterances trimmed by 1 or 2 frames", skips.stage, packed.trimmed)
     return about
 
 
-def _described(packed: _Packed, dtype: str, alignments: Alignments | None) -> dict[str, Any]:
+def _description(packed: _Packed, dtype: str, alignments: Alignments | None) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "dim": packed.dim,
@@ -193,7 +202,7 @@ def _write_frames(
 
 
 def _write_utterances(part: Path, packed: _Packed) -> None:
-    """Write the small files, which have a line or a number for each utterance."""
+    """Write the small files, which hold a line or a number for each utterance."""
     offsets = np.concatenate([[0], np.cumsum(packed.lengths, dtype=np.int64)])
     np.save(part / "offsets.npy", offsets, allow_pickle=False)
     np.save(part / CHECKSUMS, np.array(packed.sums, np.uint32), allow_pickle=False)
@@ -201,20 +210,21 @@ def _write_utterances(part: Path, packed: _Packed) -> None:
     write_text(part / "speakers.txt", "".join(f"{s}\n" for s in packed.speakers))
 
 
-def _mismatch(frames: int, pdfs: np.ndarray | None) -> str:
-    """Why an utterance's labels do not fit its features, or nothing."""
+def _mismatch(num_frames: int, pdfs: np.ndarray | None) -> str:
+    """Return why an utterance's labels do not fit its features; "" if they fit."""
     if pdfs is None or not len(pdfs):
         return "no alignment"
-    if abs(len(pdfs) - frames) <= _TOLERANCE:
+    if abs(len(pdfs) - num_frames) <= _TOLERANCE:
         return ""
     for factor in _SUBSAMPLED:
-        if len(pdfs) > _TOLERANCE and abs(-(-frames // factor) - len(pdfs)) <= 1:
+        if len(pdfs) > _TOLERANCE and abs(-(-num_frames // factor) - len(pdfs)) <= 1:
             return (
-                f"{frames} feature frames but {len(pdfs)} aligned frames: one label for {factor} "
-                "frames, as chain models align (frame_subsampling_factor); align with a GMM system"
+                f"{num_frames} feature frames but {len(pdfs)} aligned frames: one label for "
+                f"{factor} frames, as chain models align (frame_subsampling_factor); align with a "
+                "GMM system"
             )
     return (
-        f"{frames} feature frames but {len(pdfs)} aligned frames "
+        f"{num_frames} feature frames but {len(pdfs)} aligned frames "
         f"(at most {_TOLERANCE} may differ; are frame shift and segments the same?)"
     )
 
@@ -249,7 +259,7 @@ def _write(
 
 
 def _narrow(place: str, matrix: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
-    """The features in the store's precision, finite."""
+    """Return the features in the store's precision, after checking that they are finite."""
     with np.errstate(over="ignore"):
         narrow: np.ndarray = matrix.astype(dtype)
     wrong = np.argwhere(~np.isfinite(narrow))

@@ -1,4 +1,4 @@
-"""The files of a data directory as they are, right or wrong."""
+"""Reads the files of a data directory as they are, with the problems of their lines."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ FILES = ("utt2spk", *PER_UTTERANCE, *PER_RECORDING, "spk2utt")
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with a data directory.
+    """One problem of a data directory.
 
     Args:
-        where: file, and line where there is one.
-        what: the utterance or recording and what is wrong with it.
+        where: file, with the line if there is one.
+        what: utterance or recording, and what is wrong with it.
         remedy: how to mend it.
     """
 
@@ -39,11 +39,11 @@ class Table:
     """One file of a data directory.
 
     Args:
-        path: the file.
-        rows: key -> value, the first of several.
-        problems: of its lines.
-        unusable: key -> why its value cannot be used.
-        readable: whether all of it could be read.
+        path: path of the file.
+        rows: value of each key, the first one if there are several.
+        problems: problems of the lines.
+        unusable: keys whose values cannot be used, with the reasons.
+        readable: whether the whole file could be read.
     """
 
     path: Path
@@ -54,7 +54,14 @@ class Table:
 
 
 def read_tables(path: Path) -> dict[str, Table]:
-    """Read those of a directory's files that there are, whatever is wrong with them."""
+    """Read the files of a data directory that exist, whatever is wrong with them.
+
+    Args:
+        path: the data directory.
+
+    Returns:
+        The files, by name.
+    """
     return {name: _read(path / name) for name in FILES if (path / name).exists()}
 
 

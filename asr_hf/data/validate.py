@@ -1,4 +1,4 @@
-"""Checking a data directory: every offender, with its line and its remedy."""
+"""Checks a data directory and lists every problem, with its line and its remedy."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def validate(path: Path | str, fix: bool = False) -> list[Problem]:
 
     Args:
         path: the directory.
-        fix: mend it first, see `asr_hf.data.fix.fix_dir`.
+        fix: whether the directory is mended first; see `asr_hf.data.fix.fix_dir`.
 
     Returns:
-        Every problem found (after fixing, when `fix` is set).
+        Every problem, or those that are left after mending.
 
     Raises:
         InputError: there is no such directory, or fixing would leave nothing.
@@ -43,7 +43,7 @@ def validate(path: Path | str, fix: bool = False) -> list[Problem]:
 
 
 def _cross_check(path: Path, tables: dict[str, Table]) -> list[Problem]:
-    """Whether the files speak of the same utterances, speakers and recordings."""
+    """Return the problems of files that disagree on utterances or speakers."""
     problems = []
     utterances = tables["utt2spk"].rows
     for name in PER_UTTERANCE:
@@ -74,7 +74,7 @@ def _cross_check(path: Path, tables: dict[str, Table]) -> list[Problem]:
 
 
 def _channel_check(path: Path, tables: dict[str, Table]) -> list[Problem]:
-    """Whether reco2file_and_channel, where there is one, speaks of the same recordings."""
+    """Return the problems of a reco2file_and_channel with other recordings than wav.scp."""
     if "reco2file_and_channel" not in tables:
         return []
     where = str(path / "reco2file_and_channel")

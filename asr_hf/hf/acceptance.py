@@ -1,4 +1,4 @@
-"""Whether a step is taken, and how far."""
+"""Rules that decide whether a step is taken, and how far."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from asr_hf.runtime.clock import PhaseClock
 
 @dataclass(frozen=True)
 class Proposal:
-    """A CG run's outcome, and what there is to judge it by.
+    """The outcome of a CG run, and what there is to judge it by.
 
     Args:
         objective: the loss.
-        theta: where the run started [n].
-        run: its iterates.
+        theta: θ [n], where the run started.
+        run: the run with its iterates.
         gradient: mean gradient at θ [n].
         sample: the gradient sample.
-        loss: mean loss on it at θ.
+        loss: mean loss on the gradient sample at θ.
         heldout: the held-out sample.
-        before: loss on that at θ.
-        clock: for the time that judging takes.
+        before: loss on the held-out sample at θ.
+        clock: measures the time that judging takes.
     """
 
     objective: Objective
@@ -43,11 +43,11 @@ class Proposal:
     clock: PhaseClock
 
     def heldout_at(self, iterate: Iterate, length: float = 1.0) -> LossSum:
-        """Held-out loss at θ + αd."""
+        """Return the held-out loss at θ + αd."""
         return self.objective.loss(self.moved(iterate, length), self.heldout)
 
     def moved(self, iterate: Iterate, length: float) -> Tensor:
-        """θ + αd [n]."""
+        """Return θ + αd [n]."""
         return self.theta.add(self.objective.space.whole(iterate.d), alpha=length)
 
 
@@ -55,7 +55,7 @@ class Acceptance(Protocol):
     """Judges proposals.
 
     Attributes:
-        usual_losses: losses that this usually takes, on the held-out and on the gradient sample.
+        usual_losses: usual number of losses on the held-out and on the gradient sample.
     """
 
     usual_losses: ClassVar[tuple[int, int]]
@@ -74,7 +74,7 @@ class Backtracking:
     subset of it, as in Byrd et al. (2012).
 
     Args:
-        line_search: step length along the chosen iterate.
+        line_search: finds the step length along the chosen iterate.
     """
 
     # The last iterates, until one is better than the next; then ρ and the first length.
@@ -143,7 +143,7 @@ class PairedTest:
         return Verdict(outcome, last, 1.0, after, rho)
 
     def score(self, proposal: Proposal, after: LossSum) -> float:
-        """t; inf where the loss is not finite."""
+        """Return t, which is inf where the loss is not finite."""
         change = (after.per_unit - proposal.before.per_unit).cpu()
         if not math.isfinite(after.total):
             return math.inf
@@ -161,7 +161,7 @@ class _Trial:
         self._known: dict[tuple[int, float], float] = {}
 
     def at(self, iterate: Iterate, length: float) -> float:
-        """L(θ + αd) on the gradient sample."""
+        """Return L(θ + αd) on the gradient sample."""
         key = (iterate.iteration, length)
         if key not in self._known:
             theta = self._proposal.moved(iterate, length)
@@ -170,11 +170,11 @@ class _Trial:
         return self._known[key]
 
     def along(self, iterate: Iterate) -> Callable[[float], float]:
-        """α -> L(θ + αd)."""
+        """Return the function α -> L(θ + αd)."""
         return lambda length: self.at(iterate, length)
 
     def reduction_ratio(self, last: Iterate) -> float:
-        """ρ = (L(θ+d_N) - L(θ)) / q(d_N); -inf where the loss is not finite."""
+        """Return ρ = (L(θ+d_N) - L(θ)) / q(d_N), which is -inf where the loss is not finite."""
         loss = self.at(last, 1.0)
         if not math.isfinite(loss) or not last.value < 0:
             return -math.inf

@@ -27,7 +27,7 @@ class DampedOperator:
 
     @property
     def precision(self) -> Precision:
-        """Of `curvature_product`."""
+        """Precision of `curvature_product`."""
         return self._curvature.precision
 
     def curvature_product(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
@@ -52,7 +52,7 @@ class Damping(Protocol):
         ...
 
     def next(self, damping: float, verdict: Verdict) -> float:
-        """The next λ, given that of an iteration and what was decided about its step."""
+        """Return the next λ, given λ of an iteration and what was decided about its step."""
         ...
 
 

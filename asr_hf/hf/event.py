@@ -1,4 +1,4 @@
-"""What the log says of one outer iteration."""
+"""The record of one outer iteration for the log."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class IterationRecord:
     Args:
         iteration: its number, from 1.
         optimiser: name of the optimiser.
-        loss: on the gradient sample, before the step.
-        damping: λ of its CG run.
-        run: that run.
-        verdict: what became of its iterates.
+        loss: loss on the gradient sample before the step.
+        damping: λ of the CG run.
+        run: the CG run.
+        verdict: what was decided about its iterates.
         gradient_norm: ‖g‖ of the mean gradient.
-        curvature_frames: frames of the curvature sample.
-        seconds: time of each phase.
+        curvature_frames: number of frames of the curvature sample.
+        seconds: seconds of each phase.
     """
 
     iteration: int
@@ -37,7 +37,7 @@ class IterationRecord:
     seconds: dict[str, float]
 
     def event(self) -> dict[str, Any]:
-        """The same as a line of the events file has it."""
+        """Return the record as a line of the events file has it."""
         return {
             "iteration": self.iteration,
             "optimiser": self.optimiser,

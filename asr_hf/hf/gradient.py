@@ -1,4 +1,4 @@
-"""The gradient that an iteration starts from."""
+"""Computes the gradient that an iteration starts from."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from asr_hf.runtime.errors import RunError
 def mean_gradient(
     objective: Objective, theta: Tensor, sample: Sample, iteration: int
 ) -> tuple[LossSum, Tensor]:
-    """Loss and mean gradient [n] over a sample's frames.
+    """Compute the loss and the mean gradient over a sample's frames.
 
     Args:
-        objective: whose.
+        objective: the loss.
         theta: θ [n].
         sample: the gradient sample.
         iteration: number of the iteration, from 1, for the message.
+
+    Returns:
+        The summed loss, and the gradient [n] of its mean.
 
     Raises:
         RunError: the loss or an entry of the gradient is not finite.

@@ -28,11 +28,11 @@ from asr_hf.runtime.clock import PhaseClock
 
 @dataclass(frozen=True)
 class Stopping:
-    """When training ends.
+    """Ends training.
 
     Args:
-        max_iterations: outer iterations.
-        patience: iterations over which progress is judged; 0 turns the test off.
+        max_iterations: bound on the number of outer iterations.
+        patience: number of iterations over which progress is judged; 0 turns the test off.
         min_improvement: relative fall of the acceptance loss, from its mean over `patience`
             iterations to that over the next ones, below which training has converged. Single
             losses of small samples say little.
@@ -43,11 +43,11 @@ class Stopping:
     min_improvement: float = 1e-3
 
     def reached(self, losses: list[float]) -> bool:
-        """Whether to stop, given the acceptance loss at the start and after each iteration."""
+        """Say whether to stop, given the acceptance loss at the start and after each iteration."""
         return len(losses) > self.max_iterations or self.converged(losses)
 
     def converged(self, losses: list[float]) -> bool:
-        """Whether progress has become small, given the same."""
+        """Say whether progress has become small, given the same losses."""
         if not self.patience or len(losses) <= 2 * self.patience:
             return False
         before = fmean(losses[-2 * self.patience : -self.patience])
@@ -63,20 +63,20 @@ class HessianFree:
 
     Args:
         objective: the loss, its gradient and curvature.
-        theta: where to start [n]; not written to.
-        solver: CG.
+        theta: the start [n]; not written to.
+        solver: conjugate gradients.
         preconditioner: M of the CG runs.
-        sampling: how many frames each iteration uses.
-        damping: λ and its rule.
-        acceptance: which step is taken.
-        stopping: when to end.
+        sampling: decides how many frames each iteration uses.
+        damping: λ at the start and its rule.
+        acceptance: decides which step is taken.
+        stopping: ends training.
         warm_start_decay: β; CG is given β times the step taken before. (The paper gives β d_N,
             which hurts whenever the step taken is shorter than d_N.)
         heldout_frames: bound on the frames of the acceptance test; None takes all.
         averaging: ᾱ; `estimate` is the running mean θ̄ ← ᾱ θ̄ + (1 - ᾱ) θ, the k-th iterate weighing
             at least 1 / (k + 1) (Martens & Grosse 2015, section 10). It evens out what small
             samples do to single iterates. 0 reports the iterates themselves.
-        seed: fixes every sample.
+        seed: seed of every sample.
     """
 
     name = "hf"
@@ -133,16 +133,16 @@ class HessianFree:
         return "trainer.stopping.max_iterations" if ended else ""
 
     def memory(self, size: ProblemSize) -> MemoryNeed:
-        """What it will allocate: gradient, its negative, a trial θ, a mean, and its parts."""
+        """Return the memory of gradient, its negative, a trial θ, a mean, and of its parts."""
         parts = self.solver.memory(size) + self.preconditioner.memory(size)
-        own = size.shards(2) + size.vectors(2 if self.averaging else 1)
+        vectors = size.shards(2) + size.vectors(2 if self.averaging else 1)
         if size.shares > 1:
             # A whole vector before a product, and one after it.
-            own += size.vectors(2)
-        return MemoryNeed(own + parts, self.sampling.max_curvature(self.sampler.total))
+            vectors += size.vectors(2)
+        return MemoryNeed(vectors + parts, self.sampling.max_curvature(self.sampler.total))
 
     def pass_costs(self) -> list[PassCost]:
-        """The passes of each iteration up to the last; variance-tested samples do not grow here."""
+        """Return the passes of every iteration; variance-tested samples do not grow here."""
         heldout = int(self.objective.unit_frames(Split.HELDOUT)[self.heldout.units].sum())
         iterations = range(self.stopping.max_iterations)
         sizes = [self.sampling.sizes(k, self.sampler.total) for k in iterations]
@@ -180,7 +180,7 @@ class HessianFree:
         ).event()
 
     def _heldout_before(self, clock: PhaseClock) -> LossSum:
-        """The held-out loss at θ: that after the step before, or measured in the first one."""
+        """Return the held-out loss at θ, known from the step before or measured in the first."""
         if self.heldout_loss is None:
             with clock.phase("heldout"):
                 self.heldout_loss = self.objective.loss(self.theta, self.heldout)
@@ -190,7 +190,7 @@ class HessianFree:
     def _minimise_quadratic(
         self, sample: Sample, gradient_frames: int, gradient: Tensor, damping: float
     ) -> SolverResult:
-        """CG on q(d) = g'd + ½ d'(G + λI)d from the warm start."""
+        """Run CG on q(d) = g'd + ½ d'(G + λI)d from the warm start."""
         statistics = SampleStatistics(
             self.objective, self.theta, sample, gradient, self.seed + self.iteration
         )
@@ -254,7 +254,7 @@ class HessianFree:
         device = self.theta.device
         if values["heldout"] is not None:
             per_unit = tensors["heldout_per_unit"].to(device)
-            self.heldout_loss = LossSum(**values["heldout"], per_unit=per_unit)
+            self.heldout_loss = LossSum.restore(values["heldout"], per_unit)
         self.current_damping = values["damping"]
         self.sampler.position = values["position"]
         self.sampling.load_state_dict(values["sampling"])
@@ -263,7 +263,7 @@ class HessianFree:
 
 
 def _heldout_sample(objective: Objective, frames: int | None, seed: int) -> Sample:
-    """The units of the acceptance test, the same ones for a whole run."""
+    """Choose the units of the acceptance test, the same ones for a whole run."""
     sampler = UnitSampler(objective.unit_frames(Split.HELDOUT), seed)
     drawn = sampler.draw(sampler.total if frames is None else frames)
     return Sample(Split.HELDOUT, drawn.units)

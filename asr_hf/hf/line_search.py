@@ -1,4 +1,4 @@
-"""Choosing among CG's iterates, and how far to go along the one chosen."""
+"""Chooses one of CG's iterates, and how far to go along it."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ def backtrack(
 
     Non-finite losses count as worse than any other (Kingsbury et al. 2012, algorithm 1;
     Martens 2010, section 4.6).
+
+    Args:
+        iterates: the iterates in order.
+        loss_at: returns the loss at an iterate.
 
     Returns:
         The best iterate met and its loss.

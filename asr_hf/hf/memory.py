@@ -1,4 +1,4 @@
-"""What an optimiser will need of memory, said before it starts."""
+"""The memory that an optimiser needs, stated before it starts."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ class ProblemSize:
     """What the memory of an optimiser depends on.
 
     Args:
-        parameters: n.
+        parameters: number n of parameters.
         itemsize: bytes of one parameter.
-        layers: inputs and outputs of each affine layer.
-        others: names of the parameters that are not those of an affine layer.
-        frames: training frames.
-        shares: processes that divide the vectors of CG among them.
+        layers: number of inputs and outputs of each affine layer.
+        frames: number of training frames.
+        shares: number of processes that divide the vectors of CG among them.
+        others: names of the parameters that belong to no affine layer.
     """
 
     parameters: int
@@ -26,11 +26,11 @@ class ProblemSize:
     others: tuple[str, ...] = ()
 
     def shards(self, count: int) -> int:
-        """Bytes of this process's parts of `count` vectors of CG."""
+        """Return the bytes of this process's parts of `count` vectors of CG."""
         return count * -(-self.parameters // self.shares) * self.itemsize
 
     def vectors(self, count: int) -> int:
-        """Bytes of `count` vectors [n]."""
+        """Return the bytes of `count` vectors [n]."""
         return count * self.parameters * self.itemsize
 
 
@@ -39,9 +39,9 @@ class MemoryNeed:
     """What an optimiser will allocate in its steps.
 
     Args:
-        bytes: of vectors and matrices that last, beside what it holds already.
-        curvature_frames: most frames of a curvature sample; 0 without one.
-        gradient_frames: most frames of one gradient pass; None where it goes by chunks.
+        bytes: bytes of vectors and matrices that last, beside what it holds already.
+        curvature_frames: bound on the frames of a curvature sample; 0 without one.
+        gradient_frames: bound on the frames of one gradient pass; None where it goes by chunks.
     """
 
     bytes: int

@@ -1,4 +1,4 @@
-"""What an optimiser needs of the processes that it works in."""
+"""Declares what an optimiser needs of the processes that it works in."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ class OptimiserNeeds:
     The defaults hold for a class that declares nothing.
 
     Args:
-        minibatches: it draws minibatches of frames, which one process takes one after another.
-            Optimisers of sums over large samples leave the sums to several processes.
-        whole_vectors: each process needs the gradient and all else as long as θ in one piece.
-            `runtime.sharded` then has nothing to divide.
+        minibatches: whether it draws minibatches of frames, which one process takes one after
+            another. Optimisers of sums over large samples leave the sums to several processes.
+        whole_vectors: whether each process needs the gradient and all else as long as θ in one
+            piece. `runtime.sharded` then has nothing to divide.
     """
 
     minibatches: bool = False

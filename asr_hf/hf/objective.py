@@ -10,13 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from asr_hf.curvature.affine import AffineLayer
 from asr_hf.curvature.precision import Precision
 from asr_hf.curvature.space import Space
-from asr_hf.curvature.statistic import AffineLayer, Statistic, Sums
+from asr_hf.curvature.statistic import Statistic, Sums
 
 
 class Split(StrEnum):
-    """Which data a sample is drawn from."""
+    """Training or held-out data, which a sample is drawn from."""
 
     TRAIN = "train"
     HELDOUT = "heldout"
@@ -24,11 +25,11 @@ class Split(StrEnum):
 
 @dataclass(frozen=True)
 class Sample:
-    """Units (utterances) of one part of the data.
+    """Units (utterances) of one split of the data.
 
     Args:
-        part: training or held-out data.
-        units: unit numbers [U], int64.
+        split: training or held-out data.
+        units: numbers of the units [U], int64.
     """
 
     split: Split
@@ -42,7 +43,7 @@ class LossSum:
     Args:
         total: sum of the loss over frames (nats), float64.
         num_frames: number of frames summed over.
-        errors: frames whose most probable class is not the label.
+        errors: number of frames whose most probable class is not the label.
         per_unit: loss summed over each unit of the sample [U], float64.
     """
 
@@ -58,18 +59,27 @@ class LossSum:
 
     @property
     def sums(self) -> dict[str, Any]:
-        """The three sums by name, without those of units."""
-        return {"total": self.total, "num_frames": self.num_frames, "errors": self.errors}
+        """The three sums by the names that checkpoints have for them."""
+        return {"total": self.total, "frames": self.num_frames, "errors": self.errors}
+
+    @classmethod
+    def restore(cls, sums: dict[str, Any], per_unit: Tensor) -> LossSum:
+        """Make a loss of what `sums` gave, and of its loss by units [U]."""
+        return cls(sums["total"], sums["frames"], sums["errors"], per_unit)
 
 
 class Curvature(Protocol):
-    """A positive semi-definite curvature matrix G(θ), summed over one sample's frames."""
+    """A positive semi-definite curvature matrix G(θ), summed over one sample's frames.
+
+    Attributes:
+        num_frames: number of frames of the sample.
+    """
 
     num_frames: int
 
     @property
     def precision(self) -> Precision:
-        """Of `product`."""
+        """Precision of `product`."""
         ...
 
     def product(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
@@ -89,9 +99,9 @@ class Objective(Protocol):
     """A loss L(θ) that is a sum over units, each with a known number of frames.
 
     Attributes:
-        num_parameters: n.
-        device: where its tensors are.
-        space: where gradients and the vectors of products live; θ is whole everywhere.
+        num_parameters: number n of parameters.
+        device: device of all tensors.
+        space: the space of gradients and of the vectors of products; θ is whole everywhere.
         layers: the affine layers of the network.
     """
 
@@ -101,21 +111,21 @@ class Objective(Protocol):
     layers: tuple[AffineLayer, ...]
 
     def unit_frames(self, split: Split) -> np.ndarray:
-        """Frames of each unit of `part` [units], int64."""
+        """Return the number of frames of each unit of `split` [U], int64."""
         ...
 
     def loss(self, theta: Tensor, sample: Sample) -> LossSum:
-        """Loss summed over `sample` at θ [n]."""
+        """Return the loss summed over `sample` at θ [n]."""
         ...
 
     def gradient(self, theta: Tensor, sample: Sample) -> tuple[LossSum, Tensor]:
-        """Loss and its gradient [n], both summed over `sample`."""
+        """Return the loss and its gradient [n], both summed over `sample`."""
         ...
 
     def curvature(self, theta: Tensor, sample: Sample) -> Curvature:
-        """The Gauss-Newton matrix at θ summed over `sample`, ready for many products."""
+        """Return the Gauss-Newton matrix at θ [n] summed over `sample`, for many products."""
         ...
 
     def accumulate(self, theta: Tensor, sample: Sample, statistic: Statistic[Any]) -> Sums:
-        """What `statistic` sums, over all of `sample` at θ [n]."""
+        """Return what `statistic` sums over all of `sample` at θ [n]."""
         ...

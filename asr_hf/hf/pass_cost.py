@@ -1,4 +1,4 @@
-"""How many frames an optimiser will send through the network, said before it starts."""
+"""The passes that an optimiser sends through the network, stated before it starts."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class PassCost:
     """The passes of one iteration.
 
     Args:
-        gradient: frames of the gradient's passes.
-        loss: frames of losses, all together.
-        curvature: frames of the curvature sample; 0 without one.
-        products: fewest and most products with it that are usual.
+        gradient: number of frames of the gradient's passes.
+        loss: number of frames of all losses together.
+        curvature: number of frames of the curvature sample; 0 without one.
+        products: fewest and most curvature products that are usual.
     """
 
     gradient: int
@@ -34,22 +34,25 @@ def hf_pass_costs(
     usual_losses: tuple[int, int],
     max_products: int,
 ) -> list[PassCost]:
-    """The passes of iterations of HF.
+    """Return the passes of iterations of HF.
 
     Args:
-        sizes: of each iteration's samples.
-        heldout_frames: of the acceptance test.
-        usual_losses: losses it takes, on the held-out and on the gradient sample.
-        most_products: bound on CG's steps.
+        sizes: sizes of each iteration's samples.
+        heldout_frames: number of frames of the acceptance test.
+        usual_losses: usual number of its losses on the held-out and on the gradient sample.
+        max_products: bound on CG's steps.
+
+    Returns:
+        The passes of each iteration.
     """
     few, many = (min(steps, max_products) for steps in USUAL_CG_STEPS)
     on_heldout, on_sample = usual_losses
     return [
         PassCost(
-            one.gradient,
-            on_heldout * heldout_frames + on_sample * one.gradient,
-            min(one.curvature, one.gradient),
+            size.gradient,
+            on_heldout * heldout_frames + on_sample * size.gradient,
+            min(size.curvature, size.gradient),
             (few, many),
         )
-        for one in sizes
+        for size in sizes
     ]

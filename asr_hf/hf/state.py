@@ -1,7 +1,7 @@
 """The state of an optimiser and of its parts, as checkpoints hold it.
 
 A state is {"tensors": ..., "values": ...}: tensors by name, and values that JSON knows. The tensors
-of a part stand among those of the whole, their names behind the part's and a dot.
+of a part stand among those of the whole, with the part's name and a dot before their own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def nest(part: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def nested(part: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return those of the whole's tensors that are a part's, as the part names them."""
+    """Return the tensors of a part among those of the whole, as the part names them."""
     prefix = f"{part}."
     return {
         name.removeprefix(prefix): tensor

@@ -6,15 +6,16 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
+from asr_hf.curvature.affine import AffineLayer
 from asr_hf.curvature.space import Space
-from asr_hf.curvature.statistic import AffineLayer, Statistic
+from asr_hf.curvature.statistic import Statistic
 from asr_hf.hf.objective import Objective, Sample
 
 ResultT = TypeVar("ResultT")
 
 
 class SampleStatistics:
-    """A sample at one θ, of which preconditioners and schedules ask statistics of their own.
+    """Computes the statistics that preconditioners and schedules ask for, on a sample at one θ.
 
     A statistic that two of them ask for costs one pass.
 
@@ -23,7 +24,7 @@ class SampleStatistics:
         theta: θ [n].
         sample: the curvature sample.
         gradient: mean gradient of the gradient sample [n], divided as vectors of CG are.
-        seed: fixes the labels that statistics draw from the model.
+        seed: seed of the labels that statistics draw from the model.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class SampleStatistics:
 
     @property
     def space(self) -> Space:
-        """Where the gradient lives, and the vectors that statistics sum."""
+        """The space of the gradient and of the vectors that statistics sum."""
         return self._objective.space
 
     @property
@@ -44,10 +45,10 @@ class SampleStatistics:
         return self._objective.layers
 
     def accumulate(self, statistic: Statistic[ResultT]) -> ResultT:
-        """Compute a statistic of the sample, or return what it was before."""
+        """Return a statistic of the sample, computed when it is first asked for."""
         if statistic not in self._known:
-            frames = int(self._objective.unit_frames(self._sample.split)[self._sample.units].sum())
+            counts = self._objective.unit_frames(self._sample.split)[self._sample.units]
             totals = self._objective.accumulate(self._theta, self._sample, statistic)
-            self._known[statistic] = statistic.finish(totals, frames)
+            self._known[statistic] = statistic.finish(totals, int(counts.sum()))
         result: ResultT = self._known[statistic]
         return result

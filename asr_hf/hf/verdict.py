@@ -1,4 +1,4 @@
-"""What was decided about a step, for the outer loop, for λ and for the log."""
+"""The decision about a step, for the outer loop, for λ and for the log."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was decided.
+    """The decision about a step.
 
     Args:
         outcome: how the step turned out.
         iterate: the step's direction.
-        length: how far along it; 0 where it is rejected.
-        heldout: held-out loss after it.
-        rho: reduction ratio, where there is one.
+        length: step length along it; 0 where the step is rejected.
+        heldout: held-out loss after the step.
+        rho: reduction ratio; None where it was not measured.
     """
 
     outcome: Outcome

@@ -27,7 +27,7 @@ from asr_hf.kaldi.writer import KaldiWriter
 from asr_hf.runtime.artefact import current_or_make
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json, write_json, write_text
-from asr_hf.runtime.provenance import Source, Wanted
+from asr_hf.runtime.provenance import ArtefactSpec, Source
 
 _LANGUAGE = re.compile(r"\w[\w.-]{0,99}")
 _MAX_STATES = 100
@@ -168,7 +168,7 @@ class HmmSystem:
             graphs[f"graph of {name}"] = Source(graph.digest)
         return graphs
 
-    def _graph_wanted(self, name: str, arpa: Path) -> Wanted:
+    def _graph_wanted(self, name: str, arpa: Path) -> ArtefactSpec:
         if not arpa.is_file():
             raise InputError(
                 f"{arpa}: there is no such language model", remedy="run asr-hf prepare"
@@ -180,7 +180,7 @@ class HmmSystem:
             "lexicon": Source.of_values(self.languages[name].lexicon.text(), self.phones.text()),
             "transitions": Source.of_values(self.transitions.topology, tree, log_probs),
         }
-        return Wanted("decoding graph", {}, sources)
+        return ArtefactSpec("decoding graph", {}, sources)
 
     def decoder_source(
         self, folder: str | os.PathLike[str], options: SearchOptions

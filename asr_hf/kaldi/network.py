@@ -10,9 +10,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from asr_hf.models.acoustic import AcousticModel
-from asr_hf.models.dnn import DNN
-from asr_hf.models.feed_forward import FeedForward
-from asr_hf.models.tdnn import TDNN
 from asr_hf.runtime.errors import InputError
 
 Floats = NDArray[np.floating[Any]]
@@ -48,6 +45,7 @@ class Network:
         mean, scale: [len(splice) * feature_dim].
         layers: from the input up; softmax follows the last one.
         log_priors: [pdfs].
+        context: frames to the left and to the right that an output depends on.
     """
 
     feature_dim: int
@@ -56,54 +54,39 @@ class Network:
     scale: Floats
     layers: tuple[Layer, ...]
     log_priors: Floats
+    context: tuple[int, int]
 
     @property
     def num_pdfs(self) -> int:
         """Outputs."""
         return len(self.log_priors)
 
-    @property
-    def context(self) -> tuple[int, int]:
-        """Frames to the left and to the right that an output depends on."""
-        windows = [self.splice, *(layer.times for layer in self.layers)]
-        return -sum(times[0] for times in windows), sum(times[-1] for times in windows)
-
 
 def network_of(model: AcousticModel) -> Network:
-    """The arrays of a DNN or TDNN, in single precision.
+    """Return the arrays of a model that describes itself, in single precision.
 
     Raises:
-        InputError: a model of another kind.
+        InputError: the model does not say what its layers are.
     """
-    # A class derived from one of these may compute something else.
-    if type(model) is DNN:
-        splice = tuple(range(-model.left, model.right + 1))
-        times: list[tuple[int, ...]] = [(0,)] * len(model.layers)
-    elif type(model) is TDNN:
-        splice = (0,)
-        times = [*map(tuple, model.context), (0,)]
-    else:
+    description = model.description
+    if description is None:
         raise InputError(
             f"{type(model).__name__}: no exported form of this kind of model is known",
             expected="a DNN or a TDNN",
             remedy="asr-hf export loglikes and priors write the scores of any model",
         )
+    layers = tuple(
+        Layer(x.times, _array(x.linear.weight), _array(x.linear.bias), x.activation)
+        for x in description.layers
+    )
     return Network(
         model.feature_dim,
-        splice,
+        description.splice,
         _array(model.input_mean),
         _array(model.input_scale),
-        _layers(model, times),
+        layers,
         _array(model.log_priors),
-    )
-
-
-def _layers(model: FeedForward, times: list[tuple[int, ...]]) -> tuple[Layer, ...]:
-    linear = model.linear_layers()
-    activations = [*[model.activation] * (len(linear) - 1), None]
-    return tuple(
-        Layer(seen, _array(layer.weight), _array(layer.bias), activation)
-        for seen, layer, activation in zip(times, linear, activations, strict=True)
+        description.context,
     )
 
 

@@ -93,7 +93,7 @@ def _integers(path: Path, defaults: Mapping[str, int]) -> dict[str, int]:
     return numbers
 
 
-def _options(path: Path, known: list[str]) -> Iterator[tuple[str, str | None]]:
+def _options(path: Path, allowed: list[str]) -> Iterator[tuple[str, str | None]]:
     """Read name and value of each option; of several of one name Kaldi takes the last."""
     if not path.exists():
         return
@@ -105,10 +105,10 @@ def _options(path: Path, known: list[str]) -> Iterator[tuple[str, str | None]]:
         # Kaldi takes --norm_vars and --Norm-Vars for --norm-vars.
         key, equals, value = word.partition("=")
         name = key.removeprefix("--").lower().replace("_", "-")
-        if not key.startswith("--") or name not in known:
+        if not key.startswith("--") or name not in allowed:
             raise InputError(
                 f"{path}: {word}: this option is not known here",
-                expected=", ".join(f"--{option}" for option in known),
+                expected=", ".join(f"--{option}" for option in allowed),
                 remedy="make the features with Kaldi, and name them in corpus.train_data",
             )
         yield name, value if equals else None

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_hf.runtime.errors import InputError
-from asr_hf.runtime.unzip import contents
+from asr_hf.runtime.unzip import read_unzipped
 
 _WORD = re.compile(rb"\s*(\S+)")
 _LONGEST_TOKEN = 200
@@ -28,7 +28,7 @@ def file_contents(path: Path | str) -> bytes:
         InputError: it is missing or truncated, or stands for far more than its size.
     """
     try:
-        return contents(path)
+        return read_unzipped(path)
     except OSError as error:
         reason = error.strerror or error
         raise InputError(f"{path}: cannot be read: {reason}", remedy=_REMEDY) from error
@@ -64,14 +64,16 @@ class KaldiReader:
         binary = data[:2] == b"\0B"
         return cls(data, str(path), binary, 2 if binary else 0)
 
-    def fail(self, found: str, expected: str, at: int | None = None) -> NoReturn:
+    def fail(self, actual: str, expected: str, at: int | None = None) -> NoReturn:
         """Refuse the item at byte `at` (by default, at the reader's position).
 
         Raises:
             InputError: always.
         """
-        place = self.at if at is None else at
-        raise InputError(f"{self.name}: byte {place}: {found}", expected=expected, remedy=_REMEDY)
+        position = self.at if at is None else at
+        raise InputError(
+            f"{self.name}: byte {position}: {actual}", expected=expected, remedy=_REMEDY
+        )
 
     def token(self, expected: str = "a token") -> str:
         """Read the next token, a word that ends with a blank."""

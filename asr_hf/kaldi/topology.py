@@ -53,8 +53,8 @@ class Topology:
 
     def states(self, phone: int) -> tuple[TopologyState, ...]:
         """Look up the states of a phone; none for an id that is no phone."""
-        known = 0 <= phone < len(self.entry_of) and self.entry_of[phone] >= 0
-        return self.entries[self.entry_of[phone]] if known else ()
+        is_phone = 0 <= phone < len(self.entry_of) and self.entry_of[phone] >= 0
+        return self.entries[self.entry_of[phone]] if is_phone else ()
 
     @classmethod
     def read(cls, reader: KaldiReader) -> Topology:

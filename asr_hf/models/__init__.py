@@ -1,0 +1,1 @@
+"""Acoustic models and what they say of themselves."""

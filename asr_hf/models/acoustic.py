@@ -1,4 +1,4 @@
-"""What every acoustic model has: a context window, input normalisation and log priors."""
+"""What every acoustic model has: a context window, input normalisation, priors, a description."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from asr_hf.curvature.affine import AffineLayer
+from asr_hf.curvature.r_operator import Perceptron
 from asr_hf.data.store import FrameBatch
+from asr_hf.models.affine import linear_layers
+from asr_hf.models.description import Description
 from asr_hf.models.flat import FlatModule
 
 
@@ -21,12 +25,18 @@ class AcousticModel(FlatModule):
     `input_scale` [input_dim] (zero and one until `set_input_statistics`), `log_priors` [pdfs]
     (uniform until `set_log_priors`).
 
+    The methods `inputs`, `forward` and `start_at_priors` are enough to train a model. What it says
+    of itself beyond that makes more of it: `affine_layers` is what Kronecker-factored
+    preconditioners take apart, and `describe` opens the R-operator, pretraining layer by layer and
+    the exports that write layers.
+
     Args:
-        feature_dim: features of one frame.
+        feature_dim: number of features of one frame.
         num_pdfs: number of outputs.
-        left: frames of context before each frame.
-        right: frames of context after it.
-        input_dim: columns of what `normalise` takes: a multiple of `feature_dim`.
+        left: number of frames of context before each frame.
+        right: number of frames of context after each frame.
+        input_dim: number of columns of the rows that `normalise` takes: a multiple of
+            `feature_dim`.
     """
 
     input_mean: Tensor
@@ -59,10 +69,10 @@ class AcousticModel(FlatModule):
         says. This comes first, so that making it takes no more memory than the file does.
 
         Args:
-            settings: of the class, each of the type that its annotation has.
-            feature_dim: features of one frame.
+            settings: settings of the class, each of the type that its annotation has.
+            feature_dim: number of features of one frame.
             num_pdfs: number of outputs.
-            parameters: numbers that the file holds.
+            parameters: number of parameters that the file holds.
 
         Raises:
             ValueError: the model would be larger, or the class does not say how large.
@@ -75,7 +85,11 @@ class AcousticModel(FlatModule):
 
         Args:
             batch: unspliced frames [F, D] with their utterance bounds.
-            index: frames of the batch whose logits are wanted [K]; None wants all, in order.
+            index: numbers of the batch's frames whose logits are computed [K]; None for all, in
+                order.
+
+        Returns:
+            The inputs, of any type.
         """
 
     @abstractmethod
@@ -86,6 +100,48 @@ class AcousticModel(FlatModule):
     def start_at_priors(self) -> None:
         """Set the output layer so that posteriors of fresh weights start near `log_priors`."""
 
+    def affine_layers(self) -> dict[str, AffineLayer]:
+        """Return the layers y = W a + b that a Kronecker-factored preconditioner takes apart.
+
+        Each has to be used once in a forward pass, on rows [T, inputs], its output not changed in
+        place. A model with a layer that is used otherwise leaves it out here. Parameters of no
+        such layer, as the scale of a normalisation layer or the filters of a convolution, are
+        preconditioned by the identity.
+
+        Returns:
+            The layers by the names of their modules; all plain torch.nn.Linear with a bias, unless
+            a class says otherwise.
+        """
+        return linear_layers(self)
+
+    def describe(self) -> Description | None:
+        """Return the layers of the model one by one, or None where there is more to it than these.
+
+        `asr_hf/models/description.py` says what a description holds, and where normalisation layers
+        and dropout will have their place in it. A description is valid for the class whose body
+        defines this method and is not inherited: a derived class may compute something else. One
+        that does not says so itself:
+
+            def describe(self) -> Description | None:
+                return super().describe()
+
+        Returns:
+            The description, or None.
+        """
+        return None
+
+    @property
+    def description(self) -> Description | None:
+        """What `describe` returns, where the model's own class defines it; None otherwise."""
+        return self.describe() if "describe" in vars(type(self)) else None
+
+    def perceptron(self) -> Perceptron | None:
+        """Return what the R-operator needs, or None where products go by double backward."""
+        description = self.description
+        if description is None:
+            return None
+        return description.perceptron(list(self.parameters()), self.normalise)
+
     def normalise(self, rows: Tensor) -> Tensor:
         """Return (x - mean) * scale of rows x [T, input_dim], in the parameters' dtype."""
         centred = torch.sub(rows, self.input_mean)
@@ -93,9 +149,15 @@ class AcousticModel(FlatModule):
 
     @torch.no_grad()
     def log_likelihoods(self, inputs: Any) -> Tensor:
-        """Return log p(pdf | x) - log p(pdf) [F, pdfs], float32 or wider.
+        """Compute log p(pdf | x) - log p(pdf).
 
         These are log p(x | pdf) up to a constant of each frame, which decoding ignores.
+
+        Args:
+            inputs: inputs of F frames, as `inputs` made them.
+
+        Returns:
+            Log-likelihoods [F, pdfs], float32 or wider.
         """
         logits = self(inputs)
         wide = torch.promote_types(logits.dtype, torch.float32)
@@ -105,9 +167,10 @@ class AcousticModel(FlatModule):
         """Normalise inputs to zero mean and unit variance.
 
         Args:
-            mean: over the training frames, [feature_dim] (used for every frame of a window) or
-                [input_dim].
-            standard_deviation: likewise. A constant input (zero deviation) is only centred.
+            mean: mean over the training frames, [feature_dim] (used for every frame of a window)
+                or [input_dim].
+            standard_deviation: standard deviation over the training frames, of the same shape. A
+                constant input (zero deviation) is only centred.
 
         Raises:
             ValueError: wrong shape, a value that is not finite, or a negative deviation.
@@ -131,9 +194,12 @@ class AcousticModel(FlatModule):
         return statistic
 
     def set_log_priors(self, counts: Tensor) -> None:
-        """Take the pdfs' priors from their frame counts [pdfs] in the training alignment.
+        """Take the pdfs' priors from their frame counts in the training alignment.
 
         A pdf never seen counts as one frame, so that its log prior stays finite.
+
+        Args:
+            counts: number of frames of each pdf [pdfs].
 
         Raises:
             ValueError: wrong shape or a negative count.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from asr_hf.data.splice import splice, splice_at
 from asr_hf.data.store import FrameBatch
+from asr_hf.models.description import Description
 from asr_hf.models.feed_forward import ACTIVATIONS, FeedForward
 
 
@@ -18,17 +20,18 @@ class DNN(FeedForward):
     edge frames repeated.
 
     Args:
-        feature_dim: features of one frame.
+        feature_dim: number of features of one frame.
         num_pdfs: number of outputs.
-        hidden_sizes: units of each hidden layer, from the input up; none gives softmax regression.
+        hidden_sizes: number of units of each hidden layer, from the input up; none gives softmax
+            regression.
         activation: sigmoid, relu or tanh.
-        left: frames of context before each frame.
-        right: frames of context after it.
+        left: number of frames of context before each frame.
+        right: number of frames of context after each frame.
         initialisation: glorot or sparse (see `models/initialisation.py`).
-        seed: of the initial weights.
+        seed: seed of the initial weights.
 
     Raises:
-        InputError: an unknown activation or initialisation, or an empty layer.
+        InputError: an activation or initialisation is unknown, or a layer is empty.
     """
 
     def __init__(
@@ -62,6 +65,43 @@ class DNN(FeedForward):
         if index is None:
             return splice(batch, self.left, self.right, self.flat.dtype)
         return splice_at(batch, index, self.left, self.right, self.flat.dtype)
+
+    def describe(self) -> Description:
+        """See `AcousticModel`."""
+        splice_times = tuple(range(-self.left, self.right + 1))
+        layers = self.described_layers([(0,)] * len(self.layers))
+        return Description(splice_times, layers, self.shallower)
+
+    @torch.no_grad()
+    def shallower(self, depth: int) -> DNN:
+        """Return a network of the lowest `depth` hidden layers under a fresh output layer.
+
+        It shares no memory with this one and has its input normalisation and priors.
+
+        Args:
+            depth: number of hidden layers.
+
+        Returns:
+            The network, on the same device.
+        """
+        smaller = DNN(
+            feature_dim=self.feature_dim,
+            num_pdfs=self.num_pdfs,
+            hidden_sizes=self.hidden_sizes[:depth],
+            activation=self.activation,
+            left=self.left,
+            right=self.right,
+            initialisation=self.initialisation,
+            seed=self.seed,
+        ).to(self.flat)
+        for name, buffer in smaller.named_buffers():
+            buffer.copy_(self.get_buffer(name))
+        smaller.start_at_priors()
+        pairs = zip(smaller.linear_layers()[:depth], self.linear_layers(), strict=False)
+        for copy, original in pairs:
+            copy.weight.copy_(original.weight)
+            copy.bias.copy_(original.bias)
+        return smaller
 
     def forward(self, spliced: Tensor) -> Tensor:
         """Return logits [F, pdfs] of spliced frames [F, input_dim]."""

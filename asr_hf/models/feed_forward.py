@@ -1,4 +1,4 @@
-"""What the DNN and the TDNN share: linear layers with an activation between any two."""
+"""The base of DNN and TDNN: linear layers with an activation between any two."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
+from asr_hf.curvature.r_operator import Activation
 from asr_hf.models.acoustic import AcousticModel
+from asr_hf.models.description import DescribedLayer
 from asr_hf.models.initialisation import INITIALISATIONS, centring_bias, initialise
 from asr_hf.runtime.errors import InputError
 
@@ -26,19 +28,19 @@ class FeedForward(AcousticModel):
     """A stack of linear layers, the last one linear in its output.
 
     Args:
-        feature_dim: features of one frame.
+        feature_dim: number of features of one frame.
         num_pdfs: number of outputs.
-        left: frames of context before each frame.
-        right: frames of context after it.
-        fan_ins: inputs of each layer, from the lowest hidden layer to the output layer.
-        hidden_sizes: units of each hidden layer; one fewer than `fan_ins`.
-        input_dim: columns of what is normalised before the lowest layer.
+        left: number of frames of context before each frame.
+        right: number of frames of context after each frame.
+        fan_ins: number of inputs of each layer, from the lowest hidden layer to the output layer.
+        hidden_sizes: number of units of each hidden layer; one fewer than `fan_ins`.
+        input_dim: number of columns of the rows that are normalised before the lowest layer.
         activation: sigmoid, relu or tanh.
         initialisation: glorot or sparse (see `models/initialisation.py`).
-        seed: of the initial weights.
+        seed: seed of the initial weights.
 
     Raises:
-        InputError: an unknown activation or initialisation, or an empty layer.
+        InputError: an activation or initialisation is unknown, or a layer is empty.
     """
 
     def __init__(
@@ -78,8 +80,10 @@ class FeedForward(AcousticModel):
     ) -> None:
         """Refuse weight matrices that are larger than all parameters, and very wide windows.
 
+        See `AcousticModel` for the arguments.
+
         Raises:
-            ValueError: what is too large.
+            ValueError: a matrix or a window is too large.
         """
         hidden, context = settings["hidden_sizes"], settings.get("context", [])
         repeated = hidden if len(context) > len(hidden) else []
@@ -92,8 +96,16 @@ class FeedForward(AcousticModel):
             raise ValueError(f"frames of context {str(frames)[:80]}")
 
     def linear_layers(self) -> list[nn.Linear]:
-        """Hidden layers from the input up, then the output layer."""
+        """Return the hidden layers from the input up, then the output layer."""
         return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
+
+    def described_layers(self, times: Sequence[tuple[int, ...]]) -> tuple[DescribedLayer, ...]:
+        """Return the layers for a `Description`, given the times that each sees below it."""
+        linear = self.linear_layers()
+        activations = [*[Activation(self.activation)] * (len(linear) - 1), None]
+        return tuple(
+            DescribedLayer(*parts) for parts in zip(linear, times, activations, strict=True)
+        )
 
     @torch.no_grad()
     def start_at_priors(self) -> None:

@@ -1,4 +1,4 @@
-"""Modules whose parameters, and their gradients, are views of one contiguous vector each."""
+"""Modules whose parameters, and whose gradients, are views of one contiguous vector."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 def parameter_slices(module: nn.Module) -> dict[str, slice]:
-    """Where each parameter lies in the flat vector, by name, in `named_parameters()` order."""
+    """Return each parameter's place in the flat vector, by name in `named_parameters()` order."""
     slices, start = {}, 0
     for name, parameter in module.named_parameters():
         slices[name] = slice(start, start + parameter.numel())
@@ -16,7 +16,13 @@ def parameter_slices(module: nn.Module) -> dict[str, slice]:
 
 
 def flatten_parameters(module: nn.Module) -> Tensor:
-    """Copy the parameters into one new vector [n] and make them views of it.
+    """Copy the parameters into one new vector and make them views of it.
+
+    Args:
+        module: the module.
+
+    Returns:
+        The vector [n].
 
     Raises:
         ValueError: there are none, or they differ in dtype or device.
@@ -35,6 +41,10 @@ def bind_parameters(module: nn.Module, flat: Tensor) -> None:
 
     A graph recorded before sees the new values, so it must not be run backward afterwards.
 
+    Args:
+        module: the module.
+        flat: the vector.
+
     Raises:
         ValueError: `flat` is not a contiguous vector of the parameters' total size.
     """
@@ -47,8 +57,16 @@ def bind_parameters(module: nn.Module, flat: Tensor) -> None:
 
 
 def flatten_gradients(module: nn.Module) -> Tensor:
-    """Copy the gradients (zero where there is none) into one new vector [n] of which they
-    become views, so that `backward()` adds straight into it."""
+    """Copy the gradients into one new vector and make them views of it.
+
+    `backward()` then adds straight into the vector. A missing gradient is zero.
+
+    Args:
+        module: the module.
+
+    Returns:
+        The vector [n].
+    """
     parameters = list(module.parameters())
     flat = torch.cat(
         [(torch.zeros_like(p) if p.grad is None else p.grad).reshape(-1) for p in parameters]
@@ -87,41 +105,38 @@ class FlatModule(nn.Module):
             self._flat_grad = flatten_gradients(self)
         return self._flat_grad
 
-    def bind(self, flat: Tensor) -> None:
-        """Use `flat` [n] as the parameters from now on, without a copy.
-
-        Raises:
-            ValueError: `flat` is not a contiguous vector of the right size.
-        """
-        bind_parameters(self, flat)
-        self._flat = flat.detach()
-
     def state_tensors(self) -> dict[str, Tensor]:
-        """Everything to be saved: `flat` [n] and the buffers.
+        """Return everything to be saved: `flat` [n] and the buffers.
 
-        In place of `state_dict()`, whose entries share memory, which safetensors refuses.
+        It replaces `state_dict()`, whose entries share memory, which safetensors refuses.
+
+        Returns:
+            The tensors by name.
         """
         return {"flat": self.flat, **dict(self.named_buffers())}
 
     def load_state_tensors(self, tensors: dict[str, Tensor]) -> None:
         """Copy what `state_tensors` returned, from any device, into this module.
 
+        Args:
+            tensors: the tensors by name.
+
         Raises:
             ValueError: a tensor is missing, unknown, or of another shape.
         """
-        own = self.state_tensors()
-        shapes = {name: list(t.shape) for name, t in own.items()}
-        found = {name: list(t.shape) for name, t in tensors.items()}
-        if shapes != found:
-            wrong = sorted(n for n in shapes | found if shapes.get(n) != found.get(n))
-            lines = [f"{n}: expected {shapes.get(n)}, found {found.get(n)}" for n in wrong]
+        state = self.state_tensors()
+        expected = {name: list(t.shape) for name, t in state.items()}
+        shapes = {name: list(t.shape) for name, t in tensors.items()}
+        if expected != shapes:
+            wrong = sorted(n for n in expected | shapes if expected.get(n) != shapes.get(n))
+            lines = [f"{n}: expected {expected.get(n)}, found {shapes.get(n)}" for n in wrong]
             raise ValueError("these tensors do not fit the model: " + "; ".join(lines))
-        for name, tensor in own.items():
+        for name, tensor in state.items():
             tensor.copy_(tensors[name])
 
 
 def _lies_in(pieces: list[nn.Parameter] | list[Tensor | None], flat: Tensor) -> bool:
-    """Whether the pieces lie one behind the other in `flat`, filling it."""
+    """Say whether the pieces lie one behind the other in `flat` and fill it."""
     address = flat.data_ptr()
     for piece in pieces:
         if piece is None or piece.data_ptr() != address or piece.dtype != flat.dtype:

@@ -20,9 +20,15 @@ Draw = Callable[[tuple[int, int], float, Generator], Tensor]
 
 
 def glorot(shape: tuple[int, int], gain: float, generator: Generator) -> Tensor:
-    """Uniform weights [out, in] of variance 2 gain² / (in + out).
+    """Draw uniform weights of variance 2 gain² / (in + out) (Glorot & Bengio 2010, equation 16).
 
-    Glorot & Bengio (2010), equation 16.
+    Args:
+        shape: (out, in).
+        gain: factor of the standard deviation.
+        generator: source of the random numbers.
+
+    Returns:
+        Weights [out, in].
     """
     fan_out, fan_in = shape
     bound = gain * math.sqrt(6.0 / (fan_in + fan_out))
@@ -30,10 +36,18 @@ def glorot(shape: tuple[int, int], gain: float, generator: Generator) -> Tensor:
 
 
 def sparse(shape: tuple[int, int], gain: float, generator: Generator) -> Tensor:
-    """15 incoming normal weights for each unit, the rest zero [out, in] (Martens 2010).
+    """Draw 15 incoming normal weights for each unit, the others zero (Martens 2010).
 
     Their variance is gain² / 15, which between sigmoid layers comes to his standard normal ones
     (16/15) after the rewriting above.
+
+    Args:
+        shape: (out, in).
+        gain: factor of the standard deviation.
+        generator: source of the random numbers.
+
+    Returns:
+        Weights [out, in].
     """
     fan_out, fan_in = shape
     count = min(SPARSE_FAN_IN, fan_in)
@@ -54,6 +68,12 @@ def initialise(
     The gain is 1, or √2 before ReLU, which passes half of the variance (He et al. 2015). The last
     layer always gets Glorot weights: large sparse ones would start the posteriors far from any
     prior. Biases are zero but for the centring of sigmoids.
+
+    Args:
+        layers: the layers from the input up, which are overwritten.
+        activation: sigmoid, relu or tanh.
+        draw: draws the weights of all layers but the last.
+        generator: source of the random numbers.
     """
     for depth, layer in enumerate(layers):
         shape = (layer.out_features, layer.in_features)
@@ -71,5 +91,5 @@ def initialise(
 
 
 def centring_bias(weight: Tensor) -> Tensor:
-    """The bias [out] that takes the mean ½ of sigmoid inputs out of weights [out, in]."""
+    """Return the bias [out] that takes the mean ½ of sigmoid inputs out of weights [out, in]."""
     return weight.sum(dim=1).mul(-0.5)

@@ -6,10 +6,14 @@ from collections.abc import Callable
 
 import torch
 
-from asr_hf.models.dnn import DNN
+from asr_hf.models.acoustic import AcousticModel
+from asr_hf.models.description import DescribedLayer
+from asr_hf.runtime.errors import InputError
 
 
-def pretrain(model: DNN, train: Callable[[DNN], None], first_depth: int = 1) -> None:
+def pretrain(
+    model: AcousticModel, train: Callable[[AcousticModel], None], first_depth: int = 1
+) -> None:
     """Grow `model` from its lowest hidden layer, training briefly at every depth below the last.
 
     At each depth the layers so far, with a fresh output layer on top, are trained together; the
@@ -21,41 +25,37 @@ def pretrain(model: DNN, train: Callable[[DNN], None], first_depth: int = 1) -> 
         train: trains the network that it is given, in place, stopping well before convergence.
         first_depth: hidden layers of the first network; above 1 to resume after
             `first_depth - 1` trained depths whose layers `model` holds already.
+
+    Raises:
+        InputError: the model does not say how it is made from fewer layers.
     """
-    for depth in range(first_depth, len(model.hidden_sizes)):
-        smaller = shallower(model, depth)
+    description = model.description
+    if description is None or description.shallower is None:
+        raise InputError(
+            f"pretraining: {type(model).__name__} cannot be grown layer by layer",
+            expected="model=dnn",
+            remedy="leave out pretraining=layerwise",
+        )
+    for depth in range(first_depth, len(description.layers) - 1):
+        smaller = description.shallower(depth)
+        assert isinstance(smaller, AcousticModel)
         train(smaller)
-        copy_hidden_layers(smaller, model)
+        for source, target in zip(hidden_layers(smaller), hidden_layers(model), strict=False):
+            _copy(source, target)
 
 
-def shallower(model: DNN, depth: int) -> DNN:
-    """Return a network of the lowest `depth` hidden layers of `model` under a fresh output layer.
+def hidden_layers(model: AcousticModel) -> tuple[DescribedLayer, ...]:
+    """Return the layers below the output layer, from the input up.
 
-    It shares no memory with `model` and has its input normalisation and priors.
+    Raises:
+        ValueError: the model does not describe itself.
     """
-    smaller = DNN(
-        feature_dim=model.feature_dim,
-        num_pdfs=model.num_pdfs,
-        hidden_sizes=model.hidden_sizes[:depth],
-        activation=model.activation,
-        left=model.left,
-        right=model.right,
-        initialisation=model.initialisation,
-        seed=model.seed,
-    ).to(model.flat)
-    for name, buffer in smaller.named_buffers():
-        buffer.copy_(model.get_buffer(name))
-    smaller.start_at_priors()
-    copy_hidden_layers(model, smaller)
-    return smaller
+    if model.description is None:
+        raise ValueError(f"{type(model).__name__} does not describe its layers")
+    return model.description.layers[:-1]
 
 
 @torch.no_grad()
-def copy_hidden_layers(source: DNN, target: DNN) -> None:
-    """Copy the hidden layers that both networks have, from the input up."""
-    shared = min(len(source.hidden_sizes), len(target.hidden_sizes))
-    for mine, theirs in zip(
-        source.linear_layers()[:shared], target.linear_layers()[:shared], strict=True
-    ):
-        theirs.weight.copy_(mine.weight)
-        theirs.bias.copy_(mine.bias)
+def _copy(source: DescribedLayer, target: DescribedLayer) -> None:
+    target.linear.weight.copy_(source.linear.weight)
+    target.linear.bias.copy_(source.linear.bias)

@@ -1,4 +1,4 @@
-"""Settings of a model, held against the parameters of its class."""
+"""Checks settings of a model against the parameters of its class."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ _MAPPINGS = (dict, collections.abc.Mapping)
 
 
 def check_settings(kind: type, settings: Mapping[str, Any]) -> None:
-    """Check that settings are plain values, and those that the class takes.
+    """Check that settings are plain values, and that the class takes them.
 
     Args:
         kind: the class.
-        settings: by the name of the parameter; without what the data decide (`GIVEN`).
+        settings: the settings by the name of the parameter, without those in `GIVEN`.
 
     Raises:
-        ValueError: one is unknown, missing, of another type or describes an object. The message
-            begins with its name.
+        ValueError: a setting is unknown, missing, of another type or describes an object. The
+            message begins with its name.
     """
-    own = parameters_of(kind)
-    known, hints = [name for name in own if name not in GIVEN], _hints(kind)
+    parameters = parameters_of(kind)
+    known, hints = [name for name in parameters if name not in GIVEN], _hints(kind)
     for name, value in settings.items():
         check_plain(value, name)
         if name not in known:
@@ -51,24 +51,28 @@ def check_settings(kind: type, settings: Mapping[str, Any]) -> None:
         if not _fits(value, hints.get(name, Any)):
             raise ValueError(f"{name}: {_shown(value)}, expected {_in_words(hints[name])}")
     for name in known:
-        if own[name].default is inspect.Parameter.empty and name not in settings:
+        if parameters[name].default is inspect.Parameter.empty and name not in settings:
             raise ValueError(f"{name}: {kind.__name__} needs it")
 
 
 def check_plain(value: Any, name: str) -> None:
     """Check that a value is one of JSON, and describes neither an object nor a reference.
 
+    Args:
+        value: the value.
+        name: name of the setting, for the message.
+
     Raises:
-        ValueError: it does.
+        ValueError: the value is no plain value.
     """
     if isinstance(value, list):
-        for one in value:
-            check_plain(one, name)
+        for item in value:
+            check_plain(item, name)
     elif isinstance(value, dict):
-        for key, one in value.items():
+        for key, item in value.items():
             if not isinstance(key, str) or key.startswith("_"):
                 raise ValueError(f"{name}.{_shown(key)}: a setting is a plain value")
-            check_plain(one, f"{name}.{key}")
+            check_plain(item, f"{name}.{key}")
     elif isinstance(value, str):
         if "${" in value:
             raise ValueError(f"{name}: {_shown(value)}: a setting is a plain value")
@@ -79,28 +83,28 @@ def check_plain(value: Any, name: str) -> None:
 
 
 def _hints(kind: type) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for one in inspect.getmro(kind):
+    hints: dict[str, Any] = {}
+    for base in inspect.getmro(kind):
         # Names may exist only for type checkers.
         with suppress(Exception):
-            found = typing.get_type_hints(one.__init__) | found  # type: ignore[misc]
-    return found
+            hints = typing.get_type_hints(base.__init__) | hints  # type: ignore[misc]
+    return hints
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a plain value is of the type that a parameter is annotated with."""
+    """Say whether a plain value is of the type that a parameter is annotated with."""
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        return any(_fits(value, one) for one in inner)
+        return any(_fits(value, option) for option in inner)
     if origin is typing.Literal:
         return value in inner
     if (origin or hint) in _SEQUENCES:
-        of = [one for one in inner if one is not Ellipsis]
-        each = of[0] if len(set(of)) == 1 else Any
-        return isinstance(value, list) and all(_fits(one, each) for one in value)
+        kinds = [kind for kind in inner if kind is not Ellipsis]
+        item_hint = kinds[0] if len(set(kinds)) == 1 else Any
+        return isinstance(value, list) and all(_fits(item, item_hint) for item in value)
     if (origin or hint) in _MAPPINGS:
-        of_values = inner[1] if len(inner) == 2 else Any
-        return isinstance(value, dict) and all(_fits(one, of_values) for one in value.values())
+        value_hint = inner[1] if len(inner) == 2 else Any
+        return isinstance(value, dict) and all(_fits(item, value_hint) for item in value.values())
     if hint is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if hint is int:

@@ -9,24 +9,25 @@ import torch
 from torch import Tensor
 
 from asr_hf.data.store import FrameBatch
+from asr_hf.models.description import Description, shifted
 from asr_hf.models.feed_forward import ACTIVATIONS, FeedForward
 from asr_hf.runtime.errors import InputError
 
 
 @dataclass(frozen=True)
 class TDNNInputs:
-    """Frames with all the context that the wanted ones need.
+    """Frames whose logits are computed, with all the context that they need.
 
     Args:
-        frames: [T, D]. Either utterances one behind the other, each with its first frame repeated
-            `left` times before it and its last `right` times after it; or, if `windows` is not 0,
-            what single frames need of their windows, one time after the other.
-        rows: where the wanted frames are among the outputs [F]; None if they are all of them.
-            A window across the border of two utterances is computed and thrown away.
-        windows: how many single frames; 0 for utterances.
+        features: features [T, D]. Either utterances one behind the other, each with its first frame
+            repeated `left` times before it and its last `right` times after it; or, if `windows`
+            is not 0, what single frames need of their windows, one time after the other.
+        rows: places of the frames among the outputs [F]; None if they are all of them. A window
+            across the border of two utterances is computed and thrown away.
+        windows: number of single frames; 0 for utterances.
     """
 
-    frames: Tensor
+    features: Tensor
     rows: Tensor | None
     windows: int
 
@@ -39,13 +40,13 @@ class TDNN(FeedForward):
     takes the times that it needs (subsampling, Peddinti et al. 2015, section 3.2).
 
     Args:
-        feature_dim: features of one frame.
+        feature_dim: number of features of one frame.
         num_pdfs: number of outputs.
         context: times that each hidden layer sees of the one below, rising, from the input up.
-        hidden_sizes: units of each hidden layer, or of all in one number.
+        hidden_sizes: number of units of each hidden layer, or one number for all.
         activation: sigmoid, relu or tanh.
         initialisation: glorot or sparse (see `models/initialisation.py`).
-        seed: of the initial weights.
+        seed: seed of the initial weights.
 
     Raises:
         InputError: context and sizes do not fit, or a setting is unknown.
@@ -93,13 +94,13 @@ class TDNN(FeedForward):
             picked, rows = self._padded(batch)
             return TDNNInputs(batch.features[picked].to(self.flat.dtype), rows, 0)
         times = torch.tensor(self._times, device=index.device)
-        wanted = times[:, None] + index
-        wanted = torch.minimum(torch.maximum(wanted, batch.starts[index]), batch.ends[index] - 1)
-        frames = batch.features[wanted.flatten()].to(self.flat.dtype)
-        return TDNNInputs(frames, None, len(index))
+        numbers = times[:, None] + index
+        numbers = torch.minimum(torch.maximum(numbers, batch.starts[index]), batch.ends[index] - 1)
+        features = batch.features[numbers.flatten()].to(self.flat.dtype)
+        return TDNNInputs(features, None, len(index))
 
     def _padded(self, batch: FrameBatch) -> tuple[Tensor, Tensor]:
-        """Which frame each row of the padded utterances is [T], and where outputs are [F]."""
+        """Return the frame of each row of the padded utterances [T], and places of outputs [F]."""
         index = torch.arange(len(batch.starts), device=batch.starts.device)
         first = batch.starts == index
         context = self.left + self.right
@@ -114,11 +115,15 @@ class TDNN(FeedForward):
         picked = torch.arange(total, device=index.device) + distance
         return torch.minimum(torch.maximum(picked, starts), last), rows
 
+    def describe(self) -> Description:
+        """See `AcousticModel`."""
+        return Description((0,), self.described_layers([*map(tuple, self.context), (0,)]))
+
     def forward(self, inputs: TDNNInputs) -> Tensor:
-        """Return logits [F, pdfs] of the wanted frames."""
+        """Return logits [F, pdfs] of the frames that the inputs were made for."""
         *hidden, output = self.layers
         activate = ACTIVATIONS[self.activation]
-        activations = self.normalise(inputs.frames)
+        activations = self.normalise(inputs.features)
         for layer, times, taps in zip(hidden, self.context, self._taps, strict=True):
             if inputs.windows:
                 below = tapped(activations, taps, inputs.windows)
@@ -131,32 +136,29 @@ class TDNN(FeedForward):
         return logits
 
 
-def shifted(rows: Tensor, times: Sequence[int]) -> Tensor:
-    """Rows [T, C] at several times side by side [T - (times[-1] - times[0]), len(times) * C]."""
-    length = len(rows) - (times[-1] - times[0])
-    return torch.cat([rows[t - times[0] :][:length] for t in times], dim=1)
-
-
 def tapped(rows: Tensor, taps: Tensor, windows: int) -> Tensor:
-    """Rows of interleaved windows [S * windows, C] -> [K * windows, len(times) * C].
+    """Put the rows of interleaved windows side by side that each output takes.
 
     Args:
-        rows: at S times of each window.
-        taps: which of the S times each output takes [K, len(times)].
-        windows: how many there are.
+        rows: rows at S times of each window [S * windows, C].
+        taps: numbers of the times that each output takes [K, taps].
+        windows: number of windows.
+
+    Returns:
+        Rows [K * windows, taps * C].
     """
     picked = rows.view(-1, windows, rows.shape[1])[taps]
     return picked.transpose(1, 2).reshape(len(taps) * windows, -1)
 
 
 def _subsampled(context: Sequence[Sequence[int]]) -> tuple[list[int], list[Tensor]]:
-    """What one frame needs: the times of the input, and each layer's rows of those below it."""
-    wanted, found = [0], []
+    """Return the input times that one frame needs, and the rows that each layer takes of them."""
+    outputs, taps = [0], []
     for times in reversed(context):
-        below = sorted({at + t for at in wanted for t in times})
-        found.append(torch.tensor([[below.index(at + t) for t in times] for at in wanted]))
-        wanted = below
-    return wanted, found[::-1]
+        below = sorted({at + t for at in outputs for t in times})
+        taps.append(torch.tensor([[below.index(at + t) for t in times] for at in outputs]))
+        outputs = below
+    return outputs, taps[::-1]
 
 
 def _checked(context: Sequence[Sequence[int]]) -> list[list[int]]:

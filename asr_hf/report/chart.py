@@ -1,4 +1,4 @@
-"""Charts as inline SVG whose colours come from the page's style sheet."""
+"""Draws charts as inline SVG, with colours from the page's style sheet."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Line:
     """One curve.
 
     Args:
-        name: for the legend.
-        colour: class of the style sheet.
-        points: (x, y) in order; a y of None breaks the line.
+        name: name in the legend.
+        colour: class in the style sheet.
+        points: points (x, y) in their order; a y of None breaks the line.
     """
 
     name: str
@@ -33,9 +33,9 @@ class Layer:
     """One layer of stacked bars.
 
     Args:
-        name: for the legend.
-        colour: class of the style sheet.
-        heights: one a bar; 0 where the bar lacks the layer.
+        name: name in the legend.
+        colour: class in the style sheet.
+        heights: height in each bar; 0 in bars that lack the layer.
     """
 
     name: str
@@ -45,15 +45,15 @@ class Layer:
 
 @dataclass(frozen=True)
 class Axes:
-    """What stands around a chart.
+    """The axes of a chart.
 
     Args:
-        x_label: what the horizontal axis shows, with its unit.
-        y_label: what the vertical axis shows, with its unit.
+        x_label: label of the horizontal axis, with the unit.
+        y_label: label of the vertical axis, with the unit.
         log_y: whether the vertical axis is logarithmic.
         from_zero: whether the vertical axis starts at zero.
-        guides: (value, text) of horizontal reference lines.
-        top: largest value shown; what lies above is cut off.
+        guides: value and text of each horizontal reference line.
+        top: largest value shown, above which curves are cut off; None for no limit.
     """
 
     x_label: str
@@ -75,11 +75,14 @@ def line_chart(
     """Draw curves.
 
     Args:
-        title: for screen readers.
-        lines: the curves.
-        axes: labels and kinds of axes.
-        crosses: x of marks at the bottom edge (rejected steps).
-        highlight: the point to ring and label with its value.
+        title: title for screen readers.
+        lines: curves.
+        axes: axes of the chart.
+        crosses: x of each mark at the bottom edge (rejected steps).
+        highlight: point with a ring and its value; None for none.
+
+    Returns:
+        The chart as SVG.
     """
     xs = [x for line in lines for x, y in line.points if y is not None]
     ys = [y for line in lines for _, y in line.points if y is not None]
@@ -117,11 +120,14 @@ def bar_chart(
     """Draw stacked bars.
 
     Args:
-        title: for screen readers.
+        title: title for screen readers.
         bars: x of each bar, rising.
-        layers: from the bottom up.
-        axes: labels of the axes; the vertical one starts at zero.
-        crosses: x of the bars with a mark above them (rejected steps).
+        layers: layers of the bars, from the bottom up.
+        axes: axes of the chart; the vertical one starts at zero.
+        crosses: x of each bar with a mark above it (rejected steps).
+
+    Returns:
+        The chart as SVG.
     """
     totals = [sum(layer.heights[i] for layer in layers) for i in range(len(bars))]
     first, last = (min(bars), max(bars)) if bars else (0.0, 1.0)
@@ -155,7 +161,7 @@ def _svg(title: str, parts: Sequence[str]) -> str:
 
 
 def _frame(axes: Axes, across: Scale, up: Scale, *, whole: bool = False) -> list[str]:
-    """Grid, ticks, labels and guide lines."""
+    """Draw grid, ticks, labels and guide lines."""
     parts = []
     right, bottom = WIDTH - _RIGHT, HEIGHT - _BOTTOM
     for value in up.ticks():
@@ -179,7 +185,7 @@ def _frame(axes: Axes, across: Scale, up: Scale, *, whole: bool = False) -> list
 
 
 def _clipped(parts: Sequence[str]) -> list[str]:
-    """What lies above the plot is cut off: a nested drawing hides what leaves it."""
+    """Cut off what lies above the plot, by a nested drawing, which hides what leaves it."""
     height = HEIGHT - _TOP - _BOTTOM
     return [
         f'<svg y="{_TOP}" width="{WIDTH}" height="{height}" viewBox="0 {_TOP} {WIDTH} {height}">',

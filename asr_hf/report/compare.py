@@ -1,4 +1,4 @@
-"""Several runs side by side: one table and one picture."""
+"""Compares several runs, in a table and in a figure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from asr_hf.report.scale import duration, readable_top, si
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import atomic_path
 
-# Okabe & Ito's palette: told apart with colour blindness too.
+# The palette of Okabe & Ito, which people with colour blindness can tell apart.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#222222", "#8a8a8a")
 _STYLES = ("-", "--", ":", "-.")
 _WER_KEYS = ("percent", "interval", "errors", "words")
@@ -25,14 +25,14 @@ _WER_KEYS = ("percent", "interval", "errors", "words")
 def compare(
     run_dirs: Sequence[Path], labels: Sequence[str] | None = None
 ) -> tuple[str, list[dict[str, Any]]]:
-    """Compare runs, finished or not, by what they reached and what it cost.
+    """Compare runs, finished or not, by their best results and their costs.
 
-    Costs are compared at the common loss: the best held-out loss of the worst run, which every
-    run reached. A run reaches it at its first event at or below it.
+    Costs are also compared at the common loss, the best held-out loss of the worst run, which every
+    run has reached. A run reaches it at its first event with such a loss or a lower one.
 
     Args:
-        run_dirs: the run folders.
-        labels: names for the table; the runs' own names when None.
+        run_dirs: run folders.
+        labels: names in the table; None for the runs' own names.
 
     Returns:
         A Markdown table, and its rows as JSON-able values.
@@ -56,14 +56,18 @@ def plot_compare(
     """Draw the runs' held-out loss against work and against training time.
 
     Args:
-        run_dirs: the run folders.
-        labels: names for the legend; the runs' own names when None.
-        out: the picture; its suffix (.svg, .png, .pdf) chooses the format.
-        title: stands above both panels.
+        run_dirs: run folders.
+        labels: names in the legend; None for the runs' own names.
+        out: path of the figure; its suffix (.svg, .png, .pdf) gives the format.
+        title: title above both panels.
+
+    Returns:
+        The path of the figure.
 
     Raises:
-        InputError: as for `compare`, or the suffix names no known format.
-        RunError: the picture cannot be written.
+        InputError: a folder holds no run, a run has no held-out loss yet, labels and folders differ
+            in number, or the suffix is not known.
+        RunError: the figure cannot be written.
     """
     runs = _read(run_dirs, labels)
     kind = out.suffix.lower().removeprefix(".")
@@ -80,7 +84,7 @@ def plot_compare(
         figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False)
         if title:
             figure.suptitle(title, fontweight="bold")
-        # Without a date, the same runs give the same bytes.
+        # Without a date in the file, the same runs give the same bytes.
         metadata = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
         with atomic_path(out) as temporary:
             figure.savefig(temporary, format=kind, dpi=160, metadata=metadata)
@@ -197,7 +201,7 @@ def _panel(axes: Axes, runs: list[tuple[str, RunData]], against: str, x_label: s
 
 
 def _limit_losses(axes: Axes, runs: list[tuple[str, RunData]]) -> None:
-    """Cut off a steep start, but no run as a whole."""
+    """Cut off a steep start, but never a whole run."""
     losses = [
         loss
         for _, run in runs

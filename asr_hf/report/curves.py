@@ -1,4 +1,4 @@
-"""The figures of one run."""
+"""Draws the figures of one run."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class Figure:
     """A chart with its title, a sentence on how to read it, and its legend.
 
     Args:
-        title: what it shows.
-        note: how to read it.
-        svg: the drawing.
-        legend: (colour class, name).
+        title: title of the figure.
+        note: explanation of the figure.
+        svg: chart as SVG.
+        legend: colour class and name of each entry.
     """
 
     title: str
@@ -50,7 +50,7 @@ class Figure:
 
 
 def figures(run: RunData) -> list[Figure]:
-    """Every figure the run has data for."""
+    """Return all figures for which the run has data."""
     steps = run.steps
     if not steps:
         return []
@@ -69,7 +69,7 @@ def _loss(run: RunData, against: str) -> Figure:
     if against == "seconds":
         scale, label = time_unit(run.figure("seconds") or 0.0)
         label = f"training time ({label})"
-    # The Hessian-free optimiser meets its training loss before it steps, the others while they do.
+    # The Hessian-free optimiser computes its training loss before a step, the others during steps.
     trained = "training sample, before the step" if run.optimiser == "hf" else "training"
     lines = [
         Line(trained, "c2", _points(run.events, against, "train_loss", scale)),
@@ -173,7 +173,7 @@ def _phases(steps: list[Event]) -> Figure:
 
 
 def _top(lines: Sequence[Line]) -> tuple[float | None, str]:
-    """Where to cut a steep start off, so that the rest can be told apart, and a note on it."""
+    """Return the value above which a steep start is cut off (None for no cut), and a note on it."""
     values = [y for line in lines for _, y in line.points if y is not None]
     top = readable_top(values)
     if top is None:
@@ -184,7 +184,7 @@ def _top(lines: Sequence[Line]) -> tuple[float | None, str]:
 def _points(
     events: list[Event], x: str, y: str, scale: float = 1.0
 ) -> list[tuple[float, float | None]]:
-    """(x / scale, y) of each event that has x."""
+    """Return the point (x / scale, y) of each event that has x."""
     return [
         (place / scale, number(event, y))
         for event in events

@@ -1,4 +1,4 @@
-"""Why a run ended, and whether it could have gone on."""
+"""Describes why a run ended, and whether it could have gone on."""
 
 from __future__ import annotations
 
@@ -6,36 +6,36 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-# Most looks at the held-out loss on each side of a comparison, and the relative fall of its mean
-# from one to the other below which a run has converged (as trainer.stopping.min_improvement).
-_LOOKS, _LEAST = 10, 1e-3
+# The largest number of held-out losses on each side of a comparison, and the relative fall of their
+# mean below which a run has converged (as in trainer.stopping.min_improvement).
+_MAX_LOSSES, _MIN_FALL = 10, 1e-3
 
 
 def ending(events: Sequence[Mapping[str, Any]], limit: str) -> dict[str, Any]:
-    """What result.json says of a run's end.
+    """Return the entries of result.json on the end of a run.
 
-    The loss was still falling where its mean over the last looks is lower than that over as many
-    before them by a thousandth; what it fell by each iteration (epoch, where there are such) is the
-    difference of the means over their distance.
+    The loss was still falling if the mean of the last held-out losses is lower by a thousandth than
+    the mean of as many before them. The fall in each iteration (or epoch, for optimisers that count
+    epochs) is the difference of the means over their distance.
 
     Args:
-        events: of the run, the start's among them.
-        limit: the setting that ended it; empty where it ended by itself.
+        events: events of the run, with the one before training.
+        limit: setting that ended the run; empty if it converged.
     """
     if not limit:
         return {"ended_by": "convergence"}
-    looks = [(_place(e), e["heldout_loss"]) for e in events if e.get("heldout_loss") is not None]
-    count = min(_LOOKS, len(looks) // 2)
-    found: dict[str, Any] = {"ended_by": limit}
+    losses = [(_place(e), e["heldout_loss"]) for e in events if e.get("heldout_loss") is not None]
+    count = min(_MAX_LOSSES, len(losses) // 2)
+    entries: dict[str, Any] = {"ended_by": limit}
     if not count:
-        return found
-    before, last = looks[-2 * count : -count], looks[-count:]
+        return entries
+    before, last = losses[-2 * count : -count], losses[-count:]
     fall = fmean(loss for _, loss in before) - fmean(loss for _, loss in last)
     distance = fmean(place for place, _ in last) - fmean(place for place, _ in before)
-    if distance > 0 and fall > _LEAST * abs(fmean(loss for _, loss in before)):
-        found["still_falling"] = fall / distance
-        found["still_falling_each"] = "epoch" if "epoch" in events[-1] else "iteration"
-    return found
+    if distance > 0 and fall > _MIN_FALL * abs(fmean(loss for _, loss in before)):
+        entries["still_falling"] = fall / distance
+        entries["still_falling_each"] = "epoch" if "epoch" in events[-1] else "iteration"
+    return entries
 
 
 def _place(event: Mapping[str, Any]) -> float:
@@ -43,7 +43,7 @@ def _place(event: Mapping[str, Any]) -> float:
 
 
 def describe_ending(result: Mapping[str, Any]) -> str:
-    """One line for people where a run could have gone on; empty elsewhere."""
+    """Return a line for the user if the loss was still falling at the end; "" otherwise."""
     fall = result.get("still_falling")
     if fall is None:
         return ""

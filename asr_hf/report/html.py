@@ -1,4 +1,4 @@
-"""The page of a run: one file, no scripts, nothing fetched."""
+"""Writes the HTML page of a run: one file without scripts, which loads nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,13 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def write_report(run_dir: Path) -> Path:
-    """Write <run_dir>/report.html from what is known of the run so far.
+    """Write report.html into a run folder, from the files that are there so far.
+
+    Args:
+        run_dir: the run folder.
+
+    Returns:
+        The path of the page.
 
     Raises:
         InputError: there is no run in the folder, or one of its files is damaged.
@@ -44,14 +50,14 @@ def write_report(run_dir: Path) -> Path:
 
 
 def page(run: RunData) -> str:
-    """The whole page."""
+    """Return the page of a run as HTML."""
     body = [_header(run), _cards(run)]
     drawn = figures(run)
     if drawn:
         body.append("<h2>Training</h2>")
-        if told := describe_ending(run.result):
-            body.append(f"<p>{escape(told[0].upper() + told[1:])}.</p>")
-        body.append(f'<div class="figures">{"".join(_figure(one) for one in drawn)}</div>')
+        if note := describe_ending(run.result):
+            body.append(f"<p>{escape(note[0].upper() + note[1:])}.</p>")
+        body.append(f'<div class="figures">{"".join(map(_figure, drawn))}</div>')
         body.append(iterations_table(run))
     else:
         body.append("<h2>Training</h2><p>No iteration has ended yet.</p>")

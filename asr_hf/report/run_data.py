@@ -1,4 +1,4 @@
-"""What a run folder tells about a run, finished or cut off."""
+"""Reads the files of a run folder, whether the run has finished or not."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ OPTIMISERS = {"hf": "Hessian-free", "sgd": "SGD", "adam": "Adam", "lbfgs": "L-BF
 
 @dataclass
 class RunData:
-    """A run's events, configuration and results.
+    """The events, the configuration and the results of a run.
 
     Args:
         path: the run folder.
-        events: one an outer iteration or epoch; empty before the first.
-        config: the resolved configuration; empty when the folder has none.
-        result: result.json; empty while the run is unfinished.
-        worst: the worst utterances of score.json; empty before scoring.
+        events: event of each outer iteration or epoch; none before the first.
+        config: resolved configuration; empty if the folder has none.
+        result: content of result.json; empty while the run is unfinished.
+        worst: worst utterances in score.json; none before scoring.
     """
 
     path: Path
@@ -39,8 +39,14 @@ class RunData:
     def read(cls, path: Path) -> RunData:
         """Read a run folder.
 
+        Args:
+            path: the run folder.
+
+        Returns:
+            The data of the run.
+
         Raises:
-            InputError: there is no run in it, or one of its files is damaged.
+            InputError: there is no run in the folder, or one of its files is damaged.
         """
         events, result = path / FILE_NAME, path / "result.json"
         if not events.exists() and not result.exists():
@@ -60,33 +66,33 @@ class RunData:
 
     @property
     def name(self) -> str:
-        """The run's name."""
+        """The name of the run."""
         return str(self.result.get("name") or self.config.get("name") or self.path.name)
 
     @property
     def optimiser(self) -> str:
-        """hf, sgd, adam or lbfgs; empty before the first iteration."""
+        """The optimiser: hf, sgd, adam or lbfgs; empty before the first iteration."""
         named = [event["optimiser"] for event in self.events if event.get("optimiser")]
         return str(self.result.get("optimiser") or (named[-1] if named else ""))
 
     @property
     def finished(self) -> bool:
-        """Whether training came to its end."""
+        """Whether training has ended."""
         return "heldout_loss" in self.result
 
     @property
     def steps(self) -> list[Event]:
-        """Events of iterations: the one before training left out."""
+        """The events of iterations, without the one before training."""
         return [event for event in self.events if event["iteration"] > 0]
 
     @property
     def best(self) -> Event | None:
-        """The event with the lowest held-out loss."""
+        """The event with the lowest held-out loss; None where no event has one."""
         known = [event for event in self.events if number(event, "heldout_loss") is not None]
         return min(known, key=lambda event: float(event["heldout_loss"]), default=None)
 
     def figure(self, key: str) -> float | None:
-        """A figure of the whole run: of result.json, or else of the events so far."""
+        """Return a number for the whole run, from result.json or else from the events so far."""
         if number(self.result, key) is not None:
             return number(self.result, key)
         if not self.events:
@@ -98,7 +104,7 @@ class RunData:
 
 
 def number(event: Event, key: str) -> float | None:
-    """A finite number of an event; None where it is missing, null or not finite."""
+    """Return a number of an event; None where it is missing, null or not finite."""
     value = event.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None

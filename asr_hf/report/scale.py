@@ -1,4 +1,4 @@
-"""Axes: where a value stands, which ticks to draw, how to write a number."""
+"""Maps values to positions on an axis, chooses ticks, and formats numbers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Scale:
     Args:
         low: value at position `start`.
         high: value at position `end`.
-        start: position in user units of the drawing.
-        end: position in user units of the drawing.
-        logarithmic: whether equal ratios take equal lengths.
+        start: first position, in user units of the drawing.
+        end: last position, in user units of the drawing.
+        logarithmic: whether equal ratios have equal lengths.
     """
 
     low: float
@@ -27,14 +27,14 @@ class Scale:
     logarithmic: bool = False
 
     def __call__(self, value: float) -> float:
-        """Position of `value`."""
+        """Return the position of a value."""
         low, high = self.low, self.high
         if self.logarithmic:
             low, high, value = math.log10(low), math.log10(high), math.log10(value)
         return self.start + (value - low) / (high - low) * (self.end - self.start)
 
     def ticks(self, count: int = 5) -> list[float]:
-        """Round values inside the range, about `count` of them."""
+        """Return round values inside the range, about `count` of them."""
         if not self.logarithmic:
             return _round_values(self.low, self.high, count)
         decades = [
@@ -56,7 +56,15 @@ def fit(
     logarithmic: bool = False,
     from_zero: bool = False,
 ) -> Scale:
-    """A scale that holds all `values`, with a margin where it does not start at zero."""
+    """Return a scale that holds all values, with a margin where it does not start at zero.
+
+    Args:
+        values: values to be shown.
+        start: first position, in user units of the drawing.
+        end: last position, in user units of the drawing.
+        logarithmic: whether the scale is logarithmic; values that are not positive are left out.
+        from_zero: whether the scale starts at zero, if no value is negative.
+    """
     listed = [value for value in values if not logarithmic or value > 0]
     if not listed:
         listed = [0.1, 1.0] if logarithmic else [0.0, 1.0]
@@ -71,7 +79,7 @@ def fit(
 
 
 def readable_top(values: Sequence[float]) -> float | None:
-    """Where to cut a steep start off a falling curve; None where nothing needs cutting."""
+    """Return the value above which a falling curve's steep start is cut off; None for no cut."""
     if not values:
         return None
     lowest = min(values)
@@ -80,7 +88,11 @@ def readable_top(values: Sequence[float]) -> float | None:
 
 
 def si(value: float) -> str:
-    """A number of at most four characters or so: 0.25, 12, 3.4k, 120M."""
+    """Return a number as text of about four characters.
+
+    >>> si(0.25), si(3400), si(120e6)
+    ('0.25', '3.4k', '120M')
+    """
     size = abs(value)
     for limit, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if size >= limit:
@@ -92,7 +104,11 @@ def si(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person writes them: 8.4 s, 3 min 20 s, 2 h 05 min."""
+    """Return a duration as text.
+
+    >>> duration(8.4), duration(200), duration(7500)
+    ('8.4 s', '3 min 20 s', '2 h 05 min')
+    """
     if seconds < 100:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -102,7 +118,7 @@ def duration(seconds: float) -> str:
 
 
 def time_unit(seconds: float) -> tuple[float, str]:
-    """The unit in which a span of `seconds` is drawn: (seconds in it, its name)."""
+    """Return the unit for drawing a span of so many seconds: its length in seconds and its name."""
     for length, name in ((3600.0, "hours"), (60.0, "minutes")):
         if seconds > 3 * length:
             return length, name

@@ -1,4 +1,4 @@
-"""The configuration as a reader of the report wants it."""
+"""Formats the configuration of a run for the report."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 from asr_hf.report.run_data import RunData
 
-# Parts of the Hessian-free optimiser; the other optimisers have no use for them.
+# Groups that only the Hessian-free optimiser uses.
 _HF_PARTS = ("solver", "preconditioner", "sampling", "damping")
 
 
 def parts_chosen(run: RunData) -> list[str]:
-    """Names of the classes chosen for the run, as words: "flexible conjugate gradient"."""
+    """Return the names of the run's classes as words, such as "flexible conjugate gradient"."""
     groups = ["model", "criterion"]
     if run.optimiser == "hf":
         groups = ["solver", "preconditioner", "sampling", *groups]
@@ -27,12 +27,12 @@ def parts_chosen(run: RunData) -> list[str]:
 
 
 def settings_html(run: RunData) -> str:
-    """Every setting, by section, folded away."""
+    """Return all settings as HTML, by section, in a block that opens on demand."""
     sections = {"run": {k: v for k, v in run.config.items() if not isinstance(v, dict)}}
     for name, section in run.config.items():
         unused = name in _HF_PARTS and run.optimiser != "hf"
         if isinstance(section, dict) and not unused:
-            # The trainer repeats the parts that have sections of their own.
+            # The trainer repeats groups that have their own sections.
             left_out = _HF_PARTS if name == "trainer" else ()
             sections[name] = {k: v for k, v in section.items() if k not in left_out}
     body = "".join(
@@ -73,11 +73,15 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
-        return ", ".join(_shown(one) for one in value)
+        return ", ".join(map(_shown, value))
     return str(value).strip()
 
 
 def _in_words(name: str) -> str:
-    """FlexibleConjugateGradient -> flexible conjugate gradient; acronyms stay as they are."""
+    """Return the name of a class as words, in lower case except for acronyms.
+
+    >>> _in_words("FlexibleConjugateGradient")
+    'flexible conjugate gradient'
+    """
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name)
     return " ".join(word if word.isupper() else word.lower() for word in words)

@@ -1,4 +1,4 @@
-"""The tables of the report: iterations, word error rates, worst utterances."""
+"""Formats the tables of the report: iterations, word error rates, worst utterances."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ _COLUMNS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
 
 
 def iterations_table(run: RunData) -> str:
-    """Every event as a row, folded away; columns that no event fills are left out."""
+    """Return the table of all events as HTML, in a block that opens on demand.
+
+    Columns that no event fills are left out.
+    """
     columns = [
         column for column in _COLUMNS if any(number(e, column[0]) is not None for e in run.events)
     ]
@@ -49,20 +52,23 @@ def iterations_table(run: RunData) -> str:
 
 
 def wer_table(wer: dict[str, Any]) -> str:
-    """Word error rates by set and, where there are several, by language.
+    """Return the table of word error rates as HTML, by set and, if there are several, by language.
 
-    Those of NIST's tools stand below ours, which cannot be compared with them.
+    Error rates of NIST's tools, which cannot be compared with asr-hf's own, stand below them.
+
+    Args:
+        wer: entry "wer" of result.json.
     """
     titles = ("set", "WER", "95 % interval", "errors", "words", "sub", "del", "ins", "utterances")
     head = "".join(f'<th scope="col">{title}</th>' for title in titles)
     rows = []
     for name, figures in wer["sets"].items():
         rows.append(_wer_row(name + " (ours)" * ("hub5" in figures), figures))
-        for part, one in (figures.get("hub5") or {}).items():
-            rows.append(_wer_row(f"{part} (NIST's hubscr)", one, part=True))
+        for subset, nist_figures in (figures.get("hub5") or {}).items():
+            rows.append(_wer_row(f"{subset} (NIST's hubscr)", nist_figures, part=True))
         languages = figures.get("languages") or {}
         if len(languages) > 1:
-            rows += [_wer_row(language, one, part=True) for language, one in languages.items()]
+            rows += [_wer_row(language, part, part=True) for language, part in languages.items()]
     return (
         f'<div class="panel"><table><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
@@ -70,12 +76,12 @@ def wer_table(wer: dict[str, Any]) -> str:
 
 
 def worst_html(run: RunData) -> str:
-    """The headline set's worst utterances, word by word."""
+    """Return the worst utterances of the headline set as HTML, word by word."""
     headline = run.result["wer"].get("set")
-    chosen = [one for one in run.worst if one["set"] == headline][:_WORST_SHOWN]
+    chosen = [worst for worst in run.worst if worst["set"] == headline][:_WORST_SHOWN]
     if not chosen:
         return ""
-    blocks = "".join(_utterance(one) for one in chosen)
+    blocks = "".join(map(_utterance, chosen))
     return (
         f"<h2>Worst utterances of {escape(headline)}</h2>"
         '<p class="key">Spoken above, recognised below; a dash where a word is missing.</p>'
@@ -101,11 +107,12 @@ def _wer_row(name: str, figures: dict[str, Any], *, part: bool = False) -> str:
     )
 
 
-def _utterance(one: dict[str, Any]) -> str:
-    words = "".join(_word(ref, hyp) for ref, hyp in one["alignment"])
-    errors = f"{one['errors']} error{'' if one['errors'] == 1 else 's'} in {one['words']} words"
+def _utterance(worst: dict[str, Any]) -> str:
+    words = "".join(_word(ref, hyp) for ref, hyp in worst["alignment"])
+    count = worst["errors"]
+    errors = f"{count} error{'' if count == 1 else 's'} in {worst['words']} words"
     return (
-        f'<div class="utterance"><p>{escape(one["utterance"])}: {escape(errors)}</p>'
+        f'<div class="utterance"><p>{escape(worst["utterance"])}: {escape(errors)}</p>'
         f'<div class="words">{words}</div></div>'
     )
 

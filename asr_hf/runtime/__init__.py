@@ -1,0 +1,1 @@
+"""What every stage stands on: errors, files, artefacts, run folders, events, devices and ranks."""

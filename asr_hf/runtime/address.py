@@ -1,4 +1,4 @@
-"""Where the first rank listens: on the one address by which the others reach it."""
+"""The address that the first rank listens on, by which the other ranks reach it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ _SIOCGIFADDR = 0x8915
 _REMEDY = f"{_INTERFACE}=<the interface that leads to the other machines>, on all ranks"
 
 
-def own_address(ranks: ProcessGroup) -> tuple[str, int]:
-    """The address that the first rank listens on, any port.
+def listening_address(ranks: ProcessGroup) -> tuple[str, int]:
+    """Return the host and the port that the first rank listens on; port 0 stands for any.
 
-    That is the loopback where all ranks are on one machine; else the interface that
-    GLOO_SOCKET_IFNAME names, or MASTER_ADDR, which is this machine by its name in the network.
+    It is the loopback address where all ranks are on one machine, and otherwise the address of the
+    interface that GLOO_SOCKET_IFNAME names, or of MASTER_ADDR: this machine's name in the network.
 
     Raises:
-        InputError: MASTER_ADDR is no address of this machine, or one that only it can reach.
+        InputError: MASTER_ADDR is not an address of this machine, or only this machine can reach
+            it.
     """
     if ranks.local_count == ranks.count:
         return _LOOPBACK, 0
@@ -32,8 +33,8 @@ def own_address(ranks: ProcessGroup) -> tuple[str, int]:
     master = os.environ.get("MASTER_ADDR", "")
     try:
         address = socket.gethostbyname(master)
-        with socket.socket() as tried:
-            tried.bind((address, 0))
+        with socket.socket() as probe:
+            probe.bind((address, 0))
     except OSError as error:
         raise InputError(
             f"MASTER_ADDR={master}: the first rank cannot listen there: {error.strerror or error}",
@@ -50,15 +51,15 @@ def own_address(ranks: ProcessGroup) -> tuple[str, int]:
 
 
 def _address_of(interface: str) -> str:
-    """The address of an interface (Linux)."""
+    """Return the address of an interface (Linux)."""
     request = struct.pack("256s", interface.encode()[:15])
     try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
-            answer = fcntl.ioctl(asked.fileno(), _SIOCGIFADDR, request)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            reply = fcntl.ioctl(probe.fileno(), _SIOCGIFADDR, request)
     except OSError as error:
         raise InputError(
             f"{_INTERFACE}={interface}: {error.strerror}",
             expected="an interface of this machine with an address",
             remedy=_REMEDY,
         ) from error
-    return socket.inet_ntoa(answer[20:24])
+    return socket.inet_ntoa(reply[20:24])

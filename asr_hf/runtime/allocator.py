@@ -10,12 +10,12 @@ _LARGE = 1 << 20
 
 
 def return_large_blocks() -> None:
-    """Give each large block pages of its own, so that memory freed is memory returned.
+    """Give each large block pages of its own, so that freed memory goes back to the system.
 
-    By default glibc keeps freed blocks of up to 32 MB, which activations of unequal chunks soon
-    fragment: a process then holds twice of what its tensors need. Huge pages (where the system
-    allows them on request) make up for the time that fresh pages take. Does nothing where the C
-    library is another.
+    By default glibc keeps freed blocks of up to 32 MB. Activations of chunks of unequal size soon
+    fragment them, and the process then holds twice the memory that its tensors need. Huge pages
+    (where the system allows them on request) make up for the time that fresh pages take. With
+    another C library than glibc nothing happens.
     """
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

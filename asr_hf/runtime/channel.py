@@ -1,8 +1,8 @@
-"""A connection over which only those who know a key are heard.
+"""A connection that accepts messages only from those who know a key.
 
-Both ends prove with fresh numbers that they know it (HMAC-SHA256), and then sign every frame with
-keys of this connection and direction, and its number: what is forged, changed, repeated or sent
-back is refused before a byte of it is looked at. Nothing is encrypted.
+Both ends prove with fresh random numbers that they know the key (HMAC-SHA256). Then they sign every
+frame and its number with a key of this connection and direction: a frame that is forged, changed,
+repeated or sent back is refused before a byte of it is looked at. Nothing is encrypted.
 """
 
 from __future__ import annotations
@@ -21,25 +21,24 @@ _MAC = 32
 _RANK = 4
 _FRAME = 16
 # Seconds in which whoever connects must have shown that it knows the key.
-PATIENCE = 10.0
-# No frame is longer.
-MOST = 1 << 36
+HANDSHAKE_SECONDS = 10.0
+MAX_FRAME_BYTES = 1 << 36
 _PIECE = 1 << 20
 # Seconds of silence before a connection is looked at, between looks, and looks before it is lost.
 _KEEPALIVE = (60, 20, 6)
 
 
 class Refused(ConnectionError):
-    """The other end does not know the key, or what it sends is not as it should be."""
+    """The other end does not know the key, or has sent what breaks the protocol."""
 
 
 class Channel:
     """A connection whose ends have shown one another that they know the key.
 
     Args:
-        connection: to the other end.
-        out: the key of what goes out.
-        into: of what comes in.
+        connection: socket that is connected to the other end.
+        out: key that signs outgoing frames.
+        into: key that signs incoming frames.
     """
 
     def __init__(self, connection: socket.socket, out: bytes, into: bytes) -> None:
@@ -49,7 +48,10 @@ class Channel:
         _keep_alive(connection)
 
     def send(self, pieces: Sequence[bytes | memoryview]) -> None:
-        """Send a frame.
+        """Send one frame.
+
+        Args:
+            pieces: bytes of the frame, in their order.
 
         Raises:
             OSError: the other end is gone.
@@ -64,16 +66,16 @@ class Channel:
         self._socket.sendall(signed.digest())
 
     def receive(self) -> bytearray:
-        """The next frame; memory is taken only for what the other end has signed.
+        """Return the next frame; memory is allocated only for a length that is signed.
 
         Raises:
-            Refused: it is not signed, not the next, or too long.
+            Refused: the frame is not signed, not the next one, or too long.
             OSError: the other end is gone.
         """
         head, mac = _read(self._socket, _FRAME), _read(self._socket, _MAC)
         _check(hmac.digest(self._into, b"head" + head, "sha256"), mac)
         number, size = int.from_bytes(head[:8], "big"), int.from_bytes(head[8:], "big")
-        if number != self._received or size > MOST:
+        if number != self._received or size > MAX_FRAME_BYTES:
             raise Refused(f"frame {number} of {size} bytes, expected frame {self._received}")
         self._received += 1
         body = _read(self._socket, size)
@@ -83,7 +85,7 @@ class Channel:
         return body
 
     def is_gone(self, seconds: float) -> bool:
-        """Whether the other end has gone, or goes within so many seconds; takes nothing away."""
+        """Return whether the other end is gone, or goes within `seconds`; no data is consumed."""
         try:
             if not select.select([self._socket], [], [], seconds)[0]:
                 return False
@@ -92,78 +94,93 @@ class Channel:
             return True
 
     def close(self) -> None:
-        """Close the connection, waking whoever waits for something from it."""
+        """Close the connection, which wakes threads that wait for data from it."""
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
 
-def let_in(connection: socket.socket, key: bytes) -> tuple[int, Channel]:
-    """As the one who listens: the rank that has connected, and the way to it.
+def accept_channel(connection: socket.socket, key: bytes) -> tuple[int, Channel]:
+    """Do the handshake as the first rank, which listens.
+
+    Args:
+        connection: socket of a connection that was accepted.
+        key: key that the ranks share.
+
+    Returns:
+        The number of the rank that has connected, and the channel to it.
 
     Raises:
-        Refused: whoever it is does not know the key, or not in time.
-        OSError: it is gone.
+        Refused: the other end does not prove in time that it knows the key.
+        OSError: the other end is gone.
     """
-    until = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + HANDSHAKE_SECONDS
     ours = secrets.token_bytes(_NONCE)
-    _before(connection, until)
+    _set_timeout(connection, deadline)
     connection.sendall(_MAGIC + ours)
-    theirs = _read(connection, _NONCE, until)
-    rank = _read(connection, _RANK, until)
-    said = ours + theirs + rank
-    _check(hmac.digest(key, b"helper" + said, "sha256"), _read(connection, _MAC, until))
-    connection.sendall(hmac.digest(key, b"first" + said, "sha256"))
-    keys = (hmac.digest(key, way + said, "sha256") for way in (b"down", b"up"))
+    theirs = _read(connection, _NONCE, deadline)
+    rank = _read(connection, _RANK, deadline)
+    transcript = ours + theirs + rank
+    _check(hmac.digest(key, b"helper" + transcript, "sha256"), _read(connection, _MAC, deadline))
+    connection.sendall(hmac.digest(key, b"first" + transcript, "sha256"))
+    keys = (hmac.digest(key, way + transcript, "sha256") for way in (b"down", b"up"))
     return int.from_bytes(rank, "big"), Channel(connection, *keys)
 
 
-def go_in(connection: socket.socket, key: bytes, rank: int) -> Channel:
-    """As the one who connects: the way to the first rank.
+def open_channel(connection: socket.socket, key: bytes, rank: int) -> Channel:
+    """Do the handshake as a rank that connects to the first one.
+
+    Args:
+        connection: socket that is connected to the first rank.
+        key: key that the ranks share.
+        rank: number of this rank.
+
+    Returns:
+        The channel to the first rank.
 
     Raises:
-        Refused: whoever listens does not know the key, or not in time.
-        OSError: it is gone.
+        Refused: the other end does not prove in time that it knows the key.
+        OSError: the other end is gone.
     """
-    until = time.monotonic() + PATIENCE
-    if _read(connection, len(_MAGIC), until) != _MAGIC:
+    deadline = time.monotonic() + HANDSHAKE_SECONDS
+    if _read(connection, len(_MAGIC), deadline) != _MAGIC:
         raise Refused("whoever listens there is not asr-hf")
-    theirs = _read(connection, _NONCE, until)
+    theirs = _read(connection, _NONCE, deadline)
     ours, number = secrets.token_bytes(_NONCE), rank.to_bytes(_RANK, "big")
-    said = theirs + ours + number
-    connection.sendall(ours + number + hmac.digest(key, b"helper" + said, "sha256"))
-    _check(hmac.digest(key, b"first" + said, "sha256"), _read(connection, _MAC, until))
-    keys = (hmac.digest(key, way + said, "sha256") for way in (b"up", b"down"))
+    transcript = theirs + ours + number
+    connection.sendall(ours + number + hmac.digest(key, b"helper" + transcript, "sha256"))
+    _check(hmac.digest(key, b"first" + transcript, "sha256"), _read(connection, _MAC, deadline))
+    keys = (hmac.digest(key, way + transcript, "sha256") for way in (b"up", b"down"))
     return Channel(connection, *keys)
 
 
-def _check(expected: bytes, found: bytes | bytearray) -> None:
-    if not hmac.compare_digest(expected, found):
+def _check(expected: bytes, received: bytes | bytearray) -> None:
+    if not hmac.compare_digest(expected, received):
         raise Refused("the other end does not know the key")
 
 
-def _read(connection: socket.socket, size: int, until: float | None = None) -> bytearray:
-    """So many bytes; no memory is taken before they come."""
-    found = bytearray()
-    while len(found) < size:
-        if until is not None:
-            _before(connection, until)
+def _read(connection: socket.socket, size: int, deadline: float | None = None) -> bytearray:
+    """Return the next `size` bytes; memory is allocated only as they arrive."""
+    received = bytearray()
+    while len(received) < size:
+        if deadline is not None:
+            _set_timeout(connection, deadline)
         try:
-            piece = connection.recv(min(size - len(found), _PIECE))
+            piece = connection.recv(min(size - len(received), _PIECE))
         except TimeoutError as error:
             raise Refused("the other end did not answer in time") from error
         if not piece:
             raise ConnectionResetError("the other end is gone")
-        found += piece
-    return found
+        received += piece
+    return received
 
 
-def _before(connection: socket.socket, until: float) -> None:
-    connection.settimeout(max(0.001, until - time.monotonic()))
+def _set_timeout(connection: socket.socket, deadline: float) -> None:
+    connection.settimeout(max(0.001, deadline - time.monotonic()))
 
 
 def _keep_alive(connection: socket.socket) -> None:
-    """Learn of a machine that is gone without a word."""
+    """Have the system notice when the other machine is gone without closing the connection."""
     if connection.family not in (socket.AF_INET, socket.AF_INET6):
         return
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -44,15 +44,18 @@ def save_checkpoint(
     keep_last: int,
     best: bool,
 ) -> Path:
-    """Write a checkpoint and remove the ones that are no longer wanted.
+    """Write a checkpoint and remove the ones that are no longer needed.
 
     Args:
-        folder: where checkpoints are kept.
-        step: iterations done.
-        tensors: what the next iteration depends on, on any device.
-        values: likewise, as JSON (NaN and infinities allowed).
-        keep_last: how many of the newest stay.
-        best: whether this one holds the best model so far; the newest best stays as well.
+        folder: folder of the checkpoints.
+        step: number of iterations done.
+        tensors: tensors that the next iteration depends on, on any device.
+        values: JSON-able values that it depends on (NaN and infinities allowed).
+        keep_last: number of checkpoints that stay, the newest ones.
+        best: whether this checkpoint holds the best model so far; the newest such one stays too.
+
+    Returns:
+        The path of the checkpoint.
     """
     text = json.dumps(values).encode()
     packed = {**tensors, _VALUES: torch.frombuffer(bytearray(text), dtype=torch.uint8)}
@@ -70,7 +73,7 @@ def save_checkpoint(
 
 
 def _pieces(tensors: dict[str, Tensor]) -> Iterator[bytes | memoryview]:
-    """The safetensors format bit by bit: its own writer holds everything twice in memory."""
+    """Yield a safetensors file in pieces; safetensors' own writer holds everything twice."""
     header: dict[str, Any] = {}
     start = 0
     for name, tensor in tensors.items():
@@ -91,35 +94,35 @@ def _pieces(tensors: dict[str, Tensor]) -> Iterator[bytes | memoryview]:
 
 
 def _prune(folder: Path, keep_last: int) -> None:
-    found = checkpoints(folder)
-    best = [p for p in found if p.name.startswith("best")]
-    wanted = {*found[-keep_last:], *best[-1:]}
-    for path in found:
-        if path not in wanted:
+    paths = checkpoints(folder)
+    best = [p for p in paths if p.name.startswith("best")]
+    kept = {*paths[-keep_last:], *best[-1:]}
+    for path in paths:
+        if path not in kept:
             path.unlink()
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """Checkpoints in `folder`, oldest first."""
+    """Return the checkpoints in `folder`, oldest first."""
     named = [(m, p) for p in folder.glob("*.ckpt") if (m := _NAME.fullmatch(p.name))]
     return [p for _, p in sorted(named, key=lambda item: int(item[0].group(2)))]
 
 
 def latest_checkpoint(folder: Path) -> tuple[Path, dict[str, Tensor], dict[str, Any]] | None:
-    """The newest checkpoint that is whole, with its tensors and values; None without any.
+    """Return the newest whole checkpoint, with its tensors and values; None where there is none.
 
-    A damaged one is skipped, with a warning, for the one before.
+    A damaged checkpoint is skipped, with a warning, and the one before is tried.
 
     Raises:
-        InputError: there are checkpoints, and all are damaged.
+        InputError: there are checkpoints, but all are damaged.
     """
-    found = checkpoints(folder)
-    for path in reversed(found):
+    paths = checkpoints(folder)
+    for path in reversed(paths):
         try:
             return (path, *load_checkpoint(path))
         except InputError as error:
             log.warning("%s; trying the one before", error.problem)
-    if found:
+    if paths:
         raise InputError(
             f"{folder}: every checkpoint is damaged",
             remedy="start again in another folder (name=...), or remove this one",
@@ -128,10 +131,10 @@ def latest_checkpoint(folder: Path) -> tuple[Path, dict[str, Tensor], dict[str, 
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read a checkpoint.
+    """Return the tensors and the values of a checkpoint.
 
     Raises:
-        InputError: it cannot be read or its checksum is wrong.
+        InputError: the file cannot be read, or its checksum is wrong.
     """
     try:
         with open(path, "rb") as file:

@@ -1,4 +1,4 @@
-"""Processes that end with the one that has started them, however that ends."""
+"""Child processes that end when their parent ends, however it ends."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-# Names the process that has started a rank, which ends with it.
+# Holds the number of the process that has started a rank; the rank ends with it.
 LAUNCHER = "ASR_HF_LAUNCHER"
 _PR_SET_PDEATHSIG = 1
-_ASKING = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1}
+_END_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1}
 
-# Kills the groups of processes that it was told of and not told to forget, once its input ends.
+# Reads "+<group>" and "-<group>"; when its input ends, kills the process groups that are left.
 _GUARD = """
 import os, signal, sys
 groups = set()
@@ -33,10 +33,12 @@ _guards: dict[int, IO[bytes]] = {}
 
 
 def die_with(parent: int) -> None:
-    """Have this process killed when the one that has started it is (Linux), or leave at once.
+    """Have the system kill this process when its parent dies (Linux).
+
+    If the parent is gone already, this process leaves at once.
 
     Args:
-        parent: the process that should still be there.
+        parent: process number of the parent.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -46,8 +48,8 @@ def die_with(parent: int) -> None:
 
 @contextmanager
 def signals_held() -> Iterator[None]:
-    """Let signals that ask for an end come after the block; processes begun in it hold them too."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ASKING)
+    """Hold back signals that ask for an end until the block ends, also in processes it starts."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _END_SIGNALS)
     try:
         yield
     finally:
@@ -55,44 +57,53 @@ def signals_held() -> Iterator[None]:
 
 
 def leave_signals_to_parent() -> None:
-    """In a process begun within `signals_held`: do nothing when asked for an end.
+    """Ignore signals that ask for an end, in a process that was started within `signals_held`.
 
-    Terminals and schedulers ask all processes at once, and the parent sees to this one's end.
+    Terminals and schedulers send them to all processes at once; the parent ends this one.
     """
-    for number in _ASKING:
+    for number in _END_SIGNALS:
         # Ignored signals would stay ignored in the programs that this process starts.
         signal.signal(number, lambda *_: None)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ASKING)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _END_SIGNALS)
 
 
 def run_command(command: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
-    """Run a command as subprocess.run does; it and what it starts end with this process.
+    """Run a command as subprocess.run does; it and its children end with this process.
 
-    Standard input is empty, outputs are captured.
+    Standard input is empty; the outputs are captured.
+
+    Args:
+        command: program and arguments.
+
+    Returns:
+        The exit code and the outputs, as bytes.
 
     Raises:
-        OSError: it cannot be run.
+        OSError: the command cannot be run.
     """
-    done: subprocess.CompletedProcess[bytes] = _run(command, None)
-    return done
+    completed: subprocess.CompletedProcess[bytes] = _run(command, None)
+    return completed
 
 
 def run_text_command(
     command: Sequence[str], *, folder: Path | None = None, timeout: float | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command as `run_command` does, whose outputs are text.
+    """Run a command as `run_command` does, with outputs as text.
 
     Args:
         command: program and arguments.
-        folder: where it runs.
-        timeout: seconds after which it is killed.
+        folder: working folder of the command; None is this process's.
+        timeout: seconds after which the command is killed; None waits for ever.
+
+    Returns:
+        The exit code and the outputs, as text.
 
     Raises:
-        OSError: it cannot be run.
-        subprocess.TimeoutExpired: it took too long.
+        OSError: the command cannot be run.
+        subprocess.TimeoutExpired: the command took too long.
     """
-    done: subprocess.CompletedProcess[str] = _run(command, timeout, cwd=folder, text=True)
-    return done
+    completed: subprocess.CompletedProcess[str] = _run(command, timeout, cwd=folder, text=True)
+    return completed
 
 
 def _run(command: Sequence[str], timeout: float | None, **options: Any) -> Any:
@@ -105,24 +116,24 @@ def _run(command: Sequence[str], timeout: float | None, **options: Any) -> Any:
         start_new_session=True,
         **options,
     ) as process:
-        _tell(guard, b"+%d\n" % process.pid)
+        _write_to(guard, b"+%d\n" % process.pid)
         try:
-            said, complained = process.communicate(timeout=timeout)
+            output, errors = process.communicate(timeout=timeout)
         except BaseException:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             raise
         finally:
             process.wait()
-            _tell(guard, b"-%d\n" % process.pid)
-    return subprocess.CompletedProcess(command, process.returncode, said, complained)
+            _write_to(guard, b"-%d\n" % process.pid)
+    return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
 
 def _guard() -> IO[bytes]:
-    """The input of this process's guard."""
+    """Return the standard input of this process's guard, which is started at the first call."""
     if os.getpid() not in _guards:
         with signals_held():
-            begun = subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", _GUARD],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
@@ -130,14 +141,14 @@ def _guard() -> IO[bytes]:
                 start_new_session=True,
                 bufsize=0,
             )
-        assert begun.stdin is not None
-        # It ends when this process does: nobody waits for it.
-        begun.returncode = 0
-        _guards[os.getpid()] = begun.stdin
+        assert process.stdin is not None
+        # The guard ends after this process, which therefore never waits for it.
+        process.returncode = 0
+        _guards[os.getpid()] = process.stdin
     return _guards[os.getpid()]
 
 
-def _tell(guard: IO[bytes], line: bytes) -> None:
+def _write_to(guard: IO[bytes], line: bytes) -> None:
     # A guard that somebody has killed guards nothing, but the work goes on.
     with suppress(OSError):
         guard.write(line)

@@ -1,4 +1,4 @@
-"""Seconds by phase."""
+"""The wall-clock time of each phase of the work."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ import torch
 
 
 class PhaseClock:
-    """Adds up wall-clock seconds by phase, waiting for the device at a phase's end.
+    """Adds up the wall-clock seconds of each phase; waits for the device at the end of a phase.
 
     Args:
-        device: the device whose queued work belongs to the phase that queued it.
+        device: device whose queued work counts for the phase that has queued it.
+
+    Attributes:
+        seconds: wall-clock seconds of each phase, by its name.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -22,7 +25,7 @@ class PhaseClock:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Count the block's time as `name`."""
+        """Count the time of the block for the phase `name`."""
         start = time.perf_counter()
         try:
             yield

@@ -1,20 +1,23 @@
-"""The errors a user meets: each says what is wrong, where, and how to mend it."""
+"""Errors that users see: each says what is wrong, where it is, and how to mend it."""
 
 from __future__ import annotations
 
 import re
 
-# What Python says of an error of the system: its number, what it is, and the file's name.
+# Python's text for an error of the system: its number, its name, and the name of the file.
 _SYSTEM = re.compile(r"\[Errno \d+\] (?P<what>[^\n]*?): (?P<quote>['\"])(?P<name>.*?)(?P=quote)")
 
 
 class AsrHfError(Exception):
-    """An error shown to the user without a traceback.
+    """An error that is shown to the user without a traceback.
 
     Args:
-        problem: what was found, with the file and the utterance it was found in.
+        problem: what is wrong, with the file and the utterance where it was found.
         expected: what should have been there.
         remedy: what the user can do about it.
+
+    Attributes:
+        exit_code: exit code of the command that fails with this error.
     """
 
     exit_code = 1
@@ -23,9 +26,9 @@ class AsrHfError(Exception):
         problem = _SYSTEM.sub(_once, problem)
         self.problem, self.expected, self.remedy = problem, expected, remedy
         lines = [problem]
-        for label, text in (("expected:", expected), ("remedy:  ", remedy)):
-            if text:
-                lines.append(f"  {label} " + text.replace("\n", "\n" + " " * 12))
+        for label, detail in (("expected:", expected), ("remedy:  ", remedy)):
+            if detail:
+                lines.append(f"  {label} " + detail.replace("\n", "\n" + " " * 12))
         super().__init__("\n".join(lines))
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -33,10 +36,10 @@ class AsrHfError(Exception):
         return (_rebuild, (type(self), self.problem, self.expected, self.remedy))
 
 
-def _once(found: re.Match[str]) -> str:
-    """An error of the system, without the file's name where the message begins with it."""
-    named = found["name"] in found.string[: found.start()]
-    return found["what"] if named else f"{found['what']}: {found['name']}"
+def _once(match: re.Match[str]) -> str:
+    """Return the text of a system error; the file's name is dropped where the message has it."""
+    named = match["name"] in match.string[: match.start()]
+    return match["what"] if named else f"{match['what']}: {match['name']}"
 
 
 def _rebuild(kind: type[AsrHfError], problem: str, expected: str, remedy: str) -> AsrHfError:
@@ -44,7 +47,7 @@ def _rebuild(kind: type[AsrHfError], problem: str, expected: str, remedy: str) -
 
 
 class InputError(AsrHfError):
-    """Bad input data or configuration (exit code 2)."""
+    """The input data or the configuration is wrong (exit code 2)."""
 
     exit_code = 2
 

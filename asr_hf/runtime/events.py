@@ -1,4 +1,4 @@
-"""The events of a run: one JSON object a line, and the same in TensorBoard."""
+"""The event log of a run: one JSON object a line, and the same figures for TensorBoard."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from asr_hf.runtime.errors import InputError, RunError
-from asr_hf.runtime.files import atomic_path, not_written, sync_folder
+from asr_hf.runtime.files import atomic_path, reporting_unwritable, sync_folder
 
 log = logging.getLogger(__name__)
 
@@ -22,11 +22,14 @@ _REMEDY = "put the file back from a copy, or remove it and the checkpoints to be
 class EventLog:
     """Appends events to <folder>/events.jsonl and <folder>/tensorboard.
 
-    Every line reaches the disk before `append` returns.
+    Every line is on disk before `append` returns.
 
     Args:
         folder: the run folder.
-        tensorboard: whether to write TensorBoard's file as well.
+        tensorboard: whether TensorBoard's file is written as well.
+
+    Attributes:
+        path: events.jsonl in the run folder.
     """
 
     def __init__(self, folder: Path, tensorboard: bool = True) -> None:
@@ -36,15 +39,18 @@ class EventLog:
         self._file: BinaryIO | None = None
 
     def truncate_after(self, iteration: int) -> None:
-        """Drop events after `iteration` and a torn end, before a run goes on.
+        """Drop the events after `iteration`, and half a line at the end, before a run goes on.
+
+        Args:
+            iteration: the last iteration whose event is kept; -1 for none.
 
         Raises:
-            InputError: events up to that one are missing; nothing is dropped then.
+            InputError: an event up to that iteration is missing; then nothing is dropped.
         """
-        # Of a run that begins anew nothing is kept, and nothing need be whole.
+        # A run that begins anew keeps nothing, so its events need not be whole.
         events = read_events(self.path) if iteration >= 0 and self.path.exists() else []
         kept = [e for e in events if e["iteration"] <= iteration]
-        # Of each of them an event was on disk before the checkpoint.
+        # The event of each iteration was on disk before the checkpoint of that iteration.
         if [e["iteration"] for e in kept] != list(range(iteration + 1)):
             known = {e["iteration"] for e in kept}
             missing = next(n for n in range(iteration + 1) if n not in known)
@@ -62,8 +68,11 @@ class EventLog:
     def append(self, event: dict[str, Any]) -> None:
         """Write one event.
 
+        Args:
+            event: JSON-able values, with the number of the "iteration".
+
         Raises:
-            RunError: the disk is full or the folder read-only.
+            RunError: the disk is full, or the folder is read-only.
         """
         try:
             if self._file is None:
@@ -84,10 +93,7 @@ class EventLog:
                 self._board.add_scalar(tag, value, event["iteration"])
 
     def close(self) -> None:
-        """Close the files.
-
-        What could not be written has been reported by `append`, and is not reported again.
-        """
+        """Close the files; an error here is only logged, as `append` has flushed every event."""
         try:
             if self._file is not None:
                 self._file.close()
@@ -101,24 +107,27 @@ class EventLog:
             return
         from torch.utils.tensorboard import SummaryWriter
 
-        # Its thread starts before it tries to write, and dies with a traceback of its own.
-        if self._board_folder.is_dir() and not os.access(self._board_folder, os.W_OK):
-            raise not_written(
-                self._board_folder, PermissionError(errno.EACCES, "Permission denied")
-            )
-        try:
+        # SummaryWriter's thread starts before it tries to write, and would die with a traceback.
+        with reporting_unwritable(self._board_folder):
+            if self._board_folder.is_dir() and not os.access(self._board_folder, os.W_OK):
+                raise PermissionError(errno.EACCES, "Permission denied")
             self._board = SummaryWriter(str(self._board_folder), purge_step=purge_step)
-        except OSError as error:
-            raise not_written(self._board_folder, error) from error
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:
-    """Read events, each iteration's once and in order; a torn end is left out.
+    """Read the events of a run, one of each iteration, in their order.
 
-    Where the power went, the end may be half a line, or NUL bytes that were never written.
+    The end of the file is left out if it is no whole line: after a power cut it may be half a line,
+    or NUL bytes.
+
+    Args:
+        path: the run's events.jsonl.
+
+    Returns:
+        The events, as they were given to `EventLog.append`.
 
     Raises:
-        InputError: the file is missing, another line is damaged, or events are missing or double.
+        InputError: the file is missing, another line is damaged, or an event is missing or double.
     """
     try:
         lines = path.read_bytes().split(b"\n")

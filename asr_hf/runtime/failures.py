@@ -1,4 +1,4 @@
-"""One message for a run of many processes: the first to fail speaks, the others leave quietly."""
+"""One message for a run of many ranks: the first that fails reports, the others leave quietly."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _ANSWER = "answers/{}"
 
 
 class LostRank(AsrHfError):
-    """Another rank did not answer, or its connection broke: most often its failure is the cause."""
+    """Another rank did not answer or its connection broke, most often because that rank failed."""
 
 
 class Store(Protocol):
-    """What is used of torch.distributed's stores."""
+    """The methods of torch.distributed's stores that are used here."""
 
     def set(self, key: str, value: str) -> None:
-        """Keep a value."""
+        """Store a value."""
         ...
 
     def get(self, key: str) -> bytes:
@@ -31,55 +31,55 @@ class Store(Protocol):
         ...
 
     def check(self, keys: list[str]) -> bool:
-        """Whether all keys have a value."""
+        """Return whether all keys have a value."""
         ...
 
     def compare_set(self, key: str, expected: str, desired: str) -> bytes:
-        """Keep `desired` if the value is `expected`, "" being none; return what is kept."""
+        """Store `desired` if the value is `expected` ("": there is none); return what is stored."""
         ...
 
 
 class FailureBoard:
-    """What ranks tell one another when something goes wrong.
+    """Tells the ranks which of them was the first to fail.
 
     Args:
-        store: reaches every rank.
-        rank: of this process.
-        count: ranks in all.
-        grace: seconds to wait for what others have to say.
+        store: store that every rank reaches.
+        rank: number of this rank.
+        count: number of all ranks.
+        grace: seconds to wait for the other ranks.
     """
 
     def __init__(self, store: Store, rank: int, count: int, grace: float = 5.0) -> None:
         self._store, self._rank, self._count, self._grace = store, rank, count, grace
 
     def claim(self, code: int) -> bool:
-        """Whether this process is the first to fail, and so the one that says why.
+        """Return whether this rank is the first to fail, and so the one that reports.
 
         Args:
-            code: the exit code that goes with it.
+            code: exit code of this rank.
         """
-        mine = json.dumps({"rank": self._rank, "code": code})
-        return bool(self._store.compare_set(_KEY, "", mine) == mine.encode())
+        claim = json.dumps({"rank": self._rank, "code": code})
+        return bool(self._store.compare_set(_KEY, "", claim) == claim.encode())
 
     @property
     def code(self) -> int | None:
-        """The exit code of the first failure, if there was one."""
+        """The exit code of the first rank that failed; None where none has."""
         try:
             if not self._store.check([_KEY]):
                 return None
             return int(json.loads(self._store.get(_KEY))["code"])
         except RuntimeError:
-            # The store has gone with the process that held it.
+            # The store has gone with its process.
             return None
 
     def silent(self) -> list[int]:
-        """The ranks that neither failed nor noticed, in a while, that something is wrong.
+        """Return the ranks that have given no sign of life after some seconds (`grace`).
 
-        Returns early, with none, when one of the others has said what failed.
+        When a rank has reported its failure, the list is empty and comes at once.
         """
         self._store.set(_ANSWER.format(self._rank), "1")
-        end = time.monotonic() + self._grace
-        while self.code is None and time.monotonic() < end:
+        deadline = time.monotonic() + self._grace
+        while self.code is None and time.monotonic() < deadline:
             time.sleep(0.05)
         if self.code is not None:
             return []
@@ -87,26 +87,34 @@ class FailureBoard:
 
     @contextmanager
     def reporting(self) -> Iterator[None]:
-        """Let the error of the block pass if it is the run's first; else leave with its code.
+        """Pass on an error of the block if this rank is the first to fail, and leave otherwise.
+
+        Yields:
+            Nothing.
 
         Raises:
-            SystemExit: another rank has failed before this one.
+            SystemExit: another rank failed before this one; its exit code is taken over.
+            InputError: the error of the block, with the number of the rank.
+            RunError: likewise.
+            Exception: any other error of the block.
+            KeyboardInterrupt: the block was interrupted by the user.
+            Interrupted: the block was interrupted by a signal.
         """
         try:
             yield
         except (Exception, KeyboardInterrupt, Interrupted) as error:
-            if self._others_say(error):
+            if self._is_reported(error):
                 raise SystemExit(self.code or _exit_code(error)) from None
             if isinstance(error, InputError | RunError) and self._count > 1:
                 named = f"rank {self._rank}: {error.problem}"
                 raise type(error)(named, expected=error.expected, remedy=error.remedy) from error
             raise
 
-    def _others_say(self, error: BaseException) -> bool:
+    def _is_reported(self, error: BaseException) -> bool:
         try:
             return not self.claim(_exit_code(error))
         except RuntimeError:
-            # The store has gone with the process that held it; better said twice than never.
+            # The store has gone with its process; two reports are better than none.
             return False
 
 

@@ -1,8 +1,8 @@
 """Files that are either whole or absent: written to a temporary name, flushed, then renamed.
 
-A temporary name cannot be guessed and is made anew, so that no link that somebody else has put
-there is followed. Its writer holds a lock on it as long as it works: `sweep` removes what killed
-processes have left, and nothing else.
+A temporary name cannot be guessed and is always new, so that a link that somebody has put there is
+never followed. Its writer locks it while it writes: `sweep` removes what killed processes have
+left, and nothing else.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from typing import Any
 from asr_hf.runtime.errors import InputError, RunError
 
 _TEMPORARY = re.compile(r"\.(.+)\.[0-9a-f]+\.(tmp|old)")
-# What file systems say that have no such call, of locks and of flushing a folder.
+# Error numbers of file systems that cannot lock a file or flush a folder.
 _UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF}
 
 
 def not_written(path: str | os.PathLike[str], error: OSError) -> RunError:
-    """The error for a file or folder that cannot be written."""
+    """Return the error for a file or folder that cannot be written."""
     return RunError(
         f"{os.fspath(path)}: cannot be written: {error.strerror or error}",
         remedy="check free space and permissions of the folder",
@@ -35,182 +35,190 @@ def not_written(path: str | os.PathLike[str], error: OSError) -> RunError:
 
 
 @contextmanager
+def reporting_unwritable(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn an OSError of the block into the RunError that says that `path` cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise not_written(path, error) from error
+
+
+@contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a new, empty file beside `path`; rename it onto `path` when the block succeeds.
 
     File and folder are flushed to disk, so that a power cut leaves either the old file or the new
-    one. The new one has the mode of a file that this process opens for writing, whatever the block
-    makes of it. On an error inside the block the temporary file is removed.
+    one. The new file has the mode of a file that this process opens for writing, even if the block
+    changes it. On an error inside the block the temporary file is removed.
 
     Raises:
-        RunError: the folder cannot be written to or the disk is full.
+        RunError: the folder cannot be written to, or the disk is full.
     """
     target = Path(path)
-    temporary, held = None, -1
-    try:
-        make_folder(target.parent)
-        temporary, held = _new_file(target)
-        mode = os.fstat(held).st_mode & 0o7777
-        yield temporary
-        _settle_file(temporary, mode)
-        os.replace(temporary, target)
-        sync_folder(target.parent)
-    except OSError as error:
-        raise not_written(target, error) from error
-    finally:
-        if temporary is not None:
-            # Gone already after the rename; where it cannot be removed, the error above says why.
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            os.close(held)
+    temporary, lock = None, -1
+    with reporting_unwritable(target):
+        try:
+            make_folder(target.parent)
+            temporary, lock = _new_file(target)
+            mode = os.fstat(lock).st_mode & 0o7777
+            yield temporary
+            _settle_file(temporary, mode)
+            os.replace(temporary, target)
+            sync_folder(target.parent)
+        finally:
+            if temporary is not None:
+                # After the rename it is gone; where it cannot be removed, another error says why.
+                with suppress(OSError):
+                    temporary.unlink(missing_ok=True)
+                os.close(lock)
 
 
 @contextmanager
 def replaced_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield an empty folder that takes the place of `folder` when the block succeeds.
 
-    All that is in it is flushed first. The old folder is put aside and removed last: whatever
-    happens, what stands at `folder` is whole. What killed runs left beside it, perhaps gigabytes,
-    goes.
+    All files in it are flushed first. The old folder is put aside and removed last, so that what
+    stands at `folder` is whole at any moment. What killed processes left beside it, perhaps
+    gigabytes, is removed.
 
     Raises:
-        RunError: the folder cannot be written to or the disk is full.
+        RunError: the folder cannot be written to, or the disk is full.
     """
     target = Path(folder)
-    part, held = None, -1
-    try:
-        make_folder(target.parent)
-        sweep(target.parent, target.name)
-        part, held = _new_folder(target)
-        yield part
-        _settle_tree(part)
-        _put_in_place(part, target)
-        sync_folder(target.parent)
-    except OSError as error:
-        raise not_written(target, error) from error
-    finally:
-        if part is not None:
-            shutil.rmtree(part, ignore_errors=True)
-            os.close(held)
+    temporary, lock = None, -1
+    with reporting_unwritable(target):
+        try:
+            make_folder(target.parent)
+            sweep(target.parent, target.name)
+            temporary, lock = _new_folder(target)
+            yield temporary
+            _settle_tree(temporary)
+            _put_in_place(temporary, target)
+            sync_folder(target.parent)
+        finally:
+            if temporary is not None:
+                shutil.rmtree(temporary, ignore_errors=True)
+                os.close(lock)
 
 
-def _put_in_place(part: Path, target: Path) -> None:
-    old, held = _temporary_name(target, "old"), None
+def _put_in_place(temporary: Path, target: Path) -> None:
+    old, lock = _temporary_name(target, "old"), None
     try:
         if target.exists():
-            held = _locked(target)
+            lock = _locked(target)
             os.replace(target, old)
-        os.replace(part, target)
+        os.replace(temporary, target)
     except BaseException:
         if old.exists() and not target.exists():
             os.replace(old, target)
         raise
     finally:
         shutil.rmtree(old, ignore_errors=True)
-        if held is not None:
-            os.close(held)
+        if lock is not None:
+            os.close(lock)
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it; each that is new is on disk in the end.
+    """Make a folder and its parents, and flush the names of the new ones to disk.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: a folder cannot be made.
+        NotADirectoryError: a file is in the way.
     """
     missing = []
     while not folder.exists():
         missing.append(folder)
         folder = folder.parent
-    for one in reversed(missing):
+    for new in reversed(missing):
         with suppress(FileExistsError):
-            one.mkdir()
-        sync_folder(one.parent)
+            new.mkdir()
+        sync_folder(new.parent)
     if missing and not missing[0].is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush the names in a folder to disk, where its file system can.
+    """Flush the names in a folder to disk, if its file system can do so.
 
     Raises:
         OSError: the disk fails.
     """
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(opened)
+        os.fsync(descriptor)
     except OSError as error:
         if error.errno not in _UNSUPPORTED:
             raise
     finally:
-        os.close(opened)
+        os.close(descriptor)
 
 
 def sweep(folder: str | os.PathLike[str], name: str | None = None) -> None:
-    """Remove what killed processes left in a folder: temporary files and folders of this module.
+    """Remove the temporary files and folders of this module that killed processes left in a folder.
 
-    An old folder that was put aside for one that never came is put back. What a living process
-    of this machine writes is left alone; where the file system has no locks, nobody else may be
-    writing.
+    An old folder that was put aside is put back if the new one never took its place. What a living
+    process of this machine writes is left alone. Where the file system has no locks, no other
+    process may be writing to the folder.
 
     Args:
-        folder: where to look; nothing happens where there is none.
-        name: what the temporary ones stand for; everything by default.
+        folder: folder to look in; nothing happens if it does not exist.
+        name: name of the file or folder whose temporaries are removed; None for all.
     """
     for path in sorted(Path(folder).glob(".*")):
-        found = _TEMPORARY.fullmatch(path.name)
-        if found is None or name not in (None, found[1]):
+        match = _TEMPORARY.fullmatch(path.name)
+        if match is None or name not in (None, match[1]):
             continue
         with suppress(OSError):
-            held = _locked(path)
-            if held is None:
+            lock = _locked(path)
+            if lock is None:
                 continue
             try:
-                target = path.with_name(found[1])
-                if found[2] == "old" and not target.exists():
+                target = path.with_name(match[1])
+                if match[2] == "old" and not target.exists():
                     os.replace(path, target)
                 elif path.is_dir():
                     shutil.rmtree(path)
                 else:
                     path.unlink()
             finally:
-                os.close(held)
+                os.close(lock)
 
 
 def _new_file(target: Path) -> tuple[Path, int]:
-    """A new empty file beside `target`, open and locked."""
+    """Make an empty file beside `target`; return its path and its open, locked descriptor."""
     while True:
         path = _temporary_name(target, "tmp")
-        opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
-        if _lock(opened) and _is_at(opened, path):
-            return path, opened
-        os.close(opened)  # somebody sweeps it
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+        if _lock(descriptor) and _is_at(descriptor, path):
+            return path, descriptor
+        os.close(descriptor)  # another process sweeps it
 
 
 def _new_folder(target: Path) -> tuple[Path, int]:
     while True:
         path = _temporary_name(target, "tmp")
         path.mkdir()
-        held = _locked(path)
-        if held is not None and _is_at(held, path):
-            return path, held
+        lock = _locked(path)
+        if lock is not None and _is_at(lock, path):
+            return path, lock
 
 
-def _temporary_name(target: Path, end: str) -> Path:
-    return target.with_name(f".{target.name}.{secrets.token_hex(8)}.{end}")
+def _temporary_name(target: Path, suffix: str) -> Path:
+    return target.with_name(f".{target.name}.{secrets.token_hex(8)}.{suffix}")
 
 
 def _locked(path: Path) -> int | None:
-    """A file or folder, open and locked; None where another process has the lock."""
-    opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    if _lock(opened):
-        return opened
-    os.close(opened)
+    """Open and lock a file or folder; return None where another process has the lock."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if _lock(descriptor):
+        return descriptor
+    os.close(descriptor)
     return None
 
 
-def _lock(opened: int) -> bool:
+def _lock(descriptor: int) -> bool:
     try:
-        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError as error:
@@ -219,22 +227,22 @@ def _lock(opened: int) -> bool:
     return True
 
 
-def _is_at(opened: int, path: Path) -> bool:
+def _is_at(descriptor: int, path: Path) -> bool:
     try:
-        return os.path.samestat(os.fstat(opened), os.lstat(path))
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
     except FileNotFoundError:
         return False
 
 
 def _settle_file(path: Path, mode: int | None = None) -> None:
-    opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
-        if mode is not None and os.fstat(opened).st_mode & 0o7777 != mode:
-            # Some libraries put a file of their own in its place.
-            os.fchmod(opened, mode)
-        os.fsync(opened)
+        if mode is not None and os.fstat(descriptor).st_mode & 0o7777 != mode:
+            # Some libraries replace the file by one of their own.
+            os.fchmod(descriptor, mode)
+        os.fsync(descriptor)
     finally:
-        os.close(opened)
+        os.close(descriptor)
 
 
 def _settle_tree(folder: Path) -> None:
@@ -258,10 +266,10 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
-    """Read a JSON file.
+    """Return the value that a JSON file holds.
 
     Raises:
-        InputError: the file is missing or is not JSON.
+        InputError: the file is missing, or is not JSON.
     """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
-"""Signals by which schedulers say that time is up.
+"""The signals by which schedulers stop a process: SIGTERM and SIGUSR1.
 
-Of all that a process does, only the signal itself can come at any moment: `Interrupted` is no
-`Exception`, so that no handler of errors takes it for one.
+A signal can come at any moment. `Interrupted` is no `Exception`, so that no `except Exception`
+takes it for an error of the work.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 from asr_hf.runtime.errors import AsrHfError
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
-# Seconds after which a signal is raised again that something has swallowed.
-_AGAIN = 5.0
+# Seconds after which `Interrupted` is raised again, where something has swallowed it.
+_REPEAT_SECONDS = 5.0
 
 
 class Interrupted(BaseException):
@@ -30,18 +30,20 @@ class Interrupted(BaseException):
 class Interruption:
     """Turns SIGTERM and SIGUSR1 into `Interrupted`; use as a context manager.
 
-    While deferred, the first of them is only noted, so that what is under way can end and be
-    kept; a second one is not waited with. In threads, where Python takes no signals, it does
-    nothing.
+    While signals are deferred, the first one is only noted, so that the step under way can end and
+    be kept; a second one is raised at once. In threads other than the main one, where Python takes
+    no signals, it does nothing.
+
+    Attributes:
+        raised: name of the last signal that was raised; None where none was.
+        noted: name of the signal that was deferred; None where none was.
     """
 
-    # How this process must stop, where a thread of its own says so by a signal.
+    # An error that a thread of this process wants the main thread to raise.
     _must_stop: BaseException | None = None
-    # The name of the last signal that was raised.
     raised: str | None = None
 
     def __init__(self) -> None:
-        # The name of the signal that was noted.
         self.noted: str | None = None
         self._deferred = False
         self._before: dict[signal.Signals, Any] = {}
@@ -60,7 +62,7 @@ class Interruption:
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Note the first signal of the block in place of raising it."""
+        """Note the first signal that comes in the block instead of raising it."""
         self._deferred = True
         try:
             yield
@@ -78,22 +80,25 @@ class Interruption:
         self._raise(name)
 
     def _raise(self, name: str) -> None:
-        """Raise, now and, where that is of no effect (in `__del__`, say), soon again."""
+        """Raise `Interrupted` now, and again later where it has no effect (in `__del__`, say)."""
 
-        def again(number: int, frame: FrameType | None) -> None:
+        def repeat(number: int, frame: FrameType | None) -> None:
             raise interrupted(name)
 
         Interruption.raised = name
-        before = signal.signal(signal.SIGALRM, again)
+        before = signal.signal(signal.SIGALRM, repeat)
         self._before.setdefault(signal.SIGALRM, before)
-        signal.setitimer(signal.ITIMER_REAL, _AGAIN, _AGAIN)
+        signal.setitimer(signal.ITIMER_REAL, _REPEAT_SECONDS, _REPEAT_SECONDS)
         raise interrupted(name)
 
 
 def stop_this_process(error: BaseException) -> None:
-    """From any thread: raise an error in the main one, whatever it is doing.
+    """Raise an error in the main thread, whatever it is doing; may be called from any thread.
 
-    Nothing happens where signals are not taken.
+    Nothing happens outside of an `Interruption`, where signals are not handled.
+
+    Args:
+        error: error to be raised.
     """
     if callable(signal.getsignal(signal.SIGUSR1)):
         Interruption._must_stop = error
@@ -101,22 +106,22 @@ def stop_this_process(error: BaseException) -> None:
 
 
 def ignore_signals() -> None:
-    """Take no more signals: this process is about to say why it ends, or has done all it should."""
+    """Ignore signals from now on: this process is done, or is about to say why it ends."""
     for number in (*SIGNALS, signal.SIGALRM):
         signal.signal(number, signal.SIG_IGN)
 
 
 def say_nothing_of_interrupts() -> None:
-    """Print no traceback for a signal that came in a place that cannot raise."""
+    """Print no traceback for a signal that came where Python cannot raise (in `__del__`, say)."""
 
-    def said(unraisable: sys.UnraisableHookArgs) -> None:
+    def hook(unraisable: sys.UnraisableHookArgs) -> None:
         if not isinstance(unraisable.exc_value, Interrupted | KeyboardInterrupt):
             sys.__unraisablehook__(unraisable)
 
-    sys.unraisablehook = said
+    sys.unraisablehook = hook
 
 
 def interrupted(name: str | None) -> Interrupted:
-    """What a signal ends a run with; None for one that another rank was sent."""
+    """Return the `Interrupted` of a signal; None stands for a signal that another rank was sent."""
     problem = f"stopped by {name or 'a signal to another rank'}"
     return Interrupted(str(AsrHfError(problem, remedy="the same command continues")))

@@ -1,6 +1,7 @@
-"""The key that the ranks of one run share, and that nobody else may read.
+"""The secret key that the ranks of one run share.
 
-It never goes through the store where ranks meet: whoever reaches that reads and writes it.
+The key never goes through the store where ranks meet, because anybody who reaches the store can
+read it and write to it.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from asr_hf.runtime.errors import InputError, RunError
 
 KEY = "ASR_HF_KEY"
 KEY_FILE = "ASR_HF_KEY_FILE"
-# Letters or digits of a key that cannot be guessed.
-_LEAST = 32
-_MOST = 4096
+# A key of so many letters or digits cannot be guessed.
+_MIN_LETTERS = 32
+_MAX_LETTERS = 4096
 _NAME = re.compile(r"\.asr-hf-[0-9a-f]{32}\.key")
 _REMEDY = (
     f"start all ranks in one folder of a disk that they share, or give all of them the same {KEY} "
@@ -28,11 +29,11 @@ _REMEDY = (
 )
 
 
-def given_key() -> bytes | None:
-    """The key that the environment holds or names.
+def key_from_environment() -> bytes | None:
+    """Return the key that an environment variable holds, or whose file it names; None without one.
 
     Raises:
-        InputError: it is too short, or others can read its file.
+        InputError: the key is too short, or other users can read its file.
     """
     if text := os.environ.get(KEY, ""):
         return _key(text, KEY)
@@ -43,38 +44,47 @@ def given_key() -> bytes | None:
 
 @contextmanager
 def new_key_file(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """A file with a new key, that only this user can read: its name, and the key.
+    """Write a new key to a file that only this user can read, and remove the file after the block.
 
-    It is gone after the block. The name is no secret.
+    Args:
+        folder: folder of the file.
+
+    Yields:
+        The name of the file, which is no secret, and the key.
 
     Raises:
-        RunError: it cannot be written.
+        RunError: the file cannot be written.
     """
     path = folder / f".asr-hf-{secrets.token_hex(16)}.key"
     text = secrets.token_hex(32)
     try:
-        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise RunError(
             f"{folder.absolute()}: the ranks' key cannot be written: {error.strerror}",
             remedy=_REMEDY,
         ) from error
     try:
-        with open(opened, "w", encoding="ascii") as file:
-            os.fchmod(opened, 0o600)
+        with open(descriptor, "w", encoding="ascii") as file:
+            os.fchmod(descriptor, 0o600)
             file.write(text)
             file.flush()
-            os.fsync(opened)
+            os.fsync(descriptor)
         yield path.name, _key(text, str(path))
     finally:
         path.unlink(missing_ok=True)
 
 
-def found_key(folder: Path, name: str) -> bytes:
-    """The key in a file that `new_key_file` has made on the first rank.
+def shared_key(folder: Path, name: str) -> bytes:
+    """Return the key in a file that `new_key_file` has made on the first rank.
+
+    Args:
+        folder: folder of the file.
+        name: name of the file, as the store has it; it is not trusted.
 
     Raises:
-        InputError: it is not there, not ours alone, or its name is another kind of name.
+        InputError: the name is no name of such a file, there is no such file, or other users can
+            read it.
     """
     if not _NAME.fullmatch(name):
         raise InputError(f"{name[:80]!r}: no name of a file with the ranks' key", remedy=_REMEDY)
@@ -82,35 +92,35 @@ def found_key(folder: Path, name: str) -> bytes:
 
 
 def read_key(path: Path) -> bytes:
-    """The key in a file that nobody but this user can read or write.
+    """Return the key in a file that only this user can read and write.
 
     Raises:
-        InputError: there is none, it is a link, or others can read it.
+        InputError: the file is missing or a link, or other users can read or write it.
     """
     try:
-        opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with open(opened, encoding="ascii") as file:
-            about = os.fstat(opened)
-            mine = about.st_uid == os.geteuid() and stat.S_ISREG(about.st_mode)
-            if not mine or about.st_mode & 0o077:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(descriptor, encoding="ascii") as file:
+            status = os.fstat(descriptor)
+            is_own_file = status.st_uid == os.geteuid() and stat.S_ISREG(status.st_mode)
+            if not is_own_file or status.st_mode & 0o077:
                 raise InputError(
                     f"{path.absolute()}: others can read or write this key",
                     expected="a file of your own with mode 0600",
                     remedy=f"make a new key, and chmod 600 {path}",
                 )
-            return _key(file.read(_MOST), str(path))
+            return _key(file.read(_MAX_LETTERS), str(path))
     except (OSError, UnicodeDecodeError) as error:
-        said = error.strerror if isinstance(error, OSError) else "not ASCII"
+        reason = error.strerror if isinstance(error, OSError) else "not ASCII"
         raise InputError(
-            f"{path.absolute()}: the ranks' key cannot be read: {said}", remedy=_REMEDY
+            f"{path.absolute()}: the ranks' key cannot be read: {reason}", remedy=_REMEDY
         ) from error
 
 
 def _key(text: str, name: str) -> bytes:
-    if len(text.strip()) < _LEAST:
+    if len(text.strip()) < _MIN_LETTERS:
         raise InputError(
             f"{name}: a key of {len(text.strip())} letters",
-            expected=f"{_LEAST} or more, drawn at random",
+            expected=f"{_MIN_LETTERS} or more, drawn at random",
             remedy=_REMEDY,
         )
     return sha256(text.strip().encode()).digest()

@@ -1,4 +1,4 @@
-"""Starts the processes of one run on this machine, and sees to it that they end together."""
+"""Starts the ranks of one run on this machine, and makes them end together."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from asr_hf.runtime.process_group import RENDEZVOUS, store_at
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.05
-# A rank that waits for others notices at once that they are gone; one that computes does later.
+# A rank that waits for others notices at once that they are gone; a rank that computes, later.
 _GRACE_SECONDS = 5.0
 
 
 def run_processes(command: Sequence[str], count: int, environment: dict[str, str]) -> None:
-    """Run `count` processes of one command as ranks, to their common end.
+    """Run `count` processes of one command as ranks, and wait until all have ended.
 
-    The first that fails says why on standard error; the others are ended. Signals that ask for
-    an end are passed on.
+    The first rank that fails says why on standard error; the others are ended. Signals that ask
+    for an end are passed on to the ranks.
 
     Args:
-        command: the program and its arguments.
-        count: how many.
-        environment: variables beside those of this process.
+        command: program and arguments.
+        count: number of ranks.
+        environment: environment variables beside those of this process.
 
     Raises:
-        SystemExit: a rank failed and has said why; the exit code is its own.
-        Interrupted: a signal ended a rank before it could say so.
+        SystemExit: a rank failed and has said why; the exit code is that of the rank.
+        Interrupted: a signal ended a rank before the rank could report it.
         RunError: a rank was killed.
     """
     with tempfile.TemporaryDirectory(prefix="asr-hf-") as folder:
@@ -51,8 +51,8 @@ def run_processes(command: Sequence[str], count: int, environment: dict[str, str
         with _passed_on(ranks) as signals:
             try:
                 for rank in map(str, range(count)):
-                    own = {**shared, "RANK": rank, "LOCAL_RANK": rank}
-                    ranks.append(subprocess.Popen(command, env=own))
+                    variables = {**shared, "RANK": rank, "LOCAL_RANK": rank}
+                    ranks.append(subprocess.Popen(command, env=variables))
                 failed = _first_failure(ranks)
                 if failed is not None:
                     _report(failed, ranks[failed], meeting, count, signals)
@@ -61,16 +61,16 @@ def run_processes(command: Sequence[str], count: int, environment: dict[str, str
 
 
 def _environment(count: int, meeting: Path) -> dict[str, str]:
-    """What ranks find in their environment, their number left out."""
-    found = dict(os.environ)
-    found |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
-    found[RENDEZVOUS] = f"file://{meeting}"
-    found[LAUNCHER] = str(os.getpid())
-    found.setdefault("OMP_NUM_THREADS", str(max(1, _cores() // count)))
+    """Return the environment variables that all ranks share."""
+    variables = dict(os.environ)
+    variables |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
+    variables[RENDEZVOUS] = f"file://{meeting}"
+    variables[LAUNCHER] = str(os.getpid())
+    variables.setdefault("OMP_NUM_THREADS", str(max(1, _cores() // count)))
     if sys.platform == "linux":
-        # Or gloo goes by the host's name, which need not lead anywhere.
-        found.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    return found
+        # Otherwise gloo goes by the host's name, which may lead nowhere.
+        variables.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    return variables
 
 
 def _cores() -> int:
@@ -81,7 +81,7 @@ def _cores() -> int:
 
 @contextmanager
 def _passed_on(ranks: Sequence[subprocess.Popen[bytes]]) -> Iterator[set[int]]:
-    """Send the ranks the signals that this process is sent; yields which those were."""
+    """Pass signals to this process on to the ranks; yield the set of those that came."""
     passed: set[int] = set()
 
     def pass_on(number: int, frame: FrameType | None) -> None:
@@ -99,13 +99,13 @@ def _passed_on(ranks: Sequence[subprocess.Popen[bytes]]) -> Iterator[set[int]]:
 
 
 def _first_failure(ranks: Sequence[subprocess.Popen[bytes]]) -> int | None:
-    """Wait until all have ended well, or one has not."""
+    """Wait until all ranks have ended or one has failed; return its number, or None."""
     while True:
         codes = [rank.poll() for rank in ranks]
-        bad = [number for number, code in enumerate(codes) if code]
-        if bad:
-            # One that was killed explains the others.
-            return min(bad, key=lambda number: (codes[number] or 0) > 0)
+        failed = [number for number, code in enumerate(codes) if code]
+        if failed:
+            # A rank that was killed explains the failure of the others.
+            return min(failed, key=lambda number: (codes[number] or 0) > 0)
         if all(code == 0 for code in codes):
             return None
         time.sleep(_POLL_SECONDS)
@@ -118,7 +118,7 @@ def _report(
     count: int,
     signals: set[int],
 ) -> None:
-    """Say what a rank could not say itself, and leave."""
+    """Report the failure of a rank that could not report it itself, and leave with its code."""
     code = failed.returncode
     if code == 130:
         raise KeyboardInterrupt
@@ -128,7 +128,7 @@ def _report(
     if not board.claim(RunError.exit_code):
         raise SystemExit(board.code)
     if -code in signals:
-        # It came before the rank had learnt what to do with it.
+        # The signal came before the rank had a handler for it.
         raise interrupted(signal.Signals(-code).name)
     raise RunError(
         f"rank {number} (process {failed.pid}) was killed by {signal.Signals(-code).name}",
@@ -138,11 +138,11 @@ def _report(
 
 
 def _end(ranks: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Wait a little for those that still run, then kill them: files are whole at any moment."""
-    end = time.monotonic() + _GRACE_SECONDS
+    """Give the ranks some seconds to end, then kill them: files are whole at any moment."""
+    deadline = time.monotonic() + _GRACE_SECONDS
     for rank in ranks:
         try:
-            rank.wait(max(0.0, end - time.monotonic()))
+            rank.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             rank.kill()
             rank.wait()

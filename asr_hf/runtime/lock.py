@@ -1,10 +1,10 @@
-"""A folder that one process at a time writes to, whatever machine or container it runs in.
+"""A lock by which only one process at a time writes to a folder, on any machine or container.
 
-Three things say that a folder is taken: a lock of the system on the folder itself, which stays
-when files in it are removed; one on the file `.lock`, which network file systems know across
-machines; and a record in that file, whose time stamp its holder renews. The first two end with
-their holder. The record speaks where they say nothing, of another machine: a holder whose stamp
-does not change for a while is dead. Clocks are not compared.
+Three things show that a folder is taken: a lock of the system on the folder itself, which stays
+when files in it are removed; a lock on the file `.lock`, which network file systems share between
+machines; and a record in that file, whose time stamp its holder renews. The two locks end with
+their holder. The record counts where the locks do not reach, between machines: a holder whose time
+stamp does not change for a while is dead. Clocks are not compared.
 """
 
 from __future__ import annotations
@@ -22,32 +22,34 @@ from pathlib import Path
 from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.files import make_folder, sweep
 from asr_hf.runtime.interruption import stop_this_process
-from asr_hf.runtime.lock_holder import MOST, Holder, started
+from asr_hf.runtime.lock_holder import MAX_RECORD_BYTES, Holder, start_time
 
 log = logging.getLogger(__name__)
 
 FILE_NAME = ".lock"
-_BEAT = 5.0
-# Seconds without a new stamp after which a holder that cannot be asked otherwise is dead.
-_PATIENCE = 30.0
+# Seconds between two time stamps.
+_BEAT_SECONDS = 5.0
+# Seconds without a new time stamp after which a holder on another machine is dead.
+_DEAD_SECONDS = 30.0
 
 
 @contextmanager
-def held(folder: Path, what: str) -> Iterator[None]:
-    """Hold a folder for the block, and clear away what killed holders left in it.
+def hold_folder(folder: Path, what: str) -> Iterator[None]:
+    """Hold a folder for the block, and remove what killed holders left in it.
 
     Args:
-        folder: made where there is none.
-        what: what is done there, for whoever is refused.
+        folder: folder to hold; it is made if it does not exist.
+        what: what this process does there, for the message to processes that are refused.
 
     Raises:
-        InputError: another process holds it; says which.
-        RunError: it cannot be written to. In the block: the folder or its lock was taken away.
+        InputError: another process holds the folder; the message says which.
+        RunError: the folder cannot be written to; or, raised in the block, the folder or its lock
+            was taken away.
     """
-    with ExitStack() as opened:
+    with ExitStack() as resources:
         try:
             make_folder(folder)
-            lock = _taken(folder, what, opened)
+            lock = _taken(folder, what, resources)
         except OSError as error:
             raise RunError(
                 f"{folder}: cannot be written: {error.strerror or error}",
@@ -60,21 +62,16 @@ def held(folder: Path, what: str) -> Iterator[None]:
             yield
 
 
-def _taken(folder: Path, what: str, opened: ExitStack) -> _Lock:
-    """The lock of a folder, taken.
-
-    Raises:
-        InputError: another process has it.
-        OSError: it cannot be written to.
-    """
+def _taken(folder: Path, what: str, resources: ExitStack) -> _Lock:
+    """Take the lock of a folder, or raise the InputError that says which process has it."""
     path = folder / FILE_NAME
     directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    opened.callback(os.close, directory)
+    resources.callback(os.close, directory)
     alone = _flock(directory)
     while True:
         file = _open(path)
-        with ExitStack() as mine:
-            mine.callback(os.close, file)
+        with ExitStack() as closing:
+            closing.callback(os.close, file)
             locked = _flock(file)
             other = Holder.read(file)
             if alone is False or locked is False:
@@ -89,19 +86,19 @@ def _taken(folder: Path, what: str, opened: ExitStack) -> _Lock:
             os.pwrite(file, holder.record(), 0)
             os.fsync(file)
             lock = _Lock(folder, holder, directory, file)
-            mine.pop_all()
-            opened.callback(lock.release)
+            closing.pop_all()
+            resources.callback(lock.release)
             return lock
 
 
 class _Lock:
-    """A lock that is held.
+    """A lock that this process holds.
 
     Args:
-        folder: what it is for.
-        holder: this process, as it stands in the file.
-        directory: the folder, open.
-        file: the file, open.
+        folder: folder that is locked.
+        holder: this process, as the record in the lock file has it.
+        directory: open descriptor of the folder.
+        file: open descriptor of the lock file.
     """
 
     def __init__(self, folder: Path, holder: Holder, directory: int, file: int) -> None:
@@ -111,7 +108,7 @@ class _Lock:
 
     @contextmanager
     def beating(self) -> Iterator[None]:
-        """Renew the stamp, and see that the lock is still ours, until the block ends."""
+        """Renew the time stamp and check that the lock is still ours, until the block ends."""
         beat = threading.Thread(target=self._beat, name=f"lock of {self._folder}", daemon=True)
         beat.start()
         try:
@@ -121,14 +118,14 @@ class _Lock:
             beat.join()
 
     def release(self) -> None:
-        """Leave an empty file, and the folder to others."""
+        """Empty the lock file and let go of the folder."""
         with suppress(OSError):
             if self._is_ours():
                 os.ftruncate(self._file, 0)
         os.close(self._file)
 
     def _beat(self) -> None:
-        while not self._ended.wait(_BEAT):
+        while not self._ended.wait(_BEAT_SECONDS):
             try:
                 os.utime(self._file)
                 if not _is_at(self._directory, self._folder):
@@ -138,7 +135,7 @@ class _Lock:
                 else:
                     lost = "another process has taken it"
             except OSError as error:
-                # A network file system may be back soon; meanwhile others see no new stamp.
+                # A network file system may be back soon; meanwhile others see no new time stamp.
                 log.warning("%s: its lock cannot be renewed: %s", self._folder, error.strerror)
                 continue
             if not self._ended.is_set():
@@ -152,11 +149,11 @@ class _Lock:
             return
 
     def _is_ours(self) -> bool:
-        found = Holder.read(self._file)
-        return found == self._holder and _is_at(self._file, self._folder / FILE_NAME)
+        holder = Holder.read(self._file)
+        return holder == self._holder and _is_at(self._file, self._folder / FILE_NAME)
 
     def _put_back(self) -> bool:
-        """Whether the file was only removed, and stands there again."""
+        """Write the lock file anew if it was removed; return False if another process has one."""
         path, flags = self._folder / FILE_NAME, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         try:
             new = os.open(path, flags, 0o666)
@@ -173,27 +170,27 @@ class _Lock:
 
 
 def _dead(path: Path, other: Holder, certain: bool) -> bool:
-    """Whether the holder that a record names is gone.
+    """Return whether the holder that a record names is dead.
 
     Args:
-        path: of the lock file.
-        other: the holder.
-        certain: whether the system's locks hold among the processes of this machine: its own
-            would still be there.
+        path: path of the lock file.
+        other: holder that the record names.
+        certain: whether the system's locks work here: a living holder on this machine would still
+            have its lock.
     """
     here = Holder.here("")
     if other.boot == here.boot:
         if certain:
             return True
         if other.namespace == here.namespace:
-            return started(other.pid) != other.started
+            return start_time(other.pid) != other.started
     log.warning(
         "%s: held by %s; seeing for up to %.0f seconds whether it still lives",
-        *(path.parent, other, _PATIENCE),
+        *(path.parent, other, _DEAD_SECONDS),
     )
-    first, end = _stamp(path), time.monotonic() + _PATIENCE
-    while time.monotonic() < end:
-        time.sleep(min(1.0, _PATIENCE / 10))
+    first, deadline = _stamp(path), time.monotonic() + _DEAD_SECONDS
+    while time.monotonic() < deadline:
+        time.sleep(min(1.0, _DEAD_SECONDS / 10))
         now = _stamp(path)
         if now[1] == b"":
             return True
@@ -203,15 +200,18 @@ def _dead(path: Path, other: Holder, certain: bool) -> bool:
 
 
 def _stamp(path: Path) -> tuple[int, bytes]:
-    """When the record was renewed, and what it is; opened anew, or a network has it from before."""
+    """Return the record's time stamp and its bytes.
+
+    The file is opened anew each time: a network file system may answer an open one from its cache.
+    """
     try:
-        opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError:
         return 0, b""
     try:
-        return os.fstat(opened).st_mtime_ns, os.pread(opened, MOST, 0)
+        return os.fstat(descriptor).st_mtime_ns, os.pread(descriptor, MAX_RECORD_BYTES, 0)
     finally:
-        os.close(opened)
+        os.close(descriptor)
 
 
 def _open(path: Path) -> int:
@@ -225,10 +225,10 @@ def _open(path: Path) -> int:
         ) from error
 
 
-def _flock(opened: int) -> bool | None:
-    """Whether the system's lock could be taken; None where the file system has none."""
+def _flock(descriptor: int) -> bool | None:
+    """Return whether the system's lock could be taken; None where the file system has no locks."""
     try:
-        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:
@@ -236,9 +236,9 @@ def _flock(opened: int) -> bool | None:
     return True
 
 
-def _is_at(opened: int, path: Path) -> bool:
+def _is_at(descriptor: int, path: Path) -> bool:
     try:
-        return os.path.samestat(os.fstat(opened), os.stat(path))
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
     except FileNotFoundError:
         return False
 

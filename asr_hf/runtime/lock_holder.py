@@ -1,4 +1,4 @@
-"""Who holds a folder, as the record in its lock file says; see `lock`."""
+"""The process that holds a folder, as the record in the folder's lock file describes it."""
 
 from __future__ import annotations
 
@@ -10,22 +10,21 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-# Bytes of a record at the most.
-MOST = 4096
+MAX_RECORD_BYTES = 4096
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a folder.
+    """The process that holds a folder.
 
     Attributes:
-        what: it does.
-        pid: its number, in its own namespace.
-        host: the machine's name.
-        boot: what tells this start of this machine from all others.
-        namespace: of process numbers.
-        started: when it started, in ticks of that machine.
-        token: its own.
+        what: what the process does there.
+        pid: process number, in the process's own namespace.
+        host: name of the machine.
+        boot: identifier of this start of the machine.
+        namespace: identifier of the namespace of process numbers.
+        started: start time of the process, in ticks of its machine.
+        token: random text that no other holder has.
     """
 
     what: str
@@ -38,23 +37,23 @@ class Holder:
 
     @classmethod
     def here(cls, what: str) -> Holder:
-        """This process, with a token of its own."""
+        """Return this process as a holder, with a new token."""
         boot = _line("/proc/sys/kernel/random/boot_id") or socket.gethostname()
         pid, host = os.getpid(), socket.gethostname()
-        return cls(what, pid, host, boot, namespace(), started(pid), secrets.token_hex(8))
+        return cls(what, pid, host, boot, namespace(), start_time(pid), secrets.token_hex(8))
 
     @classmethod
-    def read(cls, opened: int) -> Holder | None:
-        """What stands in a lock file; None where it is free, or is damaged."""
+    def read(cls, descriptor: int) -> Holder | None:
+        """Return the holder that a lock file names; None where it is empty or damaged."""
         with suppress(ValueError, TypeError):
-            found = cls(**json.loads(os.pread(opened, MOST, 0)))
-            pid, *texts = found.pid, *(v for k, v in asdict(found).items() if k != "pid")
+            holder = cls(**json.loads(os.pread(descriptor, MAX_RECORD_BYTES, 0)))
+            pid, *texts = holder.pid, *(v for k, v in asdict(holder).items() if k != "pid")
             if type(pid) is int and all(type(text) is str for text in texts):
-                return found
+                return holder
         return None
 
     def record(self) -> bytes:
-        """What stands in the lock file while it holds the folder."""
+        """Return the record that stands in the lock file while this process holds the folder."""
         return json.dumps(asdict(self)).encode()
 
     def __str__(self) -> str:
@@ -62,16 +61,16 @@ class Holder:
 
 
 def namespace() -> str:
-    """What tells this process's numbers of processes from those of other containers."""
+    """Return the identifier of this process's namespace of process numbers; "" if unknown."""
     try:
         return os.readlink("/proc/self/ns/pid")
     except OSError:
         return ""
 
 
-def started(pid: int) -> str:
-    """When a process of this machine started; empty where there is none."""
-    # The name, in parentheses, may hold anything.
+def start_time(pid: int) -> str:
+    """Return the start time of a process of this machine, in ticks; "" where there is none."""
+    # The process's name, in parentheses, may hold anything.
     fields = _line(f"/proc/{pid}/stat").rpartition(")")[2].split()
     return fields[19] if len(fields) > 19 else ""
 

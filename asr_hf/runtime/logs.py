@@ -1,4 +1,4 @@
-"""Log lines that do not tear progress bars."""
+"""Logging to standard error, in lines that leave progress bars whole."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ class _BesideBars(logging.Handler):
 
 
 def configure_logging(debug: bool) -> None:
-    """Send log lines to standard error; libraries only when they warn."""
+    """Send log lines to standard error: all of asr-hf's, and the warnings of libraries.
+
+    Args:
+        debug: whether asr-hf's debug messages are logged as well.
+    """
     handler = _BesideBars()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
     root = logging.getLogger()
@@ -25,5 +29,5 @@ def configure_logging(debug: bool) -> None:
 
 
 def be_silent() -> None:
-    """Log nothing more, and show no progress bars: another process of the run does."""
+    """Log nothing more and show no progress bars: the first rank does."""
     logging.disable(logging.CRITICAL)

@@ -1,6 +1,6 @@
-"""Classes and modules of the user's own, named in the configuration of this command.
+"""Finds classes and modules of the user's own, which the configuration of this command names.
 
-Names that stand in a file of a run or of a corpus never come here.
+Names from the files of a run or of a corpus are never looked up here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
 
 def is_full_name(name: object) -> bool:
-    """Whether `name` can be the full name of a class or module, such as mine.models.Mine."""
+    """Return whether `name` can be the full name of a class or module, such as mine.models.Mine."""
     return isinstance(name, str) and len(name) < 200 and _DOTTED.fullmatch(name) is not None
 
 
@@ -25,11 +25,14 @@ def find_module(name: str, key: str) -> types.ModuleType:
     """Import a module.
 
     Args:
-        name: its full name.
-        key: of the setting that names it, for messages.
+        name: full name of the module.
+        key: key of the setting that names it, for messages.
+
+    Returns:
+        The module.
 
     Raises:
-        InputError: there is none, or importing it fails.
+        InputError: there is no such module, or importing it fails.
     """
     try:
         return importlib.import_module(name)
@@ -48,40 +51,45 @@ def find_class(name: str, key: str) -> type[Any]:
     """Import the module of a class and return the class.
 
     Args:
-        name: its full name.
-        key: of the setting that names it, for messages.
+        name: full name of the class.
+        key: key of the setting that names it, for messages.
+
+    Returns:
+        The class.
 
     Raises:
-        InputError: there is no such class.
+        InputError: there is no such class, or its module cannot be imported.
     """
     if not is_full_name(name):
         raise InputError(
             f"{key}: {name!r} cannot be imported: it is no full name",
             expected="the full name of a class, e.g. asr_hf.models.dnn.DNN",
         )
-    module, _, noun = name.rpartition(".")
-    found = getattr(find_module(module, key), noun, None)
-    if found is None:
+    module, _, class_name = name.rpartition(".")
+    cls = getattr(find_module(module, key), class_name, None)
+    if cls is None:
         raise InputError(
-            f"{key}: {name} cannot be imported: {module} has no {noun}",
+            f"{key}: {name} cannot be imported: {module} has no {class_name}",
             expected="the full name of a class, e.g. asr_hf.models.dnn.DNN",
         )
-    if not inspect.isclass(found):
+    if not inspect.isclass(cls):
         raise InputError(
             f"{key}: {name} is no class", expected="a class, e.g. asr_hf.models.dnn.DNN"
         )
-    return found
+    return cls
 
 
 def parameters_of(target: Any) -> dict[str, inspect.Parameter]:
-    """What `target` can be given, by keyword; **keywords go on to its base classes."""
-    classes = inspect.getmro(target) if inspect.isclass(target) else [target]
-    found: dict[str, inspect.Parameter] = {}
-    for one in classes:
-        own = inspect.signature(one).parameters
-        found = {
-            k: p for k, p in own.items() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
-        } | found
-        if not any(p.kind is p.VAR_KEYWORD for p in own.values()):
+    """Return the parameters of `target` by name; **keywords stands for those of its base class."""
+    callables = inspect.getmro(target) if inspect.isclass(target) else [target]
+    named: dict[str, inspect.Parameter] = {}
+    for taker in callables:
+        parameters = inspect.signature(taker).parameters
+        named = {
+            name: parameter
+            for name, parameter in parameters.items()
+            if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+        } | named
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
             break
-    return found
+    return named

@@ -1,6 +1,6 @@
-"""The processes of one run, which add up what each computes on its share of the data.
+"""The ranks of one run, which add up what each computes on its share of the data.
 
-torch.distributed does the work: gloo between CPUs, NCCL between GPUs of their own.
+torch.distributed does the work, by gloo between CPUs and by NCCL where each rank has its own GPU.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from asr_hf.runtime.failures import FailureBoard, LostRank
 
 log = logging.getLogger(__name__)
 
-# Where ranks meet; what launches them sets it, torchrun's own variables are read without it.
+# Environment variable with the address where ranks meet; torchrun's variables count without it.
 RENDEZVOUS = "ASR_HF_RENDEZVOUS"
 
 
 @dataclass
 class ProcessGroup:
-    """This process among those of its run; one that is alone sends nothing.
+    """This process as one of the ranks of its run; a single rank sends nothing.
 
-    Ranks call the same methods in the same order. What comes out of a sum is the same on all of
-    them, bit for bit.
+    All ranks must call the same methods in the same order. A sum is the same on all ranks, bit for
+    bit.
 
     Args:
-        rank: its number, from 0.
-        count: how many there are.
-        local_rank: its number on this machine.
-        local_count: how many there are on this machine.
-        board: where failures are told; None for a process that was not launched as a rank.
-        store: where ranks meet, as torch.distributed has it.
+        rank: number of this rank, from 0.
+        count: number of ranks.
+        local_rank: number of this rank on its machine, from 0.
+        local_count: number of ranks on this machine.
+        board: where failures are reported; None in a process that was not launched as a rank.
+        store: torch.distributed's store, where ranks meet.
     """
 
     rank: int = 0
@@ -53,20 +53,20 @@ class ProcessGroup:
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that writes files and talks to the user."""
+        """Whether this is the rank that writes files and talks to the user."""
         return self.rank == 0
 
     @contextmanager
     def reporting(self) -> Iterator[None]:
-        """Have one message told of all that fails in the block; see `FailureBoard`."""
+        """Report a failure of the block by one message of all ranks; see `FailureBoard`."""
         with nullcontext() if self.board is None else self.board.reporting():
             yield
 
-    def device(self, wanted: torch.device) -> torch.device:
-        """The device of this rank: GPUs are dealt out, unless one is named."""
-        if wanted.type != "cuda" or self.count == 1:
-            return wanted
-        number = wanted.index
+    def device(self, requested: torch.device) -> torch.device:
+        """Return the device of this rank: the GPUs are dealt out, unless `requested` names one."""
+        if requested.type != "cuda" or self.count == 1:
+            return requested
+        number = requested.index
         if number is None:
             number = self.local_rank % torch.cuda.device_count()
         torch.cuda.set_device(number)
@@ -76,8 +76,11 @@ class ProcessGroup:
         """Meet the other ranks.
 
         Args:
-            device: where what is summed lies.
-            timeout: seconds that a rank waits for the others before the run is given up.
+            device: device of the tensors that will be summed.
+            timeout: seconds that a rank waits for the others before it gives up the run.
+
+        Raises:
+            LostRank: a rank did not come in time.
         """
         if self.count == 1:
             return
@@ -99,60 +102,60 @@ class ProcessGroup:
             dist.destroy_process_group()
 
     def all_reduce(self, tensor: Tensor) -> Tensor:
-        """Replace a tensor by its sum over all ranks."""
+        """Replace a tensor by its sum over all ranks, and return it."""
         if self.count > 1:
             with self._answered("sum"):
                 dist.all_reduce(tensor)
         return tensor
 
     def reduce_scatter(self, whole: Tensor, out: Tensor) -> Tensor:
-        """This rank's part [k] of the sum over all ranks of vectors [count k], in `out`."""
+        """Sum vectors [count k] over all ranks; return this rank's part [k] of the sum as `out`."""
         with self._answered("sum of parts"):
             dist.reduce_scatter_tensor(out, whole)
         return out
 
     def all_gather(self, part: Tensor) -> Tensor:
-        """The parts [k] of all ranks, one after another [count k]."""
-        found = part.new_empty(self.count * len(part))
+        """Return the parts [k] of all ranks, one after another: [count k]."""
+        parts = part.new_empty(self.count * len(part))
         with self._answered("parts"):
-            dist.all_gather_into_tensor(found, part)
-        return found
+            dist.all_gather_into_tensor(parts, part)
+        return parts
 
     def broadcast_(self, tensor: Tensor) -> Tensor:
-        """Replace a tensor by that of rank 0."""
+        """Replace a tensor by the one of rank 0, and return it."""
         if self.count > 1:
             with self._answered("broadcast"):
                 dist.broadcast(tensor, src=0)
         return tensor
 
     def broadcast_json(self, value: Any) -> Any:
-        """Return rank 0's value, made of what JSON knows, whatever this rank gives."""
+        """Return the JSON-able value of rank 0, whatever this rank's value is."""
         if self.count == 1:
             return value
         text = json.dumps(value).encode() if self.first else b""
         length = int(self.broadcast_(torch.tensor(len(text))))
-        room = torch.frombuffer(bytearray(text.ljust(length)), dtype=torch.uint8)
-        return json.loads(self.broadcast_(room).numpy().tobytes())
+        buffer = torch.frombuffer(bytearray(text.ljust(length)), dtype=torch.uint8)
+        return json.loads(self.broadcast_(buffer).numpy().tobytes())
 
     def gather(self, values: Tensor) -> Tensor:
-        """Every rank's values [count, k] of int64 values [k] on the CPU."""
+        """Return the int64 values [k] of every rank: [count, k], on the CPU."""
         table = torch.zeros(self.count, len(values), dtype=torch.int64)
         table[self.rank] = values
         return self.all_reduce(table)
 
     def any(self, flag: bool) -> bool:
-        """Whether the flag is up on any rank."""
+        """Return whether the flag is true on any rank."""
         return self.any_of(flag)[0]
 
     def any_of(self, *flags: bool) -> list[bool]:
-        """Whether each of several flags is up on any rank; one message."""
+        """Return for each of several flags whether it is true on any rank; sends one message."""
         return [
             bool(n) for n in self.all_reduce(torch.tensor([int(flag) for flag in flags])).tolist()
         ]
 
     @contextmanager
     def _answered(self, what: str) -> Iterator[None]:
-        """Name the ranks that do not answer."""
+        """Turn an error of torch.distributed into one that names the ranks that do not answer."""
         try:
             yield
         except RuntimeError as error:
@@ -175,24 +178,24 @@ SINGLE_PROCESS = ProcessGroup()
 
 
 def store_at(address: str, rank: int, count: int) -> Any:
-    """The store where ranks meet, and where what starts them reads what they said.
+    """Return the store where ranks meet, and where their launcher reads what they reported.
 
     Args:
-        address: a URL as torch.distributed's rendezvous takes it.
-        rank: the number of who asks.
-        count: ranks in all.
+        address: URL that torch.distributed's rendezvous understands.
+        rank: number of the rank that asks.
+        count: number of ranks.
     """
     store, *_ = next(iter(rendezvous(address, rank, count)))
-    # torchrun keeps its store when it starts ranks again: addresses of dead ones stand there.
+    # torchrun keeps its store when it restarts ranks, with the addresses of the dead ones.
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     return dist.PrefixStore(f"attempt-{attempt}", store)  # type: ignore[attr-defined]
 
 
 def process_group_from_environment() -> ProcessGroup:
-    """This process's place among the ranks, by the variables that torchrun sets.
+    """Return the process group that the environment variables of torchrun describe.
 
     Raises:
-        InputError: the variables are not there or make no sense.
+        InputError: a variable is missing or makes no sense.
     """
     try:
         rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])

@@ -1,4 +1,4 @@
-"""Progress: a bar on a terminal, a line of the log now and then elsewhere."""
+"""Progress of a loop: a bar on a terminal, and elsewhere a log line now and then."""
 
 from __future__ import annotations
 
@@ -32,16 +32,19 @@ def progress(
     unit: str = "it",
     lines: bool = True,
 ) -> tqdm[T]:
-    """Wrap `items` in a progress bar; without items, one to be updated by hand.
+    """Wrap `items` in a progress bar; without items, the bar is to be updated by hand.
 
-    Where the log is silent, so is progress.
+    Where the log is silent, nothing is shown.
 
     Args:
-        items: what is gone through.
-        desc: what is done.
-        total: how many items there are, where they do not tell.
-        unit: what an item is.
-        lines: whether there are lines where there is no terminal; not where the log tells anyway.
+        items: items of the loop.
+        desc: what is done, for the user.
+        total: number of items, if they have no length.
+        unit: name of an item.
+        lines: whether log lines stand in for the bar where there is no terminal.
+
+    Returns:
+        The items, as a tqdm bar.
     """
     if sys.stderr.isatty():
         shown = log.isEnabledFor(logging.WARNING)
@@ -60,20 +63,20 @@ def progress(
 
 
 class _Lines(_Bar):
-    """Logs how far things are, after ten seconds and every thirty from then on."""
+    """Logs the progress after ten seconds, and then every thirty seconds."""
 
-    # Nobody looks at it between two items: there is no thread that would.
+    # Nothing is shown between two items, so tqdm's thread is not needed.
     monitor_interval = 0
 
     def __init__(self, items: Iterable[Any], **options: Any) -> None:
         self._due = time.monotonic() + _FIRST
-        # With a file of its own, lines of the log do not take it for a bar to clear.
+        # With a file of its own, log lines do not take it for a bar that they must clear.
         super().__init__(
             items, file=io.StringIO(), miniters=1, mininterval=0.5, leave=False, **options
         )
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:
-        """Log a line where one is due."""
+        """Log a line if one is due."""
         if msg == "" or not self.n or time.monotonic() < self._due:
             return
         self._due = time.monotonic() + _EVERY
@@ -81,10 +84,10 @@ class _Lines(_Bar):
 
 
 def describe(state: Mapping[str, Any]) -> str:
-    """How far things are, in one line.
+    """Return the state of a progress bar as one line.
 
     Args:
-        state: tqdm's `format_dict`.
+        state: `format_dict` of the tqdm bar.
     """
     done, total, elapsed, unit = (state[key] for key in ("n", "total", "elapsed", "unit"))
     line = f"{state['prefix'].removesuffix(': ')}: {done} "

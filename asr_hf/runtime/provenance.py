@@ -1,4 +1,4 @@
-"""What an artefact is made from: settings, sources, digests; and what differs between two of them.
+"""What artefacts are made from (settings, sources, digests), and how two of these differ.
 
 See docs/artefacts.md.
 """
@@ -19,15 +19,15 @@ _ABSENT = "(absent)"
 
 
 def digest(*parts: Any) -> str:
-    """SHA-256 of JSON-able values."""
+    """Return the SHA-256 of JSON-able values, in hexadecimal digits."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes.
+    """Return the SHA-256 of a file's bytes, in hexadecimal digits.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: the file cannot be read.
     """
     try:
         with open(path, "rb") as file:
@@ -38,13 +38,13 @@ def file_digest(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Source:
-    """One thing that an artefact is made from.
+    """One of the things that an artefact is made from.
 
     Args:
-        digest: what identifies it.
-        folder: where it is, if it is an artefact; empty for other things.
-        settings: the artefact's own.
-        sources: the artefact's own.
+        digest: SHA-256 that identifies the source.
+        folder: folder of the source if it is an artefact itself; empty otherwise.
+        settings: settings that the source was made with, if it is an artefact.
+        sources: sources that the source was made from, if it is an artefact.
     """
 
     digest: str
@@ -54,16 +54,16 @@ class Source:
 
     @classmethod
     def of_values(cls, *values: Any) -> Source:
-        """JSON-able values."""
+        """Return JSON-able values as a source."""
         return cls(digest(*values))
 
     @classmethod
     def of_file(cls, path: Path) -> Source:
-        """A file, by its content."""
+        """Return a file as a source, identified by its content."""
         return cls(file_digest(path))
 
     def to_json(self, base: Path) -> dict[str, Any]:
-        """As the record in the folder `base` holds it: paths are relative, so that all may move."""
+        """Return the source for a record in the folder `base`, with paths relative to `base`."""
         if not self.folder:
             return {"digest": self.digest}
         return {
@@ -75,10 +75,10 @@ class Source:
 
     @classmethod
     def from_json(cls, value: Any, base: Path) -> Source:
-        """The reverse of `to_json`.
+        """Return the source that `to_json` has made into `value`.
 
         Raises:
-            ValueError: the value is something else.
+            ValueError: the value is not of that form.
         """
         if not isinstance(value, dict) or not isinstance(value.get("digest"), str):
             raise ValueError("a source without digest")
@@ -91,13 +91,13 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ArtefactSpec:
     """What an artefact is to be made from.
 
     Args:
-        kind: "features", "frame store" and so on.
-        settings: JSON-able values by their whole configuration key.
-        sources: by what they are to it.
+        kind: kind of artefact: "features", "frame store" and so on.
+        settings: JSON-able values, by their whole configuration key.
+        sources: sources, by their role.
     """
 
     kind: str
@@ -110,10 +110,12 @@ class Artefact:
     """An artefact as its record describes it.
 
     Args:
-        folder: where it is.
-        kind, settings, sources: what it was made from; see `Wanted`.
-        content: size and SHA-256 of each file, by its path in the folder.
-        about: what its maker says of it.
+        folder: folder of the artefact.
+        kind: kind of artefact; see `ArtefactSpec`.
+        settings: settings that it was made with.
+        sources: sources that it was made from.
+        content: size (bytes) and SHA-256 of each file, by its path in the folder.
+        about: JSON-able values that its maker tells about it.
     """
 
     folder: Path
@@ -125,62 +127,63 @@ class Artefact:
 
     @property
     def digest(self) -> str:
-        """What identifies it: kind and content."""
+        """The SHA-256 of the artefact's kind and content."""
         return digest(self.kind, {name: sha for name, (_, sha) in self.content.items()})
 
     @property
     def source(self) -> Source:
-        """Itself, as what something else is made from."""
+        """The artefact as a source of another one."""
         return Source(self.digest, str(self.folder), self.settings, self.sources)
 
-    def damage(self, most: int | None = None) -> list[str]:
-        """Files that are not as they were written, each with what is wrong.
+    def damage(self, max_bytes: int | None = None) -> list[str]:
+        """Return the files that are not as they were written, each with what is wrong.
 
         Args:
-            most: the content of larger files is not looked at; None looks at all.
+            max_bytes: size (bytes) up to which the content of a file is compared; of larger files
+                only the size is. None compares the content of all files.
         """
         return [
             f"{self.folder / name}: {wrong}"
             for name, (size, sha) in self.content.items()
-            if (wrong := _wrong(self.folder / name, size, sha, most))
+            if (wrong := _wrong(self.folder / name, size, sha, max_bytes))
         ]
 
 
 def sources_from_json(values: Mapping[str, Any], base: Path) -> dict[str, Source]:
-    """Sources as a record in the folder `base` holds them.
+    """Return the sources that a record in the folder `base` holds.
 
     Raises:
-        ValueError: they are something else.
+        ValueError: the values are not of the form that `Source.to_json` gives.
     """
     return {str(name): Source.from_json(value, base) for name, value in values.items()}
 
 
-def differences(known: Artefact | Source, wanted: Wanted | Source) -> list[str]:
-    """In what two origins differ: settings by their keys, other sources by their names."""
-    found = _changed(known.settings, wanted.settings)
-    for name in sorted({*known.sources, *wanted.sources}):
-        old, new = known.sources.get(name), wanted.sources.get(name)
+def differences(known: Artefact | Source, other: ArtefactSpec | Source) -> list[str]:
+    """Return in what two origins differ: settings by their keys, other sources by their roles."""
+    changes = _changed(known.settings, other.settings)
+    for name in sorted({*known.sources, *other.sources}):
+        old, new = known.sources.get(name), other.sources.get(name)
         if old is None or new is None:
-            found.append(f"{name}: " + ("not before" if old is None else "not any more"))
+            changes.append(f"{name}: " + ("not before" if old is None else "not any more"))
         elif old.digest != new.digest:
-            found += differences(old, new) or [_other(name, old, new)]
-    return list(dict.fromkeys(found))
+            changes += differences(old, new) or [_other(name, old, new)]
+    return list(dict.fromkeys(changes))
 
 
 def all_settings(known: Artefact | Source) -> dict[str, Any]:
-    """Its settings and those of all that it was made from; of one key, the nearest value."""
-    found: dict[str, Any] = {}
+    """Return the settings of an artefact and all its sources; of several values the nearest."""
+    settings: dict[str, Any] = {}
     level: list[Artefact | Source] = [known]
     while level:
-        for one in level:
-            for key, value in one.settings.items():
-                found.setdefault(key, value)
-        level = [source for one in level for source in one.sources.values()]
-    return found
+        for origin in level:
+            for key, value in origin.settings.items():
+                settings.setdefault(key, value)
+        level = [source for origin in level for source in origin.sources.values()]
+    return settings
 
 
 def indented(lines: list[str]) -> str:
-    """Lines of a list inside a message."""
+    """Return lines as an indented list for a message."""
     return "\n".join(f"    {line}" for line in lines)
 
 
@@ -198,13 +201,13 @@ def _other(name: str, old: Source, new: Source) -> str:
 
 
 def measure(path: Path) -> tuple[int, str]:
-    """Size and SHA-256 of a file of an artefact.
+    """Return the size (bytes) and the SHA-256 of a file of an artefact.
 
-    Of an scp file, which names the archives beside it by their absolute paths, they are those that
-    it would have without the folder's own path, so that the folder may move.
+    An scp file names the archives beside it by their absolute paths. It is measured with the
+    folder's own path removed from it, so that the folder may move.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: the file cannot be read.
     """
     try:
         if path.suffix != ".scp":
@@ -215,17 +218,17 @@ def measure(path: Path) -> tuple[int, str]:
     return len(text), hashlib.sha256(text).hexdigest()
 
 
-def _wrong(path: Path, size: int, sha: str, most: int | None) -> str:
-    """What is wrong with a file, or nothing."""
+def _wrong(path: Path, size: int, sha: str, max_bytes: int | None) -> str:
+    """Return what is wrong with a file; "" where nothing is."""
     try:
-        if most is not None and size > most and path.suffix != ".scp":
-            found = path.stat().st_size
-            return "" if found == size else f"{found} bytes, not {size}"
-        found, other = measure(path)
+        if max_bytes is not None and size > max_bytes and path.suffix != ".scp":
+            actual_size = path.stat().st_size
+            return "" if actual_size == size else f"{actual_size} bytes, not {size}"
+        actual_size, actual_sha = measure(path)
     except OSError as error:
         return error.strerror or str(error)
     except InputError as error:
         return error.problem.removeprefix(f"{path}: ")
-    if found != size:
-        return f"{found} bytes, not {size}"
-    return "" if other == sha else "its bytes are not those that were written"
+    if actual_size != size:
+        return f"{actual_size} bytes, not {size}"
+    return "" if actual_sha == sha else "its bytes are not those that were written"

@@ -1,4 +1,4 @@
-"""Where the configuration tree and the recipes are, installed or in a checkout."""
+"""The folders of the configuration tree and of the recipes, installed or in a checkout."""
 
 from __future__ import annotations
 
@@ -16,35 +16,40 @@ _RECIPES = "asr_hf_recipes"
 
 
 def conf_dir() -> Path:
-    """The Hydra configuration tree."""
+    """Return the folder of the Hydra configuration tree."""
     return _folder("conf")
 
 
 def recipes_dir() -> Path:
-    """The folder that holds one folder a recipe."""
+    """Return the folder that holds a folder for each recipe."""
     return _folder("recipes")
 
 
 def _folder(name: str) -> Path:
-    # A wheel carries them inside the package, a checkout has them beside it.
-    inside, beside = _PACKAGE / name, _PACKAGE.parent / name
-    return inside if inside.is_dir() else beside
+    # A wheel has the folder inside the package, a checkout beside it.
+    installed, checkout = _PACKAGE / name, _PACKAGE.parent / name
+    return installed if installed.is_dir() else checkout
 
 
 def recipe_names() -> list[str]:
-    """Recipes that can prepare a corpus."""
+    """Return the names of the recipes, sorted."""
     return sorted(p.parent.name for p in recipes_dir().glob("*/prepare.py"))
 
 
 def load_recipe(name: str) -> types.ModuleType:
-    """Import recipes/<name>/prepare.py, whose relative imports work, or a module of the user's own.
+    """Import recipes/<name>/prepare.py, or a module of the user's own.
+
+    A recipe's relative imports work.
 
     Args:
-        name: of a recipe, or the full name of a module with a function `prepare(config)`. It must
-            come from the configuration of this command.
+        name: name of a recipe, or full name of a module with a function `prepare`. It must come
+            from the configuration of this command.
+
+    Returns:
+        The module.
 
     Raises:
-        InputError: there is no such recipe.
+        InputError: there is no such recipe or module, or the module has no function `prepare`.
     """
     if is_full_name(name):
         module = find_module(name, "corpus.recipe")

@@ -1,21 +1,20 @@
-"""The configuration that a run folder keeps, read without trust.
+"""Reads the configuration that a run folder keeps, without trusting it.
 
-A run folder may come from anywhere. What stands in its config.yaml is data: no reference in it is
-followed, no class or module in it is loaded that asr-hf does not have or that the command does not
-name itself, and it turns no shell on.
+A run folder may come from anywhere. Its config.yaml is data: no reference in it is followed, it
+cannot allow shell commands, and a class or module that it names is loaded only if it is asr-hf's
+own or if this command names it too.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from pathlib import Path, PurePath
 from typing import Any
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
 
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.resources import conf_dir, recipe_names
@@ -23,13 +22,13 @@ from asr_hf.runtime.resources import conf_dir, recipe_names
 log = logging.getLogger(__name__)
 
 FILE_NAME = "config.yaml"
-# Ours take about 8 kB.
+# asr-hf's own files have about 8 kB.
 _MAX_BYTES = 1_000_000
-# Built in, and chosen by no option of the tree.
+# Classes of asr-hf's own that no option of the configuration tree chooses.
 _OTHERS = ("asr_hf.baselines.schedules.Cosine",)
 _MARK = re.compile(r"_\w+_")
 _REMEDY = "name the settings in this command, or a run folder that asr-hf train made"
-# Settings that become a part of a path: they must stay where they belong.
+# Settings that become one part of a path: they must not lead to another folder.
 _NAMES = (
     "corpus.name",
     "corpus.clean",
@@ -50,7 +49,7 @@ _NAMES = (
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]
-    """Plain values only, and no anchors: a few lines of those grow to gigabytes."""
+    """Loads plain values, and refuses aliases: a few lines of them can grow to gigabytes."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -59,57 +58,68 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]
 
 
 def read_plain_yaml(path: Path) -> dict[str, Any]:
-    """Read keys with plain values; `${...}` in them stays the text that it is.
+    """Read a YAML file of keys with plain values; `${...}` stays the text that it is.
+
+    Args:
+        path: path of the file.
+
+    Returns:
+        The values, by key, in the order of the file.
 
     Raises:
-        InputError: the file cannot be read, or holds something else.
+        InputError: the file cannot be read, is too large, or holds something else.
     """
     try:
-        with open(path, "rb") as file:
-            text = file.read(_MAX_BYTES + 1)
-        if len(text) > _MAX_BYTES:
-            raise ValueError(f"more than {_MAX_BYTES} bytes")
+        text = _limited_bytes(path)
         # _Loader makes nothing but plain values.
-        found = yaml.load(text.decode("utf-8"), _Loader)
+        tree = yaml.load(text.decode("utf-8"), _Loader)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        said = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path}: cannot be read: {said}", remedy=_REMEDY) from error
-    if found is not None and not isinstance(found, dict):
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path}: cannot be read: {reason}", remedy=_REMEDY) from error
+    if tree is not None and not isinstance(tree, dict):
         raise InputError(f"{path}: not a configuration", expected="keys with their values")
-    return {str(key): value for key, value in (found or {}).items()}
+    return {str(key): value for key, value in (tree or {}).items()}
+
+
+def _limited_bytes(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        text = file.read(_MAX_BYTES + 1)
+    if len(text) > _MAX_BYTES:
+        raise ValueError(f"more than {_MAX_BYTES} bytes")
+    return text
 
 
 def read_run_config(
     folder: Path, named: Collection[str] = (), sections: Collection[str] | None = None
 ) -> dict[str, Any]:
-    """The configuration of the run in `folder`, fit to be the base of this command's.
+    """Read the configuration of a run, as the base of this command's own.
 
-    features.allow_pipes is not taken over: whether commands run is for this command to say. The
-    run folder is the one that it stands in.
+    features.allow_pipes is always false: only this command may allow shell commands. run_dir is
+    `folder`, wherever the run was trained.
 
     Args:
         folder: the run folder.
-        named: full names of classes and recipes that this command itself names (see `named_in`);
-            they may stand in the file as well.
-        sections: keys of the first level that are wanted; None wants all.
+        named: full names of the classes and recipes that this command names itself (see
+            `named_in`); the file may name them as well.
+        sections: keys of the first level that are read; None reads all.
 
     Returns:
         Plain values, in the order of the file.
 
     Raises:
-        InputError: there is no configuration, or something in it that must come from this command.
+        InputError: there is no configuration, or it holds what must come from this command.
     """
     path = folder / FILE_NAME
-    found = read_plain_yaml(path)
+    config = read_plain_yaml(path)
     if sections is not None:
-        found = {key: value for key, value in found.items() if key in sections}
+        config = {key: value for key, value in config.items() if key in sections}
     for key in ("hydra", "defaults"):
-        if key in found:
+        if key in config:
             raise InputError(f"{path}: {key}: not a setting of a run", remedy=_REMEDY)
-    for place, value in _settings(found):
+    for place, value in _settings(config):
         _check(path, place, value, named)
-    _check_recipe(path, found, named)
-    features = found.get("features")
+    _check_recipe(path, config, named)
+    features = config.get("features")
     if isinstance(features, dict) and features.get("allow_pipes"):
         features["allow_pipes"] = False
         log.warning(
@@ -117,30 +127,37 @@ def read_run_config(
             "scp files, add features.allow_pipes=true",
             path,
         )
-    if "run_dir" in found:
-        found["run_dir"] = str(folder.absolute())
-    return found
+    if "run_dir" in config:
+        config["run_dir"] = str(folder.absolute())
+    return config
 
 
-def named_in(config: DictConfig) -> set[str]:
-    """Full names of the classes and of the recipe that the configuration of a command names."""
-    plain = OmegaConf.to_container(config, resolve=False)
-    found = {str(v) for place, v in _settings(plain) if place.rpartition(".")[2] == "_target_"}
-    recipe = OmegaConf.select(config, "corpus.recipe")
-    return found if recipe is None else found | {str(recipe)}
+def named_in(config: Mapping[str, Any]) -> set[str]:
+    """List the full names of the classes and of the recipe that a command's configuration names.
+
+    Args:
+        config: configuration as plain values.
+
+    Returns:
+        The names.
+    """
+    names = {str(v) for place, v in _settings(config) if place.rpartition(".")[2] == "_target_"}
+    corpus = config.get("corpus")
+    recipe = corpus.get("recipe") if isinstance(corpus, dict) else None
+    return names if recipe is None else names | {str(recipe)}
 
 
 @cache
 def built_in_targets() -> frozenset[str]:
-    """Full names of the classes that asr-hf's own configuration can name."""
+    """Return the full names of the classes that asr-hf's own configuration tree names."""
     trees = [yaml.safe_load(p.read_text(encoding="utf-8")) for p in conf_dir().rglob("*.yaml")]
     settings = (pair for tree in trees for pair in _settings(tree))
-    found = {str(v) for place, v in settings if place.rpartition(".")[2] == "_target_"}
-    return frozenset(found.union(_OTHERS))
+    names = {str(v) for place, v in settings if place.rpartition(".")[2] == "_target_"}
+    return frozenset(names.union(_OTHERS))
 
 
 def _settings(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value that is no group, and every key, with its dotted place."""
+    """Yield the dotted key of every leaf with its value, and of every group or list with None."""
     if isinstance(value, dict):
         for key, below in value.items():
             here = f"{place}.{key}" if place else str(key)
@@ -148,8 +165,8 @@ def _settings(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
                 yield here, None
             yield from _settings(below, here)
     elif isinstance(value, list):
-        for one in value:
-            yield from _settings(one, place)
+        for element in value:
+            yield from _settings(element, place)
     else:
         yield place, value
 
@@ -186,7 +203,7 @@ def _check(path: Path, place: str, value: Any, named: Collection[str]) -> None:
 
 
 def _check_name(path: Path, place: str, value: str | None) -> None:
-    """Names of sets, tags and the like are one part of a path."""
+    """Refuse a name (of a set, a tag and so on) that is not exactly one part of a path."""
     for key in _NAMES:
         name = value if place == key else None
         if place.startswith(f"{key}."):
@@ -200,8 +217,8 @@ def _check_name(path: Path, place: str, value: str | None) -> None:
             )
 
 
-def _check_recipe(path: Path, found: dict[str, Any], named: Collection[str]) -> None:
-    corpus = found.get("corpus")
+def _check_recipe(path: Path, config: dict[str, Any], named: Collection[str]) -> None:
+    corpus = config.get("corpus")
     recipe = corpus.get("recipe") if isinstance(corpus, dict) else None
     known = (None, "kaldi", *recipe_names(), *named)
     if recipe not in known:

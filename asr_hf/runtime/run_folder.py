@@ -1,4 +1,4 @@
-"""The folder of one run: its configuration, its lock, its checkpoints."""
+"""The folder of one run, with its configuration, its lock and its checkpoints."""
 
 from __future__ import annotations
 
@@ -9,19 +9,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
-
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.events import FILE_NAME as EVENTS
 from asr_hf.runtime.files import read_json, write_json, write_text
-from asr_hf.runtime.lock import held
+from asr_hf.runtime.lock import hold_folder
+from asr_hf.runtime.plain_yaml import plain_yaml
+from asr_hf.runtime.run_config import FILE_NAME, read_plain_yaml
 
-# What the run was begun with.
+# Describes the data that the run began with.
 INPUTS = "inputs.json"
 
-# What may change between two parts of one run without changing its result so far.
+# Settings that may change when a run goes on, because they do not change its result so far.
 EXTENDABLE = (
     "trainer.stopping.max_iterations",
     "trainer.max_epochs",
@@ -34,7 +32,7 @@ EXTENDABLE = (
     "runtime.checkpoint_seconds",
     "alignment.jobs",
     "features.jobs",
-    # How lattices are made; a run reads those that are there.
+    # Settings for making lattices; a run only reads those that are there.
     "lattices.from_run",
     "lattices.sets",
     "lattices.utterances",
@@ -53,44 +51,56 @@ EXTENDABLE = (
 )
 
 _ABSENT = "(absent)"
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
 
 
 class RunFolder:
     """A run folder that this process holds; use as a context manager.
 
     Args:
-        path: exp/<name>.
-        held: lets go of it when it is closed.
+        path: the folder, exp/<name>.
+        lock: lets go of the folder when it is closed.
+
+    Attributes:
+        path: the folder.
+        checkpoints: folder of the checkpoints.
+        models: folder of every iteration's model, if they are kept.
     """
 
-    def __init__(self, path: Path, held: ExitStack) -> None:
-        self.path, self._held = path, held
+    def __init__(self, path: Path, lock: ExitStack) -> None:
+        self.path, self._lock = path, lock
         self.checkpoints = path / "checkpoints"
-        # Every iteration's model, where they are kept.
         self.models = path / "models"
 
     @classmethod
-    def open(cls, path: Path, config: DictConfig) -> RunFolder:
-        """Take hold of a run folder and keep the resolved configuration in it.
+    def open(
+        cls, path: Path, config: Mapping[str, Any], unresolved: Mapping[str, Any] | None = None
+    ) -> RunFolder:
+        """Take hold of a run folder and keep the configuration in it.
+
+        Args:
+            path: run folder.
+            config: configuration as plain values, resolved.
+            unresolved: configuration with its `${...}`; None where it has none.
+
+        Returns:
+            The folder, held.
 
         Raises:
             InputError: the folder holds a run of another configuration, or is in use.
-            RunError: it cannot be written to.
+            RunError: the folder cannot be written to.
         """
         with ExitStack() as taken:
-            taken.enter_context(held(path, "asr-hf train"))
+            taken.enter_context(hold_folder(path, "asr-hf train"))
             folder = cls(path, taken)
-            folder._keep(
-                OmegaConf.to_container(config, resolve=True),
-                OmegaConf.to_container(config, resolve=False),
-            )
+            folder._keep(config, config if unresolved is None else unresolved)
             # From here on, whoever has the folder lets go of it.
-            folder._held = taken.pop_all()
+            folder._lock = taken.pop_all()
             return folder
 
-    def _keep(self, config: Any, unresolved: Any) -> None:
+    def _keep(self, config: Mapping[str, Any], unresolved: Mapping[str, Any]) -> None:
         """Write config.yaml, or refuse when a run of another configuration has begun here."""
-        file = self.path / "config.yaml"
+        file = self.path / FILE_NAME
         if file.exists() and self._begun():
             changed = differences(_read_config(file), config, unresolved)
             if changed:
@@ -99,21 +109,21 @@ class RunFolder:
                     f"{self.path}: holds a run of another configuration:\n{listed}",
                     remedy="give this run another folder with name=..., or remove the old one",
                 )
-        write_text(file, OmegaConf.to_yaml(OmegaConf.create(config)))
+        write_text(file, plain_yaml(config))
 
     def keep_inputs(
         self,
         inputs: Mapping[str, Any],
         changed: Callable[[Mapping[str, Any], Mapping[str, Any]], list[str]],
     ) -> None:
-        """Write inputs.json, or refuse when the run here began with other data.
+        """Write inputs.json, or refuse if the run here began with other data.
 
         Args:
-            inputs: JSON-able, by what each is.
-            changed: lists in what two of them differ.
+            inputs: JSON-able descriptions of the inputs, by their role.
+            changed: lists in what two such descriptions differ, a line each.
 
         Raises:
-            InputError: they differ.
+            InputError: the inputs differ.
         """
         file = self.path / INPUTS
         if file.exists() and self._begun():
@@ -140,54 +150,55 @@ class RunFolder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._held.__exit__(kind, error, trace)
+        self._lock.__exit__(kind, error, trace)
 
 
 def _read_config(file: Path) -> Any:
     try:
-        return OmegaConf.to_container(OmegaConf.load(file))
-    except (OSError, ValueError, RecursionError, YAMLError, OmegaConfBaseException) as error:
+        return read_plain_yaml(file)
+    except InputError as error:
         raise InputError(
-            f"{file}: cannot be read: {error}",
+            error.problem,
             expected="the configuration of the run that is kept there",
             remedy="give this run another folder with name=..., or remove the old one",
         ) from error
 
 
 def flattened(config: Any, key: str = "", keep_all: bool = False) -> dict[str, Any]:
-    """The values of a plain configuration by their whole keys.
+    """Return the values of a plain configuration by their whole keys.
 
     Args:
-        config: a configuration, or a part of it.
-        key: of the part.
-        keep_all: keep those of EXTENDABLE, too.
+        config: configuration, or a part of it.
+        key: whole key of the part; empty for a whole configuration.
+        keep_all: whether the settings in EXTENDABLE are kept.
     """
     if key in EXTENDABLE and not keep_all:
         return {}
     if not isinstance(config, dict):
         return {key: config}
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, value in config.items():
-        found |= flattened(value, f"{key}.{name}" if key else str(name), keep_all)
-    return found
+        values |= flattened(value, f"{key}.{name}" if key else str(name), keep_all)
+    return values
 
 
 def differences(before: Any, after: Any, unresolved: Any = None) -> list[str]:
-    """What differs between two plain configurations, as `key: old -> new`, but for EXTENDABLE.
+    """Return what differs between two plain configurations, as lines `key: old -> new`.
 
-    A value that follows another by `${...}`, in both, is left out where that other is listed.
+    Settings in EXTENDABLE are left out. A value that refers to another one by `${...}`, in both
+    configurations, is left out where that other one is listed.
 
     Args:
-        before: a configuration, resolved.
-        after: another, resolved.
-        unresolved: the same as `after`, with its `${...}`; None lists all that differs.
+        before: earlier configuration, resolved.
+        after: later configuration, resolved.
+        unresolved: later configuration with its `${...}`; None lists all that differs.
     """
     changed = dict(_changes(before, after))
     return [line for key, line in changed.items() if not _follows(key, before, unresolved, changed)]
 
 
 def _changes(before: Any, after: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Each key that differs, and its line."""
+    """Yield each key that differs, with its line."""
     if key in EXTENDABLE or before == after:
         return
     if not (isinstance(before, dict) and isinstance(after, dict)):
@@ -199,24 +210,53 @@ def _changes(before: Any, after: Any, key: str = "") -> Iterator[tuple[str, str]
 
 
 def _follows(key: str, before: Any, unresolved: Any, changed: Mapping[str, str]) -> bool:
-    """Whether a value changed for no other reason than that one which is listed did."""
+    """Return whether a value changed only because it refers to another one that is listed."""
     place, raw = _formula(key, unresolved)
-    sources = re.findall(r"\$\{([A-Za-z_][\w.]*)\}", str(raw))
+    sources = _REFERENCE.findall(str(raw))
     below = key.removeprefix(place)
     if not any(_related(source + below, changed) for source in sources):
         return False
     try:
-        tree = OmegaConf.create(before)
-        was = OmegaConf.select(tree, place)
-        OmegaConf.update(tree, place, raw, merge=False)
-        follows = OmegaConf.select(tree, place)
-    except (OmegaConfBaseException, ValueError):
+        return bool(_resolved(raw, before) == _at(place, before))
+    except LookupError:
         return False
-    return bool(follows == was)
+
+
+def _resolved(raw: Any, config: Any) -> Any:
+    """The value that `${...}` stands for in a resolved configuration.
+
+    Raises:
+        LookupError: a key is not there, or is computed.
+    """
+    if isinstance(raw, list):
+        return [_resolved(item, config) for item in raw]
+    if isinstance(raw, dict):
+        return {name: _resolved(value, config) for name, value in raw.items()}
+    if not isinstance(raw, str):
+        return raw
+    if whole := _REFERENCE.fullmatch(raw):
+        return _at(whole[1], config)
+    text = _REFERENCE.sub(lambda reference: str(_at(reference[1], config)), raw)
+    if "${" in text:
+        raise LookupError(raw)
+    return text
+
+
+def _at(key: str, config: Any) -> Any:
+    """The value at a dotted key.
+
+    Raises:
+        LookupError: there is none.
+    """
+    for name in key.split("."):
+        if not isinstance(config, dict) or name not in config:
+            raise LookupError(key)
+        config = config[name]
+    return config
 
 
 def _formula(key: str, unresolved: Any) -> tuple[str, Any]:
-    """The value with `${...}` at a key or above it, and where it is."""
+    """Return the unresolved value at a key, or above it, and the key where it stands."""
     node, names = unresolved, key.split(".")
     for number, name in enumerate(names):
         if not isinstance(node, dict) or name not in node:
@@ -228,7 +268,7 @@ def _formula(key: str, unresolved: Any) -> tuple[str, Any]:
 
 
 def _related(source: str, changed: Iterable[str]) -> bool:
-    """Whether a key is listed, or one above or below it."""
+    """Return whether a key has changed, or one above or below it."""
     return any(
         source == key or source.startswith(f"{key}.") or key.startswith(f"{source}.")
         for key in changed

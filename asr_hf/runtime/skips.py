@@ -1,4 +1,4 @@
-"""Skipped utterances: counted, grouped by cause, and bounded by a limit that stops the run."""
+"""Skipped utterances: how many there are, why, and the limit beyond which a stage stops."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from asr_hf.runtime.errors import InputError
 
 log = logging.getLogger(__name__)
 
-# Causes and, of each, utterances that a message names.
+# A message names so many causes, and so many utterances for each.
 _MAX_CAUSES, _MAX_NAMES = 20, 3
-# What differs between utterances that are skipped for one cause: paths, names and numbers.
-_OWN = re.compile(r"\S*/\S+|\d+(\.\d+)?")
+# Paths and numbers, which differ between utterances that are skipped for the same cause.
+_PARTICULARS = re.compile(r"\S*/\S+|\d+(\.\d+)?")
 
 
 @dataclass
 class SkipList:
-    """The utterances one stage left out, and why.
+    """The utterances that one stage left out, and why.
 
     Args:
-        stage: what was being done, for messages ("feature extraction").
-        limit: the largest share of utterances that may be skipped, in [0, 1].
-        key: the configuration key of the limit, for messages ("features.max_skipped").
-        reasons: by utterance.
-        told: utterances that the log has named already, here or in the stage before.
+        stage: work that was being done, for messages ("feature extraction").
+        limit: largest share of utterances that may be skipped, in [0, 1].
+        key: configuration key of the limit, for messages ("features.max_skipped").
+        reasons: reason for each skipped utterance.
+        logged: utterances that the log has named already, in this stage or the one before.
     """
 
     stage: str
     limit: float = 0.05
     key: str = ""
     reasons: dict[str, str] = field(default_factory=dict)
-    told: set[str] = field(default_factory=set)
+    logged: set[str] = field(default_factory=set)
 
     def add(self, utterance: str, reason: str) -> None:
         """Leave `utterance` out because of `reason`."""
@@ -41,10 +41,10 @@ class SkipList:
         log.debug("%s: skipped %s: %s", self.stage, utterance, reason)
 
     def check(self, total: int) -> None:
-        """Say what was skipped out of `total` utterances and has not been said yet.
+        """Log what was skipped of `total` utterances and has not been logged yet.
 
         Raises:
-            InputError: more than the limit was skipped, or nothing is left.
+            InputError: more than the limit was skipped, or no utterance is left.
         """
         count = len(self.reasons)
         if not count:
@@ -56,19 +56,19 @@ class SkipList:
                 expected=f"at most {self.limit:.1%} skipped",
                 remedy="mend the utterances above" + (f", or raise {self.key}" if self.key else ""),
             )
-        new = {name: why for name, why in self.reasons.items() if name not in self.told}
+        new = {name: why for name, why in self.reasons.items() if name not in self.logged}
         if new:
             more = " more" if len(new) < count else ""
             what = f"{len(new)}{more} of {total} utterances skipped"
             log.warning("%s: %s:\n%s", self.stage, what, _listed(new))
-        self.told |= new.keys()
+        self.logged |= new.keys()
 
 
 def _listed(reasons: Mapping[str, str]) -> str:
-    """The causes, the most frequent first, each with the first utterances it holds for."""
+    """Return the causes, the most frequent first, each with its first utterances."""
     groups: dict[str, list[str]] = {}
     for name, reason in reasons.items():
-        groups.setdefault(_OWN.sub("…", reason.replace(name, "…")), []).append(name)
+        groups.setdefault(_PARTICULARS.sub("…", reason.replace(name, "…")), []).append(name)
     ordered = sorted(groups.values(), key=len, reverse=True)
     lines = [_group(names, reasons) for names in ordered[:_MAX_CAUSES]]
     if len(ordered) > _MAX_CAUSES:
@@ -78,7 +78,7 @@ def _listed(reasons: Mapping[str, str]) -> str:
 
 
 def _group(names: list[str], reasons: Mapping[str, str]) -> str:
-    """Utterances that were skipped for one cause, which is shown as the first one has it."""
+    """Return the line for utterances that were skipped for one cause, in the first one's words."""
     first = names[0]
     line = f"    {first}: {reasons[first].removeprefix(f'{first}: ')}"
     if len(names) == 1:

@@ -1,7 +1,7 @@
-"""Gzipped files, read no further than their size can honestly stand for.
+"""Reads gzipped files, with a limit to their unzipped size.
 
-A kilobyte of gzip may stand for a megabyte. Alignments, lattices and tables pack 5 to 20 times;
-what stands for far more is damaged, or meant to fill the memory.
+A kilobyte of gzip can stand for a megabyte. Alignments, lattices and tables shrink by a factor of 5
+to 20; a file that unzips to far more is damaged, or is meant to fill the memory.
 """
 
 from __future__ import annotations
@@ -13,30 +13,29 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 MAGIC = b"\x1f\x8b"
-_RATIO = 100
-# A small file of one long silence packs better.
-_ALWAYS = 64 << 20
+_MAX_RATIO = 100
+# Small files may exceed the ratio: a file of one long silence shrinks by more.
+_ALWAYS_ALLOWED = 64 << 20
 _PIECE = 1 << 20
 
 
 class TooLarge(ValueError):
-    """A gzipped file stands for more than a file of its size may."""
+    """A gzipped file unzips to more bytes than a file of its size may."""
 
 
 def max_unzipped(size: int) -> int:
-    """The bytes that a gzipped file of `size` bytes may stand for."""
-    return max(_ALWAYS, _RATIO * size)
+    """Return the number of bytes that a gzipped file of `size` bytes may unzip to."""
+    return max(_ALWAYS_ALLOWED, _MAX_RATIO * size)
 
 
-class Unzipping(gzip.GzipFile):
-    """A gzipped stream, read to a limit.
+class LimitedGzipFile(gzip.GzipFile):
+    """A gzipped stream that can be read up to the limit of `max_unzipped`.
+
+    Reading raises TooLarge beyond the limit, and OSError, EOFError or zlib.error where the file is
+    damaged.
 
     Args:
-        file: open at its beginning.
-
-    Raises:
-        TooLarge: on reading beyond the limit.
-        OSError, EOFError, zlib.error: it is damaged.
+        file: gzipped file, open at its beginning.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -45,7 +44,7 @@ class Unzipping(gzip.GzipFile):
         self._most = max_unzipped(self._packed)
 
     def read(self, size: int | None = -1) -> bytes:
-        """Read so many bytes, or all that are left."""
+        """Read `size` bytes, or all that are left."""
         if size is not None and size >= 0:
             return self._checked(super().read(size))
         pieces = []
@@ -54,35 +53,35 @@ class Unzipping(gzip.GzipFile):
         return b"".join(pieces)
 
     def readline(self, size: int | None = -1) -> bytes:
-        """Read to the end of a line."""
+        """Read to the end of the line."""
         given = size is not None and size >= 0
         return self._checked(super().readline(size if given else self._most + 1))
 
-    def _checked(self, found: bytes) -> bytes:
+    def _checked(self, content: bytes) -> bytes:
         if self.tell() > self._most:
             raise TooLarge(
                 f"{self._packed} bytes of gzip stand for more than {self._most >> 20} MiB: "
                 "gunzip it, if it is what it should be"
             )
-        return found
+        return content
 
 
-def opened(file: BinaryIO) -> BinaryIO:
-    """A stream of what is in an open file, unzipped where it is gzipped."""
+def unzipped(file: BinaryIO) -> BinaryIO:
+    """Return a stream of the content of an open file, which is unzipped if it is gzipped."""
     zipped = file.read(len(MAGIC)) == MAGIC
     file.seek(0)
-    return cast(BinaryIO, Unzipping(file)) if zipped else file
+    return cast(BinaryIO, LimitedGzipFile(file)) if zipped else file
 
 
-def contents(path: Path | str) -> bytes:
-    """The bytes of a file, unzipped where it is gzipped.
+def read_unzipped(path: Path | str) -> bytes:
+    """Return the content of a file, which is unzipped if it is gzipped.
 
     Raises:
-        OSError: it is missing, damaged, or stands for too much; strerror says what is wrong.
+        OSError: the file is missing, damaged, or unzips to too much; strerror says what is wrong.
     """
     with open(path, "rb") as file:
         try:
-            return opened(file).read()
+            return unzipped(file).read()
         except (EOFError, zlib.error, TooLarge) as error:
             raise OSError(0, str(error)) from error
         except MemoryError as error:

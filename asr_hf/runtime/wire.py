@@ -1,11 +1,11 @@
-"""Arrays and plain values as bytes, in a fixed format: nothing that is read can name code.
+"""Arrays and plain values as bytes, in a fixed format: a message cannot name code to be run.
 
-A message is JSON, then the bytes of its arrays. In the JSON stand None, booleans, numbers, strings
-and lists as they are; everything else is an object of one key:
+A message is JSON text, then the bytes of its arrays. None, booleans, numbers, strings and lists
+stand in the JSON as they are; everything else is an object of one key:
 
     {"tuple": [...]}  {"dict": [[key, value], ...]}  {"path": "..."}
     {"array": [dtype, shape, where its bytes begin]}     {"scalar": an array of no dimensions}
-    {"kind": [name, the arguments it is made of, ...]}   one of a table that both ends have
+    {"kind": [name, argument, ...]}                      an object of a class in `Kinds`
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Arrays begin at multiples of this.
+# Arrays begin at multiples of so many bytes.
 _ALIGN = 64
 _HEAD = 16
 
 
 class WireError(ValueError):
-    """Bytes that are no message, or a value that none can hold."""
+    """Bytes are no message, or a message cannot hold a value."""
 
 
 class Kinds:
-    """The classes whose objects may be in a message.
+    """The classes whose objects a message may hold.
 
-    An object is sent as the arguments that make it, which are attributes of the same names.
+    An object is sent as its constructor's arguments, which must be attributes of the same names.
 
     Args:
-        classes: those, of different names.
+        classes: the classes, each of a different name.
     """
 
     def __init__(self, classes: Sequence[type] = ()) -> None:
@@ -44,17 +44,21 @@ class Kinds:
             raise ValueError("two classes of one name")
 
     def parts(self, value: Any) -> list[Any] | None:
-        """The name and the arguments of an object; None where its class is not in the table."""
+        """Return an object's class name and arguments; None if its class is not in the table."""
         kind, names = self._named.get(type(value).__name__, (None, ()))
         if kind is not type(value):
             return None
         return [type(value).__name__, *(getattr(value, name) for name in names)]
 
     def make(self, name: Any, arguments: Sequence[Any]) -> Any:
-        """The object.
+        """Return the object that has these arguments.
+
+        Args:
+            name: name of the class, which is not trusted.
+            arguments: arguments of its constructor, in order.
 
         Raises:
-            WireError: there is no such class, or it has other arguments.
+            WireError: there is no such class, or it has another number of arguments.
         """
         if not isinstance(name, str) or name not in self._named:
             raise WireError(f"{str(name)[:80]!r} is not in the table")
@@ -72,10 +76,14 @@ def _arguments(kind: type) -> tuple[str, ...]:
 
 
 def pack(value: Any, kinds: Kinds = PLAIN) -> list[bytes | memoryview]:
-    """The message that holds a value, in pieces.
+    """Return the message that holds a value, in pieces.
+
+    Args:
+        value: the value.
+        kinds: classes whose objects may be in it.
 
     Raises:
-        WireError: a part of it is of another class.
+        WireError: the value holds an object that cannot be sent.
     """
     writer = _Writer(kinds)
     text = json.dumps(writer.encoded(value)).encode()
@@ -85,10 +93,14 @@ def pack(value: Any, kinds: Kinds = PLAIN) -> list[bytes | memoryview]:
 
 
 def unpack(message: bytearray, kinds: Kinds = PLAIN) -> Any:
-    """The value that a message holds; its arrays lie in the message.
+    """Return the value that a message holds; its arrays share the message's memory.
+
+    Args:
+        message: the message, which is not trusted.
+        kinds: classes whose objects may be in it.
 
     Raises:
-        WireError: it is no message, or names what is not in the table.
+        WireError: the bytes are no message, or name a class that is not in `kinds`.
     """
     if len(message) < _HEAD:
         raise WireError("a message without its head")
@@ -114,11 +126,11 @@ class _Writer:
         if value is None or type(value) in (bool, int, float, str):
             return value
         if type(value) is list:
-            return [self.encoded(one) for one in value]
+            return [self.encoded(part) for part in value]
         if type(value) is tuple:
-            return {"tuple": [self.encoded(one) for one in value]}
+            return {"tuple": [self.encoded(part) for part in value]}
         if isinstance(value, Mapping):
-            pairs = [[self.encoded(key), self.encoded(one)] for key, one in value.items()]
+            pairs = [[self.encoded(key), self.encoded(part)] for key, part in value.items()]
             return {"dict": pairs}
         if isinstance(value, PurePath):
             return {"path": str(value)}
@@ -148,13 +160,13 @@ class _Reader:
 
     def decoded(self, tree: Any) -> Any:
         if not isinstance(tree, dict):
-            return [self.decoded(one) for one in tree] if isinstance(tree, list) else tree
-        ((what, content),) = tree.items()
-        match what:
+            return [self.decoded(part) for part in tree] if isinstance(tree, list) else tree
+        ((tag, content),) = tree.items()
+        match tag:
             case "tuple":
-                return tuple(self.decoded(one) for one in content)
+                return tuple(self.decoded(part) for part in content)
             case "dict":
-                return {self.decoded(key): self.decoded(one) for key, one in content}
+                return {self.decoded(key): self.decoded(part) for key, part in content}
             case "path":
                 return Path(content)
             case "scalar":
@@ -163,8 +175,8 @@ class _Reader:
                 return self._array(*content)
             case "kind":
                 name, *arguments = content
-                return self._kinds.make(name, [self.decoded(one) for one in arguments])
-        raise WireError(f"{what[:80]!r} is no kind of value")
+                return self._kinds.make(name, [self.decoded(part) for part in arguments])
+        raise WireError(f"{tag[:80]!r} is no kind of value")
 
     def _array(self, layout: Any, shape: Any, start: Any) -> NDArray[Any]:
         dtype = _dtype(layout)
@@ -177,7 +189,7 @@ class _Reader:
 
 
 def _dtype(layout: Any) -> np.dtype[Any]:
-    """A type of numbers, or of records of them."""
+    """Return the dtype of an array of numbers, or of records of numbers."""
     fields = [(str(name), str(kind)) for name, kind in layout] if type(layout) is list else None
     dtype: np.dtype[Any] = np.dtype(str(layout) if fields is None else fields)
     if dtype.hasobject or not dtype.itemsize:

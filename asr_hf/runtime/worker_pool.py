@@ -1,4 +1,4 @@
-"""Work dealt to several processes, its results in order."""
+"""Deals work to several workers, and returns their results in order."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from asr_hf.runtime.errors import RunError
-from asr_hf.runtime.workers import InProcessWorker, M, Process, S, Task, Worker, WorkerLost
+from asr_hf.runtime.workers import InProcessWorker, M, ProcessWorker, S, Task, Worker, WorkerLost
 
 A = TypeVar("A")
 B = TypeVar("B")
 
 log = logging.getLogger(__name__)
 
-_AHEAD = 4
-# Seconds after which somebody who is waited for is named.
+_MAX_WAITING = 4
+# Seconds after which the log names the worker that is waited for.
 _LONG = 600.0
 
 
 class WorkerPool(Generic[S]):
-    """Workers, each with a state of its own.
+    """Workers that do the calls of one task, each with a state of its own.
 
     Args:
-        workers: those.
-        task: what it makes first is the first argument of all calls.
-        argument: what each makes it of.
-        stage: what is being done, for messages.
-        ahead: calls a worker that may wait for whoever takes the results, so that a slow disk does
-            not fill the memory.
+        workers: the workers.
+        task: task of the workers; the state that it makes is the first argument of every call.
+        argument: argument that each worker makes its state from.
+        stage: work that is being done, for messages.
+        max_waiting: largest number of results for each worker that wait to be taken, so that a
+            slow disk does not fill the memory.
     """
 
     def __init__(
@@ -41,10 +41,10 @@ class WorkerPool(Generic[S]):
         task: Task[M, S],
         argument: M,
         stage: str,
-        ahead: int = _AHEAD,
+        max_waiting: int = _MAX_WAITING,
     ) -> None:
-        self._workers, self._stage, self._ahead = workers, stage, ahead
-        self._begun = [worker.take(task, argument) for worker in workers]
+        self._workers, self._stage, self._max_waiting = workers, stage, max_waiting
+        self._starting = [worker.take(task, argument) for worker in workers]
 
     @property
     def size(self) -> int:
@@ -52,7 +52,11 @@ class WorkerPool(Generic[S]):
         return len(self._workers)
 
     def map(self, function: Callable[[S, A], B], items: Iterable[A]) -> Iterator[B]:
-        """The results of `function` on the items, in their order.
+        """Yield the results of `function` on the items, in the order of the items.
+
+        Args:
+            function: one of the task's calls.
+            items: arguments of the calls; they are taken as workers become free.
 
         Raises:
             RunError: a worker is gone.
@@ -61,33 +65,34 @@ class WorkerPool(Generic[S]):
         dealt: list[list[Future[B]]] = [[] for _ in self._workers]
         with self._watched():
             for item in items:
-                for mine in dealt:
-                    mine[:] = [future for future in mine if not future.done()]
+                for futures in dealt:
+                    futures[:] = [future for future in futures if not future.done()]
                 number = min(range(self.size), key=lambda k: len(dealt[k]))
                 future = self._workers[number].call(function, item)
                 dealt[number].append(future)
                 waiting.append((self._workers[number], future))
-                if len(waiting) >= max(1, self._ahead * self.size):
+                if len(waiting) >= max(1, self._max_waiting * self.size):
                     yield self._result(*waiting.popleft())
             while waiting:
                 yield self._result(*waiting.popleft())
 
     def each(self, function: Callable[[S, A], B], arguments: Sequence[A]) -> list[B]:
-        """The results of one call on each worker, at the same time.
+        """Return the results of one call on each worker, at the same time.
 
         Args:
-            function: what is called.
-            arguments: one for each worker.
+            function: one of the task's calls.
+            arguments: argument of each worker.
 
         Raises:
             RunError: a worker is gone.
         """
         with self._watched():
             pairs = zip(self._workers, arguments, strict=True)
-            return [self._result(*one) for one in [(w, w.call(function, a)) for w, a in pairs]]
+            calls = [(worker, worker.call(function, argument)) for worker, argument in pairs]
+            return [self._result(worker, future) for worker, future in calls]
 
     def _result(self, worker: Worker, future: Future[B]) -> B:
-        """What came of a call; who takes long for it is named now and then."""
+        """Return the result of a call; while it takes long, the log names the worker."""
         start = time.monotonic()
         while True:
             try:
@@ -101,49 +106,59 @@ class WorkerPool(Generic[S]):
     @contextmanager
     def _watched(self) -> Iterator[None]:
         try:
-            while self._begun:
-                self._begun.pop().result()
+            while self._starting:
+                self._starting.pop().result()
             yield
         except WorkerLost as error:
             raise RunError(f"{self._stage}: {error.problem}", remedy=error.remedy) from error
 
 
-_helpers: list[Callable[[], Worker]] = []
+_starters: list[Callable[[], Worker]] = []
 
 
 @contextmanager
-def helped_by(helpers: Sequence[Callable[[], Worker]]) -> Iterator[None]:
-    """Let every team of the block be made of `helpers`, in place of processes of this machine."""
-    _helpers[:] = helpers
+def workers_from(starters: Sequence[Callable[[], Worker]]) -> Iterator[None]:
+    """Make every worker pool of the block of the workers that `starters` start."""
+    _starters[:] = starters
     try:
         yield
     finally:
-        _helpers.clear()
+        _starters.clear()
 
 
 @contextmanager
 def worker_pool(task: Task[M, S], argument: M, jobs: int, stage: str) -> Iterator[WorkerPool[S]]:
-    """Workers for one stage: processes of this machine, or the helpers that there are.
+    """Start the workers of one stage, and end them after the block.
+
+    They are the workers of `workers_from` where there are any, and otherwise processes of this
+    machine.
 
     Args:
-        task: what they do.
-        argument: what each of them makes its state of.
-        jobs: processes; with one, and without helpers, all is done in this process.
-        stage: what is being done, for messages.
+        task: task of the workers.
+        argument: argument that each worker makes its state from.
+        jobs: number of processes; with one, this process does the work.
+        stage: work that is being done, for messages.
+
+    Yields:
+        The pool of these workers.
+
+    Raises:
+        BaseException: any error of the block; the workers are killed.
+        GeneratorExit: the block's results are not wanted any more; the workers end what they do.
     """
     workers: list[Worker] = []
     try:
-        if _helpers:
-            workers += [start_worker() for start_worker in _helpers]
+        if _starters:
+            workers += [start() for start in _starters]
         elif jobs > 1:
             for number in range(jobs):
-                workers.append(Process(number))
+                workers.append(ProcessWorker(number))
         else:
             workers.append(InProcessWorker())
-        ahead = 0 if isinstance(workers[0], InProcessWorker) else _AHEAD
-        yield WorkerPool(workers, task, argument, stage, ahead)
+        max_waiting = 0 if isinstance(workers[0], InProcessWorker) else _MAX_WAITING
+        yield WorkerPool(workers, task, argument, stage, max_waiting)
     except GeneratorExit:
-        # Whoever takes results wants no more, and nothing is wrong.
+        # No more results are wanted, and nothing is wrong.
         raise
     except BaseException:
         for worker in workers:

@@ -1,6 +1,6 @@
-"""Workers of a team: this process, or processes of this machine.
+"""Workers of a pool: this process, or other processes of this machine.
 
-A process is asked over a pair of sockets that has no address: nobody else can reach it.
+A process gets its calls over a pair of sockets that has no address, so that nobody else reaches it.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ S = TypeVar("S")
 class Task(Generic[M, S]):
     """Work that other processes can do.
 
-    Helpers on other machines know it by its name, and do nothing but what stands here.
+    Ranks on other machines find it by its name, and do nothing but its calls.
 
     Args:
-        name: of the task.
-        make: makes what a worker works with out of what it is sent.
-        calls: what may be called on it, with one argument more.
-        kinds: classes whose objects are sent, either way.
+        name: name of the task.
+        make: makes a worker's state from the argument that the worker is sent.
+        calls: functions of the state and one more argument that may be called.
+        kinds: classes whose objects are sent, in either direction.
     """
 
     name: str
@@ -44,64 +44,72 @@ class Task(Generic[M, S]):
 
 
 class WorkerState:
-    """Where a worker keeps what it works with."""
+    """Holds the state of a worker, on which its calls work.
+
+    Attributes:
+        state: the state; None before `take`.
+    """
 
     state: Any = None
 
     def take(self, make: Callable[[Any], Any], argument: Any) -> None:
-        """Make what later calls are given."""
+        """Make the state for later calls."""
         self.state = make(argument)
 
     def call(self, function: Callable[[Any, Any], Any], argument: Any) -> Any:
-        """Work on one item."""
+        """Return the result of one call."""
         return function(self.state, argument)
 
 
 class Worker(Protocol):
-    """Somebody who does calls one after another; `name` is for messages."""
+    """Does calls, one after another.
+
+    Attributes:
+        name: name of the worker, for messages.
+    """
 
     name: str
 
     def take(self, task: Task[Any, Any], argument: Any) -> Future[None]:
-        """Begin: make what later calls are given."""
+        """Take on a task: make the state for later calls."""
         ...
 
     def call(self, function: Callable[[Any, Any], Any], argument: Any) -> Future[Any]:
-        """Work on one item, behind those before it."""
+        """Do one call after those before it; return its result to come."""
         ...
 
     def stop(self) -> None:
-        """Begin nothing more."""
+        """Begin no more calls."""
         ...
 
     def end(self) -> None:
-        """Wait for what was begun, and drop what was made."""
+        """Wait for the call under way, and drop the state."""
         ...
 
     def kill(self) -> None:
-        """Wait for nothing."""
+        """End at once, without waiting for the call under way."""
         ...
 
 
 class WorkerLost(RunError):
-    """A worker is gone; says which one."""
+    """A worker is gone; the message says which one."""
 
 
 class InProcessWorker:
-    """This process: does each call at once."""
+    """A worker that does each call at once, in this process."""
 
     name = "this process"
 
     def __init__(self) -> None:
-        self._seat = WorkerState()
+        self._worker = WorkerState()
 
     def take(self, task: Task[Any, Any], argument: Any) -> Future[None]:
         """See `Worker`."""
-        return _done(self._seat.take, task.make, argument)
+        return _done(self._worker.take, task.make, argument)
 
     def call(self, function: Callable[[Any, Any], Any], argument: Any) -> Future[Any]:
         """See `Worker`."""
-        return _done(self._seat.call, function, argument)
+        return _done(self._worker.call, function, argument)
 
     def stop(self) -> None:
         """See `Worker`."""
@@ -118,14 +126,18 @@ def _done(function: Callable[..., Any], *arguments: Any) -> Future[Any]:
     return future
 
 
-class Process:
-    """A process of this machine with one thread."""
+class ProcessWorker:
+    """A worker that is another process of this machine, with one CPU thread.
+
+    Args:
+        number: number of the process, for messages.
+    """
 
     def __init__(self, number: int) -> None:
         self.name = f"process {number}"
         ours, theirs = socket.socketpair()
-        # Forking a process that holds torch's thread pool can hang, so it starts afresh; with one
-        # thread, which is to be said before NumPy and torch are loaded.
+        # Forking a process that holds torch's thread pool can hang, so a new one is started. Its
+        # number of threads must be set before NumPy and torch are loaded.
         script = (
             f"import sys; sys.path[:] = {sys.path!r}\n"
             f"from {__name__} import serve; serve({theirs.fileno()}, {os.getpid()})"
@@ -164,27 +176,32 @@ class Process:
     def _ask(self, *request: Any) -> Any:
         try:
             self._connection.send(request)
-            good, value = self._connection.recv()
+            succeeded, value = self._connection.recv()
         except (EOFError, OSError) as error:
             raise WorkerLost(
                 "a process died, perhaps for want of memory",
                 remedy="use fewer processes (jobs); the same command continues",
             ) from error
-        if not good:
+        if not succeeded:
             raise value
         return value
 
 
 def serve(descriptor: int, parent: int) -> None:
-    """As such a process: do what the parent asks for, until it is gone."""
+    """Do the calls that the parent sends, until it is gone; called in a `ProcessWorker`'s process.
+
+    Args:
+        descriptor: descriptor of this end of the pair of sockets.
+        parent: process number of the parent.
+    """
     die_with(parent)
     leave_signals_to_parent()
-    seat = WorkerState()
+    worker = WorkerState()
     connection: Connection[Any, Any] = Connection(descriptor)
     with connection, suppress(EOFError, ConnectionError):
         while True:
             method, *arguments = connection.recv()
-            connection.send(_answer(getattr(seat, method), arguments))
+            connection.send(_answer(getattr(worker, method), arguments))
 
 
 def _answer(call: Callable[..., Any], arguments: list[Any]) -> tuple[bool, Any]:

@@ -1,0 +1,1 @@
+"""Word error rates, their confidence intervals, and the formats of sclite."""

@@ -1,4 +1,4 @@
-"""The cheapest word alignment of a hypothesis with its reference."""
+"""Aligns the words of a hypothesis with those of its reference at the lowest cost."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ WordPair = tuple[str | None, str | None]
 
 @dataclass(frozen=True)
 class EditCounts:
-    """Errors of one utterance, or of several added up.
+    """The numbers of word errors of one utterance, or of several together.
 
     Args:
-        substitutions: words recognised as another word.
-        deletions: words of the reference with no counterpart.
-        insertions: words of the hypothesis with no counterpart.
-        words: words of the reference.
+        substitutions: number of words that were recognised as another word.
+        deletions: number of reference words without a counterpart.
+        insertions: number of hypothesis words without a counterpart.
+        words: number of reference words.
     """
 
     substitutions: int
@@ -30,7 +30,7 @@ class EditCounts:
 
     @property
     def errors(self) -> int:
-        """Substitutions, deletions and insertions together."""
+        """The number of substitutions, deletions and insertions together."""
         return self.substitutions + self.deletions + self.insertions
 
 
@@ -39,16 +39,20 @@ def word_alignment(
 ) -> list[WordPair]:
     """Align two word sequences with the fewest errors (Levenshtein 1966).
 
+    >>> word_alignment(["a", "b"], ["a", "c", "b"])
+    [('a', 'a'), (None, 'c'), ('b', 'b')]
+
     Args:
-        ref: words spoken.
-        hyp: words recognised.
-        sclite_costs: weigh substitutions 4 and the others 3, as NIST's sclite does, instead of 1
-            each. The number of errors may then exceed the smallest one possible.
+        ref: reference words.
+        hyp: hypothesis words.
+        sclite_costs: whether a substitution costs 4 and other errors 3, as in NIST's sclite,
+            instead of 1 each. The number of errors may then exceed the smallest possible one.
 
     Returns:
-        (reference word, hypothesis word) pairs in order; None marks an insertion or a deletion.
+        Pairs (reference word, hypothesis word), in their order. A missing reference word (None) is
+        an insertion, a missing hypothesis word a deletion.
     """
-    # Numbers instead of words: no word can then be taken for the blank.
+    # Numbers stand for the words, so that no word can be taken for the blank.
     numbers: dict[str, int] = {}
     names: list[str] = []
     for word in (*ref, *hyp):
@@ -79,8 +83,8 @@ def add_counts(counts: Iterable[EditCounts]) -> EditCounts:
     """Add up the errors of several utterances."""
     listed = list(counts)
     return EditCounts(
-        substitutions=sum(one.substitutions for one in listed),
-        deletions=sum(one.deletions for one in listed),
-        insertions=sum(one.insertions for one in listed),
-        words=sum(one.words for one in listed),
+        substitutions=sum(utterance.substitutions for utterance in listed),
+        deletions=sum(utterance.deletions for utterance in listed),
+        insertions=sum(utterance.insertions for utterance in listed),
+        words=sum(utterance.words for utterance in listed),
     )

@@ -1,7 +1,8 @@
 """Bootstrap confidence intervals of word error rates (Bisani & Ney 2004).
 
-Utterances are drawn with replacement; each draw gives one word error rate (percent), and their
-quantiles bound the interval. Words within an utterance stay together, since their errors do.
+Test sets are resampled by drawing utterances with replacement. Each gives a word error rate
+(percent), and the quantiles of these rates bound the interval. Utterances are drawn as a whole,
+because the errors within an utterance depend on one another.
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ _DRAWS_AT_ONCE = 2_000_000
 def resampled_percentages(
     errors: Counts, words: Counts, *, replications: int = REPLICATIONS, seed: int = 0
 ) -> Percentages:
-    """Word error rates of resampled test sets.
+    """Compute the word error rates of resampled test sets.
 
     Args:
-        errors: errors of each utterance [U], or of several systems [S, U].
-        words: reference words of each utterance [U].
-        replications: number R of resampled test sets; every system meets the same ones.
-        seed: fixes the draws.
+        errors: number of errors of each utterance [U], or of several systems [S, U].
+        words: number of reference words of each utterance [U].
+        replications: number R of resampled test sets, which are the same for all systems.
+        seed: seed of the draws.
 
     Returns:
-        Percentages [R], or [S, R]. A draw without a single word counts as one word.
+        Word error rates (percent) [R], or [S, R]. A test set without words counts as one word.
     """
     count = len(words)
     rng = np.random.default_rng(seed)
@@ -46,7 +47,11 @@ def resampled_percentages(
 def quantile_interval(
     values: npt.NDArray[np.float64], *, confidence: float = 0.95
 ) -> tuple[float, float]:
-    """The central interval that holds a share `confidence` of `values` [R].
+    """Return the central interval that holds a given share of the values.
+
+    Args:
+        values: values [R].
+        confidence: share of the values in the interval, between 0 and 1.
 
     Raises:
         InputError: the confidence is not between 0 and 1.

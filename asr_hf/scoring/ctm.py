@@ -1,4 +1,4 @@
-"""Time-marked words: NIST ctm (hypotheses) and stm (references)."""
+"""Reads and writes time-marked words: NIST's ctm (hypotheses) and stm (references)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class CtmWord:
 
     Args:
         recording: name of the recording.
-        channel: "1", "A", ...
-        start: seconds from the recording's start.
-        duration: seconds.
+        channel: name of the channel, such as "1" or "A".
+        start: begin of the word in the recording (seconds).
+        duration: duration of the word (seconds).
         word: the word.
-        confidence: in [0, 1]; None when unknown.
+        confidence: confidence of the recogniser, in [0, 1]; None if unknown.
     """
 
     recording: str
@@ -39,12 +39,12 @@ class StmSegment:
 
     Args:
         recording: name of the recording.
-        channel: "1", "A", ...
-        speaker: who speaks.
-        start: seconds from the recording's start.
-        end: seconds from the recording's start.
-        words: what was said.
-        label: sclite's subset label, such as "O" or "O,EN"; "" for none.
+        channel: name of the channel, such as "1" or "A".
+        speaker: name of the speaker.
+        start: begin of the stretch in the recording (seconds).
+        end: end of the stretch in the recording (seconds).
+        words: words that were spoken.
+        label: sclite's label of a subset, such as "O" or "O,EN"; "" for none.
     """
 
     recording: str
@@ -57,7 +57,13 @@ class StmSegment:
 
 
 def read_ctm(path: Path) -> list[CtmWord]:
-    """Read a ctm; lines starting with `;;` are comments.
+    """Read a ctm file; lines that start with `;;` are comments.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The words, in the order of the file.
 
     Raises:
         InputError: the file cannot be read, or a line is malformed.
@@ -71,22 +77,30 @@ def read_ctm(path: Path) -> list[CtmWord]:
 
 
 def write_ctm(path: Path, words: Iterable[CtmWord]) -> None:
-    """Write a ctm sorted by recording, channel and start, times in hundredths of a second.
+    """Write a ctm file, sorted by recording, channel and start, with times in 1/100 s.
+
+    Args:
+        path: the file.
+        words: words, in any order.
 
     Raises:
-        InputError: a word has a time that is negative or not finite, or an empty or broken field.
+        InputError: a time is negative or not finite, or a field is empty or holds a space.
     """
     ordered = sorted(words, key=lambda word: (word.recording, word.channel, word.start))
     write_text(path, "".join(_ctm_line(word) + "\n" for word in ordered))
 
 
 def write_stm(path: Path, segments: Iterable[StmSegment]) -> None:
-    """Write an stm sorted by recording, channel and start.
+    """Write an stm file, sorted by recording, channel and start.
+
+    Args:
+        path: the file.
+        segments: stretches of speech, in any order.
 
     Raises:
-        InputError: a segment does not end after it starts, or has an empty or broken field.
+        InputError: a segment ends before it starts, or a field is empty or holds a space.
     """
-    ordered = sorted(segments, key=lambda one: (one.recording, one.channel, one.start))
+    ordered = sorted(segments, key=lambda s: (s.recording, s.channel, s.start))
     write_text(path, "".join(_stm_line(segment) + "\n" for segment in ordered))
 
 
@@ -112,13 +126,14 @@ def _ctm_line(word: CtmWord) -> str:
     return line if word.confidence is None else f"{line} {word.confidence:.3f}"
 
 
-def _stm_line(one: StmSegment) -> str:
-    place = f"segment of {one.recording} at {one.start} s"
-    _check_times(place, one.start, one.end - one.start)
-    _check_fields(place, one.recording, one.channel, one.speaker, *one.words)
-    label = [f"<{one.label}>"] if one.label else []
-    head = [one.recording, one.channel, one.speaker, f"{one.start:.2f}", f"{one.end:.2f}"]
-    return " ".join([*head, *label, *one.words])
+def _stm_line(segment: StmSegment) -> str:
+    place = f"segment of {segment.recording} at {segment.start} s"
+    _check_times(place, segment.start, segment.end - segment.start)
+    names = [segment.recording, segment.channel, segment.speaker]
+    _check_fields(place, *names, *segment.words)
+    times = [f"{segment.start:.2f}", f"{segment.end:.2f}"]
+    label = [f"<{segment.label}>"] if segment.label else []
+    return " ".join([*names, *times, *label, *segment.words])
 
 
 def _check_times(place: str, start: float, duration: float) -> None:
@@ -130,6 +145,6 @@ def _check_times(place: str, start: float, duration: float) -> None:
 
 
 def _check_fields(place: str, *fields: str) -> None:
-    for one in fields:
-        if "\n" in one or words_of(one) != [one]:
-            raise InputError(f"{place}: {one!r} is not one word", expected="no spaces, not empty")
+    for text in fields:
+        if "\n" in text or words_of(text) != [text]:
+            raise InputError(f"{place}: {text!r} is not one word", expected="no spaces, not empty")

@@ -1,4 +1,4 @@
-"""Telephone speech scored by NIST's own script, hubscr.pl, where SCTK is installed."""
+"""Scores telephone speech with NIST's script hubscr.pl, where SCTK is installed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from asr_hf.scoring.alignment import EditCounts
 from asr_hf.scoring.ctm import CtmWord, write_ctm
 from asr_hf.scoring.sclite import parse_raw_summary
 
-_SECONDS = 1800
+_TIMEOUT_SECONDS = 1800
 _SOUNDS = ("[noise]", "[laughter]", "[vocalized-noise]", "<unk>")
 _HESITATIONS = (
     "uh",
@@ -40,20 +40,23 @@ _SPELLED = re.compile(r"(?:[a-z]\._)*[a-z]\.(?:'?s)?")
 
 
 def hubscr_command() -> list[str] | None:
-    """How hubscr.pl is called on this machine; None when SCTK is not installed."""
-    if found := shutil.which("hubscr.pl"):
-        return [found, "-p", str(Path(found).parent)]
-    # Debian's package puts it behind a wrapper.
-    if found := shutil.which("sctk"):
-        return [found, "hubscr.pl"]
+    """Return the command that calls hubscr.pl on this machine; None if SCTK is not installed."""
+    if program := shutil.which("hubscr.pl"):
+        return [program, "-p", str(Path(program).parent)]
+    # Debian's package has a wrapper around it.
+    if program := shutil.which("sctk"):
+        return [program, "hubscr.pl"]
     return None
 
 
 def scored_words(words: Iterable[CtmWord]) -> Iterator[CtmWord]:
-    """What is given to the scoring of hub5.
+    """Yield the words that are scored, for the conventions of hub5.
 
-    Noises, hesitations and unfinished words go, which the references count as optional; spelled
-    words become letters that share the time: `i._b._m.'s` is i, b, m's.
+    Noises, hesitations and unfinished words are dropped, because the references count them as
+    optional. A spelled word becomes letters, which share its time: `i._b._m.'s` is i, b, m's.
+
+    Args:
+        words: recognised words.
     """
     for word in words:
         parts = _parts(word.word)
@@ -63,7 +66,11 @@ def scored_words(words: Iterable[CtmWord]) -> Iterator[CtmWord]:
 
 
 def scored_text(words: Iterable[str]) -> list[str]:
-    """The same of words without times, for counts of our own."""
+    """Return the words that are scored, without times; see `scored_words`.
+
+    >>> scored_text(["uh", "i._b._m.'s", "offer"])
+    ['i', 'b', "m's", 'offer']
+    """
     return [part for word in words for part in _parts(word)]
 
 
@@ -78,28 +85,32 @@ def _parts(word: str) -> list[str]:
 def hub5_errors(
     command: Sequence[str], stm: Path, glm: Path, words: Iterable[CtmWord], prefix: str = ""
 ) -> EditCounts:
-    """Word errors as hubscr.pl counts them (language english, protocol hub5).
+    """Count word errors with hubscr.pl (language english, protocol hub5).
 
     Args:
-        command: how it is called.
-        stm: references.
-        glm: rules that make spellings alike.
-        words: what was recognised, in the time of recordings, sides A and B.
-        prefix: only recordings whose name begins so; the subsets of eval2000 are sw_ and en_.
+        command: command that calls hubscr.pl; see `hubscr_command`.
+        stm: file of the references.
+        glm: file of the rules that unify spellings.
+        words: recognised words, with times in the recordings and channels A and B.
+        prefix: begin of the names of the recordings that are scored; the subsets of eval2000 are
+            sw_ and en_.
+
+    Returns:
+        The numbers of errors.
 
     Raises:
-        RunError: it fails, or its answer cannot be read.
+        RunError: hubscr.pl fails, or its output cannot be read.
     """
     with tempfile.TemporaryDirectory(prefix="asr-hf-hub5-") as scratch:
         folder = Path(scratch)
         # In Latin-1 every byte is a character, whatever the encoding is.
         lines = lines_of(stm.read_text(encoding="latin-1"))
-        kept = [x for x in lines if x.startswith(";;") or x.startswith(prefix)]
+        kept = [line for line in lines if line.startswith((";;", prefix))]
         (folder / "ref.stm").write_text("\n".join(kept) + "\n", encoding="latin-1")
         (folder / "rules.glm").write_bytes(glm.read_bytes())
-        ours = [word for word in words if word.recording.startswith(prefix)]
-        ours.sort(key=lambda word: (word.recording, word.channel, word.start))
-        write_ctm(folder / "hyp.ctm", scored_words(ours))
+        chosen = [word for word in words if word.recording.startswith(prefix)]
+        chosen.sort(key=lambda word: (word.recording, word.channel, word.start))
+        write_ctm(folder / "hyp.ctm", scored_words(chosen))
         files = ["-g", "rules.glm", "-r", "ref.stm", "hyp.ctm"]
         _run([*command, "-l", "english", "-h", "hub5", *files], folder)
         return parse_raw_summary((folder / "hyp.ctm.filt.raw").read_text(encoding="latin-1"))
@@ -107,12 +118,12 @@ def hub5_errors(
 
 def _run(command: list[str], folder: Path) -> None:
     try:
-        done = run_text_command(command, folder=folder, timeout=_SECONDS)
+        completed = run_text_command(command, folder=folder, timeout=_TIMEOUT_SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise RunError(f"{command[0]} cannot be run: {error}") from error
-    if done.returncode or not (folder / "hyp.ctm.filt.raw").exists():
-        said = (done.stdout + done.stderr).strip()[-500:]
+    if completed.returncode or not (folder / "hyp.ctm.filt.raw").exists():
+        output = (completed.stdout + completed.stderr).strip()[-500:]
         raise RunError(
-            f"{' '.join(command[:2])} failed with status {done.returncode}:\n{said}",
+            f"{' '.join(command[:2])} failed with status {completed.returncode}:\n{output}",
             remedy="see that SCTK is whole: its hubscr.pl, csrfilt.sh, rfilter1 and sclite",
         )

@@ -1,4 +1,4 @@
-"""A second opinion on the word errors from NIST's sclite, where it is installed."""
+"""Counts word errors with NIST's sclite as well, where it is installed."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from asr_hf.runtime.errors import RunError
 from asr_hf.scoring.alignment import EditCounts, add_counts, count_errors, word_alignment
 from asr_hf.scoring.wer import Transcripts
 
-_SECONDS = 600
+_TIMEOUT_SECONDS = 600
 
 
 @dataclass(frozen=True)
 class ScliteComparison:
-    """Our counts beside sclite's.
+    """The error counts of asr-hf and of sclite.
 
-    sclite weighs a substitution 4 and the others 3, so that its number of errors may exceed the
-    smallest one. Where two alignments cost the same it may pick another one than we do; the cost
-    and the number of words then still agree.
+    In sclite a substitution costs 4 and other errors 3, so that its number of errors may exceed the
+    smallest one. Of two alignments of the same cost, sclite may pick another one than asr-hf; the
+    cost and the number of words agree even then.
 
     Args:
-        ours: counts under sclite's costs.
+        ours: counts of asr-hf, under sclite's costs.
         theirs: counts that sclite reports.
     """
 
@@ -35,28 +35,33 @@ class ScliteComparison:
 
     @property
     def agree(self) -> bool:
-        """Whether both found alignments of the same cost over the same words."""
+        """Whether both alignments have the same cost and the same number of words."""
         same_words = self.ours.words == self.theirs.words
         return same_words and _cost(self.ours) == _cost(self.theirs)
 
 
 def sclite_command() -> list[str] | None:
-    """How sclite is called on this machine; None when it is not installed."""
-    if found := shutil.which("sclite"):
-        return [found]
-    # Debian's package puts it behind a wrapper.
-    if found := shutil.which("sctk"):
-        return [found, "sclite"]
+    """Return the command that calls sclite on this machine; None if it is not installed."""
+    if program := shutil.which("sclite"):
+        return [program]
+    # Debian's package has a wrapper around it.
+    if program := shutil.which("sctk"):
+        return [program, "sclite"]
     return None
 
 
 def compare_with_sclite(refs: Transcripts, hyps: Transcripts) -> ScliteComparison | None:
-    """Score with sclite and by ourselves; None when sclite is not installed.
+    """Count the errors of a set of utterances with asr-hf and with sclite.
 
-    Utterances without hypothesis are given to both as empty.
+    Args:
+        refs: reference words of each utterance.
+        hyps: hypothesis words of each utterance; a missing one counts as empty.
+
+    Returns:
+        Both counts; None if sclite is not installed.
 
     Raises:
-        RunError: sclite fails, or its answer cannot be read.
+        RunError: sclite fails, or its output cannot be read.
     """
     command = sclite_command()
     if command is None:
@@ -69,7 +74,7 @@ def compare_with_sclite(refs: Transcripts, hyps: Transcripts) -> ScliteCompariso
 
 
 def _run(command: list[str], refs: Transcripts, hyps: Transcripts) -> EditCounts:
-    # Numbered words: sclite folds case and reads braces, slashes, parentheses and stars as markup.
+    # Numbers stand for the words, because sclite folds case and reads some signs as markup.
     numbers: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="asr-hf-sclite-") as folder:
         ref_file, hyp_file = Path(folder) / "ref.trn", Path(folder) / "hyp.trn"
@@ -78,12 +83,14 @@ def _run(command: list[str], refs: Transcripts, hyps: Transcripts) -> EditCounts
         arguments = ["-r", str(ref_file), "trn", "-h", str(hyp_file), "trn"]
         arguments += ["-i", "spu_id", "-o", "rsum", "stdout"]
         try:
-            done = run_text_command([*command, *arguments], timeout=_SECONDS)
+            completed = run_text_command([*command, *arguments], timeout=_TIMEOUT_SECONDS)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise RunError(f"{command[0]} cannot be run: {error}") from error
-    if done.returncode:
-        raise RunError(f"{command[0]} failed with status {done.returncode}: {done.stderr.strip()}")
-    return parse_raw_summary(done.stdout)
+    if completed.returncode:
+        raise RunError(
+            f"{command[0]} failed with status {completed.returncode}: {completed.stderr.strip()}"
+        )
+    return parse_raw_summary(completed.stdout)
 
 
 def _trn(order: Transcripts, words: Transcripts, numbers: dict[str, str]) -> str:
@@ -95,10 +102,16 @@ def _trn(order: Transcripts, words: Transcripts, numbers: dict[str, str]) -> str
 
 
 def parse_raw_summary(text: str) -> EditCounts:
-    """Read the totals off sclite's raw summary (`-o rsum`).
+    """Read the totals from sclite's raw summary (`-o rsum`).
+
+    Args:
+        text: the summary.
+
+    Returns:
+        The numbers of errors.
 
     Raises:
-        RunError: there is no row of totals.
+        RunError: the summary has no row of totals.
     """
     row = re.search(r"^\s*\|\s*Sum\s*\|([\d\s]+)\|([\d\s]+)\|", text, flags=re.MULTILINE)
     if row is None or len(row[1].split()) != 2 or len(row[2].split()) != 6:

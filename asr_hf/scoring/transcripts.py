@@ -1,4 +1,4 @@
-"""Transcript tables: `utterance word word ...`, one utterance a line."""
+"""Reads tables of transcripts, with a line `utterance word word ...` for each utterance."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ from asr_hf.runtime.errors import InputError
 
 
 def read_table(path: Path) -> dict[str, list[str]]:
-    """Read a table of utterances with their words, or with any other fields (utt2lang).
+    """Read a table of utterances with their words, or with other fields (utt2lang).
+
+    Args:
+        path: the file.
+
+    Returns:
+        The words of each utterance, in the order of the file.
 
     Raises:
-        InputError: the file is missing or not UTF-8, a line is empty, an utterance comes twice.
+        InputError: the file is missing or not UTF-8, a line is empty, or an utterance comes twice.
     """
     lines = read_lines(path, "the table of transcripts", "decode first: asr-hf decode")
     table: dict[str, list[str]] = {}

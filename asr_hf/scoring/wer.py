@@ -1,4 +1,4 @@
-"""Word error rates with counts and confidence intervals."""
+"""Computes word error rates (WER), with counts and confidence intervals."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class WerResult:
     """The word error rate of a set of utterances.
 
     Args:
-        counts: errors and reference words of the whole set.
+        counts: numbers of errors and of reference words of the whole set.
         interval: 95 % bootstrap confidence interval of `percent`.
-        utterance_errors: errors by utterance [U].
-        utterance_words: reference words by utterance [U].
+        utterance_errors: number of errors of each utterance [U].
+        utterance_words: number of reference words of each utterance [U].
     """
 
     counts: EditCounts
@@ -35,41 +35,41 @@ class WerResult:
 
     @property
     def errors(self) -> int:
-        """Substitutions, deletions and insertions together."""
+        """The number of substitutions, deletions and insertions together."""
         return self.counts.errors
 
     @property
     def substitutions(self) -> int:
-        """Words recognised as another word."""
+        """The number of words that were recognised as another word."""
         return self.counts.substitutions
 
     @property
     def deletions(self) -> int:
-        """Words left out."""
+        """The number of reference words without a counterpart."""
         return self.counts.deletions
 
     @property
     def insertions(self) -> int:
-        """Words added."""
+        """The number of hypothesis words without a counterpart."""
         return self.counts.insertions
 
     @property
     def words(self) -> int:
-        """Words of the reference."""
+        """The number of reference words."""
         return self.counts.words
 
     @property
     def utterances(self) -> int:
-        """Utterances scored."""
+        """The number of utterances."""
         return len(self.utterance_words)
 
     @property
     def percent(self) -> float:
-        """Errors per hundred reference words."""
+        """The word error rate: errors for every hundred reference words."""
         return 100.0 * self.errors / self.words
 
     def as_dict(self) -> dict[str, Any]:
-        """The figures as JSON-able values."""
+        """Return the figures as JSON-able values."""
         return {
             "percent": self.percent,
             "words": self.words,
@@ -84,10 +84,10 @@ class WerResult:
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """How system B compares with system A on the same utterances.
+    """The difference between systems B and A on the same utterances.
 
     Args:
-        difference: WER of B minus WER of A, in percentage points; negative when B is better.
+        difference: WER of B minus WER of A (percentage points); negative if B is better.
         interval: 95 % bootstrap confidence interval of the difference.
         probability: share of resampled test sets on which B makes fewer errors than A.
     """
@@ -100,18 +100,20 @@ class PairedComparison:
 def score(
     refs: Transcripts, hyps: Transcripts, *, missing_as_deleted: bool = False, seed: int = 0
 ) -> WerResult:
-    """Compare recognised with spoken words.
+    """Compute the word error rate of a set of utterances.
 
     Args:
-        refs: utterance -> words spoken.
-        hyps: utterance -> words recognised.
-        missing_as_deleted: count every word of an utterance without hypothesis as deleted,
-            instead of refusing to score.
-        seed: fixes the bootstrap of the confidence interval.
+        refs: reference words of each utterance.
+        hyps: hypothesis words of each utterance.
+        missing_as_deleted: whether all words of an utterance without hypothesis count as deleted;
+            otherwise such utterances are refused.
+        seed: seed of the bootstrap.
+
+    Returns:
+        The word error rate, with counts and confidence interval.
 
     Raises:
-        InputError: utterances lack a hypothesis or a reference, or there is not a single
-            reference word.
+        InputError: utterances lack a hypothesis or a reference, or there is no reference word.
     """
     counts = list(utterance_counts(refs, hyps, missing_as_deleted=missing_as_deleted).values())
     errors = np.array([c.errors for c in counts], dtype=np.int64)
@@ -120,7 +122,14 @@ def score(
 
 
 def pooled(results: Sequence[WerResult], *, seed: int = 0) -> WerResult:
-    """Score several disjoint sets as one: every word weighs the same.
+    """Compute the word error rate of several disjoint sets together; every word weighs the same.
+
+    Args:
+        results: results of the sets.
+        seed: seed of the bootstrap.
+
+    Returns:
+        The word error rate of all utterances.
 
     Raises:
         InputError: there is no result.
@@ -136,13 +145,22 @@ def pooled(results: Sequence[WerResult], *, seed: int = 0) -> WerResult:
 def paired_bootstrap(
     refs: Transcripts, hyps_a: Transcripts, hyps_b: Transcripts, *, seed: int = 0
 ) -> PairedComparison:
-    """Test whether system B differs from A, drawing the same utterances for both.
+    """Test whether system B differs from system A, with the same resampled test sets for both.
 
-    The utterances' shared difficulty cancels out, which makes this far sharper than comparing
-    two separate intervals (Bisani & Ney 2004, section 4).
+    The difficulty of the utterances cancels out, so that the test is far more sensitive than a
+    comparison of two separate intervals (Bisani & Ney 2004, section 4).
+
+    Args:
+        refs: reference words of each utterance.
+        hyps_a: hypothesis words of system A for each utterance.
+        hyps_b: hypothesis words of system B for each utterance.
+        seed: seed of the bootstrap.
+
+    Returns:
+        The difference, with its confidence interval.
 
     Raises:
-        InputError: as for `score`, of either system.
+        InputError: utterances lack a hypothesis or a reference, or there is no reference word.
     """
     counts = [list(utterance_counts(refs, hyps).values()) for hyps in (hyps_a, hyps_b)]
     errors = np.array([[c.errors for c in system] for system in counts], dtype=np.int64)
@@ -161,10 +179,19 @@ def paired_bootstrap(
 def utterance_counts(
     refs: Transcripts, hyps: Transcripts, *, missing_as_deleted: bool = False
 ) -> dict[str, EditCounts]:
-    """Errors of each utterance, in the order of `refs`.
+    """Count the errors of each utterance.
+
+    Args:
+        refs: reference words of each utterance.
+        hyps: hypothesis words of each utterance.
+        missing_as_deleted: whether all words of an utterance without hypothesis count as deleted;
+            otherwise such utterances are refused.
+
+    Returns:
+        The numbers of errors of each utterance, in the order of `refs`.
 
     Raises:
-        InputError: utterances lack a hypothesis (unless counted as deleted) or a reference.
+        InputError: utterances lack a hypothesis or a reference.
     """
     unknown = [name for name in hyps if name not in refs]
     if unknown:

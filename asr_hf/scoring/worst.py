@@ -1,4 +1,4 @@
-"""The worst utterances, aligned word by word."""
+"""Finds the utterances with most errors, and shows them aligned word by word."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _LABELS = ("REF: ", "HYP: ", "EVAL:")
 
 @dataclass(frozen=True)
 class AlignedUtterance:
-    """One utterance with its errors.
+    """One utterance, aligned with its reference.
 
     Args:
-        name: the utterance.
-        counts: its errors and words.
-        alignment: (reference word, hypothesis word) pairs; None marks a gap.
+        name: name of the utterance.
+        counts: numbers of its errors and words.
+        alignment: pairs (reference word, hypothesis word); None marks a gap.
     """
 
     name: str
@@ -27,9 +27,15 @@ class AlignedUtterance:
 
 
 def worst_utterances(refs: Transcripts, hyps: Transcripts, count: int) -> list[AlignedUtterance]:
-    """The `count` utterances with most errors, of equals the shorter first; none without error.
+    """Return the utterances with most errors, at most `count` of them.
 
-    An utterance without hypothesis counts as recognised empty.
+    Of utterances with as many errors the shorter comes first; utterances without errors are left
+    out.
+
+    Args:
+        refs: reference words of each utterance.
+        hyps: hypothesis words of each utterance; a missing one counts as empty.
+        count: largest number of utterances.
     """
     aligned = []
     for name, ref in refs.items():
@@ -37,14 +43,21 @@ def worst_utterances(refs: Transcripts, hyps: Transcripts, count: int) -> list[A
         counts = count_errors(alignment)
         if counts.errors:
             aligned.append(AlignedUtterance(name, counts, alignment))
-    aligned.sort(key=lambda one: (-one.counts.errors, one.counts.words, one.name))
+    aligned.sort(key=lambda u: (-u.counts.errors, u.counts.words, u.name))
     return aligned[:count]
 
 
 def format_alignment(alignment: Sequence[WordPair], width: int = 100) -> str:
-    """Three lines REF, HYP and EVAL in columns, broken where they exceed `width` characters.
+    """Format an alignment as lines REF, HYP and EVAL in columns.
 
     Gaps are stars; EVAL marks substitutions S, deletions D and insertions I.
+
+    Args:
+        alignment: pairs (reference word, hypothesis word); None marks a gap.
+        width: number of characters at which lines are broken.
+
+    Returns:
+        The lines, as one text.
     """
     columns = [_column(ref, hyp) for ref, hyp in alignment]
     blocks: list[list[tuple[str, str, str]]] = [[]]
@@ -66,7 +79,15 @@ def format_alignment(alignment: Sequence[WordPair], width: int = 100) -> str:
 
 
 def format_utterance(utterance: AlignedUtterance, width: int = 100) -> str:
-    """Name, counts and alignment of one utterance."""
+    """Format the name, the counts and the alignment of one utterance.
+
+    Args:
+        utterance: the utterance.
+        width: number of characters at which lines are broken.
+
+    Returns:
+        The lines, as one text.
+    """
     counts = utterance.counts
     parts = [
         f"{number} {name}"

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
-
 from asr_hf.data.alignment import Alignments
 from asr_hf.data.ark import ArkReader
 from asr_hf.data.kaldi_dir import DataDir
@@ -22,10 +20,11 @@ from asr_hf.runtime.artefact import current_or_make
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
 from asr_hf.runtime.progress import progress
-from asr_hf.runtime.provenance import Source, Wanted
+from asr_hf.runtime.provenance import ArtefactSpec, Source
 from asr_hf.runtime.run_config import FILE_NAME as CONFIG
 from asr_hf.runtime.run_config import read_run_config
 from asr_hf.runtime.skips import SkipList
+from asr_hf.settings.settings import Settings
 from asr_hf.stages.recognition.select_checkpoint import MODEL_FILE
 from asr_hf.stages.sources.expected import features_source
 from asr_hf.stages.sources.external import alignments_from_outside, pack_external
@@ -50,7 +49,7 @@ _MAX_NAMED = 3
 ScoreSource = Callable[[str], Iterator[tuple[str, Scores]]]
 
 
-def run(config: DictConfig, scores: ScoreSource | None = None) -> dict[str, Any]:
+def run(settings: Settings, scores: ScoreSource | None = None) -> dict[str, Any]:
     """Make the alignments and the frame stores of a corpus.
 
     The GMM flat start on the training set aligns all sets, with states tied in context where
@@ -60,7 +59,7 @@ def run(config: DictConfig, scores: ScoreSource | None = None) -> dict[str, Any]
     there already, made from the same input, is kept.
 
     Args:
-        config: the configuration.
+        settings: settings of the command.
         scores: log likelihoods of a set's utterances under the network of `alignment.from_run`;
             by default they are computed from that run folder.
 
@@ -70,24 +69,24 @@ def run(config: DictConfig, scores: ScoreSource | None = None) -> dict[str, Any]
     Raises:
         InputError: data are missing or damaged, or too many utterances cannot be aligned.
     """
-    if alignments_from_outside(config):
-        return pack_external(config)
-    if config.features.get("transforms") is not None:
+    if alignments_from_outside(settings):
+        return pack_external(settings)
+    if settings.features.transforms is not None:
         raise InputError(
             "features.transforms: only with alignments made elsewhere",
             expected="alignment.from_kaldi or alignment.from_ark beside it",
             remedy="leave it out, or name the alignments of the system it belongs to",
         )
-    corpus = Path(config.corpus.dir)
-    data = {name: DataDir.read(corpus / name) for name in config.corpus.sets}
-    languages = list(config.corpus.languages)
+    corpus = settings.corpus.dir
+    data = {name: DataDir.read(corpus / name) for name in settings.corpus.sets}
+    languages = list(settings.corpus.languages)
     transcripts = {name: transcripts_of(d, languages) for name, d in data.items()}
     check_languages(corpus / "lang", languages)
-    system, known = hmm_system(config, data, transcripts)
-    aligner = _Aligner(config, system, known.source, transcripts, scores)
+    system, known = hmm_system(settings, data, transcripts)
+    aligner = _Aligner(settings, system, known.source, transcripts, scores)
     sets = {name: aligner.set(directory) for name, directory in data.items()}
     system.make_graphs(
-        system_folder(config), {name: corpus / "lang" / name / "lm.arpa" for name in languages}
+        system_folder(settings), {name: corpus / "lang" / name / "lm.arpa" for name in languages}
     )
     assert system.gmm is not None
     return {
@@ -101,7 +100,7 @@ class _Aligner:
     """Aligns sets and packs their stores, unless both are there already.
 
     Args:
-        config: the configuration.
+        settings: settings of the command.
         system: the HMM system.
         origin: what identifies the system.
         transcripts: of each set.
@@ -110,29 +109,29 @@ class _Aligner:
 
     def __init__(
         self,
-        config: DictConfig,
+        settings: Settings,
         system: HmmSystem,
         origin: Source,
         transcripts: dict[str, dict[str, Transcript]],
         scores: ScoreSource | None,
     ) -> None:
-        self._config, self._system, self._transcripts = config, system, transcripts
+        self._settings, self._system, self._transcripts = settings, system, transcripts
         self._sources = {"system": origin}
-        if config.alignment.from_run is not None:
-            scores = scores or _network_scores(config)
-            self._sources["network"] = _network(Path(config.alignment.from_run))
+        if settings.alignment.from_run is not None:
+            scores = scores or _network_scores(settings, settings.alignment.from_run)
+            self._sources["network"] = _network(settings.alignment.from_run)
         self._scores = scores
-        self._carries = config.corpus.get("clean") is not None and scores is None
+        self._carries = settings.corpus.clean is not None and scores is None
 
     def set(self, data: DataDir) -> dict[str, Any]:
         """Align one set and pack its store; what is to be said of both."""
-        config, name = self._config, data.path.name
-        fbank = Path(config.corpus.dir) / "fbank" / name
-        features = features_source(config, data, fbank)
-        skips = SkipList(f"alignment of {name}", config.alignment.max_skipped, _LIMIT)
+        settings, name = self._settings, data.path.name
+        fbank = settings.corpus.dir / "fbank" / name
+        features = features_source(settings, data, fbank)
+        skips = SkipList(f"alignment of {name}", settings.alignment.max_skipped, _LIMIT)
         make = self._carried if self._carries else self._aligned
         wanted = self._wanted(data, features)
-        folder = alignment_folder(config, name)
+        folder = alignment_folder(settings, name)
         known = current_or_make(
             folder,
             wanted,
@@ -141,7 +140,7 @@ class _Aligner:
         )
         sources = {"alignments": known.source, "features": features}
         told = known.about["skipped"]
-        packed = pack(config, name, data, lambda: Alignments.read(folder), sources, told=told)
+        packed = pack(settings, name, data, lambda: Alignments.read(folder), sources, told=told)
         return {
             "utterances": packed["utterances"],
             "frames": packed["frames"],
@@ -149,21 +148,20 @@ class _Aligner:
             "skipped": packed["skipped"] | known.about["skipped"],
         }
 
-    def _wanted(self, data: DataDir, features: Source) -> Wanted:
+    def _wanted(self, data: DataDir, features: Source) -> ArtefactSpec:
         sources = self._sources | {"transcripts": transcripts_source(data), "features": features}
         if self._carries:
-            clean = clean_alignment(self._config, data.path.name)
+            clean = clean_alignment(self._settings, data.path.name)
             sources |= {"clean alignments": clean.source, "copies": copies_source(data.path)}
-            return Wanted(_KIND, {}, sources)
-        options = self._config.alignment
-        keys = ("acoustic_scale", "beam", "retry_beam")
-        return Wanted(_KIND, {f"alignment.{key}": options[key] for key in keys}, sources)
+            return ArtefactSpec(_KIND, {}, sources)
+        keys = [f"alignment.{name}" for name in ("acoustic_scale", "beam", "retry_beam")]
+        return ArtefactSpec(_KIND, {key: self._settings.plain(key) for key in keys}, sources)
 
     def _aligned(self, data: DataDir, fbank: Path, folder: Path, skips: SkipList) -> dict[str, Any]:
         """Align a set by the mixtures or the network."""
-        options, name, by_gmm = self._config.alignment, data.path.name, self._scores is None
+        options, name, by_gmm = self._settings.alignment, data.path.name, self._scores is None
         transcripts = self._transcripts[name]
-        settings = AlignOptions(options.acoustic_scale, options.beam, options.retry_beam)
+        beams = AlignOptions(options.acoustic_scale, options.beam, options.retry_beam)
         matrices: Iterator[tuple[str, Scores]] = (
             self._scores(name)
             if self._scores
@@ -171,28 +169,26 @@ class _Aligner:
         )
         bar = progress(matrices, desc=f"aligning {name}", total=len(transcripts), unit="utt")
         jobs = min(options.jobs, 1 + len(transcripts) // _WORTH_A_PROCESS)
-        aligned = align_set(
-            self._system, bar, transcripts, settings, skips, by_gmm=by_gmm, jobs=jobs
-        )
+        aligned = align_set(self._system, bar, transcripts, beams, skips, by_gmm=by_gmm, jobs=jobs)
         skips.check(len(transcripts))
         Alignments(aligned.pdfs, self._system.transitions.num_pdfs).write(folder)
-        _write_ctm(self._config, folder, aligned)
+        _write_ctm(self._settings, folder, aligned)
         _write_fits(folder, name, aligned.fits)
         return {"unknown_words": aligned.unknown, "skipped": skips.reasons}
 
     def _carried(self, data: DataDir, fbank: Path, folder: Path, skips: SkipList) -> dict[str, Any]:
         """Carry over the alignments of a set of copies."""
-        alignments = carried_alignments(self._config, data, ArkReader(fbank / "feats.scp"), skips)
+        alignments = carried_alignments(self._settings, data, ArkReader(fbank / "feats.scp"), skips)
         skips.check(len(data.utterances))
         alignments.write(folder)
         for kind in ("phones", "words"):
-            write_text(folder / f"{kind}.ctm", carried_ctm(self._config, data, kind))
-        unknown = clean_alignment(self._config, data.path.name).about["unknown_words"]
+            write_text(folder / f"{kind}.ctm", carried_ctm(self._settings, data, kind))
+        unknown = clean_alignment(self._settings, data.path.name).about["unknown_words"]
         return {"unknown_words": unknown, "skipped": skips.reasons}
 
 
-def _write_ctm(config: DictConfig, folder: Path, aligned: AlignedSet) -> None:
-    shift = config.features.frame_shift / 1000
+def _write_ctm(settings: Settings, folder: Path, aligned: AlignedSet) -> None:
+    shift = settings.features.frame_shift / 1000
     for name, segments in (("phones", aligned.phones), ("words", aligned.words)):
         lines = (ctm_lines(utterance, found, shift) for utterance, found in segments.items())
         write_text(folder / f"{name}.ctm", "".join(lines))
@@ -214,17 +210,15 @@ def _write_fits(folder: Path, name: str, fits: dict[str, float]) -> None:
         )
 
 
-def _network_scores(config: DictConfig) -> ScoreSource:
+def _network_scores(settings: Settings, run_dir: Path) -> ScoreSource:
     # The network's libraries take seconds to load, and the usual alignment needs none of them.
     from asr_hf.stages.recognition.score_sources import network_scores
 
-    run_dir = Path(config.alignment.from_run)
     # The network reads the store it was trained on; the tagged one is still to be made.
-    source = config.copy()
     if (run_dir / CONFIG).exists():
         kept = read_run_config(run_dir, sections=["alignment"]).get("alignment") or {}
-        source.alignment.tag = kept.get("tag")
-    return network_scores(source, run_dir)
+        settings = settings.changed("alignment.tag", kept.get("tag"))
+    return network_scores(settings, run_dir)
 
 
 def _network(run_dir: Path) -> Source:

@@ -9,8 +9,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
 from asr_hf.hmm.alignment.align import Transcript
 from asr_hf.hmm.alignment.segments import Segment, ctm_lines
 from asr_hf.hmm.search.decode import DecodingJob, decode_all, weight_grid, weights_at_edge
@@ -19,10 +17,11 @@ from asr_hf.runtime.artefact import Maker, current_or_make, make_anew
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_json, write_text
 from asr_hf.runtime.progress import progress
-from asr_hf.runtime.provenance import Source, Wanted
+from asr_hf.runtime.provenance import ArtefactSpec, Source
 from asr_hf.runtime.skips import SkipList
 from asr_hf.scoring.alignment import add_counts
 from asr_hf.scoring.wer import score, utterance_counts
+from asr_hf.settings.settings import Settings
 from asr_hf.stages.recognition.recognisers import Recogniser, recogniser
 from asr_hf.stages.recognition.score_sources import (
     Identified,
@@ -46,26 +45,28 @@ _TRIED = {
 _SEARCH = ("beam", "lattice_beam", "lattice_scale", "max_active")
 
 
-def run(config: DictConfig) -> dict[str, Any]:
+def run(settings: Settings) -> dict[str, Any]:
     """Decode `decode.sets` with the network of `run_dir`; see `decode_sets`.
 
     With `decode.choose` that network is chosen first; see `choose_model`.
     """
-    run_dir = Path(config.run_dir)
-    pack_decode_data(config, [config.decode.tune_on, *config.decode.sets])
+    run_dir = settings.run_dir
+    pack_decode_data(settings, [settings.decode.tune_on, *settings.decode.sets])
     tuned = None
-    if config.decode.choose:
+    if settings.decode.choose:
         folder = run_dir / "decode" / "choice"
         tuned = choose_model(
             run_dir,
-            lambda model: tuned_weights(config, model_scores(config, model), folder / model.stem),
-            config.decode.choose,
+            lambda model: tuned_weights(
+                settings, model_scores(settings, model), folder / model.stem
+            ),
+            settings.decode.choose,
         )
-    return decode_sets(config, network_scores(config, run_dir), tuned)
+    return decode_sets(settings, network_scores(settings, run_dir), tuned)
 
 
 def decode_sets(
-    config: DictConfig, scores: ScoreSource, known: dict[str, Any] | None = None
+    settings: Settings, scores: ScoreSource, known: dict[str, Any] | None = None
 ) -> dict[str, Any]:
     """Choose the decoding weights on `decode.tune_on`, then decode every set of `decode.sets`.
 
@@ -73,7 +74,7 @@ def decode_sets(
     set. What a network has decoded already is kept.
 
     Args:
-        config: the configuration.
+        settings: settings of the command.
         scores: log likelihoods [frames, pdfs] of the utterances of a set.
         known: what `tuned_weights` says of them, where that is known.
 
@@ -84,35 +85,35 @@ def decode_sets(
         InputError: the corpus is not aligned, scores do not fit its HMMs, or too many
             utterances have none.
     """
-    decoding = _Decoding(config, recogniser(config), scores)
-    for name in dict.fromkeys([config.decode.tune_on, *config.decode.sets]):
+    decoding = _Decoding(settings, recogniser(settings), scores)
+    for name in dict.fromkeys([settings.decode.tune_on, *settings.decode.sets]):
         decoding.check_frames(name)
-    folder = Path(config.run_dir) / "decode"
+    folder = settings.run_dir / "decode"
     tuned = decoding.tuned(folder, known)
     best = SearchWeights(**tuned["best"])
-    sets = {name: decoding.final(name, best, folder / name) for name in config.decode.sets}
+    sets = {name: decoding.final(name, best, folder / name) for name in settings.decode.sets}
     return tuned | {"sets": sets}
 
 
-def tuned_weights(config: DictConfig, scores: ScoreSource, folder: Path) -> dict[str, Any]:
+def tuned_weights(settings: Settings, scores: ScoreSource, folder: Path) -> dict[str, Any]:
     """The weights that are best on `decode.tune_on`, and the word errors of all that were tried.
 
     Args:
-        config: the configuration.
+        settings: settings of the command.
         scores: of the utterances of a set.
         folder: best.json is kept there.
 
     Raises:
         InputError: as `decode_sets`.
     """
-    return _Decoding(config, recogniser(config), scores).tuned(folder)
+    return _Decoding(settings, recogniser(settings), scores).tuned(folder)
 
 
 class _Decoding:
     """Decodes whole sets; what stays the same between calls."""
 
-    def __init__(self, config: DictConfig, graphs: Recogniser, scores: ScoreSource) -> None:
-        self.config, self.graphs, self.scores = config, graphs, scores
+    def __init__(self, settings: Settings, graphs: Recogniser, scores: ScoreSource) -> None:
+        self.settings, self.graphs, self.scores = settings, graphs, scores
         self.transcripts = cache(graphs.transcripts)
         # Scores that are a network's have an identity; what is made from others is not kept.
         self._network = scores if isinstance(scores, Identified) else None
@@ -131,12 +132,12 @@ class _Decoding:
         self._skips(name, self._network.lacking(name, utterances)).check(len(utterances))
 
     def _skips(self, name: str, reasons: dict[str, str]) -> SkipList:
-        limit = self.config.decode.max_skipped
+        limit = self.settings.decode.max_skipped
         return SkipList(f"decoding of {name}", limit, "decode.max_skipped", reasons)
 
     def tuned(self, folder: Path, known: dict[str, Any] | None = None) -> dict[str, Any]:
         """What `tune` finds, or what is known of it, kept as best.json in `folder`."""
-        options = self.config.decode
+        options = self.settings.decode
         keys = ("tune_on", "acoustic_scales", "lm_scales", "insertion_penalties")
 
         def make(part: Path) -> dict[str, Any]:
@@ -152,49 +153,48 @@ class _Decoding:
         kind: str,
         name: str,
         keys: Sequence[str],
-        settings: dict[str, Any],
+        recorded: dict[str, Any],
         make: Maker,
     ) -> dict[str, Any]:
-        """What was made from the set `name`, the network and these settings; made if need be."""
-        decode = OmegaConf.to_container(self.config.decode, resolve=True)
-        assert isinstance(decode, dict)
-        settings = settings | {f"decode.{key}": decode[key] for key in (*_SEARCH, *keys)}
+        """What was made from the set `name`, the network and these recorded; made if need be."""
+        read = [f"decode.{key}" for key in (*_SEARCH, *keys)]
+        recorded = recorded | {key: self.settings.plain(key) for key in read}
         transcripts = self.transcripts(name)
         text = {u: [list(t.words), t.language] for u, t in transcripts.items()}
-        rules = Source.of_values(self.config.corpus.get("scoring"))
+        rules = Source.of_values(self.settings.corpus.scoring)
         sources = {"transcripts": Source.of_values(text), "scoring": rules} | self.graphs.sources
         if self._network is None:
-            return make_anew(folder, Wanted(kind, settings, sources), make).about
+            return make_anew(folder, ArtefactSpec(kind, recorded, sources), make).about
         network = {
             "network": self._network.source,
             "frames": self._network.frames_source(name),
         }
-        return current_or_make(folder, Wanted(kind, settings, sources | network), make).about
+        return current_or_make(folder, ArtefactSpec(kind, recorded, sources | network), make).about
 
     def tune(self) -> dict[str, Any]:
         """The setting with the fewest word errors on the tuning set, of equals the earlier."""
-        options = self.config.decode
-        settings = weight_grid(
+        options = self.settings.decode
+        weights = weight_grid(
             options.acoustic_scales, options.lm_scales, options.insertion_penalties
         )
-        errors = self.errors(settings)
-        best = settings[errors.index(min(errors))]
-        weights = ", ".join(f"{key} {value:g}" for key, value in asdict(best).items())
-        log.info("best on %s: %d errors with %s", options.tune_on, min(errors), weights)
-        for weight in weights_at_edge(best, settings):
+        errors = self.errors(weights)
+        best = weights[errors.index(min(errors))]
+        best_weights = ", ".join(f"{key} {value:g}" for key, value in asdict(best).items())
+        log.info("best on %s: %d errors with %s", options.tune_on, min(errors), best_weights)
+        for weight in weights_at_edge(best, weights):
             log.warning("the best %s stands at the edge of %s: try more", weight, _TRIED[weight])
-        tried = [asdict(s) | {"errors": e} for s, e in zip(settings, errors, strict=True)]
-        return {"tuned_on": options.tune_on, "best": asdict(best), "tried": tried}
+        rows = [asdict(s) | {"errors": e} for s, e in zip(weights, errors, strict=True)]
+        return {"tuned_on": options.tune_on, "best": asdict(best), "tried": rows}
 
-    def errors(self, settings: Sequence[SearchWeights]) -> list[int]:
-        """Word errors on the tuning set under each setting."""
-        name = self.config.decode.tune_on
+    def errors(self, weights: Sequence[SearchWeights]) -> list[int]:
+        """Word errors on the tuning set under all weights in turn."""
+        name = self.settings.decode.tune_on
         transcripts = self.transcripts(name)
-        found: list[Words] = [{} for _ in settings]
-        for utterance, per_setting in self._decode(name, transcripts, settings):
+        found: list[Words] = [{} for _ in weights]
+        for utterance, per_setting in self._decode(name, transcripts, weights):
             for words, (hypothesis, _) in zip(found, per_setting, strict=True):
                 words[utterance] = hypothesis
-        scored = scoring_rule(self.config)
+        scored = scoring_rule(self.settings)
         references = {u: scored(transcripts[u].words) for u in found[0]}
         found = [{u: scored(w) for u, w in words.items()} for words in found]
         return [add_counts(utterance_counts(references, w).values()).errors for w in found]
@@ -227,13 +227,13 @@ class _Decoding:
             hypotheses[utterance] = words
             if words and not segments and self.graphs.tells_times:
                 unfinished.append(utterance)
-            lines.append(ctm_lines(utterance, segments, self.config.features.frame_shift / 1000))
+            lines.append(ctm_lines(utterance, segments, self.settings.features.frame_shift / 1000))
         skips = self._skips(name, {})
         for utterance in transcripts.keys() - hypotheses.keys():
             skips.add(utterance, "no scores; its words count as deleted")
         if self._network is None:
             skips.check(len(transcripts))
-        scored = scoring_rule(self.config)
+        scored = scoring_rule(self.settings)
         references = {u: scored(t.words) for u, t in transcripts.items()}
         hypotheses = {u: scored(hypotheses.get(u, [])) for u in references}
         write_words(folder / "ref.txt", references)
@@ -251,9 +251,9 @@ class _Decoding:
         return result
 
     def _decode(
-        self, name: str, transcripts: dict[str, Transcript], settings: Sequence[SearchWeights]
+        self, name: str, transcripts: dict[str, Transcript], weights: Sequence[SearchWeights]
     ) -> Iterator[tuple[str, list[tuple[list[str], list[Segment]]]]]:
-        """Words and their segments of each utterance, under each setting."""
+        """Words and their segments of each utterance, under all weights in turn."""
         order: list[str] = []
 
         def jobs() -> Iterator[DecodingJob]:
@@ -266,7 +266,7 @@ class _Decoding:
                 order.append(utterance)
                 yield DecodingJob(utterance, transcripts[utterance].language, log_likelihoods)
 
-        paths = decode_all(self.graphs.source, jobs(), settings, self.config.decode.jobs)
+        paths = decode_all(self.graphs.source, jobs(), weights, self.settings.decode.jobs)
         bar = progress(paths, desc=f"decoding {name}", total=len(transcripts), unit="utt")
         for number, per_setting in enumerate(bar):
             utterance = order[number]

@@ -2,64 +2,63 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
-
-from omegaconf import DictConfig
 
 from asr_hf.data.extract import extract_features
 from asr_hf.data.fbank import FbankOptions
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.runtime.errors import InputError
+from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.kaldi_sets import refuse_kaldi
 from asr_hf.stages.sources.layout import chosen_by, prepared_corpus
 
 
-def run(config: DictConfig) -> dict[str, Any]:
+def run(settings: Settings) -> dict[str, Any]:
     """Write <corpus.dir>/fbank/<set> for each of the corpus's sets.
 
     Raises:
         InputError: a set is missing, or too much of its audio is unusable.
     """
-    refuse_kaldi(config, "features")
-    root = Path(config.corpus.dir)
-    options = fbank_options(config)
+    refuse_kaldi(settings, "features")
+    root = settings.corpus.dir
+    options = fbank_options(settings)
     results = {}
-    for name in config.corpus.sets:
+    for name in settings.corpus.sets:
         if not (root / name).is_dir():
             raise InputError(
-                f"{root / name}: there is no set {name!r} of corpus {config.corpus.name!r}",
-                expected=str(config.corpus.needs).strip(),
-                remedy=f"asr-hf prepare {chosen_by(config)}",
+                f"{root / name}: there is no set {name!r} of corpus {settings.corpus.name!r}",
+                expected=settings.corpus.needs.strip(),
+                remedy=f"asr-hf prepare {chosen_by(settings)}",
             )
         results[name] = extract_features(
             DataDir.read(root / name),
             root / "fbank" / name,
             options,
-            cmvn=config.features.cmvn,
-            jobs=config.features.jobs,
-            max_skipped=config.features.max_skipped,
-            allow_pipes=config.features.allow_pipes,
-            resample=config.features.resample,
+            cmvn=settings.features.cmvn,
+            jobs=settings.features.jobs,
+            max_skipped=settings.features.max_skipped,
+            allow_pipes=settings.features.allow_pipes,
+            resample=settings.features.resample,
         )
     return results
 
 
-def fbank_options(config: DictConfig) -> FbankOptions:
+def fbank_options(settings: Settings) -> FbankOptions:
     """The filterbank options of a configuration; the sample rate may be the corpus's.
 
     Raises:
         InputError: the corpus does not say which.
     """
     known = FbankOptions.__dataclass_fields__
-    given = {k: v for k, v in config.features.items() if k in known}
+    given = {k: v for k, v in asdict(settings.features).items() if k in known}
     if given["sample_rate"] is None:
-        folder = Path(config.corpus.dir)
+        folder = settings.corpus.dir
         given["sample_rate"] = prepared_corpus(folder).get("sample_rate")
     if given["sample_rate"] is None:
         raise InputError(
             f"features.sample_rate=null, and {folder}/corpus.json says nothing of it",
             expected="a corpus that asr-hf prepare made",
-            remedy=f"asr-hf prepare {chosen_by(config)}, or set features.sample_rate",
+            remedy=f"asr-hf prepare {chosen_by(settings)}, or set features.sample_rate",
         )
     return FbankOptions(**given)

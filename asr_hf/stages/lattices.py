@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig
 
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.data.lattice_store import LatticeStore
@@ -37,8 +36,9 @@ from asr_hf.runtime.artefact import current, current_or_make, make_anew
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
 from asr_hf.runtime.progress import progress
-from asr_hf.runtime.provenance import Source, Wanted
+from asr_hf.runtime.provenance import ArtefactSpec, Source
 from asr_hf.runtime.skips import SkipList
+from asr_hf.settings.settings import Settings
 from asr_hf.stages.recognition.kaldi_lattices import import_lattices
 from asr_hf.stages.recognition.lattice_statistics import statistics, table
 from asr_hf.stages.recognition.select_checkpoint import MODEL_FILE
@@ -59,13 +59,13 @@ ScoreSource = Callable[[str], Iterator[tuple[str, Scores]]]
 _PART = 200
 
 
-def run(config: DictConfig, scores: ScoreSource | None = None) -> dict[str, Any]:
+def run(settings: Settings, scores: ScoreSource | None = None) -> dict[str, Any]:
     """Make the lattices of `lattices.sets`; what is there, made from the same input, is kept.
 
     With `lattices.from_kaldi` they are Kaldi's.
 
     Args:
-        config: the configuration.
+        settings: settings of the command.
         scores: log likelihoods of a set's utterances, in the frame store's order; by default
             those of the network of `lattices.from_run`.
 
@@ -76,35 +76,37 @@ def run(config: DictConfig, scores: ScoreSource | None = None) -> dict[str, Any]
         InputError: data or network are missing, the scale is not known, or too many utterances
             have no lattice.
     """
-    options = config.lattices
-    if options.get("from_kaldi") is not None:
-        return import_lattices(config)
-    hmms = system_folder(config)
+    options = settings.lattices
+    if options.from_kaldi is not None:
+        return import_lattices(settings)
+    hmms = system_folder(settings)
     if options.from_run is None:
         raise InputError(
             "lattices.from_run=null: lattices are made with a trained network",
             expected="lattices.from_run=<run folder> of cross-entropy training",
-            remedy=f"asr-hf train {chosen_by(config)} first",
+            remedy=f"asr-hf train {chosen_by(settings)} first",
         )
     if not (hmms / "hmm.json").is_file():
         raise InputError(
             f"{hmms}: no HMM system to decode with",
             expected="phones and transition model made by asr-hf align",
-            remedy=f"asr-hf align {chosen_by(config)}",
+            remedy=f"asr-hf align {chosen_by(settings)}",
         )
-    run_dir = Path(options.from_run)
+    run_dir = options.from_run
     system = HmmSystem.load(hmms)
     scale = options.acoustic_scale
-    settings = LatticeOptions(
+    search = LatticeOptions(
         beam=options.beam,
         lattice_beam=options.lattice_beam,
         acoustic_scale=decoding_scale(run_dir) if scale is None else scale,
         max_arcs_per_frame=options.max_arcs_per_frame,
         max_frames=options.max_frames,
     )
-    folder, graphs = _graphs(config, system)
-    source = LatticeSource(hmms, folder, settings)
-    making = _Making(config, system, source, graphs, scores or _network_scores(config, run_dir))
+    folder, graphs = _graphs(settings, system)
+    source = LatticeSource(hmms, folder, search)
+    making = _Making(
+        settings, system, run_dir, source, graphs, scores or _network_scores(settings, run_dir)
+    )
     found = {name: making.set(name)["statistics"] for name in options.sets}
     print(table(found))
     return found
@@ -115,25 +117,26 @@ class _Making:
 
     def __init__(
         self,
-        config: DictConfig,
+        settings: Settings,
         system: HmmSystem,
+        run_dir: Path,
         source: LatticeSource,
         graphs: dict[str, Source],
         scores: ScoreSource,
     ) -> None:
-        self.config, self.system, self.source, self.scores = config, system, source, scores
+        self.settings, self.system, self.source, self.scores = settings, system, source, scores
         self._graphs = graphs
-        self._network = Source.of_file(Path(config.lattices.from_run) / MODEL_FILE)
+        self._network = Source.of_file(run_dir / MODEL_FILE)
 
     def set(self, name: str) -> dict[str, Any]:
         """Make the lattices of the set `name`, unless they are there; what is said of them."""
-        folder, store = lattices_folder(self.config, name), _store(self.config, name)
-        data = DataDir.read(Path(self.config.corpus.dir) / name)
+        folder, store = lattices_folder(self.settings, name), _store(self.settings, name)
+        data = DataDir.read(self.settings.corpus.dir / name)
         transcripts = transcripts_of(data, list(self.system.languages))
-        drawn = spread(store.num_units, self.config.lattices.utterances)
+        drawn = spread(store.num_units, self.settings.lattices.utterances)
         wanted = self._wanted(store, transcripts, len(drawn))
         skips = SkipList(
-            f"lattices of {name}", self.config.lattices.max_skipped, "lattices.max_skipped"
+            f"lattices of {name}", self.settings.lattices.max_skipped, "lattices.max_skipped"
         )
 
         def make(part: Path) -> dict[str, Any]:
@@ -147,17 +150,19 @@ class _Making:
         shutil.rmtree(_parts_folder(folder), ignore_errors=True)
         return made.about
 
-    def _wanted(self, store: FrameStore, transcripts: dict[str, Transcript], drawn: int) -> Wanted:
+    def _wanted(
+        self, store: FrameStore, transcripts: dict[str, Transcript], drawn: int
+    ) -> ArtefactSpec:
         text = [[u, list(t.words), t.language] for u, t in transcripts.items()]
-        options = asdict(self.source.options) | {"lm_order": self.config.lattices.lm_order}
-        settings = {f"lattices.{key}": value for key, value in options.items()}
+        options = asdict(self.source.options) | {"lm_order": self.settings.lattices.lm_order}
+        recorded = {f"lattices.{key}": value for key, value in options.items()}
         sources = {
             "network": self._network,
-            "store": store_source(self.config, store.folder),
+            "store": store_source(self.settings, store.folder),
             "transcripts": Source.of_values(text),
             "drawn": Source.of_values(drawn),
         }
-        return Wanted("lattices", settings, sources | self._graphs)
+        return ArtefactSpec("lattices", recorded, sources | self._graphs)
 
     def _parts(
         self,
@@ -165,10 +170,10 @@ class _Making:
         store: FrameStore,
         transcripts: dict[str, Transcript],
         drawn: np.ndarray,
-        wanted: Wanted,
+        wanted: ArtefactSpec,
     ) -> list[LatticeStore]:
         """The set in parts, those made that a killed run has not left."""
-        folder = _parts_folder(lattices_folder(self.config, name))
+        folder = _parts_folder(lattices_folder(self.settings, name))
         count = -(-len(drawn) // _PART)
         paths = [folder / f"{number:05d}" for number in range(count)]
         missing = [n for n, path in enumerate(paths) if current(path, wanted) is None]
@@ -178,7 +183,7 @@ class _Making:
         for number in missing:
             units[drawn[number * _PART :][:_PART]] = True
         jobs = self._jobs(name, store, transcripts, units)
-        with make_lattices(self.source, jobs, self.config.lattices.jobs) as results:
+        with make_lattices(self.source, jobs, self.settings.lattices.jobs) as results:
             made = progress(results, desc=f"lattices of {name}", total=int(units.sum()), unit="utt")
             each = iter(made)
             for number in missing:
@@ -235,13 +240,13 @@ class _Making:
             for utterance, reason in part.about["skipped"].items():
                 skips.add(utterance, reason)
         skips.check(total)
-        shift = self.config.features.frame_shift / 1000
+        shift = self.settings.features.frame_shift / 1000
         seconds = sum(part.about["seconds"] for part in parts)
         figures = statistics(facts, skips.reasons, shift, seconds)
         log.info("%s: the reference was merged into %d lattices", skips.stage, figures["merged"])
         about = {
-            "from_run": str(self.config.lattices.from_run),
-            "options": asdict(self.source.options) | {"lm_order": self.config.lattices.lm_order},
+            "from_run": str(self.settings.lattices.from_run),
+            "options": asdict(self.source.options) | {"lm_order": self.settings.lattices.lm_order},
             "drawn": total,
             "merged": [u for u, f in facts.items() if f.merged],
             "narrowed": [u for u, f in facts.items() if f.narrowed],
@@ -261,10 +266,10 @@ def _parts_folder(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.parts")
 
 
-def _graphs(config: DictConfig, system: HmmSystem) -> tuple[Path, dict[str, Source]]:
+def _graphs(settings: Settings, system: HmmSystem) -> tuple[Path, dict[str, Source]]:
     """Make each language's weak language model and graph; their folder, and what they are."""
-    corpus, order = Path(config.corpus.dir), config.lattices.lm_order
-    folder = lattices_folder(config, "graph").parent
+    corpus, order = settings.corpus.dir, settings.lattices.lm_order
+    folder = lattices_folder(settings, "graph").parent
     models = {}
     for name, language in system.languages.items():
         text = weak_lm(corpus / "lang" / name / "lm_text", language.lexicon, order)
@@ -273,15 +278,15 @@ def _graphs(config: DictConfig, system: HmmSystem) -> tuple[Path, dict[str, Sour
     return folder, system.make_graphs(folder, models)
 
 
-def _store(config: DictConfig, name: str) -> FrameStore:
-    store = FrameStore.open(store_folder(config, name))
+def _store(settings: Settings, name: str) -> FrameStore:
+    store = FrameStore.open(store_folder(settings, name))
     if not store.about["labelled"]:
         raise InputError(f"{store.folder}: this store has no labels", remedy="run asr-hf align")
     return store
 
 
-def _network_scores(config: DictConfig, run_dir: Path) -> ScoreSource:
+def _network_scores(settings: Settings, run_dir: Path) -> ScoreSource:
     # Lattices of given scores need none of the network's libraries.
     from asr_hf.stages.recognition.network_scores import NetworkScores
 
-    return NetworkScores(config, run_dir / MODEL_FILE).stored
+    return NetworkScores(settings, run_dir / MODEL_FILE).stored

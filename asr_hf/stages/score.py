@@ -7,8 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
-
 from asr_hf.report.html import write_report
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json, write_json, write_text
@@ -19,6 +17,7 @@ from asr_hf.scoring.sclite import compare_with_sclite
 from asr_hf.scoring.transcripts import read_table
 from asr_hf.scoring.wer import WerResult, score
 from asr_hf.scoring.worst import AlignedUtterance, format_utterance, worst_utterances
+from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.layout import check_decoded
 from asr_hf.stages.sources.recordings import recognised_words
 
@@ -38,7 +37,7 @@ class _SetScore:
     hub5: dict[str, EditCounts] | None
 
 
-def run(config: DictConfig) -> dict[str, Any]:
+def run(settings: Settings) -> dict[str, Any]:
     """Score the decoded sets of the run in `config.run_dir`.
 
     Writes score.json and score.txt, enters `wer` in result.json (the test set's figures, or the
@@ -50,8 +49,8 @@ def run(config: DictConfig) -> dict[str, Any]:
     Raises:
         InputError: hypotheses or references are missing or do not belong together.
     """
-    run_dir = Path(config.run_dir)
-    scores = [_score_set(config, run_dir, name) for name in config.decode.sets]
+    run_dir = settings.run_dir
+    scores = [_score_set(settings, run_dir, name) for name in settings.decode.sets]
     if not scores:
         raise InputError("decode.sets is empty", remedy="name a set to score, e.g. [dev, test]")
     wer = _summary(scores)
@@ -67,18 +66,18 @@ def run(config: DictConfig) -> dict[str, Any]:
     return wer
 
 
-def _score_set(config: DictConfig, run_dir: Path, name: str) -> _SetScore:
+def _score_set(settings: Settings, run_dir: Path, name: str) -> _SetScore:
     folder = run_dir / "decode" / name
     check_decoded(folder, run_dir)
     if not (folder / "hyp.txt").is_file():
         raise InputError(f"{folder}: nothing was decoded", remedy=f"asr-hf decode {run_dir}")
     refs, hyps = read_table(folder / "ref.txt"), read_table(folder / "hyp.txt")
-    lost = SkipList(f"scoring of {folder}", config.decode.max_skipped, "decode.max_skipped")
+    lost = SkipList(f"scoring of {folder}", settings.decode.max_skipped, "decode.max_skipped")
     for utterance in refs:
         if utterance not in hyps:
             lost.add(utterance, "no hypothesis; all its words count as deleted")
     lost.check(len(refs))
-    languages = _languages(config, name, refs)
+    languages = _languages(settings, name, refs)
     by_language = {
         language: score(
             {u: refs[u] for u in members},
@@ -89,13 +88,13 @@ def _score_set(config: DictConfig, run_dir: Path, name: str) -> _SetScore:
     }
     result = score(refs, hyps, missing_as_deleted=True)
     _cross_check(name, refs, hyps)
-    hub5 = _by_hubscr(config, name)
+    hub5 = _by_hubscr(settings, name)
     return _SetScore(name, result, by_language, worst_utterances(refs, hyps, _WORST), hub5)
 
 
-def _by_hubscr(config: DictConfig, name: str) -> dict[str, EditCounts] | None:
+def _by_hubscr(settings: Settings, name: str) -> dict[str, EditCounts] | None:
     """Word errors by NIST's script, of all and of each subset, where a set has stm and glm."""
-    data = Path(config.corpus.dir) / name
+    data = settings.corpus.dir / name
     stm, glm = data / "stm", data / "glm"
     if not (stm.is_file() and glm.is_file()):
         return None
@@ -107,17 +106,17 @@ def _by_hubscr(config: DictConfig, name: str) -> dict[str, EditCounts] | None:
             name,
         )
         return {}
-    words = recognised_words(config, name)
-    subsets = ["", *config.corpus.get("subsets_scored", {}).get(name, [])]
+    words = recognised_words(settings, name)
+    subsets = ["", *settings.corpus.subsets_scored.get(name, [])]
     return {
         f"{name} {prefix}".strip(): hub5_errors(command, stm, glm, words, prefix)
         for prefix in subsets
     }
 
 
-def _languages(config: DictConfig, name: str, refs: dict[str, list[str]]) -> dict[str, list[str]]:
+def _languages(settings: Settings, name: str, refs: dict[str, list[str]]) -> dict[str, list[str]]:
     """The scored utterances of each language, sorted by its name."""
-    path = Path(config.corpus.dir) / name / "utt2lang"
+    path = settings.corpus.dir / name / "utt2lang"
     if not path.exists():
         return {}
     table = read_table(path)

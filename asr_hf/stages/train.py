@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.utils import instantiate
-from omegaconf import DictConfig
 from torch import Tensor
 
+from asr_hf.curvature.chunks import CurvaturePath
 from asr_hf.curvature.cuda_graph import Recorder, record_on_gpu
 from asr_hf.curvature.precision import Precision
 from asr_hf.data.store import FrameStore
@@ -31,9 +30,8 @@ from asr_hf.runtime.files import read_json, write_json
 from asr_hf.runtime.interruption import Interruption
 from asr_hf.runtime.process_group import SINGLE_PROCESS, ProcessGroup
 from asr_hf.runtime.run_folder import RunFolder
-from asr_hf.stages.sources.expected import store_source
+from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.external import alignments_from_outside, pack_external
-from asr_hf.stages.sources.layout import chosen_by, store_folder
 from asr_hf.stages.training.declared import optimiser_needs
 from asr_hf.stages.training.forecast import fit_memory, say_duration
 from asr_hf.stages.training.heldout import check_heldout
@@ -45,8 +43,8 @@ from asr_hf.stages.training.run_inputs import (
     start_of_rank,
     statistics_of,
 )
+from asr_hf.stages.training.stores import open_stores
 from asr_hf.stages.training.targets import open_targets
-from asr_hf.training.curvature import CurvaturePath
 from asr_hf.training.distributed.data_parallel import DataParallel
 from asr_hf.training.distributed.replica_consistency import check_same_start
 from asr_hf.training.feeding.frame_source import FrameSource, make_sources, room_for_features
@@ -61,13 +59,13 @@ from asr_hf.training.work_counter import CountedObjective
 log = logging.getLogger(__name__)
 
 
-def run(config: DictConfig, ranks: ProcessGroup = SINGLE_PROCESS) -> dict[str, Any]:
-    """Train as `config` says, in `config.run_dir`; continues a run that was cut off.
+def run(settings: Settings, ranks: ProcessGroup = SINGLE_PROCESS) -> dict[str, Any]:
+    """Train in the run folder; continue a run that was cut off.
 
     Stores of alignments made elsewhere are packed first, unless they are there.
 
     Args:
-        config: the configuration.
+        settings: settings of the command.
         ranks: this process among those that train together; the first alone writes.
 
     Returns:
@@ -78,28 +76,30 @@ def run(config: DictConfig, ranks: ProcessGroup = SINGLE_PROCESS) -> dict[str, A
         Interrupted: a signal asked for an end.
     """
     return_large_blocks()
-    device = ranks.device(choose_device(config.runtime.device, config.runtime.threads))
-    seed_everything(config.runtime.seed)
+    device = ranks.device(choose_device(settings.runtime.device, settings.runtime.threads))
+    seed_everything(settings.runtime.seed)
     with ExitStack() as held:
         interruption = held.enter_context(Interruption())
-        ranks.connect(device, config.runtime.timeout)
+        ranks.connect(device, settings.runtime.timeout)
         held.callback(ranks.close)
-        if alignments_from_outside(config):
-            ranks.broadcast_json(pack_external(config) if ranks.first else None)
-        stores = open_stores(config)
-        check_heldout(config, stores)
-        inherit_settings(config)
-        inputs = inputs_of(config, stores)
+        if alignments_from_outside(settings):
+            ranks.broadcast_json(pack_external(settings) if ranks.first else None)
+        stores = open_stores(settings)
+        check_heldout(settings, stores)
+        settings = inherit_settings(settings)
+        inputs = inputs_of(settings, stores)
         if ranks.count > 1:
-            check_same_start(ranks, start_of_rank(config, inputs))
+            check_same_start(ranks, start_of_rank(settings, inputs))
         folder = None
         if ranks.first:
-            folder = held.enter_context(RunFolder.open(Path(config.run_dir), config))
-        return _train(config, stores, inputs, device, folder, ranks, interruption)
+            folder = held.enter_context(
+                RunFolder.open(settings.run_dir, settings.tree, settings.formulas)
+            )
+        return _train(settings, stores, inputs, device, folder, ranks, interruption)
 
 
 def _train(
-    config: DictConfig,
+    settings: Settings,
     stores: dict[Split, FrameStore],
     inputs: dict[str, str],
     device: torch.device,
@@ -107,33 +107,33 @@ def _train(
     ranks: ProcessGroup,
     interruption: Interruption,
 ) -> dict[str, Any]:
-    model = initial_model(config, stores[Split.TRAIN], device)
+    model = initial_model(settings, stores[Split.TRAIN], device)
     if folder is not None:
         folder.keep_inputs(inputs | statistics_of(model), changed_inputs)
-    objective = make_objective(config, stores, model, device)
-    writer = ModelWriter(config, model, stores[Split.TRAIN])
+    objective = make_objective(settings, stores, model, device)
+    writer = ModelWriter(settings, model, stores[Split.TRAIN])
     start = time.perf_counter()
     begun = ranks.broadcast_json(folder is not None and bool(checkpoints(folder.checkpoints)))
-    if config.get("pretraining") and not begun:
-        pretrain_layers(objective, config.pretraining.trainer)
-    shared = share(config, objective, ranks)
-    optimiser = instantiate(config.trainer)(objective=shared, theta=model.flat.detach().clone())
+    if settings.pretraining is not None and not begun:
+        pretrain_layers(objective, settings.pretraining.trainer.build)
+    shared = share(settings, objective, ranks)
+    optimiser = settings.trainer.build()(objective=shared, theta=model.flat.detach().clone())
     try_preconditioner(getattr(optimiser, "preconditioner", None))
-    fit_memory(config, objective, optimiser, ranks.count)
+    fit_memory(settings, objective, optimiser, ranks.count)
     say_duration(objective, optimiser, ranks.count)
     loop = TrainingLoop(
         optimiser,
         shared,
         folder,
-        keep_last=config.runtime.keep_checkpoints,
-        checkpoint_seconds=config.runtime.checkpoint_seconds,
+        keep_last=settings.runtime.keep_checkpoints,
+        checkpoint_seconds=settings.runtime.checkpoint_seconds,
         seconds=time.perf_counter() - start,
-        keep=keep_in(folder.models, writer) if folder and config.runtime.keep_models else None,
-        ranks=ranks,
+        keep=keep_in(folder.models, writer) if folder and settings.runtime.keep_models else None,
+        group=ranks,
         interruption=interruption,
     )
     best = loop.run()
-    result = summary(config, loop, best)
+    result = summary(settings, loop, best)
     if folder is not None:
         writer.save(folder.path / FILE_NAME, best.theta)
         result |= ending(read_events(folder.path / EVENTS), optimiser.limit)
@@ -144,7 +144,7 @@ def _train(
 
 
 def make_objective(
-    config: DictConfig,
+    settings: Settings,
     stores: dict[Split, FrameStore],
     model: AcousticModel,
     device: torch.device,
@@ -154,23 +154,23 @@ def make_objective(
     Raises:
         InputError: a setting does not fit, or lattices are missing.
     """
-    criterion = instantiate(config.criterion)
+    criterion = settings.criterion.build()
     try_criterion(criterion, model, stores[Split.TRAIN])
     return FrameObjective(
         model,
         criterion,
         stores,
-        config.runtime.chunk_frames,
-        CurvaturePath(config.runtime.curvature_path),
-        choose_precision(config.precision),
-        sources=open_sources(config, stores, device),
-        frame_stride=config.frame_stride,
-        targets=open_targets(config, stores, model),
-        record=recorder(config, device),
+        settings.runtime.chunk_frames,
+        CurvaturePath(settings.runtime.curvature_path),
+        choose_precision(settings.precision),
+        sources=open_sources(settings, stores, device),
+        frame_stride=settings.frame_stride,
+        targets=open_targets(settings, stores, model),
+        record=recorder(settings, device),
     )
 
 
-def share(config: DictConfig, objective: FrameObjective, ranks: ProcessGroup) -> CountedObjective:
+def share(settings: Settings, objective: FrameObjective, ranks: ProcessGroup) -> CountedObjective:
     """The objective as all ranks compute it together, from the model of the first.
 
     Raises:
@@ -179,32 +179,32 @@ def share(config: DictConfig, objective: FrameObjective, ranks: ProcessGroup) ->
     """
     if ranks.count == 1:
         return objective
-    needs = optimiser_needs(config)
+    needs = optimiser_needs(settings.trainer)
     if needs.minibatches:
         raise InputError(
-            f"{ranks.count} processes: trainer {config.trainer._target_} goes by minibatches",
+            f"{ranks.count} processes: trainer {settings.trainer.target} goes by minibatches",
             expected="an optimiser of large samples: trainer=hf or trainer=lbfgs",
             remedy="runtime.processes=1; more runtime.threads make it faster",
         )
     for tensor in objective.model.state_tensors().values():
         ranks.broadcast_(tensor)
-    sharded = bool(config.runtime.sharded)
+    sharded = bool(settings.runtime.sharded)
     if sharded and needs.whole_vectors:
         raise InputError(
-            f"runtime.sharded=true: trainer {config.trainer._target_} needs whole vectors",
+            f"runtime.sharded=true: trainer {settings.trainer.target} needs whole vectors",
             expected="trainer=hf",
             remedy="runtime.sharded=false",
         )
-    return DataParallel(objective, ranks, objective.frames, sharded)
+    return DataParallel(objective, ranks, objective.frames_by_pass, sharded)
 
 
-def recorder(config: DictConfig, device: torch.device) -> Recorder | None:
+def recorder(settings: Settings, device: torch.device) -> Recorder | None:
     """What records curvature products, where `runtime.cuda_graphs` asks for it.
 
     Raises:
         InputError: there is no GPU to record on.
     """
-    if not config.runtime.cuda_graphs:
+    if not settings.runtime.cuda_graphs:
         return None
     if device.type != "cuda":
         raise InputError(
@@ -237,57 +237,24 @@ def _scores_of(path: Path, best: Best) -> dict[str, Any]:
     return {"wer": before["wer"]} if same and "wer" in before else {}
 
 
-def open_stores(config: DictConfig) -> dict[Split, FrameStore]:
-    """Open the training and held-out stores of the corpus.
-
-    Raises:
-        InputError: they are missing, or do not fit each other.
-    """
-    folders = [store_folder(config, config.corpus[k]) for k in ("train_set", "heldout_set")]
-    for folder in folders:
-        if not folder.is_dir():
-            raise InputError(
-                f"{folder}: the corpus {config.corpus.name!r} is not ready for training",
-                expected=str(config.corpus.needs).strip(),
-                remedy=_how_to_make(config),
-            )
-        store_source(config, folder)
-    train, heldout = (FrameStore.open(folder) for folder in folders)
-    for what in ("dim", "num_pdfs"):
-        if getattr(train, what) != getattr(heldout, what):
-            raise InputError(
-                f"{folders[0].parent}: the training and held-out stores differ in {what}: "
-                f"{getattr(train, what)} and {getattr(heldout, what)}",
-                remedy="make both again with: asr-hf align",
-            )
-    return {Split.TRAIN: train, Split.HELDOUT: heldout}
-
-
-def _how_to_make(config: DictConfig) -> str:
-    verbs = f"asr-hf prepare, features and align with {chosen_by(config)}"
-    if config.corpus.get("table") is not None:
-        return verbs
-    return f"make data-{config.corpus.name}   (or: {verbs})"
-
-
 def open_sources(
-    config: DictConfig, stores: dict[Split, FrameStore], device: torch.device
+    settings: Settings, stores: dict[Split, FrameStore], device: torch.device
 ) -> dict[Split, FrameSource]:
     """Bring the features to the device as far as `runtime.resident` and `runtime.memory` let them.
 
     Raises:
         InputError: either is no size of memory.
     """
-    wanted = config.runtime.resident
+    wanted = settings.runtime.resident
     size = None if wanted == "auto" else parse_bytes(wanted, "runtime.resident") or 0
-    budget = parse_bytes(config.runtime.memory, "runtime.memory")
+    budget = parse_bytes(settings.runtime.memory, "runtime.memory")
     return make_sources(stores, device, room_for_features(device, size, budget))
 
 
-def summary(config: DictConfig, loop: TrainingLoop, best: Best) -> dict[str, Any]:
+def summary(settings: Settings, loop: TrainingLoop, best: Best) -> dict[str, Any]:
     """The figures of a finished run."""
     return {
-        "name": config.name,
+        "name": settings.name,
         "optimiser": loop.optimiser.name,
         "heldout_loss": best.loss,
         "heldout_frame_error": best.frame_error,
@@ -296,6 +263,6 @@ def summary(config: DictConfig, loop: TrainingLoop, best: Best) -> dict[str, Any
         "iterations": loop.optimiser.iteration,
         "parameters": loop.objective.num_parameters,
         "work": loop.objective.work,
-        "frames": dict(loop.objective.frames),
+        "frames": dict(loop.objective.frames_by_pass),
         "seconds": loop.seconds,
     }

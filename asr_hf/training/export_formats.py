@@ -7,14 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ExportFormat:
-    """A form of another program.
-
-    The module `asr_hf.stages.exports.<name>` writes it.
+    """A form that another program reads, written by the module `asr_hf.stages.exports.<name>`.
 
     Args:
-        writes: the files, and what they are for.
-        of_layers: the form spells out the layers of a network, so that asr-hf has to know them.
-            Models of the user's own have no such form.
+        writes: names of the files, and what they are for.
+        of_layers: the form spells out the layers of a network; only models that describe
+            themselves (`AcousticModel.describe`) have it.
     """
 
     writes: str
@@ -44,5 +42,5 @@ FORMATS = {
 
 
 def formats_of_layers() -> list[str]:
-    """Names of the forms that spell out a network's layers."""
+    """Return the names of the forms that spell out a network's layers."""
     return [name for name, form in FORMATS.items() if form.of_layers]

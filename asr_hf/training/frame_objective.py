@@ -12,17 +12,17 @@ import torch
 from torch import Tensor
 
 from asr_hf.criteria.base import Criterion, FrameLoss
+from asr_hf.curvature.affine import LayerTap, OnLayer
+from asr_hf.curvature.chunks import ChunkMaker, CurvaturePath
 from asr_hf.curvature.cuda_graph import Recorder
-from asr_hf.curvature.gauss_newton import ChunkCurvature, SampleCurvature
+from asr_hf.curvature.gauss_newton import ChunkCurvature, OutputCurvature, SampleCurvature
 from asr_hf.curvature.precision import Precision
 from asr_hf.curvature.space import UNSHARDED, Space
-from asr_hf.curvature.statistic import OnLayer, SamplePasses, Statistic, Sums
+from asr_hf.curvature.statistic import SamplePasses, Statistic, Sums
 from asr_hf.data.store import FrameStore
 from asr_hf.hf.objective import LossSum, Sample, Split
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
-from asr_hf.training.affine import LayerTap, layer_shapes
-from asr_hf.training.curvature import ChunkMaker, CurvaturePath
 from asr_hf.training.feeding.counter_rng import frame_uniforms
 from asr_hf.training.feeding.frame_source import FrameSource, make_sources
 from asr_hf.training.feeding.minibatches import ShuffledFrames, ShuffledUtterances
@@ -39,15 +39,15 @@ class FrameObjective(WorkCounter):
     Args:
         model: the network; its parameters are overwritten by each call's θ.
         criterion: loss, gradient and curvature at the outputs.
-        stores: the packed frames and labels of the training and held-out parts.
-        chunk_frames: bound on the frames that go through the network at once; an utterance
-            longer than this goes through alone.
+        stores: the packed frames and labels of the training and held-out data.
+        chunk_frames: bound on the number of frames that go through the network at once; an
+            utterance longer than this goes through alone.
         curvature_path: how Gauss-Newton products are computed.
-        precision: of Gauss-Newton products.
-        block_frames: bound on the frames held for minibatches (see `ShuffledFrames`).
-        sources: how the stores' frames come to the device; None reads them from the files.
-        frame_stride: of the units that samples are drawn in (see `Units`).
-        targets: what the criterion is told of the frames; their labels by default.
+        precision: arithmetic of Gauss-Newton products.
+        block_frames: bound on the number of frames held for minibatches (see `ShuffledFrames`).
+        sources: bring the stores' frames to the device; None reads them from the files.
+        frame_stride: stride of the units that samples are drawn in (see `Units`).
+        targets: makes the criterion's targets; the frames' labels by default.
         record: makes replays of curvature products; None computes each anew.
 
     Raises:
@@ -82,13 +82,13 @@ class FrameObjective(WorkCounter):
         self.model, self.criterion, self.stores = model, criterion, stores
         self.chunk_frames = chunk_frames
         self.precision, self._record = precision, record
-        self._curvature_chunk = ChunkMaker(model, criterion, curvature_path)
+        self._curvature_chunk = ChunkMaker(model, curvature_path)
         self.num_parameters = model.flat.numel()
         self.device = model.flat.device
-        self.layers = layer_shapes(model)
-        # How many of the chunks of these frames keep their activations between products.
+        self.layers = tuple(model.affine_layers().values())
+        # Given the number of frames of each chunk, how many chunks keep their activations.
         self.chunks_kept: Callable[[list[int]], int] = len
-        self.sources = sources or make_sources(stores, self.device, room=0)
+        self.sources = sources or make_sources(stores, self.device, max_bytes=0)
         self.units = {
             split: Units(source, frame_stride, self.targets.utterances(split))
             for split, source in self.sources.items()
@@ -110,25 +110,25 @@ class FrameObjective(WorkCounter):
 
     @property
     def minibatch_bytes(self) -> int:
-        """Memory that the frames take which minibatches are drawn from."""
+        """Bytes of the frames that minibatches are drawn from."""
         return self._shuffled.bytes
 
     def unit_frames(self, split: Split) -> np.ndarray:
-        """Frames of each unit of `part` [units], int64."""
-        return self.units[split].frames
+        """Return the number of frames of each unit of `split` [U], int64."""
+        return self.units[split].frame_counts
 
     @torch.no_grad()
     def loss(self, theta: Tensor, sample: Sample) -> LossSum:
-        """Loss summed over `sample` at θ [n]."""
+        """Return the loss summed over `sample` at θ [n]."""
         self._load(theta)
         sums = _LossSums(self.device)
         for inputs, targets, lengths in self._chunks(sample):
             sums.add(self.criterion.loss(self.model(inputs), targets), lengths)
-        self.frames["loss"] += sums.frames
+        self.frames_by_pass["loss"] += sums.num_frames
         return sums.result(self._order(sample))
 
     def gradient(self, theta: Tensor, sample: Sample) -> tuple[LossSum, Tensor]:
-        """Loss and its gradient [n], both summed over `sample`."""
+        """Return the loss and its gradient [n], both summed over `sample`."""
         self._load(theta)
         self.model.flat_grad.zero_()
         sums = _LossSums(self.device)
@@ -137,63 +137,69 @@ class FrameObjective(WorkCounter):
             loss, at_outputs = self.criterion.loss_and_gradient(logits, targets)
             sums.add(loss, lengths)
             logits.backward(at_outputs)
-        self.frames["gradient"] += sums.frames
+        self.frames_by_pass["gradient"] += sums.num_frames
         return sums.result(self._order(sample)), self.model.flat_grad.clone()
 
     def curvature(self, theta: Tensor, sample: Sample) -> SampleCurvature:
-        """The Gauss-Newton matrix at θ summed over `sample`; θ must not change while in use."""
+        """Return the Gauss-Newton matrix at θ summed over `sample`; θ must not change in use."""
         self._load(theta)
         units = sample.units[self._order(sample)]
         chunks = self.units[sample.split].batches(units, self.chunk_frames)
-        frames = chunks.frames
-        kept = self.chunks_kept(frames)
+        frame_counts = chunks.frame_counts
+        kept = self.chunks_kept(frame_counts)
 
         def make(place: int, precision: Precision) -> ChunkCurvature:
             chunk = chunks[place]
             inputs = self.model.inputs(chunk.batch, chunk.index)
-            return self._curvature_chunk(inputs, self.targets.of(sample.split, chunk), precision)
+            targets = self.targets.of(sample.split, chunk)
 
-        def count(frames: int) -> None:
-            self.frames["curvature"] += frames
+            def at_outputs(logits: Tensor) -> OutputCurvature:
+                return self.criterion.curvature(logits, targets)
+
+            return self._curvature_chunk(inputs, at_outputs, precision)
+
+        def count(num_frames: int) -> None:
+            self.frames_by_pass["curvature"] += num_frames
 
         return SampleCurvature(
-            make, len(frames), sum(frames), count, self.precision, kept, self._record
+            make, len(frame_counts), sum(frame_counts), count, self.precision, kept, self._record
         )
 
     def unit_gradients(self, theta: Tensor, sample: Sample) -> Iterator[tuple[int, Tensor]]:
-        """Each unit's frames and its gradient [n], one by one; the tensor is reused."""
+        """Yield each unit's number of frames and its gradient [n]; the tensor is reused."""
         self._load(theta)
         for unit in self.units[sample.split].one_by_one(sample.units):
             self.model.flat_grad.zero_()
             logits = self.model(self.model.inputs(unit.batch, unit.index))
             targets = self.targets.of(sample.split, unit)
             logits.backward(self.criterion.gradient(logits.detach(), targets))
-            self.frames["gradient"] += len(logits)
+            self.frames_by_pass["gradient"] += len(logits)
             yield len(logits), self.model.flat_grad
 
     def layer_gradients(
         self, theta: Tensor, sample: Sample, seed: int, on_input: OnLayer, on_gradient: OnLayer
     ) -> None:
-        """Tell of inputs and gradients of the affine layers; see `SamplePasses`.
+        """Show the inputs of the affine layers and the gradients at their outputs.
 
-        `seed` and a frame's number fix the label drawn for it.
+        See `SamplePasses`. `seed` and a frame's number fix the label drawn for it.
         """
         self._load(theta)
-        tap = LayerTap(self.model)
+        names = self.model.affine_layers()
+        tap = LayerTap({name: self.model.get_submodule(name) for name in names})
         numbers = self.units[sample.split].frame_numbers(sample.units[self._order(sample)])
         uniforms, done = torch.from_numpy(frame_uniforms(seed, numbers)), 0
         for inputs, targets, _ in self._chunks(sample):
             with tap.tapped(on_input) as outputs:
                 logits = self.model(inputs)
-            own = uniforms[done : done + len(logits)].to(logits.device)
-            at_outputs = self.criterion.sampled_gradient(logits.detach(), targets, own)
+            drawn = uniforms[done : done + len(logits)].to(logits.device)
+            at_outputs = self.criterion.sampled_gradient(logits.detach(), targets, drawn)
             for layer, g in enumerate(torch.autograd.grad(logits, outputs, at_outputs)):
                 on_gradient(layer, g)
             done += len(logits)
-        self.frames["gradient"] += done
+        self.frames_by_pass["gradient"] += done
 
     def accumulate(self, theta: Tensor, sample: Sample, statistic: Statistic[Any]) -> Sums:
-        """What `statistic` sums, over all of `sample` at θ [n]."""
+        """Return what `statistic` sums over all of `sample` at θ [n]."""
         return statistic.sums(
             SamplePasses(
                 theta,
@@ -203,29 +209,36 @@ class FrameObjective(WorkCounter):
         )
 
     def num_minibatches(self, batch_frames: int) -> int:
-        """Minibatches of one epoch."""
+        """Return the number of minibatches of an epoch."""
         return self._shuffled.count(batch_frames)
 
     def minibatches(self, seed: int, epoch: int, batch_frames: int) -> Iterator[Minibatch]:
-        """All training frames in an order fixed by (seed, epoch).
+        """Go through all training frames in an order fixed by (seed, epoch).
 
-        Frames are shuffled across utterances where the criterion allows it; where it is one of
-        whole utterances, those are.
+        Frames are shuffled across utterances; under a criterion of whole utterances, these are.
+
+        Args:
+            seed: seed of the order.
+            epoch: number of the epoch.
+            batch_frames: number of frames of a minibatch.
+
+        Yields:
+            The model's inputs, the targets and the number of frames of each minibatch.
         """
         for unit in self._shuffled.epoch(seed, epoch, batch_frames):
             targets = self.targets.of(Split.TRAIN, unit)
             yield self.model.inputs(unit.batch, unit.index), targets, len(unit.labels)
 
     def minibatch_gradient(self, theta: Tensor, minibatch: Minibatch) -> tuple[Tensor, Tensor]:
-        """Mean loss (no host synchronisation) and the gradient of the mean [n], reused."""
+        """Return the mean loss, not waited for, and its gradient [n], a tensor that is reused."""
         self._load(theta)
-        inputs, targets, frames = minibatch
+        inputs, targets, num_frames = minibatch
         self.model.flat_grad.zero_()
         logits = self.model(inputs)
         loss, at_outputs = self.criterion.loss_and_gradient(logits, targets)
-        logits.backward(at_outputs.div_(frames))
-        self.frames["gradient"] += frames
-        return loss.total / frames, self.model.flat_grad
+        logits.backward(at_outputs.div_(num_frames))
+        self.frames_by_pass["gradient"] += num_frames
+        return loss.total / num_frames, self.model.flat_grad
 
     @torch.no_grad()
     def _load(self, theta: Tensor) -> None:
@@ -233,16 +246,19 @@ class FrameObjective(WorkCounter):
             self.model.flat.copy_(theta)
 
     def _order(self, sample: Sample) -> np.ndarray:
-        """The order that units go through in: lattices of like lengths side by side.
+        """Choose the order of the units: lattices of like lengths side by side.
 
         A pass over lattices takes as many steps as the longest of a chunk has frames.
+
+        Returns:
+            Places in the sample [U].
         """
         if not self.targets.whole_utterances:
             return np.arange(len(sample.units))
-        return np.argsort(self.units[sample.split].frames[sample.units], kind="stable")
+        return np.argsort(self.units[sample.split].frame_counts[sample.units], kind="stable")
 
     def _chunks(self, sample: Sample) -> Iterator[tuple[Any, Any, Tensor]]:
-        """The model's inputs, the targets and the unit lengths [U] of each chunk."""
+        """Yield the model's inputs, the targets and the unit lengths [U] of each chunk."""
         units = sample.units[self._order(sample)]
         for chunk in self.units[sample.split].batches(units, self.chunk_frames):
             inputs = self.model.inputs(chunk.batch, chunk.index)
@@ -254,7 +270,7 @@ class _LossSums:
     """Adds up a criterion's results over chunks, on the device until the end."""
 
     def __init__(self, device: torch.device) -> None:
-        self.frames = 0
+        self.num_frames = 0
         self._total = torch.zeros((), dtype=torch.float64, device=device)
         self._errors = torch.zeros((), dtype=torch.int64, device=device)
         self._per_unit: list[Tensor] = []
@@ -262,15 +278,15 @@ class _LossSums:
     def add(self, loss: FrameLoss, lengths: Tensor) -> None:
         self._total += loss.total
         self._errors += loss.errors
-        self.frames += len(loss.per_frame)
+        self.num_frames += len(loss.per_frame)
         lengths = lengths.to(loss.per_frame.device)
         self._per_unit.append(
             torch.segment_reduce(loss.per_frame.double(), "sum", lengths=lengths, unsafe=True)
         )
 
     def result(self, order: np.ndarray) -> LossSum:
-        """The sums, units put back from the order they were added in."""
+        """Return the sums, the units put back from the order they were added in."""
         added = torch.cat(self._per_unit) if self._per_unit else torch.zeros(0)
         per_unit = torch.empty_like(added)
         per_unit[torch.from_numpy(order)] = added
-        return LossSum(float(self._total), self.frames, int(self._errors), per_unit)
+        return LossSum(float(self._total), self.num_frames, int(self._errors), per_unit)

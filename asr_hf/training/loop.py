@@ -27,7 +27,7 @@ from asr_hf.training.work_counter import CountedObjective
 
 log = logging.getLogger(__name__)
 
-# Iterations between two comparisons of what ranks hold, which must be the same.
+# Iterations between two comparisons of the ranks' states, which must be the same.
 _COMPARE_EVERY = 10
 
 
@@ -35,6 +35,10 @@ class Optimiser(Protocol):
     """What the loop asks of HF and of the baselines.
 
     A class may say in an attribute `needs` how processes can share its work, see `OptimiserNeeds`.
+
+    Attributes:
+        name: name in events and results.
+        iteration: number of iterations done.
     """
 
     name: str
@@ -46,11 +50,11 @@ class Optimiser(Protocol):
         ...
 
     def memory(self, size: ProblemSize) -> MemoryNeed:
-        """What its steps will allocate."""
+        """Return the memory that its steps will allocate."""
         ...
 
     def pass_costs(self) -> list[PassCost]:
-        """The passes of each iteration up to the last that there may be."""
+        """Return the passes of each iteration up to the last that there may be."""
         ...
 
     @property
@@ -93,18 +97,18 @@ class TrainingLoop:
     Training seconds and work hold what the optimiser itself spent; the held-out loss of each
     event, over all held-out frames, is computed outside of both for every optimiser alike.
 
-    Of several ranks each runs the loop, and the first alone has the folder and writes.
+    Each of several ranks runs the loop; only the first one has the folder and writes.
 
     Args:
         optimiser: HF or a baseline.
-        objective: what it minimises.
+        objective: the objective that it minimises.
         folder: the run folder; None on ranks that write nothing.
-        keep_last: checkpoints kept beside the best.
-        checkpoint_seconds: a checkpoint is written after the first step that ends this long after
-            the last one; steps since then are done again, to the same result, after a kill.
-        seconds: spent on training before the loop (pretraining).
-        keep: is given each iteration's number and estimate [n], the start's among them.
-        ranks: this process among those that train together.
+        keep_last: number of checkpoints kept beside the best.
+        checkpoint_seconds: seconds between two checkpoints at least; steps after the last one are
+            done again, to the same result, after a kill.
+        seconds: seconds spent on training before the loop (pretraining).
+        keep: called with each iteration's number and estimate [n], also those of the start.
+        group: this process among those that train together.
         interruption: says when a signal has asked for an end.
     """
 
@@ -118,7 +122,7 @@ class TrainingLoop:
         checkpoint_seconds: float,
         seconds: float = 0.0,
         keep: Callable[[int, Tensor], None] | None = None,
-        ranks: ProcessGroup = SINGLE_PROCESS,
+        group: ProcessGroup = SINGLE_PROCESS,
         interruption: Interruption | None = None,
     ) -> None:
         self.optimiser, self.objective, self.folder = optimiser, objective, folder
@@ -127,11 +131,14 @@ class TrainingLoop:
         self._improved = self._unsaved = False
         self.seconds, self._keep = seconds, keep
         self.best = Best(optimiser.estimate.clone())
-        self.ranks, self._interruption = ranks, interruption or Interruption()
+        self.group, self._interruption = group, interruption or Interruption()
         self.events = None if folder is None else EventLog(folder.path)
 
     def run(self) -> Best:
-        """Train until the optimiser says it has finished, resuming where a run was cut off.
+        """Train until the optimiser has finished, resuming where a run was cut off.
+
+        Returns:
+            The parameters with the lowest held-out loss.
 
         Raises:
             Interrupted: a signal asked for an end; a checkpoint holds what was done.
@@ -156,21 +163,21 @@ class TrainingLoop:
         return self.best
 
     def _compare(self) -> None:
-        """Hold what the next iteration depends on against the other ranks'."""
-        if self.ranks.count > 1 and self.optimiser.iteration % _COMPARE_EVERY == 1:
-            check_in_step(self.ranks, self.optimiser.iteration, self.optimiser.state_dict())
+        """Compare what the next iteration depends on with the other ranks."""
+        if self.group.count > 1 and self.optimiser.iteration % _COMPARE_EVERY == 1:
+            check_in_step(self.group, self.optimiser.iteration, self.optimiser.state_dict())
 
     def _save_or_end(self) -> None:
         """Save when it is time on the first rank, or for the end that any rank was asked for."""
         due = self.folder is not None
         due = due and time.monotonic() - self._saved_at >= self.checkpoint_seconds
-        asked, due = self.ranks.any_of(self._interruption.noted is not None, due)
+        asked, due = self.group.any_of(self._interruption.noted is not None, due)
         finished = self.optimiser.finished
         if asked or due or finished:
             self._save()
         if asked and not finished:
             # Nobody leaves before that is done: the first to go takes the others along.
-            self.ranks.any(True)
+            self.group.any(True)
             raise interrupted(self._interruption.noted)
 
     def _step(self) -> None:
@@ -188,7 +195,7 @@ class TrainingLoop:
             "heldout_frame_error": heldout.errors / max(1, heldout.num_frames),
             "seconds": self.seconds,
             "work": self.objective.work,
-            "frames": dict(self.objective.frames),
+            "frames": dict(self.objective.frames_by_pass),
         }
         if heldout.mean < self.best.loss:
             self._improved = True
@@ -210,7 +217,7 @@ class TrainingLoop:
         events.append(event)
 
     def _heldout(self) -> LossSum:
-        """Loss over every held-out utterance, for the report."""
+        """Return the loss over every held-out utterance, for the report."""
         with self.objective.uncounted():
             return self.objective.loss(
                 self.optimiser.estimate, whole(self.objective, Split.HELDOUT)
@@ -228,7 +235,7 @@ class TrainingLoop:
             {
                 "optimiser": state["values"],
                 "seconds": self.seconds,
-                "frames": self.objective.frames,
+                "frames": self.objective.frames_by_pass,
                 "best": {
                     "loss": self.best.loss,
                     "frame_error": self.best.frame_error,
@@ -242,9 +249,9 @@ class TrainingLoop:
         self._saved_at, self._improved, self._unsaved = time.monotonic(), False, False
 
     def _resume(self) -> None:
-        own = None if self.folder is None else latest_checkpoint(self.folder.checkpoints)
-        found = share_checkpoint(self.ranks, own)
-        if found is None:
+        latest = None if self.folder is None else latest_checkpoint(self.folder.checkpoints)
+        checkpoint = share_checkpoint(self.group, latest)
+        if checkpoint is None:
             self._cut_events(-1)
             self._record(
                 {
@@ -255,12 +262,12 @@ class TrainingLoop:
                 }
             )
             return
-        path, tensors, values = found
+        path, tensors, values = checkpoint
         best_theta = tensors.pop("best_theta").to(self.best.theta.device)
         self.best = Best(best_theta, **values["best"])
         self.optimiser.load_state_dict({"tensors": tensors, "values": values["optimiser"]})
         self.seconds = values["seconds"]
-        self.objective.frames.update(values["frames"])
+        self.objective.frames_by_pass.update(values["frames"])
         self._cut_events(self.optimiser.iteration)
         log.info("continuing after iteration %d from %s", self.optimiser.iteration, path)
 
@@ -270,7 +277,7 @@ class TrainingLoop:
 
 
 def describe(event: dict[str, Any]) -> str:
-    """One line a person can follow."""
+    """Return one line for the log about an event."""
     parts = [f"iteration {event['iteration']}", f"held-out {event['heldout_loss']:.4f}"]
     if event.get("train_loss") is not None:
         parts.append(f"train {event['train_loss']:.4f}")

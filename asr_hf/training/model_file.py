@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -23,8 +23,19 @@ _MISSING = "asr-hf train makes it; or name a run folder that holds a finished on
 _REMEDY = "train the model again, or name a run folder that holds a finished one"
 
 
-def build_model(config: Any, feature_dim: int, num_pdfs: int, seed: int) -> AcousticModel:
+def build_model(
+    config: Mapping[str, Any], feature_dim: int, num_pdfs: int, seed: int
+) -> AcousticModel:
     """Make a model from the config group of this command, with freshly initialised parameters.
+
+    Args:
+        config: plain values of the group `model`, with `_target_`.
+        feature_dim: number of features of a frame.
+        num_pdfs: number of pdfs.
+        seed: seed of the initial parameters.
+
+    Returns:
+        The model.
 
     Raises:
         InputError: there is no such class, or a setting does not fit it.
@@ -38,13 +49,15 @@ def build_model(config: Any, feature_dim: int, num_pdfs: int, seed: int) -> Acou
         ) from error
 
 
-def save_model(path: Path, model: AcousticModel, config: Any, about: dict[str, Any]) -> None:
+def save_model(
+    path: Path, model: AcousticModel, config: Mapping[str, Any], about: dict[str, Any]
+) -> None:
     """Write the model's parameters, buffers, kind and settings.
 
     Args:
         path: the file.
         model: what to write.
-        config: its config group, from which `load_model` builds it again.
+        config: plain values of its config group, from which `load_model` builds it again.
         about: JSON-able facts kept with it (features, alignment, training).
     """
     tensors = {n: t.detach().cpu().contiguous() for n, t in model.state_tensors().items()}
@@ -57,13 +70,13 @@ def save_model(path: Path, model: AcousticModel, config: Any, about: dict[str, A
         save_file(tensors, temporary, {_KEY: json.dumps(header)})
 
 
-def load_model(path: Path, config: Any = None) -> tuple[AcousticModel, dict[str, Any]]:
+def load_model(path: Path, named: str | None = None) -> tuple[AcousticModel, dict[str, Any]]:
     """Read a model written by `save_model`.
 
     Args:
         path: the file.
-        config: the configuration of this command. A model of a class that is not built in is
-            loaded only where its model._target_ names that class.
+        named: full name of the class that this command names as model._target_. A model of a
+            class that is not built in is loaded only where it is that one.
 
     Returns:
         The model on the CPU, and the facts kept with it.
@@ -73,7 +86,7 @@ def load_model(path: Path, config: Any = None) -> tuple[AcousticModel, dict[str,
             is not known to this command.
     """
     header, tensors = _read(path)
-    kind = _class_of(path, header["kind"], config)
+    kind = _class_of(path, header["kind"], named)
     about = header["about"]
     try:
         model = build(kind, header["settings"], about["feature_dim"], about["num_pdfs"], seed=0)
@@ -83,32 +96,37 @@ def load_model(path: Path, config: Any = None) -> tuple[AcousticModel, dict[str,
     return model, about
 
 
-def model_config(path: Path, config: Any = None) -> dict[str, Any]:
+def model_config(path: Path, named: str | None = None) -> dict[str, Any]:
     """The config group that the model in `path` was built from.
 
     Args:
         path: the file.
-        config: the configuration of this command, as for `load_model`.
+        named: full name of the class that this command names, as for `load_model`.
+
+    Returns:
+        Plain values of the group, with `_target_`.
+
+    Returns:
+        The class as _target_, and its settings.
 
     Raises:
-        InputError: as `load_model`.
+        InputError: in the cases of `load_model`.
     """
     header, _ = _read(path)
-    _class_of(path, header["kind"], config)
+    _class_of(path, header["kind"], named)
     return {"_target_": target_of(header["kind"]), **header["settings"]}
 
 
-def _group(config: Any) -> tuple[str, dict[str, Any]]:
+def _group(config: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """The class that a config group names, and its settings."""
-    settings: Any = OmegaConf.to_container(OmegaConf.create(config), resolve=True)
+    settings = dict(config)
     return str(settings.pop("_target_", None)), settings
 
 
-def _class_of(path: Path, kind: str, config: Any) -> type[AcousticModel]:
-    """The class of a kind: built in, or the one that the configuration of this command names."""
+def _class_of(path: Path, kind: str, named: str | None) -> type[AcousticModel]:
+    """The class of a kind: built in, or the one that this command names."""
     if kind in KINDS:
         return KINDS[kind]
-    named = None if config is None else OmegaConf.select(config, "model._target_")
     if named == kind:
         return class_named(kind)
     raise InputError(
@@ -121,7 +139,7 @@ def _class_of(path: Path, kind: str, config: Any) -> type[AcousticModel]:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """The header and the tensors."""
+    """Return the header and the tensors."""
     try:
         with safe_open(path, framework="pt") as opened:
             header = json.loads((opened.metadata() or {}).get(_KEY, "{}"))

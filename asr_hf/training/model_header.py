@@ -1,4 +1,4 @@
-"""What a model file says of itself, read without trust.
+"""Checks what a model file says of itself, without trust.
 
 A model file may come from anywhere. Its header names a kind of model and the settings of its class;
 nothing in it is imported, and it must ask for no more memory than its own tensors take.
@@ -23,25 +23,25 @@ _KEYS = {"format", "kind", "settings", "about", "checksum"}
 
 
 def with_checksum(header: dict[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-    """The header with a checksum of itself and of the tensors."""
+    """Return the header with a checksum of itself and of the tensors."""
     return header | {"checksum": _digest(header, tensors)}
 
 
 def check_header(header: Any, tensors: Mapping[str, Tensor]) -> None:
-    """Refuse what cannot be trusted.
+    """Refuse a header that cannot be trusted.
 
     The checksum tells damage, not who wrote the file.
 
     Args:
-        header: as read.
-        tensors: of the file.
+        header: the header as it was read.
+        tensors: the tensors of the file.
 
     Raises:
-        ValueError: what is wrong with it.
+        ValueError: the header is wrong; the message says how.
     """
     if not isinstance(header, dict) or header.get("format") != FORMAT:
-        found = header.get("format") if isinstance(header, dict) else header
-        raise ValueError(f"model format {str(found)[:80]!r}, expected {FORMAT}")
+        format_ = header.get("format") if isinstance(header, dict) else header
+        raise ValueError(f"model format {str(format_)[:80]!r}, expected {FORMAT}")
     rest = {key: value for key, value in header.items() if key != "checksum"}
     if header.get("checksum") != _digest(rest, tensors):
         raise ValueError("its checksum is wrong")
@@ -66,7 +66,7 @@ def check_header(header: Any, tensors: Mapping[str, Tensor]) -> None:
 
 
 def _check_data_sizes(about: dict[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Features and pdfs must be those of the normalisation and the priors."""
+    """Hold the numbers of features and pdfs against the normalisation and the priors."""
     sizes: list[Any] = [about.get("feature_dim"), about.get("num_pdfs")]
     held = [tensors[n].numel() if n in tensors else 0 for n in ("input_mean", "log_priors")]
     if not all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in sizes):

@@ -13,7 +13,15 @@ from asr_hf.runtime.errors import RunError
 
 
 def batches_of(store: FrameStore, device: torch.device) -> Iterator[tuple[str, FrameBatch]]:
-    """Every utterance of a store and its frames."""
+    """Go through the utterances of a store.
+
+    Args:
+        store: the packed frames.
+        device: the device that batches are brought to.
+
+    Yields:
+        Each utterance and its frames.
+    """
     for unit, utterance in enumerate(store.utterances):
         yield utterance, store.gather(np.array([unit]), device)
 
@@ -22,12 +30,12 @@ def batches_of(store: FrameStore, device: torch.device) -> Iterator[tuple[str, F
 def log_likelihoods(
     model: AcousticModel, batches: Iterable[tuple[str, FrameBatch]], device: torch.device
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Scaled log-likelihoods log p(s|x) - log p(s) of utterances.
+    """Compute the scaled log-likelihoods log p(s|x) - log p(s) of utterances.
 
     Args:
         model: the network.
-        batches: each utterance and its frames.
-        device: to compute on.
+        batches: utterances with their frames.
+        device: the device to compute on.
 
     Yields:
         The utterance and its scores [frames, pdfs], float32.
@@ -48,16 +56,23 @@ def log_likelihoods(
 
 @torch.no_grad()
 def expected_counts(
-    model: AcousticModel, store: FrameStore, device: torch.device, seed: int, most: int = 500_000
+    model: AcousticModel,
+    store: FrameStore,
+    device: torch.device,
+    seed: int,
+    num_frames: int = 500_000,
 ) -> torch.Tensor:
-    """Frames that the model gives each pdf [pdfs], float64: posteriors summed over a sample.
+    """Count the frames that the model gives each pdf: posteriors summed over a sample.
 
     Args:
         model: the network.
         store: the training data.
-        device: to compute on.
-        seed: of the sample of utterances.
-        most: about how many frames.
+        device: the device to compute on.
+        seed: seed of the sample of utterances.
+        num_frames: about how many frames the sample has.
+
+    Returns:
+        Counts of the pdfs [pdfs], float64.
     """
     counts = torch.zeros(model.num_pdfs, dtype=torch.float64, device=device)
     seen = 0
@@ -66,6 +81,6 @@ def expected_counts(
         posteriors = torch.softmax(model(model.inputs(batch)), dim=1)
         counts += posteriors.sum(0, dtype=torch.float64)
         seen += len(posteriors)
-        if seen >= most:
+        if seen >= num_frames:
             break
     return counts.cpu()

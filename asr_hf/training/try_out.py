@@ -1,4 +1,4 @@
-"""Tries the user's own classes before training, so that what they lack is said at once."""
+"""Tries the user's own classes before training, so that their faults show at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from asr_hf.criteria.needs import CriterionNeeds, Targets
 from asr_hf.data.store import FrameStore
 from asr_hf.hf.objective import Split
 from asr_hf.models.acoustic import AcousticModel
-from asr_hf.models.registry import KINDS, full_name
+from asr_hf.models.registry import full_name
 from asr_hf.runtime.declared import declared
 from asr_hf.runtime.errors import AsrHfError, InputError
 from asr_hf.training.export_formats import formats_of_layers
@@ -32,9 +32,9 @@ _FEW = 5
 _PAGE = "docs/your-classes.md says what is asked of it"
 
 
-def is_own(thing: object) -> bool:
-    """Whether an object is of a class that asr-hf does not have."""
-    return not type(thing).__module__.startswith("asr_hf.")
+def is_own(part: object) -> bool:
+    """Say whether an object's class is the user's own."""
+    return not type(part).__module__.startswith("asr_hf.")
 
 
 def try_model(
@@ -43,23 +43,26 @@ def try_model(
     """Try a model of the user's own on a few utterances; built-in ones pass unseen.
 
     Args:
-        model: its parameters and buffers stay as they are.
+        model: the model; its parameters and buffers stay as they are.
         store: the training data.
-        build: makes it again from its settings, as reading its file will.
-        exported: the form that it is to be exported in, if that is known.
+        build: makes the model again from its settings, as reading its file will.
+        exported: the form that the model is to be exported in, if that is known.
 
     Raises:
-        InputError: what it lacks.
+        InputError: the model has a fault, which the message names.
+        AsrHfError: the model raises one itself.
     """
-    if type(model) in KINDS.values():
+    if not is_own(model):
         return
-    name, impossible = full_name(type(model)), formats_of_layers()
-    log.info(
-        "%s: a class of your own; asr-hf export writes its loglikes and priors, not %s or %s",
-        name,
-        ", ".join(impossible[:-1]),
-        impossible[-1],
-    )
+    name = full_name(type(model))
+    impossible = [] if model.description else formats_of_layers()
+    if impossible:
+        log.info(
+            "%s: a class of your own; asr-hf export writes its loglikes and priors, not %s or %s",
+            name,
+            ", ".join(impossible[:-1]),
+            impossible[-1],
+        )
     if exported in impossible:
         raise InputError(
             f"export.format={exported}: there is no such form of {name}",
@@ -79,7 +82,7 @@ def try_model(
 
 
 class _LacksError(Exception):
-    """What a class lacks."""
+    """A class has a fault, which the message names."""
 
 
 def _try(model: AcousticModel, store: FrameStore, build: Callable[[], AcousticModel]) -> None:
@@ -88,15 +91,15 @@ def _try(model: AcousticModel, store: FrameStore, build: Callable[[], AcousticMo
     batch = store.gather(units, device)
     before = {n: t.clone() for n, t in model.state_tensors().items()}
 
-    def logits(of: AcousticModel, *index: Tensor) -> Tensor:
+    def logits(network: AcousticModel, *index: Tensor) -> Tensor:
         with torch.no_grad():
-            found: Tensor = of(of.inputs(batch, *index))
-        return found
+            values: Tensor = network(network.inputs(batch, *index))
+        return values
 
     whole = logits(model)
-    wanted = [len(batch.starts), model.num_pdfs]
-    if list(whole.shape) != wanted or not bool(torch.isfinite(whole).all()):
-        raise _LacksError(f"finite logits {wanted} are expected, not {list(whole.shape)}")
+    shape = [len(batch.starts), model.num_pdfs]
+    if list(whole.shape) != shape or not bool(torch.isfinite(whole).all()):
+        raise _LacksError(f"finite logits {shape} are expected, not {list(whole.shape)}")
     if not torch.equal(whole, logits(model)):
         raise _LacksError("the same frames give other logits a second time (dropout?)")
     if any(not torch.equal(before[n], t) for n, t in model.state_tensors().items()):
@@ -108,6 +111,7 @@ def _try(model: AcousticModel, store: FrameStore, build: Callable[[], AcousticMo
     batch = store.gather(units[:1], device)
     if not _close(logits(model), whole[:first]):
         raise _LacksError("the logits of an utterance depend on those beside it")
+    _try_description(model, batch.features, whole[:first])
     _try_gradients(model, model.inputs(batch))
     again = build().to(device)
     again.load_state_tensors(before)
@@ -115,15 +119,26 @@ def _try(model: AcousticModel, store: FrameStore, build: Callable[[], AcousticMo
         raise _LacksError("made again from its settings and its tensors, it gives other logits")
 
 
-def _close(found: Tensor, expected: Tensor) -> bool:
-    """Whether two are the same but for rounding, as sums in another order are."""
-    return torch.allclose(found, expected, rtol=1e-3, atol=1e-4)
+def _close(logits: Tensor, expected: Tensor) -> bool:
+    """Say whether logits are equal but for rounding, as sums in another order are."""
+    return torch.allclose(logits, expected, rtol=1e-3, atol=1e-4)
+
+
+@torch.no_grad()
+def _try_description(model: AcousticModel, features: Tensor, logits: Tensor) -> None:
+    """Hold the description, which exports and curvature products rely on, against `forward`."""
+    if model.description is None:
+        return
+    rows = features.to(model.flat.dtype)
+    if not _close(model.description.logits(rows, model.normalise), logits):
+        raise _LacksError("describe() gives other logits than forward")
 
 
 def _try_gradients(model: AcousticModel, inputs: Any) -> None:
     parameters = dict(model.named_parameters())
-    found = torch.autograd.grad(model(inputs).sum(), list(parameters.values()), allow_unused=True)
-    unused = [n for n, g in zip(parameters, found, strict=True) if g is None]
+    leaves = list(parameters.values())
+    gradients = torch.autograd.grad(model(inputs).sum(), leaves, allow_unused=True)
+    unused = [n for n, g in zip(parameters, gradients, strict=True) if g is None]
     if unused:
         raise _LacksError(f"no logit depends on the parameters {', '.join(unused)}")
 
@@ -133,11 +148,11 @@ def try_criterion(criterion: Any, model: AcousticModel, store: FrameStore) -> No
 
     Args:
         criterion: an object with the methods of `Criterion`.
-        model: gives the logits that it is tried on.
+        model: the model whose logits it is tried on.
         store: the training data.
 
     Raises:
-        InputError: what it lacks.
+        InputError: the criterion has a fault, which the message names.
     """
     if not is_own(criterion):
         return
@@ -150,7 +165,7 @@ def try_criterion(criterion: Any, model: AcousticModel, store: FrameStore) -> No
     uniforms = torch.full((len(logits), 2), 0.5, device=logits.device)
     try:
         loss, gradient = criterion.loss_and_gradient(logits, labels)
-        made = {
+        at_outputs = {
             "gradient": criterion.gradient(logits, labels),
             "loss_and_gradient": gradient,
             "curvature": criterion.curvature(logits, labels)(torch.ones_like(logits)),
@@ -164,7 +179,7 @@ def try_criterion(criterion: Any, model: AcousticModel, store: FrameStore) -> No
             f"{error}",
             remedy="--debug shows where it fails",
         ) from error
-    wrong = [n for n, t in made.items() if t.shape != logits.shape or not t.isfinite().all()]
+    wrong = [n for n, t in at_outputs.items() if t.shape != logits.shape or not t.isfinite().all()]
     if wrong or per_frame != [len(logits)] or not np.isfinite(total):
         raise InputError(
             f"criterion._target_: {name}: {', '.join(wrong) or 'loss'} of another shape, or not "
@@ -175,13 +190,13 @@ def try_criterion(criterion: Any, model: AcousticModel, store: FrameStore) -> No
 
 
 def try_preconditioner(preconditioner: Any) -> None:
-    """See that a checkpoint can hold the state of a preconditioner of the user's own.
+    """Check that a checkpoint can hold the state of a preconditioner of the user's own.
 
     Args:
-        preconditioner: before its first use; None where there is none.
+        preconditioner: the preconditioner before its first use; None where there is none.
 
     Raises:
-        InputError: it cannot.
+        InputError: its state cannot be kept.
     """
     if preconditioner is None or not is_own(preconditioner):
         return
@@ -200,19 +215,19 @@ def try_preconditioner(preconditioner: Any) -> None:
 
 
 def try_curvature(objective: FrameObjective) -> None:
-    """See that a model of the user's own can be differentiated twice; built-in ones pass unseen.
+    """Check that a model of the user's own can be differentiated twice; others pass unseen.
 
     The derivative of the logits along a direction, which curvature products begin with, is held
     against differences: an operation that can be differentiated once may be left out in silence.
 
     Args:
-        objective: its model's parameters stay as they are.
+        objective: the objective; its model's parameters stay as they are.
 
     Raises:
-        InputError: it cannot.
+        InputError: a second derivative is wrong or cannot be computed.
     """
     model = objective.model
-    if type(model) in KINDS.values():
+    if not is_own(model):
         return
     inputs = model.inputs(objective.stores[Split.TRAIN].gather(np.arange(1), objective.device))
     theta, generator = model.flat.clone(), torch.Generator().manual_seed(0)
@@ -236,7 +251,7 @@ def try_curvature(objective: FrameObjective) -> None:
 
 
 def _derivative(model: AcousticModel, inputs: Any, vector: Tensor) -> Tensor:
-    """J v of the logits by their parameters, as `KeptDoubleBackward` computes it."""
+    """Return J v of the logits by the parameters, as `KeptDoubleBackward` computes it."""
     parameters = list(model.parameters())
     outputs = model(inputs)
     dual = torch.zeros_like(outputs, requires_grad=True)
@@ -256,20 +271,28 @@ def _logits_at(model: AcousticModel, inputs: Any, theta: Tensor) -> Tensor:
 def failures_named(objective: FrameObjective) -> Iterator[None]:
     """Name the user's own classes where the first passes through them fail.
 
+    Args:
+        objective: the objective that the block computes.
+
+    Yields:
+        Nothing.
+
     Raises:
-        InputError: they do.
+        InputError: a pass fails, and a class is the user's own.
+        AsrHfError: a pass raises one itself.
+        OutOfMemoryError: a pass needs more memory than there is.
     """
     parts = (objective.model, objective.criterion)
-    own = ", ".join(full_name(type(part)) for part in parts if is_own(part))
+    names = ", ".join(full_name(type(part)) for part in parts if is_own(part))
     try:
         yield
     except (AsrHfError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # a class of the user's own may fail in any way
-        if not own:
+        if not names:
             raise
         raise InputError(
-            f"{own}: no gradient or curvature product can be computed: {type(error).__name__}: "
+            f"{names}: no gradient or curvature product can be computed: {type(error).__name__}: "
             f"{error}",
             expected="operations that can be differentiated twice",
             remedy="--debug shows where it fails; trainer=sgd or adam takes gradients alone",

@@ -1,4 +1,4 @@
-"""What an objective has computed so far."""
+"""Counts what an objective has computed so far."""
 
 from __future__ import annotations
 
@@ -10,32 +10,35 @@ from asr_hf.hf.objective import Objective
 
 
 class WorkCounter:
-    """Counts the frames that went through the network, by kind of pass."""
+    """Counts the frames that went through the network.
+
+    Attributes:
+        frames_by_pass: number of frames of each kind of pass: gradient, curvature, loss.
+    """
 
     def __init__(self) -> None:
-        self.frames = {"gradient": 0, "curvature": 0, "loss": 0}
+        self.frames_by_pass = {"gradient": 0, "curvature": 0, "loss": 0}
 
     @property
     def work(self) -> float:
-        """Units of work done: gradient frame 3, curvature frame 4, loss frame 1."""
-        return float(
-            3 * self.frames["gradient"] + 4 * self.frames["curvature"] + self.frames["loss"]
-        )
+        """Units of work done: a gradient frame is 3, a curvature frame 4, a loss frame 1."""
+        frames = self.frames_by_pass
+        return float(3 * frames["gradient"] + 4 * frames["curvature"] + frames["loss"])
 
     @contextmanager
     def uncounted(self) -> Iterator[None]:
-        """Leave what the block computes out of the work counters (reports, not training)."""
-        before = dict(self.frames)
+        """Leave the work of the block out of the counts (reports, not training)."""
+        before = dict(self.frames_by_pass)
         try:
             yield
         finally:
-            self.frames.update(before)
+            self.frames_by_pass.update(before)
 
 
 class CountedObjective(Objective, Protocol):
     """An objective that counts its work."""
 
-    frames: dict[str, int]
+    frames_by_pass: dict[str, int]
 
     @property
     def work(self) -> float:

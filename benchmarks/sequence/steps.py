@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from omegaconf import OmegaConf
 
 from asr_hf.models.dnn import DNN
 from asr_hf.runtime.errors import RunError
@@ -162,4 +161,4 @@ def rescale(source: Path, target: Path, factor: float) -> None:
     with torch.no_grad():
         last.weight.mul_(factor)
         last.bias.mul_(factor)
-    save_model(target, model, OmegaConf.create(model_config(source)), about)
+    save_model(target, model, model_config(source), about)

@@ -47,7 +47,7 @@ class Recordings:
         return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
 
 
-def find_recordings(language: str, source: str | None, cache: Path) -> Recordings:
+def find_recordings(language: str, source: Path | None, cache: Path) -> Recordings:
     """Find or fetch the recordings of a language, and warn when figures were made with others.
 
     Tried in order: what the user names (alone, when something is named), the installed system,
@@ -69,7 +69,7 @@ def find_recordings(language: str, source: str | None, cache: Path) -> Recording
     unpacked = cache / "fillets"
     sources: list[tuple[str, Callable[[], Recordings]]]
     if source is not None:
-        sources = [("corpus.source", lambda: in_folders(language, [given(Path(source), unpacked)]))]
+        sources = [("corpus.source", lambda: in_folders(language, [given(source, unpacked)]))]
     else:
         sources = [
             ("installed system", lambda: installed(language)),

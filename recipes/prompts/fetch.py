@@ -17,7 +17,7 @@ from pathlib import Path
 
 from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.files import atomic_path, replaced_folder
-from asr_hf.runtime.unzip import Unzipping
+from asr_hf.runtime.unzip import LimitedGzipFile
 
 from ..debian import Unavailable, fetched, first_available
 
@@ -64,7 +64,7 @@ class Recordings:
         return _SPEAKERS[self.language]
 
 
-def find_recordings(language: str, source: str | None, cache: Path) -> Recordings:
+def find_recordings(language: str, source: Path | None, cache: Path) -> Recordings:
     """Find or fetch the prompts of a language.
 
     Tried in order: the folder the user names (alone, when one is named), the installed system,
@@ -84,7 +84,7 @@ def find_recordings(language: str, source: str | None, cache: Path) -> Recording
         )
     sources: list[tuple[str, Callable[[], Recordings]]]
     if source is not None:
-        sources = [("corpus.source", lambda: in_folder(language, Path(source)))]
+        sources = [("corpus.source", lambda: in_folder(language, source))]
     else:
         sources = [
             ("installed system", lambda: installed(language)),
@@ -129,7 +129,7 @@ def _recordings(language: str, lists: list[Path], folders: list[Path], root: Pat
         raise Unavailable(f"{root} holds no {language} recordings (*.wav)")
     try:
         with open(lists[0], "rb") as file:
-            raw = Unzipping(file).read() if lists[0].suffix == ".gz" else file.read()
+            raw = LimitedGzipFile(file).read() if lists[0].suffix == ".gz" else file.read()
         text = raw.decode("utf-8-sig")
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise Unavailable(f"{lists[0]} cannot be read: {error}") from error

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import soundfile
-from omegaconf import DictConfig
 
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.hmm.graph.ngram import estimate_ngram
@@ -18,6 +17,8 @@ from asr_hf.runtime.files import write_text
 from asr_hf.runtime.progress import progress
 from asr_hf.runtime.provenance import Source
 from asr_hf.runtime.skips import SkipList
+from asr_hf.settings.maker import make
+from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.corpus import make_corpus, rules_source
 
 from .fetch import Recordings, find_recordings
@@ -34,6 +35,18 @@ _FASTEST, _SLOWEST = 0.035, 1.5
 # Words of test and dev. Only so many sentences share all their words with others, fewest in
 # Russian, whose words bend most.
 _WORDS = {"en": (375, 375), "es": (300, 200), "fr": (300, 200), "it": (250, 150), "ru": (200, 120)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptsSettings:
+    """Settings that are this recipe's own.
+
+    Attributes:
+        source: folder with recordings and transcripts; None looks at the installed system, then
+            fetches them.
+    """
+
+    source: Path | None
 
 
 @dataclass
@@ -59,8 +72,8 @@ class _Language:
     sets: dict[str, list[str]] = field(default_factory=dict)
 
 
-def prepare(config: DictConfig) -> dict[str, Any]:
-    """Write data directories, lexicons and language models into `config.corpus.dir`.
+def prepare(settings: Settings) -> dict[str, Any]:
+    """Write data directories, lexicons and language models into `corpus.dir`.
 
     Nothing to do when they are there already, made from the same recordings by the same rules.
 
@@ -71,31 +84,31 @@ def prepare(config: DictConfig) -> dict[str, Any]:
         InputError: recordings cannot be had or used, words have no pronunciation, or the folder
             holds something else.
     """
-    target = Path(config.corpus.dir)
-    cache = Path(config.paths.cache)
+    corpus, order = settings.corpus, settings.lm.order
+    target = corpus.dir
+    source = make(PromptsSettings, corpus.own, "corpus").source
     languages = [
-        _Language(find_recordings(name, config.corpus.source, cache))
-        for name in config.corpus.languages
+        _Language(find_recordings(name, source, settings.paths.cache)) for name in corpus.languages
     ]
     rules = [p for p in sorted(_FOLDER.rglob("*")) if p.suffix in (".py", ".tsv", ".txt")]
     found = [[str(ln.recordings.folder), ln.recordings.digest] for ln in languages]
     sources = {"rules of the recipe": rules_source(rules), "recordings": Source.of_values(found)}
 
-    def make(part: Path) -> dict[str, Any]:
+    def write(part: Path) -> dict[str, Any]:
         for language in languages:
             _collect(language)
-            _write_language(part / "lang" / language.recordings.language, language, config.lm.order)
+            _write_language(part / "lang" / language.recordings.language, language, order)
         _write_sets(part, languages)
         summary = {ln.recordings.language: _summary(ln) for ln in languages}
         log.info("%s:\n%s", target, table(summary))
         return {
-            "name": config.corpus.name,
-            "languages": list(config.corpus.languages),
+            "name": corpus.name,
+            "languages": list(corpus.languages),
             "sample_rate": _SAMPLE_RATE,
             "summary": summary,
         }
 
-    return make_corpus(target, {"lm.order": config.lm.order}, sources, make)
+    return make_corpus(target, {"lm.order": order}, sources, write)
 
 
 def _collect(language: _Language) -> None:

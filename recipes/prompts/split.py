@@ -24,7 +24,7 @@ def similar(a: Sequence[str], b: Sequence[str], threshold: float = 0.6) -> bool:
     words or more and stands whole inside the other.
 
     Returns:
-        The verdict.
+        True when they are.
     """
     text_a, text_b = " ".join(a), " ".join(b)
     short, long = sorted((a, b), key=len)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import soundfile
-from omegaconf import DictConfig, OmegaConf
 
 from asr_hf.data import augment
 from asr_hf.data.augment.chain import EffectSettings
@@ -25,14 +24,17 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json
 from asr_hf.runtime.provenance import Source
 from asr_hf.runtime.skips import SkipList
+from asr_hf.settings.corpus import AugmentationSettings
+from asr_hf.settings.maker import MissingSetting
+from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.corpus import make_corpus, rules_source
 from asr_hf.stages.sources.layout import clean_corpus
 
 log = logging.getLogger("asr_hf.recipes.prompts5x")
 
 
-def prepare(config: DictConfig) -> dict[str, Any]:
-    """Write data directories, altered recordings and language models into `config.corpus.dir`.
+def prepare(settings: Settings) -> dict[str, Any]:
+    """Write data directories, altered recordings and language models into `corpus.dir`.
 
     Nothing to do when they are there already, made from the same corpus with the same settings.
 
@@ -43,11 +45,11 @@ def prepare(config: DictConfig) -> dict[str, Any]:
         InputError: the clean corpus is missing, a setting cannot be, or the folder holds
             something else.
     """
-    target, clean = Path(config.corpus.dir), _clean(config)
-    settings: Any = OmegaConf.to_container(config.corpus.augmentation, resolve=True)
-    effects = EffectSettings.from_config(settings["effects"])
+    target, clean = settings.corpus.dir, _clean(settings)
+    augmentation = _augmentation(settings)
+    effects = EffectSettings.from_config(augmentation.effects)
     effects.band.check(clean["sample_rate"])
-    known = artefact.find(clean_corpus(config))
+    known = artefact.find(clean_corpus(settings))
     code = (Path(__file__), *sorted(Path(augment.__path__[0]).glob("*.py")))
     sources = {
         "clean corpus": Source.of_values(clean) if known is None else known.source,
@@ -55,63 +57,77 @@ def prepare(config: DictConfig) -> dict[str, Any]:
         # Data directories name the recordings by their absolute paths.
         "place": Source.of_values(str(target)),
     }
-    choices = {"corpus.augmentation": settings, "corpus.sets": list(config.corpus.sets)}
+    keys = ("corpus.augmentation", "corpus.sets")
+    choices = {key: settings.plain(key) for key in keys}
 
     def make(part: Path) -> dict[str, Any]:
-        shutil.copytree(clean_corpus(config) / "lang", part / "lang")
-        sets = {name: _write_set(config, part, name, effects) for name in config.corpus.sets}
+        shutil.copytree(clean_corpus(settings) / "lang", part / "lang")
+        sets = {name: _write_set(settings, part, name, effects) for name in settings.corpus.sets}
         log.info("%s:\n%s", target, table(sets))
         return {
-            "name": config.corpus.name,
-            "languages": list(config.corpus.languages),
+            "name": settings.corpus.name,
+            "languages": list(settings.corpus.languages),
             "sample_rate": clean["sample_rate"],
-            "summary": {"clean": config.corpus.clean, "sets": sets},
+            "summary": {"clean": settings.corpus.clean, "sets": sets},
         }
 
     return make_corpus(target, choices, sources, make)
 
 
-def _clean(config: DictConfig) -> dict[str, Any]:
+def _augmentation(settings: Settings) -> AugmentationSettings:
+    """How the corpus is made.
+
+    Raises:
+        MissingSetting: the settings do not say.
+    """
+    if settings.corpus.augmentation is None:
+        raise MissingSetting("there is no corpus.augmentation")
+    return settings.corpus.augmentation
+
+
+def _clean(settings: Settings) -> dict[str, Any]:
     """The corpus.json of the corpus that copies are made of.
 
     Raises:
         InputError: it is not there, or lacks a language.
     """
-    folder, name = clean_corpus(config), config.corpus.clean
+    folder, corpus, name = clean_corpus(settings), settings.corpus, settings.corpus.clean
     if not (folder / "corpus.json").is_file():
         raise InputError(
-            f"{folder}: the corpus {name!r}, which {config.corpus.name!r} is made of, is not there",
+            f"{folder}: the corpus {name!r}, which {corpus.name!r} is made of, is not there",
             remedy=f"make data-{name}   (or: asr-hf prepare, features, align with +recipe={name})",
         )
     about: dict[str, Any] = read_json(folder / "corpus.json")
-    if lacking := sorted(set(config.corpus.languages) - set(about["languages"])):
+    if lacking := sorted(set(settings.corpus.languages) - set(about["languages"])):
         raise InputError(
             f"{folder}: the language {lacking[0]!r} is missing",
-            expected=", ".join(config.corpus.languages),
+            expected=", ".join(settings.corpus.languages),
             remedy=f"prepare {name} with all of them",
         )
     return about
 
 
 def _write_set(
-    config: DictConfig, part: Path, name: str, effects: EffectSettings
+    settings: Settings, part: Path, name: str, effects: EffectSettings
 ) -> dict[str, Any]:
     """Write one set: its recordings, data directory and table of what was drawn."""
-    augmentation = config.corpus.augmentation
+    augmentation = _augmentation(settings)
     if name not in augmentation.sets:
         raise InputError(
             f"corpus.augmentation.sets: says nothing of the set {name!r} of corpus.sets",
             expected=f"{name}: {{of: train, clean: true, copies: 4}}, for example",
         )
     made_of = augmentation.sets[name]
-    clean = DataDir.read(clean_corpus(config) / made_of.of)
+    clean = DataDir.read(clean_corpus(settings) / made_of.of)
     copies = draw_copies(clean, made_of.copies, effects, augmentation.seed)
-    skips = SkipList(f"copies for {name}", config.features.max_skipped, "features.max_skipped")
-    rate, jobs = config.features.sample_rate, config.features.jobs
+    skips = SkipList(f"copies for {name}", settings.features.max_skipped, "features.max_skipped")
+    rate, jobs = settings.features.sample_rate, settings.features.jobs
+    if rate is None:
+        raise InputError("features.sample_rate=null: copies are made at one rate", remedy="set it")
     samples = make_copies(clean, copies, part / "wav" / name, rate, jobs, skips)
     copies = [copy for copy in copies if copy.utterance in samples]
     # Where the files will be once the folder is in its place.
-    wavs = {u: os.path.join(config.corpus.dir, "wav", name, f"{u}.wav") for u in samples}
+    wavs = {u: os.path.join(settings.corpus.dir, "wav", name, f"{u}.wav") for u in samples}
     utterances = utterances_of(clean, copies)
     if made_of.clean:
         utterances += clean.utterances

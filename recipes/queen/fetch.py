@@ -29,7 +29,7 @@ class Game:
     digest: str
 
 
-def find_game(source: str | None, cache: Path) -> Game:
+def find_game(source: Path | None, cache: Path) -> Game:
     """Find or fetch the game's file, and warn when it is another than figures were made with.
 
     Tried in order: what the user names (alone, when something is named), the installed system,
@@ -43,7 +43,7 @@ def find_game(source: str | None, cache: Path) -> Game:
         InputError: none has it, and why each failed.
     """
     if source is not None:
-        sources = [("corpus.source", lambda: in_folder(given(Path(source), cache / "queen")))]
+        sources = [("corpus.source", lambda: in_folder(given(source, cache / "queen")))]
     else:
         sources = [
             ("installed system", installed),

@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from omegaconf import DictConfig, ListConfig
-
 from asr_hf.runtime.errors import InputError
 
 from .lexicon import DICTIONARY
+from .settings import SwitchboardSettings
 from .sphere import find_recordings
 from .transcripts import TRANSCRIPTS
 
@@ -152,14 +151,18 @@ CORPORA = (
 )
 
 
-def folders_of(setting: str | ListConfig | None) -> list[Path]:
+def folders_of(own: SwitchboardSettings, key: str) -> list[Path]:
     """The folders that a setting names, absolute."""
-    names: Sequence[str] = setting if isinstance(setting, ListConfig) else [setting or ""]
+    names: Sequence[str] = vars(own)[key] or ()
     return [Path(os.path.abspath(name)) for name in names if name]
 
 
-def check_corpora(config: DictConfig) -> dict[str, list[Path]]:
+def check_corpora(own: SwitchboardSettings, sets: Sequence[str]) -> dict[str, list[Path]]:
     """Check that every corpus that is needed or named is there and whole.
+
+    Args:
+        own: settings of the recipe.
+        sets: names of the sets to make.
 
     Returns:
         Key -> its folders; those of corpora that are not used are missing.
@@ -168,13 +171,13 @@ def check_corpora(config: DictConfig) -> dict[str, list[Path]]:
         InputError: some are missing or incomplete; says which, what is looked for in them, and
             which others one may add.
     """
-    wanted = {"train", *config.corpus.sets}
-    problems = [p for corpus in CORPORA for p in _problems(corpus, config.corpus, wanted)]
+    wanted = {"train", *sets}
+    problems = [p for corpus in CORPORA for p in _problems(corpus, own, wanted)]
     if problems:
         others = [
             f"    corpus.{corpus.key}: {corpus.catalogue}: {corpus.role}"
             for corpus in CORPORA
-            if corpus.needed_by not in wanted and not folders_of(config.corpus[corpus.key])
+            if corpus.needed_by not in wanted and not folders_of(own, corpus.key)
         ]
         raise InputError(
             f"Switchboard: {len(problems)} of its corpora cannot be used:\n"
@@ -185,12 +188,12 @@ def check_corpora(config: DictConfig) -> dict[str, list[Path]]:
                 + ["or leave a test set out, as in corpus.sets=[train,dev]"]
             ),
         )
-    return {c.key: found for c in CORPORA if (found := folders_of(config.corpus[c.key]))}
+    return {c.key: found for c in CORPORA if (found := folders_of(own, c.key))}
 
 
-def _problems(corpus: Corpus, settings: DictConfig, wanted: set[str]) -> Iterator[str]:
+def _problems(corpus: Corpus, own: SwitchboardSettings, wanted: set[str]) -> Iterator[str]:
     """What is wrong with one corpus, over several lines each."""
-    folders = folders_of(settings[corpus.key])
+    folders = folders_of(own, corpus.key)
     found = []
     if not folders and corpus.needed_by in wanted:
         found.append("not set")

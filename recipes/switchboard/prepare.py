@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from omegaconf import DictConfig, OmegaConf
 
 from asr_hf.data.fields import words_of
 from asr_hf.hmm.graph.ngram import estimate_ngram
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
 from asr_hf.runtime.provenance import Source, file_digest
+from asr_hf.settings.maker import make
+from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.corpus import make_corpus
 
 from . import corpora
@@ -23,6 +23,7 @@ from .corpora import check_corpora, transcripts_folder
 from .evaluation import EvaluationSet, read_eval2000, read_rt03
 from .fisher import fisher_sentences
 from .lexicon import DICTIONARY, LANGUAGE, Entry, make_lexicon, read_dictionary, spoken_vocabulary
+from .settings import SwitchboardSettings
 from .speakers import read_conv_tab
 from .sphere import find_recordings
 from .summary import summarise, table
@@ -35,6 +36,17 @@ log = logging.getLogger("asr_hf.recipes.switchboard")
 _SAMPLE_RATE = 8000
 _TRAINING = ("train", "dev")
 _TESTS = ("eval2000", "rt03")
+# Settings that a corpus depends on.
+_SETTINGS = (
+    "corpus.sets",
+    "corpus.subset",
+    "corpus.subsets",
+    "corpus.dev_utterances",
+    "corpus.lm_held_out",
+    "corpus.compat",
+    "lm.order",
+    "features.max_skipped",
+)
 
 
 @dataclass(frozen=True)
@@ -56,8 +68,8 @@ class _Sources:
     compat: Compat
 
 
-def prepare(config: DictConfig) -> dict[str, Any]:
-    """Write data directories, lexicon and language model into `config.corpus.dir`.
+def prepare(settings: Settings) -> dict[str, Any]:
+    """Write data directories, lexicon and language model into `corpus.dir`.
 
     Nothing to do when they are there already, made from the same corpora with the same settings.
 
@@ -68,82 +80,78 @@ def prepare(config: DictConfig) -> dict[str, Any]:
         InputError: corpora are missing, incomplete or malformed, a setting cannot be, or the
             folder holds something else.
     """
-    sources = _sources(config)
-    target = Path(config.corpus.dir)
+    own = make(SwitchboardSettings, settings.corpus.own, "corpus")
+    sources = _sources(settings, own)
+    target = settings.corpus.dir
 
-    def make(part: Path) -> dict[str, Any]:
-        about = _make(config, sources, part)
+    def write(part: Path) -> dict[str, Any]:
+        about = _make(settings, own, sources, part)
         log.info("%s:\n%s", target, table(about["summary"]))
         return about
 
-    return make_corpus(target, _settings(config), _made_from(sources), make)
+    recorded = {key: settings.plain(key) for key in _SETTINGS}
+    return make_corpus(target, recorded, _made_from(sources), write)
 
 
-def _make(config: DictConfig, sources: _Sources, part: Path) -> dict[str, Any]:
+def _make(
+    settings: Settings, own: SwitchboardSettings, sources: _Sources, part: Path
+) -> dict[str, Any]:
     """Write the corpus into the folder `part`; what corpus.json says."""
-    tests = _tests(config, sources)
+    tests = _tests(settings.corpus.sets, sources)
     dictionary = read_dictionary(sources.transcripts / DICTIONARY, sources.patch)
     lexicon, acronyms = make_lexicon(dictionary, sources.compat)
     transcripts = read_transcripts(sources.transcripts, acronyms, sources.compat)
     speakers = read_conv_tab(sources.conv_tab) if sources.conv_tab else {}
     recordings = find_recordings(sources.folders["swbd"][0])
-    data = training_data(config, transcripts.segments, recordings, speakers)
+    data = training_data(
+        own, settings.features.max_skipped, transcripts.segments, recordings, speakers
+    )
     data.write(part)
     for test in tests:
         test.write(part / test.name)
-    _write_language(part / "lang" / LANGUAGE, lexicon, data, sources, config.lm.order)
+    _write_language(part / "lang" / LANGUAGE, lexicon, data, sources, settings.lm.order)
     words = {word for word, _ in lexicon}
     return {
-        "name": config.corpus.name,
+        "name": settings.corpus.name,
         "languages": [LANGUAGE],
         "sample_rate": _SAMPLE_RATE,
-        "summary": summarise(transcripts, data, tests, config.corpus.subset, words),
+        "summary": summarise(transcripts, data, tests, own.subset, words),
     }
 
 
-def _sources(config: DictConfig) -> _Sources:
+def _sources(settings: Settings, own: SwitchboardSettings) -> _Sources:
     """Check settings and corpora before any work.
 
     Raises:
         InputError: something is missing or cannot be.
     """
-    if (compat := config.corpus.compat) not in list(Compat):
+    if (compat := own.compat) not in list(Compat):
         raise InputError(
             f"corpus.compat: there is no {compat!r}", expected=f"one of {', '.join(Compat)}"
         )
     known = {*_TRAINING, *_TESTS}
-    if not set(_TRAINING) <= set(config.corpus.sets) <= known:
+    if not set(_TRAINING) <= set(settings.corpus.sets) <= known:
         raise InputError(
-            f"corpus.sets: {list(config.corpus.sets)}",
+            f"corpus.sets: {list(settings.corpus.sets)}",
             expected=f"{', '.join(_TRAINING)}, and any of {', '.join(_TESTS)}",
         )
-    folders = check_corpora(config)
+    folders = check_corpora(own, settings.corpus.sets)
     return _Sources(
         folders,
         transcripts_folder(folders["msu"][0]),
-        _optional_file(config, "conv_tab"),
-        _optional_file(config, "lexicon_patch"),
+        _optional_file(own.conv_tab, "conv_tab"),
+        _optional_file(own.lexicon_patch, "lexicon_patch"),
         Compat(compat),
     )
 
 
-def _optional_file(config: DictConfig, key: str) -> Path | None:
-    if (setting := config.corpus[key]) is None:
+def _optional_file(setting: Path | None, key: str) -> Path | None:
+    if setting is None:
         return None
     path = Path(os.path.abspath(setting))
     if not path.is_file():
         raise InputError(f"corpus.{key}: {path} is no file", remedy="mend the path, or set null")
     return path
-
-
-def _settings(config: DictConfig) -> dict[str, Any]:
-    corpus = OmegaConf.to_container(config.corpus, resolve=True)
-    assert isinstance(corpus, dict)
-    keys = ("sets", "subset", "subsets", "dev_utterances", "lm_held_out", "compat")
-    return {f"corpus.{key}": corpus[key] for key in keys} | {
-        "lm.order": config.lm.order,
-        "features.max_skipped": config.features.max_skipped,
-    }
 
 
 def _made_from(sources: _Sources) -> dict[str, Source]:
@@ -178,11 +186,11 @@ def _text_files(sources: _Sources) -> Iterable[Path]:
         yield folder / corpora.RT03_GLM
 
 
-def _tests(config: DictConfig, sources: _Sources) -> list[EvaluationSet]:
+def _tests(sets: Sequence[str], sources: _Sources) -> list[EvaluationSet]:
     tests = []
-    if "eval2000" in config.corpus.sets:
+    if "eval2000" in sets:
         tests.append(read_eval2000(sources.folders["eval2000"][0], sources.folders["hub5_refs"][0]))
-    if "rt03" in config.corpus.sets:
+    if "rt03" in sets:
         tests.append(read_rt03(sources.folders["rt03"][0]))
     return tests
 

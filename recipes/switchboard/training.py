@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from omegaconf import DictConfig
-
 from asr_hf.data.audio import MAX_OVERSHOOT
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.runtime.errors import InputError
@@ -17,6 +15,7 @@ from asr_hf.runtime.progress import progress
 from asr_hf.runtime.skips import SkipList
 
 from .lexicon import LANGUAGE
+from .settings import SubsetSettings, SwitchboardSettings
 from .speakers import speaker_and_name
 from .sphere import check_recording, side_of, write_channels
 from .subsets import cap_copies, held_out_sizes
@@ -62,7 +61,8 @@ def write_set(folder: Path, utterances: Sequence[Utterance], wavs: dict[str, str
 
 
 def training_data(
-    config: DictConfig,
+    own: SwitchboardSettings,
+    max_skipped: float,
     segments: Sequence[Segment],
     recordings: Mapping[str, Path],
     speakers: dict[str, str],
@@ -72,7 +72,8 @@ def training_data(
     A recording that cannot be used loses its utterances, up to `features.max_skipped` of all.
 
     Args:
-        config: the configuration.
+        own: settings of the recipe.
+        max_skipped: largest share of the utterances that may be lost.
         segments: with words, from the transcripts.
         recordings: name -> file.
         speakers: side -> speaker, where it is known.
@@ -80,11 +81,11 @@ def training_data(
     Raises:
         InputError: too much cannot be used, or the subset is unknown.
     """
-    first, copies = _subset(config)
+    subset = _subset(own)
     by_file: dict[str, list[Segment]] = defaultdict(list)
     for segment in segments:
         by_file[side_of(segment.recording)[0]].append(segment)
-    skips = SkipList("Switchboard", config.features.max_skipped, "features.max_skipped")
+    skips = SkipList("Switchboard", max_skipped, "features.max_skipped")
     utterances: list[Utterance] = []
     wavs: dict[str, str] = {}
     for name, mine in progress(by_file.items(), desc="recordings", unit="file"):
@@ -94,16 +95,14 @@ def training_data(
     skips.check(len(segments))
     _warn_unknown_speakers(wavs, speakers)
     utterances.sort(key=lambda utterance: utterance.id.encode())
-    dev, held_out = held_out_sizes(
-        len(utterances), config.corpus.dev_utterances, config.corpus.lm_held_out
-    )
-    if dev < config.corpus.dev_utterances:
+    dev, held_out = held_out_sizes(len(utterances), own.dev_utterances, own.lm_held_out)
+    if dev < own.dev_utterances:
         log.info("a small corpus: %d utterances of dev, %d not in the LM", dev, held_out)
-    rest = utterances[dev:][:first]
+    rest = utterances[dev:][: subset.first]
     return TrainingData(
         every=utterances,
         dev=utterances[:dev],
-        train=rest if copies is None else cap_copies(rest, copies),
+        train=rest if subset.copies is None else cap_copies(rest, subset.copies),
         language_model=utterances[held_out:],
         held_out=utterances[:held_out],
         wavs=wavs,
@@ -112,16 +111,16 @@ def training_data(
     )
 
 
-def _subset(config: DictConfig) -> tuple[int | None, int | None]:
-    """How many of the first utterances to take, and how many of one transcript."""
-    name, subsets = config.corpus.subset, config.corpus.subsets
+def _subset(own: SwitchboardSettings) -> SubsetSettings:
+    """The part of the training data that is trained on."""
+    name, subsets = own.subset, own.subsets
     if name not in subsets:
         raise InputError(
             f"corpus.subset: there is no {name!r}",
             expected=f"one of {', '.join(subsets)}",
             remedy="one of your own: +corpus.subsets.NAME={first: 50000, copies: 300}",
         )
-    return subsets[name].first, subsets[name].copies
+    return subsets[name]
 
 
 def _usable(segments: list[Segment], path: Path | None, skips: SkipList) -> list[Segment]:

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
-
 from asr_hf.data.audio import MAX_OVERSHOOT
 from asr_hf.data.audio_check import AudioSize, measure
 from asr_hf.data.fields import composed, existing_file
@@ -18,9 +16,11 @@ from asr_hf.data.kaldi_dir import Utterance
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.progress import progress
 from asr_hf.runtime.skips import SkipList
+from asr_hf.settings.corpus import CorpusSettings
 
 from .numbers import numbers_language
 from .rows import Row
+from .settings import ByLanguage, TableSettings
 from .text import Spoken, graphemes, read_transcript
 
 
@@ -47,56 +47,78 @@ class Item:
     split: str
 
 
-def of_languages(config: DictConfig, key: str) -> dict[str, str]:
-    """What a setting of the corpus is for each language: one value for the only one, or a mapping.
+def of_languages(given: ByLanguage, key: str, languages: Sequence[str]) -> dict[str, str]:
+    """Tell what a setting is for each language: one value for the only one, or a mapping.
+
+    Args:
+        given: value of the setting.
+        key: its name in the group corpus, for messages.
+        languages: names of the languages.
+
+    Returns:
+        Values by language.
 
     Raises:
         InputError: it is not given for just the languages there are.
     """
-    given, languages = config.corpus[key], list(config.corpus.languages)
     if given is None:
         return {}
-    if not OmegaConf.is_config(given):
+    if isinstance(given, str):
         if len(languages) > 1:
             raise InputError(
                 f"corpus.{key}={given}: one value for {len(languages)} languages",
                 remedy=f"'corpus.{key}={{{languages[0]}: ..., {languages[1]}: ...}}'",
             )
-        return {languages[0]: str(given)}
+        return {languages[0]: given}
     if set(given) != set(languages):
         raise InputError(
             f"corpus.{key}: values for {', '.join(map(str, given))}",
             expected=f"one for each of {', '.join(languages)}",
         )
-    return {str(language): str(value) for language, value in given.items()}
+    return dict(given)
 
 
-def numbers_of(config: DictConfig) -> dict[str, str]:
-    """What numbers are read in, for each language.
+def numbers_of(given: ByLanguage, languages: Sequence[str]) -> dict[str, str]:
+    """Tell which language's words numbers are read as, for each language.
+
+    Args:
+        given: value of `corpus.numbers`.
+        languages: names of the languages.
+
+    Returns:
+        Codes of num2words by language.
 
     Raises:
         InputError: numbers are not read in a language that is named.
     """
-    found = of_languages(config, "numbers")
-    return {language: numbers_language(code) for language, code in found.items()}
+    named = of_languages(given, "numbers", languages)
+    return {language: numbers_language(code) for language, code in named.items()}
 
 
 class Collector:
     """Turns rows into items; what cannot be used is listed in `skips`.
 
     Args:
-        config: the configuration.
+        corpus: settings of the corpus.
+        own: settings of the recipe.
+        table: file of the table.
         spelled: whether words are pronounced by their letters.
         skips: takes rows that are left out.
     """
 
-    def __init__(self, config: DictConfig, spelled: bool, skips: SkipList) -> None:
+    def __init__(
+        self,
+        corpus: CorpusSettings,
+        own: TableSettings,
+        table: Path,
+        spelled: bool,
+        skips: SkipList,
+    ) -> None:
         self.skips, self.marks = skips, Counter[str]()
-        self._spelled, self._tidy = spelled, config.corpus.tidy
-        self._numbers = numbers_of(config)
-        self._languages = list(config.corpus.languages)
-        audio, table = config.corpus.audio, Path(config.corpus.table)
-        self._base = table.absolute().parent if audio is None else Path(audio).absolute()
+        self._spelled, self._tidy = spelled, own.tidy
+        self._numbers = numbers_of(own.numbers, corpus.languages)
+        self._languages = list(corpus.languages)
+        self._base = table.absolute().parent if own.audio is None else own.audio.absolute()
         self._sizes: dict[Path, AudioSize | str] = {}
         self._lines: dict[str, int] = {}
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
-
-from omegaconf import DictConfig, OmegaConf
 
 from asr_hf.data.fields import composed, read_lines
 from asr_hf.data.kaldi_dir import DataDir, Utterance
@@ -18,11 +16,15 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
 from asr_hf.runtime.provenance import Source
 from asr_hf.runtime.skips import SkipList
+from asr_hf.settings.corpus import CorpusSettings
+from asr_hf.settings.maker import make
+from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.corpus import make_corpus, rules_source
 
 from .collect import Collector, Item, numbers_of, of_languages
 from .lexicon import Entries, looked_up, read_dictionary, spelled
 from .rows import Row, read_rows
+from .settings import TableSettings
 from .split import MANY_SPEAKERS, split_by
 from .text import read_transcript
 
@@ -31,18 +33,40 @@ log = logging.getLogger("asr_hf.recipes.table")
 _FOLDER = Path(__file__).parent
 # Settings that a corpus depends on.
 _SETTINGS = (
-    "languages",
-    "sets",
-    "sample_rate",
-    "tidy",
-    "numbers",
-    "held_out",
-    "audio",
+    "corpus.languages",
+    "corpus.sets",
+    "corpus.sample_rate",
+    "corpus.tidy",
+    "corpus.numbers",
+    "corpus.held_out",
+    "corpus.audio",
+    "lm.order",
 )
 
 
-def prepare(config: DictConfig) -> dict[str, Any]:
-    """Write data directories, lexicons and language models into `config.corpus.dir`.
+@dataclass(frozen=True)
+class _Making:
+    """What the corpus is made by.
+
+    Attributes:
+        corpus: settings of the corpus.
+        own: settings of this recipe.
+        table: file of the table.
+        order: order of the language models.
+    """
+
+    corpus: CorpusSettings
+    own: TableSettings
+    table: Path
+    order: int
+
+    def of_languages(self, key: str) -> dict[str, str]:
+        """The values of one of this recipe's settings by language."""
+        return of_languages(vars(self.own)[key], key, self.corpus.languages)
+
+
+def prepare(settings: Settings) -> dict[str, Any]:
+    """Write data directories, lexicons and language models into `corpus.dir`.
 
     Nothing to do when they are there already, made from the same table, files and settings.
 
@@ -52,25 +76,28 @@ def prepare(config: DictConfig) -> dict[str, Any]:
     Raises:
         InputError: the table is missing or malformed, or too many of its rows cannot be used.
     """
-    if config.corpus.table is None:
+    corpus = settings.corpus
+    if corpus.table is None:
         raise InputError(
             "corpus.table=null: no table of recordings",
             expected="a file with columns audio and text, and perhaps speaker, split, ...",
             remedy="asr-hf prepare table=my.tsv",
         )
-    table, target = Path(config.corpus.table), Path(config.corpus.dir)
-    numbers_of(config)
-    rows = read_rows(table)
-    dictionaries = of_languages(config, "lexicon")
-    skips = SkipList(str(table), config.corpus.max_skipped, "corpus.max_skipped")
-    collector = Collector(config, not dictionaries, skips)
+    own = make(TableSettings, corpus.own, "corpus")
+    making = _Making(corpus, own, corpus.table, settings.lm.order)
+    numbers_of(own.numbers, corpus.languages)
+    rows = read_rows(corpus.table)
+    dictionaries = making.of_languages("lexicon")
+    skips = SkipList(str(corpus.table), own.max_skipped, "corpus.max_skipped")
+    collector = Collector(corpus, own, corpus.table, not dictionaries, skips)
 
-    def make(part: Path) -> dict[str, Any]:
+    def write(part: Path) -> dict[str, Any]:
         items = collector.items(rows)
         skips.check(len(rows))
-        return _make(config, part, items, skips, collector)
+        return _make(making, part, items, skips, collector)
 
-    made = make_corpus(target, _settings(config), _made_from(config, rows, collector), make)
+    recorded = {key: settings.plain(key) for key in _SETTINGS}
+    made = make_corpus(corpus.dir, recorded, _made_from(making, rows, collector), write)
     if not skips.reasons:
         # Kept from before: what was skipped then is held against today's limit.
         skips.reasons |= made["skipped"]
@@ -79,27 +106,26 @@ def prepare(config: DictConfig) -> dict[str, Any]:
 
 
 def _make(
-    config: DictConfig, part: Path, items: list[Item], skips: SkipList, collector: Collector
+    making: _Making, part: Path, items: list[Item], skips: SkipList, collector: Collector
 ) -> dict[str, Any]:
     """Write the corpus into the folder `part`; what corpus.json says."""
-    table = Path(config.corpus.table)
-    sample_rate = _sample_rate(config, table, items)
-    sets = _sets(config, table, items)
+    sample_rate = _sample_rate(making.own.sample_rate, making.table, items)
+    sets = _sets(making, items)
     summary = {
-        language: _write_language(config, part, language, sets)
-        for language in config.corpus.languages
+        language: _write_language(making, part, language, sets)
+        for language in making.corpus.languages
     }
     for name, members in sets.items():
         wavs = {item.utterance.recording: str(item.wav) for item in members}
-        trained = name == config.corpus.train_set
+        trained = name == making.corpus.train_set
         DataDir(part / name, [_written(item, trained) for item in members], wavs).write()
-    log.info("%s:\n%s", config.corpus.dir, summary_table(summary))
+    log.info("%s:\n%s", making.corpus.dir, summary_table(summary))
     if collector.marks:
         marks = ", ".join(f"{mark} {n}" for mark, n in collector.marks.most_common(20))
         log.info("marks that are no words; noises train spn and are not scored: %s", marks)
     return {
-        "name": config.corpus.name,
-        "languages": list(config.corpus.languages),
+        "name": making.corpus.name,
+        "languages": list(making.corpus.languages),
         "sample_rate": sample_rate,
         "summary": summary,
         "skipped": skips.reasons,
@@ -113,18 +139,12 @@ def _written(item: Item, trained: bool) -> Utterance:
     return replace(item.utterance, text=" ".join(words))
 
 
-def _settings(config: DictConfig) -> dict[str, Any]:
-    corpus = OmegaConf.to_container(config.corpus, resolve=True)
-    assert isinstance(corpus, dict)
-    return {f"corpus.{key}": corpus[key] for key in _SETTINGS} | {"lm.order": config.lm.order}
-
-
-def _made_from(config: DictConfig, rows: list[Row], collector: Collector) -> dict[str, Source]:
+def _made_from(making: _Making, rows: list[Row], collector: Collector) -> dict[str, Source]:
     """The table, the files it names and this recipe's code; audio by size and time of change."""
     files = {
         f"corpus.{key} of {language}": Source.of_file(Path(path))
         for key in ("lexicon", "lm_text")
-        for language, path in sorted(of_languages(config, key).items())
+        for language, path in sorted(making.of_languages(key).items())
         if Path(path).is_file()
     }
     audio = [_stamp(wav) for wav in sorted({collector.path_of(row) for row in rows})]
@@ -143,10 +163,10 @@ def _stamp(wav: Path) -> list[str | int]:
     return [str(wav), about.st_size, about.st_mtime_ns]
 
 
-def _sample_rate(config: DictConfig, table: Path, items: list[Item]) -> int:
+def _sample_rate(given: int | None, table: Path, items: list[Item]) -> int:
     """The rate of the corpus: the one that is wanted, or that most recordings have."""
     rates = Counter({item.wav: item.sample_rate for item in items}.values())
-    wanted: int = config.corpus.sample_rate or max(rates, key=lambda rate: (rates[rate], rate))
+    wanted = given or max(rates, key=lambda rate: (rates[rate], rate))
     if max(rates) < wanted:
         raise InputError(
             f"{table}: no recording has more than {max(rates)} Hz",
@@ -160,20 +180,20 @@ def _sample_rate(config: DictConfig, table: Path, items: list[Item]) -> int:
     return wanted
 
 
-def _sets(config: DictConfig, table: Path, items: list[Item]) -> dict[str, list[Item]]:
+def _sets(making: _Making, items: list[Item]) -> dict[str, list[Item]]:
     """The items of each set, as the table says or drawn."""
-    names = list(config.corpus.sets)
+    names, table = list(making.corpus.sets), making.table
     if any(item.split for item in items):
         split = {item.utterance.id: item.split or "train" for item in items}
     else:
         speakers = {item.utterance.speaker for item in items}
         apart = MANY_SPEAKERS <= len(speakers) < len(items)
-        held_out = [name for name in names if name != config.corpus.train_set]
+        held_out = [name for name in names if name != making.corpus.train_set]
         split = split_by(
             {i.utterance.id: i.utterance.speaker if apart else " ".join(i.words) for i in items},
             {i.utterance.id: i.seconds for i in items},
             held_out,
-            config.corpus.held_out,
+            making.own.held_out,
         )
         kept = "speakers of their own" if apart else "sentences of their own"
         log.info("no column says what is held out: %s have %s", " and ".join(held_out), kept)
@@ -192,20 +212,20 @@ def _sets(config: DictConfig, table: Path, items: list[Item]) -> dict[str, list[
 
 
 def _write_language(
-    config: DictConfig, part: Path, language: str, sets: dict[str, list[Item]]
+    making: _Making, part: Path, language: str, sets: dict[str, list[Item]]
 ) -> dict[str, Any]:
     """Write a language's lexicon, language model and the text this is made of; its summary."""
     mine = {
         name: [item for item in members if item.utterance.language == language]
         for name, members in sets.items()
     }
-    sentences = [item.words for item in mine[config.corpus.train_set]]
+    sentences = [item.words for item in mine[making.corpus.train_set]]
     if not sentences:
         raise InputError(f"no training recordings in {language!r}", remedy="mend corpus.languages")
-    sentences += _more_text(config, language)
+    sentences += _more_text(making, language)
     spoken = {word for members in mine.values() for item in members for word in item.words}
     written = {word for sentence in sentences for word in sentence}
-    entries = _entries(config, language, spoken | written)
+    entries = _entries(making, language, spoken | written)
     known = {word for word, _ in entries}
     folder = part / "lang" / language
     lexicon = "".join(f"{word} {' '.join(phones)}\n" for word, phones in entries)
@@ -213,7 +233,7 @@ def _write_language(
     write_text(folder / "lm_text", "".join(" ".join(words) + "\n" for words in sentences))
     # What training text lacks is not recognised, whether it has a pronunciation or not.
     vocabulary = known & (written | {entries[0][0]})
-    write_text(folder / "lm.arpa", estimate_ngram(sentences, vocabulary, config.lm.order))
+    write_text(folder / "lm.arpa", estimate_ngram(sentences, vocabulary, making.order))
     missing = Counter(w for m in mine.values() for i in m for w in i.words if w not in known)
     if missing:
         write_text(folder / "missing.txt", "".join(f"{w} {n}\n" for w, n in missing.most_common()))
@@ -226,13 +246,13 @@ def _write_language(
     return {name: _figures(members, vocabulary) for name, members in mine.items()}
 
 
-def _more_text(config: DictConfig, language: str) -> list[list[str]]:
-    path = of_languages(config, "lm_text").get(language)
+def _more_text(making: _Making, language: str) -> list[list[str]]:
+    path = making.of_languages("lm_text").get(language)
     if path is None:
         return []
     lines = read_lines(path, "the text for the language model", "mend corpus.lm_text")
-    numbers = numbers_of(config).get(language)
-    if not config.corpus.tidy:
+    numbers = numbers_of(making.own.numbers, making.corpus.languages).get(language)
+    if not making.own.tidy:
         return [words for line in lines if (words := composed(line).split())]
     found = [read_transcript(line, language, numbers) for line in lines]
     if unread := [number for spoken in found for number in spoken.unread]:
@@ -240,16 +260,16 @@ def _more_text(config: DictConfig, language: str) -> list[list[str]]:
     return [spoken.words for spoken in found if spoken.words]
 
 
-def _entries(config: DictConfig, language: str, words: set[str]) -> Entries:
-    path = of_languages(config, "lexicon").get(language)
+def _entries(making: _Making, language: str, words: set[str]) -> Entries:
+    path = making.of_languages("lexicon").get(language)
     if path is None:
         return spelled(words, language)
 
     def tidy(word: str) -> str:
-        return " ".join(read_transcript(word, language).words) if config.corpus.tidy else word
+        return " ".join(read_transcript(word, language).words) if making.own.tidy else word
 
     found = read_dictionary(Path(path), tidy)
-    if len(config.corpus.languages) > 1:
+    if len(making.corpus.languages) > 1:
         found = {w: [[_own(p, language) for p in v] for v in vs] for w, vs in found.items()}
     return looked_up(words, found)
 

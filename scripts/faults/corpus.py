@@ -17,7 +17,7 @@ from asr_hf.data.lattice import ARC, FINAL, Lattice
 from asr_hf.data.lattice_writer import LabelMap, write_lattices
 from asr_hf.runtime.artefact import make_anew
 from asr_hf.runtime.files import write_json
-from asr_hf.runtime.provenance import Wanted
+from asr_hf.runtime.provenance import ArtefactSpec
 from scripts.faults.child import Child
 
 ITERATIONS = 5
@@ -73,7 +73,7 @@ def write_features(data: Path, name: str, seed: int = 0) -> None:
         return {"skipped": {}}
 
     segments = segments_source(DataDir.read(data / NAME / name))
-    make_anew(data / NAME / "fbank" / name, Wanted(KIND, {}, {"segments": segments}), make)
+    make_anew(data / NAME / "fbank" / name, ArtefactSpec(KIND, {}, {"segments": segments}), make)
 
 
 def write_alignments(data: Path, shift: int = 0) -> None:

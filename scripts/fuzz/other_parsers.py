@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from omegaconf import OmegaConf
 
 from asr_hf.cli.compose import load_config
 from asr_hf.data.augment.babble import Babble
@@ -26,6 +25,7 @@ from asr_hf.hmm.system import HmmSystem
 from asr_hf.kaldi.tree import PDF_CLASS, ContextDependency, Leaf, Node, Split, Table
 from asr_hf.runtime.checkpoint import load_checkpoint, save_checkpoint
 from asr_hf.runtime.events import EventLog, read_events
+from asr_hf.runtime.plain_yaml import plain_yaml
 from asr_hf.runtime.run_config import read_run_config
 from asr_hf.runtime.run_folder import RunFolder
 from asr_hf.scoring.ctm import CtmWord, read_ctm, write_ctm
@@ -153,8 +153,7 @@ def _parse_checkpoint(folder: Path) -> None:
 
 
 def _make_model(folder: Path) -> None:
-    config = OmegaConf.create(_MODEL)
-    save_model(folder / "model.safetensors", build_model(config, 3, 5, 0), config, {"corpus": "x"})
+    save_model(folder / "model.safetensors", build_model(_MODEL, 3, 5, 0), _MODEL, {"corpus": "x"})
 
 
 def _parse_model(folder: Path) -> None:
@@ -162,7 +161,7 @@ def _parse_model(folder: Path) -> None:
 
 
 def _make_run(folder: Path) -> None:
-    with RunFolder.open(folder, OmegaConf.create(_MODEL)):
+    with RunFolder.open(folder, _MODEL):
         log = EventLog(folder, tensorboard=False)
         for iteration in range(3):
             log.append({"iteration": iteration, "heldout_loss": 1.5, "phase_seconds": {"cg": 0.1}})
@@ -172,7 +171,7 @@ def _make_run(folder: Path) -> None:
 def _parse_run(folder: Path) -> None:
     read_events(folder / "events.jsonl")
     try:
-        with RunFolder.open(folder, OmegaConf.create(_MODEL)):
+        with RunFolder.open(folder, _MODEL):
             log = EventLog(folder, tensorboard=False)
             log.truncate_after(1)
     finally:
@@ -191,7 +190,7 @@ def _make_run_config(folder: Path) -> None:
         "features": {"allow_pipes": False, "high_freq": 0.0},
         "alignment": {"tag": None},
     }
-    (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(config)))
+    (folder / "config.yaml").write_text(plain_yaml(config))
 
 
 def _make_copies(folder: Path) -> None:

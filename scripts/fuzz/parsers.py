@@ -1,4 +1,4 @@
-"""What describes a parser of outside files, and seals that its files need."""
+"""Describes parsers of outside files, and seals their mutated files again."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class SoftmaxRegression:
     def __init__(self, dtype: torch.dtype = torch.float64) -> None:
         self.num_parameters = CLASSES * (INPUTS + 1)
         self.device = torch.device("cpu")
-        self.frames = {"gradient": 0, "curvature": 0, "loss": 0}
+        self.frames_by_pass = {"gradient": 0, "curvature": 0, "loss": 0}
         rng = np.random.default_rng(0)
         self.lengths = rng.integers(3, 12, size=50)
         labels = rng.integers(0, CLASSES, size=self.lengths.sum())
@@ -56,12 +56,12 @@ class SoftmaxRegression:
 
     def loss(self, theta: Tensor, sample: Sample) -> LossSum:
         losses = self._losses(theta, self._frames(sample))
-        self.frames["loss"] += len(losses)
+        self.frames_by_pass["loss"] += len(losses)
         return LossSum(float(losses.double().sum()), len(losses), 0, losses)
 
     def gradient(self, theta: Tensor, sample: Sample) -> tuple[LossSum, Tensor]:
         chosen = self._frames(sample)
-        self.frames["gradient"] += len(chosen)
+        self.frames_by_pass["gradient"] += len(chosen)
         mean, gradient = self.minibatch_gradient(theta, chosen)
         total = float(mean) * len(chosen)
         return LossSum(total, len(chosen), 0, torch.empty(0)), gradient * len(chosen)

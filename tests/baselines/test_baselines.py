@@ -74,11 +74,11 @@ def test_heldout_data_cost_nothing_unless_the_schedule_looks_at_them(
     trainer = make_trainer(name, problem, schedule=Cosine(), evaluations_per_epoch=2)
     for _ in range(4):
         trainer.step()
-    assert problem.frames["loss"] == 0
+    assert problem.frames_by_pass["loss"] == 0
     trainer = make_trainer(name, problem, schedule=Newbob(), evaluations_per_epoch=2)
     for _ in range(4):
         trainer.step()
-    assert problem.frames["loss"] == 3 * frames
+    assert problem.frames_by_pass["loss"] == 3 * frames
 
 
 @pytest.mark.parametrize("name", MINIBATCH)
@@ -231,7 +231,7 @@ def test_lbfgs_equals_torch_without_its_repeated_passes(problem: Any, make_train
     frames = len(problem.labels)
     for _ in range(12):
         trainer.step()
-    ours, passes = trainer.theta, problem.frames["gradient"] / frames
+    ours, passes = trainer.theta, problem.frames_by_pass["gradient"] / frames
     everything, calls = trainer._train, 0
     theta = torch.zeros_like(ours)
 

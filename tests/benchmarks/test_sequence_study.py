@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 
 from asr_hf.cli.check import check_targets
 from asr_hf.cli.compose import load_config
@@ -110,7 +109,7 @@ def test_a_rescaled_model_has_its_logits_times_the_factor(tmp_path):
         "hidden_sizes": [5],
         "activation": "tanh",
     }
-    save_model(tmp_path / FILE_NAME, model, OmegaConf.create(config), {})
+    save_model(tmp_path / FILE_NAME, model, config, {})
     (tmp_path / "out").mkdir()
     rescale(tmp_path / FILE_NAME, tmp_path / "out" / FILE_NAME, 1.5)
     changed, _ = load_model(tmp_path / "out" / FILE_NAME)

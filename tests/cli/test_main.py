@@ -171,7 +171,7 @@ def test_the_groups_of_a_verb_are_those_that_its_code_reads(verb):
     def sections(name):
         seen.add(name)
         text = (stages / f"{name.replace('.', '/')}.py").read_text()
-        found = set(re.findall(r"config\.(\w+)", text)) & set(groups())
+        found = set(re.findall(r"settings\.(\w+)", text)) & set(groups())
         below = set(re.findall(r"from asr_hf\.stages\.([\w.]+) import", text))
         # Which form is written is known by its name alone.
         below = (below | set(forms if name == "export" else ())) - seen

@@ -9,10 +9,11 @@ import pytest
 from asr_hf.cli.check import CHOICES, check_targets
 from asr_hf.cli.compose import load_config
 from asr_hf.cli.groups import groups, plus
+from asr_hf.cli.typed import settings_of
+from asr_hf.curvature.chunks import CurvaturePath
 from asr_hf.data.cmvn import CmvnMode
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.resources import conf_dir
-from asr_hf.training.curvature import CurvaturePath
 from asr_hf.training.model_file import build_model
 
 OPTIONS = [(group, option) for group, options in groups().items() for option in options]
@@ -41,7 +42,7 @@ def test_a_setting_that_no_class_takes_would_be_noticed():
 @pytest.mark.parametrize("model", groups()["model"])
 def test_every_model_is_built_with_parameters_in_one_flat_vector(model):
     config = load_config(["+recipe=prompts", f"model={model}"])
-    built = build_model(config.model, 3, 5, seed=0)
+    built = build_model(settings_of(config).model.tree, 3, 5, seed=0)
     assert isinstance(built, AcousticModel)
     assert built.flat.numel() == sum(p.numel() for p in built.parameters())
 
@@ -50,7 +51,7 @@ def test_every_model_is_built_with_parameters_in_one_flat_vector(model):
 @pytest.mark.parametrize("debug", groups()["debug"])
 def test_every_model_is_built_under_every_debug_preset(model, debug):
     config = load_config(["+recipe=prompts", f"model={model}", f"+debug={debug}"])
-    assert build_model(config.model, 3, 5, seed=0).flat.isfinite().all()
+    assert build_model(settings_of(config).model.tree, 3, 5, seed=0).flat.isfinite().all()
 
 
 def test_the_choices_of_the_command_line_are_those_of_the_code():

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from asr_hf.cli.check import check_targets
 from asr_hf.cli.compose import load_config
 from asr_hf.cli.groups import groups, plus
+from asr_hf.cli.typed import settings_of
 from asr_hf.runtime.resources import conf_dir
 from asr_hf.stages.training.declared import criterion_needs
 from asr_hf.training.model_file import build_model
@@ -53,7 +54,7 @@ def test_whatever_sets_keys_composes_with_every_option_of_every_group(group, opt
         given = ordered([f"+{group}={option}", *row])
         config = load_config(given if any(o.startswith("+recipe") for o in given) else base + given)
         check_targets(config)
-        if criterion_needs(config).acoustic_scale:
+        if criterion_needs(settings_of(config).criterion).acoustic_scale:
             # Else that of the run of init_from.
             config.criterion.acoustic_scale = 0.1
         for part in CHEAP:
@@ -142,7 +143,7 @@ def test_switchboard_s_sizes_are_those_of_its_own_options(model, alignment):
     states = None if config.alignment.tree is None else config.alignment.tree.states
     assert states == (9300 if alignment == "triphone" else None)
     config.model.hidden_sizes = [8]
-    assert build_model(config.model, 3, 5, seed=0).flat.isfinite().all()
+    assert build_model(settings_of(config).model.tree, 3, 5, seed=0).flat.isfinite().all()
 
 
 def test_own_presets_have_parts_too_and_build_on_ours(tmp_path):

@@ -21,7 +21,9 @@ WATCHING = ("tests/test_architecture.py", "tests/conf/test_conf.py", "tests/conf
 # What a copy consists of.
 PARTS = (
     *("asr_hf", "conf", "recipes", "Makefile", "pyproject.toml", "docs/architecture.md"),
-    *("setup.py", "constraints.txt", "tests/conftest.py", *WATCHING),
+    *("setup.py", "constraints.txt"),
+    # With what the first of them imports.
+    *("tests/conftest.py", "tests/command.py", "tests/kaldi", *WATCHING),
 )
 
 
@@ -116,14 +118,14 @@ CHANGES = {
             "asr_hf/stages/training/targets.py": [
                 Line("from asr_hf.training.feeding.targets import ", "GraphTargets, "),
                 Line(
-                    "            return _lattice_targets(config, stores, model)\n",
+                    "            return _lattice_targets(settings, stores, model)\n",
                     "        case Targets.GRAPHS:\n            return GraphTargets()\n",
                 ),
             ],
             "asr_hf/stages/training/run_inputs.py": [
                 Line(
                     "    found: dict[str, str] = {}\n",
-                    "    if criterion_needs(config).targets is Targets.GRAPHS:\n"
+                    "    if criterion_needs(settings.criterion).targets is Targets.GRAPHS:\n"
                     '        found["graphs"] = "of a file"\n',
                 ),
             ],

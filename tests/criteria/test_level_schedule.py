@@ -47,19 +47,19 @@ def test_all_that_an_edge_needs_is_there_before_it(draw_case, pack, seed):
     rng = np.random.default_rng(seed)
     lengths = rng.integers(1, 4 * WINDOW, size=3)
     batch = pack([draw_case(rng, int(frames)) for frames in lengths])
-    sweep = batch.sweep
-    done = torch.zeros(sweep.num_nodes, dtype=torch.bool)
-    done[sweep.starts] = True
-    for source, target in zip(sweep.sources, sweep.targets, strict=True):
+    schedule = batch.schedule
+    done = torch.zeros(schedule.num_nodes, dtype=torch.bool)
+    done[schedule.starts] = True
+    for source, target in zip(schedule.sources, schedule.targets, strict=True):
         assert done[source].all()
         assert not done[target].any()
         done[target] = True
     assert done.all()
     # Each arc has an edge in each direction.
-    counts = torch.bincount(sweep.arc, minlength=len(batch.graph))
+    counts = torch.bincount(schedule.arc, minlength=len(batch.graph))
     assert (counts == 2).all()
-    covered = [range(s.levels.start, s.levels.stop) for s in sweep.stretches]
-    assert [level for levels in covered for level in levels] == list(range(len(sweep.sources)))
+    covered = [range(s.levels.start, s.levels.stop) for s in schedule.blocks]
+    assert [level for levels in covered for level in levels] == list(range(len(schedule.sources)))
 
 
 def test_words_lengthen_the_order_by_few_levels(pack):
@@ -77,7 +77,7 @@ def test_words_lengthen_the_order_by_few_levels(pack):
         utterances.append(lattice_of(arcs, frame_of))
     longest = 400 + 20
     # The last arc, to the one last state, is a level too.
-    assert len(pack(utterances).sweep.edge_sizes) <= 1.1 * longest + 1
+    assert len(pack(utterances).schedule.edge_sizes) <= 1.1 * longest + 1
 
 
 @pytest.mark.parametrize(("frames", "width"), [(3000, 2), (120, 60)])
@@ -85,7 +85,7 @@ def test_more_paths_than_float64_can_count(pack, frames, width):
     batch = pack([full_lattice(frames, width)])
     paths = ForwardBackward(batch, batch.graph)
     expected = (frames - 1) * math.log(width)
-    assert (len(batch.sweep.stretches) > 1) == (expected > 700)
+    assert (len(batch.schedule.blocks) > 1) == (expected > 700)
     assert float(paths.totals) == pytest.approx(expected, rel=1e-12)
     assert float(paths.backward_totals) == pytest.approx(expected, rel=1e-12)
     inner = (batch.source > 0) & (batch.target < batch.last - 1)

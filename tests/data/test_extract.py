@@ -23,6 +23,8 @@ from asr_hf.runtime.files import read_json
 from asr_hf.runtime.resources import conf_dir
 from asr_hf.stages import features
 
+from ..typed import typed
+
 OPTIONS = FbankOptions(num_mel_bins=12)
 
 
@@ -233,11 +235,11 @@ def test_the_stage_makes_every_set_or_says_what_is_missing(corpus, tmp_path):
     settings.jobs = 1
     known = {"name": "toy", "dir": str(tmp_path), "sets": ["set"], "needs": "two tapes\n"}
     config = OmegaConf.create({"corpus": known, "features": settings})
-    about = features.run(config)["set"]
+    about = features.run(typed(config))["set"]
     assert about["options"] == FbankOptions().to_dict()
     assert len(ArkReader(tmp_path / "fbank/set/feats.scp")) == 6
     config.corpus.sets = ["set", "test"]
     with pytest.raises(InputError, match="no set 'test' of corpus 'toy'") as caught:
-        features.run(config)
+        features.run(typed(config))
     assert caught.value.expected == "two tapes"
     assert "asr-hf prepare +recipe=toy" in caught.value.remedy

@@ -84,7 +84,7 @@ def test_gathered_frames_are_those_of_the_arks(packed, bare_data, dtype, units):
         assert batch.starts[piece].eq(position).all()
         position += len(wanted)
         assert batch.ends[piece].eq(position).all()
-        assert store.frames_of(unit) == len(wanted)
+        assert store.num_frames_of(unit) == len(wanted)
     assert len(batch.features) == len(batch.labels) == position
 
 

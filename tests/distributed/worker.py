@@ -132,7 +132,7 @@ def train(case, stores, ranks):
     """
     case, _, how = case.partition("-")
     inner, in_cg, events = objective_of(case, stores), [], []
-    counted, state, optimiser = dict(inner.frames), None, None
+    counted, state, optimiser = dict(inner.frames_by_pass), None, None
     for iteration in range(ITERATIONS):
         if iteration in (0, 4, 7) and (iteration == 0 or how == "changing"):
             sharded = how == "sharded" or (how == "changing" and iteration != 4)
@@ -145,14 +145,14 @@ def train(case, stores, ranks):
             if state is not None:
                 optimiser.load_state_dict(state)
         events.append(optimiser.step())
-        state, counted = optimiser.state_dict(), objective.frames
+        state, counted = optimiser.state_dict(), objective.frames_by_pass
         check_in_step(ranks, optimiser.iteration, state)
     return {
         "events": [{k: v for k, v in e.items() if k != "phase_seconds"} for e in events],
         "theta": optimiser.theta.tolist(),
         "estimate": optimiser.estimate.tolist(),
-        "frames": objective.frames,
-        "own_frames": inner.frames,
+        "frames": objective.frames_by_pass,
+        "own_frames": inner.frames_by_pass,
         "in_cg": in_cg,
         "held": 0 if case == "baseline" else held_lengths(optimiser),
     }

@@ -11,14 +11,10 @@ from asr_hf.curvature.r_operator import Activation, MLPCurvature
 from asr_hf.curvature.space import UNSHARDED
 from asr_hf.curvature.unit_moments import Moments, UnitMoments
 from asr_hf.hf.damping import DampedOperator
-from asr_hf.hf.preconditioners.diagonal import DiagonalPreconditioner
-from asr_hf.hf.preconditioners.identity import IdentityPreconditioner
-from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
 from asr_hf.hf.preconditioners.kronecker import KroneckerFactor
-from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
-from asr_hf.hf.solvers.cg import ConjugateGradient
-from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
 from asr_hf.hf.solvers.stopping import RelativeProgress
+
+from .options import classes, make, options
 
 SIZES = [(300, 200), (100, 300)]
 N = sum(o * i + o for o, i in SIZES)
@@ -76,20 +72,12 @@ def curvature():
     return SampleCurvature(lambda place, precision: chunk, 1, 16, lambda frames: None)
 
 
-PRECONDITIONERS = {
-    "identity": IdentityPreconditioner,
-    "diagonal": DiagonalPreconditioner,
-    "lbfgs": lambda: LBFGSPreconditioner(pairs=4),
-    "kfac": KFACPreconditioner,
-}
-
-
-@pytest.mark.parametrize("kind", [ConjugateGradient, FlexibleConjugateGradient])
-@pytest.mark.parametrize("name", PRECONDITIONERS)
+@pytest.mark.parametrize("kind", classes("solver"))
+@pytest.mark.parametrize("name", options("preconditioner"))
 def test_a_second_run_allocates_no_vector(kind, name, monkeypatch):
     monkeypatch.setattr("asr_hf.curvature.vectors._BLOCK", 1 << 12)
     solver = kind(max_iterations=12, stopping=RelativeProgress(tolerance=0.0), recompute_every=5)
-    preconditioner = PRECONDITIONERS[name]()
+    preconditioner = make("preconditioner", name)
     b = torch.randn(N, generator=torch.Generator().manual_seed(1))
     operator, start = DampedOperator(curvature(), 0.1), torch.ones(N)
     for _ in range(3):

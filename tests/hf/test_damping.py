@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from asr_hf.hf.damping import LevenbergMarquardt
-from asr_hf.hf.objective import LossSum
+from asr_hf.hf.damping import DampedOperator, LevenbergMarquardt
+from asr_hf.hf.objective import LossSum, Split
 from asr_hf.hf.solvers.base import Iterate
 from asr_hf.hf.verdict import Outcome, Verdict
 
@@ -61,3 +61,18 @@ def test_damping_stays_between_its_bounds(step, bound):
 def test_a_rule_keeps_no_state():
     RULE.next(1.0, measured(0.1))
     assert LevenbergMarquardt(value=1.0, floor=0.5, ceiling=2.0) == RULE
+
+
+def test_damped_operator_is_the_mean_plus_lambda(net, theta, everything):
+    operator = DampedOperator(net.curvature(theta, everything), 0.3)
+    frames = net.unit_frames(Split.TRAIN).sum()
+    dense = net.dense_gauss_newton(theta, everything) / frames
+    dense += 0.3 * torch.eye(net.num_parameters, dtype=torch.float64)
+    v = torch.randn(net.num_parameters, dtype=torch.float64)
+    damped = operator.curvature_product(v) + operator.damping * v
+    torch.testing.assert_close(damped, dense @ v, rtol=1e-12, atol=1e-12)
+
+
+def test_damping_refuses_a_start_outside_its_bounds():
+    with pytest.raises(ValueError, match="floor"):
+        LevenbergMarquardt(value=1e-9)

@@ -13,30 +13,17 @@ from asr_hf.hf.damping import LevenbergMarquardt
 from asr_hf.hf.hessian_free import HessianFree, Stopping
 from asr_hf.hf.line_search import Armijo
 from asr_hf.hf.objective import LossSum, Split
-from asr_hf.hf.preconditioners.diagonal import DiagonalPreconditioner
-from asr_hf.hf.preconditioners.identity import IdentityPreconditioner
-from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
-from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
 from asr_hf.hf.sampling.fixed import FixedSampling
-from asr_hf.hf.sampling.geometric import GeometricSampling
-from asr_hf.hf.sampling.variance import VarianceSampling
 from asr_hf.hf.solvers.cg import ConjugateGradient
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
 from asr_hf.runtime.errors import RunError
 
-PRECONDITIONERS = {
-    "identity": IdentityPreconditioner,
-    "lbfgs": lambda: LBFGSPreconditioner(pairs=8),
-    "diagonal": DiagonalPreconditioner,
-    "kfac": KFACPreconditioner,
-}
-SAMPLINGS = {
-    "fixed": lambda: FixedSampling(curvature=0.5),
-    "geometric": lambda: GeometricSampling(
-        gradient=0.3, curvature=0.2, curvature_most=0.8, curvature_growth=1.5
-    ),
-    "variance": lambda: VarianceSampling(gradient=0.3, curvature=0.8, curvature_most=1.0),
-}
+from .options import every_option, make, options
+
+
+def made(part, given):
+    """The part itself, or what an option describes."""
+    return make(part, given) if isinstance(given, str) else given
 
 
 def trainer(net, theta, preconditioner="lbfgs", sampling="fixed", solver=None, **changes):
@@ -44,8 +31,8 @@ def trainer(net, theta, preconditioner="lbfgs", sampling="fixed", solver=None, *
         "objective": net,
         "theta": theta,
         "solver": solver or FlexibleConjugateGradient(max_iterations=20),
-        "preconditioner": PRECONDITIONERS[preconditioner](),
-        "sampling": SAMPLINGS[sampling](),
+        "preconditioner": made("preconditioner", preconditioner),
+        "sampling": made("sampling", sampling),
         "damping": LevenbergMarquardt(),
         "acceptance": Backtracking(Armijo()),
         "stopping": Stopping(max_iterations=12, patience=0),
@@ -61,8 +48,8 @@ def run(hf):
     return events
 
 
-@pytest.mark.parametrize("preconditioner", PRECONDITIONERS)
-@pytest.mark.parametrize("sampling", SAMPLINGS)
+@pytest.mark.parametrize("preconditioner", options("preconditioner"))
+@pytest.mark.parametrize("sampling", options("sampling"))
 def test_heldout_loss_falls_and_never_rises(net, theta, preconditioner, sampling):
     hf = trainer(net, theta, preconditioner, sampling)
     run(hf)
@@ -71,21 +58,45 @@ def test_heldout_loss_falls_and_never_rises(net, theta, preconditioner, sampling
     assert hf.losses[-1] == pytest.approx(net.loss(hf.theta, hf.heldout).mean, rel=1e-9)
 
 
-@pytest.mark.parametrize("preconditioner", PRECONDITIONERS)
-@pytest.mark.parametrize("sampling", SAMPLINGS)
-def test_resumed_run_equals_the_undisturbed_one_bit_for_bit(net, theta, preconditioner, sampling):
-    whole = trainer(net, theta, preconditioner, sampling)
+def assert_resumed_run_equals_the_undisturbed_one(theta, make_trainer):
+    whole = make_trainer(theta)
     run(whole)
-    first = trainer(net, theta, preconditioner, sampling)
+    first = make_trainer(theta)
     for _ in range(5):
         first.step()
     state = copy.deepcopy(first.state_dict())
-    second = trainer(net, torch.zeros_like(theta), preconditioner, sampling)
+    second = make_trainer(torch.zeros_like(theta))
     second.load_state_dict(state)
     run(second)
     assert torch.equal(whole.theta, second.theta)
     assert whole.losses == second.losses
     assert whole.current_damping == second.current_damping
+
+
+@pytest.mark.parametrize("preconditioner", options("preconditioner"))
+@pytest.mark.parametrize("sampling", options("sampling"))
+def test_resumed_run_equals_the_undisturbed_one_bit_for_bit(net, theta, preconditioner, sampling):
+    assert_resumed_run_equals_the_undisturbed_one(
+        theta, lambda start: trainer(net, start, preconditioner, sampling)
+    )
+
+
+@pytest.mark.parametrize(
+    ("part", "option"),
+    [(p, o) for p, o in every_option() if p not in ("preconditioner", "sampling")],
+)
+def test_a_run_with_any_other_part_lowers_the_loss_and_resumes(net, theta, part, option):
+    parts = {part: make(part, option)}
+    if part == "cg_stopping":
+        parts = {"solver": FlexibleConjugateGradient(max_iterations=20, stopping=parts[part])}
+
+    def make_trainer(start):
+        return trainer(net, start, **copy.deepcopy(parts))
+
+    assert_resumed_run_equals_the_undisturbed_one(theta, make_trainer)
+    hf = make_trainer(theta)
+    run(hf)
+    assert hf.losses[-1] < 0.75 * hf.losses[0]
 
 
 def test_converges_to_the_minimum_of_a_convex_problem(net, theta, everything):

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from asr_hf.hf.damping import DampedOperator
+from asr_hf.hf.memory import ProblemSize
 from asr_hf.hf.objective import Split
 from asr_hf.hf.preconditioners.diagonal import DiagonalPreconditioner
 from asr_hf.hf.preconditioners.identity import IdentityPreconditioner
@@ -11,10 +12,12 @@ from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
 from asr_hf.hf.preconditioners.kronecker import KroneckerFactor
 from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
 from asr_hf.hf.preconditioners.pairs import Keep, PairStore
+from asr_hf.hf.preconditioners.shampoo import ShampooPreconditioner
 from asr_hf.hf.solvers.cg import ConjugateGradient
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
 from asr_hf.hf.solvers.stopping import RelativeProgress
 from asr_hf.hf.statistics import SampleStatistics
+from asr_hf.runtime.errors import InputError
 
 N = 30
 
@@ -316,3 +319,34 @@ def test_kfac_averages_its_estimates():
     averaged.prepare(0.1, Factors([two]))
     direct.prepare(0.1, Factors([mean]))
     torch.testing.assert_close(averaged.apply(r), direct.apply(r))
+
+
+def test_parameters_of_no_affine_layer_have_the_identity():
+    preconditioner, layer = KFACPreconditioner(), random_factor(2, 4, 3, 1)
+    preconditioner.prepare(1e-3, Factors([layer]))
+    r = torch.randn(22, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    alone = KFACPreconditioner()
+    alone.prepare(1e-3, Factors([KroneckerFactor(0, layer.inputs, layer.outputs)]))
+    for found in (preconditioner.apply(r), preconditioner.apply(r, out=torch.empty_like(r))):
+        assert torch.equal(found[:2], r[:2]) and torch.equal(found[17:], r[17:])
+        torch.testing.assert_close(found[2:17], alone.apply(r[2:17]))
+
+
+@pytest.mark.parametrize(
+    ("made", "method"),
+    [
+        (KFACPreconditioner(), "K-FAC"),
+        (LBFGSPreconditioner(initial=KFACPreconditioner()), "K-FAC"),
+        (ShampooPreconditioner(), "Shampoo"),
+    ],
+)
+def test_what_no_factor_covers_is_named_once(made, method, caplog):
+    known = ProblemSize(20, 4, ((3, 4),), 100)
+    assert made.memory(known) > 0 and not caplog.records
+    some = ProblemSize(22, 4, ((3, 4),), 100, others=("norm.scale", "convolution.weight"))
+    assert made.memory(some) == made.memory(some)
+    (said,) = caplog.messages
+    assert said.startswith(f"preconditioner: {method} knows fully connected layers with a bias")
+    assert said.endswith("the identity stands for the curvature of norm.scale, convolution.weight")
+    with pytest.raises(InputError, match=f"{method} knows fully connected layers"):
+        made.memory(ProblemSize(20, 4, (), 100, others=("convolution.weight",)))

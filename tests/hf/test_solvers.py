@@ -20,6 +20,8 @@ from asr_hf.hf.solvers.stopping import (
     stored_iterations,
 )
 
+from .options import classes
+
 N = 40
 NEVER = RelativeProgress(tolerance=0.0)
 
@@ -67,7 +69,7 @@ def b():
     return torch.randn(N, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
 
 
-@pytest.mark.parametrize("kind", [ConjugateGradient, FlexibleConjugateGradient])
+@pytest.mark.parametrize("kind", classes("solver"))
 @pytest.mark.parametrize("damping", [0.0, 0.1])
 def test_solution_equals_direct_solve(kind, damping, b):
     a = spd()
@@ -79,7 +81,7 @@ def test_solution_equals_direct_solve(kind, damping, b):
     assert result.reason is StopReason.RESIDUAL
 
 
-@pytest.mark.parametrize("kind", [ConjugateGradient, FlexibleConjugateGradient])
+@pytest.mark.parametrize("kind", classes("solver"))
 def test_every_iterate_equals_scipy(kind, b):
     a, inverse = spd(), spd(seed=1, spread=1.0)
     peers = []
@@ -138,7 +140,7 @@ def test_martens_rule_keeps_the_factor_k():
     assert not rule.reached([-v for v in values])
 
 
-@pytest.mark.parametrize("solver", [ConjugateGradient, FlexibleConjugateGradient])
+@pytest.mark.parametrize("solver", classes("solver"))
 def test_a_fixed_number_of_steps_is_taken(solver, b):
     run = solver(stopping=FixedSteps(7)).solve(
         Dense(spd()), b, torch.zeros_like(b), IdentityPreconditioner()

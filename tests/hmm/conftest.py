@@ -60,3 +60,13 @@ def pdf_scores(pdfs: np.ndarray, num_pdfs: int, wrong: float = -20.0) -> np.ndar
 @pytest.fixture
 def scores_for():
     return pdf_scores
+
+
+@pytest.fixture
+def graph(system: HmmSystem, arpa: Path):
+    return system.languages["en"].decoding_graph(arpa, system.transitions)
+
+
+def random_scores(system: HmmSystem, frames: int = 12, seed: int = 0) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    return random.normal(0, 4, (frames, system.transitions.num_pdfs)).astype(np.float32)

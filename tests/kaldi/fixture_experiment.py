@@ -13,6 +13,7 @@ from asr_hf.data.store import FrameStore
 from asr_hf.runtime.errors import InputError
 from asr_hf.stages.sources.external import pack_external
 
+from ..typed import typed
 from .experiments import TINY
 from .kaldi_text import matrices
 
@@ -48,5 +49,5 @@ def assert_packed(root: Path, right: Path) -> None:
 
 def refusal(*more: str) -> str:
     with pytest.raises(InputError) as caught:
-        pack_external(config_of(*more))
+        pack_external(typed(config_of(*more)))
     return str(caught.value)

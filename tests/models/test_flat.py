@@ -97,23 +97,6 @@ def test_gradients_survive_zero_grad_to_none(make_dnn: MakeDNN, spliced: Tensor)
     assert torch.equal(model.flat_grad, first)
 
 
-def test_binding_copies_nothing(make_dnn: MakeDNN, spliced: Tensor) -> None:
-    model, other = make_dnn(), make_dnn(seed=9)
-    theta = other.flat.clone()
-    model.bind(theta)
-    assert model.flat.data_ptr() == theta.data_ptr()
-    assert torch.equal(model(spliced), other(spliced))
-    theta.mul_(0.5)
-    other.flat.mul_(0.5)
-    assert torch.equal(model(spliced), other(spliced))
-
-
-@pytest.mark.parametrize("wrong", [torch.zeros(3), torch.zeros(1000), torch.zeros(2, 2)])
-def test_binding_a_vector_of_another_size_is_refused(make_dnn: MakeDNN, wrong: Tensor) -> None:
-    with pytest.raises(ValueError, match="contiguous vector"):
-        make_dnn().bind(wrong)
-
-
 def test_mixed_dtypes_are_refused() -> None:
     mixed = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2).double())
     with pytest.raises(ValueError, match="one dtype"):

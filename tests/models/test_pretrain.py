@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from asr_hf.models.dnn import DNN
-from asr_hf.models.pretrain import pretrain, shallower
+from asr_hf.models.pretrain import pretrain
 
 MakeDNN = Callable[..., DNN]
 
@@ -77,7 +77,7 @@ def test_the_shallower_network_has_its_own_memory_and_the_same_buffers(make_dnn:
     model.set_log_priors(torch.arange(5.0))
     model.set_input_statistics(torch.arange(3.0), torch.ones(3))
     before = model.flat.clone()
-    smaller = shallower(model, 1)
+    smaller = model.shallower(1)
     assert smaller.flat.dtype == torch.float64
     for name, buffer in model.named_buffers():
         assert torch.equal(smaller.get_buffer(name), buffer), name

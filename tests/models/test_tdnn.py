@@ -152,7 +152,7 @@ def test_half_precision_features_are_cast_before_they_are_normalised() -> None:
     model.set_input_statistics(torch.full((DIM,), 1000.0), torch.full((DIM,), 1e-3))
     batch = make_batch([5], torch.float16)
     inputs = model.inputs(batch)
-    assert inputs.frames.dtype == torch.float32
+    assert inputs.features.dtype == torch.float32
     wide = FrameBatch(batch.features.double(), batch.labels, batch.starts, batch.ends)
     expected = by_definition(model.double(), wide.features)
     torch.testing.assert_close(model.float()(inputs).double(), expected, rtol=1e-4, atol=1e-4)

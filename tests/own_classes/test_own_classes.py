@@ -9,7 +9,6 @@ import time
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
 
 from asr_hf.data.ark import ArkReader
 from asr_hf.data.store import FrameStore
@@ -35,8 +34,7 @@ def test_from_the_recipe_to_words(asr_hf, root, trained):
 def test_loglikes_and_priors_are_exported(asr_hf, root, trained):
     assert asr_hf("export loglikes", "name=first", "model=residual", "export.sets=[dev]").code == 0
     assert asr_hf("export priors", "name=first", "model=residual").code == 0
-    config = OmegaConf.create({"model": {"_target_": CLASS}})
-    model, _ = load_model(trained / "model.safetensors", config)
+    model, _ = load_model(trained / "model.safetensors", CLASS)
     store = FrameStore.open(root / "data/tones/store/dev")
     written = ArkReader(trained / "export/dev/loglikes.scp")
     for unit in range(3):
@@ -112,11 +110,19 @@ def test_validate_reads_a_model_of_a_class_that_it_is_told(trained, capsys, name
     assert named or f"add model._target_={CLASS}" in said
 
 
+@pytest.mark.parametrize(("name", "method"), [("kfac", "K-FAC"), ("kfac_lbfgs", "K-FAC")])
+def test_parameters_that_kfac_does_not_know_are_named_once(asr_hf, trained, name, method):
+    options = [one for one in MINE if not one.startswith("preconditioner")]
+    limits = [f"preconditioner={name}", "trainer.stopping.max_iterations=2"]
+    outcome = asr_hf("train", *options, f"name={name}", *limits)
+    assert outcome.code == 0, outcome.err
+    said = [line for line in outcome.err.splitlines() if method in line]
+    assert len(said) == 1 and "the identity stands for the curvature of scales" in said[0]
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (["preconditioner=kfac"], "not scales"),
-        (["preconditioner=kfac_lbfgs"], "not scales"),
         (["runtime.curvature_path=r_operator"], "no plain DNN"),
         (["pretraining=layerwise"], "layer by layer"),
         (["export.format=nnet3"], "no such form of mine.models.Residual"),

@@ -21,6 +21,8 @@ from asr_hf.runtime.skips import SkipList
 from asr_hf.stages import features
 from asr_hf.stages import prepare as stage
 
+from ..typed import typed
+
 load_recipe("fillets")
 collect = importlib.import_module("asr_hf_recipes.fillets.collect")
 dialogs = importlib.import_module("asr_hf_recipes.fillets.dialogs")
@@ -84,7 +86,7 @@ def prepared(tmp_path, config_for):
     def prepare(*overrides: str):
         given_ = [f"corpus.source={tmp_path / 'mine'}", SCENES, *overrides]
         config = config_for("fillets", *given_)
-        about, root = stage.run(config), Path(config.corpus.dir)
+        about, root = stage.run(typed(config)), Path(config.corpus.dir)
         return about, {name: DataDir.read(root / name) for name in config.corpus.sets}
 
     return prepare
@@ -149,7 +151,7 @@ def test_recordings_of_any_rate_and_channels_become_features(prepared, games, co
     _, sets = prepared()
     rates = {soundfile.info(wav).samplerate for wav in sets["train"].wavs.values()}
     assert rates == {22050}
-    made = features.run(config_for("fillets", SCENES, "features.jobs=1"))
+    made = features.run(typed(config_for("fillets", SCENES, "features.jobs=1")))
     assert made["voices"]["utterances"] == 1
     assert made["voices"]["options"]["sample_rate"] == 16000
 
@@ -192,7 +194,7 @@ def test_what_is_missing_is_said(tmp_path, games):
     for wav in (tmp_path / "mine").rglob("*.ogg"):
         wav.unlink()
     with pytest.raises(InputError, match=r"corpus\.source: .*no sound/\*/cs/\*\.ogg"):
-        fetch.find_recordings("cs", str(tmp_path / "mine"), tmp_path / "cache")
+        fetch.find_recordings("cs", tmp_path / "mine", tmp_path / "cache")
 
 
 SCRIPTS = [

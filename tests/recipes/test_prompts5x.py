@@ -21,11 +21,13 @@ from asr_hf.hmm.system import HmmSystem
 from asr_hf.runtime import artefact
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json
-from asr_hf.runtime.provenance import Wanted
+from asr_hf.runtime.provenance import ArtefactSpec
 from asr_hf.runtime.resources import load_recipe
 from asr_hf.stages import align, features
 from asr_hf.stages import prepare as stage
 from asr_hf.stages.sources.transfer_alignments import carried_ctm
+
+from ..typed import typed
 
 prompts, recipe = load_recipe("prompts"), load_recipe("prompts5x")
 SETS = ("train", "dev", "test", "dev_noisy", "test_noisy")
@@ -47,9 +49,9 @@ def in_turn(sentences, *_):
 
 
 def everything(config) -> None:
-    stage.run(config)
-    features.run(config)
-    align.run(config)
+    stage.run(typed(config))
+    features.run(typed(config))
+    align.run(typed(config))
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +147,7 @@ def test_the_same_seed_gives_the_same_bytes_in_any_number_of_processes(root, mon
     before = {k: v for k, v in contents(folder).items() if k.split("/")[0] in ("wav", *CLEAN_OF)}
     shutil.rmtree(folder)
     monkeypatch.setattr("asr_hf.data.augment.copies._WORTH_A_PROCESS", 50)
-    stage.run(configuration(root, "features.jobs=2"))
+    stage.run(typed(configuration(root, "features.jobs=2")))
     after = contents(folder)
     assert {k: after[k] for k in before} == before
 
@@ -153,7 +155,7 @@ def test_the_same_seed_gives_the_same_bytes_in_any_number_of_processes(root, mon
 def test_another_seed_gives_other_copies_and_renews_the_corpus(root):
     folder = root / "data" / "prompts5x"
     before = contents(folder)
-    stage.run(configuration(root, "corpus.augmentation.seed=1"))
+    stage.run(typed(configuration(root, "corpus.augmentation.seed=1")))
     after = contents(folder)
     wavs = [name for name in after if name.endswith(".wav")]
     assert sum(before[name] == after[name] for name in wavs) < 0.02 * len(wavs)
@@ -242,10 +244,10 @@ def test_realigned_clean_recordings_renew_the_labels_of_copies(root):
             (part / f"{kind}.ctm").write_text(text)
         return known.about
 
-    artefact.make_anew(folder, Wanted(known.kind, known.settings, known.sources), make)
+    artefact.make_anew(folder, ArtefactSpec(known.kind, known.settings, known.sources), make)
     labels = {n: root / f"data/prompts5x/store/{n}/labels.bin" for n in ("dev_noisy", "train")}
     before = {name: path.read_bytes() for name, path in labels.items()}
-    align.run(configuration(root))
+    align.run(typed(configuration(root)))
     assert labels["dev_noisy"].read_bytes() != before["dev_noisy"]
     assert labels["train"].read_bytes() == before["train"]
 
@@ -263,7 +265,7 @@ def test_a_network_can_realign_the_copies_themselves(root):
         for utterance, cepstra in speaker_features(DataDir.read(corpus / name), fbank):
             yield utterance, scorer.log_likelihoods(cepstra)
 
-    align.run(config, scores)
+    align.run(typed(config), scores)
     stores = [FrameStore.open(corpus / kind / "dev_noisy") for kind in ("store", "store-own")]
     carried, own = (store.read(np.arange(store.num_units)).labels for store in stores)
     assert not own.equal(carried)
@@ -279,7 +281,7 @@ def test_a_silent_recording_is_left_out_of_copies_and_listed(root):
         "corpus.augmentation.seed=2",
         "features.max_skipped=0.5",
     )
-    about = stage.run(config)
+    about = stage.run(typed(config))
     reason = about["summary"]["sets"]["test_noisy"]["skipped"][f"x1-{name}"]
     assert "speech is digital silence" in reason
     left = {u.id for u in DataDir.read(root / "data/prompts5x/test_noisy").utterances}
@@ -288,7 +290,7 @@ def test_a_silent_recording_is_left_out_of_copies_and_listed(root):
 
 def test_without_the_clean_corpus_one_is_told_how_to_make_it(tmp_path):
     with pytest.raises(InputError, match=r"'prompts5'.*is not there(.|\n)*make data-prompts5 "):
-        stage.run(configuration(tmp_path))
+        stage.run(typed(configuration(tmp_path)))
 
 
 @pytest.mark.parametrize(
@@ -301,24 +303,24 @@ def test_without_the_clean_corpus_one_is_told_how_to_make_it(tmp_path):
 def test_a_clean_corpus_without_alignments_is_named(root, lost, message):
     (root / "data" / "prompts5" / lost).unlink()
     with pytest.raises(InputError, match=message):
-        align.run(configuration(root))
+        align.run(typed(configuration(root)))
 
 
 def test_a_set_that_the_settings_do_not_know_is_named(root):
     with pytest.raises(InputError, match=r"says nothing of the set 'dev_loud'"):
-        stage.run(configuration(root, "corpus.sets=[train,dev_loud]"))
+        stage.run(typed(configuration(root, "corpus.sets=[train,dev_loud]")))
 
 
 def test_a_language_that_the_clean_corpus_lacks_is_named(root):
     with pytest.raises(InputError, match="the language 'fr' is missing"):
-        stage.run(configuration(root, "corpus.languages=[en,fr]"))
+        stage.run(typed(configuration(root, "corpus.languages=[en,fr]")))
 
 
 def test_a_folder_that_is_no_corpus_is_never_replaced(root):
     folder = root / "data" / "prompts5x"
     (folder / "corpus.json").unlink()
     with pytest.raises(InputError, match=r"holds no corpus\.json"):
-        stage.run(configuration(root))
+        stage.run(typed(configuration(root)))
     assert (folder / "train").is_dir()
 
 
@@ -336,4 +338,4 @@ def test_a_damaged_ctm_of_the_clean_corpus_is_named(root, content):
     (root / "data/prompts5/align/test/words.ctm").write_bytes(content)
     data = DataDir.read(root / "data/prompts5x/test_noisy")
     with pytest.raises(InputError, match=r"prompts5/align/test/words\.ctm(?s:.*)align \+recipe"):
-        carried_ctm(configuration(root), data, "words")
+        carried_ctm(typed(configuration(root)), data, "words")

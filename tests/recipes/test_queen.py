@@ -22,6 +22,8 @@ from asr_hf.stages import features
 from asr_hf.stages import prepare as stage
 from scripts import queen_container as made
 
+from ..typed import typed
+
 load_recipe("queen")
 collect = importlib.import_module("asr_hf_recipes.queen.collect")
 container = importlib.import_module("asr_hf_recipes.queen.container")
@@ -70,7 +72,7 @@ def prepared(tmp_path, config_for):
         (folder / "queen.1c").write_bytes(made.container(game))
         given = [f"corpus.source={folder}", HELD_OUT, "corpus.max_skipped=0.1", *overrides]
         config = config_for("queen", *given)
-        about, root = stage.run(config), Path(config.corpus.dir)
+        about, root = stage.run(typed(config)), Path(config.corpus.dir)
         return about, {name: DataDir.read(root / name) for name in config.corpus.sets}
 
     return prepare
@@ -132,7 +134,7 @@ def test_recordings_are_written_unaltered_and_read(prepared, config_for, tmp_pat
             assert wav.parent == tmp_path / "data" / "queen" / "wav"
             assert wav.read_bytes() == game[f"{u.id.partition('-')[2]}.SB"]
     assert len(list((tmp_path / "data" / "queen" / "wav").iterdir())) == 12
-    made_of = features.run(config_for("queen", HELD_OUT, "features.jobs=1"))
+    made_of = features.run(typed(config_for("queen", HELD_OUT, "features.jobs=1")))
     assert made_of["train"]["utterances"] == 8
     assert made_of["train"]["options"]["sample_rate"] == RATE
 
@@ -187,9 +189,9 @@ def test_another_game_is_used_with_a_warning(prepared, caplog):
 
 def test_where_no_game_is_each_way_says_why(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"corpus\.source: .*nowhere is neither a folder nor"):
-        fetch.find_game(str(tmp_path / "nowhere"), tmp_path)
+        fetch.find_game(tmp_path / "nowhere", tmp_path)
     with pytest.raises(InputError, match=rf"corpus\.source: {tmp_path} holds no queen\.1c"):
-        fetch.find_game(str(tmp_path), tmp_path)
+        fetch.find_game(tmp_path, tmp_path)
     with pytest.raises(fetch.Unavailable, match=r"queen\.1c"):
         fetch.installed(tmp_path)
 

@@ -15,6 +15,8 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.resources import load_recipe
 from asr_hf.stages import prepare as stage
 
+from ..typed import typed
+
 load_recipe("prompts")
 fetch = importlib.import_module("asr_hf_recipes.prompts.fetch")
 split = importlib.import_module("asr_hf_recipes.prompts.split")
@@ -35,7 +37,7 @@ def recordings():
 @pytest.fixture
 def corpus(recordings, config_for):
     config = config_for("prompts", f"paths.cache={CACHE}")
-    about = stage.run(config)
+    about = stage.run(typed(config))
     folder = Path(config.corpus.dir)
     sets = {name: DataDir.read(folder / name).utterances for name in ("train", "dev", "test")}
     return about["summary"]["en"], sets, read_lexicon(folder / "lang/en/lexicon.txt", "en")

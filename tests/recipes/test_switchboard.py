@@ -5,6 +5,8 @@ import pytest
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.resources import load_recipe
 
+from ..typed import typed
+
 recipe = load_recipe("switchboard")
 FILES = {
     "swbd": ["disc1/data/SW02001.SPH"],
@@ -35,7 +37,7 @@ def overrides(tmp_path):
 
 def test_nothing_given_lists_every_corpus_with_catalogue_role_and_contents(config_for):
     with pytest.raises(InputError) as caught:
-        recipe.prepare(config_for("switchboard"))
+        recipe.prepare(typed(config_for("switchboard")))
     message = str(caught.value)
     for key, catalogue in CATALOGUE.items():
         assert f"corpus.{key}: not set" in message
@@ -50,7 +52,7 @@ def test_nothing_given_lists_every_corpus_with_catalogue_role_and_contents(confi
 def test_exactly_the_missing_corpus_is_listed(config_for, overrides, absent):
     given = [text for key, text in overrides.items() if key != absent]
     with pytest.raises(InputError) as caught:
-        recipe.prepare(config_for("switchboard", *given))
+        recipe.prepare(typed(config_for("switchboard", *given)))
     problem = caught.value.problem
     assert "1 of its corpora cannot be used" in problem
     listed = problem.partition("may be added")[0]
@@ -62,20 +64,20 @@ def test_each_file_that_is_relied_on_is_looked_for(config_for, overrides, tmp_pa
     for name in FILES[key]:
         (tmp_path / key / name).unlink()
         with pytest.raises(InputError, match=f"corpus.{key}: .* holds no "):
-            recipe.prepare(config_for("switchboard", *overrides.values()))
+            recipe.prepare(typed(config_for("switchboard", *overrides.values())))
         (tmp_path / key / name).touch()
 
 
 def test_a_folder_that_is_not_there_is_said_to_be(config_for, overrides):
     given = [text for key, text in overrides.items() if key != "swbd"]
     with pytest.raises(InputError, match=r"corpus\.swbd: /nowhere is no folder"):
-        recipe.prepare(config_for("switchboard", *given, "corpus.swbd=/nowhere"))
+        recipe.prepare(typed(config_for("switchboard", *given, "corpus.swbd=/nowhere")))
 
 
 def test_test_sets_that_are_not_wanted_need_no_corpora(config_for, overrides):
     given = [overrides["swbd"], "corpus.sets=[train,dev]"]
     with pytest.raises(InputError) as caught:
-        recipe.prepare(config_for("switchboard", *given))
+        recipe.prepare(typed(config_for("switchboard", *given)))
     assert "1 of its corpora" in caught.value.problem
     assert "corpus.msu: not set" in caught.value.problem
     assert "corpus.eval2000=DIR" not in caught.value.remedy
@@ -84,7 +86,7 @@ def test_test_sets_that_are_not_wanted_need_no_corpora(config_for, overrides):
 def test_a_corpus_that_no_set_would_use_is_a_mistake(config_for, overrides):
     given = [*overrides.values(), "corpus.sets=[train,dev,rt03]"]
     with pytest.raises(InputError, match=r"corpus\.rt03: not set") as caught:
-        recipe.prepare(config_for("switchboard", *given))
+        recipe.prepare(typed(config_for("switchboard", *given)))
     assert "corpus.sets has no eval2000 that would use it" in caught.value.problem
 
 
@@ -100,11 +102,11 @@ def test_a_corpus_that_no_set_would_use_is_a_mistake(config_for, overrides):
 )
 def test_settings_that_cannot_be_are_refused(config_for, overrides, setting, said):
     with pytest.raises(InputError) as caught:
-        recipe.prepare(config_for("switchboard", *overrides.values(), setting))
+        recipe.prepare(typed(config_for("switchboard", *overrides.values(), setting)))
     assert said in str(caught.value)
 
 
 def test_recordings_are_counted_against_those_published(config_for, overrides, caplog):
     with pytest.raises(InputError):
-        recipe.prepare(config_for("switchboard", *overrides.values()))
+        recipe.prepare(typed(config_for("switchboard", *overrides.values())))
     assert "1 recordings, not 2435 or 2438" in caplog.text

@@ -19,6 +19,8 @@ from asr_hf.hmm.graph.lexicon import read_lexicon
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.resources import load_recipe
 
+from ..typed import typed
+
 recipe = load_recipe("switchboard")
 
 
@@ -72,7 +74,7 @@ def overrides_for(corpora, folder, *more):
 
 def prepare(corpora, folder, *more):
     config = load_config(overrides_for(corpora, folder, *more))
-    about = recipe.prepare(config)
+    about = recipe.prepare(typed(config))
     return folder / "data" / "switchboard", about
 
 

@@ -19,6 +19,8 @@ from asr_hf.hmm.graph.lexicon import read_lexicon
 from asr_hf.runtime.errors import InputError
 from asr_hf.stages import features, prepare, train
 
+from ..typed import typed
+
 SENTENCES = ["uno dos tres", "dos tres", "tres uno", "uno uno dos", "cuatro uno", "dos cuatro"]
 
 
@@ -48,7 +50,7 @@ def config_of(folder: Path, table: str | bytes, *overrides: str, name: str = "mi
 def prepared(folder: Path, lines: list[str], *overrides: str, header: str = "audio\ttext"):
     """The corpus of a table, and its data directories by set."""
     config = config_of(folder, "\n".join([header, *lines]) + "\n", *overrides)
-    about, root = prepare.run(config), Path(config.corpus.dir)
+    about, root = prepare.run(typed(config)), Path(config.corpus.dir)
     return about, {name: DataDir.read(root / name) for name in config.corpus.sets}
 
 
@@ -88,7 +90,7 @@ def test_splits_and_other_names_of_columns_are_those_of_the_table(folder):
         "\n".join(["notes\tclient_id\tpath\tsentence\tsplit", *lines]),
         f"corpus.audio={folder}/wavs",
     )
-    about = prepare.run(config)
+    about = prepare.run(typed(config))
     counts = {name: row["utterances"] for name, row in about["summary"]["xx"].items()}
     assert counts == {"train": 3, "dev": 2, "test": 1}
 
@@ -98,7 +100,7 @@ def test_a_spreadsheet_s_table_is_read(folder):
     lines = [b"\xef\xbb\xbfText,Audio", b'"Uno, dos: ""tres""",wavs\\a00.wav', b",,"[:1] + b""]
     lines += [f"{SENTENCES[n % 6]},wavs\\a{n:02d}.wav".encode() for n in range(1, 12)]
     config = config_of(folder, b"\r\n".join(lines) + b"\r\n", name="mine.csv")
-    prepare.run(config)
+    prepare.run(typed(config))
     root = Path(config.corpus.dir)
     texts = everyone({name: DataDir.read(root / name) for name in config.corpus.sets})
     assert texts["wavs_a00"] == "uno dos tres" and len(texts) == 12
@@ -184,7 +186,7 @@ def test_numbers_that_may_be_read_in_several_ways_skip_their_row_by_name(folder)
 def test_a_language_without_numbers_is_refused_before_the_table_is_read(tmp_path, code):
     config = config_of(tmp_path, "no table at all", f"corpus.numbers={code}")
     with pytest.raises(InputError, match=rf"corpus\.numbers={code}: .*\n.*one of am, ar, az"):
-        prepare.run(config)
+        prepare.run(typed(config))
 
 
 @pytest.mark.parametrize("key", ["numbers", "lexicon", "lm_text"])
@@ -320,14 +322,14 @@ def test_languages_have_their_own_words_and_letters(folder):
 )
 def test_malformed_tables_are_refused_by_line(folder, table, message):
     with pytest.raises(InputError, match=message):
-        prepare.run(config_of(folder, table))
+        prepare.run(typed(config_of(folder, table)))
 
 
 def test_a_table_that_is_not_there_is_named(tmp_path):
     with pytest.raises(InputError, match=r"none\.tsv: cannot be read"):
-        prepare.run(load_config([f"table={tmp_path}/none.tsv", f"paths.data={tmp_path}"]))
+        prepare.run(typed(load_config([f"table={tmp_path}/none.tsv", f"paths.data={tmp_path}"])))
     with pytest.raises(InputError, match="no table of recordings"):
-        prepare.run(load_config(["+recipe=table", f"paths.data={tmp_path}"]))
+        prepare.run(typed(load_config(["+recipe=table", f"paths.data={tmp_path}"])))
 
 
 def test_preparing_again_does_nothing_until_the_table_or_a_file_changes(folder):
@@ -347,15 +349,17 @@ def test_preparing_again_does_nothing_until_the_table_or_a_file_changes(folder):
 def test_recordings_of_several_rates_are_brought_to_that_of_most(folder):
     write_wav(folder / "wavs/a05.wav", rate=16000)
     config = config_of(folder, "\n".join(["audio\ttext", *rows()]))
-    assert prepare.run(config)["sample_rate"] == 8000
-    found = features.run(config)
+    assert prepare.run(typed(config))["sample_rate"] == 8000
+    found = features.run(typed(config))
     assert all(not about["skipped"] for about in found.values())
     assert {about["options"]["sample_rate"] for about in found.values()} == {8000}
     frames = json.loads((Path(config.corpus.dir) / "fbank/train/fbank.json").read_text())["frames"]
     assert frames == 98 * found["train"]["utterances"]
     with pytest.raises(InputError, match="no recording has more than 16000 Hz"):
         prepare.run(
-            config_of(folder, "\n".join(["audio\ttext", *rows()]), "corpus.sample_rate=44100")
+            typed(
+                config_of(folder, "\n".join(["audio\ttext", *rows()]), "corpus.sample_rate=44100")
+            )
         )
 
 
@@ -373,7 +377,7 @@ def test_the_short_form_is_the_recipe_with_its_table(tmp_path):
 def test_messages_say_how_a_table_goes_on(folder):
     config = config_of(folder, "\n".join(["audio\ttext", *rows()]))
     with pytest.raises(InputError, match=r"prepare table=.*mine\.tsv"):
-        features.run(config)
+        features.run(typed(config))
     with pytest.raises(InputError, match=r"prepare, features and align with table=.*mine\.tsv"):
         train.open_stores(config)
 
@@ -401,7 +405,7 @@ def test_lengths_of_any_format_are_one_and_the_same_to_all_stages(folder):
     assert minutes == pytest.approx(sum(files.values()) / 60, abs=0.006)
     table = (folder / "mine.tsv").read_bytes()
     config = config_of(folder, table, *settings)
-    assert features.run(config)["train"]["skipped"] == {}
+    assert features.run(typed(config))["train"]["skipped"] == {}
     found = ArkReader(Path(config.corpus.dir) / "fbank/train/feats.scp")
     for name, seconds in files.items():
         (key,) = (key for key in found if key == f"wavs_{Path(name).stem}")

@@ -14,16 +14,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asr_hf.runtime import artefact
-from asr_hf.runtime.artefact import current, current_or_make, make_anew, moved_on, read
+from asr_hf.runtime.artefact import changed_sources, current, current_or_make, make_anew, read
 from asr_hf.runtime.errors import InputError
-from asr_hf.runtime.provenance import Source, Wanted, all_settings, differences, digest
+from asr_hf.runtime.provenance import ArtefactSpec, Source, all_settings, differences, digest
 from asr_hf.runtime.skips import SkipList
 
 FILES = {"a.bin": b"some bytes", "b.txt": b"others\n", "sub/c.npy": b"\x00\x01"}
 
 
-def wanted(width: int = 3, **sources: Source) -> Wanted:
-    return Wanted("thing", {"group.width": width}, {"data": Source.of_values(1)} | sources)
+def wanted(width: int = 3, **sources: Source) -> ArtefactSpec:
+    return ArtefactSpec("thing", {"group.width": width}, {"data": Source.of_values(1)} | sources)
 
 
 class Maker:
@@ -40,7 +40,7 @@ class Maker:
         return {"skipped": {"u1": "no frames"}}
 
 
-def made(folder: Path, what: Wanted, make: Maker, whole: bool = False) -> artefact.Artefact:
+def made(folder: Path, what: ArtefactSpec, make: Maker, whole: bool = False) -> artefact.Artefact:
     return current_or_make(folder, what, make, whole=whole, inside=("sub",))
 
 
@@ -64,7 +64,7 @@ def test_the_same_is_kept_and_says_what_it_said(tmp_path, whole):
         wanted(4),
         wanted(data=Source.of_values(2)),
         wanted(more=Source.of_values(1)),
-        Wanted("other thing", wanted().settings, wanted().sources),
+        ArtefactSpec("other thing", wanted().settings, wanted().sources),
     ],
     ids=["setting", "source", "one-more", "kind"],
 )
@@ -179,11 +179,11 @@ def test_readers_are_told_what_moved_on_below_them(tmp_path):
     features = made(tmp_path / "features", wanted(3), Maker())
     labels = made(tmp_path / "labels", wanted(features=features.source), Maker())
     store = made(tmp_path / "store", wanted(labels=labels.source), Maker())
-    assert moved_on(store) == []
+    assert changed_sources(store) == []
     made(tmp_path / "features", wanted(4), Maker({"a.bin": b"of width 4"}))
-    assert moved_on(store) == moved_on(labels) == ["group.width: 3 -> 4"]
+    assert changed_sources(store) == changed_sources(labels) == ["group.width: 3 -> 4"]
     shutil.rmtree(tmp_path / "features")
-    assert moved_on(store) == []
+    assert changed_sources(store) == []
 
 
 def test_the_same_bytes_made_anew_have_not_moved_on(tmp_path):
@@ -191,7 +191,7 @@ def test_the_same_bytes_made_anew_have_not_moved_on(tmp_path):
     store = made(tmp_path / "store", wanted(features=features.source), Maker())
     shutil.rmtree(tmp_path / "features")
     made(tmp_path / "features", wanted(), Maker())
-    assert moved_on(store) == []
+    assert changed_sources(store) == []
 
 
 def test_settings_far_back_are_known_the_nearest_first():
@@ -232,7 +232,7 @@ def test_a_corpus_may_move(tmp_path):
     assert moved is not None and moved.digest == features.digest
     assert current(new / "store", wanted(features=moved.source)) is not None
     make_anew(new / "features", wanted(9), Maker({"feats.ark": b"others"}))
-    assert moved_on(read(new / "store")) == ["group.width: 3 -> 9"]
+    assert changed_sources(read(new / "store")) == ["group.width: 3 -> 9"]
 
 
 def test_what_was_skipped_is_held_against_todays_limit(tmp_path, caplog):

@@ -19,14 +19,14 @@ import pytest
 from asr_hf.runtime import lock
 from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.interruption import Interruption
-from asr_hf.runtime.lock import held
+from asr_hf.runtime.lock import hold_folder
 from asr_hf.runtime.lock_holder import Holder
 
 HOLD = """
 import sys
 from pathlib import Path
-from asr_hf.runtime.lock import held
-with held(Path(sys.argv[1]), "asr-hf align"):
+from asr_hf.runtime.lock import hold_folder
+with hold_folder(Path(sys.argv[1]), "asr-hf align"):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -44,12 +44,12 @@ def holder(folder: Path):
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(lock, "_BEAT", 0.05)
-    monkeypatch.setattr(lock, "_PATIENCE", 1.0)
+    monkeypatch.setattr(lock, "_BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(lock, "_DEAD_SECONDS", 1.0)
 
 
 def refused(folder: Path) -> str:
-    with pytest.raises(InputError) as caught, held(folder, "asr-hf align"):
+    with pytest.raises(InputError) as caught, hold_folder(folder, "asr-hf align"):
         pass
     return caught.value.problem
 
@@ -68,7 +68,7 @@ def test_it_is_free_when_its_holder_has_ended_or_was_killed(tmp_path):
         with holder(tmp_path) as other:
             other.kill()
             other.wait()
-        with held(tmp_path, "asr-hf align"):
+        with hold_folder(tmp_path, "asr-hf align"):
             pass
 
 
@@ -89,7 +89,7 @@ def test_removing_the_file_of_a_held_lock_lets_nobody_in(tmp_path, file):
 
 
 def test_a_file_that_was_only_removed_comes_back(tmp_path, quick):
-    with held(tmp_path, "asr-hf align"):
+    with hold_folder(tmp_path, "asr-hf align"):
         before = (tmp_path / ".lock").read_bytes()
         (tmp_path / ".lock").unlink()
         end = time.monotonic() + 20
@@ -121,7 +121,7 @@ def test_a_holder_whose_lock_is_taken_away_stops(tmp_path, quick, act):
     with (
         Interruption(),
         pytest.raises(RunError, match="in use by this process, but"),
-        held(folder, "asr-hf align"),
+        hold_folder(folder, "asr-hf align"),
     ):
         act(folder)
         for _ in range(400):
@@ -172,7 +172,7 @@ def test_a_living_holder_on_another_machine_is_respected(tmp_path, quick, change
 def test_a_holder_on_another_machine_that_gives_no_sign_is_dead(tmp_path, quick, changes):
     record(tmp_path, **changes)
     start = time.monotonic()
-    with held(tmp_path, "asr-hf align"):
+    with hold_folder(tmp_path, "asr-hf align"):
         assert time.monotonic() - start >= 1.0
         assert json.loads((tmp_path / ".lock").read_text())["pid"] == os.getpid()
 
@@ -180,14 +180,14 @@ def test_a_holder_on_another_machine_that_gives_no_sign_is_dead(tmp_path, quick,
 def test_a_holder_on_another_machine_that_ends_meanwhile_makes_way(tmp_path, quick):
     record(tmp_path, **ELSEWHERE)
     threading.Timer(0.2, (tmp_path / ".lock").write_text, [""]).start()
-    with held(tmp_path, "asr-hf align"):
+    with hold_folder(tmp_path, "asr-hf align"):
         pass
 
 
 def test_a_clock_that_is_wrong_elsewhere_does_not_matter(tmp_path, quick):
     record(tmp_path, **ELSEWHERE)
     os.utime(tmp_path / ".lock", (4e9, 4e9))
-    with held(tmp_path, "asr-hf align"):
+    with hold_folder(tmp_path, "asr-hf align"):
         pass
 
 
@@ -207,7 +207,7 @@ def test_without_locks_of_the_system_a_dead_process_is_told_from_one_of_its_numb
     tmp_path, no_locks, changes
 ):
     record(tmp_path, **changes)
-    with held(tmp_path, "asr-hf align"):
+    with hold_folder(tmp_path, "asr-hf align"):
         pass
 
 
@@ -215,7 +215,7 @@ def test_without_locks_of_the_system_another_container_is_watched(tmp_path, no_l
     record(tmp_path, namespace="pid:[1]")
     with beating(tmp_path):
         assert "in use by" in refused(tmp_path)
-    with held(tmp_path, "asr-hf align"):
+    with hold_folder(tmp_path, "asr-hf align"):
         pass
 
 
@@ -224,7 +224,7 @@ def test_without_locks_of_the_system_another_container_is_watched(tmp_path, no_l
 )
 def test_a_damaged_record_of_nobody_is_taken_over(tmp_path, text):
     (tmp_path / ".lock").write_text(text)
-    with held(tmp_path, "asr-hf align"):
+    with hold_folder(tmp_path, "asr-hf align"):
         pass
 
 
@@ -232,7 +232,7 @@ def test_a_link_in_the_place_of_the_file_is_refused(tmp_path):
     (precious := tmp_path / "precious").write_text("mine")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / ".lock").symlink_to(precious)
-    with pytest.raises(InputError, match="symbolic link"), held(tmp_path / "run", "x"):
+    with pytest.raises(InputError, match="symbolic link"), hold_folder(tmp_path / "run", "x"):
         pass
     assert precious.read_text() == "mine"
 
@@ -242,12 +242,12 @@ def test_what_a_killed_holder_left_is_cleared_away(tmp_path):
     left = [tmp_path / ".a.0123456789abcdef.tmp", tmp_path / "set" / ".b.0123456789abcdef.tmp"]
     left[0].write_text("half")
     left[1].mkdir()
-    with held(tmp_path, "asr-hf align"):
+    with hold_folder(tmp_path, "asr-hf align"):
         assert not any(path.exists() for path in left)
 
 
 def test_other_folders_are_free(tmp_path):
-    with holder(tmp_path / "a"), held(tmp_path / "b", "asr-hf decode"):
+    with holder(tmp_path / "a"), hold_folder(tmp_path / "b", "asr-hf decode"):
         pass
 
 
@@ -255,11 +255,11 @@ CROWD = """
 import sys
 from pathlib import Path
 from asr_hf.runtime.errors import InputError
-from asr_hf.runtime.lock import held
+from asr_hf.runtime.lock import hold_folder
 folder, done = Path(sys.argv[1]), 0
 while done < 40:
     try:
-        with held(folder, "x"):
+        with hold_folder(folder, "x"):
             number = int((folder / "count").read_text())
             assert not (folder / "busy").exists()
             (folder / "busy").touch()
@@ -286,7 +286,7 @@ def test_a_container_with_the_same_numbers_is_seen(tmp_path):
     command = ["unshare", "--fork", "--pid", "--mount-proc", sys.executable, "-c", script]
     if subprocess.run(["unshare", "--fork", "--pid", "true"], check=False).returncode:
         pytest.skip("no namespaces here")
-    with held(tmp_path, "asr-hf align"):
+    with hold_folder(tmp_path, "asr-hf align"):
         done = subprocess.run(
             [*command, str(tmp_path)], capture_output=True, text=True, check=False
         )

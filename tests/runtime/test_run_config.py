@@ -40,7 +40,7 @@ OPTIONS = [
 def test_what_a_run_keeps_is_read_back_as_it_was(tmp_path, overrides):
     config = load_config([*overrides, f"paths.exp={tmp_path}", "paths.data='données'"])
     folder = tmp_path / config.name
-    with RunFolder.open(folder, config):
+    with RunFolder.open(folder, OmegaConf.to_container(config, resolve=True)):
         pass
     found = read_run_config(folder)
     assert found == OmegaConf.to_container(config, resolve=True)
@@ -142,9 +142,11 @@ def test_the_run_folder_is_where_the_file_stands(tmp_path):
 
 def test_what_this_command_names_may_stand_in_the_file(tmp_path):
     write(tmp_path, "model:\n  _target_: mine.Model\ncorpus:\n  recipe: mine.recipe\n")
-    command = OmegaConf.create(
-        {"model": {"_target_": "mine.Model"}, "corpus": {"recipe": "mine.recipe"}, "n": "${model}"}
-    )
+    command = {
+        "model": {"_target_": "mine.Model"},
+        "corpus": {"recipe": "mine.recipe"},
+        "n": "${model}",
+    }
     assert named_in(command) == {"mine.Model", "mine.recipe"}
     assert read_run_config(tmp_path, named_in(command))["corpus"] == {"recipe": "mine.recipe"}
     for missing in named_in(command):

@@ -24,7 +24,7 @@ def config(**changes):
     made = OmegaConf.create(CONFIG)
     for key, value in changes.items():
         OmegaConf.update(made, key.replace("__", "."), value)
-    return made
+    return OmegaConf.to_container(made)
 
 
 @pytest.fixture
@@ -145,15 +145,15 @@ def test_a_configuration_differs_from_itself_nowhere_once_on_disk(tree, tmp_path
     path = tmp_path_factory.mktemp("run")
     (path / "events.jsonl").write_text("")
     for _ in range(2):
-        with RunFolder.open(path, OmegaConf.create({"tree": tree})):
+        with RunFolder.open(path, {"tree": tree}):
             pass
 
 
 def test_two_runs_in_one_folder_are_refused_and_the_holder_is_named(tmp_path):
     script = (
-        "import sys, time; from pathlib import Path; from omegaconf import OmegaConf\n"
+        "import sys, time; from pathlib import Path\n"
         "from asr_hf.runtime.run_folder import RunFolder\n"
-        "with RunFolder.open(Path(sys.argv[1]), OmegaConf.create({})):\n"
+        "with RunFolder.open(Path(sys.argv[1]), {}):\n"
         "    print('held', flush=True); sys.stdin.read()\n"
     )
     command = [sys.executable, "-c", script, str(tmp_path)]
@@ -161,11 +161,11 @@ def test_two_runs_in_one_folder_are_refused_and_the_holder_is_named(tmp_path):
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as holder:
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(InputError, match=f"in use by process {holder.pid} on "):
-            RunFolder.open(tmp_path, OmegaConf.create({}))
+            RunFolder.open(tmp_path, {})
         holder.kill()
         holder.wait()
         # A killed process leaves its lock file behind, but not the lock.
-        with RunFolder.open(tmp_path, OmegaConf.create({})):
+        with RunFolder.open(tmp_path, {}):
             assert f'"pid": {os.getpid()},' in (tmp_path / ".lock").read_text()
 
 

@@ -20,7 +20,7 @@ from asr_hf.cli.main import VERBS
 from asr_hf.runtime import interruption
 from asr_hf.runtime.children import run_command
 from asr_hf.runtime.interruption import SIGNALS, Interrupted, Interruption
-from asr_hf.runtime.workers import Process
+from asr_hf.runtime.workers import ProcessWorker
 
 MARK = "ASR_HF_TEST_MARK"
 FEATURES = ["features", "+recipe=prompts", "corpus.sets=[train]", "features.allow_pipes=true"]
@@ -182,7 +182,7 @@ def test_a_signal_to_a_rank_that_helps_ends_all_of_them(waiting, mark):
 
 
 def test_a_signal_that_something_swallows_comes_again(monkeypatch):
-    monkeypatch.setattr(interruption, "_AGAIN", 0.2)
+    monkeypatch.setattr(interruption, "_REPEAT_SECONDS", 0.2)
     with pytest.raises(Interrupted), Interruption():
         try:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -271,8 +271,8 @@ def test_a_command_gives_what_it_prints():
 def test_a_worker_that_starts_is_ended_with_its_parent(mark):
     """Before it has set anything up."""
     script = (
-        "import os, signal; from asr_hf.runtime.workers import Process\n"
-        "workers = [Process(n) for n in range(3)]\n"
+        "import os, signal; from asr_hf.runtime.workers import ProcessWorker\n"
+        "workers = [ProcessWorker(n) for n in range(3)]\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     subprocess.run([sys.executable, "-c", script], check=False)
@@ -280,7 +280,7 @@ def test_a_worker_that_starts_is_ended_with_its_parent(mark):
 
 
 def test_a_killed_worker_waits_for_nothing():
-    worker = Process(0)
+    worker = ProcessWorker(0)
     worker.kill()
     start_at = time.monotonic()
     worker.stop()

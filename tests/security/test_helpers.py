@@ -21,11 +21,18 @@ from hypothesis import strategies as st
 
 from asr_hf.cli.processes import _TASKS, _task
 from asr_hf.runtime import channel as channels
-from asr_hf.runtime.address import own_address
-from asr_hf.runtime.channel import Channel, Refused, go_in, let_in
+from asr_hf.runtime.address import listening_address
+from asr_hf.runtime.channel import Channel, Refused, accept_channel, open_channel
 from asr_hf.runtime.errors import InputError, RunError
-from asr_hf.runtime.helpers import calls_of, help_out, helped
-from asr_hf.runtime.key import KEY, KEY_FILE, found_key, given_key, new_key_file, read_key
+from asr_hf.runtime.helpers import calls_of, serve_first_rank, using_helpers
+from asr_hf.runtime.key import (
+    KEY,
+    KEY_FILE,
+    key_from_environment,
+    new_key_file,
+    read_key,
+    shared_key,
+)
 from asr_hf.runtime.process_group import ProcessGroup
 from asr_hf.runtime.wire import Kinds, WireError, pack, unpack
 from asr_hf.runtime.worker_pool import worker_pool
@@ -46,9 +53,9 @@ def pair():
 def met(pair):
     """Two ends that have shown one another the key."""
     found = []
-    thread = threading.Thread(target=lambda: found.append(let_in(pair[0], SECRET)))
+    thread = threading.Thread(target=lambda: found.append(accept_channel(pair[0], SECRET)))
     thread.start()
-    other = go_in(pair[1], SECRET, 7)
+    other = open_channel(pair[1], SECRET, 7)
     thread.join()
     rank, first = found[0]
     assert rank == 7
@@ -73,14 +80,14 @@ def attempt(pair, act) -> type[BaseException]:
     thread = threading.Thread(target=act, args=[pair[1]])
     thread.start()
     with pytest.raises(OSError) as caught:
-        let_in(pair[0], SECRET)
+        accept_channel(pair[0], SECRET)
     thread.join()
     return caught.type
 
 
 def with_another_key(end):
     with pytest.raises(OSError):
-        go_in(end, b"x" * 32, 1)
+        open_channel(end, b"x" * 32, 1)
         end.shutdown(socket.SHUT_RDWR)
         raise ConnectionResetError
 
@@ -108,7 +115,7 @@ def test_who_has_another_key_is_not_let_in(pair):
     thread = threading.Thread(target=with_another_key, args=[pair[1]])
     thread.start()
     with pytest.raises(Refused):
-        let_in(pair[0], SECRET)
+        accept_channel(pair[0], SECRET)
     pair[0].close()
     thread.join()
 
@@ -120,15 +127,15 @@ def test_a_pickle_is_not_looked_at(pair, tmp_path):
 
 
 def test_who_says_nothing_is_not_waited_for_long(pair, monkeypatch):
-    monkeypatch.setattr(channels, "PATIENCE", 0.2)
+    monkeypatch.setattr(channels, "HANDSHAKE_SECONDS", 0.2)
     start = time.monotonic()
     with pytest.raises(Refused, match="in time"):
-        let_in(pair[0], SECRET)
+        accept_channel(pair[0], SECRET)
     assert time.monotonic() - start < 5
 
 
 def test_who_says_a_byte_now_and_then_is_not_waited_for_long(pair, monkeypatch):
-    monkeypatch.setattr(channels, "PATIENCE", 0.5)
+    monkeypatch.setattr(channels, "HANDSHAKE_SECONDS", 0.5)
 
     def drip() -> None:
         for _ in range(100):
@@ -141,7 +148,7 @@ def test_who_says_a_byte_now_and_then_is_not_waited_for_long(pair, monkeypatch):
     threading.Thread(target=drip).start()
     start = time.monotonic()
     with pytest.raises(Refused, match="in time"):
-        let_in(pair[0], SECRET)
+        accept_channel(pair[0], SECRET)
     assert time.monotonic() - start < 4
     pair[0].close()
 
@@ -149,7 +156,7 @@ def test_who_says_a_byte_now_and_then_is_not_waited_for_long(pair, monkeypatch):
 def test_a_helper_does_nothing_for_a_first_rank_without_the_key(pair):
     pair[0].sendall(b"asr-hf helpers 1" + bytes(32) + bytes(32))
     with pytest.raises(Refused, match="does not know the key"):
-        go_in(pair[1], SECRET, 1)
+        open_channel(pair[1], SECRET, 1)
 
 
 def test_a_first_rank_that_repeats_an_old_meeting_is_refused():
@@ -157,11 +164,11 @@ def test_a_first_rank_that_repeats_an_old_meeting_is_refused():
     said = []
     for _ in range(2):
         ours, theirs = socket.socketpair()
-        thread = threading.Thread(target=let_in, args=[ours, SECRET])
+        thread = threading.Thread(target=accept_channel, args=[ours, SECRET])
         thread.start()
-        helped_by = go_in(theirs, SECRET, 1)
+        workers_from = open_channel(theirs, SECRET, 1)
         thread.join()
-        said.append((helped_by._out, helped_by._into))
+        said.append((workers_from._out, workers_from._into))
         ours.close()
         theirs.close()
     assert len({*said[0], *said[1]}) == 4
@@ -238,7 +245,7 @@ def test_no_memory_is_taken_for_a_length_that_is_not_signed(met, size):
 
 def test_a_frame_that_is_too_long_is_refused_even_when_signed(met, monkeypatch):
     first, other = met
-    monkeypatch.setattr(channels, "MOST", 100)
+    monkeypatch.setattr(channels, "MAX_FRAME_BYTES", 100)
     thread = threading.Thread(target=first.send, args=[[bytes(101)]])
     thread.start()
     with pytest.raises(Refused, match="101 bytes"):
@@ -370,7 +377,7 @@ def test_the_key_is_written_for_this_user_alone_and_goes(tmp_path):
     try:
         with new_key_file(tmp_path) as (name, key):
             assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
-            assert found_key(tmp_path, name) == key and len(key) == 32
+            assert shared_key(tmp_path, name) == key and len(key) == 32
     finally:
         os.umask(before)
     assert list(tmp_path.iterdir()) == []
@@ -409,25 +416,25 @@ def test_a_key_behind_a_link_is_refused(tmp_path):
 )
 def test_the_store_cannot_choose_the_file(tmp_path, name):
     with pytest.raises(InputError, match="no name of a file"):
-        found_key(tmp_path, name)
+        shared_key(tmp_path, name)
 
 
 @pytest.mark.parametrize("text", ["short", "x" * 31, " " * 64])
 def test_a_key_that_can_be_guessed_is_refused(monkeypatch, text):
     monkeypatch.setenv(KEY, text)
     with pytest.raises(InputError, match=KEY):
-        given_key()
+        key_from_environment()
 
 
 def test_the_environment_names_the_key_or_its_file(monkeypatch, tmp_path):
-    assert given_key() is None
+    assert key_from_environment() is None
     path = tmp_path / "key"
     path.write_text("k" * 40 + "\n")
     path.chmod(0o600)
     monkeypatch.setenv(KEY_FILE, str(path))
-    from_file = given_key()
+    from_file = key_from_environment()
     monkeypatch.setenv(KEY, "k" * 40)
-    assert given_key() == from_file
+    assert key_from_environment() == from_file
 
 
 # Ranks that meet.
@@ -465,7 +472,7 @@ def ranks(tmp_path, monkeypatch):
 
     def work() -> None:
         try:
-            help_out(two[1], {"adding": ADDING}.__getitem__)
+            serve_first_rank(two[1], {"adding": ADDING}.__getitem__)
         except Exception as error:
             told.append(error)
 
@@ -484,7 +491,7 @@ def listening() -> int:
 
 
 def test_helpers_do_what_stands_in_their_table(ranks):
-    with helped(ranks), worker_pool(ADDING, 5, 1, "sums") as workers:
+    with using_helpers(ranks), worker_pool(ADDING, 5, 1, "sums") as workers:
         assert list(workers.map(Numbers.add, range(4))) == [5, 6, 7, 8]
         for words, kind in ((("p", "r"), InputError), (("full", ""), OSError)):
             with pytest.raises(kind):
@@ -496,7 +503,7 @@ def test_helpers_do_what_stands_in_their_table(ranks):
 
 def test_nothing_listens_while_helpers_work_and_no_key_lies_about(ranks, tmp_path):
     before = listening()
-    with helped(ranks):
+    with using_helpers(ranks):
         assert listening() == before
         assert [p.name for p in tmp_path.iterdir()] == ["store"]
 
@@ -511,7 +518,7 @@ def test_the_key_is_not_in_the_store(ranks, tmp_path, monkeypatch):
             yield name, key
 
     monkeypatch.setattr("asr_hf.runtime.helpers.new_key_file", contextmanager(noting))
-    with helped(ranks):
+    with using_helpers(ranks):
         pass
     kept = (tmp_path / "store").read_bytes()
     assert len(drawn) == 2 and kept
@@ -534,12 +541,12 @@ def test_strangers_neither_get_in_nor_stop_the_ranks(tmp_path, monkeypatch):
         with socket.create_connection((host, int(port))) as second:
             second.sendall(pickle.dumps(Evil(proof)) * 10)
         with socket.create_connection((host, int(port))) as third, pytest.raises(OSError):
-            go_in(third, b"another", 1)
-        help_out(two[1], {"adding": ADDING}.__getitem__)
+            open_channel(third, b"another", 1)
+        serve_first_rank(two[1], {"adding": ADDING}.__getitem__)
 
     thread = threading.Thread(target=come)
     thread.start()
-    with helped(two[0]), worker_pool(ADDING, 1, 1, "sums") as workers:
+    with using_helpers(two[0]), worker_pool(ADDING, 1, 1, "sums") as workers:
         assert list(workers.map(Numbers.add, [1])) == [2]
     thread.join(20)
     assert not thread.is_alive() and not proof.exists()
@@ -547,10 +554,10 @@ def test_strangers_neither_get_in_nor_stop_the_ranks(tmp_path, monkeypatch):
 
 
 def test_a_function_that_is_not_in_the_table_is_not_called(met, tmp_path):
-    from asr_hf.runtime.helpers import _Desk
+    from asr_hf.runtime.helpers import _TaskServer
 
     first, other = met
-    desk = _Desk({"adding": ADDING}.__getitem__, other)
+    desk = _TaskServer({"adding": ADDING}.__getitem__, other)
 
     def ask(what, name, argument):
         first.send(pack((what, name)))
@@ -627,7 +634,7 @@ def placed(local_count: int, monkeypatch, **environment: str) -> tuple[str, int]
     monkeypatch.delenv("GLOO_SOCKET_IFNAME", raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    return own_address(ProcessGroup(0, 4, 0, local_count, None, None))
+    return listening_address(ProcessGroup(0, 4, 0, local_count, None, None))
 
 
 def test_on_one_machine_it_listens_on_the_loopback(monkeypatch):
@@ -658,13 +665,13 @@ def test_an_address_that_others_cannot_reach_is_refused(monkeypatch, settings, s
 
 POOL = """
 import copy, operator, os, pathlib
-from asr_hf.runtime.worker_pool import team
+from asr_hf.runtime.worker_pool import worker_pool
 from asr_hf.runtime.workers import Task
 
 def rows(kind):
     return [line.split() for line in open(f"/proc/net/{kind}")][1:]
 
-with team(Task("x", copy.copy), 1, 2, "x") as workers:
+with worker_pool(Task("x", copy.copy), 1, 2, "x") as workers:
     assert list(workers.map(operator.add, [1, 2])) == [2, 3]
     children = pathlib.Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     assert len(children) == 2

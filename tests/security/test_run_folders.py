@@ -7,7 +7,6 @@ import pickle
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 
 from asr_hf.runtime.errors import InputError
 from asr_hf.training.model_file import load_model
@@ -125,7 +124,7 @@ def test_another_class_that_the_command_names_opens_no_door(place):
     path = attack(place, "module that is imported")
     for named in ("asr_hf.models.dnn.DNN", "os.system", "evil.Other", None):
         with pytest.raises(InputError, match="does not name"):
-            load_model(path, OmegaConf.create({"model": {"_target_": named}}))
+            load_model(path, named)
     assert not place.marker.exists()
 
 

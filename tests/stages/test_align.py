@@ -24,6 +24,8 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.stages import align, decode
 from asr_hf.stages.recognition import score_sources, word_errors
 
+from ..typed import typed
+
 WORDS = {
     language: {f"{language}{a}{b}": f"{language}_{a} {language}_{b}" for a in "pq" for b in "rs"}
     for language in ("en", "fr")
@@ -75,7 +77,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
         draw_set(root, name, count, shapes, seed)
     for language in WORDS:
         write_language(root, language)
-    align.run(configuration(root))
+    align.run(typed(configuration(root)))
     return root
 
 
@@ -118,7 +120,7 @@ def configuration(root: Path) -> DictConfig:
                 "lattice_beam": 12.0,
                 "lattice_scale": 0.3,
                 "max_active": 2000,
-                "choose": False,
+                "choose": 0,
                 "jobs": 1,
                 "max_skipped": 0.2,
             },
@@ -153,7 +155,7 @@ def times(root: Path) -> dict[Path, int]:
 
 
 def test_the_same_command_again_does_nothing(root):
-    before, first = times(root), align.run(configuration(root))
+    before, first = times(root), align.run(typed(configuration(root)))
     assert times(root) == before
     assert first["pdfs"] == 5 + 8 * 3
     assert {name: s["utterances"] for name, s in first["sets"].items()} == SETS
@@ -167,7 +169,7 @@ def test_stores_hold_the_alignment_and_two_flat_starts_agree(root):
     first = {p: (root / p).read_bytes() for p in ("align/transitions.txt", "store/dev/labels.bin")}
     shutil.rmtree(root / "align")
     shutil.rmtree(root / "store")
-    align.run(configuration(root))
+    align.run(typed(configuration(root)))
     assert first == {path: (root / path).read_bytes() for path in first}
 
 
@@ -182,7 +184,7 @@ def test_states_tied_in_context_are_kept_apart_from_monophones_and_decode(root, 
     monkeypatch.setattr(tree_growing, "LEAST_GAIN", 5.0)
     monkeypatch.setattr(tree_growing, "LEAST_FRAMES", 5.0)
     before = times(root)
-    made = align.run(tied(root))
+    made = align.run(typed(tied(root)))
     assert times(root) == before
     assert 29 < made["pdfs"] <= 60 < made["gaussians"]
     assert {name: s["utterances"] for name, s in made["sets"].items()} == SETS
@@ -192,26 +194,26 @@ def test_states_tied_in_context_are_kept_apart_from_monophones_and_decode(root, 
         root / p for p in ("align-tied/gmm.npz", "align-tied/tree", "store-tied/dev/labels.bin")
     ]
     written = [(path.stat().st_mtime_ns, path.read_bytes()) for path in paths]
-    assert align.run(tied(root)) == made
+    assert align.run(typed(tied(root))) == made
     assert [(path.stat().st_mtime_ns, path.read_bytes()) for path in paths] == written
-    result = decode.decode_sets(tied(root), scores_of(root, "align-tied"))
+    result = decode.decode_sets(typed(tied(root)), scores_of(root, "align-tied"))
     assert result["sets"]["test"]["percent"] < 20
     shutil.rmtree(root / "align-tied")
     shutil.rmtree(root / "store-tied")
-    align.run(tied(root))
+    align.run(typed(tied(root)))
     assert [path.read_bytes() for path in paths] == [content for _, content in written]
 
 
 def test_another_tree_is_trained_anew_from_the_monophones_there_are(root, monkeypatch):
     monkeypatch.setattr(tree_growing, "LEAST_GAIN", 5.0)
-    align.run(tied(root))
+    align.run(typed(tied(root)))
     before, config = times(root), tied(root)
     config.alignment.tree.states = 29
-    assert align.run(config)["pdfs"] == 29
+    assert align.run(typed(config))["pdfs"] == 29
     assert times(root) == before
     config.alignment.tree.states = 28
     with pytest.raises(InputError, match="29 or more"):
-        align.run(config)
+        align.run(typed(config))
 
 
 def test_a_changed_transcript_renews_its_set_only(root):
@@ -219,7 +221,7 @@ def test_a_changed_transcript_renews_its_set_only(root):
     text = root / "dev" / "text"
     line = text.read_text().splitlines()[0]
     text.write_text(text.read_text().replace(line, line.rsplit(" ", 1)[0]))
-    align.run(configuration(root))
+    align.run(typed(configuration(root)))
     changed = {p.relative_to(root).parts[:2] for p, t in times(root).items() if before[p] != t}
     assert changed == {("align", "dev"), ("store", "dev")}
 
@@ -235,7 +237,7 @@ def test_ctm_covers_each_utterance(root):
 
 
 def test_decoding_with_the_gmm_recognises_the_drawn_words(root):
-    result = decode.decode_sets(configuration(root), scores_of(root))
+    result = decode.decode_sets(typed(configuration(root)), scores_of(root))
     assert result["sets"]["test"]["words"] == 24
     assert result["sets"]["test"]["percent"] < 20
     assert len(result["tried"]) == 4
@@ -272,7 +274,7 @@ def test_a_graph_of_kaldi_s_gives_the_words_that_our_own_gives(root):
     found = []
     for graph in (None, str(kaldi_graph(root))):
         config.decode.graph = graph
-        result = decode.decode_sets(config, scores_of(root))["sets"]["test"]
+        result = decode.decode_sets(typed(config), scores_of(root))["sets"]["test"]
         folder = root / "exp" / "decode" / "test"
         lines = [(folder / name).read_text().splitlines() for name in ("hyp.txt", "words.ctm")]
         english = {f"test{n:02d}" for n in range(0, 8, 2)}
@@ -287,7 +289,7 @@ def test_without_its_lexicon_a_graph_of_kaldi_s_tells_no_times(root, caplog):
     config.decode.update({"acoustic_scales": [0.5], "insertion_penalties": [0.0]})
     config.decode.graph = str(folder)
     (folder / "phones" / "align_lexicon.int").unlink()
-    result = decode.decode_sets(config, scores_of(root))["sets"]["test"]
+    result = decode.decode_sets(typed(config), scores_of(root))["sets"]["test"]
     assert not result["unfinished"] and "align_lexicon.int" in caplog.text
     assert (root / "exp" / "decode" / "test" / "words.ctm").read_text() == ""
 
@@ -298,31 +300,31 @@ def test_what_a_graph_of_kaldi_s_lacks_is_named(root):
     model = (folder.parent / "final.mdl").read_text()
     (folder.parent / "final.mdl").unlink()
     with pytest.raises(InputError, match=r"final\.mdl"):
-        decode.decode_sets(config, scores_of(root))
+        decode.decode_sets(typed(config), scores_of(root))
     (folder / "final.mdl").write_text(model)
     words = (folder / "words.txt").read_text()
     for bad, message in (("a 1\nb 1\n", ":2: the id 1"), ("a\n", ":1: 'a'"), ("", "empty")):
         (folder / "words.txt").write_text(bad)
         with pytest.raises(InputError, match=rf"words\.txt.*{message}"):
-            decode.decode_sets(config, scores_of(root))
+            decode.decode_sets(typed(config), scores_of(root))
     lexicon = folder / "phones" / "align_lexicon.int"
     for bad in ("1 1 a\n", "1\n", "1 99999 2\n", "-1 1 2\n"):
         lexicon.write_text("0 0 1\n" + bad)
         (folder / "words.txt").write_text(words)
         with pytest.raises(InputError, match=r"align_lexicon\.int:2"):
-            decode.decode_sets(config, scores_of(root))
+            decode.decode_sets(typed(config), scores_of(root))
     lexicon.unlink()
     (folder / "words.txt").write_text("\n".join(words.splitlines()[:3]))
     with pytest.raises(InputError, match=r"HCLG\.fst: labels up to"):
-        decode.decode_sets(config, scores_of(root))
+        decode.decode_sets(typed(config), scores_of(root))
     (folder / "HCLG.fst").unlink()
     with pytest.raises(InputError, match=r"no HCLG\.fst"):
-        decode.decode_sets(config, scores_of(root))
+        decode.decode_sets(typed(config), scores_of(root))
 
 
 def test_the_model_is_chosen_before_any_set_but_the_tuning_one_is_read(root, monkeypatch):
     config = configuration(root)
-    config.decode.select_checkpoint = 4
+    config.decode.choose = 4
     models = root / "exp" / "models"
     models.mkdir(parents=True)
     # What a file holds is the noise that its model adds to the scores.
@@ -344,7 +346,7 @@ def test_the_model_is_chosen_before_any_set_but_the_tuning_one_is_read(root, mon
 
     for module in (decode, score_sources):
         monkeypatch.setattr(module, "model_scores", scores)
-    result = decode.run(config)
+    result = decode.run(typed(config))
     tuning = [(f"iteration-{number:04d}.safetensors", "dev") for number in range(4)]
     assert read == [*tuning, *(("model.safetensors", s) for s in ("dev", "test"))]
     assert (root / "exp" / "model.safetensors").read_text() == "0"
@@ -358,7 +360,7 @@ def test_the_model_is_chosen_before_any_set_but_the_tuning_one_is_read(root, mon
 def test_of_weights_with_equal_errors_the_first_in_the_lists_is_taken(root):
     config = configuration(root)
     config.decode.update({"acoustic_scales": [0.5, 0.5001, 0.4999], "sets": []})
-    result = decode.decode_sets(config, scores_of(root))
+    result = decode.decode_sets(typed(config), scores_of(root))
     fewest = min(one["errors"] for one in result["tried"])
     first = next(one for one in result["tried"] if one["errors"] == fewest)
     assert sum(one["errors"] == fewest for one in result["tried"]) > 1
@@ -369,7 +371,7 @@ def test_a_best_weight_at_the_edge_is_warned_of(root, caplog):
     config = configuration(root)
     # A penalty this large leaves no words, so that the other edge must win.
     config.decode.update({"insertion_penalties": [0.0, 500.0, 1000.0], "sets": []})
-    decode.decode_sets(config, scores_of(root))
+    decode.decode_sets(typed(config), scores_of(root))
     warned = [r.message for r in caplog.records if r.levelname == "WARNING"]
     at = "the edge of decode.insertion_penalties"
     assert warned == [f"the best insertion_penalty stands at {at}: try more"]
@@ -381,7 +383,7 @@ def test_an_utterance_without_scores_counts_as_deleted(root):
     def incomplete(name):
         return (entry for entry in scores(name) if entry[0] != "test03")
 
-    result = decode.decode_sets(configuration(root), incomplete)["sets"]["test"]
+    result = decode.decode_sets(typed(configuration(root)), incomplete)["sets"]["test"]
     assert list(result["skipped"]) == ["test03"]
     assert result["words"] == 24
     assert result["deletions"] >= 3
@@ -389,12 +391,12 @@ def test_an_utterance_without_scores_counts_as_deleted(root):
 
 def test_words_that_do_not_count_are_left_out_of_errors_but_not_of_the_ctm(root, monkeypatch):
     config = configuration(root)
-    plain = decode.decode_sets(config, scores_of(root))
+    plain = decode.decode_sets(typed(config), scores_of(root))
     ctm = (root / "exp" / "decode" / "test" / "words.ctm").read_text()
     left_out = sorted(WORDS["en"])[0]
     monkeypatch.setattr(word_errors, "scored_text", lambda ws: [w for w in ws if w != left_out])
     config.corpus.scoring = "hub5"
-    result = decode.decode_sets(config, scores_of(root))
+    result = decode.decode_sets(typed(config), scores_of(root))
     spoken = (root / "test" / "text").read_text().split().count(left_out)
     assert result["sets"]["test"]["words"] == plain["sets"]["test"]["words"] - spoken < 24
     folder = root / "exp" / "decode" / "test"
@@ -403,19 +405,21 @@ def test_words_that_do_not_count_are_left_out_of_errors_but_not_of_the_ctm(root,
     assert left_out in ctm.split() and (folder / "words.ctm").read_text() == ctm
     config.corpus.scoring = "hub4"
     with pytest.raises(InputError, match="no rules 'hub4'"):
-        decode.decode_sets(config, scores_of(root))
+        decode.decode_sets(typed(config), scores_of(root))
 
 
 def test_scores_of_another_model_are_refused_by_name(root):
     scores = scores_of(root)
     with pytest.raises(InputError, match=r"dev00: scores of shape .*\n.*\[frames, 29\]"):
-        decode.decode_sets(configuration(root), lambda n: ((u, s[:, :-1]) for u, s in scores(n)))
+        decode.decode_sets(
+            typed(configuration(root)), lambda n: ((u, s[:, :-1]) for u, s in scores(n))
+        )
 
 
 def test_decoding_an_unaligned_corpus_says_what_to_run(root):
     shutil.rmtree(root / "align")
     with pytest.raises(InputError, match="run asr-hf align"):
-        decode.decode_sets(configuration(root), lambda _: iter([]))
+        decode.decode_sets(typed(configuration(root)), lambda _: iter([]))
 
 
 def test_alignments_from_outside_take_the_place_of_the_flat_start(root):
@@ -425,11 +429,11 @@ def test_alignments_from_outside_take_the_place_of_the_flat_start(root):
     ark.write_text("".join(f"{u} {' '.join(map(str, 40 + p))}\n" for u, p in every.items()))
     config = configuration(root)
     config.alignment.from_ark, config.alignment.num_pdfs = str(ark), 70
-    result = align.run(config)
+    result = align.run(typed(config))
     assert result["pdfs"] == FrameStore.open(root / "store" / "train").num_pdfs == 70
     assert list(result["sets"]["train"]["skipped"]) == ["train00"]
     assert FrameStore.open(root / "store" / "dev").label_counts()[:40].sum() == 0
-    align.run(configuration(root))
+    align.run(typed(configuration(root)))
     assert FrameStore.open(root / "store" / "dev").num_pdfs == 29
 
 
@@ -444,10 +448,10 @@ def test_realignment_with_a_network_uses_its_scores_and_is_kept(root):
         asked.append(name)
         return ((u, 3 * s) for u, s in scores(name))
 
-    align.run(config, sharper)
+    align.run(typed(config), sharper)
     assert asked == list(SETS)
     before = times(root)
-    align.run(config, sharper)
+    align.run(typed(config), sharper)
     assert times(root) == before
 
 
@@ -464,7 +468,7 @@ def test_missing_pieces_are_named(root, damage, message):
     damage(root)
     shutil.rmtree(root / "align")
     with pytest.raises(InputError, match=message):
-        align.run(configuration(root))
+        align.run(typed(configuration(root)))
 
 
 def test_features_that_are_not_finite_are_refused_by_name(root):
@@ -477,4 +481,4 @@ def test_features_that_are_not_finite_are_refused_by_name(root):
             ark.write(key, matrix)
     shutil.rmtree(root / "align")
     with pytest.raises(InputError, match="train05: NaN or infinite feature in frame 7"):
-        align.run(configuration(root))
+        align.run(typed(configuration(root)))

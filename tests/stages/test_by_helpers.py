@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import threading
 from contextlib import contextmanager
@@ -13,15 +12,13 @@ import torch.distributed as dist
 from asr_hf.cli.processes import _task
 from asr_hf.data.lattice_store import LatticeStore
 from asr_hf.hmm.tree import tree_growing
-from asr_hf.runtime.helpers import help_out, helped
+from asr_hf.runtime.helpers import serve_first_rank, using_helpers
 from asr_hf.runtime.process_group import ProcessGroup
 from asr_hf.stages import align, decode, lattices
 
-_spec = importlib.util.spec_from_file_location(
-    "drawn_lattices", Path(__file__).with_name("test_lattices.py")
-)
-stage = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(stage)
+from ..typed import typed
+from . import test_lattices as stage
+
 drawn, root = stage.drawn, stage.root
 
 
@@ -30,10 +27,10 @@ def two_helpers(folder: Path):
     """Threads that help as ranks do, over connections of the loopback."""
     store = dist.FileStore(str(folder / "store-of-ranks"), 3)
     ranks = [ProcessGroup(rank, 3, rank, 3, None, store) for rank in range(3)]
-    helpers = [threading.Thread(target=help_out, args=[one, _task]) for one in ranks[1:]]
+    helpers = [threading.Thread(target=serve_first_rank, args=[one, _task]) for one in ranks[1:]]
     for helper in helpers:
         helper.start()
-    with helped(ranks[0]):
+    with using_helpers(ranks[0]):
         yield
     for helper in helpers:
         helper.join(20)
@@ -58,9 +55,11 @@ def test_alignments_trees_and_words_are_those_of_one_process(root, tmp_path, mon
     def make() -> dict[str, bytes]:
         for folder in folders:
             shutil.rmtree(root / folder, ignore_errors=True)
-        align.run(stage.stages.configuration(root))
-        align.run(stage.stages.tied(root))
-        decode.decode_sets(stage.stages.tied(root), stage.stages.scores_of(root, "align-tied"))
+        align.run(typed(stage.stages.configuration(root)))
+        align.run(typed(stage.stages.tied(root)))
+        decode.decode_sets(
+            typed(stage.stages.tied(root)), stage.stages.scores_of(root, "align-tied")
+        )
         return made(root, *folders)
 
     alone = make()
@@ -75,7 +74,7 @@ def test_lattices_are_those_of_one_process(root, tmp_path, monkeypatch):
 
     def make() -> dict[str, bytes]:
         shutil.rmtree(root / "lattices", ignore_errors=True)
-        lattices.run(config, stage.scores_in_order(root, noise=120.0))
+        lattices.run(typed(config), stage.scores_in_order(root, noise=120.0))
         return made(root, "lattices")
 
     alone = make()
@@ -87,6 +86,6 @@ def test_a_reason_why_an_utterance_is_left_out_comes_over(root, tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     config = stage.configuration(root, sets=["dev"], max_frames=98, max_skipped=0.9)
     with two_helpers(tmp_path):
-        lattices.run(config, stage.scores_in_order(root))
+        lattices.run(typed(config), stage.scores_in_order(root))
     left_out = LatticeStore.open(root / "lattices" / "dev").about["skipped"]
     assert left_out and all("max_frames=98" in reason for reason in left_out.values())

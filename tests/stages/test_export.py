@@ -26,6 +26,7 @@ from asr_hf.training.posteriors import batches_of, log_likelihoods
 
 from ..kaldi.experiments import arguments, make_experiment
 from ..kaldi.test_network import Nnet3, run_nnet1
+from ..typed import typed
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +41,9 @@ def root(tmp_path_factory: pytest.TempPathFactory, real: SimpleNamespace) -> Pat
         config = load_config(arguments(*more))
         for name in ("nnet1", "nnet3", "onnx", "loglikes"):
             config.export.format = name
-            assert all(path.is_file() for path in export.run(config)["files"])
+            assert all(path.is_file() for path in export.run(typed(config))["files"])
         config.export.text, config.export.sets = True, ["dev"]
-        export.run(config)
+        export.run(typed(config))
     return made.root
 
 
@@ -131,12 +132,12 @@ def test_ctm_and_stm_in_times_of_the_recordings(tmp_path: Path) -> None:
             "export": {"format": "ctm", "sets": ["test"], "text": False},
         }
     )
-    (ctm,) = export.run(config)["files"]
+    (ctm,) = export.run(typed(config))["files"]
     assert ctm.read_text() == "a B 1.75 0.50 one\nb A 1.00 0.30 uh\n"
     config.export.format = "stm"
-    (stm,) = export.run(config)["files"]
+    (stm,) = export.run(typed(config))["files"]
     assert stm.read_text() == "a B spk 1.50 2.50 one two\nb A spk 0.00 3.00\n"
     (run_dir / "decode/test/words.ctm").write_text("c 1 0.25 0.5 one\n")
     config.export.format = "ctm"
     with pytest.raises(InputError, match="c: decoded, but no such utterance"):
-        export.run(config)
+        export.run(typed(config))

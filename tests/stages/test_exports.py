@@ -24,7 +24,7 @@ def test_every_form_of_the_list_has_a_module_and_every_module_a_place_in_the_lis
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_form_writes_in_the_same_way(name):
     write = importlib.import_module(f"{exports.__name__}.{name}").write
-    assert list(inspect.signature(write).parameters) == ["config", "folder"]
+    assert list(inspect.signature(write).parameters) == ["settings", "folder"]
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,9 +25,9 @@ from asr_hf.stages import align, lattices
 from asr_hf.stages.sources.layout import lattices_folder
 from asr_hf.stages.training.targets import usable
 
-_spec = importlib.util.spec_from_file_location("drawn", Path(__file__).with_name("test_align.py"))
-stages = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(stages)
+from ..typed import typed
+from . import test_align as stages
+
 drawn = stages.drawn
 
 
@@ -101,11 +100,11 @@ def described(folder: Path) -> dict:
 
 def test_every_lattice_holds_its_reference_and_is_counted(root, capsys):
     config = configuration(root, beam=200.0, lattice_beam=1.0)
-    found = lattices.run(config, scores_in_order(root, noise=120.0))
+    found = lattices.run(typed(config), scores_in_order(root, noise=120.0))
     assert "oracle error %" in capsys.readouterr().out
     system = HmmSystem.load(root / "align")
     for name, count in (("train", 40), ("dev", 8)):
-        store, frames = LatticeStore.open(lattices_folder(config, name)), 0
+        store, frames = LatticeStore.open(lattices_folder(typed(config), name)), 0
         text = dict(
             line.split(maxsplit=1) for line in (root / name / "text").read_text().splitlines()
         )
@@ -125,10 +124,10 @@ def test_every_lattice_holds_its_reference_and_is_counted(root, capsys):
 
 def test_the_same_command_again_does_nothing_and_changed_input_remakes(root):
     config, log = configuration(root, sets=["dev"]), []
-    first = lattices.run(config, scores_in_order(root, log=log))
-    folder = lattices_folder(config, "dev")
+    first = lattices.run(typed(config), scores_in_order(root, log=log))
+    folder = lattices_folder(typed(config), "dev")
     times = {p: p.stat().st_mtime_ns for p in folder.parent.rglob("*.bin")}
-    assert lattices.run(config, scores_in_order(root, log=log)) == first
+    assert lattices.run(typed(config), scores_in_order(root, log=log)) == first
     assert {p: p.stat().st_mtime_ns for p in folder.parent.rglob("*.bin")} == times
     assert len(log) == 8
     for number, change in enumerate(("beam", "lattice_beam", "model", "text"), start=2):
@@ -139,34 +138,36 @@ def test_the_same_command_again_does_nothing_and_changed_input_remakes(root):
             text.write_text(text.read_text().replace("enpr", "enqr"))
         else:
             config.lattices[change] += 1
-        lattices.run(config, scores_in_order(root, log=log))
+        lattices.run(typed(config), scores_in_order(root, log=log))
         assert len(log) == 8 * number, change
 
 
 def test_a_tag_keeps_lattices_apart(root):
-    lattices.run(configuration(root, sets=["dev"]), scores_in_order(root, noise=60.0))
+    lattices.run(typed(configuration(root, sets=["dev"])), scores_in_order(root, noise=60.0))
     before = files(root / "lattices" / "dev")
     tagged = configuration(root, sets=["dev"], tag="second", lattice_beam=8.0)
-    lattices.run(tagged, scores_in_order(root, noise=60.0))
+    lattices.run(typed(tagged), scores_in_order(root, noise=60.0))
     assert files(root / "lattices" / "dev") == before
     assert files(root / "lattices-second" / "dev") != before
 
 
 def test_two_processes_make_the_same_bytes_as_one(root):
     config = configuration(root, sets=["dev"])
-    lattices.run(config, scores_in_order(root, noise=60.0))
-    folder = lattices_folder(config, "dev")
+    lattices.run(typed(config), scores_in_order(root, noise=60.0))
+    folder = lattices_folder(typed(config), "dev")
     alone, about = files(folder), described(folder)
     shutil.rmtree(folder)
-    lattices.run(configuration(root, sets=["dev"], jobs=2), scores_in_order(root, noise=60.0))
+    lattices.run(
+        typed(configuration(root, sets=["dev"], jobs=2)), scores_in_order(root, noise=60.0)
+    )
     assert files(folder) == alone and described(folder) == about
 
 
 def test_a_killed_run_goes_on_to_the_same_bytes(root, monkeypatch):
     monkeypatch.setattr(lattices, "_PART", 7)
     config = configuration(root, sets=["train"])
-    lattices.run(config, scores_in_order(root, noise=60.0))
-    folder = lattices_folder(config, "train")
+    lattices.run(typed(config), scores_in_order(root, noise=60.0))
+    folder = lattices_folder(typed(config), "train")
     whole, about = files(folder), described(folder)
     shutil.rmtree(folder)
 
@@ -177,15 +178,15 @@ def test_a_killed_run_goes_on_to_the_same_bytes(root, monkeypatch):
             yield entry
 
     with pytest.raises(KeyboardInterrupt):
-        lattices.run(config, killed)
+        lattices.run(typed(config), killed)
     assert not folder.exists()
     parts = sorted(folder.with_name(".train.parts").iterdir())
     assert [part.name for part in parts] == ["00000", "00001"]
     times = [(part / "arcs.bin").stat().st_mtime_ns for part in parts]
     with pytest.raises(KeyboardInterrupt):
-        lattices.run(config, killed)
+        lattices.run(typed(config), killed)
     assert [(part / "arcs.bin").stat().st_mtime_ns for part in parts] == times
-    lattices.run(config, scores_in_order(root, noise=60.0))
+    lattices.run(typed(config), scores_in_order(root, noise=60.0))
     assert files(folder) == whole and described(folder) == about
 
 
@@ -197,13 +198,13 @@ def test_parts_of_other_options_are_not_taken(root, monkeypatch):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        lattices.run(configuration(root, sets=["dev"], lattice_beam=1.0), killed)
+        lattices.run(typed(configuration(root, sets=["dev"], lattice_beam=1.0)), killed)
     config = configuration(root, sets=["dev"])
-    lattices.run(config, scores_in_order(root, noise=60.0))
-    mixed = files(lattices_folder(config, "dev"))
+    lattices.run(typed(config), scores_in_order(root, noise=60.0))
+    mixed = files(lattices_folder(typed(config), "dev"))
     shutil.rmtree(root / "lattices")
-    lattices.run(config, scores_in_order(root, noise=60.0))
-    assert files(lattices_folder(config, "dev")) == mixed
+    lattices.run(typed(config), scores_in_order(root, noise=60.0))
+    assert files(lattices_folder(typed(config), "dev")) == mixed
 
 
 def test_what_has_no_lattice_is_listed_and_too_many_of_them_stop_the_run(root):
@@ -211,16 +212,18 @@ def test_what_has_no_lattice_is_listed_and_too_many_of_them_stop_the_run(root):
     lines = text.read_text().splitlines()
     text.write_text("\n".join([lines[0] + " zebra", *lines[1:]]) + "\n")
     config = configuration(root, sets=["dev"])
-    found = lattices.run(config, scores_in_order(root))
-    store = LatticeStore.open(lattices_folder(config, "dev"))
+    found = lattices.run(typed(config), scores_in_order(root))
+    store = LatticeStore.open(lattices_folder(typed(config), "dev"))
     assert found["dev"]["skipped"] == 1 and len(store.utterances) == 7
     assert "dev00" not in store and "zebra" in store.about["skipped"]["dev00"]
     shutil.rmtree(root / "lattices")
     with pytest.raises(InputError, match=r"1 of 8.*\n.*dev00"):
-        lattices.run(configuration(root, sets=["dev"], max_skipped=0.1), scores_in_order(root))
+        lattices.run(
+            typed(configuration(root, sets=["dev"], max_skipped=0.1)), scores_in_order(root)
+        )
     # Its work is not lost: a raised limit lets it through without decoding again.
     log: list[str] = []
-    lattices.run(config, scores_in_order(root, log=log))
+    lattices.run(typed(config), scores_in_order(root, log=log))
     assert log == []
 
 
@@ -237,31 +240,31 @@ def test_missing_pieces_are_named(root, spoil, named):
     scores = scores_in_order(root)
     spoil(root)
     with pytest.raises(InputError) as caught:
-        lattices.run(configuration(root), scores)
+        lattices.run(typed(configuration(root)), scores)
     assert named in str(caught.value)
 
 
 def test_a_run_to_make_them_with_is_asked_for(root):
     with pytest.raises(InputError, match=r"lattices\.from_run=<run folder>"):
-        lattices.run(configuration(root, from_run=None), scores_in_order(root))
+        lattices.run(typed(configuration(root, from_run=None)), scores_in_order(root))
 
 
 def test_the_scale_is_the_runs_best_where_none_is_given(root):
     config = configuration(root, sets=["dev"], acoustic_scale=None)
     with pytest.raises(InputError, match="best acoustic scale is not known"):
-        lattices.run(config, scores_in_order(root))
+        lattices.run(typed(config), scores_in_order(root))
     (root / "exp" / "decode").mkdir()
     (root / "exp" / "decode" / "best.json").write_text('{"best": {"acoustic_scale": 0.25}}')
-    lattices.run(config, scores_in_order(root))
-    about = LatticeStore.open(lattices_folder(config, "dev")).about
+    lattices.run(typed(config), scores_in_order(root))
+    about = LatticeStore.open(lattices_folder(typed(config), "dev")).about
     assert about["options"]["acoustic_scale"] == 0.25
 
 
 def test_lattices_of_some_utterances_are_spread_over_the_set_and_the_rest_is_left_out(root):
     config = configuration(root, sets=["train"], utterances=5)
-    lattices.run(config, scores_in_order(root))
+    lattices.run(typed(config), scores_in_order(root))
     store = FrameStore.open(root / "store" / "train")
-    made = LatticeStore.open(lattices_folder(config, "train"))
+    made = LatticeStore.open(lattices_folder(typed(config), "train"))
     count = len(store.utterances)
     chosen = [store.utterances[(number * count) // 5] for number in range(5)]
     assert list(made.utterances) == chosen and count > 5
@@ -272,9 +275,9 @@ def test_lattices_of_some_utterances_are_spread_over_the_set_and_the_rest_is_lef
 
 def test_an_utterance_drawn_but_without_a_lattice_is_counted(root):
     config = configuration(root, sets=["train"], utterances=5)
-    lattices.run(config, scores_in_order(root))
+    lattices.run(typed(config), scores_in_order(root))
     store = FrameStore.open(root / "store" / "train")
-    made = LatticeStore.open(lattices_folder(config, "train"))
+    made = LatticeStore.open(lattices_folder(typed(config), "train"))
     made.about["skipped"] = {store.utterances[1]: "no path"}
     skips = SkipList("lattices", 0.5)
     usable(store, made, skips, 6000)
@@ -307,11 +310,11 @@ def test_a_weak_model_without_unknown_words_sums_to_one(tmp_path):
 
 
 def test_the_graphs_stand_beside_the_lattices(root):
-    lattices.run(configuration(root, sets=["dev"]), scores_in_order(root))
+    lattices.run(typed(configuration(root, sets=["dev"])), scores_in_order(root))
     for language in stages.WORDS:
         folder = root / "lattices" / "graph" / language
         assert {artefact.RECORD, "HCLG.fst"} == {p.name for p in folder.iterdir()}
         assert (root / "lattices" / "lm" / f"{language}.arpa").is_file()
     before = (root / "align" / "graph" / "en" / "HCLG.fst").stat().st_mtime_ns
-    align.run(stages.configuration(root))
+    align.run(typed(stages.configuration(root)))
     assert (root / "align" / "graph" / "en" / "HCLG.fst").stat().st_mtime_ns == before

@@ -12,6 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 from asr_hf.runtime.errors import InputError
 from asr_hf.stages.score import run
 
+from ..typed import typed
+
 REFS = {
     "dev": "en-1 one two\nes-1 uno dos tres\n",
     "test": "en-2 three four\nes-2 cuatro\nes-3 cinco seis\n",
@@ -49,7 +51,7 @@ def result(config: DictConfig) -> dict[str, Any]:
 
 
 def test_the_test_set_stands_on_top_with_sets_and_languages_below(config: DictConfig) -> None:
-    wer = run(config)
+    wer = run(typed(config))
     assert result(config) == {"heldout_loss": 1.5, "wer": wer}
     assert (wer["set"], wer["errors"], wer["words"], wer["percent"]) == ("test", 2, 5, 40.0)
     assert (wer["substitutions"], wer["deletions"], wer["insertions"]) == (1, 0, 1)
@@ -60,13 +62,13 @@ def test_the_test_set_stands_on_top_with_sets_and_languages_below(config: DictCo
 
 
 def test_scoring_twice_gives_the_same_result(config: DictConfig) -> None:
-    assert run(config) == run(config)
+    assert run(typed(config)) == run(typed(config))
 
 
 def test_the_table_and_the_worst_utterances_are_written(
     config: DictConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(config)
+    run(typed(config))
     shown = capsys.readouterr().out
     assert "40.00" in shown
     text = (Path(config.run_dir) / "score.txt").read_text()
@@ -79,7 +81,7 @@ def test_a_missing_hypothesis_counts_as_deleted_and_is_reported(
     config: DictConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
     (Path(config.run_dir) / "decode/test/hyp.txt").write_text("en-2 three four\nes-3 cinco seis\n")
-    wer = run(config)
+    wer = run(typed(config))
     assert (wer["deletions"], wer["words"]) == (1, 5)
     assert "es-2" in caplog.text
 
@@ -87,22 +89,22 @@ def test_a_missing_hypothesis_counts_as_deleted_and_is_reported(
 def test_too_many_missing_hypotheses_stop_the_scoring(config: DictConfig) -> None:
     (Path(config.run_dir) / "decode/test/hyp.txt").write_text("es-3 cinco seis\n")
     with pytest.raises(InputError, match=r"2 of 3 utterances had to be skipped"):
-        run(config)
+        run(typed(config))
     assert "wer" not in result(config)
 
 
 def test_an_utterance_without_language_is_named(config: DictConfig) -> None:
     (Path(config.corpus.dir) / "test/utt2lang").write_text("en-2 en\nes-2 es\n")
     with pytest.raises(InputError, match="es-3 has 0 languages"):
-        run(config)
+        run(typed(config))
 
 
 def test_scoring_before_decoding_says_so(config: DictConfig) -> None:
     (Path(config.run_dir) / "decode/test/hyp.txt").unlink()
     with pytest.raises(InputError, match="asr-hf decode"):
-        run(config)
+        run(typed(config))
 
 
 def test_without_a_test_set_the_last_one_stands_on_top(config: DictConfig) -> None:
     config.decode.sets = ["dev"]
-    assert run(config)["set"] == "dev"
+    assert run(typed(config))["set"] == "dev"

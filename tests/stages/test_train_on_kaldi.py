@@ -29,6 +29,7 @@ from ..kaldi.experiments import (
     speaker,
     write_alignments,
 )
+from ..typed import typed
 
 
 @pytest.fixture
@@ -142,7 +143,7 @@ def test_what_is_missing_is_named(experiment: Experiment) -> None:
     def complaint(**corpus: object) -> str:
         changed = OmegaConf.merge(config, {"corpus": corpus})
         with pytest.raises(InputError) as caught:
-            pack_external(changed)
+            pack_external(typed(changed))
         return str(caught.value)
 
     assert "data/nowhere/utt2spk" in complaint(train_data="data/nowhere")
@@ -164,7 +165,7 @@ def test_what_is_missing_is_named(experiment: Experiment) -> None:
     assert "no alignment of any utterance of train" in complaint()
     for stage in (prepare, features):
         with pytest.raises(InputError, match="has data and features of Kaldi's"):
-            stage.run(config)
+            stage.run(typed(config))
     (folder / "final.mdl").write_bytes(b"\0B<TransitionModel> ")
     assert "exp/tri_ali/final.mdl: byte" in complaint()
 

@@ -5,15 +5,16 @@ import pytest
 import torch
 
 from asr_hf.criteria.cross_entropy import CrossEntropy
+from asr_hf.curvature.chunks import CurvaturePath
 from asr_hf.curvature.precision import Precision
 from asr_hf.data.splice import splice
 from asr_hf.hf.objective import Sample, Split
 from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
 from asr_hf.hf.statistics import SampleStatistics
-from asr_hf.training.curvature import CurvaturePath
 from asr_hf.training.feeding.counter_rng import frame_uniforms
 from asr_hf.training.feeding.units import chunk_bounds
 from asr_hf.training.frame_objective import FrameObjective
+from asr_hf.training.planning.memory import problem_size
 
 UNITS = np.array([2, 3, 7, 11, 12, 13, 29])
 
@@ -215,7 +216,7 @@ def test_work_counts_frames_by_kind(make_objective, sample):
     objective.loss(theta, sample)
     with objective.uncounted():
         objective.loss(theta, sample)
-    assert objective.frames == {"gradient": frames, "curvature": 2 * frames, "loss": frames}
+    assert objective.frames_by_pass == {"gradient": frames, "curvature": 2 * frames, "loss": frames}
     assert objective.work == 3 * frames + 8 * frames + frames
 
 
@@ -237,3 +238,49 @@ def test_bfloat16_products_are_near_those_of_full_precision(
     error = (found - expected).norm() / expected.norm()
     assert 1e-5 < error < 0.03
     torch.testing.assert_close(curvature.exact_product(v), expected)
+
+
+def test_models_of_ours_have_nothing_that_kfac_does_not_know(make_objective):
+    assert problem_size(make_objective()).others == ()
+
+
+def test_a_class_derived_from_the_dnn_is_not_taken_for_one(make_objective):
+    """Its curvature is that of what it computes."""
+    objective = make_objective()
+    model = objective.model
+
+    class Doubled(type(model)):
+        def forward(self, spliced):
+            return 2 * super().forward(spliced)
+
+    settings = {"hidden_sizes": [6, 5], "left": 1, "right": 2, "seed": 3}
+    derived = Doubled(feature_dim=3, num_pdfs=4, **settings).double()
+    other = FrameObjective(derived, CrossEntropy(), objective.stores, 40)
+    sample = whole_part(other)
+    theta = derived.flat.clone()
+    vector = torch.randn_like(theta)
+    product = other.curvature(theta, sample).product(vector)
+    step = 1e-5
+    # G v = J' H J v, with J v by differences and J' by back-propagation.
+    expected = gauss_newton(derived, other, sample, theta, vector, step)
+    torch.testing.assert_close(product, expected, rtol=1e-4, atol=1e-6)
+
+
+def whole_part(objective):
+    return Sample(Split.TRAIN, np.arange(3))
+
+
+def gauss_newton(model, objective, sample, theta, vector, step):
+    batch = objective.stores[Split.TRAIN].gather(sample.units, torch.device("cpu"))
+
+    def logits(at):
+        model.flat.copy_(at)
+        return model(model.inputs(batch))
+
+    with torch.no_grad():
+        forward = (logits(theta + step * vector) - logits(theta - step * vector)) / (2 * step)
+    found = logits(theta)
+    at_outputs = CrossEntropy().curvature(found.detach())(forward)
+    model.flat_grad.zero_()
+    found.backward(at_outputs)
+    return model.flat_grad.clone()

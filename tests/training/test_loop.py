@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from asr_hf.hf.acceptance import Backtracking
@@ -20,7 +21,7 @@ from asr_hf.training.loop import TrainingLoop
 from asr_hf.training.model_file import load_model, save_model
 from asr_hf.training.pretraining import pretrain_layers
 
-CONFIG = OmegaConf.create({"name": "test"})
+CONFIG = {"name": "test"}
 PRECONDITIONERS = {"lbfgs": LBFGSPreconditioner, "kfac": KFACPreconditioner}
 
 
@@ -77,7 +78,7 @@ def test_killed_run_continues_to_the_same_bits(make_objective, tmp_path, precond
     assert torch.equal(whole.best.theta, resumed.best.theta)
     assert whole.best.loss == resumed.best.loss
     assert events(tmp_path / "whole") == events(tmp_path / "cut")
-    assert whole.objective.frames == resumed.objective.frames
+    assert whole.objective.frames_by_pass == resumed.objective.frames_by_pass
 
 
 def test_finished_run_does_nothing_again(make_objective, tmp_path):
@@ -98,15 +99,13 @@ def test_report_passes_are_not_counted_as_work(make_objective, tmp_path):
 def test_model_file_round_trip(make_objective, tmp_path):
     model = make_objective(dtype=torch.float32).model
     model.set_log_priors(torch.tensor([1, 2, 3, 4]))
-    config = OmegaConf.create(
-        {
-            "_target_": "asr_hf.models.dnn.DNN",
-            "hidden_sizes": [6, 5],
-            "activation": "sigmoid",
-            "left": 1,
-            "right": 2,
-        }
-    )
+    config = {
+        "_target_": "asr_hf.models.dnn.DNN",
+        "hidden_sizes": [6, 5],
+        "activation": "sigmoid",
+        "left": 1,
+        "right": 2,
+    }
     save_model(tmp_path / "m.safetensors", model, config, {"corpus": "drawn"})
     loaded, about = load_model(tmp_path / "m.safetensors")
     x = torch.randn(5, model.input_dim)
@@ -135,8 +134,8 @@ def test_pretraining_starts_lower_and_counts_its_work(make_objective, stores):
         }
     )
     upper = [layer.weight.clone() for layer in pretrained.model.linear_layers()[1:]]
-    pretrain_layers(pretrained, trainer)
-    assert pretrained.frames["gradient"] == 5 * stores[Split.TRAIN].num_frames
+    pretrain_layers(pretrained, lambda: instantiate(trainer))
+    assert pretrained.frames_by_pass["gradient"] == 5 * stores[Split.TRAIN].num_frames
     layers = pretrained.model.linear_layers()
     assert not torch.equal(layers[0].weight, plain.model.linear_layers()[0].weight)
     assert all(torch.equal(a, b.weight) for a, b in zip(upper, layers[1:], strict=True))

@@ -106,7 +106,7 @@ def test_gradients_equal_finite_differences(make_sequence_objective, name):
 @pytest.mark.parametrize("name", CRITERIA)
 @pytest.mark.parametrize("path", ["r_operator", "double_backward"])
 def test_products_equal_dense_ones(make_sequence_objective, name, path):
-    from asr_hf.training.curvature import CurvaturePath
+    from asr_hf.curvature.chunks import CurvaturePath
 
     criterion = CRITERIA[name]
     objective = make_sequence_objective(criterion, curvature_path=CurvaturePath(path))

@@ -6,16 +6,15 @@ import numpy as np
 import pytest
 import torch
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
 
 from asr_hf.baselines.objective import whole
 from asr_hf.cli.compose import load_config
 from asr_hf.criteria.cross_entropy import CrossEntropy
+from asr_hf.curvature.chunks import CurvaturePath
 from asr_hf.curvature.precision import Precision
 from asr_hf.hf.objective import Sample, Split
 from asr_hf.models.tdnn import TDNN
 from asr_hf.runtime.errors import InputError
-from asr_hf.training.curvature import CurvaturePath
 from asr_hf.training.feeding.counter_rng import frame_uniforms
 from asr_hf.training.frame_objective import FrameObjective
 from asr_hf.training.model_file import build_model, load_model, save_model
@@ -25,20 +24,18 @@ from asr_hf.training.pretraining import pretrain_layers
 CPU = torch.device("cpu")
 UNITS = np.array([2, 3, 7, 11, 12, 13, 29])
 SAMPLE = Sample(Split.TRAIN, UNITS)
-CONFIG = OmegaConf.create(
-    {
-        "_target_": "asr_hf.models.tdnn.TDNN",
-        "context": [[-1, 0, 1], [-3, 2]],
-        "hidden_sizes": [5, 4],
-    }
-)
+CONFIG = {
+    "_target_": "asr_hf.models.tdnn.TDNN",
+    "context": [[-1, 0, 1], [-3, 2]],
+    "hidden_sizes": [5, 4],
+}
 
 
 @pytest.fixture
 def make_tdnn_objective(stores):
     def make(chunk_frames=40, dtype=torch.float64, precision=Precision.FP32, **changes):
         store = stores[Split.TRAIN]
-        model = build_model(OmegaConf.merge(CONFIG, changes), store.dim, store.num_pdfs, seed=3)
+        model = build_model(CONFIG | changes, store.dim, store.num_pdfs, seed=3)
         return FrameObjective(
             model.to(dtype), CrossEntropy(), stores, chunk_frames, precision=precision
         )
@@ -197,7 +194,7 @@ def test_the_r_operator_refuses_it(make_tdnn_objective):
 
 def test_pretraining_refuses_it(make_tdnn_objective):
     with pytest.raises(InputError, match="model=dnn"):
-        pretrain_layers(make_tdnn_objective(), OmegaConf.create())
+        pretrain_layers(make_tdnn_objective(), dict)
 
 
 def test_bfloat16_products_are_near_those_of_full_precision(make_tdnn_objective):

@@ -8,10 +8,13 @@ from torch import nn
 
 from asr_hf.criteria.base import FrameLoss
 from asr_hf.criteria.cross_entropy import CrossEntropy
+from asr_hf.curvature.r_operator import Activation
 from asr_hf.data.splice import splice, splice_at
 from asr_hf.hf.objective import Split
 from asr_hf.hf.preconditioners.base import Stateless
+from asr_hf.kaldi.network import network_of
 from asr_hf.models.acoustic import AcousticModel
+from asr_hf.models.description import DescribedLayer, Description
 from asr_hf.models.registry import build
 from asr_hf.runtime.errors import InputError
 from asr_hf.training.frame_objective import FrameObjective
@@ -108,7 +111,24 @@ class Failing(Own):
         raise IndexError("out of range")
 
 
+class WronglyDescribed(Own):
+    """Leaves an activation out of its description."""
+
+    def describe(self):
+        layers = [DescribedLayer(layer, (0,), None) for layer in (self.hidden, self.output)]
+        return Description((-1, 0, 1), tuple(layers))
+
+
+class RightlyDescribed(Own):
+    """Says what it is made of."""
+
+    def describe(self):
+        hidden = DescribedLayer(self.hidden, (0,), Activation.TANH)
+        return Description((-1, 0, 1), (hidden, DescribedLayer(self.output, (0,), None)))
+
+
 FAULTS = {
+    WronglyDescribed: r"describe\(\) gives other logits",
     Dropped: "a second time",
     BatchNormed: "changes its buffers",
     BatchMean: "other logits|depend on those beside it",
@@ -155,6 +175,14 @@ def test_a_form_that_it_cannot_have_is_refused(stores, form):
     with pytest.raises(InputError, match=f"export.format={form}"):
         tried(Own, stores, exported=form)
     tried(Own, stores, exported="loglikes")
+
+
+@pytest.mark.parametrize("form", ["nnet1", "nnet3", "onnx"])
+def test_a_model_that_describes_itself_has_every_form(stores, form, caplog):
+    with caplog.at_level("INFO"):
+        model = tried(RightlyDescribed, stores, exported=form)
+    assert "nnet1" not in caplog.text
+    assert len(network_of(model).layers) == 2 and model.perceptron() is not None
 
 
 def test_models_of_ours_are_not_tried(make_objective, stores):

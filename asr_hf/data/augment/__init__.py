@@ -1,0 +1,1 @@
+"""Seeded copies of utterances with other speed, background, band, level and codec."""

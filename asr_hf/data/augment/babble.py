@@ -1,4 +1,4 @@
-"""Babble: other prompts, several at once."""
+"""Babble: other utterances of the corpus, several at once, behind the speech."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from asr_hf.data.augment.draws import Ring, check_probability, check_range, happ
 from asr_hf.data.augment.mixing import power
 from asr_hf.runtime.errors import InputError
 
-# Seconds: each talker begins somewhere in a recording played round and round.
-_LONGEST_START = 60.0
+# Each talker begins at a random place within so many seconds of its looped recording.
+_MAX_START = 60.0
 
 
 @dataclass(frozen=True)
 class Babble:
-    """Who talks behind an utterance.
+    """The babble behind an utterance.
 
     Args:
-        talkers: utterances of the same clean set.
-        starts: where each begins (seconds, of its recording played round and round).
-        snr_db: how far the speech is above all of them.
+        talkers: names of the utterances that are heard, all of the same clean set.
+        starts: place in each one's looped recording where it begins (seconds).
+        snr_db: ratio of the speech to all talkers together (dB).
     """
 
     talkers: tuple[str, ...]
@@ -33,15 +33,15 @@ class Babble:
 
 @dataclass(frozen=True)
 class BabbleSettings:
-    """Chances of babble.
+    """The distribution that babble is drawn from.
 
     Args:
-        probability: of there being any.
-        snr_db: least and most.
-        talkers: fewest and most.
+        probability: probability of any babble.
+        snr_db: smallest and largest ratio of speech to babble (dB).
+        talkers: smallest and largest number of talkers.
 
     Raises:
-        InputError: a value that cannot be.
+        InputError: a value is out of its range.
     """
 
     probability: float
@@ -54,10 +54,18 @@ class BabbleSettings:
         check_range("babble.talkers", self.talkers, 1, 100)
 
     def draw(self, random: np.random.Generator, ring: Ring, utterance: str) -> Babble | None:
-        """Draw talkers from `ring`, without the utterance itself; None for no babble.
+        """Draw the babble of an utterance.
+
+        Args:
+            random: source of random numbers.
+            ring: utterances to draw talkers from.
+            utterance: name of the utterance, which is not drawn.
+
+        Returns:
+            The babble; None for none.
 
         Raises:
-            InputError: there is nobody else.
+            InputError: there is no other utterance.
         """
         if not happens(random, self.probability):
             return None
@@ -69,23 +77,23 @@ class BabbleSettings:
                 f"{utterance}: no other utterance in its set to make babble of",
                 remedy="set corpus.augmentation.babble.probability=0",
             )
-        starts = tuple(uniform(random, (0, _LONGEST_START), 3) for _ in talkers)
+        starts = tuple(uniform(random, (0, _MAX_START), 3) for _ in talkers)
         return Babble(tuple(talkers), starts, snr_db)
 
 
 def babble(
     talkers: Sequence[NDArray[np.float64]], starts: Sequence[float], length: int, sample_rate: int
 ) -> NDArray[np.float64]:
-    """Let talkers, made equally loud, talk at once.
+    """Mix the recordings of several talkers, all made equally loud.
 
     Args:
-        talkers: their recordings [samples], each played round and round.
-        starts: where each begins (seconds).
-        length: samples wanted.
-        sample_rate: Hz.
+        talkers: recording of each talker [N], which is played in a loop.
+        starts: place where each begins (seconds).
+        length: number of samples of the result.
+        sample_rate: sample rate (Hz).
 
     Returns:
-        [length], at no particular level.
+        Samples [length], at no particular level.
     """
     total = np.zeros(length)
     for samples, start in zip(talkers, starts, strict=True):

@@ -1,4 +1,4 @@
-"""Band-limiting, as by a telephone line."""
+"""Band-limiting, as a telephone line does it."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from scipy.signal import butter, sosfiltfilt
 from asr_hf.data.augment.draws import check_probability, check_range, happens
 from asr_hf.runtime.errors import InputError
 
-# Of the Butterworth filter, which is run forwards and backwards.
+# The order of the Butterworth filter, which is run forwards and backwards.
 _ORDER = 4
 
 
 @dataclass(frozen=True)
 class BandSettings:
-    """Chances of a narrower band.
+    """The distribution that frequency bands are drawn from.
 
     Args:
-        probability: of one.
-        low_hz: least and most of its lower edge.
-        high_hz: least and most of its upper edge.
+        probability: probability of a narrower band.
+        low_hz: smallest and largest lower edge (Hz).
+        high_hz: smallest and largest upper edge (Hz).
 
     Raises:
-        InputError: a value that cannot be.
+        InputError: a value is out of its range.
     """
 
     probability: float
@@ -38,10 +38,13 @@ class BandSettings:
         check_range("band.high_hz", self.high_hz, self.low_hz[1] + 1, 96000)
 
     def check(self, sample_rate: int) -> None:
-        """Check that recordings at `sample_rate` (Hz) hold the band.
+        """Check that recordings of a sample rate (Hz) can hold the band.
+
+        Args:
+            sample_rate: sample rate of the recordings (Hz).
 
         Raises:
-            InputError: they do not.
+            InputError: an edge lies beyond half the sample rate.
         """
         if self.probability and self.high_hz[1] >= sample_rate / 2:
             raise InputError(
@@ -50,7 +53,7 @@ class BandSettings:
             )
 
     def draw(self, random: np.random.Generator) -> tuple[int, int] | None:
-        """Draw lower and upper edge (Hz); None for all frequencies."""
+        """Draw a band and return its lower and upper edge (Hz); None for all frequencies."""
         if not happens(random, self.probability):
             return None
         low, high = (
@@ -62,7 +65,16 @@ class BandSettings:
 def limit_band(
     samples: NDArray[np.float64], edges: tuple[int, int], sample_rate: int
 ) -> NDArray[np.float64]:
-    """Keep what lies between two edges (Hz, 6 dB down there), without delay: [N] -> [N]."""
+    """Filter samples [N] to the band between two edges (Hz), without delay.
+
+    Args:
+        samples: samples [N].
+        edges: lower and upper edge (Hz), where the filter is 6 dB down.
+        sample_rate: sample rate (Hz).
+
+    Returns:
+        The filtered samples [N].
+    """
     sections = butter(_ORDER, edges, "bandpass", fs=sample_rate, output="sos")
     limited: NDArray[np.float64] = sosfiltfilt(sections, samples, padtype=None)
     return limited

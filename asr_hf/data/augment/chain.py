@@ -1,4 +1,4 @@
-"""All effects, in the order in which they happen between a speaker and a recogniser."""
+"""All effects of augmentation, in the order in which they happen from speaker to recogniser."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ _PARTS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Effects:
-    """What is done to one copy of an utterance, in this order; None leaves an effect out.
+    """The effects on one copy of an utterance, in their order; None leaves an effect out.
 
     Args:
-        speed: factor.
-        babble: other speech behind it.
-        noise: noise behind it.
-        band: lower and upper edge (Hz).
-        gain_db: level.
-        codec: mulaw or gsm.
+        speed: factor of the speed.
+        babble: other speech behind the utterance.
+        noise: noise behind the utterance.
+        band: lower and upper edge of the band (Hz).
+        gain_db: change of the level (dB).
+        codec: name of the codec, mulaw or gsm.
     """
 
     speed: float
@@ -50,12 +50,12 @@ class Effects:
     codec: str | None
 
     def to_dict(self) -> dict[str, Any]:
-        """As a line of a table holds it."""
+        """Return the effects as JSON-able values."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> Effects:
-        """Back from `to_dict`, or from what JSON makes of it."""
+        """Return the effects that `to_dict` has made into `row`, which may come from JSON."""
         spoken, hiss, band = row["babble"], row["noise"], row["band"]
         if spoken is not None:
             spoken = Babble(tuple(spoken["talkers"]), tuple(spoken["starts"]), spoken["snr_db"])
@@ -71,7 +71,16 @@ class Effects:
 
 @dataclass(frozen=True)
 class EffectSettings:
-    """What may be done to a copy, and how likely; see each part."""
+    """The distributions that all effects are drawn from.
+
+    Args:
+        speed: settings of the speed.
+        babble: settings of the babble.
+        noise: settings of the noise.
+        band: settings of the band.
+        level: settings of the level.
+        codec: settings of the codec.
+    """
 
     speed: SpeedSettings
     babble: BabbleSettings
@@ -82,41 +91,50 @@ class EffectSettings:
 
     @classmethod
     def from_config(cls, node: Mapping[str, Any]) -> EffectSettings:
-        """From plain lists and dictionaries.
+        """Make the settings from plain lists and dictionaries.
+
+        Args:
+            node: settings of each effect, by its name.
+
+        Returns:
+            The settings.
 
         Raises:
-            InputError: a part or setting is missing, unknown or cannot be.
+            InputError: an effect or a setting is missing, unknown or out of its range.
         """
         parts: dict[str, Any] = {}
         if node.keys() != _PARTS.keys():
             raise InputError(
                 f"corpus.augmentation.effects: {', '.join(node)}", expected=", ".join(_PARTS)
             )
-        for name, kind in _PARTS.items():
-            given = {k: tuple(v) if isinstance(v, list) else v for k, v in node[name].items()}
+        for name, settings_class in _PARTS.items():
+            values = {k: tuple(v) if isinstance(v, list) else v for k, v in node[name].items()}
             try:
-                parts[name] = kind(**given)
+                parts[name] = settings_class(**values)
             except TypeError as error:
                 raise InputError(
-                    f"corpus.augmentation.{name}: {', '.join(given)}",
-                    expected=", ".join(kind.__dataclass_fields__),
+                    f"corpus.augmentation.{name}: {', '.join(values)}",
+                    expected=", ".join(settings_class.__dataclass_fields__),
                     remedy="conf/corpus/prompts5x.yaml shows them all",
                 ) from error
         return cls(**parts)
 
 
 def draw(settings: EffectSettings, seed: int, utterance: str, copy: int, others: Ring) -> Effects:
-    """Draw what is done to a copy: fixed by seed, utterance and number of the copy alone.
+    """Draw the effects of a copy, which depend only on seed, utterance and number of the copy.
 
-    Each effect has random numbers of its own, so that another setting of one leaves the others
-    as they are.
+    Each effect has random numbers of its own, so that another setting of one effect does not change
+    the others.
 
     Args:
-        settings: chances.
-        seed: of all draws.
-        utterance: the clean one.
-        copy: its number.
+        settings: distributions of the effects.
+        seed: seed of all draws.
+        utterance: name of the clean utterance.
+        copy: number of the copy.
         others: utterances of the same set, for babble.
+
+    Returns:
+        The effects.
     """
 
     def random(effect: str) -> np.random.Generator:
@@ -140,19 +158,19 @@ def augment(
 ) -> NDArray[np.int16]:
     """Make a copy of an utterance.
 
-    Backgrounds are at their ratios to the speech alone, before the channel.
+    The ratio of a background counts against the speech alone, before band, level and codec.
 
     Args:
-        samples: [N] in the range of 16-bit integers.
-        effects: what is done.
-        sample_rate: Hz.
-        load: gives the samples of a talker of the babble, by its utterance.
+        samples: samples of the utterance [N], in the range of 16-bit integers.
+        effects: effects of the copy.
+        sample_rate: sample rate (Hz).
+        load: returns the samples of a babble's talker, given its utterance's name.
 
     Returns:
-        [ceil(N / speed)].
+        Samples of the copy [ceil(N / speed)].
 
     Raises:
-        InputError: speech or background is digital silence.
+        InputError: the speech or a background is digital silence.
     """
     speech = change_speed(samples, effects.speed)
     heard = speech

@@ -1,4 +1,4 @@
-"""Telephone codecs, there and back."""
+"""Telephone codecs, which encode and decode speech."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ CODECS = {"mulaw": "ULAW", "gsm": "GSM610"}
 
 @dataclass(frozen=True)
 class CodecSettings:
-    """Chances of a codec.
+    """The distribution that codecs are drawn from.
 
     Args:
-        probabilities: of each; what is missing to 1 is the chance of none.
+        probabilities: probability of each codec; the rest to 1 is the probability of none.
 
     Raises:
         InputError: there is no such codec, or the sum is beyond 1.
@@ -41,7 +41,7 @@ class CodecSettings:
         check_probability("codec.probabilities (their sum)", sum(self.probabilities.values()))
 
     def draw(self, random: np.random.Generator) -> str | None:
-        """Draw a codec; None for none."""
+        """Draw a codec and return its name; None for none."""
         place = random.random()
         for name, probability in sorted(self.probabilities.items()):
             place -= probability
@@ -51,10 +51,17 @@ class CodecSettings:
 
 
 def through_codec(samples: NDArray[np.int16], name: str, sample_rate: int) -> NDArray[np.int16]:
-    """Encode and decode samples [N] -> [N].
+    """Encode and decode samples, without delay.
 
-    GSM works in blocks of 160 samples; what fills up the last one is cut off again. Neither codec
-    delays.
+    GSM works in blocks of 160 samples; the samples that fill up the last block are cut off again.
+
+    Args:
+        samples: samples [N].
+        name: name of the codec, mulaw or gsm.
+        sample_rate: sample rate (Hz).
+
+    Returns:
+        The decoded samples [N].
     """
     subtype, coded = CODECS[name], BytesIO()
     soundfile.write(coded, samples, sample_rate, subtype, format="RAW")

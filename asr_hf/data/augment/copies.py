@@ -1,4 +1,4 @@
-"""A data directory of augmented copies, made in several processes."""
+"""Makes a data directory of augmented copies, in several processes."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from asr_hf.runtime.skips import SkipList
 from asr_hf.runtime.worker_pool import worker_pool
 from asr_hf.runtime.workers import Task
 
-# Starting a process takes as long as this many copies.
+# Starting a process takes as long as making so many copies.
 _WORTH_A_PROCESS = 500
 
 
 @dataclass(frozen=True)
 class _Excerpt:
-    """Where the audio of an utterance is."""
+    """The place of an utterance's audio: a file, a channel, begin and end (seconds)."""
 
     wav: str
     channel: int
@@ -44,7 +44,7 @@ class _Excerpt:
 
 @dataclass(frozen=True)
 class _Work:
-    """One copy to be made, and where everything for it is."""
+    """One copy to be made, with the audio of its utterance and of its talkers."""
 
     copy: Copy
     excerpts: dict[str, _Excerpt]
@@ -52,7 +52,7 @@ class _Work:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """Samples written for a copy, or why there are none."""
+    """The number of samples that were written for a copy, or the reason why there are none."""
 
     copy: Copy
     samples: int = 0
@@ -60,7 +60,17 @@ class _Outcome:
 
 
 def draw_copies(data: DataDir, count: int, settings: EffectSettings, seed: int) -> list[Copy]:
-    """Draw `count` copies of every utterance of a clean set, babble from the same set."""
+    """Draw copies of every utterance of a clean set, with babble from the same set.
+
+    Args:
+        data: the clean set.
+        count: number of copies of each utterance.
+        settings: distributions of the effects.
+        seed: seed of all draws.
+
+    Returns:
+        The copies, by utterance.
+    """
     ring = Ring(u.id for u in data.utterances)
     return [
         Copy(copy_name(u.id, number), u.id, number, draw(settings, seed, u.id, number, ring))
@@ -70,16 +80,19 @@ def draw_copies(data: DataDir, count: int, settings: EffectSettings, seed: int) 
 
 
 def copy_name(name: str, number: int) -> str:
-    """The name of an utterance's or a speaker's copy.
+    """Return the name of an utterance's or a speaker's copy.
 
-    Speakers are renamed too: normalisation pools a speaker's recordings, and those of clean and
-    of noisy ones are better kept apart.
+    Speakers are renamed too, because normalisation pools a speaker's recordings, and should not
+    mix clean and noisy ones.
+
+    >>> copy_name("utt1", 2)
+    'x2-utt1'
     """
     return f"x{number}-{name}"
 
 
 def utterances_of(data: DataDir, copies: Iterable[Copy]) -> list[Utterance]:
-    """The copies as utterances of recordings of their own, transcripts and languages theirs."""
+    """Return the copies as utterances with their own recordings and the clean transcripts."""
     clean = {u.id: u for u in data.utterances}
     return [
         replace(
@@ -103,18 +116,18 @@ def make_copies(
     jobs: int,
     skips: SkipList,
 ) -> dict[str, int]:
-    """Write <folder>/<utterance>.wav, 16 bits, of every copy.
+    """Write every copy as <folder>/<utterance>.wav, with 16 bits a sample.
 
     Args:
         data: the clean set.
-        copies: what to make of it.
-        folder: where the files go.
-        sample_rate: Hz.
-        jobs: processes at most; a small set takes fewer.
-        skips: takes copies whose audio is unusable.
+        copies: copies to be made.
+        folder: folder of the files.
+        sample_rate: sample rate (Hz).
+        jobs: largest number of processes; a small set takes fewer.
+        skips: list that takes copies whose audio is unusable.
 
     Returns:
-        Samples of each copy that was made.
+        The number of samples of each copy that was made.
 
     Raises:
         RunError: a process died.
@@ -146,13 +159,13 @@ def _works(data: DataDir, copies: list[Copy]) -> Iterator[_Work]:
 
 @dataclass(frozen=True)
 class _Maker:
-    """Writes copies of a sample rate (Hz) into a folder."""
+    """Makes copies and writes them into a folder; the sample rate is in Hz."""
 
     folder: Path
     sample_rate: int
 
     def make(self, work: _Work) -> _Outcome:
-        """Make one copy."""
+        """Make one copy and write it."""
         copy, rate = work.copy, self.sample_rate
         try:
             samples = augment(
@@ -169,13 +182,13 @@ class _Maker:
         return _Outcome(copy, len(samples))
 
 
-def _ready(maker: _Maker) -> _Maker:
+def _unchanged(maker: _Maker) -> _Maker:
     return maker
 
 
 COPYING = Task(
     "copies",
-    _ready,
+    _unchanged,
     (_Maker.make,),
     (_Maker, _Work, _Excerpt, _Outcome, Copy, Effects, Babble, Noise),
 )

@@ -1,4 +1,4 @@
-"""Seeded draws whose outcome depends on nothing but names."""
+"""Random draws whose outcome depends only on names."""
 
 from __future__ import annotations
 
@@ -12,25 +12,31 @@ from asr_hf.runtime.errors import InputError
 
 
 def generator(*names: object) -> np.random.Generator:
-    """A generator of random numbers that is fixed by `names`."""
+    """Return a generator of random numbers that is seeded by `names`."""
     return np.random.default_rng(_hash("\0".join(map(str, names))))
 
 
 def uniform(random: np.random.Generator, bounds: Sequence[float], digits: int) -> float:
-    """A number within `bounds`, rounded so that a table can hold all of it."""
+    """Draw a number within `bounds`, rounded to so many decimal digits."""
     return round(float(random.uniform(bounds[0], bounds[1])), digits)
 
 
 def happens(random: np.random.Generator, probability: float) -> bool:
-    """Whether something of this probability happens."""
+    """Draw whether an event of this probability happens."""
     return bool(random.random() < probability)
 
 
 def check_range(key: str, bounds: Sequence[float], low: float, high: float) -> None:
-    """Check two numbers, the lower one first, within [low, high].
+    """Check that two numbers lie within [low, high], the lower one first.
+
+    Args:
+        key: key of the setting below corpus.augmentation, for the message.
+        bounds: the two numbers.
+        low: smallest number.
+        high: largest number.
 
     Raises:
-        InputError: they are something else.
+        InputError: they do not.
     """
     if len(bounds) != 2 or not low <= bounds[0] <= bounds[1] <= high:
         raise InputError(
@@ -42,6 +48,10 @@ def check_range(key: str, bounds: Sequence[float], low: float, high: float) -> N
 def check_probability(key: str, value: float) -> None:
     """Check a probability.
 
+    Args:
+        key: key of the setting below corpus.augmentation, for the message.
+        value: the probability.
+
     Raises:
         InputError: it is outside [0, 1].
     """
@@ -52,34 +62,37 @@ def check_probability(key: str, value: float) -> None:
 
 
 class Ring:
-    """Names on a circle, to be drawn from by pointing at it.
+    """Names on a circle, from which one is drawn by pointing at a random place.
 
-    A name more or less in the set changes only the draws that point at its own arc, where indices
-    into a list would change all of them (consistent hashing, Karger et al. 1997).
+    If a name comes or goes, only draws that point at its arc of the circle change; draws of indices
+    into a list would all change (consistent hashing, Karger et al. 1997).
 
     Args:
-        names: what to draw from.
+        names: names to draw from.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
         self._places = sorted((_hash(name) % (1 << 63), name) for name in names)
 
     def draw(self, random: np.random.Generator, count: int, without: str) -> list[str]:
-        """Draw different names, none of them `without`; fewer than `count` where there are fewer.
+        """Draw different names.
 
         Args:
-            random: where to point.
-            count: names wanted.
-            without: the name that must not be drawn.
+            random: source of random numbers.
+            count: number of names.
+            without: name that is not drawn.
+
+        Returns:
+            The names; fewer than `count` if there are not so many.
         """
         count = min(count, len(self._places) - any(name == without for _, name in self._places))
-        found: list[str] = []
-        while len(found) < count:
-            at = bisect_left(self._places, (int(random.integers(1 << 63)), ""))
-            name = self._places[at % len(self._places)][1]
-            if name != without and name not in found:
-                found.append(name)
-        return found
+        drawn: list[str] = []
+        while len(drawn) < count:
+            index = bisect_left(self._places, (int(random.integers(1 << 63)), ""))
+            name = self._places[index % len(self._places)][1]
+            if name != without and name not in drawn:
+                drawn.append(name)
+        return drawn
 
 
 def _hash(text: str) -> int:

@@ -1,4 +1,4 @@
-"""Level: how loud a recording is."""
+"""The level of a recording."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ FULL_SCALE = 32767.0
 
 @dataclass(frozen=True)
 class LevelSettings:
-    """Levels.
+    """The distribution that levels are drawn from.
 
     Args:
-        gain_db: least and most.
+        gain_db: smallest and largest gain (dB).
 
     Raises:
-        InputError: a value that cannot be.
+        InputError: a value is out of its range.
     """
 
     gain_db: tuple[float, float]
@@ -29,14 +29,22 @@ class LevelSettings:
         check_range("level.gain_db", self.gain_db, -60, 60)
 
     def draw(self, random: np.random.Generator) -> float:
-        """Draw a gain (dB)."""
+        """Draw a gain and return it (dB)."""
         return uniform(random, self.gain_db, 2)
 
 
 def set_level(samples: NDArray[np.float64], gain_db: float) -> NDArray[np.int16]:
-    """Amplify samples [N] and round them to 16 bits.
+    """Amplify samples and round them to 16 bits.
 
-    What would go beyond full scale is amplified less, as a whole, so that nothing is clipped.
+    A recording that would exceed full scale is amplified less, as a whole, so that nothing is
+    clipped.
+
+    Args:
+        samples: samples [N], in the range of 16-bit integers.
+        gain_db: gain (dB).
+
+    Returns:
+        The amplified samples [N].
     """
     peak = float(np.max(np.abs(samples), initial=0.0))
     gain = 10 ** (gain_db / 20)

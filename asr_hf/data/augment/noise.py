@@ -1,4 +1,4 @@
-"""Steady noise of several colours."""
+"""Stationary noise of several colours."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from asr_hf.runtime.errors import InputError
 
 # The power spectrum falls with this power of the frequency.
 COLOURS = {"white": 0.0, "pink": 1.0, "brown": 2.0}
-# Below it the spectrum is flat, or most of brown noise would be too low to be heard.
-_LOWEST = 100.0
+# Below this frequency (Hz) the spectrum is flat; otherwise most of brown noise could not be heard.
+_FLAT_BELOW = 100.0
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Noise:
     """The noise behind an utterance.
 
     Args:
-        colour: white, pink or brown.
-        seed: of its samples.
-        snr_db: how far the speech is above it.
+        colour: colour of the noise: white, pink or brown.
+        seed: seed of the samples.
+        snr_db: ratio of the speech to the noise (dB).
     """
 
     colour: str
@@ -33,15 +33,15 @@ class Noise:
 
 @dataclass(frozen=True)
 class NoiseSettings:
-    """Chances of noise.
+    """The distribution that noises are drawn from.
 
     Args:
-        probability: of there being any.
-        snr_db: least and most.
-        colours: each as likely as the others.
+        probability: probability of any noise.
+        snr_db: smallest and largest ratio of speech to noise (dB).
+        colours: colours, which are equally likely.
 
     Raises:
-        InputError: a value that cannot be.
+        InputError: a value is out of its range.
     """
 
     probability: float
@@ -58,7 +58,7 @@ class NoiseSettings:
             )
 
     def draw(self, random: np.random.Generator) -> Noise | None:
-        """Draw a noise; None for none."""
+        """Draw a noise and return it; None for none."""
         if not happens(random, self.probability):
             return None
         snr_db = uniform(random, self.snr_db, 2)
@@ -67,9 +67,18 @@ class NoiseSettings:
 
 
 def noise(drawn: Noise, length: int, sample_rate: int) -> NDArray[np.float64]:
-    """Make noise [length] at no particular level; `sample_rate` in Hz."""
+    """Make the samples of a noise.
+
+    Args:
+        drawn: the noise.
+        length: number of samples.
+        sample_rate: sample rate (Hz).
+
+    Returns:
+        Samples [length], at no particular level.
+    """
     white = np.random.default_rng(drawn.seed).standard_normal(length)
-    frequencies = np.maximum(np.fft.rfftfreq(length, 1 / sample_rate), _LOWEST)
+    frequencies = np.maximum(np.fft.rfftfreq(length, 1 / sample_rate), _FLAT_BELOW)
     spectrum = np.fft.rfft(white) * frequencies ** (-COLOURS[drawn.colour] / 2)
     coloured: NDArray[np.float64] = np.fft.irfft(spectrum, length)
     return coloured

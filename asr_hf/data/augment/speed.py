@@ -1,4 +1,4 @@
-"""Speed: time and pitch together, as on a tape."""
+"""The speed of a recording, which changes time and pitch together, as on a tape."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from asr_hf.runtime.errors import InputError
 
 @dataclass(frozen=True)
 class SpeedSettings:
-    """Speeds, each as likely as the others.
+    """The distribution that speeds are drawn from.
 
     Args:
-        factors: 1.1 is faster and higher by a tenth; rounded to hundredths.
+        factors: factors, which are equally likely; 1.1 is faster and higher by a tenth. They are
+            rounded to hundredths.
 
     Raises:
-        InputError: no factor, or one that speech does not survive.
+        InputError: there is no factor, or one is out of its range.
     """
 
     factors: tuple[float, ...]
@@ -33,14 +34,19 @@ class SpeedSettings:
             )
 
     def draw(self, random: np.random.Generator) -> float:
-        """One of the factors."""
+        """Draw one of the factors."""
         return float(self.factors[int(random.integers(len(self.factors)))])
 
 
 def change_speed(samples: NDArray[np.float64], factor: float) -> NDArray[np.float64]:
-    """Play `samples` [N] at `factor` times their speed: [ceil(N / factor)].
+    """Change the speed of samples by resampling, without phase shift.
 
-    Resampled without phase shift: what was at time t is at t / factor.
+    Args:
+        samples: samples [N].
+        factor: factor of the speed; the sound at time t moves to t / factor.
+
+    Returns:
+        The resampled samples [ceil(N / factor)].
     """
     ratio = Fraction(factor).limit_denominator(100)
     if ratio == 1:

@@ -1,4 +1,4 @@
-"""What was drawn for each copy: a file beside the data, one line of JSON a copy."""
+"""The table of copies: a file in the data directory, with a line of JSON for each copy."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Copy:
     """One copy of an utterance.
 
     Args:
-        utterance: its name.
-        clean: the utterance it is a copy of.
-        number: which of this utterance's copies it is, from 1 on.
-        effects: what was done to it.
+        utterance: name of the copy.
+        clean: name of the utterance that was copied.
+        number: number of the copy among those of the same utterance, from 1.
+        effects: effects of the copy.
     """
 
     utterance: str
@@ -33,7 +33,7 @@ class Copy:
 
 
 def write_copies(folder: Path, copies: Iterable[Copy]) -> None:
-    """Write <folder>/augmentation.jsonl."""
+    """Write copies to augmentation.jsonl in a data directory."""
     lines = []
     for copy in copies:
         row = {"utterance": copy.utterance, "clean": copy.clean, "copy": copy.number}
@@ -42,7 +42,13 @@ def write_copies(folder: Path, copies: Iterable[Copy]) -> None:
 
 
 def read_copies(folder: Path) -> dict[str, Copy]:
-    """Read what `write_copies` wrote, by utterance; nothing for a set without copies.
+    """Read the copies that `write_copies` has written.
+
+    Args:
+        folder: the data directory.
+
+    Returns:
+        The copies, by their names; none for a set without copies.
 
     Raises:
         InputError: a line is damaged.
@@ -55,10 +61,10 @@ def read_copies(folder: Path) -> dict[str, Copy]:
     for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
-            one = Copy(row["utterance"], row["clean"], row["copy"], Effects.from_dict(row))
+            copy = Copy(row["utterance"], row["clean"], row["copy"], Effects.from_dict(row))
         except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
             raise InputError(
                 f"{path}:{number}: damaged: {error!r}", remedy="prepare the corpus again"
             ) from error
-        copies[one.utterance] = one
+        copies[copy.utterance] = copy
     return copies

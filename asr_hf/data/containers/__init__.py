@@ -1,0 +1,1 @@
+"""Audio containers: what their headers declare, compared with the bytes that are there."""

@@ -1,7 +1,7 @@
-"""Containers made of chunks: AIFF, CAF, and the headers of AU, with the sizes they declare.
+"""Reads containers made of chunks, AIFF and CAF, and headers of AU, with the sizes they declare.
 
-libsndfile takes a truncated file for a shorter one, and refuses some whose writer did not know
-the size. Sources: Apple's AIFF-C draft of 1991, Apple's Core Audio Format Specification 1.0,
+libsndfile takes a truncated file for a shorter one, and refuses some files whose writer did not
+know the size. Sources: Apple's AIFF-C draft of 1991, Apple's Core Audio Format Specification 1.0,
 Sun's audio(4).
 """
 
@@ -19,14 +19,14 @@ from .container import (
     truncated,
 )
 
-# Bytes of a sample, by AIFC's name of the compression; 0 for that of COMM.
+# Bytes of a sample, by AIFC's name of the compression; 0 stands for the number in COMM.
 _AIFC = {b"NONE": 0, b"sowt": 0, b"twos": 0, b"raw ": 1, b"in24": 3, b"in32": 4}
 _AIFC |= {b"fl32": 4, b"FL32": 4, b"fl64": 8, b"FL64": 8}
 _AIFC |= {b"ulaw": 1, b"ULAW": 1, b"alaw": 1, b"ALAW": 1}
 
 
 def read_aiff(data: Data) -> Container:
-    """AIFF and AIFC: a FORM of big-endian chunks; SSND holds the samples, COMM their number."""
+    """Read AIFF or AIFC: big-endian chunks; SSND holds the samples and COMM their number."""
     at, block, comm = 12, 0, 0
     while at + 8 <= len(data):
         name, size = struct.unpack_from(">4sI", data, at)
@@ -65,7 +65,7 @@ def _aiff_samples(data: Data, at: int, size: int, comm: int, block: int) -> Cont
 
 
 def read_au(data: Data) -> Container:
-    """AU: the size of the header, then that of the samples."""
+    """Read AU: its header holds the size of the header, then the size of the samples."""
     order = ">" if data[:4] == b".snd" else "<"
     if len(data) < 24:
         return Container("AU", "truncated: the file ends within its header")
@@ -83,15 +83,15 @@ def read_au(data: Data) -> Container:
 
 
 def read_caf(data: Data) -> Container:
-    """CAF: chunks whose sizes have 64 bits; -1 for samples to the end of the file."""
+    """Read CAF: chunks whose sizes have 64 bits; -1 stands for samples to the end of the file."""
     at = 8
     while at + 12 <= len(data):
         name, size = struct.unpack_from(">4sq", data, at)
         if name == b"desc":
             kind = data[at + 20 : at + 24]
             if kind not in (b"lpcm", b"ulaw", b"alaw", b"alac"):
-                what = f"CAF of {kind.decode('latin-1').strip()!r}, which is not read"
-                return Container("CAF", what, CONVERT)
+                fault = f"CAF of {kind.decode('latin-1').strip()!r}, which is not read"
+                return Container("CAF", fault, CONVERT)
         if name == b"data":
             first = at + 16  # behind the number of edits
             present, declared = len(data) - first, size - 4

@@ -1,4 +1,4 @@
-"""Which container a file is, by the bytes it begins with, and what that tells."""
+"""Recognises a file's container by its first bytes, and reads it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _W64 = bytes.fromhex("726966662e91cf11a5d628db04c10000")
 
 
 def read_container(data: Data, trust: bool = True) -> Container:
-    """What a file's container tells; of formats not known here, nothing.
+    """Return the container of a file; one of an unknown format has no facts.
 
-    Nothing is decoded. WAV and its kin, AIFF, AU, CAF, SPHERE, FLAC and Ogg take some bytes of the
-    beginning or the end; MPEG without a header that can be trusted is walked through.
+    Nothing is decoded. For WAV and its relatives, AIFF, AU, CAF, SPHERE, FLAC and Ogg some bytes at
+    the begin or the end are read; MPEG audio without a header to be trusted is read frame by frame.
 
     Args:
-        data: the file.
-        trust: believe MPEG's header, as far as it agrees with the size of the file.
+        data: content of the file.
+        trust: whether MPEG's header is believed, as far as it agrees with the size of the file.
     """
     if not len(data):
         return Container("", "empty audio file")

@@ -1,7 +1,7 @@
-"""FLAC: how many samples there are, by the last frame, whatever the header says.
+"""Reads FLAC; the last frame gives the number of samples, whatever the header says.
 
-A writer that cannot go back leaves the total at 0; libsndfile then gives up after the first block.
-Source: RFC 9639.
+A writer that cannot go back leaves the number at 0, and libsndfile then stops after the first
+block. Source: RFC 9639.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from .container import Container, Data
 from .tags import without_tags
 
 _STREAMINFO = 34
-# Bytes in which the last frame must begin where the header does not tell the longest frame's.
+# The last frame must begin within so many bytes if the header does not give the longest frame.
 _TAIL = 1 << 20
 
 
@@ -32,14 +32,14 @@ _CRC8, _CRC16 = _table(0x07, 8), _table(0x8005, 16)
 
 @dataclass(frozen=True)
 class _Frame:
-    """The samples of a frame: its first one, and how many."""
+    """The number of a frame's first sample, and the number of its samples."""
 
     first: int
     count: int
 
 
 def read_flac(data: Data, start: int = 0) -> Container:
-    """A FLAC stream that begins at `start`, behind tags of ID3."""
+    """Read a FLAC stream that begins at `start`, behind ID3 tags if there are any."""
     info = start + 8
     if len(data) < info + _STREAMINFO:
         return Container("FLAC", "truncated: the file ends within its header")
@@ -53,21 +53,21 @@ def read_flac(data: Data, start: int = 0) -> Container:
             return Container("FLAC", "truncated: its last frame is not whole")
         view = ((start, len(data)),) if start else None
         return Container("FLAC", view=view, unproven=True)
-    found = last.first + last.count
-    if found < declared:
+    present = last.first + last.count
+    if present < declared:
         return Container(
-            "FLAC", f"truncated: {found} of the {declared} samples its header declares"
+            "FLAC", f"truncated: {present} of the {declared} samples its header declares"
         )
-    if found == declared:
+    if present == declared:
         return Container("FLAC", view=((start, end),) if start else None)
     head = bytearray(data[start : info + _STREAMINFO])
-    total = int.from_bytes(head[21:26], "big") & (0xF << 36) | found
+    total = int.from_bytes(head[21:26], "big") & (0xF << 36) | present
     head[21:26] = total.to_bytes(5, "big")
     return Container("FLAC", view=(bytes(head), (info + _STREAMINFO, end)))
 
 
 def _last_frame(data: Data, begin: int, end: int, block: int) -> _Frame | None:
-    """The frame that ends where the file does, by its checksums."""
+    """Return the frame that ends at `end`, recognised by its checksums; None without one."""
     tail = data[begin:end]
     at = len(tail)
     while (at := tail.rfind(b"\xff", 0, at)) >= 0:
@@ -79,7 +79,7 @@ def _last_frame(data: Data, begin: int, end: int, block: int) -> _Frame | None:
 
 
 def _parse(head: bytes, block: int) -> _Frame | None:
-    """The header of a frame, if it is one."""
+    """Return the frame that has this header; None if it is no header."""
     try:
         size, number, length = _coded(head)
         code = head[2] >> 4
@@ -99,7 +99,7 @@ def _parse(head: bytes, block: int) -> _Frame | None:
 
 
 def _coded(head: bytes) -> tuple[int, int, int]:
-    """Samples of the block as far as its code tells, the coded number, and where that ends."""
+    """Return the block's number of samples (as far as coded), the coded number, and its end."""
     code, first = head[2] >> 4, head[4]
     size = {0: 0, 1: 192}.get(code, 576 << (code - 2) if code < 6 else 1 if code < 8 else 1 << code)
     more = 0
@@ -116,7 +116,7 @@ def _coded(head: bytes) -> tuple[int, int, int]:
 
 
 def _crc16(frame: bytes) -> int:
-    """0 for a whole frame, which ends with the checksum of the rest."""
+    """Return the CRC-16, which is 0 for a whole frame: it ends with the checksum of the rest."""
     check = 0
     for byte in frame:
         check = (check << 8 & 0xFF00) ^ _CRC16[check >> 8 ^ byte]

@@ -1,4 +1,4 @@
-"""Formats that are not read, by the bytes they begin with, and files that are no audio."""
+"""Recognises formats that are not read, and files that are no audio, by their first bytes."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ _TS_PACKET = 188
 
 
 def read_foreign(data: Data, begin: int = 0) -> Container | None:
-    """What a file is that is not read; None for anything else.
+    """Return the container of a file in a format that is not read; None for other files.
 
     Args:
-        data: the file.
-        begin: where it begins behind tags of ID3.
+        data: content of the file.
+        begin: place where the file begins, behind ID3 tags.
     """
     start = data[begin : begin + 64]
     for magic, name in _CONVERTED:

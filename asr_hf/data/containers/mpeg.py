@@ -1,9 +1,9 @@
-"""MPEG audio, layers I to III: its frames, of which libsndfile only estimates the number.
+"""Reads MPEG audio, layers I to III, and counts its frames, whose number libsndfile only estimates.
 
-Without the number of frames in a first frame of its own (Xing's, LAME's "Info"), libsndfile takes
-the size of the file over that of the first frames for it: a loud beginning loses the end. Here the
-headers of all frames are walked, which decodes nothing: a million frames, some seven hours, in
-about a second. A number that agrees with the number of bytes beside it is trusted.
+If no special first frame (Xing's, LAME's "Info") gives the number of frames, libsndfile divides the
+size of the file by that of the first frames, and a loud beginning loses the end. Here the headers
+of all frames are read, but nothing is decoded: a million frames, some seven hours, take about a
+second. A number that agrees with the number of bytes beside it is trusted.
 
 Sources: ISO 11172-3 and 13818-3; LAME's "Mp3 Info Tag rev 1".
 """
@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from .container import CONVERT, Container, Data
 from .tags import without_tags
 
-# kbit/s by the code in the header: MPEG 1 of layers I, II, III, then MPEG 2 and 2.5 of layers I,
-# and II and III.
+# Bit rates (kbit/s) by the code in the header, for each layer: of MPEG 1, then of MPEG 2 and 2.5.
 _RATES_1 = {
     1: (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
     2: (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
@@ -30,11 +29,11 @@ _RATES_2 = {
 }
 _RATES_2[3] = _RATES_2[2]
 _HZ = (44100, 48000, 32000)
-# By the code of the version: MPEG 2.5, none, 2, 1.
+# Divisors of the sample rate by the code of the version: MPEG 2.5, none, 2, 1.
 _DIVISOR = (4, 0, 2, 1)
-# Headers that must follow one another where a stream is looked for.
+# So many headers must follow one another where a stream is looked for.
 _RUN = 3
-# Bytes in which a stream must begin.
+# A stream must begin within so many bytes.
 _REACH = 1 << 16
 # The shortest and the longest frame of layer III (bytes).
 _SIZES = (24, 1441)
@@ -44,13 +43,13 @@ _GAPLESS = (b"LAME", b"Lavf", b"Lavc")
 
 @dataclass(frozen=True)
 class _Kind:
-    """What all frames of a stream have in common.
+    """The properties that all frames of a stream share.
 
     Args:
-        layer: 1 to 3.
-        sample_rate: Hz.
-        channels: 1 or 2.
-        samples: of a frame.
+        layer: number of the layer, 1 to 3.
+        sample_rate: sample rate (Hz).
+        channels: number of channels, 1 or 2.
+        samples: number of samples of a frame.
     """
 
     layer: int
@@ -60,8 +59,8 @@ class _Kind:
 
 
 def _headers() -> dict[int, tuple[int, _Kind]]:
-    """Size in bytes and kind of a frame by the bits of its header that tell them."""
-    found = {}
+    """Return size (bytes) and kind of a frame by those bits of its header that determine them."""
+    frames = {}
     for version in (0, 2, 3):
         for layer in (1, 2, 3):
             for code, kbits in enumerate((_RATES_1 if version == 3 else _RATES_2)[layer], 1):
@@ -70,8 +69,8 @@ def _headers() -> dict[int, tuple[int, _Kind]]:
                         for mode in range(4):
                             head = 0xFFE00000 | version << 19 | (4 - layer) << 17
                             head |= code << 12 | hz << 10 | padding << 9 | mode << 6
-                            found[head] = _frame(version, layer, kbits, rate, padding, mode)
-    return found
+                            frames[head] = _frame(version, layer, kbits, rate, padding, mode)
+    return frames
 
 
 def _frame(
@@ -86,7 +85,7 @@ def _frame(
     return size, _Kind(layer, rate, 1 if mode == 3 else 2, samples)
 
 
-# Sync, version, layer, bit rate, sampling rate, padding, mode.
+# The bits of sync, version, layer, bit rate, sample rate, padding and mode.
 _MASK = 0xFFFEFEC0
 _KNOWN = _headers()
 
@@ -96,18 +95,21 @@ def _at(data: Data, at: int) -> tuple[int, _Kind] | None:
 
 
 def is_mpeg(data: Data, start: int = 0) -> bool:
-    """Whether frames begin at `start`, or a little behind it."""
+    """Return whether MPEG frames begin at `start` or a little behind it."""
     return _find(data, start, min(len(data), start + _REACH), len(data)) is not None
 
 
 def read_mpeg(data: Data, start: int = 0, end: int | None = None, trust: bool = True) -> Container:
-    """The stream between two bytes of a file, without the tags before and behind it.
+    """Read the stream between two places of a file, without the tags before and behind it.
 
     Args:
-        data: the file.
-        start: where the stream begins, or junk before it.
-        end: where it ends, tags included; None for the end of the file.
-        trust: believe a number of frames that agrees with the number of bytes beside it.
+        data: content of the file.
+        start: place where the stream begins, or junk before it.
+        end: end of the stream and its tags (exclusive); None for the end of the file.
+        trust: whether a number of frames is believed if it agrees with the number of bytes.
+
+    Returns:
+        The container.
     """
     end = without_tags(data, start, len(data) if end is None else end)
     first = _find(data, start, min(end, start + _REACH), end)
@@ -126,29 +128,29 @@ def read_mpeg(data: Data, start: int = 0, end: int | None = None, trust: bool = 
     if walk.fault:
         return Container(name, walk.fault, CONVERT if walk.changed else "fetch the audio again")
     if walk.lost(info.frames):
-        what = f"truncated: {walk.count} of the {info.frames} frames its header declares"
-        return Container(name, what)
+        fault = f"truncated: {walk.count} of the {info.frames} frames its header declares"
+        return Container(name, fault)
     if not walk.count:
         return Container(name, "holds no audio")
     note = f"{walk.passed} bytes that are no MPEG frames were passed over" if walk.passed else ""
     if info.is_gapless:
-        head = bytearray(data[first:begin])
-        struct.pack_into(">I", head, info.at + 8, walk.count)
-        return Container(name, view=(bytes(head), *walk.spans), note=note)
+        header = bytearray(data[first:begin])
+        struct.pack_into(">I", header, info.at + 8, walk.count)
+        return Container(name, view=(bytes(header), *walk.spans), note=note)
     frames = walk.count * kind.samples
     return Container(name, frames=frames, view=tuple(walk.spans), endless=True, note=note)
 
 
 @dataclass(frozen=True)
 class _Info:
-    """The first frame, where it tells of the others.
+    """The first frame of a stream, if it describes the others.
 
     Args:
-        known: it does, and holds no audio.
-        at: where its mark lies within the frame.
-        frames: how many there are; 0 where it does not tell.
-        size: bytes, as declared.
-        is_gapless: it tells what the encoder put before and behind the audio.
+        known: whether it describes the others, and so holds no audio.
+        at: place of its mark in the frame.
+        frames: number of frames it declares; 0 for none.
+        size: size of the stream it declares (bytes).
+        is_gapless: whether it gives the samples that the encoder put before and behind the audio.
     """
 
     known: bool = False
@@ -159,12 +161,12 @@ class _Info:
 
     @property
     def is_possible(self) -> bool:
-        """Whether frames can have the size that these have on the mean."""
+        """Whether the mean size of the declared frames is one that frames can have."""
         return 0 < self.frames * _SIZES[0] <= self.size <= (self.frames + 1) * _SIZES[1]
 
     @classmethod
     def parse(cls, data: Data, first: int, size: int, kind: _Kind) -> _Info:
-        """Read a frame."""
+        """Parse the first frame."""
         frame = data[first : first + size]
         if kind.layer != 3:
             return cls()
@@ -176,26 +178,26 @@ class _Info:
         if frame[at : at + 4] not in (b"Xing", b"Info") or len(frame) < at + 8:
             return cls()
         flags = int.from_bytes(frame[at + 4 : at + 8], "big")
-        place = at + 8
-        found = {}
+        offset = at + 8
+        declared = {}
         for bit, length in ((1, 4), (2, 4), (4, 100), (8, 4)):
             if flags & bit:
-                found[bit] = int.from_bytes(frame[place : place + 4], "big")
-                place += length
-        gapless = bool(flags & 1) and frame[place : place + 4] in _GAPLESS
-        return cls(True, at, found.get(1, 0), found.get(2, 0), gapless)
+                declared[bit] = int.from_bytes(frame[offset : offset + 4], "big")
+                offset += length
+        gapless = bool(flags & 1) and frame[offset : offset + 4] in _GAPLESS
+        return cls(True, at, declared.get(1, 0), declared.get(2, 0), gapless)
 
 
 @dataclass
 class _Walk:
-    """The frames that were met.
+    """The frames that a walk through a stream has found.
 
     Args:
-        spans: where they are; each a first byte and one behind the last.
-        count: how many.
-        passed: bytes between them that are no frames.
-        fault: what is wrong, or nothing.
-        changed: whether it is a change of the sampling rate or the channels.
+        spans: ranges of the file with frames, as begin and end (exclusive).
+        count: number of frames.
+        passed: number of bytes between the ranges, which are no frames.
+        fault: what is wrong with the stream; empty if nothing is.
+        changed: whether the fault is a change of the sample rate or of the channels.
     """
 
     spans: list[tuple[int, int]]
@@ -205,9 +207,9 @@ class _Walk:
     changed: bool = False
 
     def lost(self, declared: int) -> bool:
-        """Whether more frames are missing than were damaged.
+        """Return whether more frames are missing than were damaged.
 
-        Some encoders count the frame that holds the number, too.
+        One frame may always be missing: some encoders count the frame that holds the number.
         """
         mean = sum(last - first for first, last in self.spans) / max(1, self.count)
         damaged = self.passed / mean + len(self.spans) if self.passed else 0
@@ -215,7 +217,7 @@ class _Walk:
 
 
 def _walk(data: Data, begin: int, end: int, kind: _Kind) -> _Walk:
-    """Go from frame to frame; where one is damaged, on to where others follow."""
+    """Go through a stream frame by frame; behind a damaged frame, go on where others follow."""
     walk = _Walk([])
     at = span = begin
     mask, known, from_bytes = _MASK, _KNOWN.get, int.from_bytes
@@ -223,8 +225,7 @@ def _walk(data: Data, begin: int, end: int, kind: _Kind) -> _Walk:
         frame = known(from_bytes(data[at : at + 4], "big") & mask)
         if frame is not None and frame[1] == kind:
             if at + frame[0] > end:
-                what = f"{end - at} of the {frame[0]} bytes of its last frame"
-                walk.fault = f"truncated: {what}"
+                walk.fault = f"truncated: {end - at} of the {frame[0]} bytes of its last frame"
                 break
             at += frame[0]
             walk.count += 1
@@ -252,16 +253,16 @@ def _walk(data: Data, begin: int, end: int, kind: _Kind) -> _Walk:
 
 
 def _find(data: Data, start: int, stop: int, end: int) -> int | None:
-    """The first place from `start` to `stop` where whole frames of one kind follow one another.
+    """Return the first place from `start` to `stop` where three whole frames of one kind stand.
 
-    Fewer than three will do where the stream ends behind them.
+    Fewer frames suffice if the stream ends behind them.
     """
     for at in _syncs(data, start, stop):
         here, kind = at, None
         for number in range(_RUN):
             frame = _at(data, here)
             if frame is None or (kind is not None and frame[1] != kind):
-                # The end of the stream, or what stands behind it.
+                # Frames may end where the stream does.
                 if number and here == end:
                     return at
                 break
@@ -285,6 +286,6 @@ def _syncs(data: Data, start: int, stop: int) -> Iterator[int]:
 
 
 def _is_free(data: Data, start: int) -> bool:
-    """Whether a frame of the free format, whose header has no bit rate, begins here."""
+    """Return whether a frame of the free format (no bit rate in its header) begins at `start`."""
     head = int.from_bytes(data[start : start + 4], "big")
     return head & 0xFFE0F000 == 0xFFE00000 and (head & _MASK | 1 << 12) in _KNOWN

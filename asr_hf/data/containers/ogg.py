@@ -1,11 +1,11 @@
-"""Ogg: whether the stream ends where the file does. Source: RFC 3533."""
+"""Reads Ogg, and checks that the stream ends where the file does. Source: RFC 3533."""
 
 from __future__ import annotations
 
 from .container import CONVERT, Container, Data
 
 _HEAD = 27
-# The longest page, and as much for what may stand behind it.
+# The longest page, and as much again for bytes that may stand behind it.
 _TAIL = 2 * 65307
 _FIRST, _LAST = 2, 4
 _CODINGS = {b"\x01vorbis": "Vorbis", b"OpusHead": "Opus"}
@@ -20,7 +20,7 @@ _AGAIN = "fetch the audio again; if this is all there is, ffmpeg -i FILE -c copy
 
 
 def read_ogg(data: Data) -> Container:
-    """A file that begins with a page of Ogg."""
+    """Read a file that begins with a page of Ogg."""
     packet = data[_HEAD + data[26] :][:8] if len(data) > _HEAD else b""
     for start, coding in _FOREIGN.items():
         if packet.startswith(start):
@@ -45,7 +45,7 @@ def read_ogg(data: Data) -> Container:
 
 
 def _is_chained(data: Data) -> bool:
-    """Whether another file's first page comes behind this one's first pages."""
+    """Return whether another Ogg file follows, whose first page comes behind other pages."""
     at = 0
     while data[at : at + 4] == b"OggS" and len(data) > at + _HEAD and data[at + 5] & _FIRST:
         count = data[at + 26]

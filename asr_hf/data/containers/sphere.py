@@ -1,4 +1,4 @@
-"""NIST SPHERE: a text header of the size in its second line, then samples."""
+"""Reads NIST SPHERE: a text header, whose second line holds its size, then samples."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ _LONGEST_HEADER = 1 << 20
 
 
 def read_sphere(data: Data) -> Container:
-    """A file that begins with NIST_1A."""
+    """Read a file that begins with NIST_1A."""
     lines = data[:160].split(b"\n", 2)
     try:
-        head = int(lines[1]) if len(lines) > 2 else 0
+        header_size = int(lines[1]) if len(lines) > 2 else 0
     except ValueError:
-        head = 0
-    if not 16 <= head <= _LONGEST_HEADER:
+        header_size = 0
+    if not 16 <= header_size <= _LONGEST_HEADER:
         return Container("SPHERE")
-    text = data[: min(head, len(data))].decode("latin-1").split("\n")
+    text = data[: min(header_size, len(data))].decode("latin-1").split("\n")
     fields = {parts[0]: parts[2] for line in text if len(parts := line.split(maxsplit=2)) == 3}
     shortened = "shorten" in fields.get("sample_coding", "")
     samples, rate = _number(fields, "sample_count", 0), _number(fields, "sample_rate", 0)
@@ -25,13 +25,13 @@ def read_sphere(data: Data) -> Container:
         return Container(
             "SPHERE", frames=samples, shortened=True, sample_rate=rate, channels=channels
         )
-    present = len(data) - head
+    present = len(data) - header_size
     declared = samples * _number(fields, "sample_n_bytes", 2) * channels
     if present <= 0 and not declared:
         return Container("SPHERE", "holds no audio")
     if declared > present:
         return truncated("SPHERE", present, declared)
-    # A count that is not there or not known: libsndfile reads to the end.
+    # Where the number is missing or not known, libsndfile reads to the end.
     return Container("SPHERE", frames=samples if samples > 0 else None)
 
 

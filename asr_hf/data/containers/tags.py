@@ -1,4 +1,4 @@
-"""Tags before and behind audio, which hold none. Sources: ID3v2.4; ID3v1; APEv2."""
+"""Finds tags before and behind the audio of a file. Sources: ID3v2.4, ID3v1, APEv2."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _ID3V1, _APE = 128, 32
 
 
 def skip_id3(data: Data, at: int = 0) -> int:
-    """Where a file goes on behind its ID3v2 tags."""
+    """Return the place behind ID3v2 tags that begin at `at`."""
     while data[at : at + 3] == b"ID3" and at + 10 <= len(data):
         size = 0
         for byte in data[at + 6 : at + 10]:
@@ -20,7 +20,7 @@ def skip_id3(data: Data, at: int = 0) -> int:
 
 
 def without_tags(data: Data, start: int, end: int) -> int:
-    """The end of the stream: before tags of ID3v1 and APE."""
+    """Return the end of the stream, before ID3v1 and APE tags that end at `end`."""
     while True:
         before = end
         if end - start > _ID3V1 and data[end - _ID3V1 : end - _ID3V1 + 3] == b"TAG":

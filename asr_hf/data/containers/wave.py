@@ -1,4 +1,4 @@
-"""WAV and its kin for more than 4 GB, RF64, BW64 and W64: the samples that are there.
+"""Reads WAV, and its relatives for more than 4 GB: RF64, BW64 and W64.
 
 Sources: Microsoft's "Multimedia Programming Interface and Data Specifications 1.0" (1991), EBU
 Tech 3306 (RF64), Sony's Wave64 specification.
@@ -49,14 +49,14 @@ _W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")
 
 @dataclass(frozen=True)
 class _Samples:
-    """Where the samples are.
+    """The samples that a header declares.
 
     Args:
-        first: their first byte.
-        size: as declared (bytes).
-        sizes: places in the header where a size is to be mended: (place, form, what the header
-            itself adds to the size of the samples).
-        wide: sizes have 64 bits.
+        first: place of the first byte of the samples.
+        size: declared size (bytes).
+        sizes: fields of the header that depend on the size: place, format for `struct`, and number
+            of bytes by which the field exceeds the size of the samples.
+        wide: whether sizes have 64 bits.
     """
 
     first: int
@@ -72,7 +72,7 @@ class _Format:
 
     @classmethod
     def parse(cls, chunk: bytes) -> _Format:
-        """Read a chunk "fmt "; an extensible one names the coding in its last 16 bytes."""
+        """Parse a chunk "fmt "; an extensible one names the coding in its last 16 bytes."""
         if len(chunk) < 16:
             return cls()
         tag, block = struct.unpack_from("<H10xH", chunk)
@@ -82,7 +82,7 @@ class _Format:
 
 
 def read_wave(data: Data) -> Container:
-    """WAV, RF64 or BW64; RIFX is the same with big-endian numbers."""
+    """Read WAV, RF64 or BW64, or RIFX, whose numbers are big-endian."""
     order = ">" if data[:4] == b"RIFX" else "<"
     name = "WAV" if data[:2] == b"RI" else data[:4].decode()
     at, form, wide = 12, _Format(), 0
@@ -108,7 +108,7 @@ def _of_riff(data: Data, at: int, size: int, wide: int, order: str) -> _Samples:
 
 
 def read_w64(data: Data) -> Container:
-    """W64: chunks named by GUIDs, with sizes of 64 bits that count the chunk's own header."""
+    """Read W64: chunks named by GUIDs, with sizes of 64 bits that include the chunk's header."""
     at, form = 40, _Format()
     while at + 24 <= len(data):
         name, size = data[at : at + 16], struct.unpack_from("<Q", data, at + 16)[0]
@@ -126,7 +126,7 @@ def read_w64(data: Data) -> Container:
 
 
 def _judge(data: Data, name: str, form: _Format, samples: _Samples) -> Container:
-    """Whether the samples are there that the header declares, and what is to be read."""
+    """Compare the samples that the header declares with those that are there."""
     if form.tag in _FOREIGN:
         return Container(name, f"{name} of {_FOREIGN[form.tag]}, which is not read", CONVERT)
     first, declared = samples.first, samples.size
@@ -151,11 +151,11 @@ def _judge(data: Data, name: str, form: _Format, samples: _Samples) -> Container
     if form.tag == _GSM:
         # libsndfile takes a byte of padding for another block.
         frames = size // _GSM_BLOCK[0] * _GSM_BLOCK[1]
-    return Container(name, frames=frames, view=view, note=_left(data, first + size))
+    return Container(name, frames=frames, view=view, note=_note_on_rest(data, first + size))
 
 
 def _is_unknown(size: int, block: int, wide: bool) -> bool:
-    """Whether the header's writer did not know the size."""
+    """Return whether a size says that the header's writer did not know it."""
     if not size:
         return True
     if wide:
@@ -164,20 +164,20 @@ def _is_unknown(size: int, block: int, wide: bool) -> bool:
 
 
 def _mended(data: Data, samples: _Samples, size: int) -> bytes:
-    """The header with the size that the samples have."""
-    head = bytearray(data[: samples.first])
+    """Return the header with the true size of the samples."""
+    header = bytearray(data[: samples.first])
     if not samples.wide and size + samples.first >= _WRAP:
-        # No field of 32 bits holds it: an RF64 header, with the chunks there were.
-        wide = struct.pack("<4sIQQQI", b"ds64", 28, size + len(head) + 28, size, 0, 0)
-        head[-4:] = b"\xff\xff\xff\xff"
-        return b"RF64\xff\xff\xff\xffWAVE" + wide + bytes(head[12:])
-    for place, form, more in samples.sizes:
-        struct.pack_into(form, head, place, size + more)
-    return bytes(head)
+        # A field of 32 bits cannot hold the size, so the header becomes RF64, with its chunks.
+        wide = struct.pack("<4sIQQQI", b"ds64", 28, size + len(header) + 28, size, 0, 0)
+        header[-4:] = b"\xff\xff\xff\xff"
+        return b"RF64\xff\xff\xff\xffWAVE" + wide + bytes(header[12:])
+    for place, form, extra in samples.sizes:
+        struct.pack_into(form, header, place, size + extra)
+    return bytes(header)
 
 
-def _left(data: Data, end: int) -> str:
-    """A word about bytes behind the samples that are no chunk."""
+def _note_on_rest(data: Data, end: int) -> str:
+    """Return a note on bytes behind the samples that are no chunk; "" where there are none."""
     end += end % 2
     name = data[end : end + 4]
     if len(data) - end < 8 or all(32 <= byte < 127 for byte in name) or not any(name):

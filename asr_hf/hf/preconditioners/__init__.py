@@ -1,0 +1,1 @@
+"""Preconditioners of the conjugate-gradient runs."""

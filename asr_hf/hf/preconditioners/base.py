@@ -1,4 +1,4 @@
-"""What the outer loop and the solvers ask of a preconditioner."""
+"""The protocol of preconditioners."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Preconditioner(Protocol):
     """M ≈ A = G + λI, of which solvers apply the inverse.
 
     Attributes:
-        space: where its vectors live; the outer loop says so before all else.
+        space: the space of its vectors; the outer loop sets it before all else.
     """
 
     space: Space
 
     def memory(self, size: ProblemSize) -> int:
-        """Bytes it will hold."""
+        """Return the bytes that it will hold."""
         ...
 
     def prepare(self, damping: float, statistics: CurvatureStatistics) -> None:
@@ -38,7 +38,7 @@ class Preconditioner(Protocol):
         ...
 
     def finish(self) -> None:
-        """End a CG run: what was observed serves the next."""
+        """End a CG run; what was observed serves the next one."""
         ...
 
     def state_dict(self) -> State:

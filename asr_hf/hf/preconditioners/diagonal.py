@@ -25,7 +25,7 @@ class DiagonalPreconditioner(Stateless):
         self._inverse: Tensor | None = None
 
     def memory(self, size: ProblemSize) -> int:
-        """The diagonal, and the one of the run before while it is made."""
+        """Return the bytes of two diagonals: the new one is made beside the old one."""
         return size.shards(2)
 
     def prepare(self, damping: float, statistics: CurvatureStatistics) -> None:

@@ -13,11 +13,11 @@ class IdentityPreconditioner(Stateless):
     """M = I."""
 
     def memory(self, size: ProblemSize) -> int:
-        """Nothing."""
+        """Return 0."""
         return 0
 
     def prepare(self, damping: float, statistics: CurvatureStatistics) -> None:
-        """Nothing to prepare."""
+        """Prepare nothing."""
 
     def apply(self, residual: Tensor, out: Tensor | None = None) -> Tensor:
         """Return `residual` itself."""

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from asr_hf.curvature.statistic import AffineLayer, CurvatureStatistics, SamplePasses, Sums
+from asr_hf.curvature.affine import AffineLayer
+from asr_hf.curvature.statistic import CurvatureStatistics, SamplePasses, Sums
 from asr_hf.hf.preconditioners.kronecker import KroneckerFactor, KroneckerPreconditioner
 
 
@@ -23,15 +24,15 @@ class FisherFactors:
     g = 0.
 
     Args:
-        layers: the network's.
-        seed: fixes the labels.
+        layers: the affine layers of the network.
+        seed: seed of the labels.
     """
 
     layers: tuple[AffineLayer, ...]
     seed: int
 
     def sums(self, passes: SamplePasses) -> Sums:
-        """Σ (a, 1)(a, 1)', whose corner counts the rows, and Σ gg', layer by layer."""
+        """Return Σ (a, 1)(a, 1)', whose corner counts the rows, and Σ gg', layer by layer."""
         new = passes.theta.new_zeros
         inputs = [new(x.inputs + 1, x.inputs + 1) for x in self.layers]
         outputs = [new(x.outputs, x.outputs) for x in self.layers]
@@ -51,7 +52,7 @@ class FisherFactors:
         return Sums(others=[*inputs, *outputs])
 
     def finish(self, totals: Sums, frames: int) -> list[KroneckerFactor]:
-        """The means per row and per frame."""
+        """Divide inputs by the rows, and gradients by the frames."""
         inputs, outputs = totals.others[: len(self.layers)], totals.others[len(self.layers) :]
         return [
             KroneckerFactor(layer.start, a / a[-1, -1].clamp_min(1), b / max(1, frames))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,6 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from asr_hf.curvature.affine import AffineLayer
 from asr_hf.curvature.space import UNSHARDED
 from asr_hf.curvature.statistic import CurvatureStatistics
 from asr_hf.hf.memory import ProblemSize
@@ -16,14 +18,16 @@ from asr_hf.hf.preconditioners.base import Unobserving
 from asr_hf.hf.state import State
 from asr_hf.runtime.errors import InputError
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class KroneckerFactor:
     """The curvature of one affine layer, A ⊗ B.
 
     Args:
-        start: where the layer's W [out, in] begins in θ; its b [out] follows.
-        inputs: A [in+1, in+1], on the side of the layer's inputs and, last, of its bias.
+        start: place in θ where the layer's W [out, in] begins; its b [out] follows.
+        inputs: A [in+1, in+1], for the layer's inputs and, last, its bias.
         outputs: B [out, out].
     """
 
@@ -34,7 +38,7 @@ class KroneckerFactor:
 
 @dataclass
 class _Block:
-    """One layer: running factors, and their damped inverses once prepared."""
+    """The running factors of one layer, and their damped inverses once prepared."""
 
     start: int
     inputs: Tensor
@@ -43,21 +47,26 @@ class _Block:
     inverse_outputs: Tensor | None = None
     damping: float | None = None
 
+    @property
+    def layer(self) -> AffineLayer:
+        """Where the layer lies in θ."""
+        return AffineLayer(self.start, len(self.inputs) - 1, len(self.outputs))
+
 
 class KroneckerPreconditioner(Unobserving, ABC):
     """M = blockdiag over layers of (A + π√λ I) ⊗ (B + √λ/π I).
 
-    What A [in+1, in+1] and B [out, out] of a layer are, a derived class says; both are running
-    means over the curvature samples met. The damping is factored,
-    π² = (tr A / dim A) / (tr B / dim B) (Martens & Grosse 2015, section 6.3).
+    A derived class estimates A [in+1, in+1] and B [out, out] of each layer; both are running means
+    over the curvature samples met. The damping is factored, π² = (tr A / dim A) / (tr B / dim B)
+    (Martens & Grosse 2015, section 6.3). For parameters of no affine layer M is the identity.
 
     Args:
-        decay: of the running means; the k-th estimate weighs at least 1 / k (section 5).
-        refresh_every: CG runs between two estimates of the factors; each of the first runs of
-            this number makes one, while the network changes fast.
+        decay: decay of the running means; the k-th estimate weighs at least 1 / k (section 5).
+        refresh_every: number of CG runs between two estimates of the factors; each of as many first
+            runs makes one, while the network changes fast.
 
     Attributes:
-        method: its name in messages.
+        method: name of the method in messages.
     """
 
     method: ClassVar[str]
@@ -67,7 +76,8 @@ class KroneckerPreconditioner(Unobserving, ABC):
             raise ValueError("preconditioner: needs 0 <= decay < 1 and refresh_every >= 1")
         self.decay, self.refresh_every = decay, refresh_every
         self._blocks: list[_Block] = []
-        self._room: Tensor | None = None
+        self._scratch: Tensor | None = None
+        self._named = False
         self._estimates = self._runs = 0
 
     @abstractmethod
@@ -75,22 +85,31 @@ class KroneckerPreconditioner(Unobserving, ABC):
         """Estimate the factors of all affine layers on a sample."""
 
     def memory(self, size: ProblemSize) -> int:
-        """Factors, their inverses, scratch for one layer, and the inversion of the largest.
+        """Return the bytes of factors, inverses, scratch, and the inversion of the largest factor.
+
+        The first time, the log names the parameters that no factor covers.
 
         Raises:
-            InputError: there are parameters that it has no curvature for.
+            InputError: there is no layer that it knows.
         """
-        if size.others or not size.layers:
-            named = ", ".join(size.others[:5]) + (", ..." if len(size.others) > 5 else "")
+        if not size.layers:
             raise InputError(
                 f"preconditioner: {self.method} knows fully connected layers with a bias alone, "
-                f"not {named or 'a network without any'}",
-                expected="a network all of whose parameters are those of torch.nn.Linear",
+                "not a network without any",
+                expected="a network with layers of torch.nn.Linear",
                 remedy="preconditioner=lbfgs, diagonal or identity, which serve any network",
             )
+        if size.others and not self._named:
+            self._named = True
+            log.warning(
+                "preconditioner: %s knows fully connected layers with a bias alone; the identity "
+                "stands for the curvature of %s",
+                self.method,
+                ", ".join(size.others),
+            )
         squares = [d**2 for i, o in size.layers for d in (i + 1, o)]
-        room = max((i * o for i, o in size.layers), default=0)
-        return size.itemsize * (2 * sum(squares) + room) + 3 * 8 * max(squares, default=0)
+        scratch = max(i * o for i, o in size.layers)
+        return size.itemsize * (2 * sum(squares) + scratch) + 3 * 8 * max(squares)
 
     def prepare(self, damping: float, statistics: CurvatureStatistics) -> None:
         """Renew the factors when it is time, and invert them for this λ."""
@@ -125,21 +144,21 @@ class KroneckerPreconditioner(Unobserving, ABC):
         for block in self._blocks:
             a, b = block.inverse_inputs, block.inverse_outputs
             assert a is not None and b is not None, "prepare() comes first"
-            weight, bias = _views(residual, block)
-            weight_out, bias_out = _views(result, block)
+            weight, bias = block.layer.views(residual)
+            weight_out, bias_out = block.layer.views(result)
             # B⁻¹ [W b] A⁻¹ with the last row and column of A⁻¹ taken apart.
-            inner = self._room_for(weight)
+            inner = self._scratch_for(weight)
             torch.mm(weight, a[:-1, :-1], out=inner).addr_(bias, a[-1, :-1])
             torch.mm(b, inner, out=weight_out)
             torch.mv(b, torch.addmv(bias * a[-1, -1], weight, a[:-1, -1]), out=bias_out)
         return result
 
-    def _room_for(self, weight: Tensor) -> Tensor:
-        """Scratch in the shape of a layer's weights, shared by all layers."""
-        if self._room is None:
-            most = max(len(b.outputs) * (len(b.inputs) - 1) for b in self._blocks)
-            self._room = weight.new_empty(most)
-        return self._room[: weight.numel()].view(weight.shape)
+    def _scratch_for(self, weight: Tensor) -> Tensor:
+        """Return scratch in the shape of a layer's weights, shared by all layers."""
+        if self._scratch is None:
+            largest = max(len(b.outputs) * (len(b.inputs) - 1) for b in self._blocks)
+            self._scratch = weight.new_empty(largest)
+        return self._scratch[: weight.numel()].view(weight.shape)
 
     def state_dict(self) -> State:
         """Return the running factors."""
@@ -164,14 +183,6 @@ class KroneckerPreconditioner(Unobserving, ABC):
         ]
 
 
-def _views(vector: Tensor, block: _Block) -> tuple[Tensor, Tensor]:
-    """A layer's W [out, in] and b [out] inside a vector [n]."""
-    width, height = block.inputs.shape[0] - 1, block.outputs.shape[0]
-    middle = block.start + height * width
-    weight = vector[block.start : middle].view(height, width)
-    return weight, vector[middle : middle + height]
-
-
 def _invert(block: _Block, damping: float) -> None:
     a, b = block.inputs.diagonal().double(), block.outputs.diagonal().double()
     pi = (a.mean().clamp_min(1e-30) / b.mean().clamp_min(1e-30)).sqrt()
@@ -183,7 +194,7 @@ def _invert(block: _Block, damping: float) -> None:
 
 
 def _inverse(matrix: Tensor, shift: Tensor) -> Tensor:
-    """(matrix + shift I)⁻¹, computed in float64 and returned in the matrix's dtype."""
+    """Return (matrix + shift I)⁻¹ in the matrix's dtype, computed in float64."""
     damped = matrix.to(torch.float64, copy=True)
     damped.diagonal().add_(shift)
     lower = torch.linalg.cholesky(damped)

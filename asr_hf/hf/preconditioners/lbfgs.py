@@ -28,9 +28,9 @@ class LBFGSPreconditioner:
         H r = z + S R⁻ᵀ(D t - Y'z),  z = γH₀(r - Y t),  γ = s'y / y'H₀y.
 
     Args:
-        pairs: m, the most pairs kept of a run.
-        keep: which of them: "spread", "first" or "last" (see `Keep`).
-        initial: H₀; None is the identity.
+        pairs: bound m on the number of pairs kept of a run.
+        keep: "spread", "first" or "last": the pairs that are kept (see `Keep`).
+        initial: initial matrix H₀; None is the identity.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class LBFGSPreconditioner:
             raise ValueError(f"preconditioner.pairs: needs at least 1, found {pairs}")
         self.initial = initial
         self._space: Space = UNSHARDED
-        self._room: Tensor | None = None
+        self._scratch: Tensor | None = None
         self._observed = PairStore(pairs, Keep(keep))
         self._buffer: Tensor | None = None
         self._pairs: Tensor | None = None
@@ -50,7 +50,7 @@ class LBFGSPreconditioner:
 
     @property
     def space(self) -> Space:
-        """Where its vectors live; the pairs are divided as they are."""
+        """The space of its vectors; the pairs are divided as they are."""
         return self._space
 
     @space.setter
@@ -61,13 +61,15 @@ class LBFGSPreconditioner:
 
     @property
     def count(self) -> int:
-        """How many pairs are in use."""
+        """Number of pairs in use."""
         return 0 if self._pairs is None else self._pairs.shape[0] // 2
 
     def memory(self, size: ProblemSize) -> int:
-        """The pairs in use and those to come; the initial matrix, and a vector for it."""
-        own = size.shards(4 * self._observed.size)
-        return own if self.initial is None else own + size.shards(1) + self.initial.memory(size)
+        """Return the bytes of the pairs in use and to come, the initial matrix and its vector."""
+        pairs = size.shards(4 * self._observed.size)
+        if self.initial is None:
+            return pairs
+        return pairs + size.shards(1) + self.initial.memory(size)
 
     def prepare(self, damping: float, statistics: CurvatureStatistics) -> None:
         """Make the small matrices of this λ."""
@@ -88,13 +90,13 @@ class LBFGSPreconditioner:
         self._compact = (upper, diagonal + gamma * yy, gamma)
 
     def _newest_in_initial(self) -> float:
-        """y'H₀y of the newest pair."""
+        """Return y'H₀y of the newest pair."""
         assert self.initial is not None and self._pairs is not None
         m = self.count
-        if self._room is None:
-            self._room = torch.empty_like(self._pairs[0])
+        if self._scratch is None:
+            self._scratch = torch.empty_like(self._pairs[0])
         y = torch.add(self._pairs[2 * m - 1], self._pairs[m - 1], alpha=self._damping)
-        return self._space.dot(y, self.initial.apply(y, out=self._room))
+        return self._space.dot(y, self.initial.apply(y, out=self._scratch))
 
     def apply(self, residual: Tensor, out: Tensor | None = None) -> Tensor:
         """Return H r [n], in `out` if given; H₀ r (which may be r) while there are no pairs."""
@@ -119,13 +121,13 @@ class LBFGSPreconditioner:
     ) -> Tensor:
         if self._compact is None:
             return initial.apply(residual, out)
-        assert self._pairs is not None and self._room is not None
+        assert self._pairs is not None and self._scratch is not None
         upper, diagonal, gamma = self._compact
         m, damping = self.count, self._damping
         s_r = self._summed(self._pairs[:m] @ residual).to(upper)[:, None]
         t = torch.linalg.solve_triangular(upper, s_r, upper=True)
         weights = torch.cat([damping * t, t]).squeeze(1).to(residual)
-        rest = torch.addmv(residual, self._pairs.T, weights, alpha=-1.0, out=self._room)
+        rest = torch.addmv(residual, self._pairs.T, weights, alpha=-1.0, out=self._scratch)
         z = initial.apply(rest, out).mul_(gamma)
         products = self._summed(self._pairs @ z).to(upper)[:, None]
         y_z = products[m:] + damping * products[:m]
@@ -133,7 +135,7 @@ class LBFGSPreconditioner:
         return z.addmv_(self._pairs[:m].T, u.squeeze(1).to(z))
 
     def _summed(self, products: Tensor) -> Tensor:
-        """Inner products of parts, added up over the processes."""
+        """Add up inner products of parts over the processes."""
         return products if self._space is UNSHARDED else self._space.all_reduce(products.double())
 
     def observe(self, direction: Tensor, product: Tensor) -> None:
@@ -141,7 +143,7 @@ class LBFGSPreconditioner:
         self._observed.add(direction, product, self._space)
 
     def finish(self) -> None:
-        """Put the run's pairs in place of the ones before; a run without any changes nothing."""
+        """Replace the pairs in use by those of the run, where it gave any."""
         if self.initial is not None:
             self.initial.finish()
         if self._observed.count:

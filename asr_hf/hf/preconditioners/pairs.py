@@ -1,4 +1,4 @@
-"""Which of a CG run's pairs (p, Gp) are kept."""
+"""Chooses which of a CG run's pairs (p, Gp) are kept."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ class PairStore:
     Pairs are rows of one matrix, S above Y, so that S r and Y r are one product.
 
     Args:
-        size: m, the most pairs kept.
-        keep: SPREAD keeps them evenly over the run: when full, every second is dropped and the
-            stride doubled (Morales & Nocedal 2000, section 2); FIRST and LAST as they say.
-        curvature_floor: a pair with s'y <= this · ‖s‖‖y‖ is too noisy and is skipped.
+        size: bound m on the number of pairs kept.
+        keep: SPREAD keeps pairs evenly over the run: when full, every second is dropped and the
+            stride doubled (Morales & Nocedal 2000, section 2). FIRST keeps the first, LAST the
+            last.
+        curvature_floor: bound on s'y / ‖s‖‖y‖, below which a pair is too noisy and is skipped.
     """
 
     def __init__(self, size: int, keep: Keep, curvature_floor: float = 1e-8) -> None:
@@ -91,11 +92,11 @@ class PairStore:
         return buffer, count
 
 
-def _bring_to_front(rows: Tensor, wanted: list[int]) -> None:
-    """Move the rows numbered `wanted` to the front, in that order, in place."""
+def _bring_to_front(rows: Tensor, numbers: list[int]) -> None:
+    """Move the rows of these numbers to the front, in that order, in place."""
     place = list(range(len(rows)))
     holds = list(range(len(rows)))
-    for target, row in enumerate(wanted):
+    for target, row in enumerate(numbers):
         at = place[row]
         if at == target:
             continue

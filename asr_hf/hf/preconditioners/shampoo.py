@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor
 
-from asr_hf.curvature.statistic import AffineLayer, CurvatureStatistics, SamplePasses, Sums
+from asr_hf.curvature.affine import AffineLayer
+from asr_hf.curvature.statistic import CurvatureStatistics, SamplePasses, Sums
 from asr_hf.hf.preconditioners.kronecker import KroneckerFactor, KroneckerPreconditioner
 
 
@@ -19,7 +19,7 @@ class GradientFactors:
     G_u [out, in+1] is the gradient of unit u by (W, b), summed over its frames, F = Σ_u f_u.
 
     Args:
-        layers: the network's.
+        layers: the affine layers of the network.
     """
 
     layers: tuple[AffineLayer, ...]
@@ -31,7 +31,8 @@ class GradientFactors:
         left = [new(x.outputs, x.outputs) for x in self.layers]
         for _, gradient in passes.unit_gradients():
             for layer, r, b in zip(self.layers, right, left, strict=True):
-                g = _matrix(gradient, layer)
+                weight, bias = layer.views(gradient)
+                g = torch.cat([weight, bias[:, None]], dim=1)
                 r.addmm_(g.T, g)
                 b.addmm_(g, g.T)
         return Sums(others=[*right, *left])
@@ -59,11 +60,3 @@ class ShampooPreconditioner(KroneckerPreconditioner):
     def factors(self, statistics: CurvatureStatistics) -> list[KroneckerFactor]:
         """See `KroneckerPreconditioner`."""
         return statistics.accumulate(GradientFactors(statistics.layers))
-
-
-def _matrix(gradient: Tensor, layer: AffineLayer) -> Tensor:
-    """A layer's part of a gradient [n], as (W, b) [out, in+1]."""
-    middle = layer.start + layer.outputs * layer.inputs
-    weight = gradient[layer.start : middle].view(layer.outputs, layer.inputs)
-    bias = gradient[middle : middle + layer.outputs]
-    return torch.cat([weight, bias[:, None]], dim=1)

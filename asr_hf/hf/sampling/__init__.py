@@ -1,0 +1,1 @@
+"""How many frames each iteration looks at."""

@@ -13,7 +13,7 @@ class FixedSampling:
 
     Args:
         gradient: share of the training frames for the gradient, or a number of frames above 1.
-        curvature: the same for the curvature.
+        curvature: share for the curvature, or a number of frames above 1.
     """
 
     def __init__(self, gradient: float = 1.0, curvature: float = 0.05) -> None:
@@ -36,15 +36,15 @@ class FixedSampling:
         """Ask nothing."""
 
     def state_dict(self) -> dict[str, Any]:
-        """No state."""
+        """Return an empty state."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """No state."""
+        """Restore nothing."""
 
 
 def check_share(name: str, value: float) -> None:
-    """Refuse what is neither a share in (0, 1] nor a whole number of frames."""
+    """Refuse a value that is neither a share in (0, 1] nor a whole number of frames."""
     if not (0 < value <= 1 or (value > 1 and value == int(value))):
         raise ValueError(
             f"{name}: needs a share of the data in (0, 1], or a number of frames; found {value}"
@@ -52,5 +52,5 @@ def check_share(name: str, value: float) -> None:
 
 
 def share_of(value: float, total_frames: int) -> float:
-    """A share, or a number of frames above 1, as a share of `total_frames`."""
+    """Return a share, or a number of frames above 1, as a share of `total_frames`."""
     return value if value <= 1 else min(1.0, value / max(1, total_frames))

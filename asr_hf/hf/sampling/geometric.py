@@ -15,12 +15,12 @@ class GeometricSampling(FixedSampling):
     gradient is depends on how many frames it is of, not on how many there are.
 
     Args:
-        gradient: share of the training frames the gradient sample starts with.
-        gradient_growth: α_g.
-        gradient_most: share at which the gradient sample stops growing.
-        curvature: share of the training frames the curvature sample starts with.
-        curvature_growth: α_c.
-        curvature_most: share at which the curvature sample stops growing.
+        gradient: size of the first gradient sample.
+        gradient_growth: growth α_g of the gradient sample.
+        gradient_most: size at which the gradient sample stops growing.
+        curvature: size of the first curvature sample.
+        curvature_growth: growth α_c of the curvature sample.
+        curvature_most: size at which the curvature sample stops growing.
     """
 
     def __init__(
@@ -58,9 +58,9 @@ class GeometricSampling(FixedSampling):
         return round(share_of(self.curvature_most, total_frames) * total_frames)
 
 
-def _grown(start: float, growth: float, most: float, iteration: int) -> float:
-    if growth == 1 or start >= most:
-        return min(start, most)
+def _grown(start: float, growth: float, bound: float, iteration: int) -> float:
+    if growth == 1 or start >= bound:
+        return min(start, bound)
     # No further than the bound, so that a run of thousands of iterations cannot overflow.
-    steps = min(iteration, math.ceil(math.log(most / start) / math.log(growth)))
-    return min(most, start * growth**steps)
+    steps = min(iteration, math.ceil(math.log(bound / start) / math.log(growth)))
+    return min(bound, start * growth**steps)

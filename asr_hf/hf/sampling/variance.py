@@ -17,12 +17,12 @@ class VarianceSampling:
     gradient sample, as in their section 4.
 
     Args:
-        gradient: share of the training frames the gradient sample starts with, or a number of
-            frames above 1.
-        theta: ϑ, the relative error of the gradient that is put up with.
-        growth_most: the most a sample grows in one iteration.
-        curvature: the curvature sample as a share of the gradient sample.
-        curvature_most: the curvature sample's bound, a share of the training frames or a number.
+        gradient: size of the first gradient sample: a share of the training frames, or a number
+            of frames above 1.
+        theta: largest relative error ϑ of the gradient that is allowed.
+        growth_most: bound on the growth of a sample in one iteration.
+        curvature: size of the curvature sample as a share of the gradient sample.
+        curvature_most: bound on the curvature sample: a share of the training frames or a number.
     """
 
     def __init__(
@@ -40,12 +40,12 @@ class VarianceSampling:
             raise ValueError("sampling: needs theta > 0 and growth_most >= 1")
         self.gradient, self.theta, self.growth_most = gradient, theta, growth_most
         self.curvature, self.curvature_most = curvature, curvature_most
-        self._wanted: float | None = None
+        self._size: float | None = None
 
     def sizes(self, iteration: int, total_frames: int) -> SampleSizes:
         """See `SamplingSchedule.sizes`."""
         start = share_of(self.gradient, total_frames) * total_frames
-        gradient = min(float(total_frames), start if self._wanted is None else self._wanted)
+        gradient = min(float(total_frames), start if self._size is None else self._size)
         curvature = min(self.curvature * gradient, self.max_curvature(total_frames))
         return SampleSizes(max(1, round(gradient)), max(1, round(curvature)))
 
@@ -62,16 +62,16 @@ class VarianceSampling:
     def learn(self, spread: GradientSpread, frames: int) -> None:
         """Apply the test to the last gradient sample."""
         allowed = self.theta**2 * spread.squared_norm
-        before = frames if self._wanted is None else max(self._wanted, frames)
-        self._wanted = float(before)
+        before = frames if self._size is None else max(self._size, frames)
+        self._size = float(before)
         if spread.variance > allowed * frames:
-            asked = spread.variance / max(allowed, 1e-300)
-            self._wanted = min(asked, self.growth_most * before)
+            needed = spread.variance / max(allowed, 1e-300)
+            self._size = min(needed, self.growth_most * before)
 
     def state_dict(self) -> dict[str, Any]:
-        """The size asked for."""
-        return {"wanted": self._wanted}
+        """Return the size that the test asked for."""
+        return {"wanted": self._size}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore the size asked for."""
-        self._wanted = state["wanted"]
+        """Restore the size that the test asked for."""
+        self._size = state["wanted"]

@@ -1,0 +1,1 @@
+"""Conjugate gradients, their loop and their stopping rules."""

@@ -1,4 +1,4 @@
-"""What every solver of A d = b takes and returns."""
+"""The protocol of solvers of A d = b."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Iterate:
     """One stored point of a CG run.
 
     Args:
-        iteration: how many CG steps led to it.
+        iteration: number of CG steps that led to it.
         d: the point [n].
         value: q(d) = ½ d'Ad - b'd.
     """
@@ -45,12 +45,12 @@ class SolverResult:
     """The outcome of one CG run.
 
     Args:
-        iterates: stored points in order; the last is where the run ended.
+        iterates: stored points in order; the run ended at the last one.
         values: q after each iteration, starting with q(d0) [iterations + 1].
-        iterations: CG steps taken.
-        reason: why it stopped.
-        drift: largest ‖recursive - true residual‖ / ‖b‖ met, None when never checked.
-        precision: of the products when the run ended.
+        iterations: number of CG steps taken.
+        reason: why the run stopped.
+        drift: largest ‖recursive - true residual‖ / ‖b‖ met; None when never checked.
+        precision: precision of the products at the end of the run.
     """
 
     iterates: list[Iterate]
@@ -68,7 +68,7 @@ class Operator(Protocol):
 
     @property
     def precision(self) -> Precision:
-        """Of `curvature_product`."""
+        """Precision of `curvature_product`."""
         ...
 
     def curvature_product(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
@@ -106,7 +106,7 @@ class Solver(Protocol):
     max_iterations: int
 
     def memory(self, size: ProblemSize) -> int:
-        """Bytes it will hold."""
+        """Return the bytes that it will hold."""
         ...
 
     def solve(
@@ -117,8 +117,16 @@ class Solver(Protocol):
         preconditioner: SolverPreconditioner,
         space: Space = ...,
     ) -> SolverResult:
-        """Run from d0 [n] towards A⁻¹ b [n]; the iterates hold until the next run.
+        """Run from d0 towards A⁻¹ b.
 
-        Where `space` is divided, all of them are this process's parts [k].
+        Args:
+            operator: A = G + λI.
+            b: right-hand side [n].
+            d0: the start [n].
+            preconditioner: M ≈ A.
+            space: the space of the vectors; where it is divided, they are this process's parts [k].
+
+        Returns:
+            The run, whose iterates hold until the next one.
         """
         ...

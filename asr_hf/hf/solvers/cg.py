@@ -23,13 +23,13 @@ class ConjugateGradient:
 
     Args:
         max_iterations: bound on the steps of a run.
-        stopping: the test that ends a run sooner.
-        residual_tolerance: also stop at ‖r‖ <= this · ‖b‖, whatever the test says.
-        store_ratio: iterates are kept at ⌈store_ratio^j⌉.
-        recompute_every: replace the recursive residual by the true one this often.
-        recompute_every_reduced: the same while products are of less than full precision.
-        drift_tolerance: raise the precision of the products when recursive and true residual
-            differ by more than this, relative to the true one.
+        stopping: test that ends a run sooner.
+        residual_tolerance: bound on ‖r‖ / ‖b‖ at which a run ends, whatever the test says.
+        store_ratio: ratio of the iterations ⌈store_ratio^j⌉ whose iterates are kept.
+        recompute_every: number of steps after which the true residual replaces the recursive one.
+        recompute_every_reduced: this number while products are of less than full precision.
+        drift_tolerance: difference of recursive and true residual, relative to the true one, above
+            which the precision of the products rises.
     """
 
     max_iterations: int = 250
@@ -44,7 +44,7 @@ class ConjugateGradient:
         self._workspace = Workspace()
 
     def memory(self, size: ProblemSize) -> int:
-        """Bytes it will hold: seven vectors and the stored iterates."""
+        """Return the bytes of seven vectors and the stored iterates."""
         stored = stored_iterations(self.store_ratio, self.max_iterations)
         return size.shards(7 + len(stored))
 
@@ -117,7 +117,7 @@ class ConjugateGradient:
 
 
 def _no_descent(zr: float) -> StopReason:
-    """Why a run ends whose z'r is not positive."""
+    """Say why a run ends whose z'r is not positive."""
     if zr == 0:
         return StopReason.RESIDUAL
     return StopReason.NON_POSITIVE_PRECONDITIONER if zr < 0 else StopReason.NON_FINITE

@@ -17,8 +17,8 @@ class Run:
         workspace: holds the vectors; those of the run before are overwritten.
         operator: A = G + λI.
         b: right-hand side [n].
-        d0: where the run starts [n].
-        space: where vectors live.
+        d0: the start [n].
+        space: the space of the vectors.
 
     Attributes:
         values: q after each step, starting with q(d0).
@@ -41,11 +41,11 @@ class Run:
         self.drift: float | None = None
 
     def value(self) -> float:
-        """q(d) = -½ d'(r + b), while r is the true residual."""
+        """Return q(d) = -½ d'(r + b); r has to be the true residual."""
         return -0.5 * sum(self.space.dots((self.d, self.r), (self.d, self.b)))
 
     def subtract_damped(self, product: Tensor, v: Tensor, scale: float = 1.0) -> None:
-        """r ← r - scale (Gv + λv), given Gv [n] and v [n]."""
+        """Set r ← r - scale (Gv + λv), given Gv [n] and v [n]."""
         self.r.add_(product, alpha=-scale).add_(v, alpha=-scale * self.operator.damping)
 
     def store(self, iteration: int) -> None:
@@ -79,7 +79,7 @@ class Run:
         return False
 
     def result(self, reason: StopReason) -> SolverResult:
-        """What the run came to, given why it ended."""
+        """Return the outcome of the run, given why it ended."""
         done = len(self.values) - 1
         if not self.iterates or self.iterates[-1].iteration != done:
             self.iterates.append(Iterate(done, self.d, self.values[-1]))

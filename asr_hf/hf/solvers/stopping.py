@@ -1,4 +1,4 @@
-"""When a CG run has gone far enough."""
+"""Rules that end a CG run."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class StoppingRule(Protocol):
     reason: ClassVar[StopReason]
 
     def reached(self, values: Sequence[float]) -> bool:
-        """Whether to stop, given q after each step, starting with q(d0)."""
+        """Say whether to stop, given q after each step, starting with q(d0)."""
         ...
 
     def residual(self, b_norm: float) -> float:
-        """The relative residual ‖r‖ / ‖b‖ that is small enough; 0 where none is."""
+        """Return the relative residual ‖r‖ / ‖b‖ that is small enough; 0 where none is."""
         ...
 
 
@@ -32,7 +32,7 @@ class RelativeProgress:
     with k = max(window, window_fraction · i).
 
     Args:
-        tolerance: ε.
+        tolerance: relative progress ε of a step.
         window: smallest k.
         window_fraction: k as a share of the iterations done.
     """
@@ -44,7 +44,7 @@ class RelativeProgress:
     window_fraction: float = 0.1
 
     def reached(self, values: Sequence[float]) -> bool:
-        """Whether q's values so far, starting with q(d0), show too little progress."""
+        """Say whether q's values so far, starting with q(d0), show too little progress."""
         i = len(values) - 1
         k = max(self.window, int(self.window_fraction * i))
         if i <= k or not values[-1] < 0:
@@ -52,7 +52,7 @@ class RelativeProgress:
         return (values[-1] - values[-1 - k]) / values[-1] < k * self.tolerance
 
     def residual(self, b_norm: float) -> float:
-        """The quadratic's value alone decides."""
+        """Return 0: the quadratic's value alone decides."""
         return 0.0
 
 
@@ -61,7 +61,7 @@ class FixedSteps:
     """The same few steps every time (Martens & Grosse 2015 take one, under good factors).
 
     Args:
-        steps: of a run.
+        steps: number of steps of a run.
     """
 
     reason: ClassVar[StopReason] = StopReason.STEPS
@@ -73,11 +73,11 @@ class FixedSteps:
             raise ValueError(f"cg_stopping.steps: needs at least 1, found {self.steps}")
 
     def reached(self, values: Sequence[float]) -> bool:
-        """Whether the steps are done."""
+        """Say whether the steps are done."""
         return len(values) > self.steps
 
     def residual(self, b_norm: float) -> float:
-        """Their number alone decides."""
+        """Return 0: the number of steps alone decides."""
         return 0.0
 
 
@@ -89,8 +89,8 @@ class ForcingTerm:
     exact, which is what makes an inexact Newton method converge faster than linearly.
 
     Args:
-        most: the largest relative residual that is put up with.
-        power: 0.5 gives superlinear convergence, 1 quadratic.
+        most: bound on the relative residual.
+        power: power of ‖b‖: 0.5 gives superlinear convergence, 1 quadratic.
     """
 
     reason: ClassVar[StopReason] = StopReason.RESIDUAL
@@ -103,18 +103,18 @@ class ForcingTerm:
             raise ValueError("cg_stopping: needs 0 < most < 1 and 0 < power <= 1")
 
     def reached(self, values: Sequence[float]) -> bool:
-        """The residual alone decides."""
+        """Return False: the residual alone decides."""
         return False
 
     def residual(self, b_norm: float) -> float:
-        """The forcing term."""
+        """Return the forcing term."""
         return min(self.most, math.pow(b_norm, self.power))
 
 
-def stored_iterations(ratio: float, most: int) -> frozenset[int]:
-    """Iterations ⌈ratio^j⌉ up to `most`, at which CG keeps its iterate (Martens 2010)."""
+def stored_iterations(ratio: float, max_iterations: int) -> frozenset[int]:
+    """Return the iterations ⌈ratio^j⌉ at which CG keeps its iterate (Martens 2010)."""
     kept, j = set(), 0
-    while (step := _ceil(ratio**j)) <= most:
+    while (step := _ceil(ratio**j)) <= max_iterations:
         kept.add(step)
         j += 1
     return frozenset(kept)

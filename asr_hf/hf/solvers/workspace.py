@@ -14,14 +14,14 @@ class Workspace:
 
     def vector(self, name: str, like: Tensor) -> Tensor:
         """Return the vector of that name, shaped as `like` [n], its content undefined."""
-        found = self._vectors.get(name)
-        if found is None or (found.shape, found.dtype, found.device) != (
+        vector = self._vectors.get(name)
+        if vector is None or (vector.shape, vector.dtype, vector.device) != (
             like.shape,
             like.dtype,
             like.device,
         ):
-            found = self._vectors[name] = torch.empty_like(like)
-        return found
+            vector = self._vectors[name] = torch.empty_like(like)
+        return vector
 
     def copy(self, name: str, source: Tensor) -> Tensor:
         """Return the vector of that name, holding what `source` [n] holds."""

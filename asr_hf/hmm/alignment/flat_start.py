@@ -34,20 +34,20 @@ class FlatStartOptions:
 
 
 def equal_alignment(
-    transitions: TransitionModel, phones: Sequence[int], frames: int
+    transitions: TransitionModel, phones: Sequence[int], num_frames: int
 ) -> NDArray[np.int32]:
     """Spread the frames of one utterance evenly over the pdfs of its phones.
 
     Args:
         transitions: the monophones' transition model.
         phones: phone ids, one pronunciation a word, with silence at both ends.
-        frames: the number of frames.
+        num_frames: number of frames to spread.
 
     Returns:
         The pdf id of each frame [frames].
     """
     pdfs = np.concatenate([transitions.pdfs_of_phone(phone) for phone in phones])
-    return pdfs[np.arange(frames) * len(pdfs) // frames].astype(np.int32)
+    return pdfs[np.arange(num_frames) * len(pdfs) // num_frames].astype(np.int32)
 
 
 def flat_start(training: TrainingSet, options: FlatStartOptions, skips: SkipList) -> Gmm:

@@ -118,7 +118,7 @@ def group_by_pdf(
     Returns:
         (order, bounds): the frames of pdf p are order[bounds[p]:bounds[p+1]].
     """
-    kept = np.flatnonzero(labels >= 0)
-    order = kept[np.argsort(labels[kept], kind="stable")]
-    counts = np.bincount(labels[kept], minlength=num_pdfs)
+    labelled = np.flatnonzero(labels >= 0)
+    order = labelled[np.argsort(labels[labelled], kind="stable")]
+    counts = np.bincount(labels[labelled], minlength=num_pdfs)
     return order, np.concatenate([[0], np.cumsum(counts)])

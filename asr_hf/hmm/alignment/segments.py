@@ -1,4 +1,4 @@
-"""Where phones and words begin and end on an aligned path."""
+"""Finds where phones and words begin and end on an aligned path."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from asr_hf.hmm.graph.lexicon import SILENCE, Pronunciation, SymbolTable
 
 @dataclass(frozen=True)
 class Segment:
-    """A phone or word over frames [start, start + frames)."""
+    """A phone or word over the frames start to start + num_frames - 1."""
 
     label: str
     start: int
-    frames: int
+    num_frames: int
 
 
 class Transitions(Protocol):
@@ -88,7 +88,7 @@ def phone_segments(
 ) -> list[Segment]:
     """Cut a path into its phones, by name; see `phone_spans`."""
     spans = phone_spans(transition_ids, transitions)
-    return [Segment(phones.symbols[phone], start, frames) for phone, start, frames in spans]
+    return [Segment(phones.symbols[phone], start, num_frames) for phone, start, num_frames in spans]
 
 
 def word_segments(
@@ -112,7 +112,7 @@ def word_segments(
     labels = [segment.label for segment in phones]
     # Each stack entry: the next word, the next phone, and the (first, end) phones so far.
     stack: list[tuple[int, int, tuple[tuple[int, int], ...]]] = [(0, 0, ())]
-    seen: set[tuple[int, int]] = set()
+    visited: set[tuple[int, int]] = set()
     while stack:
         word, position, spans = stack.pop()
         if word == len(words) and position == len(labels):
@@ -120,9 +120,9 @@ def word_segments(
                 _join(label, phones, first, end)
                 for label, (first, end) in zip(words, spans, strict=True)
             ]
-        if (word, position) in seen:
+        if (word, position) in visited:
             continue
-        seen.add((word, position))
+        visited.add((word, position))
         for pause in pauses:
             if position < len(labels) and _matches(labels, position, pause):
                 stack.append((word, position + len(pause), spans))
@@ -141,8 +141,8 @@ def _matches(labels: list[str], position: int, variant: Pronunciation) -> bool:
 def _join(label: str, phones: Sequence[Segment], first: int, end: int) -> Segment:
     inside = phones[first:end]
     before = phones[first - 1] if first else Segment("", 0, 0)
-    start = inside[0].start if inside else before.start + before.frames
-    return Segment(label, start, sum(phone.frames for phone in inside))
+    start = inside[0].start if inside else before.start + before.num_frames
+    return Segment(label, start, sum(phone.num_frames for phone in inside))
 
 
 def ctm_lines(utterance: str, segments: Sequence[Segment], frame_shift: float) -> str:
@@ -157,6 +157,6 @@ def ctm_lines(utterance: str, segments: Sequence[Segment], frame_shift: float) -
         The lines, with their ends.
     """
     return "".join(
-        f"{utterance} 1 {s.start * frame_shift:.3f} {s.frames * frame_shift:.3f} {s.label}\n"
+        f"{utterance} 1 {s.start * frame_shift:.3f} {s.num_frames * frame_shift:.3f} {s.label}\n"
         for s in segments
     )

@@ -58,8 +58,8 @@ def normalise(
         members.setdefault(speakers[utterance], []).append(utterance)
     normalised = {}
     for utterances in members.values():
-        frames = np.concatenate([features[u] for u in utterances]).astype(np.float64)
-        mean, deviation = frames.mean(axis=0), np.maximum(frames.std(axis=0), 1e-5)
+        stacked = np.concatenate([features[u] for u in utterances]).astype(np.float64)
+        mean, deviation = stacked.mean(axis=0), np.maximum(stacked.std(axis=0), 1e-5)
         for utterance in utterances:
             normalised[utterance] = ((features[utterance] - mean) / deviation).astype(np.float32)
     return {utterance: normalised[utterance] for utterance in features}

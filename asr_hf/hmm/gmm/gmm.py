@@ -203,11 +203,11 @@ def _maximise(
 ) -> tuple[tuple[Array, Array, Array], Array]:
     """Estimate weights, means and variances from posteriors [frames, gaussians] of [x, x²]."""
     occupancy = posteriors.sum(axis=0)
-    kept = np.flatnonzero(occupancy >= MIN_OCCUPANCY)
-    if not len(kept):
-        kept = np.asarray([int(occupancy.argmax())])
-    occupancy = occupancy[kept]
-    moments = (posteriors[:, kept].T @ squares) / occupancy[:, None]
+    surviving = np.flatnonzero(occupancy >= MIN_OCCUPANCY)
+    if not len(surviving):
+        surviving = np.asarray([int(occupancy.argmax())])
+    occupancy = occupancy[surviving]
+    moments = (posteriors[:, surviving].T @ squares) / occupancy[:, None]
     dim = squares.shape[1] // 2
     means = moments[:, :dim]
     variances = np.maximum(moments[:, dim:] - means**2, floor)

@@ -1,1 +1,1 @@
-"""What decoding graphs are made of: lexicons, language models, topologies, transition models."""
+"""Lexicons, language models, topologies and transition models, and the graphs made of them."""

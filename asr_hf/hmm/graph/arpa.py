@@ -87,37 +87,40 @@ def write_plain(path: str | os.PathLike[str], words: Container[str], out: TextIO
         InputError: the file cannot be read or is malformed, has words beyond the lexicon's, or
             lacks `<s>` or `</s>`.
     """
-    counts, kept = _Counts(), defaultdict[int, list[tuple[str, str]]](list)
-    seen: set[str] = set()
+    counts, lines_by_order = _Counts(), defaultdict[int, list[tuple[str, str]]](list)
+    unigrams: set[str] = set()
     foreign: list[Ngram] = []
     unknown = _unknown_name(path, words)
     for ngram in _ngrams(path, counts):
         order = len(ngram.words)
         if order == 1:
-            seen.update(ngram.words)
-        elif strange := [word for word in ngram.words if word not in seen]:
+            unigrams.update(ngram.words)
+        elif strange := [word for word in ngram.words if word not in unigrams]:
             raise InputError(
                 f"{ngram.place}: {strange[0]!r} is no unigram of the model",
                 expected="words of the section \\1-grams:",
                 remedy=_REMEDY,
             )
-        named = tuple(UNK if word == unknown else word for word in ngram.words)
-        if outside := [word for word in named if word not in words]:
+        renamed = tuple(UNK if word == unknown else word for word in ngram.words)
+        if outside := [word for word in renamed if word not in words]:
             possible = float(ngram.log_prob) > float(_LOG_ZERO)
             if order == 1 and possible and outside[0].lower() != UNK:
                 foreign.append(ngram)
             continue
         tail = f"\t{ngram.backoff}" if ngram.backoff else ""
-        kept[order].append((f"{ngram.log_prob}\t{' '.join(named)}", tail))
-    _check_words(path, seen, foreign)
-    out.write("\\data\\\n" + "".join(f"ngram {n}={len(kept[n])}\n" for n in sorted(kept)))
-    for order in sorted(kept):
+        lines_by_order[order].append((f"{ngram.log_prob}\t{' '.join(renamed)}", tail))
+    _check_words(path, unigrams, foreign)
+    out.write(
+        "\\data\\\n"
+        + "".join(f"ngram {n}={len(lines_by_order[n])}\n" for n in sorted(lines_by_order))
+    )
+    for order in sorted(lines_by_order):
         # No longer n-gram backs off to those of the highest order.
-        last = order == max(kept)
+        last = order == max(lines_by_order)
         out.write(f"\n\\{order}-grams:\n")
-        out.writelines(f"{line}{'' if last else tail}\n" for line, tail in kept[order])
+        out.writelines(f"{line}{'' if last else tail}\n" for line, tail in lines_by_order[order])
     out.write("\n\\end\\\n")
-    return sum(counts.found.values()) - sum(map(len, kept.values()))
+    return sum(counts.found.values()) - sum(map(len, lines_by_order.values()))
 
 
 def _unknown_name(path: str | os.PathLike[str], words: Container[str]) -> str:
@@ -128,9 +131,9 @@ def _unknown_name(path: str | os.PathLike[str], words: Container[str]) -> str:
     return UNK if UNK in names or not names else names.pop()
 
 
-def _check_words(path: str | os.PathLike[str], seen: set[str], foreign: list[Ngram]) -> None:
+def _check_words(path: str | os.PathLike[str], unigrams: set[str], foreign: list[Ngram]) -> None:
     for mark in (BOS, EOS):
-        if mark not in seen:
+        if mark not in unigrams:
             raise InputError(
                 f"{os.fspath(path)}: no unigram {mark}",
                 expected="a model of whole sentences, with <s> and </s>",

@@ -57,10 +57,14 @@ def check_vector_fst(data: bytes) -> Labels:
         raise ValueError("cut short")
     _, flags, _, start, states, _ = _HEADER.unpack_from(data, at)
     at += _HEADER.size
-    left = (len(data) - at) // 4
-    if flags & _SYMBOL_TABLES or not 0 <= states <= left // _STATE_WORDS or not 0 <= start < states:
+    words_left = (len(data) - at) // 4
+    if (
+        flags & _SYMBOL_TABLES
+        or not 0 <= states <= words_left // _STATE_WORDS
+        or not 0 <= start < states
+    ):
         raise ValueError(f"{states} states from {start} on, flags {flags}, in {len(data)} bytes")
-    body = np.frombuffer(data, "<i4", left, at)
+    body = np.frombuffer(data, "<i4", words_left, at)
     arcs = body[_arc_places(data, at, states)[:, None] + np.arange(_ARC_WORDS)]
     if not len(arcs):
         return Labels(0, 0)

@@ -31,11 +31,14 @@ def estimate_ngram(sentences: Iterable[list[str]], vocabulary: Collection[str], 
     """
     if order < 1:
         raise InputError(f"lm.order: {order} is no order of an n-gram model", expected="1 or more")
-    known = {*vocabulary, UNK} - {BOS, EOS}
-    padded = [(BOS, *(w if w in known else UNK for w in sentence), EOS) for sentence in sentences]
+    closed_vocabulary = {*vocabulary, UNK} - {BOS, EOS}
+    padded = [
+        (BOS, *(w if w in closed_vocabulary else UNK for w in sentence), EOS)
+        for sentence in sentences
+    ]
     counts = _adjusted_counts(padded, order)
-    uniform = 1.0 / (len(known) + 1)
-    lower: dict[Ngram, float] = {(w,): uniform for w in [*known, EOS]}
+    uniform = 1.0 / (len(closed_vocabulary) + 1)
+    lower: dict[Ngram, float] = {(w,): uniform for w in [*closed_vocabulary, EOS]}
     probabilities: list[dict[Ngram, float]] = []
     backoffs: list[dict[Ngram, float]] = []
     for n in range(1, order + 1):

@@ -28,8 +28,8 @@ def weak_lm(path: Path, lexicon: Lexicon, order: int) -> str:
     sentences = [words_of(composed(line)) for line in lines]
     if UNKNOWN in lexicon:
         return estimate_ngram(sentences, lexicon.pronunciations, order)
-    known = [words for words in sentences if all(word in lexicon for word in words)]
-    text = estimate_ngram(known, lexicon.pronunciations, order)
+    covered = [words for words in sentences if all(word in lexicon for word in words)]
+    text = estimate_ngram(covered, lexicon.pronunciations, order)
     # A unigram is then all that the model says of unknown words.
     model = [line for line in text.split("\n") if UNKNOWN not in line.split("\t")]
     count = next(i for i, line in enumerate(model) if line.startswith("ngram 1="))

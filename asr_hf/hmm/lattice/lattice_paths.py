@@ -88,10 +88,10 @@ def log_paths(lattice: Lattice) -> float:
         behind[state] = 0.0
     sources, targets = (lattice.arcs[name].tolist() for name in ("source", "target"))
     for source, target in zip(reversed(sources), reversed(targets), strict=True):
-        more, fewer = behind[source], behind[target]
-        if more < fewer:
-            more, fewer = fewer, more
-        behind[source] = more + math.log1p(math.exp(fewer - more))
+        larger, smaller = behind[source], behind[target]
+        if larger < smaller:
+            larger, smaller = smaller, larger
+        behind[source] = larger + math.log1p(math.exp(smaller - larger))
     return behind[0]
 
 
@@ -110,11 +110,11 @@ def oracle_errors(lattice: Lattice, reference: Sequence[int]) -> int:
     rows[0] = ramp
     columns = (lattice.arcs[name].tolist() for name in ("source", "target", "word"))
     for source, target, word in zip(*columns, strict=True):
-        row, known = rows[source], rows[target]
+        row, previous = rows[source], rows[target]
         assert row is not None
         if word:
             row = _next_row(row, words != word, ramp)
-        rows[target] = row if known is None else np.minimum(known, row)
+        rows[target] = row if previous is None else np.minimum(previous, row)
     ends = [rows[state] for state in lattice.finals["state"].tolist()]
     return min(int(row[-1]) for row in ends if row is not None)
 

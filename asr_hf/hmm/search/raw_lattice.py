@@ -44,14 +44,14 @@ def parse_openfst(data: bytes) -> RawLattice:
     body = np.frombuffer(data, "<i4", offset=at + 40)
     heads = np.empty(num_states, np.int64)
     counts = np.empty(num_states, np.int64)
-    place = 0
+    position = 0
     for state in range(num_states):
-        count = int(body[place + 2])
-        heads[state], counts[state] = place, count
-        place += 4 + 5 * count
-    inside = np.ones(place, bool)
+        count = int(body[position + 2])
+        heads[state], counts[state] = position, count
+        position += 4 + 5 * count
+    inside = np.ones(position, bool)
     inside[(heads[:, None] + np.arange(4)).ravel()] = False
-    rows = body[:place][inside].reshape(-1, 5)
+    rows = body[:position][inside].reshape(-1, 5)
     arcs = np.zeros(len(rows), ARC)
     arcs["source"] = np.repeat(np.arange(num_states), counts)
     arcs["target"], arcs["label"], arcs["word"] = rows[:, 4], rows[:, 0], rows[:, 1]

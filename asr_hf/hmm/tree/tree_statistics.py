@@ -70,7 +70,7 @@ def accumulate(
     """
     sizes = tuple(int(n) for n in contexts.max(axis=0) + 1)
     codes, rows = np.unique(np.ravel_multi_index(tuple(contexts.T), sizes), return_inverse=True)
-    seen = np.stack(np.unravel_index(codes, sizes), axis=1).astype(np.int64)
+    distinct = np.stack(np.unravel_index(codes, sizes), axis=1).astype(np.int64)
     dim = features.shape[1]
     moments = np.empty((len(codes), 1 + 2 * dim))
     moments[:, 0] = np.bincount(rows)
@@ -78,7 +78,7 @@ def accumulate(
         x = features[:, column].astype(np.float64)
         moments[:, 1 + column] = np.bincount(rows, x)
         moments[:, 1 + dim + column] = np.bincount(rows, x * x)
-    return ContextStatistics(seen, moments), rows
+    return ContextStatistics(distinct, moments), rows
 
 
 def gaussian(moments: Moments) -> tuple[Moments, Moments]:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from omegaconf import DictConfig
-
 from asr_hf.scoring.ctm import write_ctm
+from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.recordings import recognised_words
 
 
-def write(config: DictConfig, folder: Path) -> list[Path]:
+def write(settings: Settings, folder: Path) -> list[Path]:
     """Write <set>/words.ctm of what was decoded, in times of the recordings.
 
     Raises:
         InputError: a set was not decoded.
     """
     written = []
-    for name in config.export.sets:
+    for name in settings.export.sets:
         written.append(folder / name / "words.ctm")
-        write_ctm(written[-1], recognised_words(config, name))
+        write_ctm(written[-1], recognised_words(settings, name))
     return written

@@ -6,28 +6,28 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from omegaconf import DictConfig
 
 from asr_hf.data.ark import ArkWriter
 from asr_hf.kaldi.writer import KaldiWriter
 from asr_hf.runtime.files import atomic_path
 from asr_hf.runtime.progress import progress
+from asr_hf.settings.settings import Settings
 from asr_hf.stages.recognition.score_sources import network_scores
 from asr_hf.stages.sources.external import alignments_from_outside, pack_external
 
 
-def write(config: DictConfig, folder: Path) -> list[Path]:
+def write(settings: Settings, folder: Path) -> list[Path]:
     """Write <set>/loglikes.ark and .scp, or loglikes.txt, of each set of `export.sets`.
 
     Raises:
         InputError: there is no trained model, or a set has no features.
     """
-    if alignments_from_outside(config):
-        pack_external(config)
-    scores, written = network_scores(config, Path(config.run_dir)), []
-    for name in config.export.sets:
+    if alignments_from_outside(settings):
+        pack_external(settings)
+    scores, written = network_scores(settings, settings.run_dir), []
+    for name in settings.export.sets:
         entries = progress(scores(name), desc=f"scores of {name}", unit="utt")
-        if config.export.text:
+        if settings.export.text:
             written.append(_text_ark(folder / name / "loglikes.txt", entries))
             continue
         with ArkWriter(folder / name, "loglikes") as ark:

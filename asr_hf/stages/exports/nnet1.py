@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from omegaconf import DictConfig
-
 from asr_hf.kaldi.nnet1 import write_nnet1
 from asr_hf.kaldi.writer import KaldiWriter
+from asr_hf.settings.settings import Settings
 from asr_hf.stages.exports.priors import write_priors
 from asr_hf.stages.exports.trained import trained_network
 
 
-def write(config: DictConfig, folder: Path) -> list[Path]:
+def write(settings: Settings, folder: Path) -> list[Path]:
     """Write final.nnet and priors.vec, both as text.
 
     Raises:
         InputError: there is no trained model, or nnet1 cannot hold it.
     """
-    network, _ = trained_network(config)
+    network, _ = trained_network(settings)
     writer = KaldiWriter(binary=False)
     write_nnet1(network, writer)
     return [

@@ -4,37 +4,36 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from omegaconf import DictConfig
-
 from asr_hf.kaldi.network import Network
 from asr_hf.kaldi.nnet3 import nnet3_config, write_nnet3, write_nnet3_acoustic_model
 from asr_hf.kaldi.transition_model import read_transition_model
 from asr_hf.kaldi.writer import KaldiWriter
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
+from asr_hf.settings.settings import Settings
 from asr_hf.stages.exports.trained import trained_network
 from asr_hf.stages.sources.external import alignment_folders
 
 
-def write(config: DictConfig, folder: Path) -> list[Path]:
+def write(settings: Settings, folder: Path) -> list[Path]:
     """Write final.raw and final.config, and final.mdl with the transitions of Kaldi's alignments.
 
     Raises:
         InputError: there is no trained model, nnet3 cannot hold it, or the transitions are of
             other pdfs.
     """
-    network, _ = trained_network(config)
+    network, _ = trained_network(settings)
     writer = KaldiWriter(binary=False)
     write_nnet3(network, writer)
     written = [writer.save(folder / "final.raw"), folder / "final.config"]
     write_text(written[1], nnet3_config(network))
-    if config.alignment.get("from_kaldi") is not None:
-        written.append(_acoustic_model(config, network, folder / "final.mdl"))
+    if settings.alignment.from_kaldi is not None:
+        written.append(_acoustic_model(settings, network, folder / "final.mdl"))
     return written
 
 
-def _acoustic_model(config: DictConfig, network: Network, path: Path) -> Path:
-    source = alignment_folders(config)[0] / "final.mdl"
+def _acoustic_model(settings: Settings, network: Network, path: Path) -> Path:
+    source = alignment_folders(settings)[0] / "final.mdl"
     transitions = read_transition_model(source)
     if transitions.num_pdfs != network.num_pdfs:
         raise InputError(

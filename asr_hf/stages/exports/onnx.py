@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from omegaconf import DictConfig
-
 from asr_hf.kaldi.onnx_model import write_onnx
+from asr_hf.settings.settings import Settings
 from asr_hf.stages.exports.trained import trained_network
 
 
-def write(config: DictConfig, folder: Path) -> list[Path]:
+def write(settings: Settings, folder: Path) -> list[Path]:
     """Write model.onnx.
 
     Raises:
         InputError: there is no trained model, its layers are not known, or onnx is not installed.
     """
-    network, about = trained_network(config)
+    network, about = trained_network(settings)
     path = folder / "model.onnx"
     facts = {"corpus": about["corpus"], "features": about["features"], "pdfs": network.num_pdfs}
     write_onnx(path, network, {key: str(value) for key, value in facts.items()})

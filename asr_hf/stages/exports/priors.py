@@ -5,20 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from omegaconf import DictConfig
 
 from asr_hf.kaldi.writer import KaldiWriter
+from asr_hf.settings.settings import Settings
 from asr_hf.stages.exports.trained import trained_model
 
 
-def write(config: DictConfig, folder: Path) -> list[Path]:
+def write(settings: Settings, folder: Path) -> list[Path]:
     """Write priors.vec.
 
     Raises:
         InputError: there is no trained model.
     """
-    log_priors = trained_model(config)[0].log_priors.float().numpy()
-    return [write_priors(log_priors, folder, bool(config.export.text))]
+    log_priors = trained_model(settings)[0].log_priors.float().numpy()
+    return [write_priors(log_priors, folder, bool(settings.export.text))]
 
 
 def write_priors(log_priors: np.ndarray, folder: Path, text: bool) -> Path:

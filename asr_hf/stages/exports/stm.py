@@ -4,48 +4,49 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from omegaconf import DictConfig
-
 from asr_hf.data.audio_check import measure
 from asr_hf.data.fields import words_of
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.runtime.errors import InputError
 from asr_hf.scoring.ctm import StmSegment, write_stm
+from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.recordings import file_and_channel, utterances_of
 
 
-def write(config: DictConfig, folder: Path) -> list[Path]:
+def write(settings: Settings, folder: Path) -> list[Path]:
     """Write <set>/ref.stm.
 
     Raises:
         InputError: an utterance has no transcript, or its length is not known.
     """
     written = []
-    for name in config.export.sets:
-        named, utterances = file_and_channel(config, name), utterances_of(config, name).values()
-        segments = [_segment(config, name, u, *named(u)) for u in utterances]
+    for name in settings.export.sets:
+        named, utterances = file_and_channel(settings, name), utterances_of(settings, name).values()
+        segments = [_segment(settings, name, u, *named(u)) for u in utterances]
         written.append(folder / name / "ref.stm")
         write_stm(written[-1], segments)
     return written
 
 
 def _segment(
-    config: DictConfig, name: str, utterance: Utterance, file: str, channel: str
+    settings: Settings, name: str, utterance: Utterance, file: str, channel: str
 ) -> StmSegment:
     if utterance.text is None:
         raise InputError(
-            f"{config.corpus.dir}/{name}/text: utterance {utterance.id} has no transcript",
+            f"{settings.corpus.dir}/{name}/text: utterance {utterance.id} has no transcript",
             remedy="an stm holds references: add it, or leave the set out of export.sets",
         )
     start = utterance.start or 0.0
-    end = utterance.end if utterance.end is not None else start + _seconds(config, name, utterance)
+    end = (
+        utterance.end if utterance.end is not None else start + _seconds(settings, name, utterance)
+    )
     words = tuple(words_of(utterance.text))
     return StmSegment(file, channel, utterance.speaker, start, end, words)
 
 
-def _seconds(config: DictConfig, name: str, utterance: Utterance) -> float:
+def _seconds(settings: Settings, name: str, utterance: Utterance) -> float:
     """How long a whole recording is."""
-    wav = DataDir.read(Path(config.corpus.dir) / name).wavs[utterance.recording]
+    wav = DataDir.read(settings.corpus.dir / name).wavs[utterance.recording]
     size = measure(wav)
     if isinstance(size, str):
         raise InputError(

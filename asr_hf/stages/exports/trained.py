@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
-
-from omegaconf import DictConfig
 
 from asr_hf.kaldi.network import Network, network_of
 from asr_hf.models.acoustic import AcousticModel
+from asr_hf.settings.settings import Settings
 from asr_hf.training.model_file import FILE_NAME, load_model
 
 
-def trained_model(config: DictConfig) -> tuple[AcousticModel, dict[str, Any]]:
+def trained_model(settings: Settings) -> tuple[AcousticModel, dict[str, Any]]:
     """The model of `run_dir`, and what its file says about it.
 
     Raises:
         InputError: there is no trained model.
     """
-    return load_model(Path(config.run_dir) / FILE_NAME, config)
+    return load_model(settings.run_dir / FILE_NAME, settings.model.target)
 
 
-def trained_network(config: DictConfig) -> tuple[Network, dict[str, Any]]:
+def trained_network(settings: Settings) -> tuple[Network, dict[str, Any]]:
     """The layers of the model of `run_dir`, and what its file says about it.
 
     Raises:
         InputError: there is no trained model, or its layers are not known.
     """
-    model, about = trained_model(config)
+    model, about = trained_model(settings)
     return network_of(model), about

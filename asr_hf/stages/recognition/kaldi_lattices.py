@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from omegaconf import DictConfig
 
 from asr_hf.data.lattice import Lattice
 from asr_hf.data.lattice_writer import LabelMap, write_lattices
@@ -21,13 +20,14 @@ from asr_hf.kaldi.transition_model import KaldiTransitionModel, read_transition_
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.progress import progress
 from asr_hf.runtime.skips import SkipList
+from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.external import alignment_folders
 from asr_hf.stages.sources.layout import lattices_folder, store_folder
 
 log = logging.getLogger(__name__)
 
 
-def import_lattices(config: DictConfig) -> dict[str, Any]:
+def import_lattices(settings: Settings) -> dict[str, Any]:
     """Pack the lattices of `lattices.from_kaldi` for every set of `lattices.sets`.
 
     Returns:
@@ -36,25 +36,30 @@ def import_lattices(config: DictConfig) -> dict[str, Any]:
     Raises:
         InputError: files are missing or damaged, or too many utterances have no lattice.
     """
-    source = Path(config.lattices.from_kaldi)
-    model = _model(config, source)
+    source = settings.lattices.from_kaldi
+    assert source is not None
+    model = _model(settings, source)
     for folder in (source, model.parent):
         refuse_subsampled(folder)
     transitions = read_transition_model(model)
-    labels = LabelMap(transitions.pdf_of, transitions.phone_of, _silence(config, transitions))
-    phones = _phones(config, transitions) if shares_pdfs(transitions) else None
+    labels = LabelMap(
+        transitions.pdf_of, transitions.phone_of, _silence(settings, source, transitions)
+    )
+    phones = _phones(settings, transitions) if shares_pdfs(transitions) else None
     found = {}
-    for name in config.lattices.sets:
-        store = FrameStore.open(store_folder(config, name))
+    for name in settings.lattices.sets:
+        store = FrameStore.open(store_folder(settings, name))
         if store.num_pdfs != transitions.num_pdfs:
             raise InputError(
                 f"{model}: a model of {transitions.num_pdfs} pdfs",
                 expected=f"{store.num_pdfs}, as in {store.folder}",
                 remedy="use lattices and alignments of the same model",
             )
-        skips = SkipList(f"lattices of {name}", config.lattices.max_skipped, "lattices.max_skipped")
+        skips = SkipList(
+            f"lattices of {name}", settings.lattices.max_skipped, "lattices.max_skipped"
+        )
         about = {"from_kaldi": str(source), "drawn": store.num_units, "skipped": skips.reasons}
-        folder = lattices_folder(config, name)
+        folder = lattices_folder(settings, name)
         lattices = _lattices(source, set(store.utterances), transitions, skips)
         if phones is not None:
             lattices = _with_phones(lattices, phones, skips)
@@ -69,24 +74,24 @@ def shares_pdfs(transitions: KaldiTransitionModel) -> bool:
     return len(np.unique(pairs, axis=1)[0]) > len(np.unique(pairs[0]))
 
 
-def _phones(config: DictConfig, transitions: KaldiTransitionModel) -> dict[str, NDArray[np.int32]]:
+def _phones(settings: Settings, transitions: KaldiTransitionModel) -> dict[str, NDArray[np.int32]]:
     """The phone of every frame of every utterance, from the alignments that are trained on.
 
     Raises:
         InputError: no alignments of Kaldi's are named, or another model made them.
     """
-    if config.alignment.get("from_kaldi") is None:
+    if settings.alignment.from_kaldi is None:
         raise InputError(
             "alignment.from_kaldi=null: phones of the lattices' model share pdfs",
             expected="the alignments that training uses, which tell the phones",
             remedy="give this command the overrides of training, alignment.from_kaldi among them",
         )
-    folders = alignment_folders(config)
+    folders = alignment_folders(settings)
     every, aligned = read_transitions(folders)
     if not np.array_equal(aligned.phone_of, transitions.phone_of):
         raise InputError(
             f"{folders[0] / 'final.mdl'}: its transition ids stand for other phones",
-            expected=f"the model of {config.lattices.from_kaldi}",
+            expected=f"the model of {settings.lattices.from_kaldi}",
             remedy="make lattices and alignments with the same model",
         )
     return {name: transitions.phone_of[ids] for name, ids in every.items()}
@@ -131,7 +136,7 @@ def _lattices(
     skips.check(total)
 
 
-def _model(config: DictConfig, source: Path) -> Path:
+def _model(settings: Settings, source: Path) -> Path:
     """The model of a folder of lattices.
 
     Decoding folders have it one above. Kaldi's make_denlats.sh leaves none: it uses the model
@@ -143,8 +148,8 @@ def _model(config: DictConfig, source: Path) -> Path:
     for place in (source, source.parent):
         if (place / "final.mdl").is_file():
             return place / "final.mdl"
-    if config.alignment.get("from_kaldi") is not None:
-        aligned = alignment_folders(config)[0] / "final.mdl"
+    if settings.alignment.from_kaldi is not None:
+        aligned = alignment_folders(settings)[0] / "final.mdl"
         log.info("%s: no final.mdl, so %s is taken", source, aligned)
         return aligned
     raise InputError(
@@ -154,9 +159,9 @@ def _model(config: DictConfig, source: Path) -> Path:
     )
 
 
-def _silence(config: DictConfig, transitions: KaldiTransitionModel) -> list[int]:
+def _silence(settings: Settings, source: Path, transitions: KaldiTransitionModel) -> list[int]:
     """The ids of `lattices.silence_phones`, which may be names of phones.txt too."""
-    given = config.lattices.silence_phones
+    given = settings.lattices.silence_phones
     if given is None:
         raise InputError(
             "lattices.silence_phones=null: which phones are silence and noise is not known",
@@ -164,7 +169,11 @@ def _silence(config: DictConfig, transitions: KaldiTransitionModel) -> list[int]
             remedy="lattices.silence_phones=[SIL,SPN], or [1,2,3], for example",
         )
     known = set(transitions.topology.phones)
-    found = [n for one in given for n in ([one] if isinstance(one, int) else _named(config, one))]
+    found = [
+        n
+        for one in given
+        for n in ([one] if isinstance(one, int) else _named(settings, source, one))
+    ]
     if strange := [phone for phone in found if phone not in known]:
         raise InputError(
             f"lattices.silence_phones: {strange[0]} is no phone of the model",
@@ -173,12 +182,11 @@ def _silence(config: DictConfig, transitions: KaldiTransitionModel) -> list[int]
     return found
 
 
-def _named(config: DictConfig, name: str) -> list[int]:
+def _named(settings: Settings, source: Path, name: str) -> list[int]:
     """The phones of a name, one for each position in words where phones depend on that."""
-    source = Path(config.lattices.from_kaldi)
     folders = [source, source.parent]
-    if config.alignment.get("from_kaldi") is not None:
-        folders += alignment_folders(config)
+    if settings.alignment.from_kaldi is not None:
+        folders += alignment_folders(settings)
     places = [folder / "phones.txt" for folder in folders]
     path = next((place for place in places if place.is_file()), places[0])
     names = {name, *(f"{name}_{position}" for position in "BEIS")}

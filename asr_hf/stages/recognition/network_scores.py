@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from omegaconf import DictConfig
 
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.data.store import FrameBatch, FrameStore
@@ -17,6 +16,7 @@ from asr_hf.runtime import artefact
 from asr_hf.runtime.device import choose_device
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.provenance import Source
+from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.expected import features_fit, features_source, store_source
 from asr_hf.stages.sources.layout import store_folder
 from asr_hf.training.model_file import load_model
@@ -30,19 +30,19 @@ class NetworkScores:
     saw, are read from the features: decoding needs no alignment.
 
     Args:
-        config: the configuration.
+        settings: settings of the command.
         path: the model file.
 
     Raises:
         InputError: there is no such model, or it is damaged.
     """
 
-    def __init__(self, config: DictConfig, path: Path) -> None:
-        self._config, self.path = config, path
-        self.model, self.about = load_model(path, config)
+    def __init__(self, settings: Settings, path: Path) -> None:
+        self._settings, self.path = settings, path
+        self.model, self.about = load_model(path, settings.model.target)
         # What identifies the network.
         self.source = Source.of_file(path)
-        self._device = choose_device(config.runtime.device, config.runtime.threads)
+        self._device = choose_device(settings.runtime.device, settings.runtime.threads)
         # Opening checks them against their sources, so each set's is done once.
         self._store, self._features = cache(self._open_store), cache(self._open_features)
 
@@ -103,10 +103,10 @@ class NetworkScores:
 
     def _open_store(self, name: str) -> tuple[FrameStore, Source] | None:
         """The set's store; None where it has none."""
-        folder = store_folder(self._config, name)
+        folder = store_folder(self._settings, name)
         if not (folder / "store.json").is_file():
             return None
-        source = store_source(self._config, folder)
+        source = store_source(self._settings, folder)
         features_fit(source, self.about, self.path)
         store = FrameStore.open(folder)
         if store.dim != self.model.feature_dim:
@@ -120,14 +120,14 @@ class NetworkScores:
 
     def _open_features(self, name: str) -> tuple[DataDir, FeatureSource, Source] | None:
         """The set and its features; None where they are not extracted here."""
-        corpus = Path(self._config.corpus.dir)
+        corpus = self._settings.corpus.dir
         folder = corpus / "fbank" / name
         if not (corpus / name / "utt2spk").is_file() or not (folder / "feats.scp").is_file():
             return None
         data = DataDir.read(corpus / name)
-        known = features_source(self._config, data, folder)
+        known = features_source(self._settings, data, folder)
         features_fit(known, self.about, self.path)
-        options = self._config.features
+        options = self._settings.features
         source = FeatureSource.open(folder, options.dtype, allow_pipes=options.allow_pipes)
         return data, source, known
 

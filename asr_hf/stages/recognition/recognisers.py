@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from omegaconf import DictConfig
-
 from asr_hf.data.fields import words_of
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.hmm.alignment.align import Transcript
@@ -22,6 +20,7 @@ from asr_hf.hmm.system import HmmSystem
 from asr_hf.kaldi.graph import KaldiGraph
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.provenance import Source
+from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.expected import states_fit
 from asr_hf.stages.sources.kaldi_sets import decode_data, kaldi_sets
 from asr_hf.stages.sources.layout import chosen_by, system_folder
@@ -63,19 +62,19 @@ class Recogniser(Protocol):
         ...
 
 
-def recogniser(config: DictConfig) -> Recogniser:
+def recogniser(settings: Settings) -> Recogniser:
     """The one that `decode.graph` names, or the corpus's own.
 
     Raises:
         InputError: there is none.
     """
-    options = config.decode
+    options = settings.decode
     search = SearchOptions(
         options.beam, options.lattice_beam, options.lattice_scale, options.max_active
     )
-    if options.get("graph") is not None:
-        return KaldiRecogniser(config, search)
-    return OwnRecogniser(config, search)
+    if options.graph is not None:
+        return KaldiRecogniser(settings, options.graph, search)
+    return OwnRecogniser(settings, search)
 
 
 class OwnRecogniser:
@@ -83,13 +82,13 @@ class OwnRecogniser:
 
     tells_times = True
 
-    def __init__(self, config: DictConfig, search: SearchOptions) -> None:
-        hmms, self._corpus = system_folder(config), Path(config.corpus.dir)
+    def __init__(self, settings: Settings, search: SearchOptions) -> None:
+        hmms, self._corpus = system_folder(settings), settings.corpus.dir
         if not (hmms / "hmm.json").is_file():
             raise InputError(
                 f"{hmms}: no HMM system, so there is nothing to decode with",
                 expected="phones, transition model and graphs made by asr-hf align",
-                remedy=f"run asr-hf align {chosen_by(config)} without alignment.from_ark, "
+                remedy=f"run asr-hf align {chosen_by(settings)} without alignment.from_ark, "
                 "or name a graph of Kaldi's with decode.graph=DIR",
             )
         self._system = HmmSystem.load(hmms)
@@ -118,17 +117,17 @@ class OwnRecogniser:
 class KaldiRecogniser:
     """With a graph of Kaldi's, for the sets of a corpus in Kaldi's folders or of another one."""
 
-    def __init__(self, config: DictConfig, search: SearchOptions) -> None:
+    def __init__(self, settings: Settings, folder: Path, search: SearchOptions) -> None:
         self.languages = ["any"]
-        self._graph = KaldiGraph.open(Path(config.decode.graph))
+        self._graph = KaldiGraph.open(folder)
         self.tells_times = self._graph.pronunciations is not None
         if not self.tells_times:
             lexicon = "phones/align_lexicon.int"
-            log.warning("%s: no %s, so words have no times", config.decode.graph, lexicon)
-        self._corpus = Path(config.corpus.dir)
+            log.warning("%s: no %s, so words have no times", folder, lexicon)
+        self._corpus = settings.corpus.dir
         # Empty for a corpus of our own, which may have sets of Kaldi's to decode all the same.
-        self._sets, self._more = kaldi_sets(config), decode_data(config)
-        for name in (config.decode.tune_on, *config.decode.sets):
+        self._sets, self._more = kaldi_sets(settings), decode_data(settings)
+        for name in (settings.decode.tune_on, *settings.decode.sets):
             self._check(name)
         transitions = self._graph.transitions
         self.source = DecoderSource(

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from omegaconf import DictConfig
-
 from asr_hf.hmm.scores import Scores
 from asr_hf.runtime.provenance import Source
+from asr_hf.settings.settings import Settings
 from asr_hf.stages.recognition.select_checkpoint import MODEL_FILE
 
 ScoreSource = Callable[[str], Iterator[tuple[str, Scores]]]
@@ -32,16 +31,16 @@ class Identified(Protocol):
         ...
 
 
-def network_scores(config: DictConfig, run_dir: Path) -> ScoreSource:
+def network_scores(settings: Settings, run_dir: Path) -> ScoreSource:
     """Scores of a corpus's sets under the network that `run_dir` holds.
 
     Raises:
         InputError: there is no trained model.
     """
-    return model_scores(config, run_dir / MODEL_FILE)
+    return model_scores(settings, run_dir / MODEL_FILE)
 
 
-def model_scores(config: DictConfig, path: Path) -> ScoreSource:
+def model_scores(settings: Settings, path: Path) -> ScoreSource:
     """Scores of a corpus's sets under the network in the file `path`.
 
     Raises:
@@ -50,4 +49,4 @@ def model_scores(config: DictConfig, path: Path) -> ScoreSource:
     # Aligning with GMMs and decoding given scores need none of its libraries.
     from asr_hf.stages.recognition.network_scores import NetworkScores
 
-    return NetworkScores(config, path)
+    return NetworkScores(settings, path)

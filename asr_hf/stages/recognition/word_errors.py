@@ -6,23 +6,22 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
-
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
 from asr_hf.scoring.hub5 import scored_text
 from asr_hf.scoring.wer import WerResult
+from asr_hf.settings.settings import Settings
 
 Words = dict[str, list[str]]
 
 
-def scoring_rule(config: DictConfig) -> Callable[[Sequence[str]], list[str]]:
+def scoring_rule(settings: Settings) -> Callable[[Sequence[str]], list[str]]:
     """Which words count as errors: those of `corpus.scoring`'s rules, all where it has none.
 
     Raises:
         InputError: there are no such rules.
     """
-    name = config.corpus.get("scoring")
+    name = settings.corpus.scoring
     if name not in (None, "hub5"):
         raise InputError(f"corpus.scoring: there are no rules {name!r}", expected="hub5, or null")
     return scored_text if name else list

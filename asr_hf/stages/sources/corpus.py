@@ -9,7 +9,7 @@ from typing import Any
 
 from asr_hf.runtime.artefact import fitting, make_anew
 from asr_hf.runtime.files import read_json, write_json
-from asr_hf.runtime.provenance import Artefact, Source, Wanted, file_digest, indented
+from asr_hf.runtime.provenance import Artefact, ArtefactSpec, Source, file_digest, indented
 from asr_hf.stages.sources.layout import prepared_corpus
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def make_corpus(
         InputError: the folder holds something that is no corpus, and would be lost.
     """
     about = prepared_corpus(folder)
-    wanted = Wanted(_KIND, settings, sources)
+    wanted = ArtefactSpec(_KIND, settings, sources)
     known = fitting(folder, wanted) if about else None
     if known is not None and _kept(known):
         log.info("%s: the corpus is there already", folder)

@@ -6,15 +6,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
-
 from asr_hf.data.extract import segments_source
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.runtime import artefact
-from asr_hf.runtime.artefact import SMALL, moved_on
+from asr_hf.runtime.artefact import MAX_COMPARED_BYTES, changed_sources
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json
 from asr_hf.runtime.provenance import Artefact, Source, all_settings, file_digest, indented, measure
+from asr_hf.settings.settings import Settings
 
 
 def require(folder: Path, remedy: str) -> Artefact | None:
@@ -30,13 +29,13 @@ def require(folder: Path, remedy: str) -> Artefact | None:
     if not (folder / artefact.RECORD).is_file():
         return None
     known = artefact.read(folder, remedy)
-    if damaged := known.damage(SMALL):
+    if damaged := known.damage(MAX_COMPARED_BYTES):
         raise InputError(
             f"{folder} ({known.kind}): damaged:\n{indented(damaged)}",
             expected="the files that were written",
             remedy=remedy,
         )
-    if changed := moved_on(known):
+    if changed := changed_sources(known):
         raise InputError(
             f"{folder} ({known.kind}): made from what has changed since:\n{indented(changed)}",
             remedy=remedy,
@@ -45,7 +44,7 @@ def require(folder: Path, remedy: str) -> Artefact | None:
 
 
 def of_this_configuration(
-    config: DictConfig,
+    settings: Settings,
     known: Artefact,
     remedy: str,
     keys: Iterable[str] = ("features", "alignment"),
@@ -53,7 +52,7 @@ def of_this_configuration(
     """Compare the settings that an artefact was made with, far back too, with the configuration's.
 
     Args:
-        config: the configuration.
+        settings: settings of the command.
         known: the artefact.
         remedy: the command that makes it.
         keys: groups whose settings are compared.
@@ -61,7 +60,7 @@ def of_this_configuration(
     Raises:
         InputError: they differ.
     """
-    if changed := differing_settings(config, all_settings(known), keys):
+    if changed := differing_settings(settings, all_settings(known), keys):
         raise InputError(
             f"{known.folder} ({known.kind}): made with other settings:\n{indented(changed)}",
             expected="those of this command",
@@ -70,17 +69,15 @@ def of_this_configuration(
 
 
 def differing_settings(
-    config: DictConfig, settings: dict[str, Any], keys: Iterable[str]
+    settings: Settings, recorded: dict[str, Any], keys: Iterable[str]
 ) -> list[str]:
     """Settings whose value is another in the configuration, as `key: theirs -> this one`."""
     groups = tuple(f"{key}." for key in keys)
     found = []
-    for key, value in sorted(settings.items()):
+    for key, value in sorted(recorded.items()):
         if not key.startswith(groups):
             continue
-        here = OmegaConf.select(config, key, default=value)
-        if isinstance(here, DictConfig | ListConfig):
-            here = OmegaConf.to_container(here, resolve=True)
+        here = settings.plain(key, value)
         # A rate that the configuration leaves open is the corpus's.
         open_rate = key == "features.sample_rate" and here is None
         if here != value and not open_rate:
@@ -88,11 +85,11 @@ def differing_settings(
     return found
 
 
-def features_source(config: DictConfig, data: DataDir, folder: Path) -> Source:
+def features_source(settings: Settings, data: DataDir, folder: Path) -> Source:
     """The features of a set, as what something else is made from.
 
     Args:
-        config: the configuration.
+        settings: settings of the command.
         data: the set.
         folder: its features.
 
@@ -105,7 +102,7 @@ def features_source(config: DictConfig, data: DataDir, folder: Path) -> Source:
         raise InputError(f"{scp}: no features", remedy="run asr-hf features")
     if known is None:
         return Source.of_values(read_json(folder / "fbank.json"), measure(scp))
-    of_this_configuration(config, known, remedy)
+    of_this_configuration(settings, known, remedy)
     segments = known.sources.get("segments")
     if segments is not None and segments != segments_source(data):
         raise InputError(
@@ -116,11 +113,11 @@ def features_source(config: DictConfig, data: DataDir, folder: Path) -> Source:
     return known.source
 
 
-def store_source(config: DictConfig, folder: Path) -> Source:
+def store_source(settings: Settings, folder: Path) -> Source:
     """A frame store, as what something else is made from or trained on.
 
     Args:
-        config: the configuration.
+        settings: settings of the command.
         folder: the store.
 
     Raises:
@@ -130,7 +127,7 @@ def store_source(config: DictConfig, folder: Path) -> Source:
     known = require(folder, remedy)
     if known is None:
         return Source(file_digest(folder / "store.json"))
-    of_this_configuration(config, known, remedy)
+    of_this_configuration(settings, known, remedy)
     return known.source
 
 

@@ -8,8 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
-
 from asr_hf.data.ark import ArkReader
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.hmm.alignment.align import Transcript
@@ -18,8 +16,9 @@ from asr_hf.hmm.alignment.flat_start import FlatStartOptions
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.hmm.tree.triphones import TyingOptions, train_triphones
 from asr_hf.runtime.artefact import current, make_anew
-from asr_hf.runtime.provenance import Artefact, Source, Wanted
+from asr_hf.runtime.provenance import Artefact, ArtefactSpec, Source
 from asr_hf.runtime.skips import SkipList
+from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.expected import features_source
 from asr_hf.stages.sources.layout import monophone_folder, system_folder
 from asr_hf.stages.sources.transfer_alignments import clean_system
@@ -30,57 +29,57 @@ _KIND, _LIMIT = "HMM system", "alignment.max_skipped"
 
 
 def hmm_system(
-    config: DictConfig,
+    settings: Settings,
     data: dict[str, DataDir],
     transcripts: dict[str, dict[str, Transcript]],
 ) -> tuple[HmmSystem, Artefact]:
     """Train the HMM system, or load the one trained from the same input.
 
     Args:
-        config: the configuration.
+        settings: settings of the command.
         data: every set of the corpus.
         transcripts: of each set.
 
     Raises:
         InputError: data are missing, or too many utterances cannot be aligned.
     """
-    if config.corpus.get("clean") is not None:
-        system, clean = clean_system(config)
-        carried = Wanted(_KIND, {}, {"clean system": clean})
-        return _kept(system_folder(config), carried, lambda: system)
-    name = config.corpus.train_set
+    if settings.corpus.clean is not None:
+        system, clean = clean_system(settings)
+        carried = ArtefactSpec(_KIND, {}, {"clean system": clean})
+        return _kept(system_folder(settings), carried, lambda: system)
+    name = settings.corpus.train_set
     train, spoken = data[name], transcripts[name]
-    monophones, known = _monophones(config, train, spoken)
-    if config.alignment.tree is None:
+    monophones, known = _monophones(settings, train, spoken)
+    if settings.alignment.tree is None:
         return monophones, known
-    tying = TyingOptions(**config.alignment.tree, seed=config.alignment.seed)
+    tying = TyingOptions(**asdict(settings.alignment.tree), seed=settings.alignment.seed)
     options = {f"alignment.tree.{key}": value for key, value in asdict(tying).items()}
     options["alignment.seed"] = options.pop("alignment.tree.seed")
 
     def tied() -> HmmSystem:
-        skips = SkipList("state tying", config.alignment.max_skipped, _LIMIT)
-        fbank = ArkReader(Path(config.corpus.dir) / "fbank" / name / "feats.scp")
+        skips = SkipList("state tying", settings.alignment.max_skipped, _LIMIT)
+        fbank = ArkReader(settings.corpus.dir / "fbank" / name / "feats.scp")
         return train_triphones(
-            monophones, train, fbank, spoken, tying, skips, config.alignment.jobs
+            monophones, train, fbank, spoken, tying, skips, settings.alignment.jobs
         )
 
-    wanted = Wanted(_KIND, options, {"monophones": known.source})
-    return _kept(system_folder(config), wanted, tied)
+    wanted = ArtefactSpec(_KIND, options, {"monophones": known.source})
+    return _kept(system_folder(settings), wanted, tied)
 
 
 def _monophones(
-    config: DictConfig, train: DataDir, transcripts: dict[str, Transcript]
+    settings: Settings, train: DataDir, transcripts: dict[str, Transcript]
 ) -> tuple[HmmSystem, Artefact]:
-    corpus, options = Path(config.corpus.dir), config.alignment
-    lexicons = lexicons_of(corpus / "lang", list(config.corpus.languages), transcripts)
+    corpus, options = settings.corpus.dir, settings.alignment
+    lexicons = lexicons_of(corpus / "lang", list(settings.corpus.languages), transcripts)
     flat = FlatStartOptions(options.iterations, options.gaussians, options.seed)
     fbank = corpus / "fbank" / train.path.name
-    settings = {f"alignment.{key}": value for key, value in asdict(flat).items()}
-    settings["alignment.max_utterances"] = options.max_utterances
+    recorded = {f"alignment.{key}": value for key, value in asdict(flat).items()}
+    recorded["alignment.max_utterances"] = options.max_utterances
     sources = {
         "lexicons": Source.of_values([lexicon.text() for lexicon in lexicons]),
         "transcripts": transcripts_source(train),
-        "features": features_source(config, train, fbank),
+        "features": features_source(settings, train, fbank),
     }
 
     def trained() -> HmmSystem:
@@ -97,11 +96,11 @@ def _monophones(
             options.jobs,
         )
 
-    return _kept(monophone_folder(config), Wanted(_KIND, settings, sources), trained)
+    return _kept(monophone_folder(settings), ArtefactSpec(_KIND, recorded, sources), trained)
 
 
 def _kept(
-    folder: Path, wanted: Wanted, make: Callable[[], HmmSystem]
+    folder: Path, wanted: ArtefactSpec, make: Callable[[], HmmSystem]
 ) -> tuple[HmmSystem, Artefact]:
     """The system in `folder`, made and saved there unless it is there from the same input."""
     if (known := current(folder, wanted)) is not None:

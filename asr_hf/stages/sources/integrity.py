@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from omegaconf import DictConfig
 from tqdm import tqdm
 
 from asr_hf.data.lattice_store import LatticeStore
@@ -19,12 +18,12 @@ from asr_hf.training.model_file import FILE_NAME as MODEL
 from asr_hf.training.model_file import load_model
 
 
-def check_folder(folder: Path, config: DictConfig | None = None) -> tuple[str, list[str]] | None:
+def check_folder(folder: Path, named: str | None = None) -> tuple[str, list[str]] | None:
     """Check a frame store, a lattice store or a run; None for any other folder.
 
     Args:
         folder: what is checked.
-        config: the configuration of this command, which names a model's class that is not built in.
+        named: full name of the class of models that this command names, if it names one.
 
     Returns:
         What was found, in one line, and the problems.
@@ -32,7 +31,7 @@ def check_folder(folder: Path, config: DictConfig | None = None) -> tuple[str, l
     for name, check in (("store.json", _frames), ("lattices.json", _lattices)):
         if (folder / name).exists():
             return check(folder)
-    return _run(folder, config) if (folder / EVENTS).exists() else None
+    return _run(folder, named) if (folder / EVENTS).exists() else None
 
 
 def _frames(folder: Path) -> tuple[str, list[str]]:
@@ -54,14 +53,14 @@ def _lattices(folder: Path) -> tuple[str, list[str]]:
     return _said(f"{len(names)} lattices", store.has_checksums), []
 
 
-def _run(folder: Path, config: DictConfig | None) -> tuple[str, list[str]]:
+def _run(folder: Path, named: str | None) -> tuple[str, list[str]]:
     kept = checkpoints(folder / "checkpoints")
     reads: list[tuple[Callable[[Path], object], Path]] = [
         (read_events, folder / EVENTS),
         *((load_checkpoint, path) for path in kept),
     ]
     if (folder / MODEL).exists():
-        reads.append((lambda path: load_model(path, config), folder / MODEL))
+        reads.append((lambda path: load_model(path, named), folder / MODEL))
     problems = []
     for read, path in progress(reads, desc=f"checking {folder.name}", unit="file"):
         try:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from pathlib import Path
-
-from omegaconf import DictConfig
 
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.kaldi.data_dir import read_kaldi_dir
 from asr_hf.runtime.errors import InputError
+from asr_hf.settings.settings import Settings
 
 
-def kaldi_sets(config: DictConfig) -> dict[str, DataDir]:
+def kaldi_sets(settings: Settings) -> dict[str, DataDir]:
     """The sets of a corpus of Kaldi's directories, by name; empty for other corpora.
 
     Without `corpus.heldout_data`, a share of the training data is held out: whole speakers, as
@@ -22,52 +20,52 @@ def kaldi_sets(config: DictConfig) -> dict[str, DataDir]:
     Raises:
         InputError: a directory is missing or damaged, or not named, or the share is none.
     """
-    if "train_data" not in config.corpus:
+    kaldi = settings.corpus.kaldi
+    if kaldi is None:
         return {}
-    named = config.corpus.train_data
-    if named is None:
+    if kaldi.train_data is None:
         raise InputError(
             "corpus.train_data=null: there is nothing to train on",
-            expected=str(config.corpus.needs),
+            expected=settings.corpus.needs,
             remedy="corpus.train_data=data/train, for example",
         )
-    train, heldout = read_kaldi_dir(Path(named)), config.corpus.heldout_data
+    train, heldout = read_kaldi_dir(kaldi.train_data), kaldi.heldout_data
     if heldout is None:
-        pair = _split(train, float(config.corpus.heldout_share))
+        pair = _split(train, kaldi.heldout_share)
     else:
-        pair = train, read_kaldi_dir(Path(heldout))
-    sets = dict(zip((config.corpus.train_set, config.corpus.heldout_set), pair, strict=True))
-    return sets | decode_data(config)
+        pair = train, read_kaldi_dir(heldout)
+    sets = dict(zip((settings.corpus.train_set, settings.corpus.heldout_set), pair, strict=True))
+    return sets | decode_data(settings)
 
 
-def decode_data(config: DictConfig) -> dict[str, DataDir]:
+def decode_data(settings: Settings) -> dict[str, DataDir]:
     """The sets that are only decoded or exported, by name; any corpus may have some.
 
     Raises:
         InputError: a directory is missing or damaged, or a set of the corpus has its name.
     """
-    corpus, found = config.corpus, {}
-    for name, path in (corpus.get("decode_data") or {}).items():
+    corpus, found = settings.corpus, {}
+    for name, path in (corpus.decode_data or {}).items():
         taken = {corpus.train_set, corpus.heldout_set, *corpus.sets}
         if name in taken:
             raise InputError(
                 f"corpus.decode_data.{name}: there is a set of this name already",
                 remedy="give it another name",
             )
-        found[str(name)] = read_kaldi_dir(Path(path))
+        found[name] = read_kaldi_dir(path)
     return found
 
 
-def refuse_kaldi(config: DictConfig, verb: str) -> None:
+def refuse_kaldi(settings: Settings, verb: str) -> None:
     """Say that there is nothing for `verb` to do where everything is Kaldi's.
 
     Raises:
         InputError: the corpus lies in Kaldi's directories.
     """
-    if "train_data" in config.corpus:
+    if settings.corpus.kaldi is not None:
         raise InputError(
-            f"asr-hf {verb}: the corpus {config.corpus.name!r} has data and features of Kaldi's",
-            expected=str(config.corpus.needs),
+            f"asr-hf {verb}: the corpus {settings.corpus.name!r} has data and features of Kaldi's",
+            expected=settings.corpus.needs,
             remedy="asr-hf train with the same overrides uses them as they are",
         )
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
-
 from asr_hf.runtime import artefact
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json
 from asr_hf.runtime.provenance import file_digest
+from asr_hf.settings.maker import MissingSetting
+from asr_hf.settings.settings import Settings
 
 
 def prepared_corpus(folder: Path) -> dict[str, Any]:
@@ -30,53 +30,67 @@ def prepared_corpus(folder: Path) -> dict[str, Any]:
     return {}
 
 
-def chosen_by(config: DictConfig) -> str:
+def chosen_by(settings: Settings) -> str:
     """What chooses this corpus on the command line."""
-    if config.corpus.get("table") is not None:
-        return f"table={config.corpus.table}"
-    return f"+recipe={config.corpus.name}"
+    if settings.corpus.table is not None:
+        return f"table={settings.corpus.table}"
+    return f"+recipe={settings.corpus.name}"
 
 
-def store_folder(config: DictConfig, name: str) -> Path:
+def store_folder(settings: Settings, name: str) -> Path:
     """The packed frame store of the set `name`."""
-    return Path(config.corpus.dir) / _tagged(config, "store") / name
+    return settings.corpus.dir / _tagged(settings, "store") / name
 
 
-def system_folder(config: DictConfig) -> Path:
+def system_folder(settings: Settings) -> Path:
     """The HMM system and its decoding graphs."""
-    return Path(config.corpus.dir) / str(config.alignment.system)
+    return settings.corpus.dir / settings.alignment.system
 
 
-def monophone_folder(config: DictConfig) -> Path:
+def monophone_folder(settings: Settings) -> Path:
     """The HMM system of monophones, where the flat start ends."""
-    return Path(config.corpus.dir) / "align"
+    return settings.corpus.dir / "align"
 
 
-def alignment_folder(config: DictConfig, name: str) -> Path:
+def alignment_folder(settings: Settings, name: str) -> Path:
     """The alignments of the set `name`."""
-    return Path(config.corpus.dir) / _tagged(config, "align") / name
+    return settings.corpus.dir / _tagged(settings, "align") / name
 
 
-def lattices_folder(config: DictConfig, name: str) -> Path:
+def lattices_folder(settings: Settings, name: str) -> Path:
     """The denominator lattices of the set `name`."""
-    tag = config.lattices.tag
-    return Path(config.corpus.dir) / ("lattices" if tag is None else f"lattices-{tag}") / name
+    tag = settings.lattices.tag
+    return settings.corpus.dir / ("lattices" if tag is None else f"lattices-{tag}") / name
 
 
-def clean_corpus(config: DictConfig) -> Path:
+def clean_corpus(settings: Settings) -> Path:
     """The folder of the corpus that a corpus of copies is made from."""
-    return Path(config.paths.data) / str(config.corpus.clean)
+    return settings.paths.data / str(settings.corpus.clean)
 
 
-def clean_system_folder(config: DictConfig) -> Path:
+def clean_system_folder(settings: Settings) -> Path:
     """The HMM system of the corpus that a corpus of copies is made from."""
-    return clean_corpus(config) / str(config.alignment.system)
+    return clean_corpus(settings) / settings.alignment.system
 
 
-def clean_alignment_folder(config: DictConfig, name: str) -> Path:
-    """The alignments, under the same tag, of the clean set that the set `name` is made from."""
-    made_of = config.corpus.augmentation.sets[name].of
-    return clean_corpus(config) / _tagged(config, "align") / str(made_of)
+def clean_alignment_folder(settings: Settings, name: str) -> Path:
+    """The alignments, under the same tag, of the clean set that the set `name` is made from.
+
+    Args:
+        settings: settings of the command.
+        name: name of a set of copies.
+
+    Returns:
+        The folder.
+
+    Raises:
+        MissingSetting: the settings do not say what the set is made from.
+    """
+    augmentation = settings.corpus.augmentation
+    if augmentation is None or name not in augmentation.sets:
+        raise MissingSetting(f"there is no corpus.augmentation.sets.{name}")
+    made_of = augmentation.sets[name].of
+    return clean_corpus(settings) / _tagged(settings, "align") / made_of
 
 
 def decoding_scale(run_dir: Path) -> float:
@@ -111,6 +125,6 @@ def check_decoded(folder: Path, run_dir: Path) -> None:
         )
 
 
-def _tagged(config: DictConfig, kind: str) -> str:
-    tag = config.alignment.tag
+def _tagged(settings: Settings, kind: str) -> str:
+    tag = settings.alignment.tag
     return kind if tag is None else f"{kind}-{tag}"

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-
-from omegaconf import DictConfig
 
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.runtime.errors import InputError
 from asr_hf.scoring.ctm import CtmWord, read_ctm
 from asr_hf.scoring.transcripts import read_table
+from asr_hf.settings.settings import Settings
 
 
-def utterances_of(config: DictConfig, name: str) -> dict[str, Utterance]:
+def utterances_of(settings: Settings, name: str) -> dict[str, Utterance]:
     """The utterances of a set by their ids."""
-    return {u.id: u for u in DataDir.read(Path(config.corpus.dir) / name).utterances}
+    return {u.id: u for u in DataDir.read(settings.corpus.dir / name).utterances}
 
 
-def file_and_channel(config: DictConfig, name: str) -> Callable[[Utterance], tuple[str, str]]:
+def file_and_channel(settings: Settings, name: str) -> Callable[[Utterance], tuple[str, str]]:
     """How ctm and stm name the recording and the channel of an utterance of a set.
 
     As its reco2file_and_channel does; without one, by the recording's key and the channel from 1.
     """
-    path = Path(config.corpus.dir) / name / "reco2file_and_channel"
+    path = settings.corpus.dir / name / "reco2file_and_channel"
     table = read_table(path) if path.exists() else {}
 
     def named(utterance: Utterance) -> tuple[str, str]:
@@ -37,7 +35,7 @@ def file_and_channel(config: DictConfig, name: str) -> Callable[[Utterance], tup
     return named
 
 
-def recognised_words(config: DictConfig, name: str) -> list[CtmWord]:
+def recognised_words(settings: Settings, name: str) -> list[CtmWord]:
     """The words of a decoded set, in the time of its recordings.
 
     Those of utterances whose words have no times, where no path reached the end, are spread evenly.
@@ -45,13 +43,13 @@ def recognised_words(config: DictConfig, name: str) -> list[CtmWord]:
     Raises:
         InputError: the set was not decoded, or it was another one then.
     """
-    found = Path(config.run_dir) / "decode" / name / "words.ctm"
+    found = settings.run_dir / "decode" / name / "words.ctm"
     if not found.is_file():
         raise InputError(
             f"{found}: nothing was decoded",
             remedy="asr-hf decode with the same overrides, then this again",
         )
-    utterances, named = utterances_of(config, name), file_and_channel(config, name)
+    utterances, named = utterances_of(settings, name), file_and_channel(settings, name)
     timed: dict[str, list[CtmWord]] = {}
     for word in read_ctm(found):
         timed.setdefault(word.recording, []).append(word)

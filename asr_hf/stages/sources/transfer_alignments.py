@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from omegaconf import DictConfig
 
 from asr_hf.data.alignment import Alignments
 from asr_hf.data.ark import ArkReader
@@ -17,39 +16,40 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.provenance import Artefact, Source
 from asr_hf.runtime.skips import SkipList
 from asr_hf.scoring.ctm import CtmWord, read_ctm
+from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.expected import require
 from asr_hf.stages.sources.layout import clean_alignment_folder, clean_system_folder
 
 
-def clean_system(config: DictConfig) -> tuple[HmmSystem, Source]:
+def clean_system(settings: Settings) -> tuple[HmmSystem, Source]:
     """The HMM system of the clean corpus, and what identifies it.
 
     Raises:
         InputError: that corpus is not aligned.
     """
-    folder, name = clean_system_folder(config), config.corpus.clean
+    folder, name = clean_system_folder(settings), settings.corpus.clean
     known = require(folder, f"asr-hf align +recipe={name}")
     if known is None:
         raise InputError(
-            f"{folder}: no HMM system to carry over to {config.corpus.name!r}",
+            f"{folder}: no HMM system to carry over to {settings.corpus.name!r}",
             expected=f"the corpus {name!r}, aligned",
             remedy=f"make data-{name}   (or: asr-hf align +recipe={name})",
         )
     return HmmSystem.load(folder), known.source
 
 
-def clean_alignment(config: DictConfig, name: str) -> Artefact:
+def clean_alignment(settings: Settings, name: str) -> Artefact:
     """The clean corpus's alignments of the clean set that the set `name` is made from.
 
     Raises:
         InputError: that set is not aligned.
     """
-    clean, tag = config.corpus.clean, config.alignment.tag
-    folder = clean_alignment_folder(config, name)
+    clean, tag = settings.corpus.clean, settings.alignment.tag
+    folder = clean_alignment_folder(settings, name)
     known = require(folder, f"asr-hf align +recipe={clean}")
     if known is None:
         raise InputError(
-            f"{folder}: no alignments to carry over to {name!r} of {config.corpus.name!r}",
+            f"{folder}: no alignments to carry over to {name!r} of {settings.corpus.name!r}",
             expected=f"those that asr-hf align made of {clean!r}"
             + ("" if tag is None else f" under alignment.tag={tag}"),
             remedy=f"asr-hf align +recipe={clean} first",
@@ -58,18 +58,18 @@ def clean_alignment(config: DictConfig, name: str) -> Artefact:
 
 
 def carried_alignments(
-    config: DictConfig, data: DataDir, fbank: ArkReader, skips: SkipList
+    settings: Settings, data: DataDir, fbank: ArkReader, skips: SkipList
 ) -> Alignments:
     """Labels of every utterance whose clean recording has an alignment.
 
     Args:
-        config: the configuration.
+        settings: settings of the command.
         data: a set of the corpus.
         fbank: its features.
         skips: takes copies that do not fit their clean recording.
     """
-    clean = Alignments.read(clean_alignment_folder(config, data.path.name))
-    grid = FrameGrid(config.features.frame_length, config.features.frame_shift)
+    clean = Alignments.read(clean_alignment_folder(settings, data.path.name))
+    grid = FrameGrid(settings.features.frame_length, settings.features.frame_shift)
     copies = read_copies(data.path)
     carried: dict[str, np.ndarray] = {}
     for utterance in data.utterances:
@@ -84,15 +84,15 @@ def carried_alignments(
     return Alignments(carried, clean.num_pdfs)
 
 
-def carried_ctm(config: DictConfig, data: DataDir, kind: str) -> str:
+def carried_ctm(settings: Settings, data: DataDir, kind: str) -> str:
     """The ctm of phones or words, its times divided by each copy's speed."""
-    path = clean_alignment_folder(config, data.path.name) / f"{kind}.ctm"
+    path = clean_alignment_folder(settings, data.path.name) / f"{kind}.ctm"
     segments: dict[str, list[CtmWord]] = {}
     try:
         for one in read_ctm(path):
             segments.setdefault(one.recording, []).append(one)
     except InputError as error:
-        remedy = f"asr-hf align +recipe={config.corpus.clean} again"
+        remedy = f"asr-hf align +recipe={settings.corpus.clean} again"
         raise InputError(error.problem, expected=error.expected, remedy=remedy) from error
     copies = read_copies(data.path)
     text = []

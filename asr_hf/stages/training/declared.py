@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-from omegaconf import DictConfig
-
 from asr_hf.criteria.needs import CriterionNeeds
 from asr_hf.hf.needs import OptimiserNeeds
 from asr_hf.runtime.declared import declared
 from asr_hf.runtime.own_code import find_class
+from asr_hf.settings.component import Component
 
 
-def criterion_needs(config: DictConfig) -> CriterionNeeds:
-    """What the class of `criterion` needs.
+def criterion_needs(criterion: Component) -> CriterionNeeds:
+    """Find out what the class of a criterion needs.
 
-    Raises:
-        InputError: there is no such class, or its attribute `needs` is something else.
-    """
-    return declared(
-        find_class(str(config.criterion._target_), "criterion._target_"), CriterionNeeds()
-    )
+    Args:
+        criterion: component of the group `criterion`.
 
-
-def optimiser_needs(config: DictConfig) -> OptimiserNeeds:
-    """What the class of `trainer` needs.
+    Returns:
+        Its needs.
 
     Raises:
         InputError: there is no such class, or its attribute `needs` is something else.
     """
-    return declared(find_class(str(config.trainer._target_), "trainer._target_"), OptimiserNeeds())
+    return declared(find_class(criterion.target, "criterion._target_"), CriterionNeeds())
+
+
+def optimiser_needs(trainer: Component) -> OptimiserNeeds:
+    """Find out what the class of an optimiser needs.
+
+    Args:
+        trainer: component of the group `trainer`.
+
+    Returns:
+        Its needs.
+
+    Raises:
+        InputError: there is no such class, or its attribute `needs` is something else.
+    """
+    return declared(find_class(trainer.target, "trainer._target_"), OptimiserNeeds())

@@ -6,9 +6,8 @@ import logging
 import math
 from dataclasses import replace
 
-from omegaconf import DictConfig
-
 from asr_hf.hf.objective import Split
+from asr_hf.settings.settings import Settings
 from asr_hf.training.frame_objective import FrameObjective
 from asr_hf.training.loop import Optimiser
 from asr_hf.training.planning.duration import estimate, measure_rates
@@ -19,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def fit_memory(
-    config: DictConfig, objective: FrameObjective, optimiser: Optimiser, shares: int = 1
+    settings: Settings, objective: FrameObjective, optimiser: Optimiser, shares: int = 1
 ) -> None:
     """Predict the memory of this process, say it, and cut up the data so that it fits.
 
@@ -32,16 +31,16 @@ def fit_memory(
     Raises:
         InputError: it cannot be made to fit `runtime.memory`.
     """
-    size = replace(problem_size(objective), shares=shares if config.runtime.sharded else 1)
+    size = replace(problem_size(objective), shares=shares if settings.runtime.sharded else 1)
     need = optimiser.memory(size)
     # The loop keeps the best parameters.
     most = math.ceil(need.curvature_frames / shares)
     need = replace(need, bytes=need.bytes + size.vectors(1), curvature_frames=most)
-    budget = parse_bytes(config.runtime.memory, "runtime.memory")
+    budget = parse_bytes(settings.runtime.memory, "runtime.memory")
     if need.curvature_frames:
         try_curvature(objective)
     with failures_named(objective):
-        plan = plan_memory(objective, need, config.runtime.chunk_frames, budget)
+        plan = plan_memory(objective, need, settings.runtime.chunk_frames, budget)
     objective.chunk_frames, objective.chunks_kept = plan.chunk_frames, plan.chunks_kept
     log.info("%s", plan.describe())
 

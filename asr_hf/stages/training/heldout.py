@@ -6,31 +6,30 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from omegaconf import DictConfig
-
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.data.overlap import Overlap, overlap
 from asr_hf.data.store import FrameStore
 from asr_hf.hf.objective import Split
 from asr_hf.runtime.errors import InputError
+from asr_hf.settings.settings import Settings
 
 log = logging.getLogger(__name__)
 
 
-def check_heldout(config: DictConfig, stores: Mapping[Split, FrameStore]) -> None:
+def check_heldout(settings: Settings, stores: Mapping[Split, FrameStore]) -> None:
     """Warn of held-out utterances that are trained on.
 
     Raises:
         InputError: all of them are, and `overfit` does not say that this is meant.
     """
-    train, heldout = config.corpus.train_set, config.corpus.heldout_set
-    found = _overlap(Path(config.corpus.dir), train, heldout, stores)
-    if not found.count or config.overfit:
+    train, heldout = settings.corpus.train_set, settings.corpus.heldout_set
+    found = _overlap(settings.corpus.dir, train, heldout, stores)
+    if not found.count or settings.overfit:
         return
     told = found.describe(f"the training set {train!r}", f"the held-out set {heldout!r}")
     if found.is_all:
         raise InputError(
-            f"{config.corpus.dir}: {told}: nothing is held out",
+            f"{settings.corpus.dir}: {told}: nothing is held out",
             expected="a held-out set of other recordings",
             remedy="set corpus.heldout_set to another, or +debug=overfit to see a model learn "
             "its training data by heart",
@@ -41,7 +40,7 @@ def check_heldout(config: DictConfig, stores: Mapping[Split, FrameStore]) -> Non
 def _overlap(root: Path, train: str, heldout: str, stores: Mapping[Split, FrameStore]) -> Overlap:
     """What the stores share by name and length, and the data directories by recording."""
     lengths = [
-        {name: stores[split].frames_of(n) for n, name in enumerate(stores[split].utterances)}
+        {name: stores[split].num_frames_of(n) for n, name in enumerate(stores[split].utterances)}
         for split in (Split.TRAIN, Split.HELDOUT)
     ]
     by_name = frozenset(

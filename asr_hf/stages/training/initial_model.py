@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from omegaconf import DictConfig, OmegaConf, open_dict
 
 from asr_hf.data.store import FrameStore
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
+from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.layout import decoding_scale
 from asr_hf.stages.training.declared import criterion_needs
 from asr_hf.training.model_file import FILE_NAME, build_model, load_model, model_config
@@ -22,23 +22,29 @@ log = logging.getLogger(__name__)
 _STATISTICS_FRAMES = 200_000
 
 
-def inherit_settings(config: DictConfig) -> None:
-    """Fill in what follows from the run that training starts from, before it is written down.
+def inherit_settings(settings: Settings) -> Settings:
+    """Fill in the settings that follow from the run that training starts from.
 
     Its model's settings take the place of the group model's. A criterion that needs an acoustic
     scale and is given none gets the one that the run decodes best with: trained at one scale, a
     model is best at it, and part of what training at another brings is a change of scale.
 
+    Args:
+        settings: settings of the command.
+
+    Returns:
+        The settings to train with, which the run folder records.
+
     Raises:
         InputError: there is no such run, or nothing was decoded with it; or none is named, and
             the criterion needs it.
     """
-    needs = criterion_needs(config)
-    needs_scale = needs.acoustic_scale and config.criterion.get("acoustic_scale") is None
-    if config.init_from is None:
+    needs = criterion_needs(settings.criterion)
+    needs_scale = needs.acoustic_scale and settings.criterion.get("acoustic_scale") is None
+    if settings.init_from is None:
         if needs.starting_model:
             raise InputError(
-                f"init_from=null: criterion {config.criterion._target_} starts from a trained "
+                f"init_from=null: criterion {settings.criterion.target} starts from a trained "
                 "model",
                 expected="init_from=<run folder> of cross-entropy training",
                 remedy="asr-hf train with criterion=cross_entropy first",
@@ -49,32 +55,35 @@ def inherit_settings(config: DictConfig) -> None:
                 expected="a positive number",
                 remedy="criterion.acoustic_scale=0.1, or init_from=<run folder>",
             )
-        return
-    run_dir = Path(config.init_from)
-    config.model = OmegaConf.create(model_config(run_dir / FILE_NAME, config))
+        return settings
+    run_dir = settings.init_from
+    model = model_config(run_dir / FILE_NAME, settings.model.target)
+    settings = settings.changed("model", model)
     if needs_scale:
-        with open_dict(config):
-            config.criterion.acoustic_scale = decoding_scale(run_dir)
-        log.info(
-            "acoustic scale %g: the one that %s decodes best with",
-            config.criterion.acoustic_scale,
-            run_dir,
-        )
+        scale = decoding_scale(run_dir)
+        settings = settings.changed("criterion.acoustic_scale", scale)
+        log.info("acoustic scale %g: the one that %s decodes best with", scale, run_dir)
+    return settings
 
 
-def initial_model(config: DictConfig, train: FrameStore, device: torch.device) -> AcousticModel:
+def initial_model(settings: Settings, train: FrameStore, device: torch.device) -> AcousticModel:
     """The model of `init_from`, or a new one with the training data's statistics and priors.
 
     Raises:
         InputError: the model of `init_from` does not fit the data, or one of the user's own lacks
             something.
     """
-    model = make_model(config, train) if config.init_from is None else _loaded(config, train)
+    if settings.init_from is None:
+        model = make_model(settings, train)
+    else:
+        model = _loaded(settings, settings.init_from, train)
     try_model(
         model,
         train,
-        lambda: build_model(config.model, train.dim, train.num_pdfs, config.runtime.seed + 1),
-        str(config.export.format),
+        lambda: build_model(
+            settings.model.tree, train.dim, train.num_pdfs, settings.runtime.seed + 1
+        ),
+        str(settings.export.format),
     )
     log.info(
         "%s: %d parameters, %d frames of %d features in, %d pdfs out; %d training frames on %s",
@@ -89,9 +98,9 @@ def initial_model(config: DictConfig, train: FrameStore, device: torch.device) -
     return model.to(device)
 
 
-def _loaded(config: DictConfig, train: FrameStore) -> AcousticModel:
-    path = Path(config.init_from) / FILE_NAME
-    model, _ = load_model(path, config)
+def _loaded(settings: Settings, run_dir: Path, train: FrameStore) -> AcousticModel:
+    path = run_dir / FILE_NAME
+    model, _ = load_model(path, settings.model.target)
     for what, found, wanted in (
         ("features", model.feature_dim, train.dim),
         ("pdfs", model.num_pdfs, train.num_pdfs),
@@ -105,10 +114,10 @@ def _loaded(config: DictConfig, train: FrameStore) -> AcousticModel:
     return model
 
 
-def make_model(config: DictConfig, train: FrameStore) -> AcousticModel:
+def make_model(settings: Settings, train: FrameStore) -> AcousticModel:
     """Build the model and give it the training data's input statistics and priors."""
-    model = build_model(config.model, train.dim, train.num_pdfs, config.runtime.seed)
-    model.set_input_statistics(*input_statistics(train, config.runtime.seed))
+    model = build_model(settings.model.tree, train.dim, train.num_pdfs, settings.runtime.seed)
+    model.set_input_statistics(*input_statistics(train, settings.runtime.seed))
     model.set_log_priors(torch.from_numpy(train.label_counts()))
     model.start_at_priors()
     return model

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from asr_hf.data.store import FrameStore
 from asr_hf.hmm.graph.states import states_digest
 from asr_hf.models.acoustic import AcousticModel
+from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.layout import system_folder
 from asr_hf.training.model_file import save_model
 from asr_hf.training.posteriors import expected_counts
@@ -27,7 +27,7 @@ class ModelWriter:
         train: the training data.
     """
 
-    config: DictConfig
+    settings: Settings
     model: AcousticModel
     train: FrameStore
 
@@ -36,13 +36,13 @@ class ModelWriter:
         """Write the model with parameters θ [n] to `path`."""
         model, before = self.model, self.model.log_priors.clone()
         model.flat.copy_(theta)
-        features = OmegaConf.to_container(self.config.features)
-        hmms = system_folder(self.config)
+        features = self.settings.plain("features")
+        hmms = system_folder(self.settings)
         states = states_digest(hmms) if (hmms / "hmm.json").is_file() else None
-        about = {"corpus": self.config.corpus.name, "features": features, "states": states}
-        if self.config.priors == "posteriors":
-            seed = self.config.runtime.seed
+        about = {"corpus": self.settings.corpus.name, "features": features, "states": states}
+        if self.settings.priors == "posteriors":
+            seed = self.settings.runtime.seed
             counts = expected_counts(model, self.train, model.flat.device, seed)
             model.set_log_priors(counts)
-        save_model(path, model, self.config.model, about)
+        save_model(path, model, self.settings.model.tree, about)
         model.log_priors.copy_(before)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
 
 from asr_hf.criteria.needs import Targets
 from asr_hf.data.lattice_store import LatticeStore
@@ -17,6 +16,7 @@ from asr_hf.hf.objective import Split
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.provenance import digest, file_digest
 from asr_hf.runtime.run_folder import flattened
+from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.expected import require
 from asr_hf.stages.sources.layout import lattices_folder
 from asr_hf.stages.training.declared import criterion_needs
@@ -28,7 +28,7 @@ _LATTICES = "asr-hf lattices with the same overrides"
 _TOLERANCE = 1e-4
 
 
-def inputs_of(config: DictConfig, stores: Mapping[Split, FrameStore]) -> dict[str, str]:
+def inputs_of(settings: Settings, stores: Mapping[Split, FrameStore]) -> dict[str, str]:
     """Digests of all that training depends on, by what it is.
 
     Raises:
@@ -37,15 +37,16 @@ def inputs_of(config: DictConfig, stores: Mapping[Split, FrameStore]) -> dict[st
     found: dict[str, str] = {}
     for split, store in stores.items():
         found |= _named(_NAMES[split], store.digests())
-    if criterion_needs(config).targets is Targets.LATTICES:
-        for key, split in (("train_set", Split.TRAIN), ("heldout_set", Split.HELDOUT)):
-            folder = lattices_folder(config, config.corpus[key])
+    if criterion_needs(settings.criterion).targets is Targets.LATTICES:
+        corpus = settings.corpus
+        for name, split in ((corpus.train_set, Split.TRAIN), (corpus.heldout_set, Split.HELDOUT)):
+            folder = lattices_folder(settings, name)
             if folder.is_dir():
                 require(folder, _LATTICES)
                 lattices = LatticeStore.open(folder).digests()
                 found |= _named(f"{_NAMES[split]} lattices:", lattices)
-    if config.init_from is not None:
-        found["starting model"] = file_digest(Path(config.init_from) / FILE_NAME)
+    if settings.init_from is not None:
+        found["starting model"] = file_digest(settings.init_from / FILE_NAME)
     return found
 
 
@@ -84,10 +85,10 @@ def _short(value: Any) -> str:
     return "(absent)" if value is None else str(value)[:12]
 
 
-def start_of_rank(config: DictConfig, inputs: Mapping[str, str]) -> dict[str, Any]:
+def start_of_rank(settings: Settings, inputs: Mapping[str, str]) -> dict[str, Any]:
     """What must be the same on all ranks before they begin."""
-    settings = flattened(OmegaConf.to_container(config, resolve=True))
-    return {"code": _code(), "torch": torch.__version__} | settings | dict(inputs)
+    code = {"code": _code(), "torch": torch.__version__}
+    return code | flattened(settings.tree) | dict(inputs)
 
 
 def _code() -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from omegaconf import DictConfig
 
 from asr_hf.criteria.needs import Targets
 from asr_hf.data.lattice_store import LatticeStore
@@ -14,35 +13,36 @@ from asr_hf.hf.objective import Split
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.skips import SkipList
+from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.layout import lattices_folder
 from asr_hf.stages.training.declared import criterion_needs
 from asr_hf.training.feeding.targets import LabelTargets, LatticeTargets, TargetSource
 
 
 def open_targets(
-    config: DictConfig, stores: Mapping[Split, FrameStore], model: AcousticModel
+    settings: Settings, stores: Mapping[Split, FrameStore], model: AcousticModel
 ) -> TargetSource:
     """What the criterion is told of the frames in `stores`.
 
     Raises:
         InputError: lattices are missing or damaged, or too many utterances have none to be used.
     """
-    match criterion_needs(config).targets:
+    match criterion_needs(settings.criterion).targets:
         case Targets.LABELS:
             return LabelTargets()
         case Targets.LATTICES:
-            return _lattice_targets(config, stores, model)
+            return _lattice_targets(settings, stores, model)
 
 
 def _lattice_targets(
-    config: DictConfig, stores: Mapping[Split, FrameStore], model: AcousticModel
+    settings: Settings, stores: Mapping[Split, FrameStore], model: AcousticModel
 ) -> LatticeTargets:
-    names = {Split.TRAIN: config.corpus.train_set, Split.HELDOUT: config.corpus.heldout_set}
+    names = {Split.TRAIN: settings.corpus.train_set, Split.HELDOUT: settings.corpus.heldout_set}
     lattices, used = {}, {}
     for split, store in stores.items():
-        folder = lattices_folder(config, names[split])
+        folder = lattices_folder(settings, names[split])
         lattices[split] = LatticeStore.open(folder)
-        limit, longest = config.lattices.max_skipped, config.lattices.max_frames
+        limit, longest = settings.lattices.max_skipped, settings.lattices.max_frames
         used[split] = usable(
             store,
             lattices[split],

@@ -1,0 +1,1 @@
+"""The objective summed by many processes, and their agreement."""

@@ -1,4 +1,4 @@
-"""An objective whose sums are formed by many processes, each on its share of the sample."""
+"""An objective whose sums many processes form, each over its share of the sample."""
 
 from __future__ import annotations
 
@@ -20,84 +20,88 @@ from asr_hf.training.work_counter import WorkCounter
 
 
 class DataParallel(WorkCounter):
-    """L(θ) = Σ over ranks of the inner objective on the units that each was dealt.
+    """L(θ) = Σ over ranks of the inner objective on the units that each rank is dealt.
 
-    Every rank is asked the same and gets the same answer, bit for bit: an optimiser on top of it
+    Every rank asks the same questions and gets the same answers, bit for bit: an optimiser on top
     runs on every rank and takes the same decisions there. Work is counted over all ranks.
 
     Args:
-        inner: computes sums over a sample.
-        ranks: add them up.
-        frames: work that was done before.
-        sharded: divide gradients and the vectors of products among the ranks.
+        inner: the objective of one process.
+        group: the processes.
+        frames_by_pass: work that was done before.
+        sharded: whether gradients and the vectors of products are divided among the ranks.
     """
 
     def __init__(
-        self, inner: Objective, ranks: ProcessGroup, frames: dict[str, int], sharded: bool = False
+        self,
+        inner: Objective,
+        group: ProcessGroup,
+        frames_by_pass: dict[str, int],
+        sharded: bool = False,
     ) -> None:
         super().__init__()
-        self._sharded = Sharded(ranks, inner.num_parameters) if sharded else None
+        self._sharded = Sharded(group, inner.num_parameters) if sharded else None
         self.space: Space = self._sharded or inner.space
-        self.frames.update(frames)
-        self._inner, self._ranks = inner, ranks
+        self.frames_by_pass.update(frames_by_pass)
+        self._inner, self._group = inner, group
         self.num_parameters, self.device = inner.num_parameters, inner.device
         self.layers = inner.layers
 
     def unit_frames(self, split: Split) -> np.ndarray:
-        """Frames of each unit of `part` [units], int64, whoever has it."""
+        """Return the number of frames of each unit of `split` [U], int64, whoever has it."""
         return self._inner.unit_frames(split)
 
     def loss(self, theta: Tensor, sample: Sample) -> LossSum:
-        """Loss summed over `sample` at θ [n]."""
-        shard = _Shard(self._inner, self._ranks, sample)
-        own = self._inner.loss(theta, shard.sample)
-        self.frames["loss"] += shard.frames
-        return self._reduced(own, shard)
+        """Return the loss summed over `sample` at θ [n]."""
+        shard = _Shard(self._inner, self._group, sample)
+        loss = self._inner.loss(theta, shard.sample)
+        self.frames_by_pass["loss"] += shard.num_frames
+        return self._reduced(loss, shard)
 
     def gradient(self, theta: Tensor, sample: Sample) -> tuple[LossSum, Tensor]:
-        """Loss and its gradient [n], both summed over `sample`."""
-        shard = _Shard(self._inner, self._ranks, sample)
-        own, gradient = self._inner.gradient(theta, shard.sample)
-        self.frames["gradient"] += shard.frames
-        return self._reduced(own, shard), self._in_space(gradient)
+        """Return the loss and its gradient [n], both summed over `sample`."""
+        shard = _Shard(self._inner, self._group, sample)
+        loss, gradient = self._inner.gradient(theta, shard.sample)
+        self.frames_by_pass["gradient"] += shard.num_frames
+        return self._reduced(loss, shard), self._in_space(gradient)
 
-    def _in_space(self, own: Tensor) -> Tensor:
-        """The sum over ranks of vectors [n], or this rank's part of it."""
+    def _in_space(self, vector: Tensor) -> Tensor:
+        """Return the sum of the ranks' vectors [n], or this rank's part of it."""
         return (
-            self._ranks.all_reduce(own)
+            self._group.all_reduce(vector)
             if self._sharded is None
-            else self._sharded.reduce_scatter(own)
+            else self._sharded.reduce_scatter(vector)
         )
 
-    def _reduced(self, own: LossSum, shard: _Shard) -> LossSum:
-        """One message: the total, the errors, and each unit's loss."""
-        packed = torch.zeros(2 + shard.units, dtype=torch.float64)
-        packed[0], packed[1] = own.total, own.errors
-        packed[2 + torch.from_numpy(shard.places)] = own.per_unit.to(packed)
-        packed = self._ranks.all_reduce(packed.to(self.device))
+    def _reduced(self, loss: LossSum, shard: _Shard) -> LossSum:
+        """Add up the ranks' losses in one message: the total, the errors, each unit's loss."""
+        packed = torch.zeros(2 + shard.num_units, dtype=torch.float64)
+        packed[0], packed[1] = loss.total, loss.errors
+        packed[2 + torch.from_numpy(shard.places)] = loss.per_unit.to(packed)
+        packed = self._group.all_reduce(packed.to(self.device))
         total, errors = packed[:2].tolist()
-        return LossSum(total, shard.frames, int(errors), packed[2:])
+        return LossSum(total, shard.num_frames, int(errors), packed[2:])
 
     def curvature(self, theta: Tensor, sample: Sample) -> Curvature:
-        """The Gauss-Newton matrix at θ summed over `sample`."""
-        shard = _Shard(self._inner, self._ranks, sample)
+        """Return the Gauss-Newton matrix at θ [n] summed over `sample`."""
+        shard = _Shard(self._inner, self._group, sample)
 
-        def count(frames: int) -> None:
-            self.frames["curvature"] += frames
+        def count(num_frames: int) -> None:
+            self.frames_by_pass["curvature"] += num_frames
 
-        own = self._inner.curvature(theta, shard.sample)
+        inner = self._inner.curvature(theta, shard.sample)
         if self._sharded is not None:
-            return ShardedCurvature(own, self._sharded, theta, shard.frames, count)
-        return SummedCurvature(own, self._ranks, shard.frames, count)
+            return ShardedCurvature(inner, self._sharded, theta, shard.num_frames, count)
+        return SummedCurvature(inner, self._group, shard.num_frames, count)
 
     def accumulate(self, theta: Tensor, sample: Sample, statistic: Statistic[Any]) -> Sums:
-        """What `statistic` sums, over all of `sample` at θ [n]."""
-        shard = _Shard(self._inner, self._ranks, sample)
-        self.frames["gradient"] += shard.frames
-        own = self._inner.accumulate(theta, shard.sample, statistic)
+        """Return what `statistic` sums over all of `sample` at θ [n]."""
+        shard = _Shard(self._inner, self._group, sample)
+        self.frames_by_pass["gradient"] += shard.num_frames
+        sums = self._inner.accumulate(theta, shard.sample, statistic)
         return Sums(
-            [self._in_space(vector) for vector in own.vectors],
-            [self._ranks.all_reduce(other) for other in own.others],
+            [self._in_space(vector) for vector in sums.vectors],
+            [self._group.all_reduce(other) for other in sums.others],
         )
 
 
@@ -105,102 +109,107 @@ class _Shard:
     """This rank's part of a sample.
 
     Args:
-        objective: knows the units' sizes.
-        ranks: whom units are dealt to.
-        sample: of all ranks.
+        objective: an objective that knows the units' sizes.
+        group: the processes that units are dealt to.
+        sample: the sample of all ranks.
+
+    Attributes:
+        num_units: number of units of the whole sample.
+        num_frames: number of frames of the whole sample.
+        places: places of this rank's units in the whole sample.
+        sample: this rank's part.
     """
 
-    def __init__(self, objective: Objective, ranks: ProcessGroup, sample: Sample) -> None:
-        frames = objective.unit_frames(sample.split)[sample.units]
-        # Of the whole sample, as LossSum and work counters want them.
-        self.units, self.frames = len(frames), int(frames.sum())
-        self.places = partition_units(frames, ranks.count)[ranks.rank]
+    def __init__(self, objective: Objective, group: ProcessGroup, sample: Sample) -> None:
+        frame_counts = objective.unit_frames(sample.split)[sample.units]
+        self.num_units, self.num_frames = len(frame_counts), int(frame_counts.sum())
+        self.places = partition_units(frame_counts, group.count)[group.rank]
         self.sample = Sample(sample.split, sample.units[self.places])
 
 
 class SummedCurvature:
-    """G = Σ over ranks of the curvature of each one's share: one message [n] a product.
+    """G = Σ over ranks of the curvature of each rank's share: one message [n] a product.
 
     Args:
-        own: of this rank's share.
-        ranks: add the products up.
-        num_frames: of the whole sample.
+        inner: curvature of this rank's share.
+        group: the processes, which add up the products.
+        num_frames: number of frames of the whole sample.
         on_product: called with `num_frames` after each product, for work counters.
     """
 
     def __init__(
         self,
-        own: Curvature,
-        ranks: ProcessGroup,
+        inner: Curvature,
+        group: ProcessGroup,
         num_frames: int,
         on_product: Callable[[int], None],
     ) -> None:
-        self._own, self._ranks, self._on_product = own, ranks, on_product
+        self._inner, self._group, self._on_product = inner, group, on_product
         self.num_frames = num_frames
 
     @property
     def precision(self) -> Precision:
-        """Of products; solvers raise it on every rank at once."""
-        return self._own.precision
+        """Precision of products; solvers raise it on every rank at once."""
+        return self._inner.precision
 
     def product(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
         """Return G v [n], in `out` if given."""
-        return self._reduced(self._own.product(vector, out))
+        return self._reduced(self._inner.product(vector, out))
 
     def exact_product(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
         """Return G v [n] in full precision, in `out` if given."""
-        return self._reduced(self._own.exact_product(vector, out))
+        return self._reduced(self._inner.exact_product(vector, out))
 
     def raise_precision(self) -> None:
         """Compute products in the next higher precision from now on."""
-        self._own.raise_precision()
+        self._inner.raise_precision()
 
     def _reduced(self, product: Tensor) -> Tensor:
         self._on_product(self.num_frames)
-        return self._ranks.all_reduce(product)
+        return self._group.all_reduce(product)
 
 
 class ShardedCurvature:
-    """The same on parts of vectors: an all-gather [n] before a product, a reduce-scatter after it.
+    """G = Σ over ranks on parts of vectors: an all-gather [n], a product, a reduce-scatter.
 
     Args:
-        own: of this rank's share.
-        space: what a part is.
-        like: of the vectors' type [n].
-        num_frames: of the whole sample.
+        inner: curvature of this rank's share.
+        space: the space that says what a part is.
+        like: a vector [n] of the type and device of all.
+        num_frames: number of frames of the whole sample.
         on_product: called with `num_frames` after each product, for work counters.
     """
 
     def __init__(
         self,
-        own: Curvature,
+        inner: Curvature,
         space: Sharded,
         like: Tensor,
         num_frames: int,
         on_product: Callable[[int], None],
     ) -> None:
-        self._own, self._space, self._on_product = own, space, on_product
+        self._inner, self._space, self._on_product = inner, space, on_product
         self._buffer = space.buffer(like)
         self.num_frames = num_frames
 
     @property
     def precision(self) -> Precision:
-        """Of products; solvers raise it on every rank at once."""
-        return self._own.precision
+        """Precision of products; solvers raise it on every rank at once."""
+        return self._inner.precision
 
     def product(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
         """Return this rank's part of G v [k] for that of v [k], in `out` if given."""
         whole = self._space.whole(vector)
-        return self._reduced(self._own.product(whole, self._buffer), out)
+        return self._reduced(self._inner.product(whole, self._buffer), out)
 
     def exact_product(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
-        """The same in full precision."""
+        """Return this rank's part of G v [k] in full precision, in `out` if given."""
         whole = self._space.whole(vector)
-        return self._reduced(self._own.exact_product(whole, self._buffer), out)
+        return self._reduced(self._inner.exact_product(whole, self._buffer), out)
 
     def raise_precision(self) -> None:
         """Compute products in the next higher precision from now on."""
-        self._own.raise_precision()
+        self._inner.raise_precision()
 
     def _reduced(self, product: Tensor, out: Tensor | None) -> Tensor:
         self._on_product(self.num_frames)

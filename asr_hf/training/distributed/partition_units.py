@@ -1,4 +1,4 @@
-"""Which rank computes which units of a sample."""
+"""Decides which rank computes which units of a sample."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 _RUNS = 32
 
 
-def partition_units(frames: np.ndarray, ranks: int) -> list[np.ndarray]:
+def partition_units(frame_counts: np.ndarray, num_ranks: int) -> list[np.ndarray]:
     """Deal units to ranks so that they finish together.
 
     Neighbouring units, which may be pieces of one utterance, are put together into runs of
@@ -18,23 +18,23 @@ def partition_units(frames: np.ndarray, ranks: int) -> list[np.ndarray]:
     fewest frames so far (Graham 1969). The result depends on nothing but the arguments.
 
     Args:
-        frames: of each unit [U].
-        ranks: how many.
+        frame_counts: number of frames of each unit [U].
+        num_ranks: number of ranks.
 
     Returns:
         For each rank the places of its units among those given, rising.
     """
-    wide = np.asarray(frames, dtype=np.int64)
-    most = max(1, int(wide.sum()) // (ranks * _RUNS))
+    counts = np.asarray(frame_counts, dtype=np.int64)
+    run_frames = max(1, int(counts.sum()) // (num_ranks * _RUNS))
     # A unit belongs to the run in which its middle lies.
-    middles = np.cumsum(wide) - (wide + 1) // 2
-    _, run_of_unit = np.unique(middles // most, return_inverse=True)
-    sizes = np.bincount(run_of_unit, weights=wide)
+    middles = np.cumsum(counts) - (counts + 1) // 2
+    _, run_of_unit = np.unique(middles // run_frames, return_inverse=True)
+    sizes = np.bincount(run_of_unit, weights=counts)
     owners = np.zeros(len(sizes), dtype=np.int64)
-    loads = [(0, rank) for rank in range(ranks)]
+    loads = [(0, rank) for rank in range(num_ranks)]
     for run in np.argsort(-sizes, kind="stable").tolist():
         load, rank = heapq.heappop(loads)
         owners[run] = rank
         heapq.heappush(loads, (load + int(sizes[run]), rank))
     owner_of_unit = owners[run_of_unit]
-    return [np.flatnonzero(owner_of_unit == rank) for rank in range(ranks)]
+    return [np.flatnonzero(owner_of_unit == rank) for rank in range(num_ranks)]

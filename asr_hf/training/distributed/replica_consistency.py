@@ -14,8 +14,8 @@ from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.process_group import ProcessGroup
 
 Checkpoint = tuple[Path, dict[str, Tensor], dict[str, Any]]
-# Bytes of what a rank says that it has other than rank 0.
-_MAX_SAID = 600
+# Bytes of a rank's list of what it has other than rank 0.
+_MAX_LIST = 600
 _WORDS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 _DTYPES = {
     str(dtype): dtype
@@ -23,51 +23,54 @@ _DTYPES = {
 }
 
 
-def share_checkpoint(ranks: ProcessGroup, found: Checkpoint | None) -> Checkpoint | None:
-    """The checkpoint that rank 0 has read, on every rank: the others need not see its folder.
+def share_checkpoint(group: ProcessGroup, checkpoint: Checkpoint | None) -> Checkpoint | None:
+    """Give every rank the checkpoint that rank 0 has read: the others need not see its folder.
 
     Args:
-        ranks: who shares.
-        found: rank 0's; what others give is not looked at.
+        group: the processes.
+        checkpoint: rank 0's checkpoint; what other ranks give is not looked at.
+
+    Returns:
+        The checkpoint on this rank, or None where rank 0 has none.
     """
-    if ranks.count == 1:
-        return found
+    if group.count == 1:
+        return checkpoint
     about = None
-    if ranks.first and found is not None:
-        path, tensors, values = found
+    if group.first and checkpoint is not None:
+        path, tensors, values = checkpoint
         shapes = {name: [str(t.dtype), list(t.shape)] for name, t in tensors.items()}
         about = {"path": str(path), "values": values, "tensors": shapes}
-    about = ranks.broadcast_json(about)
+    about = group.broadcast_json(about)
     if about is None:
         return None
     received = {}
     for name, (dtype, shape) in about["tensors"].items():
-        own = torch.empty(shape, dtype=_DTYPES[dtype])
-        if ranks.first and found is not None:
-            own = found[1][name].contiguous()
-        received[name] = ranks.broadcast_(own)
+        tensor = torch.empty(shape, dtype=_DTYPES[dtype])
+        if group.first and checkpoint is not None:
+            tensor = checkpoint[1][name].contiguous()
+        received[name] = group.broadcast_(tensor)
     return Path(about["path"]), received, about["values"]
 
 
-def check_same_start(ranks: ProcessGroup, mine: dict[str, Any]) -> None:
+def check_same_start(group: ProcessGroup, start: dict[str, Any]) -> None:
     """Compare settings, code and digests of data over the ranks, before they begin.
 
     Args:
-        ranks: who are to train together.
-        mine: JSON-able values of this rank, by what they are.
+        group: the processes that are to train together.
+        start: JSON-able values of this rank, by what they are.
 
     Raises:
-        InputError: a rank has others than rank 0; on all ranks.
+        InputError: a rank has other values than rank 0; raised on all ranks.
     """
-    theirs = ranks.broadcast_json(mine)
-    own = json.loads(json.dumps(mine))
-    names = [name for name in sorted({*theirs, *own}) if theirs.get(name) != own.get(name)]
-    lines = [f"{name}: {_brief(theirs.get(name))} -> {_brief(own.get(name))}" for name in names]
-    text = "\n".join(lines).encode()[:_MAX_SAID].ljust(_MAX_SAID)
-    table = ranks.gather(torch.frombuffer(bytearray(text), dtype=torch.uint8).long())
-    said = [bytes(row.tolist()).decode(errors="replace").rstrip() for row in table]
-    if different := [rank for rank, lines in enumerate(said) if lines]:
-        listed = "\n".join(f"    {line}" for line in said[different[0]].split("\n"))
+    first = group.broadcast_json(start)
+    here = json.loads(json.dumps(start))
+    names = [name for name in sorted({*first, *here}) if first.get(name) != here.get(name)]
+    lines = [f"{name}: {_brief(first.get(name))} -> {_brief(here.get(name))}" for name in names]
+    text = "\n".join(lines).encode()[:_MAX_LIST].ljust(_MAX_LIST)
+    table = group.gather(torch.frombuffer(bytearray(text), dtype=torch.uint8).long())
+    differences = [bytes(row.tolist()).decode(errors="replace").rstrip() for row in table]
+    if different := [rank for rank, lines in enumerate(differences) if lines]:
+        listed = "\n".join(f"    {line}" for line in differences[different[0]].split("\n"))
         raise InputError(
             f"rank {different[0]} would train on something else than rank 0:\n{listed}",
             expected="the same data, settings and code on every rank",
@@ -79,18 +82,18 @@ def _brief(value: Any) -> str:
     return "(absent)" if value is None else str(value)[:40]
 
 
-def check_in_step(ranks: ProcessGroup, iteration: int, state: dict[str, dict[str, Any]]) -> None:
+def check_in_step(group: ProcessGroup, iteration: int, state: dict[str, dict[str, Any]]) -> None:
     """Compare checksums of an optimiser's state over the ranks.
 
     Args:
-        ranks: whose states should be the same, bit for bit.
-        iteration: for the message.
+        group: the processes, whose states should be the same, bit for bit.
+        iteration: number of the iteration, for the message.
         state: {"tensors": ..., "values": ...} of this rank; values are JSON.
 
     Raises:
         RunError: they differ.
     """
-    table = ranks.gather(torch.tensor(checksums(state)))
+    table = group.gather(torch.tensor(checksums(state)))
     different = (table != table[0]).any(dim=1).nonzero().flatten().tolist()
     if not different:
         return
@@ -105,13 +108,13 @@ def check_in_step(ranks: ProcessGroup, iteration: int, state: dict[str, dict[str
 
 
 def checksums(state: dict[str, dict[str, Any]]) -> list[int]:
-    """Of θ, and of everything: each changes when a bit does."""
+    """Return checksums of θ and of the whole state; each changes when a bit does."""
     sums = {name: _bits(tensor) for name, tensor in state["tensors"].items()}
     text = json.dumps([sums, state["values"]], sort_keys=True)
     return [sums["theta"], zlib.crc32(text.encode())]
 
 
 def _bits(tensor: Tensor) -> int:
-    """The sum of a tensor's words, without looking at what they mean."""
+    """Return the sum of a tensor's words, whatever they mean."""
     words = tensor.detach().contiguous().view(_WORDS[tensor.element_size()])
     return int(words.sum(dtype=torch.int64))

@@ -1,4 +1,4 @@
-"""Vectors of CG divided among the processes of a run (`runtime.sharded`)."""
+"""Divides the vectors of CG among the processes of a run (`runtime.sharded`)."""
 
 from __future__ import annotations
 
@@ -10,30 +10,33 @@ from asr_hf.runtime.process_group import ProcessGroup
 
 
 class Sharded(Space):
-    """Every rank holds one of `ranks.count` parts of equal size; the last is filled up with zeros.
+    """Every rank holds one of `group.count` parts of equal size; the last is filled up with zeros.
 
     Zeros stay zeros under all that CG and its preconditioners do, and add nothing to products.
 
     Args:
-        ranks: whose parts they are.
-        length: n.
+        group: the processes.
+        length: length n of a whole vector.
+
+    Attributes:
+        size: length k of a part.
     """
 
-    def __init__(self, ranks: ProcessGroup, length: int) -> None:
-        self._ranks, self._length = ranks, length
-        self.size = -(-length // ranks.count)
+    def __init__(self, group: ProcessGroup, length: int) -> None:
+        self._group, self._length = group, length
+        self.size = -(-length // group.count)
 
     def shard(self, whole: Tensor) -> Tensor:
         """See `Space`."""
-        start = self._ranks.rank * self.size
-        held = whole[..., start : start + self.size]
-        found = held.new_zeros(*held.shape[:-1], self.size)
-        found[..., : held.shape[-1]] = held
-        return found
+        start = self._group.rank * self.size
+        entries = whole[..., start : start + self.size]
+        part = entries.new_zeros(*entries.shape[:-1], self.size)
+        part[..., : entries.shape[-1]] = entries
+        return part
 
     def whole(self, shard: Tensor) -> Tensor:
         """See `Space`."""
-        return self._ranks.all_gather(shard)[: self._length]
+        return self._group.all_gather(shard)[: self._length]
 
     def rows(self, shards: Tensor) -> Tensor:
         """See `Space`."""
@@ -41,19 +44,19 @@ class Sharded(Space):
 
     def all_reduce(self, values: Tensor) -> Tensor:
         """See `Space`."""
-        return self._ranks.all_reduce(values)
+        return self._group.all_reduce(values)
 
     def reduce_scatter(self, whole: Tensor, out: Tensor | None = None) -> Tensor:
-        """This rank's part [k] of the sum over ranks of vectors [n], in `out` if given."""
+        """Return this rank's part [k] of the sum of the ranks' vectors [n], in `out` if given."""
         result = whole.new_empty(self.size) if out is None else out
-        return self._ranks.reduce_scatter(self._filled(whole), result)
+        return self._group.reduce_scatter(self._filled(whole), result)
 
     def buffer(self, like: Tensor) -> Tensor:
-        """A vector [n] that `reduce_scatter` takes without a copy."""
-        return like.new_zeros(self.size * self._ranks.count)[: self._length]
+        """Return a vector [n] that `reduce_scatter` takes without a copy."""
+        return like.new_zeros(self.size * self._group.count)[: self._length]
 
     def _filled(self, whole: Tensor) -> Tensor:
-        total = self.size * self._ranks.count
+        total = self.size * self._group.count
         if whole.numel() == total:
             return whole
         # Made by `buffer`: what lies behind it are zeros.

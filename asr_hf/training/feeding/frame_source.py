@@ -29,15 +29,15 @@ class FrameSource:
     """The utterances of a store, wherever they lie, as batches on one device.
 
     Resident frames are copied to the device once, as they are stored. Others are read from the
-    files; with `ahead`, a thread reads the next batch while the network works on the one
+    files; with `prefetch`, a thread reads the next batch while the network works on the one
     before, and on a GPU copies it from page-locked memory on a stream of its own. Every way gives
     the same bits.
 
     Args:
         store: the packed frames.
-        device: where batches are wanted.
-        resident: keep all of the store on the device.
-        ahead: read the next batch before it is asked for; nothing to gain when resident.
+        device: the device that batches are brought to.
+        resident: whether all of the store stays on the device.
+        prefetch: whether the next batch is read before it is asked for; useless when resident.
     """
 
     def __init__(
@@ -54,17 +54,17 @@ class FrameSource:
         self._copying = torch.cuda.Stream(device) if on_gpu else None  # type: ignore[no-untyped-call]
 
     def gather(self, units: np.ndarray) -> FrameBatch:
-        """Utterances side by side in the order given."""
+        """Return a batch of utterances side by side in the order given."""
         if self._resident is not None:
             return self._resident.gather(units)
         return self.store.gather(units, self.device)
 
     def batches(self, groups: Sequence[np.ndarray]) -> Batches:
-        """One batch for each group of utterances, made when it is taken or just before."""
+        """Return one batch for each group of utterances, made when it is taken or just before."""
         return Batches(self, groups)
 
     def start(self, units: np.ndarray) -> Future[PendingBatch]:
-        """Begin to gather utterances in a thread."""
+        """Begin to gather utterances in a thread; the future holds their batch."""
         return _in_thread(lambda: self._fetch(units))
 
     def _fetch(self, units: np.ndarray) -> PendingBatch:
@@ -79,15 +79,15 @@ class PendingBatch:
     """A batch whose copy to the device may still be under way.
 
     Args:
-        batch: on the device.
-        copied: when its copy is done; None when it is.
+        batch: the batch on the device.
+        copied: event of the end of its copy; None where the copy is done.
     """
 
     def __init__(self, batch: FrameBatch, copied: torch.cuda.Event | None) -> None:
         self._batch, self._copied = batch, copied
 
     def take(self) -> FrameBatch:
-        """The batch, for work on the current stream: this waits, the host does not."""
+        """Return the batch for work on the current stream, which waits; the host does not."""
         if self._copied is not None:
             stream = torch.cuda.current_stream(self._batch.features.device)
             stream.wait_event(self._copied)
@@ -122,7 +122,7 @@ class Batches:
 
 
 def _in_thread(work: Callable[[], T]) -> Future[T]:
-    """Do `work` in a thread that ends with it; its result or error waits in the future."""
+    """Do `work` in a thread that ends with it; the future gets its result or error."""
     future: Future[T] = Future()
 
     def run() -> None:
@@ -136,67 +136,70 @@ def _in_thread(work: Callable[[], T]) -> Future[T]:
 
 
 class _Resident:
-    """All frames [N, D] and labels [N] of a labelled store, on the device."""
+    """All features [N, D] and labels [N] of a labelled store, on the device."""
 
     def __init__(self, store: FrameStore, device: torch.device) -> None:
         self._offsets = store.offsets
         size, dtype = store.num_frames, getattr(torch, store.dtype.name)
-        self._frames = torch.empty((size, store.dim), dtype=dtype, device=device)
+        self._features = torch.empty((size, store.dim), dtype=dtype, device=device)
         self._labels = torch.empty(size, dtype=torch.int32, device=device)
         cuts = np.searchsorted(store.offsets, np.arange(0, size, _COPIED_AT_ONCE))
         edges = np.unique(np.append(cuts, store.num_units)).tolist()
         for first, last in progress(list(pairwise(edges)), desc=f"copying {store.folder.name}"):
             batch = store.gather(np.arange(first, last), device)
             place = slice(int(store.offsets[first]), int(store.offsets[last]))
-            self._frames[place], self._labels[place] = batch.features, batch.labels
+            self._features[place], self._labels[place] = batch.features, batch.labels
 
     def gather(self, units: np.ndarray) -> FrameBatch:
-        """Utterances side by side; the host only says where they lie and waits for nothing."""
+        """Return utterances side by side; the host says where they lie and waits for nothing."""
         firsts, lasts = self._offsets[units], self._offsets[units + 1]
         lengths = lasts - firsts
         ends = np.cumsum(lengths)
         total = int(lengths.sum())
         table = torch.from_numpy(np.stack([firsts, ends - lengths, ends, lengths]))
-        if self._frames.is_cuda:
+        if self._features.is_cuda:
             table = table.pin_memory()
-        table = table.to(self._frames.device, non_blocking=True)
+        table = table.to(self._features.device, non_blocking=True)
         first, start, end = torch.repeat_interleave(table[:3], table[3], 1, output_size=total)
-        where: Tensor | slice = torch.arange(total, device=table.device) + (first - start)
+        rows: Tensor | slice = torch.arange(total, device=table.device) + (first - start)
         if total and (firsts[1:] == lasts[:-1]).all():
-            where = slice(int(firsts[0]), int(lasts[-1]))
-        return FrameBatch(self._frames[where], self._labels[where].long(), start, end)
+            rows = slice(int(firsts[0]), int(lasts[-1]))
+        return FrameBatch(self._features[rows], self._labels[rows].long(), start, end)
 
 
 def resident_size(store: FrameStore) -> int:
-    """Bytes that a store takes on the device: frames, and an int32 label each."""
+    """Return the bytes that a store takes on the device: features, and an int32 label a frame."""
     return store.num_frames * (store.frame_bytes + 4)
 
 
-def room_for_features(device: torch.device, wanted: int | None, budget: int | None) -> int:
-    """Most bytes of features to keep on `device`.
+def room_for_features(device: torch.device, requested: int | None, budget: int | None) -> int:
+    """Decide how many bytes of features may stay on `device`.
 
     Args:
-        device: on the CPU features stay in the files, which the system caches.
-        wanted: so many; None takes half of what is free.
-        budget: bytes that the run may take in all; None takes what is there.
+        device: the device; on the CPU features stay in the files, which the system caches.
+        requested: number of bytes asked for; None takes half of the free memory.
+        budget: bytes that the run may take in all; None takes all there are.
+
+    Returns:
+        Number of bytes; 0 on the CPU.
     """
     if device.type != "cuda":
         return 0
-    if wanted is not None:
-        return wanted
+    if requested is not None:
+        return requested
     free, _ = torch.cuda.mem_get_info(device)
     return int(_SHARE * min(free, free if budget is None else budget))
 
 
 def make_sources(
-    stores: Mapping[Split, FrameStore], device: torch.device, room: int
+    stores: Mapping[Split, FrameStore], device: torch.device, max_bytes: int
 ) -> dict[Split, FrameSource]:
-    """Keep stores on `device` as far as `room` bytes go, the smaller first; stream the others."""
+    """Keep stores on `device` as far as `max_bytes` go, the smaller first; stream the others."""
     sources = {}
     for split, store in sorted(stores.items(), key=lambda item: item[1].num_frames):
         size = resident_size(store)
-        resident = size <= room
-        room -= size if resident else 0
+        resident = size <= max_bytes
+        max_bytes -= size if resident else 0
         sources[split] = FrameSource(store, device, resident, prefetch=prefetching(device))
         if device.type == "cuda":
             log.info(
@@ -209,8 +212,11 @@ def make_sources(
 
 
 def prefetching(device: torch.device) -> bool:
-    """Whether a thread that reads ahead pays: on a GPU, which would wait for the copy.
+    """Say whether reading ahead in a thread pays: on a GPU, which would wait for the copy.
 
     On a CPU reading is a hundredth of the work even from a cold disk.
+
+    Returns:
+        True on a GPU.
     """
     return device.type == "cuda"

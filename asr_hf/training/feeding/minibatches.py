@@ -21,8 +21,8 @@ class ShuffledFrames:
     gathered, shuffled and let go, so that memory does not grow with the corpus.
 
     Args:
-        source: the frames.
-        block_frames: bound on the frames held; a longer utterance is a block of its own.
+        source: brings the frames to the device.
+        block_frames: bound on the number of frames held; a longer utterance is a block by itself.
     """
 
     def __init__(self, source: FrameSource, block_frames: int) -> None:
@@ -31,20 +31,28 @@ class ShuffledFrames:
 
     @property
     def bytes(self) -> int:
-        """What is held of an epoch: a block, another one read ahead, and their order."""
+        """Bytes held of an epoch: a block, another one read ahead, and their order."""
         held = min(self._store.num_frames, self._block_frames)
         blocks = 2 if self._source.prefetch and held < self._store.num_frames else 1
         return held * (blocks * (self._store.frame_bytes + 3 * 8) + 2 * 8)
 
     def count(self, batch_frames: int) -> int:
-        """Minibatches of an epoch: ceil(frames / batch_frames)."""
+        """Return the number of minibatches of an epoch: ceil(frames / batch_frames)."""
         return -(-self._store.num_frames // batch_frames)
 
     def epoch(self, seed: int, epoch: int, batch_frames: int) -> Iterator[UnitBatch]:
-        """Yield the minibatches, frames of different utterances side by side in each.
+        """Go through the minibatches of an epoch.
 
-        Those of a resident store hold `batch_frames`, but for the last; blocks are cut into equal
-        parts as near to that as can be.
+        A store that is held whole gives minibatches of `batch_frames`, but for the last; blocks
+        are cut into equal parts as near to that as can be.
+
+        Args:
+            seed: seed of the order.
+            epoch: number of the epoch; each has another order.
+            batch_frames: number of frames of a minibatch.
+
+        Yields:
+            Minibatches, with frames of different utterances side by side.
         """
         rng = np.random.default_rng([seed, epoch])
         if self._store.num_frames <= self._block_frames:
@@ -66,7 +74,7 @@ class ShuffledFrames:
     def _blocks(
         self, rng: np.random.Generator, batch_frames: int
     ) -> tuple[list[np.ndarray], list[int]]:
-        """The utterances of each block, and how many minibatches it gives."""
+        """Return the utterances of each block, and its number of minibatches."""
         lengths = np.diff(self._store.offsets)
         # So that no block, however its utterances fall, is smaller than a minibatch.
         block = max(self._block_frames, 2 * batch_frames + int(lengths.max()))
@@ -90,7 +98,7 @@ class ShuffledFrames:
 
 
 def _loose(batch: FrameBatch, index: Tensor, utterances: np.ndarray) -> UnitBatch:
-    """Frames that are no longer utterance by utterance."""
+    """Make a batch of frames that no longer stand utterance by utterance."""
     return UnitBatch(batch, index, np.array([len(index)]), utterances)
 
 
@@ -98,7 +106,7 @@ class ShuffledUtterances:
     """Every utterance once an epoch, in an order fixed by (seed, epoch).
 
     Args:
-        units: the utterances.
+        units: whole utterances as units.
     """
 
     # Nothing is held between minibatches.
@@ -108,15 +116,15 @@ class ShuffledUtterances:
         self._units = units
 
     def count(self, batch_frames: int) -> int:
-        """Minibatches of an epoch."""
-        return -(-len(self._units.frames) // self._together(batch_frames))
+        """Return the number of minibatches of an epoch."""
+        return -(-len(self._units.frame_counts) // self._together(batch_frames))
 
     def epoch(self, seed: int, epoch: int, batch_frames: int) -> Iterator[UnitBatch]:
-        """Yield the minibatches: utterances that come to `batch_frames` on average, or one."""
-        order = np.random.default_rng([seed, epoch]).permutation(len(self._units.frames))
+        """Go through the minibatches: utterances of `batch_frames` frames on average, or one."""
+        order = np.random.default_rng([seed, epoch]).permutation(len(self._units.frame_counts))
         together = self._together(batch_frames)
         groups = [order[first : first + together] for first in range(0, len(order), together)]
         yield from self._units.groups(groups)
 
     def _together(self, batch_frames: int) -> int:
-        return max(1, round(batch_frames / float(self._units.frames.mean())))
+        return max(1, round(batch_frames / float(self._units.frame_counts.mean())))

@@ -1,4 +1,4 @@
-"""What a criterion is told of the frames of a batch: their labels, or labels and lattices."""
+"""Makes a criterion's targets for the frames of a batch: labels, or labels and lattices."""
 
 from __future__ import annotations
 
@@ -20,17 +20,20 @@ from asr_hf.training.feeding.units import UnitBatch
 
 
 class TargetSource(Protocol):
-    """Makes a criterion's targets."""
+    """Makes a criterion's targets.
 
-    # Whether they are of whole utterances, which then must not be cut up.
+    Attributes:
+        whole_utterances: whether targets belong to whole utterances, which then stay uncut.
+    """
+
     whole_utterances: bool
 
     def utterances(self, split: Split) -> np.ndarray | None:
-        """Those of the store that have targets, rising; None for all."""
+        """Return the numbers of the store's utterances with targets, rising; None for all."""
         ...
 
     def of(self, split: Split, batch: UnitBatch) -> Any:
-        """The targets of a batch of units."""
+        """Make the targets of a batch of units."""
         ...
 
 
@@ -52,10 +55,10 @@ class LatticeTargets:
     """Labels and lattices of whole utterances.
 
     Args:
-        stores: the frames, with their labels.
-        lattices: of some or all of their utterances.
-        used: utterances of each store that have a lattice to be used, rising.
-        model: whose log priors turn posteriors into likelihoods.
+        stores: the frames with their labels.
+        lattices: the lattices of some or all of the stores' utterances.
+        used: numbers of each store's utterances whose lattice is used, rising.
+        model: the model, whose log priors turn posteriors into likelihoods.
     """
 
     whole_utterances = True
@@ -80,21 +83,27 @@ class LatticeTargets:
 
     def of(self, split: Split, batch: UnitBatch) -> SequenceTargets:
         """See `TargetSource`."""
-        store, every = self._lattices[split], self._stores[split].utterances
-        labels, names = batch.labels, [every[u] for u in batch.utterances]
+        store, utterances = self._lattices[split], self._stores[split].utterances
+        labels, names = batch.labels, [utterances[u] for u in batch.utterances]
         packed = LatticeBatch.pack(
             [store.lattice(name) for name in names], store.pdf_of, store.phone_of, labels.device
         )
         if store.has_phones:
-            said = np.concatenate([store.phones(name) for name in names]).astype(np.int64)
-            phones = torch.from_numpy(said).to(labels.device)
+            spoken = np.concatenate([store.phones(name) for name in names]).astype(np.int64)
+            phones = torch.from_numpy(spoken).to(labels.device)
         else:
             phones = self._phone_of_pdf[split].to(labels.device)[labels]
         return SequenceTargets(labels, packed, self._model.log_priors, phones, store.silence_phones)
 
 
 def phones_of_pdfs(store: LatticeStore) -> np.ndarray:
-    """The phone of each pdf [pdfs], int64.
+    """Find the phone of each pdf.
+
+    Args:
+        store: lattices whose transition ids tell pdfs and phones.
+
+    Returns:
+        The phone of each pdf [pdfs], int64.
 
     Raises:
         InputError: a pdf is shared by several phones, so that its labels do not say which.

@@ -1,4 +1,4 @@
-"""What samples are drawn in: whole utterances, or every k-th frame of one."""
+"""The units that samples are drawn in: whole utterances, or every k-th frame of one."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class UnitBatch:
     """Frames of some units.
 
     Args:
-        batch: the utterances that they are of.
-        index: which frames of it [F], unit by unit; None for all.
-        lengths: frames of each unit [U], int64.
-        utterances: which ones of the store `batch` holds, in its order.
+        batch: the utterances that the units are parts of.
+        index: numbers of the units' frames in `batch` [F], unit by unit; None for all.
+        lengths: number of frames of each unit [U], int64.
+        utterances: numbers of the store's utterances in `batch`, in its order.
     """
 
     batch: FrameBatch
@@ -45,8 +45,11 @@ class Units:
 
     Args:
         source: brings utterances to the device.
-        stride: k; 1 makes every utterance a unit.
-        utterances: those of the store that are used, rising; None for all.
+        stride: stride k; 1 makes every utterance a unit.
+        utterances: numbers of the store's utterances that are used, rising; None for all.
+
+    Attributes:
+        frame_counts: number of frames of each unit [U], int64; 0 for some of short utterances.
 
     Raises:
         InputError: the stride is less than 1.
@@ -62,31 +65,30 @@ class Units:
         self._utterances = everything if utterances is None else utterances
         lengths = np.diff(source.store.offsets)[self._utterances]
         phases = np.arange(stride)
-        # Frames of each unit [units], int64; a short utterance has units without any.
-        self.frames: np.ndarray = np.maximum(
+        self.frame_counts: np.ndarray = np.maximum(
             0, (lengths[:, None] - phases + stride - 1) // stride
         ).reshape(-1)
 
     def frame_numbers(self, units: np.ndarray) -> np.ndarray:
-        """What tells the frames of `units` [F] from all others, in the order of the units."""
-        lengths = self.frames[units]
-        firsts = (np.cumsum(self.frames) - self.frames)[units]
+        """Return numbers that tell the frames of `units` [F] from all others, unit by unit."""
+        lengths = self.frame_counts[units]
+        firsts = (np.cumsum(self.frame_counts) - self.frame_counts)[units]
         before = np.cumsum(lengths) - lengths
         numbers: np.ndarray = np.repeat(firsts - before, lengths) + np.arange(int(lengths.sum()))
         return numbers
 
-    def batches(self, units: np.ndarray, most: int) -> UnitBatches:
-        """Units in batches of at most `most` frames, or of one unit."""
-        bounds = chunk_bounds(self.frames[units], most)
+    def batches(self, units: np.ndarray, max_frames: int) -> UnitBatches:
+        """Return units in batches of at most `max_frames` frames, or of one unit."""
+        bounds = chunk_bounds(self.frame_counts[units], max_frames)
         return self.groups([units[first:last] for first, last in bounds])
 
     def one_by_one(self, units: np.ndarray) -> UnitBatches:
-        """Every unit by itself; those without frames are left out."""
-        return self.groups(list(units[self.frames[units] > 0][:, None]))
+        """Return every unit by itself; units without frames are left out."""
+        return self.groups(list(units[self.frame_counts[units] > 0][:, None]))
 
     def groups(self, groups: list[np.ndarray]) -> UnitBatches:
-        """One batch for each group of units."""
-        lengths = [self.frames[group] for group in groups]
+        """Return one batch for each group of units."""
+        lengths = [self.frame_counts[group] for group in groups]
         if self._stride == 1:
             utterances = [self._utterances[group] for group in groups]
             batches = self._source.batches(utterances)
@@ -97,7 +99,7 @@ class Units:
         return UnitBatches(self._source.batches(utterances), utterances, lengths, indices)
 
     def _index(self, group: np.ndarray, whole: np.ndarray, lengths: np.ndarray) -> Tensor:
-        """Where the frames of `group` lie in a batch of the utterances at `whole`, side by side."""
+        """Return where the frames of `group` [F] lie in a batch of the utterances at `whole`."""
         offsets, utterances = self._source.store.offsets, self._utterances[whole]
         sizes = offsets[utterances + 1] - offsets[utterances]
         starts = np.concatenate([[0], np.cumsum(sizes)])
@@ -112,10 +114,13 @@ class UnitBatches:
     """Batches of units, made when they are taken (see `Batches`).
 
     Args:
-        batches: the utterances of each.
-        utterances: their numbers in the store.
-        lengths: frames of the units of each.
-        indices: which frames are wanted of each; None for all.
+        batches: the utterances of each batch.
+        utterances: numbers of each batch's utterances in the store.
+        lengths: number of frames of each batch's units.
+        indices: numbers of each batch's frames that are used; None for all.
+
+    Attributes:
+        frame_counts: number of frames of each batch.
     """
 
     def __init__(
@@ -127,10 +132,10 @@ class UnitBatches:
     ) -> None:
         self._batches, self._utterances = batches, utterances
         self._lengths, self._indices = lengths, indices
-        self.frames = [int(x.sum()) for x in lengths]
+        self.frame_counts = [int(x.sum()) for x in lengths]
 
     def __iter__(self) -> Iterator[UnitBatch]:
-        return (self[place] for place in range(len(self.frames)))
+        return (self[place] for place in range(len(self.frame_counts)))
 
     def __getitem__(self, place: int) -> UnitBatch:
         batch, index = self._batches[place], self._indices[place]
@@ -139,11 +144,19 @@ class UnitBatches:
         return UnitBatch(batch, index, self._lengths[place], self._utterances[place])
 
 
-def chunk_bounds(lengths: np.ndarray, most: int) -> Iterator[tuple[int, int]]:
-    """Split runs of units so that each holds at most `most` frames, or one unit."""
+def chunk_bounds(lengths: np.ndarray, max_frames: int) -> Iterator[tuple[int, int]]:
+    """Cut a row of units so that each part has at most `max_frames` frames, or is one unit.
+
+    Args:
+        lengths: number of frames of each unit [U].
+        max_frames: bound on the number of frames of a part.
+
+    Yields:
+        The first unit of a part, and the one behind its last.
+    """
     first, held = 0, 0
     for place, length in enumerate(lengths.tolist()):
-        if place > first and held + length > most:
+        if place > first and held + length > max_frames:
             yield first, place
             first, held = place, 0
         held += length

@@ -1,0 +1,1 @@
+"""Foretells the memory and the time that a run will take."""

@@ -1,4 +1,4 @@
-"""How many bytes of tensors a piece of work holds at its peak."""
+"""Measures how many bytes of tensors a piece of work holds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 @dataclass
 class Usage:
-    """Bytes beyond those held before: at the peak, and still held at the end."""
+    """Bytes of tensors beyond those held before.
+
+    Attributes:
+        peak: the most bytes at any time.
+        held: bytes still held at the end.
+    """
 
     peak: int = 0
     held: int = 0
@@ -27,6 +32,12 @@ def measured(device: torch.device) -> Iterator[Usage]:
 
     On a GPU the allocator counts. On the CPU every operation's results are followed until their
     memory is released; what a kernel allocates for itself is not seen.
+
+    Args:
+        device: the device that the block works on.
+
+    Yields:
+        The usage, which is filled in when the block ends.
     """
     usage = Usage()
     if device.type == "cuda":

@@ -1,4 +1,4 @@
-"""How long a run will take: its passes are timed on a few utterances, and counted ahead."""
+"""Foretells how long a run takes: its passes are timed on a few utterances, and counted ahead."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _UNITS = ((3600.0, "h"), (60.0, "min"), (1.0, "s"))
 
 @dataclass(frozen=True)
 class Rates:
-    """Seconds a frame of each pass."""
+    """Seconds that each pass takes for one frame."""
 
     gradient: float
     loss: float
@@ -28,7 +28,7 @@ class Rates:
     linearise: float = 0.0
 
     def seconds(self, cost: PassCost, products: int, shares: int = 1) -> float:
-        """Seconds of one iteration with so many products, its samples dealt to `shares`."""
+        """Return the seconds of one iteration, its samples dealt to `shares` processes."""
         return (
             self.gradient * cost.gradient
             + self.loss * cost.loss
@@ -38,14 +38,14 @@ class Rates:
 
 @dataclass(frozen=True)
 class Duration:
-    """What a run will take, in seconds, with few and with many products.
+    """The seconds that a run takes, each with few and with many products.
 
     Args:
-        rates: of its passes.
-        first: the first iteration.
-        last: the last one.
-        total: all iterations.
-        iterations: the most there can be.
+        rates: seconds a frame of its passes.
+        first: seconds of the first iteration.
+        last: seconds of the last iteration.
+        total: seconds of all iterations.
+        iterations: the most iterations that there can be.
     """
 
     rates: Rates
@@ -55,7 +55,7 @@ class Duration:
     iterations: int
 
     def describe(self) -> str:
-        """One line a person can follow."""
+        """Return one line for the log."""
         product = self.rates.product
         speed = f"{1 / self.rates.gradient:.0f} gradient frames/s" + (
             f", {1 / product:.0f} product frames/s" if product else ""
@@ -68,12 +68,15 @@ class Duration:
 
 
 def estimate(rates: Rates, pass_costs: Sequence[PassCost], shares: int = 1) -> Duration:
-    """The duration of a run.
+    """Estimate the duration of a run.
 
     Args:
-        rates: of its passes.
-        efforts: of every iteration.
-        shares: processes that samples are dealt to.
+        rates: seconds a frame of its passes.
+        pass_costs: the passes of every iteration.
+        shares: number of processes that samples are dealt to.
+
+    Returns:
+        The duration with few and with many products.
     """
     few, many = (
         [rates.seconds(cost, cost.products[which], shares) for cost in pass_costs]
@@ -88,7 +91,7 @@ def measure_rates(objective: FrameObjective, curvature: bool) -> Rates:
     """Time each pass on a few utterances; leaves the work counters as they were."""
     gpu = objective.device.type == "cuda"
     sample = _first_units(objective, objective.chunk_frames if gpu else _PROBE_FRAMES)
-    frames = int(objective.unit_frames(Split.TRAIN)[sample.units].sum())
+    num_frames = int(objective.unit_frames(Split.TRAIN)[sample.units].sum())
     theta = objective.model.flat.detach().clone()
 
     def rate(work: Callable[[], object]) -> float:
@@ -96,7 +99,7 @@ def measure_rates(objective: FrameObjective, curvature: bool) -> Rates:
         work()
         start = _now(objective.device)
         work()
-        return (_now(objective.device) - start) / frames
+        return (_now(objective.device) - start) / num_frames
 
     with objective.uncounted():
         gradient = rate(lambda: objective.gradient(theta, sample))
@@ -108,9 +111,9 @@ def measure_rates(objective: FrameObjective, curvature: bool) -> Rates:
         return Rates(gradient, loss, rate(lambda: held.product(theta, out)), linearise)
 
 
-def _first_units(objective: FrameObjective, wanted: int) -> Sample:
-    lengths = np.cumsum(objective.unit_frames(Split.TRAIN))
-    count = min(len(lengths), int(np.searchsorted(lengths, wanted)) + 1)
+def _first_units(objective: FrameObjective, num_frames: int) -> Sample:
+    ends = np.cumsum(objective.unit_frames(Split.TRAIN))
+    count = min(len(ends), int(np.searchsorted(ends, num_frames)) + 1)
     return Sample(Split.TRAIN, np.arange(count))
 
 

@@ -1,4 +1,4 @@
-"""How much memory a run will take, and how frames are cut up to stay within a budget.
+"""Foretells how much memory a run takes, and cuts up frames to stay within a budget.
 
 Passes through the network are measured on a few utterances and drawn on as straight lines; what
 the optimiser keeps is known from its parts. Chunk size depends on nothing that changes from run
@@ -19,8 +19,8 @@ import torch
 
 from asr_hf.hf.memory import MemoryNeed, ProblemSize
 from asr_hf.hf.objective import Sample, Split
+from asr_hf.models.affine import other_parameters
 from asr_hf.runtime.errors import InputError
-from asr_hf.training.affine import affine_layers, other_parameters
 from asr_hf.training.frame_objective import FrameObjective
 from asr_hf.training.planning.allocation_probe import Usage, measured
 
@@ -33,19 +33,26 @@ _USUAL_BASE = 500 * 10**6
 
 @dataclass(frozen=True)
 class Line:
-    """Bytes as a function of frames."""
+    """Bytes as a linear function of the number of frames."""
 
     fixed: float
     per_frame: float
 
     def at(self, frames: float) -> float:
-        """Bytes of so many frames."""
+        """Return the bytes of so many frames."""
         return self.fixed + self.per_frame * frames
 
 
 @dataclass(frozen=True)
 class Passes:
-    """Bytes of the passes through the network: at their peak, and what a curvature keeps."""
+    """Bytes of the passes through the network.
+
+    Args:
+        gradient: peak of a gradient.
+        loss: peak of a loss.
+        kept: what a curvature keeps between products.
+        product: peak of a product beside what is kept.
+    """
 
     gradient: Line
     loss: Line
@@ -53,25 +60,25 @@ class Passes:
     product: Line
 
     def sums(self, frames: float, need: MemoryNeed) -> float:
-        """Peak of a gradient or loss over chunks of `frames` frames."""
+        """Return the peak of a gradient or loss over chunks of `frames` frames."""
         gradient = min(frames, need.gradient_frames or frames)
         return max(self.gradient.at(gradient), self.loss.at(frames))
 
     def products(self, frames: float) -> float:
-        """Peak of a product over chunks of `frames` frames that are made anew each time."""
+        """Return the peak of a product over chunks of `frames` frames that are made anew."""
         return self.kept.at(frames) + self.product.at(frames)
 
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """What was decided and what it will take, in bytes.
+    """Sizes that were decided on, and the bytes that they take.
 
     Args:
-        chunk_frames: frames that go through the network at once.
+        chunk_frames: number of frames that go through the network at once.
         kept_bytes: bound on kept activations; None keeps all.
         kept_line: bytes that a chunk keeps.
-        base: held before training starts.
-        optimiser: vectors and matrices of the optimiser.
+        base: bytes held before training starts.
+        optimiser: bytes of the optimiser's vectors and matrices.
         passes: peak of a pass.
         recomputed: share of the largest curvature sample whose activations are made anew for
             each product.
@@ -87,18 +94,18 @@ class MemoryPlan:
 
     @property
     def peak(self) -> int:
-        """The predicted peak."""
+        """The predicted peak in bytes."""
         return self.base + self.optimiser + self.passes
 
-    def chunks_kept(self, frames: Sequence[int]) -> int:
-        """How many of the first chunks, of so many frames each, keep their activations."""
+    def chunks_kept(self, frame_counts: Sequence[int]) -> int:
+        """Return how many of the first chunks, of so many frames each, keep their activations."""
         if self.kept_bytes is None:
-            return len(frames)
-        held = np.cumsum([self.kept_line.at(f) for f in frames])
+            return len(frame_counts)
+        held = np.cumsum([self.kept_line.at(count) for count in frame_counts])
         return int(np.searchsorted(held, self.kept_bytes, side="right"))
 
     def describe(self) -> str:
-        """One line a person can follow."""
+        """Return one line for the log."""
         again = f", {self.recomputed:.0%} of the curvature sample's activations made anew"
         return (
             f"memory: {_gb(self.peak)} predicted at most: {_gb(self.base)} held already, "
@@ -112,42 +119,49 @@ def _gb(size: float) -> str:
 
 
 def parse_bytes(text: str | int | None, key: str) -> int | None:
-    """Read a size such as 4GB, 800M or a number of bytes; None stays None.
+    """Read a size such as 4GB, 800M or a number of bytes.
+
+    Args:
+        text: the size.
+        key: key of the setting, for the message.
+
+    Returns:
+        The number of bytes; None for None.
 
     Raises:
-        InputError: it is no size.
+        InputError: the text is no size.
     """
     if text is None:
         return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", str(text).strip(), re.IGNORECASE)
-    if not found or float(found[1]) == 0:
+    size = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", str(text).strip(), re.IGNORECASE)
+    if not size or float(size[1]) == 0:
         raise InputError(f"{key}={text}: no size of memory", expected="e.g. 4GB, 800MB or null")
-    return int(float(found[1]) * _UNITS[found[2].upper()])
+    return int(float(size[1]) * _UNITS[size[2].upper()])
 
 
 def held_now(device: torch.device) -> int:
-    """Bytes held: by this process's anonymous pages, or by tensors on the GPU."""
+    """Return the bytes held by this process's anonymous pages, or by tensors on the GPU."""
     if device.type == "cuda":
         return int(torch.cuda.memory_allocated(device))
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii")
     except OSError:
         return _USUAL_BASE
-    found = re.search(r"RssAnon:\s+(\d+) kB", status)
-    return int(found[1]) * 1024 if found else _USUAL_BASE
+    pages = re.search(r"RssAnon:\s+(\d+) kB", status)
+    return int(pages[1]) * 1024 if pages else _USUAL_BASE
 
 
 def problem_size(objective: FrameObjective) -> ProblemSize:
-    """What the optimisers' memory depends on."""
+    """Return what the memory of optimisers depends on."""
     model = objective.model
-    layers = tuple((m.in_features, m.out_features) for _, m in affine_layers(model))
-    frames = int(objective.unit_frames(Split.TRAIN).sum())
+    layers = model.affine_layers()
+    num_frames = int(objective.unit_frames(Split.TRAIN).sum())
     return ProblemSize(
         model.flat.numel(),
         model.flat.element_size(),
-        layers,
-        frames,
-        others=tuple(other_parameters(model)),
+        tuple((layer.inputs, layer.outputs) for layer in layers.values()),
+        num_frames,
+        others=tuple(other_parameters(model, layers)),
     )
 
 
@@ -157,12 +171,12 @@ def measure_passes(objective: FrameObjective, curvature: bool) -> Passes:
     points: dict[str, list[tuple[int, int]]] = {}
     with objective.uncounted(), objective.in_one_chunk():
         _ = objective.model.flat_grad
-        for wanted in _PROBES:
-            sample = _first_units(objective, wanted)
-            frames = int(objective.unit_frames(Split.TRAIN)[sample.units].sum())
+        for probe_frames in _PROBES:
+            sample = _first_units(objective, probe_frames)
+            num_frames = int(objective.unit_frames(Split.TRAIN)[sample.units].sum())
             for name, size in _probe(objective, theta, sample, curvature).items():
-                points.setdefault(name, []).append((frames, size))
-    lines = {name: _line(found) for name, found in points.items()}
+                points.setdefault(name, []).append((num_frames, size))
+    lines = {name: _line(measured_at) for name, measured_at in points.items()}
     none = Line(0.0, 0.0)
     return Passes(
         lines["gradient"], lines["loss"], lines.get("kept", none), lines.get("product", none)
@@ -181,24 +195,24 @@ def _probe(
         del result
         return usage
 
-    found = {
+    sizes = {
         "gradient": peak(lambda: objective.gradient(theta, sample)).peak,
         "loss": peak(lambda: objective.loss(theta, sample)).peak,
     }
     if not curvature:
-        return found
+        return sizes
     with measured(device) as usage:
         held = objective.curvature(theta, sample)
     out = torch.empty_like(theta)
-    found["kept"] = usage.held
+    sizes["kept"] = usage.held
     during = peak(lambda: held.product(theta, out)).peak
-    found["product"] = max(during, usage.peak - usage.held)
-    return found
+    sizes["product"] = max(during, usage.peak - usage.held)
+    return sizes
 
 
-def _first_units(objective: FrameObjective, wanted: int) -> Sample:
-    lengths = np.cumsum(objective.unit_frames(Split.TRAIN))
-    return Sample(Split.TRAIN, np.arange(int(np.searchsorted(lengths, wanted)) + 1)[: len(lengths)])
+def _first_units(objective: FrameObjective, num_frames: int) -> Sample:
+    ends = np.cumsum(objective.unit_frames(Split.TRAIN))
+    return Sample(Split.TRAIN, np.arange(int(np.searchsorted(ends, num_frames)) + 1)[: len(ends)])
 
 
 def _line(points: list[tuple[int, int]]) -> Line:
@@ -215,10 +229,13 @@ def plan_memory(
     """Choose the chunk size and how many activations are kept.
 
     Args:
-        objective: what is trained; `most_frames` bounds its chunks.
-        need: what the optimiser will allocate.
-        most_frames: frames of a chunk where memory allows it.
-        budget: most bytes; None takes what it takes.
+        objective: the objective that is trained.
+        need: memory that the optimiser will allocate.
+        max_frames: bound on the number of frames of a chunk.
+        budget: bound on the bytes of the run; None sets no bound.
+
+    Returns:
+        The sizes and the bytes that they take.
 
     Raises:
         InputError: the budget is too small for the smallest chunks.
@@ -231,10 +248,10 @@ def plan_memory(
     chunk = max_frames
     if budget is not None:
         usual = 0 if objective.device.type == "cuda" else _USUAL_BASE
-        room = budget - usual - need.bytes
+        free = budget - usual - need.bytes
         # Half for a pass, where it can be: the rest keeps activations.
         while chunk > _FEWEST_CHUNK_FRAMES and (
-            max(passes.sums(chunk, need), passes.products(chunk)) > room / 2
+            max(passes.sums(chunk, need), passes.products(chunk)) > free / 2
         ):
             chunk //= 2
     largest = max(chunk, longest)
@@ -242,12 +259,12 @@ def plan_memory(
     whole = passes.kept.fixed * chunks + passes.kept.per_frame * need.curvature_frames
     kept, bound = whole, None
     if budget is not None:
-        room = budget - base - need.bytes
-        kept = min(whole, room - passes.products(largest))
-        if whole + passes.product.at(largest) <= room:
+        free = budget - base - need.bytes
+        kept = min(whole, free - passes.products(largest))
+        if whole + passes.product.at(largest) <= free:
             kept = whole
         bound = int(kept)
-        left = min(kept, room - passes.sums(largest, need))
+        left = min(kept, free - passes.sums(largest, need))
         if left < 0:
             raise InputError(
                 f"runtime.memory: {_gb(budget)} are too few: chunks of {largest} frames need "

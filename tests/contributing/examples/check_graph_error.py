@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from asr_hf.cli.check import check_targets
 from asr_hf.cli.compose import load_config
+from asr_hf.cli.typed import settings_of
 from asr_hf.stages.training.run_inputs import inputs_of
 from asr_hf.stages.training.targets import open_targets
 from asr_hf.training.feeding.targets import GraphTargets
@@ -12,8 +13,9 @@ from asr_hf.training.feeding.targets import GraphTargets
 def test_its_targets_are_opened_and_kept_in_mind():
     config = load_config(["+recipe=prompts", "criterion=graph_error"])
     check_targets(config)
-    assert isinstance(open_targets(config, {}, None), GraphTargets)
-    assert "graphs" in inputs_of(config, {})
-    plain = load_config(["+recipe=prompts"])
+    settings = settings_of(config)
+    assert isinstance(open_targets(settings, {}, None), GraphTargets)
+    assert "graphs" in inputs_of(settings, {})
+    plain = settings_of(load_config(["+recipe=prompts"]))
     assert not isinstance(open_targets(plain, {}, None), GraphTargets)
     assert "graphs" not in inputs_of(plain, {})

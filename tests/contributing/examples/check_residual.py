@@ -7,6 +7,7 @@ import torch
 
 from asr_hf.cli.check import check_targets
 from asr_hf.cli.compose import load_config
+from asr_hf.cli.typed import settings_of
 from asr_hf.data.store import FrameBatch
 from asr_hf.training.model_file import build_model, load_model, save_model
 from asr_hf.training.try_out import is_own
@@ -19,8 +20,9 @@ def config():
 
 def test_logits_follow_from_the_file_alone(config, tmp_path):
     check_targets(config)
-    model = build_model(config.model, 3, 5, seed=0)
-    save_model(tmp_path / "model.safetensors", model, config.model, {})
+    group = settings_of(config).model.tree
+    model = build_model(group, 3, 5, seed=0)
+    save_model(tmp_path / "model.safetensors", model, group, {})
     again, _ = load_model(tmp_path / "model.safetensors")
     assert type(again) is type(model) and not is_own(model)
     starts, ends = torch.zeros(7, dtype=torch.long), torch.full((7,), 7)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hydra.utils import instantiate
 
 from asr_hf.cli.check import check_targets
 from asr_hf.cli.compose import load_config
+from asr_hf.cli.typed import settings_of
 from asr_hf.stages.training.declared import criterion_needs
 from asr_hf.stages.training.targets import open_targets
 from asr_hf.training.feeding.targets import LabelTargets
@@ -20,7 +20,7 @@ def config():
 
 def test_its_gradient_is_that_of_its_loss(config):
     check_targets(config)
-    criterion = instantiate(config.criterion)
+    criterion = settings_of(config).criterion.build()
     logits = torch.randn(6, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     labels = torch.tensor([0, 1, 2, 3, 0, 1])
     gradient, step = criterion.gradient(logits, labels), 1e-6 * torch.eye(24).view(24, 6, 4)
@@ -33,5 +33,6 @@ def test_its_gradient_is_that_of_its_loss(config):
 
 
 def test_it_is_held_against_labels(config):
-    assert not criterion_needs(config).starting_model
-    assert isinstance(open_targets(config, {}, None), LabelTargets)
+    settings = settings_of(config)
+    assert not criterion_needs(settings.criterion).starting_model
+    assert isinstance(open_targets(settings, {}, None), LabelTargets)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from omegaconf import OmegaConf
-
 from asr_hf.cli import export as command
+from asr_hf.cli.compose import load_config
+from asr_hf.cli.typed import settings_of
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.stages import export
 
@@ -16,14 +16,9 @@ def test_words_and_what_lies_between_them(tmp_path):
     decoded.mkdir(parents=True)
     (decoded / "words.ctm").write_text('a-1 1 0.25 0.5 one\na-1 1 0.75 0.25 tw"o\n')
     (decoded / "hyp.txt").write_text('a-1 one tw"o\n')
-    config = OmegaConf.create(
-        {
-            "run_dir": str(tmp_path / "run"),
-            "corpus": {"dir": str(tmp_path / "corpus")},
-            "export": {"format": "textgrid", "sets": ["test"], "text": False},
-        }
-    )
-    (path,) = export.run(config)["files"]
+    run = ["+recipe=prompts", f"corpus.dir={tmp_path}/corpus", f"paths.exp={tmp_path}", "name=run"]
+    config = load_config([*run, "export.format=textgrid", "export.sets=[test]"])
+    (path,) = export.run(settings_of(config))["files"]
     assert path.suffix == ".TextGrid" and "textgrid" in command.__doc__
     lines = path.read_text().splitlines()
     intervals = [lines[n : n + 3] for n in range(12, len(lines), 3)]

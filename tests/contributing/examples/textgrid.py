@@ -5,23 +5,22 @@ from __future__ import annotations
 from itertools import groupby
 from pathlib import Path
 
-from omegaconf import DictConfig
-
 from asr_hf.runtime.files import write_text
 from asr_hf.scoring.ctm import CtmWord
+from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.recordings import recognised_words
 
 
-def write(config: DictConfig, folder: Path) -> list[Path]:
+def write(settings: Settings, folder: Path) -> list[Path]:
     """Write <set>/<recording>-<channel>.TextGrid of what was decoded, in Praat's short form.
 
     Raises:
         InputError: a set was not decoded.
     """
     written = []
-    for name in config.export.sets:
+    for name in settings.export.sets:
         words = sorted(
-            recognised_words(config, name), key=lambda w: (w.recording, w.channel, w.start)
+            recognised_words(settings, name), key=lambda w: (w.recording, w.channel, w.start)
         )
         for (recording, channel), tier in groupby(words, lambda w: (w.recording, w.channel)):
             written.append(folder / name / f"{recording}-{channel}.TextGrid")

@@ -19,6 +19,7 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.stages import lattices as stage
 
 from ...kaldi.experiments import make_alignment_folder, write_alignments, write_store
+from ...typed import typed
 
 # (state, arcs: (target, word, graph, acoustic, transition ids), final: (graph, acoustic, ids))
 State = tuple[list[tuple[int, int, float, float, list[int]]], tuple[float, float, list[int]] | None]
@@ -193,18 +194,18 @@ def test_phones_that_share_pdfs_are_taken_from_the_alignments(
         }
     )
     with pytest.raises(InputError, match="phones of the lattices' model share pdfs"):
-        stage.run(config)
+        stage.run(typed(config))
     ali = make_alignment_folder(tmp_path / "exp/ali", shared, False)
     ids = {"u1": np.array([1, 2, 3, 4], np.int32), "u2": np.array([4, 13, 12, 1], np.int32)}
     write_alignments(ali, ids, 1, False)
     config.alignment.from_kaldi = str(ali)
-    assert stage.run(config)["train"]["utterances"] == 2
+    assert stage.run(typed(config))["train"]["utterances"] == 2
     store = LatticeStore.open(corpus / "lattices/train")
     for name, path in ids.items():
         phones = [shared.transitions.transition_id_to_phone(int(i)) for i in path]
         assert store.phones(name).tolist() == phones
     write_alignments(ali, {"u1": ids["u1"], "u2": ids["u2"][:3]}, 1, False)
-    about = stage.run(config)["train"]
+    about = stage.run(typed(config))["train"]
     assert about["skipped"] == {"u2": "its alignment has 3 frames, its lattice 4"}
 
 
@@ -222,7 +223,7 @@ def test_lattices_of_a_set(tmp_path: Path, real: SimpleNamespace) -> None:
             "lattices": options | {"silence_phones": [1]},
         }
     )
-    assert stage.run(config)["train"]["utterances"] == 2
+    assert stage.run(typed(config))["train"]["utterances"] == 2
     store = LatticeStore.open(corpus / "lattices/train")
     assert store.utterances == ["u1", "u2"] and store.silence_phones == [1]
     assert paths(store.lattice("u2")) == PATHS
@@ -231,18 +232,18 @@ def test_lattices_of_a_set(tmp_path: Path, real: SimpleNamespace) -> None:
     )
     write(folder / "lat.2.gz", {"u2": b"\n0 1 5 1,1,99\n1 0,0,\n\n"})
     with pytest.raises(InputError, match=r"1 of 2 utterances had to be skipped:\s+u2: .*lat\.2"):
-        stage.run(config)
+        stage.run(typed(config))
     write(folder / "lat.2.gz", {"u2": text(TOY)})
     (folder.parent / "phones.txt").write_text("<eps> 0\nSIL_B 1\na_S 2\nSIL_S 3\n#0 4\n")
     config.lattices.silence_phones = ["SIL"]
-    stage.run(config)
+    stage.run(typed(config))
     assert LatticeStore.open(corpus / "lattices/train").silence_phones == [1, 3]
     config.lattices.silence_phones = [1, "SPN"]
     with pytest.raises(InputError, match=r"no phone 'SPN' in .*phones\.txt"):
-        stage.run(config)
+        stage.run(typed(config))
     config.lattices.silence_phones = [4]
     with pytest.raises(InputError, match="4 is no phone"):
-        stage.run(config)
+        stage.run(typed(config))
     config.lattices.silence_phones = None
     with pytest.raises(InputError, match=r"silence\.csl"):
-        stage.run(config)
+        stage.run(typed(config))

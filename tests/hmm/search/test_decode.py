@@ -25,6 +25,8 @@ from asr_hf.hmm.search.rescore import SearchWeights
 from asr_hf.hmm.search.search import BestPathDecoder
 from asr_hf.runtime.errors import InputError
 
+from ..conftest import BACKOFFS, BIGRAMS, PRONUNCIATIONS, UNIGRAMS, random_scores
+
 WIDE = SearchOptions(beam=1000.0, lattice_beam=1000.0, acoustic_scale=0.5, max_active=100_000)
 LEFT_TO_RIGHT = np.array([[0.75, 0.25, 0, 0], [0, 0.75, 0.25, 0], [0, 0, 0.75, 0.25]])
 PAUSE = np.array(
@@ -34,12 +36,12 @@ PAUSE = np.array(
 )
 
 
-def language_cost(words, toy):
+def language_cost(words):
     """Cost of a sentence: for each word the better of bigram and backoff, as the graph has both."""
     cost, history = 0.0, "<s>"
     for word in (*words, "</s>"):
-        backed = toy.BACKOFFS.get(history, 0.0) + toy.UNIGRAMS[word]
-        cost -= max(toy.BIGRAMS.get((history, word), -math.inf), backed) * math.log(10)
+        backed = BACKOFFS.get(history, 0.0) + UNIGRAMS[word]
+        cost -= max(BIGRAMS.get((history, word), -math.inf), backed) * math.log(10)
         history = word
     return cost
 
@@ -62,15 +64,15 @@ def chain_cost(phones, scores, first_pdf):
     return (best + costs[:, size]).min()
 
 
-def exhaustive(scores, toy, first_pdf, penalty):
+def exhaustive(scores, first_pdf, penalty):
     """The least cost and its words, over every sentence, pronunciation and pause that fits."""
     longest = len(scores) // 3
     best = (math.inf, ())
     for count in range(longest + 1):
-        for words in itertools.product(toy.UNIGRAMS, repeat=count):
+        for words in itertools.product(UNIGRAMS, repeat=count):
             if "</s>" in words:
                 continue
-            for variants in itertools.product(*(toy.PRONUNCIATIONS[w] for w in words)):
+            for variants in itertools.product(*(PRONUNCIATIONS[w] for w in words)):
                 if sum(map(len, variants)) > longest:
                     continue
                 for pauses in itertools.product([0, 1], repeat=count + 1):
@@ -79,21 +81,10 @@ def exhaustive(scores, toy, first_pdf, penalty):
                         phones += [*variant, *["sil"] * pause]
                     if not 0 < len(phones) <= longest:
                         continue
-                    cost = chain_cost(phones, scores, first_pdf) + language_cost(words, toy)
+                    cost = chain_cost(phones, scores, first_pdf) + language_cost(words)
                     cost += (count + 1) * math.log(2) + count * penalty
                     best = min(best, (cost, words))
     return best
-
-
-@pytest.fixture
-def toy():
-    import importlib.util
-    from pathlib import Path
-
-    spec = importlib.util.spec_from_file_location("toy", Path(__file__).parents[1] / "conftest.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -112,26 +103,19 @@ def decoder(system, arpa):
     st.sampled_from([0.0, 0.5, -1.0]),
     st.sampled_from([0.3, 1.0]),
 )
-def test_best_words_and_cost_equal_exhaustive_search(
-    system, decoder, toy, seed, frames, penalty, scale
-):
+def test_best_words_and_cost_equal_exhaustive_search(system, decoder, seed, frames, penalty, scale):
     random = np.random.default_rng(seed)
     scores = random.normal(0, 4, (frames, system.transitions.num_pdfs)).astype(np.float32)
     phones = system.phones
     first_pdf = {
         p: int(system.transitions.pdfs_of_phone(phones.id(p))[0]) for p in phones.symbols[1:]
     }
-    cost, words = exhaustive(scale * scores, toy, first_pdf, penalty)
+    cost, words = exhaustive(scale * scores, first_pdf, penalty)
     (path,) = decoder.decode(scores, [SearchWeights(scale, penalty)], "u")
     symbols = system.languages["en"].words.symbols
     assert path.score == pytest.approx(-cost, abs=2e-3)
     assert tuple(symbols[w] for w in path.words) == words
     assert len(path.transition_ids) == frames
-
-
-def random_scores(system, frames=12, seed=0):
-    random = np.random.default_rng(seed)
-    return random.normal(0, 4, (frames, system.transitions.num_pdfs)).astype(np.float32)
 
 
 def test_decoder_outlives_what_it_was_built_on(system, arpa):
@@ -169,26 +153,26 @@ def test_processes_give_what_one_process_gives(system, arpa, tmp_path):
     system.make_graphs(tmp_path, {"en": arpa})
     source = system.decoder_source(tmp_path, WIDE)
     jobs = [DecodingJob(f"u{i}", "en", random_scores(system, seed=i)) for i in range(11)]
-    settings_ = [SearchWeights(1.0, 0.0), SearchWeights(0.5, 2.0)]
-    one = list(decode_all(source, iter(jobs), settings_, 1))
-    two = list(decode_all(source, iter(jobs), settings_, 2))
+    weights = [SearchWeights(1.0, 0.0), SearchWeights(0.5, 2.0)]
+    one = list(decode_all(source, iter(jobs), weights, 1))
+    two = list(decode_all(source, iter(jobs), weights, 2))
     assert [[p.words for p in paths] for paths in one] == [[p.words for p in ps] for ps in two]
     assert len(one) == len(jobs)
     assert all(len(paths) == 2 for paths in one)
 
 
-def test_all_settings_at_once_give_what_each_gives_alone(system, decoder):
+def test_all_weightsat_once_give_what_each_gives_alone(system, decoder):
     scores = random_scores(system, frames=20, seed=3)
-    settings_ = weight_grid([0.2, 1.0], [1.0, 0.5], [0.0, 1.5, -1.0])
-    together = decoder.decode(scores, settings_, "u")
-    for setting, path in zip(settings_, together, strict=True):
+    weights = weight_grid([0.2, 1.0], [1.0, 0.5], [0.0, 1.5, -1.0])
+    together = decoder.decode(scores, weights, "u")
+    for setting, path in zip(weights, together, strict=True):
         (alone,) = decoder.decode(scores, [setting], "u")
         assert alone.words == path.words
         assert alone.score == path.score
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_lattice_scored_anew_gives_what_a_search_for_each_setting_finds(system, arpa, seed):
+def test_a_lattice_scored_anew_gives_what_a_search_for_each_weighting_finds(system, arpa, seed):
     """The search for each has its penalty in the graph; the lattice is kept at one scale only."""
     graph = system.languages["en"].decoding_graph(arpa, system.transitions)
     words = len(system.languages["en"].words) - 1
@@ -226,15 +210,15 @@ def test_a_path_that_cannot_end_is_given_as_far_as_it_goes(system, arpa):
 
 
 def test_the_grid_has_every_combination_and_its_edges_are_named():
-    settings_ = weight_grid([0.1, 0.2, 0.3], [1.0], [0.0, -1.0, 1.0])
-    assert len(set(settings_)) == 9
-    assert settings_[:3] == [
+    weights = weight_grid([0.1, 0.2, 0.3], [1.0], [0.0, -1.0, 1.0])
+    assert len(set(weights)) == 9
+    assert weights[:3] == [
         SearchWeights(0.1, 0.0),
         SearchWeights(0.1, -1.0),
         SearchWeights(0.1, 1.0),
     ]
-    assert weights_at_edge(SearchWeights(0.2, 0.0), settings_) == []
-    assert weights_at_edge(SearchWeights(0.3, -1.0), settings_) == [
+    assert weights_at_edge(SearchWeights(0.2, 0.0), weights) == []
+    assert weights_at_edge(SearchWeights(0.3, -1.0), weights) == [
         "acoustic_scale",
         "insertion_penalty",
     ]

@@ -15,6 +15,7 @@ from asr_hf.stages.sources.external import pack_external
 
 from ...kaldi.fixture_experiment import WORDS, config_of, refusal
 from ...kaldi.kaldi_text import integers
+from ...typed import typed
 
 DENLATS = ["lattices.from_kaldi=exp/lda_denlats", "lattices.silence_phones=[SIL]"]
 
@@ -38,10 +39,10 @@ def test_the_jobs_of_transforms_and_lattices_are_counted_too(s5: Path) -> None:
     (s5 / "exp/lda/decode/num_jobs").write_text("3\n")
     said = refusal("features.transforms=exp/lda/decode")
     assert "exp/lda/decode: trans.3 is missing" in said
-    pack_external(config_of())
+    pack_external(typed(config_of()))
     (s5 / "exp/lda_denlats/lat.2.gz").unlink()
     with pytest.raises(InputError, match=r"lat\.2\.gz is missing"):
-        lattices.run(config_of(*DENLATS))
+        lattices.run(typed(config_of(*DENLATS)))
 
 
 def test_chain_alignments_are_named_as_such(s5: Path) -> None:
@@ -55,27 +56,27 @@ def test_chain_alignments_are_named_as_such(s5: Path) -> None:
     (s5 / "exp/lda/frame_subsampling_factor").write_text("3\n")
     assert "exp/lda/frame_subsampling_factor: 3: one label for 3 frames" in refusal()
     (s5 / "exp/lda/frame_subsampling_factor").write_text("1\n")
-    pack_external(config_of())
+    pack_external(typed(config_of()))
     (s5 / "exp/lda/graph/final.mdl").symlink_to(s5 / "exp/lda/final.mdl")
     (s5 / "exp/lda/graph/frame_subsampling_factor").write_text("3\n")
     with pytest.raises(InputError, match=r"graph/frame_subsampling_factor: 3"):
         KaldiGraph.open(s5 / "exp/lda/graph")
     (s5 / "exp/lda_denlats/frame_subsampling_factor").write_text("3\n")
     with pytest.raises(InputError, match=r"lda_denlats/frame_subsampling_factor: 3"):
-        lattices.run(config_of(*DENLATS))
+        lattices.run(typed(config_of(*DENLATS)))
 
 
 @pytest.mark.parametrize("place", ["alignments", "above", "inside"])
 def test_denominator_lattices_find_their_model(s5: Path, place: str, caplog) -> None:
     config = config_of(*DENLATS)
-    pack_external(config)
+    pack_external(typed(config))
     if place == "inside":
         shutil.copy(s5 / "exp/lda/final.mdl", s5 / "exp/lda_denlats")
     if place == "above":
         shutil.move(s5 / "exp/lda_denlats", s5 / "exp/lda/denlats")
         config.lattices.from_kaldi = "exp/lda/denlats"
     with caplog.at_level("INFO"):
-        assert lattices.run(config)["train"]["utterances"] >= 3
+        assert lattices.run(typed(config))["train"]["utterances"] >= 3
     assert ("exp/lda/final.mdl is taken" in caplog.text) == (place == "alignments")
     store = LatticeStore.open(s5 / "stores/kaldi/lattices/train")
     assert store.silence_phones == [1]
@@ -87,10 +88,10 @@ def test_denominator_lattices_find_their_model(s5: Path, place: str, caplog) -> 
 
 def test_lattices_without_any_model(s5: Path) -> None:
     config = config_of(*DENLATS)
-    pack_external(config)
+    pack_external(typed(config))
     config.alignment.from_kaldi = None
     with pytest.raises(InputError, match=r"lda_denlats: no final\.mdl") as caught:
-        lattices.run(config)
+        lattices.run(typed(config))
     assert "alignment.from_kaldi" in caught.value.remedy
 
 

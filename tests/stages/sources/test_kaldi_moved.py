@@ -11,6 +11,7 @@ from asr_hf.stages.sources.external import pack_external
 
 from ...kaldi.fixture_experiment import assert_packed, config_of, refusal
 from ...kaldi.kaldi_text import FIXTURES
+from ...typed import typed
 
 
 def absolute(s5: Path, root: str) -> None:
@@ -22,7 +23,7 @@ def absolute(s5: Path, root: str) -> None:
 @pytest.mark.parametrize("root", ["/old/home/s5", "/old/home/s5/../s5", "gone", "../other/s5"])
 def test_a_moved_experiment_is_found_and_said(s5: Path, caplog, root: str) -> None:
     absolute(s5, root)
-    pack_external(config_of())
+    pack_external(typed(config_of()))
     assert_packed(s5, FIXTURES / "cmvn/1.txt")
     said = [r.message for r in caplog.records if "was moved" in r.message]
     assert len(said) == 2
@@ -35,7 +36,7 @@ def test_a_moved_experiment_is_found_from_anywhere(s5: Path, monkeypatch, tmp_pa
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     pack_external(
-        config_of(f"corpus.train_data={s5}/data/train", f"alignment.from_kaldi={s5}/exp/lda")
+        typed(config_of(f"corpus.train_data={s5}/data/train", f"alignment.from_kaldi={s5}/exp/lda"))
     )
     assert_packed(tmp_path / "elsewhere", FIXTURES / "cmvn/1.txt")
 
@@ -44,7 +45,7 @@ def test_archives_beside_the_scp_are_found_by_their_names(s5: Path) -> None:
     absolute(s5, "/old/s5")
     for path in (s5 / "mfcc").glob("*.ark"):
         path.rename(s5 / "data/train" / path.name)
-    pack_external(config_of())
+    pack_external(typed(config_of()))
     assert_packed(s5, FIXTURES / "cmvn/1.txt")
 
 
@@ -52,7 +53,7 @@ def test_two_places_that_an_archive_may_have_moved_to(s5: Path) -> None:
     absolute(s5, "/old/tri")
     (s5 / "data/mfcc").symlink_to(s5 / "mfcc")
     # The same file by two ways is one.
-    pack_external(config_of())
+    pack_external(typed(config_of()))
     (s5 / "data/mfcc").unlink()
     shutil.copytree(s5 / "mfcc", s5 / "data/mfcc")
     said = refusal()
@@ -60,7 +61,7 @@ def test_two_places_that_an_archive_may_have_moved_to(s5: Path) -> None:
         assert path in said
     # A longer part of the path tells them apart.
     (s5 / "tri").symlink_to(s5)
-    pack_external(config_of())
+    pack_external(typed(config_of()))
 
 
 def test_an_archive_that_is_nowhere(s5: Path) -> None:

@@ -17,6 +17,7 @@ from asr_hf.stages.sources.external import pack_decode_data, pack_external
 
 from ...kaldi.fixture_experiment import WORDS, arguments, config_of
 from ...kaldi.kaldi_text import FIXTURES, matrices
+from ...typed import typed
 
 
 def other_set(folder: Path, name: str, utterances: int = 6) -> Path:
@@ -48,23 +49,23 @@ def test_sets_named_after_training_are_packed_and_decoded(s5: Path) -> None:
 def test_a_set_for_decoding_is_kept_until_its_features_change(s5: Path) -> None:
     config = config_of(f"+corpus.decode_data.eval={other_set(s5 / 'data', 'eval')}")
     config.alignment.from_kaldi = None
-    pack_decode_data(config, ["eval", "dev"])
+    pack_decode_data(typed(config), ["eval", "dev"])
     mark = s5 / "stores/kaldi/store/eval/store.json"
     before = mark.stat().st_mtime_ns
-    pack_decode_data(config, ["eval"])
+    pack_decode_data(typed(config), ["eval"])
     assert mark.stat().st_mtime_ns == before
     lines = (s5 / "data/eval/feats.scp").read_text().splitlines()
     (s5 / "data/eval/feats.scp").write_text("\n".join(f"{line}[0:4]" for line in lines) + "\n")
-    pack_decode_data(config, ["eval"])
+    pack_decode_data(typed(config), ["eval"])
     assert FrameStore.open(mark.parent).num_frames == 30
 
 
 def test_training_and_decoding_agree_on_what_a_set_is_made_from(s5: Path) -> None:
     config = config_of(f"+corpus.decode_data.eval={other_set(s5 / 'data', 'eval')}")
-    pack_external(config)
+    pack_external(typed(config))
     mark = s5 / "stores/kaldi/store/eval/store.json"
     before = mark.stat().st_mtime_ns
-    pack_decode_data(config, ["eval"])
+    pack_decode_data(typed(config), ["eval"])
     assert mark.stat().st_mtime_ns == before
 
 
@@ -81,14 +82,14 @@ def test_sets_that_cannot_be_decoded(s5: Path, given: str, message: str) -> None
     (s5 / "data/bare/utt2spk").write_text("a a\n")
     config = config_of(f"+corpus.decode_data.{given}")
     with pytest.raises(InputError, match=message):
-        pack_decode_data(config, ["dev", "eval"])
+        pack_decode_data(typed(config), ["dev", "eval"])
 
 
 def test_a_corpus_of_our_own_has_kaldi_s_sets_to_decode(s5: Path) -> None:
     """Features of our own are normalised in mean and variance, so these are too."""
     given = ["+recipe=prompts", "paths.data=own", "features.dtype=float32"]
     config = load_config([*given, "+corpus.decode_data.eval=data/train"])
-    pack_decode_data(config, ["eval"])
+    pack_decode_data(typed(config), ["eval"])
     store, right = FrameStore.open(s5 / "own/prompts/store/eval"), matrices(FIXTURES / "cmvn/2.txt")
     for unit, name in enumerate(store.utterances):
         frames = store.read(np.array([unit])).features.numpy()
@@ -120,8 +121,8 @@ def test_features_are_made_as_those_of_training(s5: Path, change: str, message: 
     if message.startswith("reverse"):
         (s5 / "exp/lda/cmvn_opts").write_text("--reverse=true --skip-dims=1\n")
     named = f"+corpus.decode_data.eval={other_set(s5 / 'data', 'eval')}"
-    pack_external(config_of())
+    pack_external(typed(config_of()))
     with pytest.raises(InputError) as caught:
-        pack_decode_data(config_of(named, change), ["eval"])
+        pack_decode_data(typed(config_of(named, change)), ["eval"])
     assert f"corpus.decode_data.eval: features with {message}" in caught.value.problem
-    pack_decode_data(config_of(named), ["eval"])
+    pack_decode_data(typed(config_of(named)), ["eval"])

@@ -12,6 +12,7 @@ from asr_hf.stages.sources.external import pack_external
 
 from ...kaldi.fixture_experiment import assert_packed, config_of, refusal, stored
 from ...kaldi.kaldi_text import FIXTURES, matrices
+from ...typed import typed
 
 
 @pytest.mark.parametrize(
@@ -19,7 +20,9 @@ from ...kaldi.kaldi_text import FIXTURES, matrices
     [("mono", "exp/mono"), ("lda", "exp/lda/decode"), ("lda", "exp/lda/decode_raw")],
 )
 def test_transforms_of_one_folder(s5: Path, system: str, folder: str) -> None:
-    pack_external(config_of(f"alignment.from_kaldi=exp/{system}", f"features.transforms={folder}"))
+    pack_external(
+        typed(config_of(f"alignment.from_kaldi=exp/{system}", f"features.transforms={folder}"))
+    )
     assert_packed(s5, s5 / folder / "feats.txt")
 
 
@@ -35,7 +38,7 @@ def split_jobs(source: Path, *names: str) -> None:
 @pytest.mark.parametrize("folder", ["decode", "decode_raw"])
 def test_transforms_of_several_folders(s5: Path, folder: str) -> None:
     split_jobs(s5 / "exp/lda" / folder, "train", "dev")
-    pack_external(config_of("features.transforms=[exp/lda/train,exp/lda/dev]"))
+    pack_external(typed(config_of("features.transforms=[exp/lda/train,exp/lda/dev]")))
     assert_packed(s5, s5 / "exp/lda" / folder / "feats.txt")
 
 
@@ -43,7 +46,7 @@ def test_transforms_of_several_archives(s5: Path) -> None:
     """They have no folder that says what goes before; here nothing does."""
     for name, speakers in (("one", ["anna"]), ("two", ["ben", "cora"])):
         (s5 / name).write_text("".join(f"{s}  [\n 0 0 0 0 1 7 ]\n" for s in speakers))
-    pack_external(config_of("features.transforms=[one,two]", "features.cmvn=none"))
+    pack_external(typed(config_of("features.transforms=[one,two]", "features.cmvn=none")))
     raw = matrices(FIXTURES / "feats/method2.txt")
     for name, frames in stored(s5).items():
         np.testing.assert_allclose(frames, raw[name][:, 4:] + 7, atol=1e-4)
@@ -73,11 +76,11 @@ def test_transforms_that_do_not_belong_together(s5: Path) -> None:
 
 def test_what_alignments_have_for_features_is_said_where_it_is_left_out(s5: Path, caplog) -> None:
     with caplog.at_level("INFO"):
-        pack_external(config_of())
+        pack_external(typed(config_of()))
     assert "exp/lda: its final.mat, splice_opts change nothing here" in caplog.text
     caplog.clear()
     with caplog.at_level("INFO"):
-        pack_external(config_of("features.transforms=exp/lda/decode"))
+        pack_external(typed(config_of("features.transforms=exp/lda/decode")))
     assert "change nothing" not in caplog.text
 
 
@@ -86,7 +89,7 @@ def test_a_decoding_folder_whose_transforms_were_removed(s5: Path) -> None:
         path.unlink()
     assert "exp/lda/decode: no transforms" in refusal("features.transforms=exp/lda/decode")
     # That of a system without speakers' transforms is another matter: LDA alone.
-    pack_external(config_of("features.transforms=exp/lda"))
+    pack_external(typed(config_of("features.transforms=exp/lda")))
     assert stored(s5)["anna-1"].shape[1] == 4
 
 
@@ -126,17 +129,17 @@ def test_differences_that_cannot_be_made_are_named(s5: Path, text: str) -> None:
 @pytest.mark.parametrize("number", range(1, 8))
 def test_cmvn_opts_of_the_alignments_are_obeyed(s5: Path, number: int) -> None:
     shutil.copy(FIXTURES / f"cmvn/{number}.opts", s5 / "exp/lda/cmvn_opts")
-    pack_external(config_of())
+    pack_external(typed(config_of()))
     assert_packed(s5, FIXTURES / f"cmvn/{number}.txt")
 
 
 def test_the_configuration_chooses_where_no_transforms_bind_it(s5: Path) -> None:
-    pack_external(config_of("corpus.norm_vars=true"))
+    pack_external(typed(config_of("corpus.norm_vars=true")))
     assert_packed(s5, FIXTURES / "cmvn/2.txt")
     (s5 / "exp/lda/cmvn_opts").unlink()
-    pack_external(config_of())
+    pack_external(typed(config_of()))
     assert_packed(s5, FIXTURES / "cmvn/1.txt")
-    pack_external(config_of("features.cmvn=none"))
+    pack_external(typed(config_of("features.cmvn=none")))
     assert_packed(s5, FIXTURES / "cmvn/3.txt")
 
 

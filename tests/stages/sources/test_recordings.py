@@ -14,6 +14,8 @@ from asr_hf.scoring.hub5 import hubscr_command
 from asr_hf.stages.score import run
 from asr_hf.stages.sources.recordings import recognised_words
 
+from ...typed import typed
+
 STM = """;; CATEGORY "0" "" ""
 ;; LABEL "O" "Overall" "Overall"
 sw_1 A sw_1_A 0.00 1.00 <O> I CANNOT GO
@@ -83,7 +85,7 @@ def drop_times(config: DictConfig, utterance: str) -> None:
 
 
 def test_words_get_the_times_file_and_channel_of_their_recording(config: DictConfig) -> None:
-    found = {w.word: w for w in recognised_words(config, "eval")}
+    found = {w.word: w for w in recognised_words(typed(config), "eval")}
     assert (found["set"].recording, found["set"].channel) == ("sw_1", "B")
     assert found["set"].start == pytest.approx(1.15)
     assert (found["go"].channel, found["go"].start, found["go"].duration) == ("A", 0.6, 0.1)
@@ -91,7 +93,9 @@ def test_words_get_the_times_file_and_channel_of_their_recording(config: DictCon
 
 def test_words_without_times_are_spread_over_their_utterance(config: DictConfig) -> None:
     drop_times(config, "sw_1-B")
-    found = [w for w in recognised_words(config, "eval") if (w.recording, w.channel)[1] == "B"]
+    found = [
+        w for w in recognised_words(typed(config), "eval") if (w.recording, w.channel)[1] == "B"
+    ]
     mine = [w for w in found if w.recording == "sw_1"]
     assert [w.word for w in mine] == ["the", "th-", "television", "set"]
     assert [w.start for w in mine] == pytest.approx([0.45, 0.75, 1.05, 1.35])
@@ -104,7 +108,7 @@ def test_words_of_no_utterance_are_refused(config: DictConfig, name: str) -> Non
     stranger = "fsh_1 1 0.0 0.1 hi\n" if name == "words.ctm" else "fsh_1 hi\n"
     path.write_text(path.read_text() + stranger)
     with pytest.raises(InputError, match="fsh_1: decoded, but no such utterance"):
-        recognised_words(config, "eval")
+        recognised_words(typed(config), "eval")
 
 
 @pytest.mark.skipif(hubscr_command() is None, reason="NIST's hubscr.pl is not installed")
@@ -112,7 +116,7 @@ def test_the_score_stage_adds_nist_s_figures_and_loses_no_word_without_times(
     config: DictConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
     drop_times(config, "sw_1-B")
-    wer = run(config)
+    wer = run(typed(config))
     found = {part: (one["errors"], one["words"]) for part, one in wer["hub5"].items()}
     # The hesitation is a word of the reference that may be left out.
     assert found == {"eval": (2, 12), "eval sw_": (0, 8), "eval en_": (2, 4)}
@@ -129,7 +133,7 @@ def test_without_hubscr_our_own_figures_are_called_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    assert run(config)["hub5"] == {}
+    assert run(typed(config))["hub5"] == {}
     assert "sctk" in caplog.text
     shown = capsys.readouterr().out
     assert "eval (ours)" in shown and "not comparable" in shown and "(hubscr)" not in shown

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from asr_hf.training.distributed.partition_units import partition_units
-from asr_hf.training.feeding.counter_rng import frame_uniforms
 
 FRAMES = arrays.arrays(np.int64, st.integers(0, 200), elements=st.integers(0, 2000))
 
@@ -35,22 +34,3 @@ def test_shares_of_many_small_units_are_even_to_a_thirtieth_and_keep_neighbours_
 
 def test_no_units_are_no_work():
     assert [share.tolist() for share in partition_units(np.array([], np.int64), 3)] == [[], [], []]
-
-
-@given(st.integers(0, 2**40), st.permutations(list(range(50))))
-def test_a_frame_keeps_its_numbers_in_any_order(seed, order):
-    numbers = np.arange(1000, 1050)
-    found = frame_uniforms(seed, numbers)
-    assert (frame_uniforms(seed, numbers[order]) == found[order]).all()
-    assert ((found >= 0) & (found < 1)).all()
-
-
-def test_frame_numbers_look_random():
-    """Means, variances and correlations over frames, columns and neighbouring seeds."""
-    found = np.concatenate([frame_uniforms(s, np.arange(20_000)) for s in (0, 1)], axis=1)
-    assert np.abs(found.mean(0) - 0.5).max() < 0.01
-    assert np.abs(found.var(0) - 1 / 12).max() < 0.003
-    off = np.corrcoef(found.T) - np.eye(4)
-    assert np.abs(off).max() < 0.03
-    steps = np.corrcoef(found[:-1].T, found[1:].T)[:4, 4:]
-    assert np.abs(steps).max() < 0.03

@@ -38,15 +38,15 @@ LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=8)
 @given(LENGTHS, st.integers(1, 12), st.integers(1, 60))
 def test_every_frame_is_in_one_unit_and_comes_with_it(lengths, stride, most):
     units = Units(Source(lengths), stride)
-    everything = np.arange(len(units.frames))
-    assert units.frames.sum() == sum(lengths)
+    everything = np.arange(len(units.frame_counts))
+    assert units.frame_counts.sum() == sum(lengths)
     found, held = [], []
     for chunk in units.batches(everything, most):
         assert len(chunk.labels) == chunk.lengths.sum()
         assert len(chunk.labels) <= max(most, chunk.lengths.max())
         found.append(chunk.labels)
         held.extend(chunk.lengths.tolist())
-    assert held == units.frames.tolist()
+    assert held == units.frame_counts.tolist()
     assert sorted(torch.cat(found).tolist()) == list(range(sum(lengths)))
 
 
@@ -70,7 +70,7 @@ def test_some_utterances_only(lengths, stride, data):
     units = Units(Source(lengths), stride, np.array(some))
     starts = np.concatenate([[0], np.cumsum(lengths)])
     wanted = [frame for u in some for frame in range(starts[u], starts[u + 1])]
-    chunks = list(units.batches(np.arange(len(units.frames)), 30))
+    chunks = list(units.batches(np.arange(len(units.frame_counts)), 30))
     assert sorted(torch.cat([chunk.labels for chunk in chunks]).tolist()) == wanted
     assert set(np.concatenate([chunk.utterances for chunk in chunks])) <= set(some)
 

@@ -61,7 +61,7 @@ def test_measuring_counts_no_work_and_leaves_the_parameters(make_objective):
     before = objective.model.flat.detach().clone()
     rates = measure_rates(objective, curvature=True)
     assert min(rates.gradient, rates.loss, rates.product, rates.linearise) > 0
-    assert objective.frames == {"gradient": 0, "curvature": 0, "loss": 0}
+    assert objective.frames_by_pass == {"gradient": 0, "curvature": 0, "loss": 0}
     assert before.equal(objective.model.flat.detach())
     assert measure_rates(objective, curvature=False).product == 0
 
@@ -105,4 +105,4 @@ def test_minibatches_of_all_parts_are_the_epochs(make_objective, trainer):
     assert sum(effort.gradient for effort in pass_costs) == pytest.approx(3 * total, abs=6)
     for _ in range(2):
         optimiser.step()
-    assert objective.frames["gradient"] == pytest.approx(total, abs=20)
+    assert objective.frames_by_pass["gradient"] == pytest.approx(total, abs=20)

@@ -73,7 +73,7 @@ def test_predictions_hold_for_more_frames(make_objective, stores):
     """The lines, drawn on few frames, against all of the training data."""
     objective = make_objective(dtype=torch.float32, hidden_sizes=[64, 64])
     passes = measure_passes(objective, curvature=True)
-    assert objective.frames == {"gradient": 0, "curvature": 0, "loss": 0}
+    assert objective.frames_by_pass == {"gradient": 0, "curvature": 0, "loss": 0}
     everything = Sample(Split.TRAIN, np.arange(stores[Split.TRAIN].num_units))
     frames = stores[Split.TRAIN].num_frames
     theta = objective.model.flat.detach().clone()

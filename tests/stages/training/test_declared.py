@@ -26,6 +26,8 @@ from asr_hf.stages.training.initial_model import inherit_settings
 from asr_hf.stages.training.targets import open_targets
 from asr_hf.training.feeding.targets import LabelTargets
 
+from ..typed import typed
+
 
 class Weighted(CrossEntropy):
     """Declares nothing, and has a setting that sounds like one of sequences."""
@@ -94,7 +96,7 @@ def config(*overrides, criterion=None, trainer=None, **settings):
 @pytest.mark.parametrize("option", groups()["criterion"])
 def test_our_criteria_declare_the_settings_and_targets_that_they_have(option):
     made = config(f"criterion={option}")
-    needs = criterion_needs(made)
+    needs = criterion_needs(typed(made).criterion)
     settings = parameters_of(find_class(made.criterion._target_, "criterion"))
     assert needs.acoustic_scale == ("acoustic_scale" in settings)
     assert needs.starting_model == (needs.targets is Targets.LATTICES)
@@ -104,7 +106,7 @@ def test_our_criteria_declare_the_settings_and_targets_that_they_have(option):
 @pytest.mark.parametrize("option", groups()["trainer"])
 def test_our_optimisers_declare_how_they_go_through_the_data(option):
     made = config(f"trainer={option}")
-    needs = optimiser_needs(made)
+    needs = optimiser_needs(typed(made).trainer)
     settings = parameters_of(find_class(made.trainer._target_, "trainer"))
     assert needs.minibatches == ("batch_frames" in settings)
     # What divides vectors is told of their space by its preconditioner.
@@ -113,18 +115,18 @@ def test_our_optimisers_declare_how_they_go_through_the_data(option):
 
 def test_a_class_that_declares_nothing_trains_on_labels_from_nothing():
     made = config(criterion=Weighted, acoustic_scale=None)
-    inherit_settings(made)
-    assert made.criterion.acoustic_scale is None
-    assert isinstance(open_targets(made, {}, None), LabelTargets)
-    assert optimiser_needs(config(trainer=Plain)) == OptimiserNeeds(False, True)
+    inherited = inherit_settings(typed(made))
+    assert inherited.criterion.get("acoustic_scale", 0) is None
+    assert isinstance(open_targets(inherited, {}, None), LabelTargets)
+    assert optimiser_needs(typed(config(trainer=Plain)).trainer) == OptimiserNeeds(False, True)
 
 
 def test_targets_follow_from_what_is_declared():
     stores = {Split.TRAIN: None}
     for kind in (OverLattices, Boosted):
         with pytest.raises(InputError, match="no lattices"):
-            open_targets(config(criterion=kind), stores, None)
-    assert isinstance(open_targets(config(criterion=Continued), stores, None), LabelTargets)
+            open_targets(typed(config(criterion=kind)), stores, None)
+    assert isinstance(open_targets(typed(config(criterion=Continued)), stores, None), LabelTargets)
 
 
 @pytest.mark.parametrize("kind", [Continued, Boosted])
@@ -132,14 +134,14 @@ def test_a_starting_model_is_asked_for_where_it_is_declared(kind):
     with pytest.raises(
         InputError, match=rf"init_from=null: criterion mine\.needs\.{kind.__name__}"
     ):
-        inherit_settings(config(criterion=kind))
-    inherit_settings(config(criterion=OverLattices))
+        inherit_settings(typed(config(criterion=kind)))
+    inherit_settings(typed(config(criterion=OverLattices)))
 
 
 def test_a_scale_is_asked_for_where_no_run_can_give_it():
     with pytest.raises(InputError, match=r"criterion\.acoustic_scale=null"):
-        inherit_settings(config(criterion=Scaled))
-    inherit_settings(config(criterion=Scaled, acoustic_scale=0.1))
+        inherit_settings(typed(config(criterion=Scaled)))
+    inherit_settings(typed(config(criterion=Scaled, acoustic_scale=0.1)))
 
 
 @pytest.mark.parametrize(
@@ -158,10 +160,10 @@ def test_processes_share_what_optimisers_let_them(kind, sharded, refused, monkey
     model = SimpleNamespace(state_tensors=dict)
     objective, ranks = SimpleNamespace(model=model, frames={}), SimpleNamespace(count=2)
     if refused is None:
-        assert share(made, objective, ranks) == (objective, ranks, {}, sharded)
+        assert share(typed(made), objective, ranks) == (objective, ranks, {}, sharded)
         return
     with pytest.raises(InputError, match=refused) as error:
-        share(made, objective, ranks)
+        share(typed(made), objective, ranks)
     assert f"mine.needs.{kind.__name__}" in str(error.value)
 
 
@@ -175,7 +177,7 @@ def test_needs_of_another_form_are_refused_before_training(wrong):
 
 
 def test_what_is_declared_stands_on_the_page():
-    page = (Path(__file__).parents[2] / "docs/your-classes.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs/your-classes.md").read_text(encoding="utf-8")
     for kind in (CriterionNeeds, OptimiserNeeds):
         assert kind.__name__ in page
         assert all(f"`{field.name}`" in page for field in fields(kind))

@@ -1,0 +1,68 @@
+"""Settings of the group alignment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from asr_hf.settings.maker import ONE_OR_MORE
+
+
+@dataclass(frozen=True, kw_only=True)
+class TreeSettings:
+    """Settings of tied states of phones in context.
+
+    Attributes:
+        states: largest number of tied states.
+        gaussians: number of Gaussians at the end, over all states.
+        passes: number of passes of Viterbi training.
+        max_utterances: largest number of utterances that tree and mixtures are trained on; None
+            takes all.
+    """
+
+    states: int
+    gaussians: int
+    passes: int
+    max_utterances: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignmentSettings:
+    """Settings of the flat start and of forced alignment.
+
+    Attributes:
+        iterations: number of passes of Viterbi training.
+        gaussians: number of Gaussians at the end, over all pdfs.
+        seed: seed of the perturbations of split Gaussians.
+        max_utterances: largest number of utterances that the flat start is trained on; None takes
+            all.
+        acoustic_scale: scale of acoustic scores in forced alignment.
+        beam: beam of the alignment.
+        retry_beam: beam of its second try.
+        jobs: number of processes.
+        max_skipped: largest share of utterances that may be skipped.
+        tree: settings of tied states; None keeps monophones.
+        system: folder of the HMM system and its graphs, in that of the corpus.
+        from_kaldi: folders of Kaldi's alignments, which take the place of the flat start.
+        from_ark: archive of pdf alignments, which takes the place of the flat start.
+        num_pdfs: number of pdfs of those alignments.
+        from_run: run folder whose network realigns the corpus.
+        tag: what keeps alignments and stores apart from others of the corpus.
+    """
+
+    iterations: int
+    gaussians: int
+    seed: int
+    max_utterances: int | None
+    acoustic_scale: float
+    beam: float
+    retry_beam: float
+    jobs: int
+    max_skipped: float
+    tree: TreeSettings | None
+    system: str
+    from_kaldi: tuple[Path, ...] | None = field(default=None, metadata=ONE_OR_MORE)
+    from_ark: Path | None
+    num_pdfs: int | None
+    from_run: Path | None
+    tag: str | None

@@ -1,0 +1,48 @@
+"""Settings of the group features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from asr_hf.settings.maker import ONE_OR_MORE
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureSettings:
+    """Settings of filterbank features and their normalisation.
+
+    Attributes:
+        sample_rate: sample rate (Hz); None takes that of the prepared corpus.
+        resample: whether recordings of other sample rates are brought to this one.
+        num_mel_bins: number of filters.
+        low_freq: lower edge of the first filter (Hz).
+        high_freq: upper edge of the last filter (Hz); 0 or less counts from the Nyquist frequency.
+        window: window of a frame: hamming, hanning, povey, blackman or rectangular.
+        frame_length: length of the window (ms).
+        frame_shift: time between two frames (ms).
+        preemphasis: coefficient of the pre-emphasis, in [0, 1].
+        cmvn: what mean and variance are taken over: utterance, speaker or none.
+        transforms: archives and folders with transforms of the normalised features; None applies
+            none.
+        dtype: precision of the packed store: float16 or float32.
+        allow_pipes: whether entries of scp files that end in "|" are run as shell commands.
+        jobs: number of processes.
+        max_skipped: largest share of utterances that may be skipped.
+    """
+
+    sample_rate: int | None
+    resample: bool
+    num_mel_bins: int
+    low_freq: float
+    high_freq: float
+    window: str
+    frame_length: float
+    frame_shift: float
+    preemphasis: float
+    cmvn: str
+    transforms: tuple[Path, ...] | None = field(default=None, metadata=ONE_OR_MORE)
+    dtype: str
+    allow_pipes: bool = False
+    jobs: int
+    max_skipped: float

@@ -1,0 +1,35 @@
+"""Settings that are this recipe's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+# One value for the only language, or one for each language by its name.
+ByLanguage = str | Mapping[str, str] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSettings:
+    """Settings of a corpus made from a table of recordings.
+
+    Attributes:
+        audio: folder that audio files are named from; None takes the table's.
+        held_out: share of the audio for each set that is held out, where no column says which.
+        sample_rate: sample rate of the corpus (Hz); None takes the one of most recordings.
+        tidy: whether words are lower-cased and punctuation is taken off.
+        numbers: language that numbers are read in; None leaves them as they are.
+        lexicon: file of a dictionary; None spells words by their letters.
+        lm_text: file with more text for the language model.
+        max_skipped: largest share of lines that may be skipped.
+    """
+
+    audio: Path | None
+    held_out: float
+    sample_rate: int | None
+    tidy: bool
+    numbers: ByLanguage
+    lexicon: ByLanguage
+    lm_text: ByLanguage
+    max_skipped: float
