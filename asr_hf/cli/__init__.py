@@ -1,0 +1,1 @@
+"""The `asr-hf` command: its verbs, and how overrides become settings."""

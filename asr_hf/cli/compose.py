@@ -34,6 +34,9 @@ def load_config(arguments: list[str]) -> DictConfig:
     Args:
         arguments: what follows the verb.
 
+    Returns:
+        The configuration, complete.
+
     Raises:
         InputError: an override is malformed, or names a key or option that does not exist; the
             message names the nearest that does.
@@ -44,6 +47,9 @@ def load_config(arguments: list[str]) -> DictConfig:
 
 def checked_tree(overrides: list[str]) -> DictConfig:
     """Compose conf/train.yaml with overrides, and check that these fit it.
+
+    Returns:
+        The composed configuration.
 
     Raises:
         InputError: as `load_config`.
@@ -108,6 +114,9 @@ def complete(
         run_dir: the run folder; None for <paths.exp>/<name>.
         command: the overrides, which the run keeps for commands that work on it later.
 
+    Returns:
+        The same configuration, changed in place.
+
     Raises:
         InputError: a value is missing, or an interpolation leads nowhere.
     """
@@ -171,6 +180,9 @@ def _check_name(name: str) -> None:
 def with_search_path(arguments: list[str]) -> list[str]:
     """Turn `--config-dir DIR` into Hydra's search path and refuse other options.
 
+    Returns:
+        The overrides that are left, the search path before them.
+
     Raises:
         InputError: there is another option, or no such folder.
     """
@@ -199,6 +211,9 @@ def with_search_path(arguments: list[str]) -> list[str]:
 
 def with_table(overrides: list[str]) -> list[str]:
     """Turn `table=FILE` into the recipe for tables, the corpus named after the file.
+
+    Returns:
+        The overrides, `table=FILE` replaced by those that it stands for.
 
     Raises:
         InputError: the file's name cannot be a folder's.

@@ -105,11 +105,14 @@ OPEN = (
 
 
 def kinds_at(key: str, plain: DictConfig) -> Kinds:
-    """What may stand at a key; nothing where that is not known.
+    """Tell what may stand at a key.
 
     Args:
         key: dotted.
         plain: the configuration with the groups that are chosen and no other overrides.
+
+    Returns:
+        Names of kinds; none where that is not known.
     """
     parent, _, _ = key.rpartition(".")
     if key in DECLARED:
@@ -160,7 +163,10 @@ def known_keys() -> Mapping[str, Kinds]:
 
 
 def entries(tree: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Every key of a plain tree with its value, mappings before what is in them.
+    """List the keys of a plain tree with their values.
+
+    Yields:
+        Dotted keys and their values, mappings before what is in them.
 
     Raises:
         InputError: the name of an entry is no text.
@@ -195,13 +201,16 @@ def check_kinds(config: DictConfig, plain: DictConfig, overrides: Sequence[str])
 def misfit(
     key: str, value: Any, plain: DictConfig, override: str | None = None
 ) -> InputError | None:
-    """What is wrong with a value that does not belong at its key, if anything.
+    """Say what is wrong with a value that does not belong at its key.
 
     Args:
         key: dotted.
         value: plain.
         plain: the configuration with the groups that are chosen and no other overrides.
         override: that gave it, if one did.
+
+    Returns:
+        The error; None where the value belongs there.
     """
     kinds = kinds_at(key, plain)
     if not kinds or _fits(value, kinds):

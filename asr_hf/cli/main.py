@@ -48,14 +48,15 @@ a sweep over two groups:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; return its exit code.
-
-    That is 0, 1 for a failure, 2 for bad input or configuration, 75 after SIGTERM or SIGUSR1, and
-    130 after Ctrl-C.
+    """Run a command.
 
     Args:
         argv: verb and arguments; by default this process's, of which signals are then taken until
             it ends.
+
+    Returns:
+        The exit code: 0, 1 for a failure, 2 for bad input or configuration, 75 after SIGTERM or
+        SIGUSR1, and 130 after Ctrl-C.
     """
     if argv is None:
         Interruption().__enter__()

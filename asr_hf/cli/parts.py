@@ -26,6 +26,9 @@ def with_parts(overrides: list[str], choices: Mapping[str, Any]) -> list[str]:
     Args:
         overrides: Hydra's, groups and keys alike.
         choices: the option of each group in the end, with these overrides.
+
+    Returns:
+        The overrides, with those that add the parts.
     """
     folders = config_dirs(overrides)
     parts = {

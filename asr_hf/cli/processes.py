@@ -44,7 +44,10 @@ def launched() -> bool:
 
 
 def train_in_processes(config: DictConfig) -> dict[str, Any]:
-    """Train in `runtime.processes` processes on this machine; returns the result.
+    """Train in `runtime.processes` processes on this machine.
+
+    Returns:
+        The result of the training.
 
     Raises:
         InputError: no such number of processes.
@@ -130,7 +133,10 @@ def _with_helpers(ranks: ProcessGroup, work: Callable[[], None]) -> None:
 
 
 def _task(name: str) -> Task[Any, Any]:
-    """A task that helpers do.
+    """Look up a task that helpers do.
+
+    Returns:
+        The task.
 
     Raises:
         KeyError: there is no such task.

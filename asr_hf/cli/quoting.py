@@ -40,6 +40,9 @@ def quoted(override: str, kinds: Kinds) -> str:
     Args:
         override: as given on the command line.
         kinds: what may stand at its key; empty where that is not known.
+
+    Returns:
+        The override, as Hydra's grammar reads it as meant.
     """
     key, equals, value = override.partition("=")
     textual = bool(kinds - {NOTHING}) and kinds <= _TEXTUAL

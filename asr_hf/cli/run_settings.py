@@ -27,12 +27,15 @@ _OF_THE_FOLDER = {"name", "run_dir", "command"}
 def load_run_config(
     arguments: list[str], key: str = "run_dir", makes_model: bool = True
 ) -> DictConfig:
-    """The configuration for a verb that works on a run.
+    """Compose the configuration for a verb that works on a run.
 
     Args:
         arguments: what follows the verb: perhaps a run folder, and overrides.
         key: which setting a folder that is given stands for: run_dir, or lattices.from_run.
         makes_model: whether the verb makes the run's model.
+
+    Returns:
+        The configuration.
 
     Raises:
         InputError: there is no such run, or an override does not fit.
@@ -72,13 +75,16 @@ def _before(arguments: list[str], one: str) -> str:
 def _of_run(
     folder: Path, given: list[str], composed: DictConfig | None, makes_model: bool
 ) -> DictConfig:
-    """The run's configuration with the changes that `given` would have made to it.
+    """Change a run's configuration as `given` would have changed it.
 
     Args:
         folder: the run.
         given: overrides of this command.
         composed: what they compose to by themselves, where they are whole.
         makes_model: whether its model is made.
+
+    Returns:
+        The configuration.
     """
     own = with_table(with_search_path(given))
     command = _command(folder)
@@ -117,10 +123,13 @@ def _named_in(config: DictConfig) -> set[str]:
 
 
 def _moved(saved: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The configuration with its folders where they are now, if the whole project was moved.
+    """Put the folders of a configuration where they are now, if the whole project was moved.
 
     That is so where the run lies in a folder named as paths.exp was, and what lay beside that lies
     beside it now.
+
+    Returns:
+        The configuration with its folders.
     """
     before, now = Path(saved["paths"]["exp"]), folder.absolute().parent
     if before == now or before.name != now.name:

@@ -20,7 +20,10 @@ from asr_hf.settings.settings import Settings
 
 
 def run_stage(verb: str, config: DictConfig, **more: Any) -> dict[str, Any]:
-    """Run asr_hf.stages.<verb>, which `more` is handed on to.
+    """Run the stage asr_hf.stages.<verb>.
+
+    Returns:
+        What the stage says that it did.
 
     Raises:
         InputError: an object that the configuration describes cannot be built, or a key that the
@@ -60,9 +63,12 @@ def _lacking(verb: str, what: str) -> InputError:
 
 
 def _written_by(verb: str, settings: Settings) -> Path | None:
-    """The folder that a verb writes to, and one process at a time; None where nothing is made.
+    """Find the folder that a verb writes to, and one process at a time.
 
     A run folder is held by training itself. Where there is no corpus or run yet, none is begun.
+
+    Returns:
+        The folder; None where nothing is made.
     """
     corpus = settings.corpus.dir
     if verb == "prepare":

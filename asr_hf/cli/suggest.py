@@ -18,13 +18,16 @@ from asr_hf.runtime.errors import InputError
 def problem_of(
     override: str, error: Exception, config: DictConfig, overrides: Sequence[str]
 ) -> str:
-    """What is wrong with an override that does not compose.
+    """Say what is wrong with an override that does not compose.
 
     Args:
         override: as given.
         error: what Hydra says of it.
         config: what it was to change.
         overrides: all of them; they name folders of options.
+
+    Returns:
+        The problem, for a message.
     """
     key, _, value = override.lstrip("+~").partition("=")
     options = groups(overrides)
@@ -48,12 +51,15 @@ def problem_of(
 
 
 def nearest(override: str, config: DictConfig, overrides: Sequence[str] = ()) -> str:
-    """The remedy for one override that does not fit.
+    """Find the remedy for one override that does not fit.
 
     Args:
         override: as given.
         config: what it was to change.
         overrides: all of them; they name folders of options.
+
+    Returns:
+        The remedy, for a message.
     """
     if "=" not in override:
         return "overrides have the form key=value"

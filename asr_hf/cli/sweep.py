@@ -139,10 +139,13 @@ def _check_names(choices: list[list[str]]) -> None:
 
 
 def folder_of(overrides: Sequence[str]) -> str:
-    """The folder of a run of a sweep.
+    """Name the folder of a run of a sweep.
 
     Args:
         overrides: what is swept, each with the run's value.
+
+    Returns:
+        The name.
 
     Raises:
         InputError: its name is too long.

@@ -33,8 +33,8 @@ def read_value(file: BinaryIO, max_bytes: int) -> np.ndarray:
 
     Raises:
         ValueError: the value is corrupt, truncated or of another kind.
-        AssertionError: likewise, raised by kaldiio.
-        struct.error: likewise, raised by Python's struct.
+        AssertionError: the same, found by kaldiio.
+        struct.error: the same, found by Python's struct.
     """
     start = file.tell()
     mark = file.read(2)

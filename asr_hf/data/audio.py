@@ -62,7 +62,7 @@ class Recording:
             Samples [N] float32 in the range of 16-bit integers, as in Kaldi.
 
         Raises:
-            InputError: see `load_audio`.
+            InputError: the segment cannot be read; see `load_audio` for the causes.
         """
         with self._opened() as sound:
             if isinstance(self.file.source, bytes) and sound.file.channels == 1:

@@ -1,4 +1,4 @@
-"""Log-mel filterbanks, equal to Kaldi's compute-fbank-feats."""
+"""Computes log-mel filterbank features, equal to those of Kaldi's compute-fbank-feats."""
 
 from __future__ import annotations
 

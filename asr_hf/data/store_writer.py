@@ -55,7 +55,7 @@ class FeatureSource:
     Args:
         features: archive of the features.
         cmvn: normalisation of the features.
-        transform: what else is done to the normalised features; None for nothing.
+        transform: further transformation of the normalised features; None for none.
         dtype: type of the packed features.
     """
 
@@ -125,7 +125,7 @@ def build_store(
         alignments: pdf of every frame; None for a store that is only decoded.
         dtype: type of the features, "float16" or "float32".
         max_skipped: largest share of utterances that may be left out.
-        transform: what else is done to the normalised features; None for nothing.
+        transform: further transformation of the normalised features; None for none.
         allow_pipes: whether commands in the feature folder's scp files are run in a shell.
         logged: skipped utterances that the log has named already.
 

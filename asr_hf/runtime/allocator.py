@@ -1,4 +1,4 @@
-"""How the C library hands out large blocks on the CPU."""
+"""Sets how the C library allocates large blocks of memory on the CPU."""
 
 from __future__ import annotations
 

@@ -53,4 +53,4 @@ class InputError(AsrHfError):
 
 
 class RunError(AsrHfError):
-    """The work itself failed (exit code 1)."""
+    """The work failed, although its inputs are right (exit code 1)."""

@@ -95,7 +95,7 @@ class FailureBoard:
         Raises:
             SystemExit: another rank failed before this one; its exit code is taken over.
             InputError: the error of the block, with the number of the rank.
-            RunError: likewise.
+            RunError: the error of the block, with the number of the rank.
             Exception: any other error of the block.
             KeyboardInterrupt: the block was interrupted by the user.
             Interrupted: the block was interrupted by a signal.

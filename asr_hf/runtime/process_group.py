@@ -97,7 +97,7 @@ class ProcessGroup:
         log.info("%d processes, by %s", self.count, backend)
 
     def close(self) -> None:
-        """Part from the other ranks."""
+        """Leave the group of ranks."""
         if self.count > 1 and dist.is_initialized():
             dist.destroy_process_group()
 

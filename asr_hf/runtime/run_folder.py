@@ -223,10 +223,10 @@ def _follows(key: str, before: Any, unresolved: Any, changed: Mapping[str, str])
 
 
 def _resolved(raw: Any, config: Any) -> Any:
-    """The value that `${...}` stands for in a resolved configuration.
+    """Return the value that `${...}` stands for in a resolved configuration.
 
     Raises:
-        LookupError: a key is not there, or is computed.
+        LookupError: a key is missing, or is computed.
     """
     if isinstance(raw, list):
         return [_resolved(item, config) for item in raw]
@@ -243,10 +243,10 @@ def _resolved(raw: Any, config: Any) -> Any:
 
 
 def _at(key: str, config: Any) -> Any:
-    """The value at a dotted key.
+    """Return the value at a dotted key.
 
     Raises:
-        LookupError: there is none.
+        LookupError: the configuration has no such key.
     """
     for name in key.split("."):
         if not isinstance(config, dict) or name not in config:

@@ -36,7 +36,7 @@ class SkipList:
     logged: set[str] = field(default_factory=set)
 
     def add(self, utterance: str, reason: str) -> None:
-        """Leave `utterance` out because of `reason`."""
+        """Note that an utterance is left out, and why."""
         self.reasons[utterance] = reason
         log.debug("%s: skipped %s: %s", self.stage, utterance, reason)
 

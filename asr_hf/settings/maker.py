@@ -90,6 +90,9 @@ def _hints(kind: Any) -> dict[str, Any]:
 def _converted(hint: Any, value: Any, key: str, makers: Makers) -> Any:
     """Turn a plain value into what a type hint asks for.
 
+    Returns:
+        The value.
+
     Raises:
         InputError: the value does not fit.
     """

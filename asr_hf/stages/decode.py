@@ -49,6 +49,9 @@ def run(settings: Settings) -> dict[str, Any]:
     """Decode `decode.sets` with the network of `run_dir`; see `decode_sets`.
 
     With `decode.choose` that network is chosen first; see `choose_model`.
+
+    Returns:
+        What `decode_sets` returns.
     """
     run_dir = settings.run_dir
     pack_decode_data(settings, [settings.decode.tune_on, *settings.decode.sets])
@@ -96,12 +99,15 @@ def decode_sets(
 
 
 def tuned_weights(settings: Settings, scores: ScoreSource, folder: Path) -> dict[str, Any]:
-    """The weights that are best on `decode.tune_on`, and the word errors of all that were tried.
+    """Find the weights that are best on `decode.tune_on`.
 
     Args:
         settings: settings of the command.
         scores: of the utterances of a set.
         folder: best.json is kept there.
+
+    Returns:
+        The best weights, and the word errors of all that were tried.
 
     Raises:
         InputError: as `decode_sets`.
@@ -203,6 +209,9 @@ class _Decoding:
         """Decode the set `name`, write its files, and score it.
 
         Utterances that have no scores count as if nothing had been recognised.
+
+        Returns:
+            The word errors of the set, in all and by language.
         """
 
         def make(part: Path) -> dict[str, Any]:

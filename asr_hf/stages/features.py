@@ -17,6 +17,9 @@ from asr_hf.stages.sources.layout import chosen_by, prepared_corpus
 def run(settings: Settings) -> dict[str, Any]:
     """Write <corpus.dir>/fbank/<set> for each of the corpus's sets.
 
+    Returns:
+        What was made of each set, by its name.
+
     Raises:
         InputError: a set is missing, or too much of its audio is unusable.
     """
@@ -45,7 +48,10 @@ def run(settings: Settings) -> dict[str, Any]:
 
 
 def fbank_options(settings: Settings) -> FbankOptions:
-    """The filterbank options of a configuration; the sample rate may be the corpus's.
+    """Make the filterbank options of a command; the sample rate may be that of the corpus.
+
+    Returns:
+        The options.
 
     Raises:
         InputError: the corpus does not say which.

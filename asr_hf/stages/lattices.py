@@ -229,7 +229,10 @@ class _Making:
     def _about(
         self, skips: SkipList, parts: list[LatticeStore], total: int
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What lattices.json says beside the counts; and statistics, the time it took among them.
+        """Sum up what the parts of a set say of themselves.
+
+        Returns:
+            What lattices.json says beside the counts; and statistics, the time it took among them.
 
         Raises:
             InputError: too many utterances were skipped.

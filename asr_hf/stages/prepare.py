@@ -15,6 +15,9 @@ from asr_hf.stages.sources.kaldi_sets import refuse_kaldi
 def run(settings: Settings) -> dict[str, Any]:
     """Run recipes/<corpus.recipe>/prepare.py and validate every set.
 
+    Returns:
+        What corpus.json says.
+
     Raises:
         InputError: the recipe lacks data, or there is nothing to prepare.
         RunError: what it made is not valid.

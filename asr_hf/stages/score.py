@@ -38,7 +38,7 @@ class _SetScore:
 
 
 def run(settings: Settings) -> dict[str, Any]:
-    """Score the decoded sets of the run in `config.run_dir`.
+    """Score the decoded sets of the run in the run folder.
 
     Writes score.json and score.txt, enters `wer` in result.json (the test set's figures, or the
     last set's where none is called test) and renews report.html.

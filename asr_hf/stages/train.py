@@ -149,7 +149,10 @@ def make_objective(
     model: AcousticModel,
     device: torch.device,
 ) -> FrameObjective:
-    """What is trained: the criterion over the stores' frames, as a function of the parameters.
+    """Make the objective: the criterion over the stores' frames, as a function of the parameters.
+
+    Returns:
+        The objective.
 
     Raises:
         InputError: a setting does not fit, or lattices are missing.
@@ -171,7 +174,10 @@ def make_objective(
 
 
 def share(settings: Settings, objective: FrameObjective, ranks: ProcessGroup) -> CountedObjective:
-    """The objective as all ranks compute it together, from the model of the first.
+    """Share the objective among all ranks, from the model of the first.
+
+    Returns:
+        The objective as the ranks compute it together.
 
     Raises:
         InputError: the optimiser goes by minibatches, of which there is nothing to share, or
@@ -199,7 +205,10 @@ def share(settings: Settings, objective: FrameObjective, ranks: ProcessGroup) ->
 
 
 def recorder(settings: Settings, device: torch.device) -> Recorder | None:
-    """What records curvature products, where `runtime.cuda_graphs` asks for it.
+    """Choose what records curvature products, where `runtime.cuda_graphs` asks for it.
+
+    Returns:
+        The recorder; None where nothing is recorded.
 
     Raises:
         InputError: there is no GPU to record on.
@@ -241,6 +250,9 @@ def open_sources(
     settings: Settings, stores: dict[Split, FrameStore], device: torch.device
 ) -> dict[Split, FrameSource]:
     """Bring the features to the device as far as `runtime.resident` and `runtime.memory` let them.
+
+    Returns:
+        A source of features for each part of the data.
 
     Raises:
         InputError: either is no size of memory.

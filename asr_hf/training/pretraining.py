@@ -12,7 +12,7 @@ from asr_hf.training.loop import Optimiser
 
 log = logging.getLogger(__name__)
 
-# Makes what makes an optimiser of an objective and its parameters.
+# Makes a function that makes an optimiser of an objective and its parameters.
 MakeTrainer = Callable[[], Callable[..., Optimiser]]
 
 
@@ -22,7 +22,7 @@ def pretrain_layers(objective: FrameObjective, make_trainer: MakeTrainer) -> Non
     The work is counted as the objective's.
 
     Args:
-        objective: whose model is pretrained.
+        objective: the objective, whose model is pretrained.
         make_trainer: makes an optimiser, which is called with objective and parameters and trains
             one depth.
 

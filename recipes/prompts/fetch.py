@@ -64,7 +64,7 @@ class Recordings:
         return _SPEAKERS[self.language]
 
 
-def find_recordings(language: str, source: Path | None, cache: Path) -> Recordings:
+def find_recordings(language: str, source: Path | str | None, cache: Path) -> Recordings:
     """Find or fetch the prompts of a language.
 
     Tried in order: the folder the user names (alone, when one is named), the installed system,
@@ -84,7 +84,7 @@ def find_recordings(language: str, source: Path | None, cache: Path) -> Recordin
         )
     sources: list[tuple[str, Callable[[], Recordings]]]
     if source is not None:
-        sources = [("corpus.source", lambda: in_folder(language, source))]
+        sources = [("corpus.source", lambda: in_folder(language, Path(source)))]
     else:
         sources = [
             ("installed system", lambda: installed(language)),

@@ -75,7 +75,10 @@ def prepare(settings: Settings) -> dict[str, Any]:
 
 
 def _augmentation(settings: Settings) -> AugmentationSettings:
-    """How the corpus is made.
+    """Find how the corpus is made.
+
+    Returns:
+        The settings of its copies.
 
     Raises:
         MissingSetting: the settings do not say.
@@ -86,7 +89,10 @@ def _augmentation(settings: Settings) -> AugmentationSettings:
 
 
 def _clean(settings: Settings) -> dict[str, Any]:
-    """The corpus.json of the corpus that copies are made of.
+    """Read the corpus.json of the corpus that copies are made of.
+
+    Returns:
+        What it holds.
 
     Raises:
         InputError: it is not there, or lacks a language.

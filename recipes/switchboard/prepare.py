@@ -122,6 +122,9 @@ def _make(
 def _sources(settings: Settings, own: SwitchboardSettings) -> _Sources:
     """Check settings and corpora before any work.
 
+    Returns:
+        What the corpus is made from.
+
     Raises:
         InputError: something is missing or cannot be.
     """

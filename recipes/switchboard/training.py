@@ -78,6 +78,9 @@ def training_data(
         recordings: name -> file.
         speakers: side -> speaker, where it is known.
 
+    Returns:
+        The utterances and what is done with them.
+
     Raises:
         InputError: too much cannot be used, or the subset is unknown.
     """

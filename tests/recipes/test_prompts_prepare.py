@@ -132,7 +132,7 @@ def test_a_killed_run_leaves_nothing_and_the_next_one_cleans_up(tmp_path, config
         "from asr_hf.runtime.resources import load_recipe\n"
         "recipe = load_recipe('prompts')\n"
         "recipe._write_sets = lambda *_: os.kill(os.getpid(), 9)\n"
-        "recipe.prepare(typed(load_config(sys.argv[1:])))\n"
+        "recipe.prepare(settings_of(load_config(sys.argv[1:])))\n"
     )
     arguments = ["+recipe=prompts", f"paths.data={tmp_path / 'data'}"]
     arguments += [f"corpus.source={tmp_path / 'mine'}"]

@@ -17,7 +17,8 @@ from asr_hf.data.validate import validate
 from asr_hf.hmm.graph.arpa import arpa_unigrams
 from asr_hf.hmm.graph.lexicon import read_lexicon
 from asr_hf.runtime.errors import InputError
-from asr_hf.stages import features, prepare, train
+from asr_hf.stages import features, prepare
+from asr_hf.stages.training.stores import open_stores
 
 from ..typed import typed
 
@@ -379,7 +380,7 @@ def test_messages_say_how_a_table_goes_on(folder):
     with pytest.raises(InputError, match=r"prepare table=.*mine\.tsv"):
         features.run(typed(config))
     with pytest.raises(InputError, match=r"prepare, features and align with table=.*mine\.tsv"):
-        train.open_stores(config)
+        open_stores(typed(config))
 
 
 def test_lengths_of_any_format_are_one_and_the_same_to_all_stages(folder):

@@ -53,7 +53,7 @@ def check_probability(key: str, value: float) -> None:
         value: the probability.
 
     Raises:
-        InputError: it is outside [0, 1].
+        InputError: the value is outside [0, 1].
     """
     if not 0 <= value <= 1:
         raise InputError(

@@ -12,6 +12,9 @@ from asr_hf.stages.sources.recordings import recognised_words
 def write(settings: Settings, folder: Path) -> list[Path]:
     """Write <set>/words.ctm of what was decoded, in times of the recordings.
 
+    Returns:
+        The files that were written.
+
     Raises:
         InputError: a set was not decoded.
     """

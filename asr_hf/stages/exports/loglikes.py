@@ -19,6 +19,9 @@ from asr_hf.stages.sources.external import alignments_from_outside, pack_externa
 def write(settings: Settings, folder: Path) -> list[Path]:
     """Write <set>/loglikes.ark and .scp, or loglikes.txt, of each set of `export.sets`.
 
+    Returns:
+        The files that were written.
+
     Raises:
         InputError: there is no trained model, or a set has no features.
     """

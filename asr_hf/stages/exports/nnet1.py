@@ -14,6 +14,9 @@ from asr_hf.stages.exports.trained import trained_network
 def write(settings: Settings, folder: Path) -> list[Path]:
     """Write final.nnet and priors.vec, both as text.
 
+    Returns:
+        The files that were written.
+
     Raises:
         InputError: there is no trained model, or nnet1 cannot hold it.
     """

@@ -18,6 +18,9 @@ from asr_hf.stages.sources.external import alignment_folders
 def write(settings: Settings, folder: Path) -> list[Path]:
     """Write final.raw and final.config, and final.mdl with the transitions of Kaldi's alignments.
 
+    Returns:
+        The files that were written.
+
     Raises:
         InputError: there is no trained model, nnet3 cannot hold it, or the transitions are of
             other pdfs.

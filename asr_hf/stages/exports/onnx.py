@@ -12,6 +12,9 @@ from asr_hf.stages.exports.trained import trained_network
 def write(settings: Settings, folder: Path) -> list[Path]:
     """Write model.onnx.
 
+    Returns:
+        The files that were written.
+
     Raises:
         InputError: there is no trained model, its layers are not known, or onnx is not installed.
     """

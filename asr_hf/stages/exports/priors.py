@@ -14,6 +14,9 @@ from asr_hf.stages.exports.trained import trained_model
 def write(settings: Settings, folder: Path) -> list[Path]:
     """Write priors.vec.
 
+    Returns:
+        The files that were written.
+
     Raises:
         InputError: there is no trained model.
     """

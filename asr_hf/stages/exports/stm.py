@@ -16,6 +16,9 @@ from asr_hf.stages.sources.recordings import file_and_channel, utterances_of
 def write(settings: Settings, folder: Path) -> list[Path]:
     """Write <set>/ref.stm.
 
+    Returns:
+        The files that were written.
+
     Raises:
         InputError: an utterance has no transcript, or its length is not known.
     """

@@ -11,7 +11,10 @@ from asr_hf.training.model_file import FILE_NAME, load_model
 
 
 def trained_model(settings: Settings) -> tuple[AcousticModel, dict[str, Any]]:
-    """The model of `run_dir`, and what its file says about it.
+    """Load the model of the run.
+
+    Returns:
+        The model, and what its file says about it.
 
     Raises:
         InputError: there is no trained model.
@@ -20,7 +23,10 @@ def trained_model(settings: Settings) -> tuple[AcousticModel, dict[str, Any]]:
 
 
 def trained_network(settings: Settings) -> tuple[Network, dict[str, Any]]:
-    """The layers of the model of `run_dir`, and what its file says about it.
+    """Load the layers of the model of the run.
+
+    Returns:
+        The layers, and what the file of the model says about it.
 
     Raises:
         InputError: there is no trained model, or its layers are not known.

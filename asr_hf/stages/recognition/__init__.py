@@ -1,0 +1,1 @@
+"""What decoding and lattices share: scores, recognisers, word errors."""

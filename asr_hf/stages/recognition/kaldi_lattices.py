@@ -75,7 +75,10 @@ def shares_pdfs(transitions: KaldiTransitionModel) -> bool:
 
 
 def _phones(settings: Settings, transitions: KaldiTransitionModel) -> dict[str, NDArray[np.int32]]:
-    """The phone of every frame of every utterance, from the alignments that are trained on.
+    """Read the phones of every utterance from the alignments that are trained on.
+
+    Returns:
+        Phones [frames] by utterance.
 
     Raises:
         InputError: no alignments of Kaldi's are named, or another model made them.
@@ -137,10 +140,13 @@ def _lattices(
 
 
 def _model(settings: Settings, source: Path) -> Path:
-    """The model of a folder of lattices.
+    """Find the model of a folder of lattices.
 
     Decoding folders have it one above. Kaldi's make_denlats.sh leaves none: it uses the model
     that the alignments were made with.
+
+    Returns:
+        The file.
 
     Raises:
         InputError: there is none.

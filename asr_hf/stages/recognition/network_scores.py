@@ -47,7 +47,10 @@ class NetworkScores:
         self._store, self._features = cache(self._open_store), cache(self._open_features)
 
     def __call__(self, name: str) -> Iterator[tuple[str, np.ndarray]]:
-        """The utterances of the set `name` and their scores [frames, pdfs].
+        """Compute the scores of the set `name`.
+
+        Returns:
+            Utterances and their scores [frames, pdfs].
 
         Raises:
             InputError: features are missing, or others than the network was trained on.

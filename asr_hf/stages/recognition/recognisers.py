@@ -63,7 +63,10 @@ class Recogniser(Protocol):
 
 
 def recogniser(settings: Settings) -> Recogniser:
-    """The one that `decode.graph` names, or the corpus's own.
+    """Open the graph that `decode.graph` names, or the graphs of the corpus.
+
+    Returns:
+        What turns scores into words.
 
     Raises:
         InputError: there is none.

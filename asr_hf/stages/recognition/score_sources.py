@@ -32,7 +32,10 @@ class Identified(Protocol):
 
 
 def network_scores(settings: Settings, run_dir: Path) -> ScoreSource:
-    """Scores of a corpus's sets under the network that `run_dir` holds.
+    """Open the network of `run_dir` for scores of a corpus's sets.
+
+    Returns:
+        What computes them.
 
     Raises:
         InputError: there is no trained model.
@@ -41,7 +44,10 @@ def network_scores(settings: Settings, run_dir: Path) -> ScoreSource:
 
 
 def model_scores(settings: Settings, path: Path) -> ScoreSource:
-    """Scores of a corpus's sets under the network in the file `path`.
+    """Open the network in the file `path` for scores of a corpus's sets.
+
+    Returns:
+        What computes them.
 
     Raises:
         InputError: there is no trained model.

@@ -16,7 +16,10 @@ Words = dict[str, list[str]]
 
 
 def scoring_rule(settings: Settings) -> Callable[[Sequence[str]], list[str]]:
-    """Which words count as errors: those of `corpus.scoring`'s rules, all where it has none.
+    """Choose which words count as errors: those that `corpus.scoring` leaves, or all.
+
+    Returns:
+        What leaves those of an utterance that count.
 
     Raises:
         InputError: there are no such rules.

@@ -1,0 +1,1 @@
+"""What a stage needs from others, found and checked, or made."""

@@ -23,7 +23,7 @@ def make_corpus(
     sources: Mapping[str, Source],
     make: Callable[[Path], dict[str, Any]],
 ) -> dict[str, Any]:
-    """The corpus.json of the corpus in `folder`, made unless it is there from the same sources.
+    """Make the corpus in `folder`, unless it is there from the same sources.
 
     Files that were changed by hand are kept, with a warning; where one is missing or empty, the
     corpus is made again. Making replaces the whole folder, with all that was made from the corpus.
@@ -33,6 +33,9 @@ def make_corpus(
         settings: by their whole keys.
         sources: what it is made from.
         make: writes it into a folder; returns what corpus.json says.
+
+    Returns:
+        What corpus.json says.
 
     Raises:
         InputError: the folder holds something that is no corpus, and would be lost.

@@ -17,11 +17,14 @@ from asr_hf.settings.settings import Settings
 
 
 def require(folder: Path, remedy: str) -> Artefact | None:
-    """The artefact in `folder`; None for a folder without a record, which other tools made.
+    """Read the artefact in `folder`, and check that it is whole and still holds.
 
     Args:
         folder: where it is.
         remedy: the command that makes it.
+
+    Returns:
+        The artefact; None for a folder without a record, which other tools made.
 
     Raises:
         InputError: it is unfinished or damaged, or was made from what has changed since.
@@ -86,12 +89,15 @@ def differing_settings(
 
 
 def features_source(settings: Settings, data: DataDir, folder: Path) -> Source:
-    """The features of a set, as what something else is made from.
+    """Identify the features of a set, which something else is made from.
 
     Args:
         settings: settings of the command.
         data: the set.
         folder: its features.
+
+    Returns:
+        The source.
 
     Raises:
         InputError: there are none, or they are of other segments or settings.
@@ -114,11 +120,14 @@ def features_source(settings: Settings, data: DataDir, folder: Path) -> Source:
 
 
 def store_source(settings: Settings, folder: Path) -> Source:
-    """A frame store, as what something else is made from or trained on.
+    """Identify a frame store, which something else is made from or trained on.
 
     Args:
         settings: settings of the command.
         folder: the store.
+
+    Returns:
+        The source.
 
     Raises:
         InputError: it is damaged, or of other features or labels than this configuration's.

@@ -142,10 +142,13 @@ def _check_as_trained(settings: Settings, name: str) -> None:
 
 
 def _cmvn(settings: Settings) -> tuple[CmvnMode, CmvnOptions]:
-    """The normalisation of Kaldi's features: what cmvn_opts of their system says.
+    """Choose the normalisation of Kaldi's features: what cmvn_opts of their system says.
 
     Transforms were estimated on features that were normalised in one way. Without transforms,
     `corpus.norm_vars` chooses another than that of the alignments' system.
+
+    Returns:
+        What mean and variance are taken over, and which of them are normalised.
 
     Raises:
         InputError: folders contradict one another, or the configuration contradicts transforms.

@@ -40,6 +40,9 @@ def hmm_system(
         data: every set of the corpus.
         transcripts: of each set.
 
+    Returns:
+        The system, and its record.
+
     Raises:
         InputError: data are missing, or too many utterances cannot be aligned.
     """

@@ -12,10 +12,13 @@ from asr_hf.settings.settings import Settings
 
 
 def kaldi_sets(settings: Settings) -> dict[str, DataDir]:
-    """The sets of a corpus of Kaldi's directories, by name; empty for other corpora.
+    """Read the sets of a corpus of Kaldi's directories.
 
     Without `corpus.heldout_data`, a share of the training data is held out: whole speakers, as
     long as there are ten or more of them. The sets of `corpus.decode_data` are not trained on.
+
+    Returns:
+        The sets by name; none for other corpora.
 
     Raises:
         InputError: a directory is missing or damaged, or not named, or the share is none.
@@ -39,7 +42,10 @@ def kaldi_sets(settings: Settings) -> dict[str, DataDir]:
 
 
 def decode_data(settings: Settings) -> dict[str, DataDir]:
-    """The sets that are only decoded or exported, by name; any corpus may have some.
+    """Read the sets that are only decoded or exported; any corpus may have some.
+
+    Returns:
+        The sets by name.
 
     Raises:
         InputError: a directory is missing or damaged, or a set of the corpus has its name.

@@ -14,7 +14,10 @@ from asr_hf.settings.settings import Settings
 
 
 def prepared_corpus(folder: Path) -> dict[str, Any]:
-    """The corpus.json of a corpus that asr-hf prepare made; empty when nothing is there.
+    """Read the corpus.json of a corpus that asr-hf prepare made.
+
+    Returns:
+        What it holds; nothing where there is no corpus.
 
     Raises:
         InputError: the folder holds something that is no corpus, and would be lost.
@@ -94,7 +97,10 @@ def clean_alignment_folder(settings: Settings, name: str) -> Path:
 
 
 def decoding_scale(run_dir: Path) -> float:
-    """The acoustic scale that a run decodes its tuning set best with.
+    """Read the acoustic scale that a run decodes its tuning set best with.
+
+    Returns:
+        The scale.
 
     Raises:
         InputError: nothing was decoded, or another model was.

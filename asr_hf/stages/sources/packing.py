@@ -26,7 +26,7 @@ def pack(
     only_decoded: bool = False,
     told: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Pack the store of a set; what its record says of it.
+    """Pack the store of a set, unless it is there from the same sources.
 
     Args:
         settings: settings of the command.
@@ -38,6 +38,9 @@ def pack(
         only_decoded: whether the set is only decoded; then `decode.max_skipped` limits how many
             utterances may be left out, else `alignment.max_skipped`.
         told: utterances that the log said are skipped.
+
+    Returns:
+        What its record says of it.
 
     Raises:
         InputError: features or alignments are damaged, or too many utterances are left out.

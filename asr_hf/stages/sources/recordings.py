@@ -18,9 +18,12 @@ def utterances_of(settings: Settings, name: str) -> dict[str, Utterance]:
 
 
 def file_and_channel(settings: Settings, name: str) -> Callable[[Utterance], tuple[str, str]]:
-    """How ctm and stm name the recording and the channel of an utterance of a set.
+    """Find out how ctm and stm name the recordings of a set.
 
     As its reco2file_and_channel does; without one, by the recording's key and the channel from 1.
+
+    Returns:
+        What names the recording and the channel of an utterance.
     """
     path = settings.corpus.dir / name / "reco2file_and_channel"
     table = read_table(path) if path.exists() else {}
@@ -36,9 +39,12 @@ def file_and_channel(settings: Settings, name: str) -> Callable[[Utterance], tup
 
 
 def recognised_words(settings: Settings, name: str) -> list[CtmWord]:
-    """The words of a decoded set, in the time of its recordings.
+    """Read the words of a decoded set, in the time of its recordings.
 
     Those of utterances whose words have no times, where no path reached the end, are spread evenly.
+
+    Returns:
+        The words.
 
     Raises:
         InputError: the set was not decoded, or it was another one then.

@@ -22,7 +22,10 @@ from asr_hf.stages.sources.layout import clean_alignment_folder, clean_system_fo
 
 
 def clean_system(settings: Settings) -> tuple[HmmSystem, Source]:
-    """The HMM system of the clean corpus, and what identifies it.
+    """Load the HMM system of the clean corpus.
+
+    Returns:
+        The system, and what identifies it.
 
     Raises:
         InputError: that corpus is not aligned.
@@ -39,7 +42,10 @@ def clean_system(settings: Settings) -> tuple[HmmSystem, Source]:
 
 
 def clean_alignment(settings: Settings, name: str) -> Artefact:
-    """The clean corpus's alignments of the clean set that the set `name` is made from.
+    """Find the alignments of the clean set that the set `name` is made from.
+
+    Returns:
+        The alignments.
 
     Raises:
         InputError: that set is not aligned.
@@ -60,13 +66,16 @@ def clean_alignment(settings: Settings, name: str) -> Artefact:
 def carried_alignments(
     settings: Settings, data: DataDir, fbank: ArkReader, skips: SkipList
 ) -> Alignments:
-    """Labels of every utterance whose clean recording has an alignment.
+    """Label every utterance whose clean recording has an alignment.
 
     Args:
         settings: settings of the command.
         data: a set of the corpus.
         fbank: its features.
         skips: takes copies that do not fit their clean recording.
+
+    Returns:
+        The labels.
     """
     clean = Alignments.read(clean_alignment_folder(settings, data.path.name))
     grid = FrameGrid(settings.features.frame_length, settings.features.frame_shift)

@@ -23,7 +23,7 @@ def fit_memory(
     """Predict the memory of this process, say it, and cut up the data so that it fits.
 
     Args:
-        config: has the budget.
+        settings: settings of the command, which have the budget.
         objective: what is trained.
         optimiser: what it needs is predicted.
         shares: processes that a curvature sample is dealt to.

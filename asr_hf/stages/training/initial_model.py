@@ -67,7 +67,10 @@ def inherit_settings(settings: Settings) -> Settings:
 
 
 def initial_model(settings: Settings, train: FrameStore, device: torch.device) -> AcousticModel:
-    """The model of `init_from`, or a new one with the training data's statistics and priors.
+    """Load the model of `init_from`, or make one with the training data's statistics and priors.
+
+    Returns:
+        The model, on the device.
 
     Raises:
         InputError: the model of `init_from` does not fit the data, or one of the user's own lacks

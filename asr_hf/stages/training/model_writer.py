@@ -22,7 +22,7 @@ class ModelWriter:
     """Saves a model with parameters found in training, and the priors that `priors` asks for.
 
     Args:
-        config: the run's configuration.
+        settings: settings of the run.
         model: is given the parameters; its own priors stay, as training may depend on them.
         train: the training data.
     """

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+import asr_hf
 from asr_hf.criteria.needs import Targets
 from asr_hf.data.lattice_store import LatticeStore
 from asr_hf.data.store import FrameStore
@@ -29,7 +30,10 @@ _TOLERANCE = 1e-4
 
 
 def inputs_of(settings: Settings, stores: Mapping[Split, FrameStore]) -> dict[str, str]:
-    """Digests of all that training depends on, by what it is.
+    """Compute digests of all that training depends on.
+
+    Returns:
+        Digests by what they are of.
 
     Raises:
         InputError: lattices are damaged or do not belong to the labels, or a file is missing.
@@ -93,6 +97,6 @@ def start_of_rank(settings: Settings, inputs: Mapping[str, str]) -> dict[str, An
 
 def _code() -> str:
     """A digest of this program."""
-    root = Path(__file__).resolve().parents[1]
+    root = Path(asr_hf.__file__).resolve().parent
     files = sorted(root.rglob("*.py"))
     return digest([[str(path.relative_to(root)), file_digest(path)] for path in files])

@@ -34,11 +34,14 @@ def open_stores(settings: Settings) -> dict[Split, FrameStore]:
             )
         store_source(settings, folder)
     train, heldout = (FrameStore.open(folder) for folder in folders)
-    for what in ("dim", "num_pdfs"):
-        if getattr(train, what) != getattr(heldout, what):
+    for what, trained, held_out in (
+        ("dim", train.dim, heldout.dim),
+        ("num_pdfs", train.num_pdfs, heldout.num_pdfs),
+    ):
+        if trained != held_out:
             raise InputError(
                 f"{folders[0].parent}: the training and held-out stores differ in {what}: "
-                f"{getattr(train, what)} and {getattr(heldout, what)}",
+                f"{trained} and {held_out}",
                 remedy="make both again with: asr-hf align",
             )
     return {Split.TRAIN: train, Split.HELDOUT: heldout}

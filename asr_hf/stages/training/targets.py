@@ -22,7 +22,10 @@ from asr_hf.training.feeding.targets import LabelTargets, LatticeTargets, Target
 def open_targets(
     settings: Settings, stores: Mapping[Split, FrameStore], model: AcousticModel
 ) -> TargetSource:
-    """What the criterion is told of the frames in `stores`.
+    """Open what the criterion is told of the frames in `stores`.
+
+    Returns:
+        The targets.
 
     Raises:
         InputError: lattices are missing or damaged, or too many utterances have none to be used.
@@ -55,7 +58,7 @@ def _lattice_targets(
 def usable(
     store: FrameStore, lattices: LatticeStore, skips: SkipList, max_frames: int
 ) -> np.ndarray:
-    """Utterances of `store` that have a lattice of as many frames, and no more than the limit.
+    """Choose the utterances that have a lattice of as many frames, and no more than the limit.
 
     Those that `lattices.utterances` left out are not counted as skipped.
 
@@ -64,6 +67,9 @@ def usable(
         lattices: of its utterances.
         skips: takes the others.
         max_frames: longer utterances would not fit into memory.
+
+    Returns:
+        Numbers of the utterances in the store.
 
     Raises:
         InputError: too many are skipped, or the pdfs are others.

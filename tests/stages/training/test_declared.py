@@ -26,7 +26,7 @@ from asr_hf.stages.training.initial_model import inherit_settings
 from asr_hf.stages.training.targets import open_targets
 from asr_hf.training.feeding.targets import LabelTargets
 
-from ..typed import typed
+from ...typed import typed
 
 
 class Weighted(CrossEntropy):
@@ -158,7 +158,7 @@ def test_processes_share_what_optimisers_let_them(kind, sharded, refused, monkey
     made = config(f"runtime.sharded={str(sharded).lower()}", trainer=kind)
     monkeypatch.setattr("asr_hf.stages.train.DataParallel", lambda *given: given)
     model = SimpleNamespace(state_tensors=dict)
-    objective, ranks = SimpleNamespace(model=model, frames={}), SimpleNamespace(count=2)
+    objective, ranks = SimpleNamespace(model=model, frames_by_pass={}), SimpleNamespace(count=2)
     if refused is None:
         assert share(typed(made), objective, ranks) == (objective, ranks, {}, sharded)
         return
