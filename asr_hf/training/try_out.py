@@ -201,10 +201,7 @@ def try_preconditioner(preconditioner: Any) -> None:
     if preconditioner is None or not is_own(preconditioner):
         return
     try:
-        state = preconditioner.state_dict()
-        json.dumps(state["values"])
-        if not all(isinstance(t, Tensor) for t in state["tensors"].values()):
-            raise TypeError("state_dict()['tensors'] holds something else than tensors")
+        _check_state(preconditioner.state_dict())
     except Exception as error:  # a class of the user's own may fail in any way
         raise InputError(
             f"preconditioner._target_: {full_name(type(preconditioner))}: its state cannot be "
@@ -212,6 +209,13 @@ def try_preconditioner(preconditioner: Any) -> None:
             expected='state_dict() gives {"tensors": tensors by name, "values": plain values}',
             remedy=_PAGE,
         ) from error
+
+
+def _check_state(state: Any) -> None:
+    """Check that a state is of plain values and tensors."""
+    json.dumps(state["values"])
+    if not all(isinstance(t, Tensor) for t in state["tensors"].values()):
+        raise TypeError("state_dict()['tensors'] holds something else than tensors")
 
 
 def try_curvature(objective: FrameObjective) -> None:
