@@ -35,6 +35,9 @@ def first_available(
         expected: packages or files that would do, for the message.
         remedy: what the user can do when no source has them.
 
+    Returns:
+        What the source gave.
+
     Raises:
         InputError: no source has them (says why each failed).
     """
@@ -51,6 +54,9 @@ def first_available(
 
 def fetched(packages: Sequence[str], folder: Path) -> Path:
     """Download and unpack packages into `folder`, unless it is there.
+
+    Returns:
+        The folder.
 
     Raises:
         Unavailable: there is no apt-get, or a package cannot be fetched.

@@ -102,6 +102,9 @@ def figures(
         sets: recordings of the language by set.
         vocabulary: words of its language model.
         dropped: recordings and texts that were left out, with the reasons.
+
+    Returns:
+        Figures by set, counts of reasons, and what was left out.
     """
     return {
         "sets": {name: _set_figures(members, vocabulary) for name, members in sets.items()},

@@ -64,6 +64,9 @@ def collect(recordings: Recordings, split: Split, skips: SkipList) -> Collected:
         split: rule by which recordings belong to sets.
         skips: list that takes recordings that do not fit their texts.
 
+    Returns:
+        Usable recordings by set, and what was left out.
+
     Raises:
         InputError: a script is damaged, or too much had to be skipped.
     """

@@ -58,6 +58,9 @@ def find_recordings(language: str, source: Path | None, cache: Path) -> Recordin
         source: a folder that holds the game's folders `script` and `sound`, or the package files.
         cache: folder of downloads.
 
+    Returns:
+        The recordings of the first source that has them.
+
     Raises:
         InputError: none has them, and why each failed; or the recipe does not know the language.
     """

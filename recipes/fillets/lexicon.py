@@ -31,6 +31,9 @@ def lexicon(words: Iterable[str], language: str) -> Entries:
     Args:
         words: words in lower case.
         language: cs or nl.
+
+    Returns:
+        Words and phones, `<unk>` first.
     """
     spelled = {word: letters(word.translate(_ALIKE[language])) for word in set(words)}
     dictionary = {

@@ -44,6 +44,9 @@ def spoken_lines(container: Container, held_out: frozenset[str]) -> list[Line]:
         container: the game's file.
         held_out: characters that are not trained on.
 
+    Returns:
+        The lines of remarks, dialogues and scenes.
+
     Raises:
         InputError: an entry is missing or damaged.
     """
@@ -81,6 +84,9 @@ def collect(
         folder: folder that recordings are written to.
         final_name: function that gives the path of a file once the corpus is in its place.
         skips: list that takes lines whose recordings do not fit them.
+
+    Returns:
+        Usable recordings, and what was left out.
 
     Raises:
         InputError: the file is damaged, or too much had to be skipped.

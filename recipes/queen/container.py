@@ -55,10 +55,15 @@ class Container:
             with open(path, "rb") as file:
                 self.entries = _read_table(path, file)
         except OSError as error:
-            raise _unreadable(path, error) from error
+            raise InputError(
+                f"{path}: cannot be read: {error.strerror or error}", remedy=FETCH
+            ) from error
 
     def content(self, name: str) -> bytes:
         """Read the bytes of an entry.
+
+        Returns:
+            As many bytes as the table says.
 
         Raises:
             InputError: there is no such entry, or the file cannot be read.
@@ -75,7 +80,9 @@ class Container:
                 file.seek(entry.at)
                 content = file.read(entry.size)
         except OSError as error:
-            raise _unreadable(self.path, error) from error
+            raise InputError(
+                f"{self.path}: cannot be read: {error.strerror or error}", remedy=FETCH
+            ) from error
         if len(content) != entry.size:
             raise InputError(
                 f"{self.path}: {name}: {len(content)} bytes",
@@ -127,7 +134,3 @@ def _name(path: Path, row: int, field: bytes) -> str:
             remedy=FETCH,
         )
     return name
-
-
-def _unreadable(path: Path, error: OSError) -> InputError:
-    return InputError(f"{path}: cannot be read: {error.strerror or error}", remedy=FETCH)

@@ -35,6 +35,9 @@ def read_dialogue(name: str, fields: Fields) -> list[Line]:
         name: name of the entry.
         fields: content of the entry.
 
+    Returns:
+        The hero's lines, the other's, and the greetings.
+
     Raises:
         InputError: the entry is cut short, or its parts are not where it says.
     """

@@ -39,6 +39,9 @@ def find_game(source: Path | None, cache: Path) -> Game:
         source: a folder that holds the file or the package file, or a package file (.deb).
         cache: folder of downloads.
 
+    Returns:
+        The file of the first source that has it.
+
     Raises:
         InputError: none has it, and why each failed.
     """

@@ -30,6 +30,9 @@ class Fields:
     def numbers(self, at: int, count: int) -> tuple[int, ...]:
         """Read numbers of 16 bits with a sign, big-endian.
 
+        Returns:
+            The numbers.
+
         Raises:
             InputError: the entry ends before.
         """
@@ -37,6 +40,9 @@ class Fields:
 
     def places(self, at: int, count: int) -> tuple[int, ...]:
         """Read where parts of the entry begin, each given as 16 bits without a sign.
+
+        Returns:
+            Places from the beginning of the entry.
 
         Raises:
             InputError: the entry ends before.

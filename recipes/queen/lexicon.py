@@ -15,6 +15,9 @@ def lexicon(words: Iterable[str]) -> Entries:
     """Look up the pronunciations of those words that have one, and of `<unk>`.
 
     Phones carry their language: en_aa.
+
+    Returns:
+        Words and phones, an entry for each pronunciation.
     """
     listed = read_pronunciations(Path(__file__).with_name("pronunciations.txt"))
     pronunciations_of = {word: listed.get(word) or cmu_pronunciations(word) for word in set(words)}

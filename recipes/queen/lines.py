@@ -67,6 +67,9 @@ def pieces_of(text: str) -> dict[int, str]:
     """Part a text at its commands into the pieces that hold more than blanks, numbered from 1.
 
     Each command ends a piece, so that a text that begins with one begins with piece 2.
+
+    Returns:
+        Number -> piece, without blanks at its ends.
     """
     parts = enumerate(_COMMAND.split(text), start=1)
     return {number: part.strip() for number, part in parts if part.strip()}
@@ -86,6 +89,9 @@ def match(lines: Sequence[Line], entries: Collection[str]) -> Matched:
     Args:
         lines: all lines.
         entries: names of the container's entries.
+
+    Returns:
+        Pieces with their recordings, and what was left over.
     """
     recorded: dict[str, set[str]] = {}
     for name in entries:

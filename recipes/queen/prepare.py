@@ -123,7 +123,10 @@ def _write(
 def _sets(
     train_set: str, held_out: Mapping[str, Sequence[str]], items: Sequence[Recorded]
 ) -> dict[str, list[Recorded]]:
-    """The recordings of each set, by their speakers.
+    """Divide recordings among the sets by their speakers.
+
+    Returns:
+        Set -> recordings.
 
     Raises:
         InputError: a character is not in the game, or is held out twice.

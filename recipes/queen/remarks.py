@@ -38,6 +38,9 @@ def read_remarks(numbers: Fields, texts: Fields) -> Remarks:
         numbers: content of QUEEN.JAS.
         texts: content of QUEEN2.JAS.
 
+    Returns:
+        The remarks, and the names of the slots.
+
     Raises:
         InputError: one of them is cut short.
     """

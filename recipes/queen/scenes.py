@@ -48,6 +48,9 @@ def read_scene(name: str, fields: Fields) -> list[Step]:
         name: name of the entry.
         fields: content of the entry.
 
+    Returns:
+        The steps in their order.
+
     Raises:
         InputError: the entry is cut short, or its parts are not where it says.
     """
