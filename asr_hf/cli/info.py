@@ -83,7 +83,8 @@ def _state(folder: Path) -> str:
         result = read_json(folder / "result.json")
     events = read_events(folder / EVENTS)
     if "heldout_loss" not in result:
-        last = f"held-out loss {events[-1]['heldout_loss']:.4f} " if events else ""
+        losses = [e["heldout_loss"] for e in events if e.get("heldout_loss") is not None]
+        last = f"held-out loss {losses[-1]:.4f} " if losses else ""
         return f"unfinished, {last}after {len(events)} events"
     wer = (
         f", WER {result['wer']['percent']:.2f} % ({result['wer']['set']})"

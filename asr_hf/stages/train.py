@@ -127,6 +127,7 @@ def _train(
         folder,
         keep_last=settings.runtime.keep_checkpoints,
         checkpoint_seconds=settings.runtime.checkpoint_seconds,
+        look_share=settings.runtime.look_share,
         seconds=time.perf_counter() - start,
         keep=keep_in(folder.models, writer) if folder and settings.runtime.keep_models else None,
         group=group,
