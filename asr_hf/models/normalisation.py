@@ -45,8 +45,9 @@ class NormalisationLayer(nn.Module):
 
 
 class RowNormalisation(NormalisationLayer):
-    """Gives each row a mean square of one (Zhang & Sennrich 2019), or unit variance (Ba et al.
-    2016).
+    """Gives each row a mean square of one, or zero mean and unit variance.
+
+    Zhang & Sennrich (2019) and Ba, Kiros & Hinton (2016), without their learnt scales and shifts.
 
     Args:
         centred: whether the mean of each row is taken out first.

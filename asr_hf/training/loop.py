@@ -24,6 +24,7 @@ from asr_hf.runtime.progress import progress
 from asr_hf.runtime.run_folder import RunFolder
 from asr_hf.training.best import Best
 from asr_hf.training.distributed.replica_consistency import check_in_step, share_checkpoint
+from asr_hf.training.event_line import describe
 from asr_hf.training.work_counter import CountedObjective
 
 log = logging.getLogger(__name__)
@@ -110,6 +111,7 @@ class TrainingLoop:
         *,
         keep_last: int,
         checkpoint_seconds: float,
+        look_share: float | None = None,
         seconds: float = 0.0,
         keep: Callable[[int, Tensor], None] | None = None,
         group: ProcessGroup = SINGLE_PROCESS,
@@ -120,6 +122,7 @@ class TrainingLoop:
         self._saved_at = time.monotonic()
         self._improved = self._unsaved = False
         self.seconds, self._keep = seconds, keep
+        self._look_share, self._looked_at = look_share, 0.0
         self.best = Best(optimiser.estimate.clone(), statistics=copied(objective.statistics))
         self.group, self._interruption = group, interruption or Interruption()
         self.events = None if folder is None else EventLog(folder.path)
@@ -181,13 +184,33 @@ class TrainingLoop:
         self._record(event)
 
     def _record(self, event: dict[str, Any]) -> None:
-        heldout = self._heldout()
         event |= {
-            "heldout_loss": heldout.mean,
-            "heldout_frame_error": heldout.errors / max(1, heldout.num_frames),
             "seconds": self.seconds,
             "work": self.objective.work,
             "frames": dict(self.objective.frames_by_pass),
+        }
+        if event["iteration"] == 0 or self.optimiser.finished or self._look_is_due():
+            self._look(event)
+        self._unsaved = True
+        if self.folder is not None and self.events is not None:
+            self._write(event, self.events)
+        log.info("%s", describe(event))
+
+    def _look_is_due(self) -> bool:
+        """Return whether the work since the last look pays for another one."""
+        if self._look_share is None:
+            return True
+        frames = int(self.objective.unit_frames(Split.HELDOUT).sum())
+        # In units of work, not in seconds: a resumed run looks after the same steps.
+        return (self.objective.work - self._looked_at) * self._look_share >= frames
+
+    def _look(self, event: dict[str, Any]) -> None:
+        """Measure the held-out loss for an event, and keep what is best so far."""
+        heldout = self._heldout()
+        self._looked_at = self.objective.work
+        event |= {
+            "heldout_loss": heldout.mean,
+            "heldout_frame_error": heldout.errors / max(1, heldout.num_frames),
         }
         if heldout.mean < self.best.loss:
             self._improved = True
@@ -199,10 +222,6 @@ class TrainingLoop:
                 event["iteration"],
                 copied(self.objective.statistics),
             )
-        self._unsaved = True
-        if self.folder is not None and self.events is not None:
-            self._write(event, self.events)
-        log.info("%s", describe(event))
 
     def _write(self, event: dict[str, Any], events: EventLog) -> None:
         if self._keep is not None:
@@ -233,6 +252,7 @@ class TrainingLoop:
                 "optimiser": state["values"],
                 "seconds": self.seconds,
                 "frames": self.objective.frames_by_pass,
+                "looked_at": self._looked_at,
                 "best": self.best.values,
             },
             keep_last=self.keep_last,
@@ -258,7 +278,7 @@ class TrainingLoop:
         self.best = self.best.restored(tensors, values["best"])
         restore(self.objective.statistics, nested("statistics", tensors))
         self.optimiser.load_state_dict({"tensors": tensors, "values": values["optimiser"]})
-        self.seconds = values["seconds"]
+        self.seconds, self._looked_at = values["seconds"], values["looked_at"]
         self.objective.frames_by_pass.update(values["frames"])
         self._cut_events(self.optimiser.iteration)
         log.info("continuing after iteration %d from %s", self.optimiser.iteration, path)
@@ -266,17 +286,3 @@ class TrainingLoop:
     def _cut_events(self, iteration: int) -> None:
         if self.events is not None:
             self.events.truncate_after(iteration)
-
-
-def describe(event: dict[str, Any]) -> str:
-    """Return one line for the log about an event."""
-    parts = [f"iteration {event['iteration']}", f"held-out {event['heldout_loss']:.4f}"]
-    if event.get("train_loss") is not None:
-        parts.append(f"train {event['train_loss']:.4f}")
-    if "cg_iterations" in event:
-        parts.append(f"CG {event['cg_iterations']} ({event['cg_reason']})")
-        parts.append(f"λ {event['lambda']:.3g}")
-        parts.append(f"step {event['step']:.2g}" if event["accepted"] else "rejected")
-    if event.get("learning_rate") is not None:
-        parts.append(f"rate {event['learning_rate']:.3g}")
-    return ", ".join([*parts, f"{event['seconds']:.1f} s"])

@@ -19,12 +19,14 @@ from asr_hf.curvature.chunks import CurvaturePath
 from asr_hf.curvature.normalisation import Normalisation
 from asr_hf.curvature.precision import Precision
 from asr_hf.hf.acceptance import Backtracking
+from asr_hf.hf.annealing import Horizon, Linear
 from asr_hf.hf.damping import LevenbergMarquardt
 from asr_hf.hf.hessian_free import HessianFree, Stopping
 from asr_hf.hf.objective import Sample, Split
 from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
 from asr_hf.hf.sampling.fixed import FixedSampling
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
+from asr_hf.hf.stochastic import StochasticHessianFree
 from asr_hf.models.tdnn import TDNN
 from asr_hf.runtime.run_folder import RunFolder
 from asr_hf.training.batch_statistics import measure_at_start
@@ -231,11 +233,24 @@ def hessian_free(objective):
     )
 
 
-def sgd(objective, rate=0.1):
+def stochastic(objective):
+    return StochasticHessianFree(
+        objective=objective,
+        theta=objective.model.flat.clone(),
+        preconditioner=KFACPreconditioner(),
+        sampling=FixedSampling(0.3, 0.3),
+        annealing=Linear(),
+        horizon=Horizon(epochs=8),
+        steps=4,
+        seed=1,
+    )
+
+
+def sgd(objective):
     return SGD(
         objective=objective,
         theta=objective.model.flat.clone(),
-        learning_rate=rate,
+        learning_rate=0.1,
         schedule=Newbob(),
         batch_frames=32,
         max_epochs=6,
@@ -299,7 +314,7 @@ def events(path):
     return [{k: v for k, v in json.loads(x).items() if k not in timing} for x in lines]
 
 
-@pytest.mark.parametrize("make_optimiser", [hessian_free, sgd, lbfgs])
+@pytest.mark.parametrize("make_optimiser", [hessian_free, stochastic, sgd, lbfgs])
 @pytest.mark.parametrize("kill_at", [0, 1, 4])
 def test_killed_run_continues_to_the_same_bits(make_objective, tmp_path, make_optimiser, kill_at):
     def objective():
@@ -335,6 +350,7 @@ def test_an_undone_epoch_takes_its_statistics_along(make_objective):
     [
         ["trainer=hf", "preconditioner=kfac"],
         ["trainer=hf", "preconditioner=lbfgs"],
+        ["trainer=hf_stochastic", "preconditioner=kfac"],
         ["trainer=sgd", "trainer.batch_frames=32", "trainer.learning_rate=0.05"],
     ],
     ids=lambda o: " ".join(o[:2]),
