@@ -6,7 +6,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 ASR_HF := $(BIN)/asr-hf
-RECIPES := prompts prompts5 prompts5x switchboard
+RECIPES := prompts prompts5 prompts5x queen fillets switchboard
 DATA := $(RECIPES:%=data-%)
 # More overrides for the commands of a target: make data-prompts ARGS="corpus.source=DIR".
 ARGS ?=
@@ -63,6 +63,8 @@ demo-smbr: demo ## go on with sequence training: prints the word error rates bef
 data-prompts: ## English voice prompts, 24 minutes: fetch, prepare, features, alignment
 data-prompts5: ## voice prompts in five languages, 2 hours
 data-prompts5x: data-prompts5 ## altered copies of those (noise, babble, codecs), 9 hours
+data-queen: ## an adventure game's dialogue, English with many voices, 4 hours
+data-fillets: ## a game's dialogue in Czech and Dutch, 3 hours
 data-switchboard: ## Switchboard (licensed; says what it needs)
 
 # make data-switchboard SWBD=DIR MSU=DIR [EVAL2000=DIR HUB5_REFS=DIR] [RT03=DIR] [FISHER=DIR,DIR]

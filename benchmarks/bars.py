@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-# Methods whose speed and memory the products have to beat.
+# Methods that the products have to beat in speed and memory.
 BEATEN = ("curvlinops", "backpack", "jvp_vjp")
 
 
@@ -15,10 +15,10 @@ class Bar:
     """A figure and its bound.
 
     Args:
-        what: the figure in words.
+        what: name of the figure.
         value: measured value.
         bound: bound on the value.
-        least: whether the bound is the least value, or the greatest.
+        least: whether the bound is the least value; otherwise it is the greatest.
         text: function that formats value and bound.
     """
 
@@ -57,7 +57,7 @@ def cpu_bars(net: dict[str, Any]) -> list[Bar]:
     for name in BEATEN:
         share = ours / net["methods"][name]["peak_bytes"]
         bars.append(Bar(f"memory over that of {name}", share, 1.0, False, percent))
-    # With fewer pairs there is less to be gained; the bar is set for 64.
+    # With fewer pairs the gain is smaller; the bar is for 64.
     if net["lbfgs"]["pairs"] == 64:
         speedup = net["lbfgs_compact_speedup"]
         bars.append(Bar("two-loop over compact L-BFGS, m = 64", speedup, 1.5, True, times))

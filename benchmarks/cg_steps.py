@@ -1,8 +1,8 @@
-"""How many CG steps each preconditioner saves, on the networks of finished runs.
+"""Measure how many CG steps each preconditioner saves, on the networks of finished runs.
 
     python -m benchmarks.cg_steps exp/RUN [exp/RUN ...] [options]
 
-At a run's network one HF iteration is done, whose CG run leaves its pairs; at the network after its
+One HF iteration is done at a run's network, and its CG run leaves pairs. At the network after that
 step, on fresh samples, every candidate then minimises the same quadratic.
 """
 
@@ -57,7 +57,7 @@ class Place:
     Args:
         theta: the network's parameters [n].
         gradient: mean gradient on a sample of its own [n].
-        sample: the curvature sample.
+        sample: curvature sample.
         seed: seed of the labels drawn from the model.
     """
 
@@ -81,7 +81,7 @@ class Trial:
 
 
 class Renewing:
-    """An L-BFGS preconditioner that takes the pairs of the run itself into use every few steps."""
+    """An L-BFGS preconditioner that starts to use pairs of the present run every few steps."""
 
     def __init__(self, inner: LBFGSPreconditioner, place: SampleStatistics, every: int) -> None:
         self.inner, self.statistics, self.every = inner, place, every
@@ -97,7 +97,7 @@ class Renewing:
         return self.inner.apply(residual, out)
 
     def observe(self, direction: Tensor, product: Tensor) -> None:
-        """Take a pair, and renew H when it is time."""
+        """Take a pair, and renew H every few steps."""
         self.inner.observe(direction, product)
         self.steps += 1
         if self.steps % self.every == 0:
@@ -109,10 +109,10 @@ class Bench:
     """The trials at one network.
 
     Args:
-        objective: the loss.
-        theta: the network's parameters [n].
+        objective: loss.
+        theta: parameters of the network [n].
         frames: number of frames of the curvature sample; the gradient's has four times as many.
-        damping: λ.
+        damping: damping λ.
         steps: number of steps of a candidate's CG run.
     """
 
@@ -136,7 +136,7 @@ class Bench:
         return Place(theta, gradient.div_(loss.num_frames), subset, number)
 
     def _best_step(self, theta: Tensor, run: SolverResult) -> Tensor:
-        """Find the iterate with the lowest held-out loss, as the acceptance rule would take."""
+        """Find the iterate with the lowest held-out loss, which the acceptance rule would take."""
         units = len(self.objective.unit_frames(Split.HELDOUT))
         heldout = Sample(Split.HELDOUT, torch.arange(units).numpy())
         best = min(run.iterates, key=lambda it: self.objective.loss(theta + it.d, heldout).mean)
@@ -173,7 +173,7 @@ class Bench:
         return made
 
     def trials(self) -> Iterator[Callable[[], Trial]]:
-        """List every candidate, the most telling first."""
+        """Yield every candidate, the most informative first."""
         identity = IdentityPreconditioner
         warm = 0.95 * self.step
         yield lambda: self.trial("none", identity())
@@ -206,12 +206,12 @@ class _Gathering(IdentityPreconditioner):
 
 
 def steps_to(values: list[float], target: float) -> int | None:
-    """Count the steps after which q was at `target` or below; None if it never was."""
+    """Count the steps until q is at `target` or below; None if it never is."""
     return next((step for step, value in enumerate(values) if value <= target), None)
 
 
 def table(trials: list[Trial]) -> str:
-    """Tabulate the steps to shares of the lowest q that any candidate found."""
+    """Tabulate the steps to shares of the lowest q of any candidate."""
     lowest = min(min(trial.values) for trial in trials)
     heads = [f"steps to {share:.0%}" for share in SHARES]
     lines = [

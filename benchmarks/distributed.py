@@ -1,7 +1,7 @@
-"""An HF iteration by several processes against one: python -m benchmarks.distributed [options].
+"""Time an HF iteration by several processes and by one: python -m benchmarks.distributed [options].
 
-Each process has one thread on a core of its own. Runs of one and of several processes take turns;
-they do the same iterations on the same data, so that seconds compare one to one.
+Each process has one thread on a core of its own. Runs of one and of several processes alternate.
+They do the same iterations on the same data, so that their seconds can be compared.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ QUICK = Plan(QUICK_NETS[0], Work(4_096, 2_048, 512, 5, 1))
 
 
 class TimedRanks(ProcessGroup):
-    """Adds up the seconds that sums take, waiting for other ranks among them."""
+    """A process group that adds up the seconds of sums, with waiting for other ranks."""
 
     seconds = 0.0
 
@@ -78,10 +78,10 @@ def work_as_rank(plan: Plan, iterations: int, folder: Path) -> None:
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[met.local_rank % len(cores)]})
     torch.set_num_threads(1)
-    ranks = TimedRanks(met.rank, met.count, met.local_rank, met.local_count, met.board, met.store)
-    ranks.connect(CPU, _TIMEOUT)
+    group = TimedRanks(met.rank, met.count, met.local_rank, met.local_count, met.board, met.store)
+    group.connect(CPU, _TIMEOUT)
     inner = make_objective(plan.net, CPU, plan.work, Precision.FP32, folder / f"rank-{met.rank}")
-    objective = inner if ranks.count == 1 else DataParallel(inner, ranks, inner.frames_by_pass)
+    objective = inner if group.count == 1 else DataParallel(inner, group, inner.frames_by_pass)
     optimiser = HessianFree(
         objective=objective,
         theta=inner.model.flat.detach().clone(),
@@ -95,29 +95,29 @@ def work_as_rank(plan: Plan, iterations: int, folder: Path) -> None:
     optimiser.step()
     rows = []
     for _ in range(iterations):
-        ranks.all_reduce(torch.zeros(1))
-        ranks.seconds, start = 0.0, time.perf_counter()
+        group.all_reduce(torch.zeros(1))
+        group.seconds, start = 0.0, time.perf_counter()
         event = optimiser.step()
         rows.append(
             {
                 "seconds": time.perf_counter() - start,
-                "messages": ranks.seconds,
+                "messages": group.seconds,
                 "loss": event["train_loss"],
                 "curvature_frames": event["curvature_frames"],
             }
         )
-    messages = {str(size): message_seconds(ranks, size) for size in (1, plan.net.parameters)}
-    if ranks.first:
+    messages = {str(size): message_seconds(group, size) for size in (1, plan.net.parameters)}
+    if group.first:
         write_json(folder / "found.json", {"iterations": rows, "message_seconds": messages})
-    ranks.close()
+    group.close()
 
 
-def message_seconds(ranks: ProcessGroup, size: int) -> float:
-    """Measure the median seconds of adding up vectors of `size` float32 numbers."""
+def message_seconds(group: ProcessGroup, size: int) -> float:
+    """Measure the median seconds of a sum of vectors of `size` float32 numbers over the ranks."""
     vector, taken = torch.zeros(size), []
     for _ in range(_MESSAGES):
         start = time.perf_counter()
-        ranks.all_reduce(vector)
+        group.all_reduce(vector)
         taken.append(time.perf_counter() - start)
     return statistics.median(taken)
 
@@ -136,7 +136,7 @@ def measure(count: int, options: argparse.Namespace) -> dict[str, Any]:
 def compare(options: argparse.Namespace) -> dict[str, Any]:
     """Compare one process with several, in turns.
 
-    `efficiency` is that of an iteration: seconds of one process over seconds of N times N.
+    `efficiency` of an iteration is the seconds of one process over N times the seconds of N.
 
     Returns:
         The figures, plain values.

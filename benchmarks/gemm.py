@@ -1,4 +1,4 @@
-"""The matrix products that Gauss-Newton products are measured against."""
+"""Matrix products (GEMMs) with which Gauss-Newton products are compared."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from benchmarks.nets import Net
 
 
 def product_gemms(net: Net, device: torch.device, dtype: torch.dtype) -> Callable[[], None]:
-    """Prepare the GEMMs of one Gauss-Newton product in their order, and nothing else.
+    """Prepare only the GEMMs of one Gauss-Newton product, in their order.
 
-    Weights, activations and results have buffers of their own, as in a product; results of equal
-    shape share one.
+    As in a product, weights, activations and results have separate buffers; results of equal shape
+    share a buffer.
 
     Returns:
         A function that runs them.

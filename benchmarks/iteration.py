@@ -28,10 +28,10 @@ from benchmarks.nets import Net
 from benchmarks.rounds import Spread, Task, interleave, valid
 from benchmarks.synthetic import make_store
 
-# The preconditioner's pairs fill one buffer while the other is in use: the third iteration is the
-# first to meet both as every later one does.
+# The preconditioner's pairs fill one buffer while the other is in use. The third iteration is the
+# first that has both in the same state as later ones.
 WARM_UP = 2
-# Passes through the data; whatever else an iteration does is overhead.
+# Passes through the data; everything else in an iteration is overhead.
 PASSES = ("gradient", "curvature_setup", "products", "loss")
 
 
@@ -43,7 +43,7 @@ class Work:
         gradient: number of frames of the gradient.
         curvature: number of frames of the curvature.
         heldout: number of frames of the acceptance test.
-        cg: bound on CG's iterations.
+        cg: largest number of CG steps.
         rounds: number of iterations that must count.
     """
 
@@ -104,7 +104,7 @@ class _TimedCurvature:
 def compare(
     net: Net, device: torch.device, work: Work, precision: Precision = Precision.FP32
 ) -> dict[str, Any]:
-    """Time iterations with the default solver and preconditioner, after some to warm up."""
+    """Time iterations with the default solver and preconditioner, after some for warming up."""
     dtype = torch.bfloat16 if precision is Precision.BF16 else torch.float32
     with matrix_arithmetic(precision), tempfile.TemporaryDirectory() as folder:
         inner = make_objective(net, device, work, precision, Path(folder))
@@ -144,11 +144,11 @@ def compare(
 
 
 def summarise(phases: Sequence[dict[str, float]], totals: Sequence[float]) -> dict[str, Any]:
-    """Summarise seconds by phase, and the share of everything that is no pass through the data.
+    """Summarise seconds by phase, and the share of all that is no pass through the data.
 
     Args:
-        phases: seconds of each pass, one an iteration.
-        totals: seconds of the whole iterations.
+        phases: seconds by phase of each iteration.
+        totals: seconds of each whole iteration.
 
     Returns:
         The figures, plain values.

@@ -1,4 +1,4 @@
-"""Times the L-BFGS preconditioner's compact form beside the two-loop recursion."""
+"""Times the compact form of the L-BFGS preconditioner and the two-loop recursion."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _EXACT = 1e-10
 def make_pairs(count: int, size: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """Make S above G S [2 count, size] for a diagonal G with entries between 1e-3 and 1.
 
-    Steps are unit vectors, each leaning on the one before, as CG's directions do.
+    Steps are unit vectors, each correlated with the one before, as CG's directions are.
 
     Returns:
         The pairs.
@@ -47,7 +47,7 @@ def difference(count: int, device: torch.device) -> float:
         Their relative difference.
 
     Raises:
-        RunError: it is above 1e-10.
+        RunError: the difference is above 1e-10.
     """
     pairs = make_pairs(count, _CHECKED_SIZE, device, torch.float64)
     compact = _compact(pairs, _CHECKED_DAMPING)
@@ -66,7 +66,7 @@ def difference(count: int, device: torch.device) -> float:
 def _compact(pairs: Tensor, damping: float) -> LBFGSPreconditioner:
     preconditioner = LBFGSPreconditioner(len(pairs) // 2)
     preconditioner.load_state_dict({"tensors": {"pairs": pairs}, "values": {}})
-    # Without an initial matrix it asks for no statistics.
+    # Without an initial matrix it needs no statistics.
     preconditioner.prepare(damping, cast(CurvatureStatistics, None))
     return preconditioner
 
@@ -77,8 +77,8 @@ def compare(
     """Time both forms.
 
     Args:
-        size: n.
-        count: m, the number of pairs.
+        size: number of parameters n.
+        count: number of pairs m.
         device: device of the pairs.
         reference: GEMMs that decide whether a round counts.
         rounds: number of rounds that must count.

@@ -1,10 +1,10 @@
-"""Peak memory of a method, measured in a process of its own.
+"""Measure the peak memory of a method in a process of its own.
 
 usage: python -m benchmarks.memory METHOD PRECISION DEVICE NAME FRAMES SIZE SIZE ...
 
-Prints the bytes that making the method and two products need at most, beyond the network, its
-inputs and the vector. On the CPU they are the pages of the process (VmHWM), so that what kernels
-allocate for themselves counts; on a GPU torch's allocator counts.
+Prints the peak of the bytes for setting up the method and two products, without the network, its
+inputs and the vector. On the CPU, pages of the process are counted (VmHWM), with what kernels
+allocate; on a GPU, blocks of torch's allocator.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ def peak_bytes(net: Net, method: str, precision: Precision, device: torch.device
 
 
 def measure(net: Net, method: str, precision: Precision, device: torch.device) -> int:
-    """Measure the peak of making a method and of two products, in bytes beyond those before."""
+    """Measure the peak of setting up a method and of two products (bytes beyond those before)."""
     dtype = dtype_of(method, precision)
     make = METHODS[method]
-    # Imports, thread pools and the library's own buffers, which a small problem brings up.
+    # A small problem first, for imports, thread pools and buffers of the library.
     small = Net(net.name, net.sizes, _WARM_FRAMES)
     make(Problem(small, device, dtype), precision)()
     problem = Problem(net, device, dtype)
@@ -71,7 +71,7 @@ def measure(net: Net, method: str, precision: Precision, device: torch.device) -
 
 
 def dtype_of(method: str, precision: Precision) -> torch.dtype:
-    """Choose the network's dtype: our products narrow a float32 network themselves."""
+    """Return the dtype of the network: our products themselves narrow a float32 network."""
     narrow = precision is Precision.BF16 and method == "gradient"
     return torch.bfloat16 if narrow else torch.float32
 

@@ -1,7 +1,7 @@
 """Ways to compute a Gauss-Newton product J'H J v, ours and others.
 
-Each takes a problem and returns a function of no arguments that computes one product with the
-problem's vector. A method makes what it keeps between products when it is called.
+Each method takes a problem and returns a function without arguments that computes a product with
+the problem's vector. What a method keeps between products is made when the method is called.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from asr_hf.curvature.precision import Precision
 from asr_hf.runtime.errors import InputError
 from benchmarks.nets import Problem
 
-# Declared to return one value more than they do without auxiliary outputs.
+# Their type hints have one value more than they return without auxiliary outputs.
 jvp: Any = torch.func.jvp
 vjp: Any = torch.func.vjp
 
@@ -33,7 +33,7 @@ Method = Callable[[Problem, Precision], Product]
 
 
 def gradient(problem: Problem, precision: Precision) -> Product:
-    """Autograd's gradient on the same frames, with which everything is compared."""
+    """Compute the gradient by autograd on the same frames, the measure of all methods."""
 
     def compute() -> Result:
         loss = cross_entropy(problem.model(problem.inputs), problem.labels, reduction="sum")
@@ -43,12 +43,12 @@ def gradient(problem: Problem, precision: Precision) -> Product:
 
 
 def r_operator(problem: Problem, precision: Precision) -> Product:
-    """asr-hf's path for plain DNNs."""
+    """Compute products by asr-hf's path for plain DNNs."""
     return _ours(problem, precision, CurvaturePath.R_OPERATOR)
 
 
 def double_backward(problem: Problem, precision: Precision) -> Product:
-    """asr-hf's path for any network."""
+    """Compute products by asr-hf's path for any network."""
     return _ours(problem, precision, CurvaturePath.DOUBLE_BACKWARD)
 
 
@@ -65,7 +65,7 @@ def _ours(problem: Problem, precision: Precision, path: CurvaturePath) -> Produc
 
 
 def jvp_vjp(problem: Problem, precision: Precision) -> Product:
-    """torch.func's forward and reverse mode, both from the parameters each time."""
+    """Compute products by torch.func's jvp and vjp, both anew for each product."""
     outputs = _of_parameters(problem)
     parameters = tuple(p.detach() for p in problem.parameters)
 
@@ -78,11 +78,11 @@ def jvp_vjp(problem: Problem, precision: Precision) -> Product:
 
 
 def linearised(problem: Problem, precision: Precision) -> Product:
-    """torch.func.linearize and a vjp, both kept between products."""
+    """Compute products by torch.func.linearize and a vjp, both kept between products."""
     outputs = _of_parameters(problem)
     parameters = tuple(p.detach() for p in problem.parameters)
     with warnings.catch_warnings():
-        # Its constant folding warns of nodes of its own making.
+        # Its constant folding warns of nodes that it made itself.
         warnings.filterwarnings("ignore", message="Attempted to insert a get_attr Node")
         logits, push = linearize(outputs, *parameters)
     _, pull = vjp(outputs, *parameters)
@@ -102,7 +102,7 @@ def _of_parameters(problem: Problem) -> Callable[..., Tensor]:
 
 
 def curvlinops(problem: Problem, precision: Precision) -> Product:
-    """The class GGNLinearOperator of curvlinops."""
+    """Compute products by curvlinops' GGNLinearOperator."""
     operator = _peer("curvlinops").GGNLinearOperator(
         problem.model,
         torch.nn.CrossEntropyLoss(reduction="sum"),
@@ -120,7 +120,7 @@ def curvlinops(problem: Problem, precision: Precision) -> Product:
 
 
 def backpack(problem: Problem, precision: Precision) -> Product:
-    """The function ggn_vector_product of BackPACK; the forward pass's graph is kept for it."""
+    """Compute products by BackPACK's ggn_vector_product, with the graph of one forward pass."""
     multiply = _peer("backpack.hessianfree.ggnvp").ggn_vector_product
     logits = problem.model(problem.inputs)
     loss = cross_entropy(logits, problem.labels, reduction="sum")
@@ -147,7 +147,7 @@ METHODS: dict[str, Method] = {"gradient": gradient, **OURS, **PEERS}
 
 
 def methods_in(precision: Precision) -> dict[str, Method]:
-    """List the methods that can compute in `precision`; peers follow torch's switch for TF32."""
+    """Return the methods that can compute in `precision`; peers follow torch's switch for TF32."""
     if precision is Precision.BF16:
         return {"gradient": gradient, **OURS}
     return METHODS

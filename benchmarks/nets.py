@@ -21,7 +21,7 @@ class Net:
     Args:
         name: key in the results.
         sizes: inputs (a multiple of the context window of 11 frames), hidden layers, outputs.
-        frames: F, the number of frames that go through it at once.
+        frames: number of frames F that go through the network at once.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Net:
 
     @property
     def layout(self) -> str:
-        """The sizes in short, for example 440-1024×5-2220."""
+        """Sizes in short form, for example 440-1024×5-2220."""
         first, *hidden, last = self.sizes
         same = len(set(hidden)) == 1
         middle = f"{hidden[0]}×{len(hidden)}" if same else "-".join(map(str, hidden))
@@ -43,20 +43,20 @@ class Net:
 
     @property
     def parameters(self) -> int:
-        """The number of parameters n, with the biases."""
+        """Number of parameters n, with the biases."""
         return sum((a + 1) * b for a, b in pairwise(self.sizes))
 
     @property
     def product_flops(self) -> int:
-        """FLOPs of a Gauss-Newton product's GEMMs: four a layer, two for the first.
+        """Number of FLOPs of a Gauss-Newton product's GEMMs: four a layer, two in the first layer.
 
-        The first layer's input has no tangent, and nothing is propagated back to it.
+        The input of the first layer has no tangent, and needs no gradient.
         """
         return self._flops(4, 2)
 
     @property
     def gradient_flops(self) -> int:
-        """FLOPs of a gradient's GEMMs: three a layer, two for the first."""
+        """Number of FLOPs of a gradient's GEMMs: three a layer, two in the first layer."""
         return self._flops(3, 2)
 
     def _flops(self, gemms: int, first: int) -> int:
@@ -103,7 +103,7 @@ class Problem:
         shape = (net.frames, net.sizes[0])
         self.inputs = torch.randn(shape, generator=random).to(device, dtype)
         self.labels = torch.randint(net.sizes[-1], (net.frames,), generator=random).to(device)
-        # A product's precision may be lower than its vector's.
+        # A product may be of lower precision than its vector.
         wide = torch.float32 if dtype is torch.bfloat16 else dtype
         self.vector = torch.randn(net.parameters, generator=random).to(device, wide)
         self.parameters = list(self.model.parameters())

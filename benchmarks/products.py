@@ -40,13 +40,13 @@ class Effort:
 def differences(problem: Problem, precision: Precision, max_difference: float) -> dict[str, float]:
     """Compare each method's product with that of torch.func's jvp and vjp.
 
-    The latter stay in the problem's own precision, the others take `precision`.
+    The latter are in the precision of the problem, the others in `precision`.
 
     Returns:
         The relative difference by method.
 
     Raises:
-        RunError: one is above `max_difference`.
+        RunError: a difference is above `max_difference`.
     """
     true = flat(jvp_vjp(problem, Precision.FP32)())
     relative = {}
@@ -68,7 +68,7 @@ def differences(problem: Problem, precision: Precision, max_difference: float) -
 def bench_products(
     net: Net, device: torch.device, precision: Precision, effort: Effort
 ) -> dict[str, Any]:
-    """Check, time and weigh every method on one net in one precision.
+    """Check every method on a net in one precision, and measure its time and memory.
 
     Returns:
         The figures, plain values.
@@ -99,7 +99,7 @@ def bench_products(
 def _set_up(
     net: Net, device: torch.device, precision: Precision
 ) -> tuple[dict[str, float], dict[str, Product]]:
-    """Make each method ready; the seconds that takes, the least of three, and the methods."""
+    """Set up each method; return the seconds of that, the least of three, and the products."""
     problems = {
         dtype: Problem(net, device, dtype)
         for dtype in {dtype_of(name, precision) for name in methods_in(precision)}
@@ -136,7 +136,7 @@ def summarise(net: Net, rounds: Rounds, square_flops: int) -> dict[str, Any]:
     """Summarise a net's rounds: medians of ratios within a round.
 
     Args:
-        net: the net that was timed.
+        net: net that was timed.
         rounds: rounds with the tasks "gradient", "square", and methods by name.
         square_flops: FLOPs of the task "square".
 
@@ -167,7 +167,7 @@ def summarise(net: Net, rounds: Rounds, square_flops: int) -> dict[str, Any]:
 
 
 def _of_method(net: Net, rounds: Rounds, name: str) -> dict[str, Any]:
-    # A method's fraction counts the GEMMs that have to be done, not those it does.
+    # A method's fraction counts the GEMMs that are needed, not those that the method does.
     work = net.gradient_flops / net.product_flops if name == "gradient" else 1.0
     return {
         "seconds": asdict(rounds.seconds(name)),

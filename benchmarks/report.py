@@ -54,7 +54,7 @@ def document(results: dict[str, Any]) -> str:
 
 
 def tables(results: dict[str, Any]) -> str:
-    """Write the figures, the machine, and the bounds that they are held to."""
+    """Write the figures, the machine, and the bounds of the figures."""
     parts = []
     if "nets" in results:
         parts.append("## CPU\n\n" + _machine(results["machine"]))
@@ -146,7 +146,7 @@ def _bars(bars: Sequence[Bar]) -> str:
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Make a Markdown table: the first column to the left, the others to the right."""
+    """Make a Markdown table with the first column aligned left, the others right."""
     lines = [titles, [":--", *["--:"] * (len(titles) - 1)], *rows]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 

@@ -1,4 +1,4 @@
-"""Timing in interleaved rounds, so that what disturbs the machine disturbs every method alike."""
+"""Times tasks in interleaved rounds, so that disturbances affect all of them alike."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from asr_hf.runtime.progress import progress
 
 Task = Callable[[], object]
 
-# A round whose GEMM rate is below this share of the run's median is void.
+# A round is void where its GEMM rate is below this share of the median of the run.
 LEAST_RATE = 0.9
 _LEAST_SECONDS = 0.05
 
@@ -75,46 +75,46 @@ def valid(rounds: Sequence[Round], least_rate: float = LEAST_RATE) -> list[bool]
 
 @dataclass(frozen=True)
 class Rounds:
-    """The rounds of a run, the void ones among them."""
+    """All rounds of a run, with those that are void."""
 
     all: list[Round]
 
     @property
     def valid(self) -> list[Round]:
-        """The rounds that count."""
+        """Rounds that count."""
         return [r for r, ok in zip(self.all, valid(self.all), strict=True) if ok]
 
     def seconds(self, task: str) -> Spread:
-        """Seconds of a task."""
+        """Return the seconds of a task."""
         return Spread.of([r.seconds[task] for r in self.valid])
 
     def gemm_seconds(self) -> Spread:
-        """Seconds of the GEMMs."""
+        """Return the seconds of the GEMMs."""
         return Spread.of([r.gemm_seconds for r in self.valid])
 
     def ratio(self, task: str, to: str) -> Spread:
-        """A task's seconds over another's in the same round."""
+        """Return the seconds of a task over those of another in the same round."""
         return Spread.of([r.seconds[task] / r.seconds[to] for r in self.valid])
 
     def gemm_share(self, task: str, factor: float = 1.0) -> Spread:
-        """The GEMMs' seconds, times `factor`, over a task's in the same round."""
+        """Return the seconds of the GEMMs, times `factor`, over those of a task in its round."""
         return Spread.of([factor * r.gemm_seconds / r.seconds[task] for r in self.valid])
 
     def counts(self) -> dict[str, int]:
-        """Count the rounds that count, and those that are void."""
+        """Return the numbers of rounds that count, and of those that are void."""
         good = len(self.valid)
         return {"valid": good, "void": len(self.all) - good}
 
 
 class Stopwatch:
-    """Times tasks on a device, waiting for it; short tasks are repeated within one reading."""
+    """Times tasks on a device until it has done them; a reading repeats short tasks."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._calls: dict[str, int] = {}
 
     def seconds(self, name: str, task: Task, repeat: bool = True) -> float:
-        """Time one call; the first reading of a name sets how often it is repeated."""
+        """Time one call; the first reading of a name sets the number of repetitions."""
         calls = self._calls.get(name, 1)
         start = self._now()
         for _ in range(calls):
@@ -139,18 +139,18 @@ def interleave(
     desc: str,
     repeat: bool = True,
 ) -> Rounds:
-    """Time every task once a round, in an order that turns, between two readings of the GEMMs.
+    """Time every task once a round, in rotating order, between two readings of the GEMMs.
 
-    Goes on until enough rounds count.
+    Rounds go on until enough of them count.
 
     Args:
         tasks: tasks to time, by name.
-        reference: the GEMMs.
+        reference: GEMMs that decide whether a round counts.
         device: device to wait for at each reading.
         rounds: number of rounds that must count.
         max_rounds: maximum number of rounds.
         desc: label of the progress bar.
-        repeat: make short tasks longer by repetition, after one reading that does not count.
+        repeat: whether short tasks are repeated, after one reading that does not count.
 
     Returns:
         All rounds.

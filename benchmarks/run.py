@@ -1,4 +1,4 @@
-"""Measure speed and write it down: `make bench`, or python -m benchmarks.run [options]."""
+"""Measure speed and write a report: `make bench`, or python -m benchmarks.run [options]."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _GPU_FRAMES = 65_536
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure of one net.
+    """Measurements of one net.
 
     Args:
-        net: the net, with the frames of a product.
-        effort: effort on the products.
-        pairs: m of L-BFGS; the larger net's leave room for nothing else at 64.
+        net: net, with the frames of a product.
+        effort: length of the measurement of products.
+        pairs: number of pairs m of L-BFGS; 64 of the larger net would fill the memory.
         work: size of an iteration.
     """
 
@@ -106,13 +106,13 @@ def measure_gpu(plans: tuple[Plan, ...]) -> dict[str, Any]:
 
 
 def measure(options: argparse.Namespace, known: dict[str, Any]) -> dict[str, Any]:
-    """Measure what `options.only` names, and keep the other results.
+    """Measure the parts that `options.only` names, and keep the other results.
 
     Returns:
         All results.
 
     Raises:
-        InputError: a GPU is asked for and there is none.
+        InputError: GPU figures are to be measured, and there is no GPU.
     """
     results = {"gpu": NO_GPU} | known
     if options.only == "gpu" and not torch.cuda.is_available():
@@ -140,7 +140,7 @@ def _chosen(plans: tuple[Plan, ...], options: argparse.Namespace) -> tuple[Plan,
 
 
 def save(results: dict[str, Any], folder: Path, page: Path | None) -> None:
-    """Write JSON, tables and picture into `folder`, and the documentation's page."""
+    """Write JSON, tables and picture into `folder`, and the page of the documentation."""
     write_json(folder / "curvature.json", results)
     write_text(folder / "curvature.md", tables(results))
     draw(results, folder / "curvature.svg")

@@ -1,7 +1,7 @@
-"""Iterations on paper: python -m benchmarks.scaling measure|draw.
+"""Predict the time of iterations by a model: python -m benchmarks.scaling measure|draw.
 
-`measure` takes this machine's constants, by one and two processes, and holds the model against
-benchmarks/results/distributed.json; `draw` applies it to machines that we do not have.
+`measure` measures constants of this machine with one and two processes, and compares the model with
+benchmarks/results/distributed.json; `draw` applies the model to machines that we do not have.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _FRAMES = 2048
 _ROUNDS = 3
 _HOUR = 360_000
 WORKERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
-# Assumed, not measured: an A100's data sheet (156 TF/s TF32, 2.0 TB/s, NVLink 600 GB/s both ways),
-# 60 % of each; 100 Gb/s a node of eight.
+# Assumed, not measured: 60 % of each figure in an A100's data sheet (156 TF/s TF32, 2.0 TB/s,
+# NVLink 600 GB/s both ways); 100 Gb/s for a node of eight.
 _TF32, _HBM, _NVLINK, _NETWORK, _SHARE = 156e12, 2.0e12, 300e9, 12.5e9, 0.6
 _LATENCY_INSIDE, _LATENCY_OUTSIDE, _PASS = 5e-6, 15e-6, 1e-3
 
 
 def fastest(work: Callable[[], object]) -> float:
-    """Measure the seconds of the fastest of some runs, which other processes disturb least."""
+    """Return the seconds of the fastest of some runs, which others disturb least."""
     taken = []
     for _ in range(_ROUNDS):
         start = time.process_time()
@@ -56,7 +56,7 @@ def fastest(work: Callable[[], object]) -> float:
 
 
 def constants() -> dict[str, float]:
-    """Measure seconds a frame, and bytes a second, of one core and net A."""
+    """Measure seconds for a frame of net A, and bytes a second, on one core."""
     torch.set_num_threads(1)
     work = Work(_FRAMES, _FRAMES, _FRAMES, 1, 1)
     with tempfile.TemporaryDirectory() as folder:
@@ -75,20 +75,20 @@ def constants() -> dict[str, float]:
 
 
 def work_as_rank(out: Path) -> None:
-    """Time messages, and passes while the other core is at work too; rank 0 writes them."""
-    ranks = process_group_from_environment()
-    ranks.connect(CPU, 600.0)
+    """Time messages, and passes while the other core works as well; rank 0 writes them to `out`."""
+    group = process_group_from_environment()
+    group.connect(CPU, 600.0)
     cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {cores[ranks.local_rank % len(cores)]})
-    figures: dict[str, Any] = {str(n): message_seconds(ranks, n) for n in (1, NETS[0].parameters)}
+    os.sched_setaffinity(0, {cores[group.local_rank % len(cores)]})
+    figures: dict[str, Any] = {str(n): message_seconds(group, n) for n in (1, NETS[0].parameters)}
     figures["constants"] = constants()
-    if ranks.first:
+    if group.first:
         write_json(out, figures)
-    ranks.close()
+    group.close()
 
 
 def measure() -> dict[str, Any]:
-    """Measure this machine's constants, and compare the model with what an iteration took."""
+    """Measure this machine's constants, and compare the model with measured iterations."""
     measured = constants()
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "messages.json"
@@ -103,7 +103,7 @@ def measure() -> dict[str, Any]:
         for c in (measured, messages["constants"])
     )
     work = FULL.work
-    # The fewest losses there can be: two iterates on held-out data, one on the gradient sample.
+    # The smallest number of losses: two iterates on held-out data, one on the gradient sample.
     looked_at = (2 * work.heldout + work.gradient) / 3
     case = Case(size, work.gradient, work.curvature, looked_at, work.cg, 3, 0)
     timed = read_json(RESULTS / "distributed.json")["seconds"]
@@ -127,7 +127,7 @@ def measure() -> dict[str, Any]:
 
 
 def gpu(parameters: int) -> Machine:
-    """Assume a node of eight GPUs, many of them; 6, 8 and 2 operations a frame and parameter."""
+    """Assume nodes of eight GPUs, with 6, 8 and 2 operations for each frame and parameter."""
     second = parameters / (_TF32 * _SHARE)
     return Machine(
         gradient=6 * second,
@@ -142,7 +142,7 @@ def gpu(parameters: int) -> Machine:
 
 
 def cases() -> dict[str, Case]:
-    """List an early sample (5 % for the gradient) and the whole data, of 300 h and 2000 h."""
+    """List cases with an early sample (5 % for the gradient) and all data, of 300 h and 2000 h."""
     n = NETS[1].parameters
     by_name = {}
     for hours in (300, 2000):
@@ -178,7 +178,7 @@ def predict() -> dict[str, Any]:
 
 
 def draw(table: dict[str, Any], out: Path) -> None:
-    """Draw seconds an iteration against workers into an SVG file."""
+    """Draw the seconds of an iteration over the number of workers into an SVG file."""
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "asr-hf"}):
         figure = Figure(figsize=(10, 7), layout="constrained")
         for axes, name in zip(figure.subplots(2, 2).flat, cases(), strict=True):
@@ -195,7 +195,7 @@ def draw(table: dict[str, Any], out: Path) -> None:
 
 
 def main(given: list[str]) -> int:
-    """Do what is asked and write benchmarks/results/scaling.json."""
+    """Run the command and write benchmarks/results/scaling.json."""
     path = RESULTS / "scaling.json"
     results = read_json(path) if path.exists() else {}
     match given:

@@ -1,4 +1,4 @@
-"""How long an iteration takes by P workers: computing, messages, and work that all repeat."""
+"""A model of an iteration's time on P workers: computing, messages, and work that all repeat."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 _VALUE = 4
-# Values of n read or written by a flexible CG step: four updates of three each, four products.
+# Number of vectors [n] read or written by a flexible CG step: four updates of three, four products.
 _CG_PASSES = 20
 # b, d, r, z, p, Gp and a residual that is computed anew.
 _CG_VECTORS = 7
@@ -25,7 +25,10 @@ class Link:
     latency: float
 
     def all_reduce(self, size: float, count: int) -> float:
-        """Seconds to add up `size` bytes of `count` members: a ring's bytes, a tree's latency."""
+        """Return the seconds of a sum of `size` bytes over `count` members.
+
+        The number of bytes is that of a ring, the latency that of a tree.
+        """
         if count == 1:
             return 0.0
         bytes_sent = 2 * (count - 1) / count * size
@@ -37,13 +40,13 @@ class Machine:
     """Speeds of the workers and their links.
 
     Args:
-        gradient: seconds of a gradient, a frame.
-        product: seconds of a Gauss-Newton product, a frame.
-        forward: seconds of a loss, a frame.
-        pass_overhead: seconds of a pass, however few its frames.
+        gradient: seconds for each frame of a gradient.
+        product: seconds for each frame of a Gauss-Newton product.
+        forward: seconds for each frame of a loss.
+        pass_overhead: seconds of a pass without frames.
         memory: bytes a second that vector operations read and write.
-        inside: the link inside a node.
-        outside: the link between nodes.
+        inside: link inside a node.
+        outside: link between nodes.
         node: number of workers in a node.
     """
 
@@ -57,7 +60,7 @@ class Machine:
     node: int
 
     def all_reduce(self, size: float, workers: int) -> float:
-        """Seconds to add up `size` bytes: in each node first, then between nodes."""
+        """Return the seconds of a sum of `size` bytes: in each node first, then between nodes."""
         inside = min(workers, self.node)
         return self.inside.all_reduce(size, inside) + self.outside.all_reduce(
             size, math.ceil(workers / inside)
@@ -66,17 +69,17 @@ class Machine:
 
 @dataclass(frozen=True)
 class Case:
-    """An iteration's work.
+    """Work of an iteration.
 
     Args:
-        parameters: n.
+        parameters: number of parameters n.
         gradient: number of frames of the gradient.
         curvature: number of frames of the curvature sample.
         heldout: mean number of frames of a loss.
-        steps: number of CG's steps.
+        steps: number of CG steps.
         losses: number of losses computed.
-        pairs: m of L-BFGS.
-        unit: number of frames of the shortest piece that is dealt.
+        pairs: number of pairs m of L-BFGS.
+        unit: number of frames of the smallest piece that workers are given.
         kept: number of iterates that CG keeps.
     """
 
@@ -91,13 +94,13 @@ class Case:
     kept: int = 0
 
     def share(self, frames: float, workers: int) -> float:
-        """Frames of the worker that has the most: no less than a piece."""
+        """Return the number of frames of the worker that has the most: at least one piece."""
         return max(frames / workers, min(self.unit, frames))
 
 
 @dataclass(frozen=True)
 class Seconds:
-    """Seconds of an iteration, by what they are spent on."""
+    """Seconds of an iteration by kind of work."""
 
     compute: float
     messages: float
@@ -105,7 +108,7 @@ class Seconds:
 
     @property
     def total(self) -> float:
-        """Seconds of the whole iteration: nothing overlaps."""
+        """Seconds of the whole iteration, in which nothing overlaps."""
         return self.compute + self.messages + self.vectors
 
 
@@ -113,9 +116,10 @@ def iteration(machine: Machine, case: Case, workers: int, sharded: bool = False)
     """Predict an iteration.
 
     A CG step is one product, one message of n values, CG's vector operations and the compact
-    L-BFGS form, which reads 2 m vectors twice. Sharded, each worker does its part of the vector
-    operations; reduce-scatter and all-gather move what the all-reduce did, and the step's scalars
-    (three messages) and the 2 m products with the pairs are four more, short, messages.
+    L-BFGS form, which reads 2 m vectors twice. With sharding, each worker does its part of the
+    vector operations. Reduce-scatter and all-gather together move as many bytes as the all-reduce.
+    There are four more short messages: three for scalars of the step, and one for the 2 m products
+    with the pairs.
 
     Returns:
         The seconds.
@@ -126,7 +130,7 @@ def iteration(machine: Machine, case: Case, workers: int, sharded: bool = False)
     passes = 2 + case.steps + case.losses
     compute = (
         gradient * machine.gradient
-        # The products' activations take a forward pass.
+        # The products need the activations of a forward pass.
         + curvature * machine.forward
         + case.steps * curvature * machine.product
         + case.losses * heldout * machine.forward
@@ -147,10 +151,11 @@ def iteration(machine: Machine, case: Case, workers: int, sharded: bool = False)
 def state_bytes(case: Case, workers: int, sharded: bool) -> float:
     """Count bytes of CG's vectors, its iterates and two sets of pairs on one worker.
 
-    Vectors that stay whole either way are left out: θ, a trial θ, one before and after a product.
+    Vectors that are whole in both cases are left out: θ, a trial θ, and the vectors before and
+    after a product.
 
     Returns:
-        The bytes.
+        Number of bytes.
     """
     total = _VALUE * case.parameters * (_CG_VECTORS + case.kept + 4 * case.pairs)
     return total / workers if sharded else float(total)

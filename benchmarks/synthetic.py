@@ -20,7 +20,7 @@ def make_store(
         frames: number of frames, cut into utterances.
         dim: number of features of a frame.
         num_pdfs: number of labels.
-        seed: seed of the frames; the map is the same for all.
+        seed: seed of the frames; the map is the same for all seeds.
         utterance: number of frames of each utterance but the last.
 
     Returns:

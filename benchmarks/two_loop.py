@@ -9,10 +9,10 @@ from torch import Tensor
 
 
 class TwoLoop:
-    """H of pairs (s, y), oldest first, with H0 = γI, γ = s'y / y'y of the newest.
+    """L-BFGS inverse H of pairs (s, y), oldest first, with H0 = γI and γ = s'y / y'y of the newest.
 
-    Written as `torch.optim.LBFGS` writes it: one dot product and one in-place update of the
-    vector a pair and loop.
+    As in `torch.optim.LBFGS`, each loop does one dot product and one in-place update of the vector
+    for each pair.
 
     Args:
         steps: s of each pair [n].
@@ -26,7 +26,7 @@ class TwoLoop:
         self._gamma = products[-1] / float(torch.dot(changes[-1], changes[-1]))
 
     def apply(self, residual: Tensor, out: Tensor) -> Tensor:
-        """Compute H r [n] of r [n] in `out`."""
+        """Compute H r [n] of the residual r [n] in `out`."""
         pairs = list(zip(self._steps, self._changes, self._rho, strict=True))
         out.copy_(residual)
         weights = []

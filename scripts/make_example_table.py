@@ -1,10 +1,10 @@
-"""Make a folder of recordings and a table of their transcripts, as a newcomer might have.
+"""Make a folder of recordings with a table of their transcripts, as an example for newcomers.
 
 usage: python scripts/make_example_table.py FOLDER [--language es] [--cache .cache]
 
-The Spanish voice prompts of the Asterisk project are fetched (or found on this machine) as
-`asr-hf prepare +recipe=prompts` does, and copied: FOLDER/wavs/*.wav (8000 Hz), FOLDER/table.tsv
-with the columns audio, text and speaker, transcripts as they were published.
+Takes the Spanish voice prompts of the Asterisk project from this machine or fetches them, as
+`asr-hf prepare +recipe=prompts` does. Copies them to FOLDER/wavs/*.wav (8000 Hz), and writes
+FOLDER/table.tsv with the columns audio, text and speaker; transcripts stay as published.
 """
 
 from __future__ import annotations

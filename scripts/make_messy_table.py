@@ -1,13 +1,14 @@
-"""Make a folder of recordings and a table as messy as people's own, from public recordings.
+"""Make a folder of recordings with a messy table, like those of users, from public recordings.
 
 usage: python scripts/make_messy_table.py FOLDER [--languages en es] [--each 50] [--cache .cache]
 
-The voice prompts of the Asterisk project are fetched (or found on this machine) as
-`asr-hf prepare +recipe=prompts` does, and written anew: six voices a language (the one who reads
-them, faster and slower), in turn as WAV of 8000, 11025, 16000 and 44100 Hz, with PCM, mu-law and
-GSM, one and two channels, MP3 and Ogg Vorbis. Names of files and transcripts are in composed or
-decomposed Unicode, digits stand for numbers, noises are marked, every tenth transcript is another
-recording's, and a few rows cannot be used at all. FOLDER/spoilt.tsv says which row suffered what.
+Takes the voice prompts of the Asterisk project from this machine or fetches them, as
+`asr-hf prepare +recipe=prompts` does, and writes altered copies: six voices a language (the reader
+at several speeds), in turn as WAV of 8000, 11025, 16000 and 44100 Hz, with PCM, mu-law and GSM,
+with one and two channels, as MP3 and Ogg Vorbis. Names of files and transcripts are in composed or
+decomposed Unicode, numbers are in digits, noises are marked, every tenth transcript belongs to
+another recording, and a few rows cannot be used at all. FOLDER/spoilt.tsv says what was done to
+which row.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ from numpy.typing import NDArray
 from asr_hf.runtime.files import atomic_path
 from asr_hf.runtime.resources import load_recipe
 
-# How many words a prompt has.
+# Numbers of words that a prompt may have.
 _WORDS = (2, 8)
-# Each language's voices: name and set, and how much faster than the one who reads.
+# Voices of each language: name, set, and speed relative to the reader.
 _VOICES = (
     (("Zoë", "train"), 1.0),
     (("Íñigo", "train"), 0.9),
@@ -42,7 +43,7 @@ _VOICES = (
     (("André", "dev"), 0.97),
     (("Ann", "test"), 1.02),
 )
-# One of so many rows has another's transcript, is marked with a noise.
+# One in so many rows has the transcript of another; one in so many has a marked noise.
 _WRONG, _NOISY = 10, 17
 _NOISE_SECONDS = 0.3
 
@@ -72,7 +73,7 @@ FORMS = (
 
 @dataclass(frozen=True)
 class Line:
-    """A row of the table, and what was spoilt in it."""
+    """A row of the table, and what was done to it."""
 
     audio: str
     text: str
@@ -87,14 +88,14 @@ def make(folder: Path, languages: list[str], each: int, cache: Path, seed: int =
     """Write the folder.
 
     Args:
-        folder: the folder.
+        folder: folder to write.
         languages: languages of the prompts.
         each: number of prompts of each language; each is read by three voices.
         cache: folder that prompts are fetched to.
         seed: seed of everything that is drawn.
 
     Returns:
-        How often each thing was done to a row.
+        Number of rows by what was done to them.
     """
     draw = random.Random(seed)
     lines = [line for name in languages for line in _written(folder, name, each, cache, draw)]
@@ -102,7 +103,7 @@ def make(folder: Path, languages: list[str], each: int, cache: Path, seed: int =
     lines = _with_wrong_transcripts(lines)
     for line in _unusable(folder, lines):
         lines.insert(draw.randrange(len(lines) // 2, len(lines)), line)
-    # The first of two equal rows is good; the duplicate is the later one.
+    # The first of two equal rows is good; the second is the duplicate.
     lines.append(replace(next(line for line in lines if not line.spoilt), spoilt="duplicate"))
     titles = ("audio", "text", "speaker", "language", "split", "channel")
     rows = ["\t".join(titles), *("\t".join(getattr(x, t) for t in titles) for x in lines)]
@@ -116,7 +117,7 @@ def make(folder: Path, languages: list[str], each: int, cache: Path, seed: int =
 def _written(
     folder: Path, language: str, each: int, cache: Path, draw: random.Random
 ) -> list[Line]:
-    """Write recordings of one language in all forms by turns, and make their rows."""
+    """Write recordings of one language in each form in turn, and make their rows."""
     prompts = load_recipe("prompts")
     recordings = prompts.find_recordings(language, None, cache)
     texts = _short(prompts.parse_transcripts(recordings.transcripts), recordings.folder)
@@ -133,7 +134,7 @@ def _written(
         samples = _resampled(samples, round(rate * speed), form.rate)
         if number % _NOISY == 0:
             sentence, samples = f"[noise] {sentence}", _after_noise(samples, form.rate, number)
-        # As one types names of files: blanks and accents in them.
+        # Names of files as users type them, with blanks and accents.
         title = " ".join(_words(text)[:3])
         path = f"wavs/{language}/{title} {number}.{form.suffix}"
         _write(folder / _form_of(path, number), samples, form)
@@ -160,7 +161,7 @@ def _words(text: str) -> list[str]:
 
 
 def _form_of(text: str, number: int) -> str:
-    """Write a text in composed or decomposed Unicode, by turns."""
+    """Write a text in composed or decomposed Unicode in turn."""
     return unicodedata.normalize(("NFC", "NFD")[number % 2], text)
 
 
@@ -189,7 +190,7 @@ def _write(path: Path, samples: NDArray[Any], form: Form) -> None:
 
 
 def _with_wrong_transcripts(lines: list[Line]) -> list[Line]:
-    """Give every tenth row the transcript of a row of its language that was not changed."""
+    """Give every tenth row the transcript of an unchanged row of its language."""
     changed = list(lines)
     for number in range(0, len(lines), _WRONG):
         line = lines[number]
@@ -203,7 +204,7 @@ def _with_wrong_transcripts(lines: list[Line]) -> list[Line]:
 
 
 def _unusable(folder: Path, lines: list[Line]) -> list[Line]:
-    """Make rows that cannot be used, each of another kind."""
+    """Make rows that cannot be used, each for another reason."""
     good = [line for line in lines if not line.spoilt]
 
     def cut(suffix: str, share: float, what: str) -> Line:

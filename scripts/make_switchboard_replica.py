@@ -4,7 +4,7 @@ usage: python scripts/make_switchboard_replica.py FOLDER [--prompts data/prompts
        [--most N] [--truncated]
 
 The folders, file names and formats are those of the licensed corpora, with every awkward case of
-their transcripts: what works on it should work on them. It needs the corpus of make data-prompts.
+their transcripts, so that what works on it should work on them. It needs make data-prompts first.
 Then
 
     make data-switchboard SWBD=FOLDER/LDC97S62 MSU=FOLDER/swb_ms98_transcriptions \

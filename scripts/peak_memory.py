@@ -1,4 +1,4 @@
-"""Run a command and say how much anonymous memory (no file pages) its process held at most.
+"""Run a command and print the peak of its process's anonymous memory (without file pages).
 
 usage: python scripts/peak_memory.py [--seconds N] COMMAND ...
 """
@@ -16,7 +16,7 @@ _INTERVAL = 0.01
 
 
 def peak_of(process: subprocess.Popen[bytes], seconds: float | None) -> int:
-    """Watch a process for the peak of its memory in bytes; end it after `seconds`."""
+    """Watch a process, end it after `seconds`, and return the peak of its memory (bytes)."""
     status, peak, start = Path(f"/proc/{process.pid}/status"), 0, time.monotonic()
     while process.poll() is None:
         try:

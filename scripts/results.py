@@ -17,8 +17,8 @@ def add_run(path: Path, run: dict[str, Any]) -> None:
     """Add a run, and the machine that it was on, to the JSON file `path`.
 
     Raises:
-        InputError: the file is there and is no JSON.
-        RunError: it cannot be written.
+        InputError: the file exists and is no JSON.
+        RunError: the file cannot be written.
     """
     runs = read_json(path)["runs"] if path.exists() else []
     machine = describe(torch.device("cpu"))

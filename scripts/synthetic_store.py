@@ -1,9 +1,9 @@
-"""Make a corpus of synthetic features as large as one likes, ready for training.
+"""Make a corpus of synthetic features of any size, ready for training.
 
 usage: python scripts/synthetic_store.py FOLDER [--hours 300] [--pdfs 9300] [--dim 40] [--seed 0]
 
-Frames scatter around a centre of their label, which lasts a few frames, so that a network can
-learn them. Train on it with
+Frames scatter around the centre of their label, and a label lasts a few frames, so that a network
+can learn them. Train on the corpus with
 
     asr-hf train corpus=prompts corpus.name=synthetic corpus.dir=FOLDER name=synthetic
 """
@@ -34,7 +34,7 @@ _SHORTEST = 200
 def write_store(folder: Path, frames: int, pdfs: int, dim: int, seed: int) -> None:
     """Write a store of about `frames` frames (utterances of 2 to 15 s) to `folder`."""
     rng = np.random.default_rng(seed)
-    # The centres are the same whatever the seed: sets of one corpus belong together.
+    # The centres are the same for all seeds, so that sets of one corpus fit together.
     centres = np.random.default_rng(0).normal(size=(pdfs, dim)).astype(np.float32)
     lengths: list[int] = []
     sums: list[tuple[int, int]] = []

@@ -1,1 +1,1 @@
-"""The `asr-hf` command: its verbs, and how overrides become settings."""
+"""The command line: composes configurations, checks them and runs the verbs."""

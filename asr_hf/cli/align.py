@@ -15,7 +15,7 @@ from asr_hf.stages.sources.layout import store_folder
 
 
 def run(arguments: list[str]) -> None:
-    """Run the verb with its overrides, and print what there is to train on now."""
+    """Run the verb with its overrides, and print the stores that training reads."""
     config = load_config(arguments)
     made = run_stage("align", config)
     settings = settings_of(config)

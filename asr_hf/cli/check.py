@@ -32,33 +32,34 @@ _METHODS = {
         *("state_dict", "load_state_dict"),
     ),
 }
-_OF_HYDRA = ("_target_", "_partial_", "_recursive_", "_convert_", "_args_")
+_HYDRA_KEYS = ("_target_", "_partial_", "_recursive_", "_convert_", "_args_")
 
 
 def check_choices(config: DictConfig) -> None:
     """Check the settings that take one of a few words.
 
     Raises:
-        InputError: one of them is another word.
+        InputError: a setting has another value.
     """
     for key, allowed in CHOICES.items():
-        found = OmegaConf.select(config, key)
-        if found not in allowed:
-            near = difflib.get_close_matches(str(found), allowed, n=1)
+        value = OmegaConf.select(config, key)
+        if value not in allowed:
+            near = difflib.get_close_matches(str(value), allowed, n=1)
             raise InputError(
-                f"{key}={found}: there is no such choice",
+                f"{key}={value}: there is no such choice",
                 expected=f"one of {', '.join(allowed)}",
                 remedy=f"did you mean {key}={near[0]}?" if near else "",
             )
 
 
 def check_targets(config: DictConfig) -> None:
-    """Check that every class named exists, has its settings, and is what its group asks for.
+    """Check that every class in a configuration exists and fits its settings and its group.
 
-    Classes are those of asr-hf or of a package of the user's own.
+    The classes belong to asr-hf or to a package of the user's own.
 
     Raises:
-        InputError: it does not.
+        InputError: a class does not exist or does not fit, or one of its settings is missing or
+            unknown.
     """
     # Late, so that help and errors in overrides do not wait for torch.
     from asr_hf.models.registry import class_named
@@ -75,7 +76,7 @@ def check_targets(config: DictConfig) -> None:
         _check_needs(place, target)
         parameters = parameters_of(target)
         for key in map(str, node):
-            if key in parameters or key in _OF_HYDRA:
+            if key in parameters or key in _HYDRA_KEYS:
                 continue
             near = difflib.get_close_matches(key, parameters, n=1)
             raise InputError(
@@ -92,7 +93,7 @@ def check_targets(config: DictConfig) -> None:
 
 
 def _check_methods(place: str, name: str, target: type[Any]) -> None:
-    """Check that a class has the methods that its group is used by."""
+    """Check that a class has the methods that users of its group call."""
     lacking = [m for m in _METHODS.get(place, ()) if not hasattr(target, m)]
     if lacking:
         raise InputError(
@@ -103,7 +104,7 @@ def _check_methods(place: str, name: str, target: type[Any]) -> None:
 
 
 def _check_needs(place: str, target: type[Any]) -> None:
-    """Check that a class declares its needs, if it declares any, in the form of its group."""
+    """Check that the needs which a class declares, if any, are of the type for its group."""
     # Late, as above.
     from asr_hf.criteria.needs import CriterionNeeds
     from asr_hf.hf.needs import OptimiserNeeds
@@ -118,7 +119,7 @@ def _check_needs(place: str, target: type[Any]) -> None:
 def _check_complete(
     place: str, name: str, node: DictConfig, parameters: dict[str, inspect.Parameter]
 ) -> None:
-    """Every parameter without a default must be given."""
+    """Check that every parameter without a default is given."""
     given = GIVEN if place == "model" else ()
     for key, parameter in parameters.items():
         if parameter.default is parameter.empty and key not in node and key not in given:
@@ -129,7 +130,13 @@ def _check_complete(
 
 
 def _check_model(config: DictConfig) -> None:
-    """A model's settings go into its file, and are read from there without trust."""
+    """Check that the settings of a model are plain values.
+
+    They are written to the model's file and read from there without trust.
+
+    Raises:
+        InputError: a setting is not a plain value.
+    """
     settings: Any = OmegaConf.to_container(config.model, resolve=True)
     for key, value in settings.items():
         if key != "_target_":
@@ -144,7 +151,7 @@ def _check_model(config: DictConfig) -> None:
 
 
 def _described(config: DictConfig, place: str = "") -> Iterator[tuple[str, DictConfig]]:
-    """Every node that describes an object, with its dotted place."""
+    """Yield every node that describes an object, after its dotted key."""
     if "_target_" in config:
         yield place, config
     for key in map(str, config):

@@ -26,7 +26,11 @@ complete -o nospace -F _asr_hf asr-hf
 
 
 def run(arguments: list[str]) -> None:
-    """Print the script of the shell named."""
+    """Print the completion script for the shell in the arguments.
+
+    Raises:
+        InputError: there is no script for that shell, or none is named.
+    """
     shell = arguments[0] if arguments else ""
     words = []
     for group, options in groups().items():

@@ -1,4 +1,4 @@
-"""From overrides on the command line to a resolved configuration."""
+"""Composes overrides from the command line into a resolved configuration."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, YAMLError)
 
 
 def load_config(arguments: list[str]) -> DictConfig:
-    """Compose conf/train.yaml with overrides, every path made absolute.
+    """Compose conf/train.yaml with overrides, and make every path absolute.
 
     Args:
-        arguments: what follows the verb.
+        arguments: arguments after the verb.
 
     Returns:
         The configuration, complete.
@@ -49,32 +49,37 @@ def checked_tree(overrides: list[str]) -> DictConfig:
     """Compose conf/train.yaml with overrides, and check that these fit it.
 
     Returns:
-        The composed configuration.
+        The configuration as composed; values may still be missing.
 
     Raises:
-        InputError: as `load_config`.
+        InputError: an override is malformed, or names a key or option that does not exist.
     """
     try:
         plain, config = _trees(overrides)
     except COMPOSITION_ERRORS as error:
-        raise explain(overrides, error) from error
+        problem = explain(overrides, error)
+        raise problem from error
     check_kinds(config, plain, overrides)
     check_added(config, plain, overrides)
     return config
 
 
 def compose_tree(overrides: list[str]) -> DictConfig:
-    """Compose conf/train.yaml with overrides; errors are Hydra's own."""
+    """Compose conf/train.yaml with overrides, and let Hydra's own errors through."""
     return _trees(overrides)[1]
 
 
 def quoted_overrides(overrides: list[str]) -> list[str]:
-    """Overrides as Hydra's grammar reads them as meant; errors are Hydra's own."""
+    """Return overrides, quoted for Hydra's grammar; let Hydra's own errors through."""
     return _readable(overrides)[1]
 
 
 def _readable(overrides: list[str]) -> tuple[list[str], list[str], DictConfig]:
-    """The overrides that choose options, all overrides, both quoted, and the tree of the former."""
+    """Quote overrides for Hydra's grammar.
+
+    Returns:
+        The overrides that choose options, all overrides, and the tree that the former compose to.
+    """
     known = groups(overrides)
     options = {o: quoted(o, OPTION) for o in overrides if key_of(o) in known}
     options |= {o: o for o in overrides if is_hydras(o)}
@@ -89,7 +94,7 @@ def _readable(overrides: list[str]) -> tuple[list[str], list[str], DictConfig]:
 
 
 def _trees(overrides: list[str]) -> tuple[DictConfig, DictConfig]:
-    """The tree with the groups that overrides choose alone, and with all overrides."""
+    """Return the tree with only the options that overrides choose, and that with all overrides."""
     chosen, readable, plain = _readable(overrides)
     complete = with_parts(readable, plain.hydra.runtime.choices)
     config = plain.copy() if complete == chosen else _compose(complete)
@@ -107,18 +112,18 @@ def _compose(overrides: list[str]) -> DictConfig:
 def complete(
     config: DictConfig, run_dir: str | None = None, command: list[str] | None = None
 ) -> DictConfig:
-    """Make paths absolute, set the run folder, and check that every value can be had.
+    """Make paths absolute, set the run folder, and check that every value can be resolved.
 
     Args:
-        config: as composed.
-        run_dir: the run folder; None for <paths.exp>/<name>.
-        command: the overrides, which the run keeps for commands that work on it later.
+        config: configuration as composed; it is changed in place.
+        run_dir: run folder; None takes <paths.exp>/<name>.
+        command: overrides, which the run keeps for commands that work on it later.
 
     Returns:
-        The same configuration, changed in place.
+        The same configuration.
 
     Raises:
-        InputError: a value is missing, or an interpolation leads nowhere.
+        InputError: a value is missing or no valid choice, or an interpolation leads nowhere.
     """
     if config.get("corpus") is None:
         raise InputError(
@@ -152,7 +157,10 @@ def complete(
 
 
 def missing_keys(tree: Any, key: str = "") -> list[str]:
-    """Keys whose value is ???, sorted. OmegaConf's own function follows interpolations to them."""
+    """Return the keys whose value is ???, sorted.
+
+    OmegaConf's own function also lists keys that interpolate such values.
+    """
     if isinstance(tree, dict):
         below = [(f"{key}.{name}" if key else str(name), value) for name, value in tree.items()]
     elif isinstance(tree, list):
@@ -163,7 +171,7 @@ def missing_keys(tree: Any, key: str = "") -> list[str]:
 
 
 def folder_name(name: Any) -> str:
-    """A name as folders have it: canonically composed (NFC), however it was typed."""
+    """Return a name as folders have it: in composed form (NFC), however it was typed."""
     return unicodedata.normalize("NFC", str(name))
 
 
@@ -181,10 +189,10 @@ def with_search_path(arguments: list[str]) -> list[str]:
     """Turn `--config-dir DIR` into Hydra's search path and refuse other options.
 
     Returns:
-        The overrides that are left, the search path before them.
+        Overrides only.
 
     Raises:
-        InputError: there is another option, or no such folder.
+        InputError: there is another option, or the folder does not exist.
     """
     overrides, folders, rest = [], [], list(arguments)
     while rest:
@@ -210,18 +218,18 @@ def with_search_path(arguments: list[str]) -> list[str]:
 
 
 def with_table(overrides: list[str]) -> list[str]:
-    """Turn `table=FILE` into the recipe for tables, the corpus named after the file.
+    """Turn `table=FILE` into the recipe for tables, and name the corpus after the file.
 
     Returns:
-        The overrides, `table=FILE` replaced by those that it stands for.
+        Overrides that Hydra knows.
 
     Raises:
-        InputError: the file's name cannot be a folder's.
+        InputError: the name of the file gives no name for a folder.
     """
-    found = []
+    expanded = []
     for override in overrides:
         if not override.startswith("table="):
-            found.append(override)
+            expanded.append(override)
             continue
         path = override.removeprefix("table=")
         if path[:1] == path[-1:] and path[:1] in ("'", '"'):
@@ -229,12 +237,19 @@ def with_table(overrides: list[str]) -> list[str]:
         name = table_name(path)
         if not name:
             raise InputError(f"{override}: no name for a corpus", expected="table=my.tsv")
-        found += ["+recipe=table", f"corpus.table={as_text(path)}", f"corpus.name={as_text(name)}"]
-    return found
+        expanded += [
+            "+recipe=table",
+            f"corpus.table={as_text(path)}",
+            f"corpus.name={as_text(name)}",
+        ]
+    return expanded
 
 
 def table_name(path: str) -> str:
-    """What a table's corpus is called: letters, marks, digits, `_` and `.` of the file's name."""
+    """Return the name of a table's corpus: the file's name, with a hyphen for other signs.
+
+    Letters, marks, digits, `_` and `.` stay.
+    """
     stem = folder_name(PurePath(path).stem)
     # Joiners part the letters of one word.
     kept = [
@@ -244,21 +259,29 @@ def table_name(path: str) -> str:
 
 
 def explain(overrides: list[str], error: Exception) -> InputError:
-    """Find the override that composition fails at, and what it should have been."""
+    """Find the override at which composition fails, and return an error that names it.
+
+    Args:
+        overrides: overrides that do not compose.
+        error: error of their composition.
+
+    Returns:
+        An error whose remedy is the nearest override that would fit.
+    """
     for number, override in enumerate(overrides):
         try:
             compose_tree(overrides[: number + 1])
-        except YAMLError as found:
+        except YAMLError as yaml_error:
             # Its lines name the file, the line and what was expected there.
-            return InputError(f"{override}: " + " ".join(str(found).split()))
-        except COMPOSITION_ERRORS as found:
+            return InputError(f"{override}: " + " ".join(str(yaml_error).split()))
+        except COMPOSITION_ERRORS as composition_error:
             before = compose_tree(overrides[:number])
             if key_of(override) not in groups(overrides):
                 value = value_of(override)
                 if misplaced := misfit(key_of(override), value, before, override):
                     return misplaced
             return InputError(
-                problem_of(override, found, before, overrides),
+                problem_of(override, composition_error, before, overrides),
                 remedy=nearest(override, before, overrides),
             )
     return InputError(str(error))

@@ -11,5 +11,5 @@ from asr_hf.cli.run_settings import load_run_config
 
 
 def run(arguments: list[str]) -> None:
-    """Print YAML to standard output."""
+    """Print the configuration as YAML to standard output."""
     print(OmegaConf.to_yaml(load_run_config(arguments, makes_model=False), resolve=True), end="")

@@ -22,19 +22,19 @@ __doc__ = (__doc__ or "").format(
 
 
 def run(arguments: list[str]) -> None:
-    """Run the verb: a format, then overrides.
+    """Run the verb with a format and overrides, and print the files written.
 
     Raises:
         InputError: the format is missing or unknown.
     """
-    wanted = arguments[0] if arguments else ""
-    if wanted not in FORMATS:
-        near = difflib.get_close_matches(wanted, FORMATS, n=1)
+    name = arguments[0] if arguments else ""
+    if name not in FORMATS:
+        near = difflib.get_close_matches(name, FORMATS, n=1)
         raise InputError(
-            f"asr-hf export: {wanted!r} is no format",
+            f"asr-hf export: {name!r} is no format",
             expected=f"asr-hf export FORMAT ..., one of {', '.join(FORMATS)}",
             remedy=f"did you mean {near[0]!r}?" if near else "asr-hf export --help explains them",
         )
-    config = load_run_config([*arguments[1:], f"export.format={wanted}"])
+    config = load_run_config([*arguments[1:], f"export.format={name}"])
     for path in run_stage("export", config)["files"]:
         print(path)

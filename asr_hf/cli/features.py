@@ -12,7 +12,7 @@ from asr_hf.cli.stage import run_stage
 
 
 def run(arguments: list[str]) -> None:
-    """Run the verb with its overrides, and print what there is now."""
+    """Run the verb with its overrides, and print the features of each set."""
     config = load_config(arguments)
     for name, about in run_stage("features", config).items():
         minutes = about["frames"] * config.features.frame_shift / 60_000

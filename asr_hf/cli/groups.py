@@ -1,4 +1,4 @@
-"""The groups of the configuration tree and their options, built in and of the user's own."""
+"""The groups of the configuration tree and their options, both built-in and the user's own."""
 
 from __future__ import annotations
 
@@ -16,20 +16,23 @@ SEARCH_PATH = "hydra.searchpath"
 
 
 def config_dirs(overrides: Sequence[str] = ()) -> list[Path]:
-    """Folders that configurations are read from: the built-in one, then those of overrides."""
+    """Return the folders of configurations: the built-in one, then those that overrides add."""
     named = [o for o in overrides if key_of(o) == SEARCH_PATH]
     return [conf_dir(), *(Path(p) for o in named for p in re.findall(r"file://([^'\"\],]+)", o))]
 
 
 def groups(overrides: Sequence[str] = ()) -> dict[str, list[str]]:
-    """Config groups and their options, without Hydra's own and what options share (_*.yaml)."""
-    found: dict[str, set[str]] = {}
+    """Return the options of each config group, without Hydra's own groups.
+
+    Files named _*.yaml are no options; they hold what options share.
+    """
+    names: dict[str, set[str]] = {}
     for root in config_dirs(overrides):
         for folder in root.iterdir() if root.is_dir() else ():
             options = {p.stem for p in folder.glob("[!_]*.yaml")} if folder.is_dir() else set()
             if options and folder.name != "hydra":
-                found.setdefault(folder.name, set()).update(options)
-    return {group: sorted(options) for group, options in sorted(found.items())}
+                names.setdefault(folder.name, set()).update(options)
+    return {group: sorted(options) for group, options in sorted(names.items())}
 
 
 @cache
@@ -42,15 +45,15 @@ def _with_default() -> frozenset[str]:
 
 
 def plus(group: str) -> str:
-    """What stands before `group=OPTION`: a plus where there is no default, and it is added."""
+    """Return what stands before `group=OPTION`: a plus for a group without a default."""
     return "" if group in _with_default() else "+"
 
 
 def key_of(override: str) -> str:
-    """The key or group that an override names, without what stands before and behind it."""
+    """Return the key or group of an override, without its value, `+`, `~` and `@package`."""
     return override.lstrip("+~").partition("=")[0].partition("@")[0]
 
 
 def is_hydras(override: str) -> bool:
-    """Whether an override is one of Hydra's own settings, which Hydra checks."""
+    """Return whether an override changes a setting of Hydra, which Hydra checks itself."""
     return override.lstrip("+~").startswith(("hydra.", "hydra/"))

@@ -7,8 +7,8 @@ from asr_hf.cli.groups import groups, plus
 _DATA = ("recipe", "corpus")
 _LABELS = ("features", "alignment")
 
-# The groups that each verb reads; what it does not read may be given all the same, so that one set
-# of overrides serves all verbs.
+# The groups that each verb reads. It accepts overrides of others as well, so that one set of
+# overrides serves all verbs.
 USED: dict[str, tuple[str, ...]] = {
     "prepare": _DATA,
     "features": (*_DATA, "features"),
@@ -43,7 +43,16 @@ overrides most used:
 
 
 def verb_help(verb: str, short: str, text: str) -> str:
-    """What `asr-hf VERB --help` prints."""
+    """Return the page that `asr-hf VERB --help` prints.
+
+    Args:
+        verb: verb.
+        short: description of the verb in one line.
+        text: description of the verb in full.
+
+    Returns:
+        The page, with the config groups that the verb reads.
+    """
     lines = [f"asr-hf {verb}: {short}", "", text.strip()]
     if verb not in USED:
         return "\n".join(lines)

@@ -21,14 +21,18 @@ from asr_hf.runtime.events import read_events
 from asr_hf.runtime.files import read_json
 from asr_hf.runtime.resources import conf_dir
 
-# What shows that a folder below paths.data is a corpus, and how far below it that is.
+# Files that show that a folder below paths.data is a corpus, and how many levels below it they are.
 _SIGNS = (("*/corpus.json", 0), ("*/fbank/*/fbank.json", 2), ("*/store*/*/store.json", 2))
 
 _PACKAGES = ("torch", "torchaudio", "hydra-core", "kaldifst", "kaldi-hmm-gmm", "kaldi-decoder")
 
 
 def run(arguments: list[str]) -> None:
-    """Print to standard output."""
+    """Print the state of the system, the corpora and the runs.
+
+    Raises:
+        InputError: an argument is no run folder.
+    """
     overrides = [a for a in arguments if "=" in a or a.startswith("-")]
     config = load_config(["+recipe=prompts", *overrides])
     folders = [Path(a) for a in arguments if a not in overrides]
@@ -44,18 +48,18 @@ def run(arguments: list[str]) -> None:
 
 
 def corpus_state(folder: Path) -> str:
-    """How far a corpus is, in one line: what there is of it, by set and kind of alignment."""
-    found = ["prepared"] if (folder / "corpus.json").exists() else []
+    """Describe in one line what a corpus has: features, alignments and lattices, by set."""
+    steps = ["prepared"] if (folder / "corpus.json").exists() else []
     if sets := _sets(folder, "fbank/*/fbank.json"):
-        found.append(f"features of {sets}")
+        steps.append(f"features of {sets}")
     for kind, name in (("store", "aligned"), ("lattices", "lattices")):
         for place in sorted(folder.glob(f"{kind}*")):
             tag = place.name.removeprefix(kind)
             sets = _sets(place, f"*/{kind}.json")
             if sets and (not tag or tag.startswith("-")):
-                found.append(f"{name}{tag.replace('-', ' ', 1)}: {sets}")
-    aligned = any(one.startswith("aligned") for one in found)
-    return "; ".join([*found, *(() if aligned else ("not aligned yet",))])
+                steps.append(f"{name}{tag.replace('-', ' ', 1)}: {sets}")
+    aligned = any(step.startswith("aligned") for step in steps)
+    return "; ".join([*steps, *(() if aligned else ("not aligned yet",))])
 
 
 def _sets(folder: Path, pattern: str) -> str:
@@ -73,13 +77,14 @@ def _print_system(recipes: list[str]) -> None:
 
 
 def _state(folder: Path) -> str:
-    """What a run has reached, in one line."""
+    """Describe in one line what a run has reached."""
     result: dict[str, Any] = {}
     if (folder / "result.json").exists():
         result = read_json(folder / "result.json")
     events = read_events(folder / EVENTS)
     if "heldout_loss" not in result:
-        last = f"held-out loss {events[-1]['heldout_loss']:.4f} " if events else ""
+        losses = [e["heldout_loss"] for e in events if e.get("heldout_loss") is not None]
+        last = f"held-out loss {losses[-1]:.4f} " if losses else ""
         return f"unfinished, {last}after {len(events)} events"
     wer = (
         f", WER {result['wer']['percent']:.2f} % ({result['wer']['set']})"

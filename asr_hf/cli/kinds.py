@@ -1,7 +1,7 @@
-"""What kind of value stands at which key: a text, a number, a list, settings by name.
+"""The kinds of values that keys of the configuration take: a text, a number, a list and others.
 
-The files of conf/ tell it by their values. DECLARED tells it where these are null, empty, or one of
-several kinds that there may be.
+The values in the files of conf/ show the kinds. DECLARED has the keys whose values there are null,
+empty, or of one kind among several.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ QUOTE = (
 
 Kinds = frozenset[str]
 
-# What an option of a group is called.
+# Kinds of an option's name.
 OPTION: Kinds = frozenset({TEXT, TEXTS, NOTHING})
 
 _PATH = frozenset({TEXT, NOTHING})
 _PATHS = frozenset({TEXT, TEXTS, NOTHING})
-_OF_LANGUAGES = frozenset({TEXT, BY_NAME, NOTHING})
+_BY_LANGUAGE = frozenset({TEXT, BY_NAME, NOTHING})
 _COUNT = frozenset({NUMBER, NOTHING})
 _SIZE = frozenset({TEXT, NUMBER, NOTHING})
 
@@ -61,12 +61,12 @@ DECLARED: dict[str, Kinds] = {
     "corpus.decode_data": frozenset({BY_NAME}),
     "corpus.sample_rate": _COUNT,
     "corpus.norm_vars": frozenset({FLAG, NOTHING}),
-    "corpus.numbers": _OF_LANGUAGES,
-    "corpus.lexicon": _OF_LANGUAGES,
-    "corpus.lm_text": _OF_LANGUAGES,
+    "corpus.numbers": _BY_LANGUAGE,
+    "corpus.lexicon": _BY_LANGUAGE,
+    "corpus.lm_text": _BY_LANGUAGE,
     **dict.fromkeys(("corpus.table", "corpus.audio", "corpus.source", "corpus.train_data"), _PATH),
     "corpus.heldout_data": _PATH,
-    # Of Switchboard: a folder, or several that belong together.
+    # Folders of Switchboard: one, or several that belong together.
     **dict.fromkeys((f"corpus.{k}" for k in ("swbd", "eval2000", "hub5_refs", "rt03")), _PATHS),
     **dict.fromkeys(
         (f"corpus.{k}" for k in ("msu", "fisher", "conv_tab", "lexicon_patch")), _PATHS
@@ -95,7 +95,7 @@ DECLARED: dict[str, Kinds] = {
     "trainer.heldout_frames": _COUNT,
 }
 
-# Mappings whose names are the user's: sets, languages, subsets.
+# Mappings in which the user chooses the names: of sets, languages and subsets.
 OPEN = (
     "corpus.subsets",
     "corpus.subsets_scored",
@@ -105,14 +105,14 @@ OPEN = (
 
 
 def kinds_at(key: str, plain: DictConfig) -> Kinds:
-    """Tell what may stand at a key.
+    """Return the kinds of values that a key takes.
 
     Args:
-        key: dotted.
-        plain: the configuration with the groups that are chosen and no other overrides.
+        key: dotted key.
+        plain: configuration with the chosen options and no other overrides.
 
     Returns:
-        Names of kinds; none where that is not known.
+        The kinds; an empty set where they are not known.
     """
     parent, _, _ = key.rpartition(".")
     if key in DECLARED:
@@ -120,24 +120,24 @@ def kinds_at(key: str, plain: DictConfig) -> Kinds:
     if BY_NAME in DECLARED.get(parent, ()):
         return frozenset({TEXT})
     if key in known_keys() and not _is_foreign(plain, key):
-        found = known_keys()[key]
-        return frozenset() if found == {NOTHING} else found
-    # A setting of the user's own: its default tells, and there may be none.
-    here = _of_value(_value(plain, key)) - {NOTHING}
-    return here | {NOTHING} if here else here
+        kinds = known_keys()[key]
+        return frozenset() if kinds == {NOTHING} else kinds
+    # A setting of the user's own: only its default, if it has one, shows the kind.
+    kinds = _kinds_of(_value(plain, key)) - {NOTHING}
+    return kinds | {NOTHING} if kinds else kinds
 
 
 def _value(config: DictConfig, key: str) -> Any:
-    """The plain value at a key; null where there is none, or it cannot be resolved."""
+    """Return the plain value at a key; None where there is none, or it cannot be resolved."""
     try:
-        found = OmegaConf.select(config, key)
-        return OmegaConf.to_container(found) if OmegaConf.is_config(found) else found
+        value = OmegaConf.select(config, key)
+        return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
     except OmegaConfBaseException:
         return None
 
 
 def _is_foreign(config: DictConfig, key: str) -> bool:
-    """Whether a key is a setting of a class that is not one of ours."""
+    """Return whether a key is a setting of a class outside asr-hf."""
     while key := key.rpartition(".")[0]:
         target = _value(config, f"{key}._target_")
         if target is not None:
@@ -147,8 +147,8 @@ def _is_foreign(config: DictConfig, key: str) -> bool:
 
 @cache
 def known_keys() -> Mapping[str, Kinds]:
-    """Every key of the built-in tree, under whatever option, and what its values are."""
-    found: dict[str, set[str]] = {}
+    """Return the kinds of values of every key of the built-in tree, over all options."""
+    kinds_by_key: dict[str, set[str]] = {}
     places = [(conf_dir() / "train.yaml", "")]
     places += [(p, g) for g in groups() for p in sorted((conf_dir() / g).glob("*.yaml"))]
     for path, group in places:
@@ -158,15 +158,19 @@ def known_keys() -> Mapping[str, Kinds]:
         raw = OmegaConf.to_container(tree, resolve=False)
         for key, value in entries(raw, "" if is_global else group):
             if not key.startswith(("defaults", "hydra")):
-                found.setdefault(key, set()).update(_of_value(value))
-    return {key: frozenset(kinds) for key, kinds in found.items()}
+                kinds_by_key.setdefault(key, set()).update(_kinds_of(value))
+    return {key: frozenset(kinds) for key, kinds in kinds_by_key.items()}
 
 
 def entries(tree: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """List the keys of a plain tree with their values.
+    """Yield every key of a plain tree with its value, a mapping before its entries.
+
+    Args:
+        tree: plain values, nested.
+        key: dotted key of the tree; empty for a whole configuration.
 
     Yields:
-        Dotted keys and their values, mappings before what is in them.
+        A dotted key and its value.
 
     Raises:
         InputError: the name of an entry is no text.
@@ -182,15 +186,15 @@ def entries(tree: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def check_kinds(config: DictConfig, plain: DictConfig, overrides: Sequence[str]) -> None:
-    """Check that every value is of a kind that belongs at its key.
+    """Check that every value is of a kind that its key takes.
 
     Args:
-        config: the composed configuration.
-        plain: with the groups that are chosen and no other overrides.
-        overrides: as given; messages name the one that is to blame.
+        config: composed configuration.
+        plain: configuration with the chosen options and no other overrides.
+        overrides: overrides of the command; the message names the one to blame.
 
     Raises:
-        InputError: one is not.
+        InputError: a value is of another kind.
     """
     given = {key_of(override): override for override in overrides}
     for key, value in entries(OmegaConf.to_container(config, resolve=False)):
@@ -201,37 +205,37 @@ def check_kinds(config: DictConfig, plain: DictConfig, overrides: Sequence[str])
 def misfit(
     key: str, value: Any, plain: DictConfig, override: str | None = None
 ) -> InputError | None:
-    """Say what is wrong with a value that does not belong at its key.
+    """Return an error where a value is of a kind that its key does not take.
 
     Args:
-        key: dotted.
-        value: plain.
-        plain: the configuration with the groups that are chosen and no other overrides.
-        override: that gave it, if one did.
+        key: dotted key.
+        value: plain value.
+        plain: configuration with the chosen options and no other overrides.
+        override: override that gave the value; None where a file did.
 
     Returns:
-        The error; None where the value belongs there.
+        The error, or None where the value fits.
     """
     kinds = kinds_at(key, plain)
     if not kinds or _fits(value, kinds):
         return None
-    place, one = next(_culprits(key, value, kinds))
-    texts = kinds & {TEXT, TEXTS, BY_NAME} and not isinstance(one, list | dict)
+    place, culprit = next(_culprits(key, value, kinds))
+    texts = kinds & {TEXT, TEXTS, BY_NAME} and not isinstance(culprit, list | dict)
     example = _value(plain, key)
     has_example = example is not None and not isinstance(example, dict) and _fits(example, kinds)
-    wanted = " or ".join(sorted(kinds, key=[*_ALL].index))
+    expected = " or ".join(sorted(kinds, key=[*_ALL].index))
     return InputError(
-        f"{(place == key and override) or place}: {shown(one)} where "
-        f"{wanted if place == key else TEXT} belongs",
+        f"{(place == key and override) or place}: {shown(culprit)} where "
+        f"{expected if place == key else TEXT} belongs",
         expected=f"as in {key}={example}" if has_example else "",
         remedy=QUOTE if texts else "",
     )
 
 
 def _culprits(key: str, value: Any, kinds: Kinds) -> Iterator[tuple[str, Any]]:
-    """Which value it is that does not fit, and where: an element, or the whole."""
+    """Yield the values that do not fit, after their keys: elements first, then the whole."""
     if TEXTS in kinds and isinstance(value, list):
-        yield from ((f"{key}[{n}]", one) for n, one in enumerate(value) if not _is_text(one))
+        yield from ((f"{key}[{n}]", item) for n, item in enumerate(value) if not _is_text(item))
     yield key, value
 
 
@@ -239,25 +243,25 @@ def _fits(value: Any, kinds: Kinds) -> bool:
     if isinstance(value, str) and ("${" in value or value == MISSING):
         return True
     if value is None:
-        # A setting that is no text may be taken away.
+        # Null removes a setting that is no text.
         return NOTHING in kinds or not kinds <= {TEXT, TEXTS, BY_NAME}
     if isinstance(value, dict):
         return bool(kinds & {GROUP, BY_NAME})
     if isinstance(value, list):
         return LIST in kinds or (TEXTS in kinds and all(map(_is_text, value)))
-    return bool(kinds & _of_value(value))
+    return bool(kinds & _kinds_of(value))
 
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _of_value(value: Any) -> Kinds:
-    """What a value that stands in a file is; an interpolation may be anything."""
+def _kinds_of(value: Any) -> Kinds:
+    """Return the kind of a value of a file; none for an interpolation, which may be anything."""
     if isinstance(value, str):
         return frozenset() if "${" in value or value == "???" else frozenset({TEXT})
     if isinstance(value, list):
-        texts = bool(value) and all(isinstance(one, str) for one in value)
+        texts = bool(value) and all(map(_is_text, value))
         return frozenset({TEXTS if texts else LIST})
     kinds = ((bool, FLAG), ((int, float), NUMBER), (dict, GROUP), (type(None), NOTHING))
     return frozenset([name for kind, name in kinds if isinstance(value, kind)][:1])

@@ -1,4 +1,4 @@
-"""The `asr-hf` command: finds the verb, runs it, turns errors into messages and exit codes."""
+"""The `asr-hf` command: runs a verb, and turns errors into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Args:
-        argv: verb and arguments; by default this process's, of which signals are then taken until
-            it ends.
+        argv: verb and arguments; None takes those of this process, and then handles signals until
+            the process ends.
 
     Returns:
-        The exit code: 0, 1 for a failure, 2 for bad input or configuration, 75 after SIGTERM or
-        SIGUSR1, and 130 after Ctrl-C.
+        Exit code: 0 for success, 1 for a failure, 2 for bad input or configuration, 75 after
+        SIGTERM or SIGUSR1, and 130 after Ctrl-C.
     """
     if argv is None:
         Interruption().__enter__()
@@ -80,16 +80,16 @@ def _whole_process() -> int:
 
 
 def _settled(work: Callable[[], int]) -> int:
-    """The exit code of some work, after which signals change nothing any more."""
+    """Do some work, ignore signals from then on, and return its exit code."""
     try:
         code = work()
         ignore_signals()
-    except SystemExit as left:
-        # Another process of the run has said why.
+    except SystemExit as ending:
+        # Another process of the run has reported the failure.
         ignore_signals()
-        code = left.code if isinstance(left.code, int) else 1
+        code = ending.code if isinstance(ending.code, int) else 1
     except Interrupted as error:
-        # At the very beginning, or when the error was being told.
+        # The signal came before the command began, or while an error was reported.
         ignore_signals()
         code = _report(error, error.exit_code, debug=False)
     # A second Ctrl-C ends a process that hangs, without a traceback.
@@ -109,7 +109,7 @@ def _run(arguments: list[str]) -> int:
         return 130
     except Exception as error:
         if (name := Interruption.raised) is not None:
-            # A library that the signal came upon made another error of it.
+            # A library turned the exception that a signal raised in it into an error of its own.
             return _report(interrupted(name), Interrupted.exit_code, debug)
         if isinstance(error, BrokenPipeError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -118,9 +118,10 @@ def _run(arguments: list[str]) -> int:
 
 
 def _distrust_working_folder() -> None:
-    """Let Python processes that this one starts import nothing from the folder it was started in.
+    """Keep Python processes that this one starts from importing from the working folder.
 
-    They would look there first, and it may be a stranger's. `python -m asr_hf` was asked to.
+    They would look there first, and the folder may hold a stranger's files. Where the command is
+    `python -m asr_hf`, the user has asked for imports from there, and they stay.
     """
     if not {"", os.getcwd()} & set(sys.path):
         os.environ.setdefault("PYTHONSAFEPATH", "1")

@@ -1,4 +1,4 @@
-"""One run, as `asr-hf train` and each job of a sweep do it."""
+"""Trains one run, for `asr-hf train` and for each job of a sweep."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from asr_hf.report.ending import describe_ending
 
 
 def train(config: DictConfig) -> dict[str, Any]:
-    """Train as configured, and decode and score as well where that is asked for."""
+    """Train, and decode and score where the configuration says so; return the training's result."""
     if config.runtime.processes == 1:
         return after_training(config, run_stage("train", config))
     return after_training(config, train_in_processes(config))
 
 
 def after_training(config: DictConfig, result: dict[str, Any]) -> dict[str, Any]:
-    """Decode and score where that is asked for; returns the training's result."""
+    """Decode and score where the configuration says so; return `result`."""
     if config.decode.after_training:
         run_stage("decode", config)
         run_stage("score", config)
@@ -28,18 +28,18 @@ def after_training(config: DictConfig, result: dict[str, Any]) -> dict[str, Any]
 
 
 def say(config: DictConfig, result: dict[str, Any]) -> None:
-    """Print what came of a run, and where its report is."""
+    """Print the result of a run and the path of its report."""
     print(
         f"held-out loss {result['heldout_loss']:.4f}, "
         f"frame error {100 * result['heldout_frame_error']:.2f} %"
     )
-    if told := describe_ending(result):
-        print(told)
+    if ending := describe_ending(result):
+        print(ending)
     say_where(config.run_dir)
 
 
 def say_where(run_dir: str) -> None:
-    """Print where the report of a run is, if there is one."""
+    """Print the path of a run's report, if there is one."""
     report = Path(run_dir) / "report.html"
     if report.exists():
         print(f"report: {report}")

@@ -1,10 +1,10 @@
-"""What a recipe, stage or preset sets in a group only where that has the option this is meant for.
+"""Parts of a recipe, stage or preset: settings for one option of another group.
 
-Beside conf/preset/kfac.yaml, which chooses sampling=geometric among others, stands
-conf/preset/kfac/sampling/geometric.yaml with its sizes. It is read where geometric is what is
-chosen in the end, after the preset and before what follows the preset on the command line; with
-sampling=fixed it is not. Hydra can look at final choices only from its primary configuration,
-which knows nothing of stages and presets.
+For example, conf/preset/kfac.yaml chooses sampling=geometric, and the part
+conf/preset/kfac/sampling/geometric.yaml has the sizes for it. The part is read where the command
+ends up with sampling=geometric; with sampling=fixed on the command line it is not. It is read after
+the preset and before the overrides that follow the preset. Hydra can consult final choices only in
+its primary configuration, which knows nothing of stages and presets.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from asr_hf.cli.groups import config_dirs, key_of
 
 
 def with_parts(overrides: list[str], choices: Mapping[str, Any]) -> list[str]:
-    """Put behind each recipe, stage and preset the parts of it that fit what is chosen.
+    """Insert the parts of each recipe, stage and preset that fit the chosen options after it.
 
     Args:
-        overrides: Hydra's, groups and keys alike.
-        choices: the option of each group in the end, with these overrides.
+        overrides: overrides of groups and keys.
+        choices: final option of each group, with these overrides.
 
     Returns:
-        The overrides, with those that add the parts.
+        The overrides with those that add parts.
     """
     folders = config_dirs(overrides)
     parts = {
-        group: found
+        group: additions
         for group, option in choices.items()
-        if isinstance(option, str) and (found := list(_parts(group, option, choices, folders)))
+        if isinstance(option, str) and (additions := list(_parts(group, option, choices, folders)))
     }
     if not parts:
         return overrides
     given = [key_of(override) for override in overrides]
-    # A preset that a recipe has in its own defaults comes with the recipe.
+    # The parts of a preset in the defaults of a recipe follow the recipe.
     first = next((n for n, key in enumerate(given) if key in choices), len(given) - 1)
     places = {group: given.index(group) if group in given else first for group in parts}
     placed: list[str] = []
@@ -53,8 +53,8 @@ def with_parts(overrides: list[str], choices: Mapping[str, Any]) -> list[str]:
 def _parts(
     group: str, option: str, choices: Mapping[str, Any], folders: list[Path]
 ) -> Iterator[str]:
-    """Overrides that add the fitting parts of one option, what it builds on first."""
-    if not any(one.is_dir() for folder in folders for one in (folder / group).glob("*")):
+    """Yield overrides that add the parts of an option; the options that it builds on come first."""
+    if not any(path.is_dir() for folder in folders for path in (folder / group).glob("*")):
         return
     for name in _lineage(group, option, folders):
         for part, chosen in choices.items():
@@ -64,7 +64,7 @@ def _parts(
 
 
 def _lineage(group: str, option: str, folders: list[Path]) -> list[str]:
-    """The options of its own group that an option has in its defaults, and itself."""
+    """Return the options of the same group that an option builds on by its defaults, and itself."""
     for folder in folders:
         path = folder / group / f"{option}.yaml"
         if not path.is_file():
@@ -74,8 +74,8 @@ def _lineage(group: str, option: str, folders: list[Path]) -> list[str]:
         except (OmegaConfBaseException, YAMLError, ValueError, OSError):
             # Hydra, which reads it next, says what is wrong with it.
             return [option]
-        found = tree.get("defaults") if isinstance(tree, DictConfig) else None
-        named = [d for d in found or [] if isinstance(d, str) and d != "_self_"]
-        below = [one for d in named for one in _lineage(group, d, folders)]
+        defaults = tree.get("defaults") if isinstance(tree, DictConfig) else None
+        named = [d for d in defaults or [] if isinstance(d, str) and d != "_self_"]
+        below = [name for d in named for name in _lineage(group, d, folders)]
         return [*dict.fromkeys(below), option]
     return [option]

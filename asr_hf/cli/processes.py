@@ -1,4 +1,4 @@
-"""Work in several processes: starting them, and being one of them."""
+"""Starts processes that share the work of a verb, and runs the verb in each of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from asr_hf.runtime.process_group import ProcessGroup
     from asr_hf.runtime.workers import Task
 
-# What helpers do for the first rank, and where it stands; loaded when it is asked for.
+# Module and attribute of each task that helpers do for the first rank. A module is loaded with its
+# first task.
 _TASKS = {
     "features": ("asr_hf.data.extract", "EXTRACTION"),
     "copies": ("asr_hf.data.augment.copies", "COPYING"),
@@ -39,20 +40,23 @@ _CONFIG = "ASR_HF_CONFIG"
 
 
 def launched() -> bool:
-    """Whether torchrun, or `train_in_processes`, started this process as one of several."""
+    """Return whether torchrun or `train_in_processes` started this process as one of several."""
     return "RANK" in os.environ and "WORLD_SIZE" in os.environ
 
 
 def train_in_processes(config: DictConfig) -> dict[str, Any]:
     """Train in `runtime.processes` processes on this machine.
 
+    Args:
+        config: configuration, complete.
+
     Returns:
         The result of the training.
 
     Raises:
-        InputError: no such number of processes.
+        InputError: `runtime.processes` is no number from 1 on.
         RunError: a process was killed.
-        SystemExit: a process failed and has said why.
+        SystemExit: a process failed and has reported it.
     """
     from asr_hf.runtime.launch import run_processes
 
@@ -76,67 +80,68 @@ def train_as_rank(
     """Train as one of several processes.
 
     Args:
-        arguments: of the command line, where no configuration was handed over.
-        finish: what torchrun's first process does with configuration and result; the others help.
+        arguments: arguments of the command line; unused where a launcher handed over a
+            configuration.
+        finish: function that torchrun's first process calls with configuration and result, with
+            the help of the others.
 
     Raises:
-        SystemExit: another rank has failed first, and says why.
+        Interrupted: a signal asked for an end.
+        KeyboardInterrupt: the user pressed Ctrl-C under torchrun.
+        SystemExit: another rank or our own launcher reports why the run ends.
     """
     from asr_hf.runtime.process_group import process_group_from_environment
 
-    ranks = process_group_from_environment()
-    if not ranks.first:
+    group = process_group_from_environment()
+    if not group.first:
         be_silent()
-    with ranks.reporting():
-        config = _rank_config(arguments, ranks.count)
+    with group.reporting():
+        config = _rank_config(arguments, group.count)
         try:
-            result = run_stage("train", config, ranks=ranks)
+            result = run_stage("train", config, group=group)
         except Interrupted:
             # Launchers send their signals again.
             ignore_signals()
             raise
         except KeyboardInterrupt:
             if _CONFIG in os.environ:
-                # The launcher was told as well, and speaks for all.
+                # The launcher gets the signal as well, and reports it for all.
                 raise SystemExit(130) from None
             raise
-    # After our own launcher's processes, it goes on itself.
+    # After processes that our own launcher started, the launcher goes on.
     if _CONFIG not in os.environ:
-        _with_helpers(ranks, lambda: finish(config, result))
+        _with_helpers(group, lambda: finish(config, result))
 
 
 def run_with_helpers(run: Callable[[list[str]], None], arguments: list[str]) -> None:
     """Run a verb other than train on the first of several processes; the others help it.
 
     Args:
-        run: the verb.
-        arguments: of the command line.
+        run: function of the verb.
+        arguments: arguments of the verb.
     """
     from asr_hf.runtime.process_group import process_group_from_environment
 
-    ranks = process_group_from_environment()
-    if not ranks.first:
+    group = process_group_from_environment()
+    if not group.first:
         be_silent()
-    _with_helpers(ranks, lambda: run(arguments))
+    _with_helpers(group, lambda: run(arguments))
 
 
-def _with_helpers(ranks: ProcessGroup, work: Callable[[], None]) -> None:
-    """Do some work on the first rank, with the others' help."""
+def _with_helpers(group: ProcessGroup, work: Callable[[], None]) -> None:
+    """Do some work on the first rank, with the help of the others."""
     from asr_hf.runtime.helpers import serve_first_rank, using_helpers
 
-    with ranks.reporting():
-        if not ranks.first:
-            serve_first_rank(ranks, _task)
+    with group.reporting():
+        if not group.first:
+            serve_first_rank(group, _task)
             return
-        with using_helpers(ranks):
+        with using_helpers(group):
             work()
 
 
 def _task(name: str) -> Task[Any, Any]:
-    """Look up a task that helpers do.
-
-    Returns:
-        The task.
+    """Return a task that helpers do, by its name.
 
     Raises:
         KeyError: there is no such task.

@@ -1,7 +1,7 @@
-"""Quotes the texts of overrides that Hydra's grammar would refuse, or read as something else.
+"""Quotes the texts of overrides that Hydra's grammar would refuse or read as something else.
 
-A bare `name=1_1_1` is the number 111 to Hydra, `name=null` is nothing, and `name=données` an error.
-Where a text belongs, what is written is meant; quotes say so.
+Hydra reads a bare `name=1_1_1` as the number 111 and `name=null` as None, and refuses
+`name=données`. Where a key takes texts, such values are meant literally, so they get quotes.
 """
 
 from __future__ import annotations
@@ -25,24 +25,26 @@ _FUNCTION = re.compile(
 
 
 def quote(text: str) -> str:
-    """A text as Hydra's grammar takes it, whatever is in it; `${...}` stays an interpolation."""
+    """Quote a text for Hydra's grammar; `${...}` stays an interpolation."""
     return QuotedString(text, Quote.single).with_quotes()
 
 
 def as_text(text: str) -> str:
-    """A text as Hydra's grammar takes it, in which `${...}` is nothing but text."""
+    """Quote a text for Hydra's grammar, with `${...}` as plain text."""
     return quote(text.replace("${", "\\${"))
 
 
 def quoted(override: str, kinds: Kinds) -> str:
-    """Quote what an override's value needs quoted, each value of a list or sweep by itself.
+    """Quote the value of an override where it needs quotes.
+
+    Each value of a list or sweep is quoted by itself.
 
     Args:
-        override: as given on the command line.
-        kinds: what may stand at its key; empty where that is not known.
+        override: override as given on the command line.
+        kinds: kinds of values that its key takes; empty where they are not known.
 
     Returns:
-        The override, as Hydra's grammar reads it as meant.
+        The override, quoted.
     """
     key, equals, value = override.partition("=")
     textual = bool(kinds - {NOTHING}) and kinds <= _TEXTUAL
@@ -54,16 +56,16 @@ def quoted(override: str, kinds: Kinds) -> str:
 
 
 def value_of(override: str) -> Any:
-    """The plain value that an override gives; ??? where it gives none, or several to sweep."""
+    """Return the plain value of an override; ??? where it has none, or several to sweep."""
     try:
-        found = OverridesParser.create().parse_override(override)
-        return MISSING if found.is_sweep_override() else found.value()
+        parsed = OverridesParser.create().parse_override(override)
+        return MISSING if parsed.is_sweep_override() else parsed.value()
     except HydraException:
         return MISSING
 
 
 def sweeps(override: str) -> bool:
-    """Whether an override gives several values, of which a sweep takes one at a time."""
+    """Return whether an override has several values, of which a sweep takes one at a time."""
     try:
         return bool(OverridesParser.create().parse_override(override).is_sweep_override())
     except HydraException:
@@ -79,43 +81,50 @@ def _quoted(token: str, textual: bool, kinds: Kinds) -> str:
 
 
 def _read(value: str) -> type | None:
-    """What Hydra reads a value as; None where it cannot."""
+    """Return the type that Hydra reads a value as; None where it cannot read it."""
     try:
-        found = OverridesParser.create().parse_override(f"key={value}").value()
+        parsed = OverridesParser.create().parse_override(f"key={value}").value()
     except HydraException:
         return None
-    return str if isinstance(found, str) else type(found)
+    return str if isinstance(parsed, str) else type(parsed)
 
 
 def _parts(value: str) -> Iterator[tuple[str, bool]]:
-    """Part a value into texts, and brackets, commas and keys of mappings, which are not free."""
+    """Split a value into texts, and the brackets, commas and keys between them.
+
+    Yields:
+        A piece, and whether it may be quoted: brackets, commas and keys of mappings may not.
+    """
     brackets = ""
     token, position = "", 0
     while position < len(value):
         if matched := _verbatim(value[position:], starts=not token.strip()):
             token, position = token + matched, position + len(matched)
             continue
-        one = value[position]
+        character = value[position]
         position += 1
-        opens = one in "[{" and not token.strip() and (brackets or position == 1)
-        closes = one in "]}" and brackets
-        if opens or closes or one == ",":
+        opens = character in "[{" and not token.strip() and (brackets or position == 1)
+        closes = character in "]}" and brackets
+        if opens or closes or character == ",":
             yield token, True
-            yield one, False
+            yield character, False
             token = ""
-            brackets = brackets + one if opens else brackets[: -1 if closes else None]
-        elif one == ":" and brackets.endswith("{"):
+            brackets = brackets + character if opens else brackets[: -1 if closes else None]
+        elif character == ":" and brackets.endswith("{"):
             # Hydra's grammar knows no quotes for keys.
-            yield token + one, False
+            yield token + character, False
             token = ""
         else:
-            token += one
+            token += character
     yield token, True
 
 
 def _verbatim(rest: str, *, starts: bool) -> str:
-    """What is taken as it is: an interpolation, an escaped character, a quoted text at a start."""
+    """Return the beginning of a value that is to stay as it is; empty where there is none.
+
+    That is an interpolation, an escaped character, or a quoted text where a value starts.
+    """
     if interpolation := re.match(r"\$\{[^}]*\}|\\.", rest):
         return interpolation.group()
-    found = re.match(r"""(?:'(?:\\.|[^\\'])*'|"(?:\\.|[^\\"])*")(?=\s*(?:[,\]}]|$))""", rest)
-    return found.group() if found and starts else ""
+    quoted_text = re.match(r"""(?:'(?:\\.|[^\\'])*'|"(?:\\.|[^\\"])*")(?=\s*(?:[,\]}]|$))""", rest)
+    return quoted_text.group() if quoted_text and starts else ""

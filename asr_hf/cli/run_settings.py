@@ -1,7 +1,8 @@
-"""The settings of a run that there is: those that it was trained with, and what is given beside.
+"""The configuration of an existing run, with the overrides of a command that works on it.
 
 `asr-hf decode exp/first` and `asr-hf decode name=first` both start from the configuration in the
-run folder. What the command line adds changes what it would have changed in the training's command.
+run folder. An override on the command line changes the same settings that it would have changed in
+the command of the training.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.run_config import FILE_NAME, named_in, read_run_config
 from asr_hf.runtime.run_folder import flattened
 
-# What a command may never take from a folder: Hydra's own settings, classes, commands, and ${...}.
+# Overrides that no command takes from a folder: settings of Hydra, classes, commands, and ${...}.
 _NOT_FROM_A_RUN = re.compile(r"^[+~]*hydra\b|_target_|allow_pipes|\$\{")
-# What belongs to the folder, wherever it is now.
-_OF_THE_FOLDER = {"name", "run_dir", "command"}
+# Settings that go by where the folder is now.
+_FOLDER_KEYS = {"name", "run_dir", "command"}
 
 
 def load_run_config(
@@ -30,12 +31,12 @@ def load_run_config(
     """Compose the configuration for a verb that works on a run.
 
     Args:
-        arguments: what follows the verb: perhaps a run folder, and overrides.
-        key: which setting a folder that is given stands for: run_dir, or lattices.from_run.
+        arguments: arguments of the verb: overrides, and a run folder or none.
+        key: setting that a folder among the arguments stands for: run_dir, or lattices.from_run.
         makes_model: whether the verb makes the run's model.
 
     Returns:
-        The configuration.
+        The configuration, complete.
 
     Raises:
         InputError: there is no such run, or an override does not fit.
@@ -45,9 +46,10 @@ def load_run_config(
     folders = [f for f in folders if _before(arguments, f) not in ("--config-dir", "-cd")]
     if not folders:
         config = load_config(arguments)
-        there = key == "run_dir" and (Path(config.run_dir) / FILE_NAME).is_file()
-        found = Path(config.run_dir)
-        return _of_run(found, arguments, config, makes_model) if there else config
+        folder = Path(config.run_dir)
+        if key == "run_dir" and (folder / FILE_NAME).is_file():
+            return _run_config(folder, arguments, config, makes_model)
+        return config
     if len(folders) > 1:
         raise InputError(
             f"{' '.join(folders)}: more than one run folder",
@@ -61,32 +63,35 @@ def load_run_config(
             remedy="asr-hf info lists the runs that there are",
         )
     given = [a for a in arguments if a != folders[0]]
-    config = _of_run(folder, given, None, makes_model)
+    config = _run_config(folder, given, None, makes_model)
     if key != "run_dir":
         OmegaConf.update(config, key, str(folder), force_add=True)
     return config
 
 
-def _before(arguments: list[str], one: str) -> str:
-    place = arguments.index(one)
+def _before(arguments: list[str], argument: str) -> str:
+    place = arguments.index(argument)
     return arguments[place - 1] if place else ""
 
 
-def _of_run(
+def _run_config(
     folder: Path, given: list[str], composed: DictConfig | None, makes_model: bool
 ) -> DictConfig:
-    """Change a run's configuration as `given` would have changed it.
+    """Change a run's configuration as the overrides of a command would have changed it.
 
     Args:
-        folder: the run.
-        given: overrides of this command.
-        composed: what they compose to by themselves, where they are whole.
-        makes_model: whether its model is made.
+        folder: run folder.
+        given: arguments of this command.
+        composed: configuration that they compose to by themselves; None where they are not enough.
+        makes_model: whether the command makes the run's model.
 
     Returns:
-        The configuration.
+        The configuration, complete.
+
+    Raises:
+        InputError: the overrides do not fit, or the folder does not say how the run was started.
     """
-    own = with_table(with_search_path(given))
+    overrides = with_table(with_search_path(given))
     command = _command(folder)
     if command is None:
         if composed is None:
@@ -95,20 +100,20 @@ def _of_run(
                 remedy="give its overrides and name=..., as in its training",
             )
         return composed
-    searched = [o for o in own if key_of(o) == SEARCH_PATH]
+    searched = [o for o in overrides if key_of(o) == SEARCH_PATH]
     before = _composed(folder, [*command, *searched])
-    after = load_config(_joined(command, own))
+    after = load_config(_joined(command, overrides))
     named = _named_in(after)
     if makes_model:
-        # Its class must be named by this command itself: the run's overrides may be a stranger's.
+        # This command itself must name the class: the run's overrides may be a stranger's.
         named -= {str(OmegaConf.select(after, "model._target_"))}
-        named |= _named_in(compose_tree(own) if composed is None else composed)
+        named |= _named_in(compose_tree(overrides) if composed is None else composed)
     saved = read_run_config(folder, named)
     config = OmegaConf.create(_moved(saved, folder))
-    old, new = (_values(one) for one in (before, after))
+    old, new = _values(before), _values(after)
     with open_dict(config):
         for key, value in new.items():
-            if key not in _OF_THE_FOLDER and (key not in old or old[key] != value):
+            if key not in _FOLDER_KEYS and (key not in old or old[key] != value):
                 OmegaConf.update(config, key, value, merge=False, force_add=True)
         config.run_dir = str(folder.absolute())
         config.command = after.command
@@ -116,20 +121,24 @@ def _of_run(
 
 
 def _named_in(config: DictConfig) -> set[str]:
-    """Names of the classes and of the recipe in a configuration that need not be complete."""
+    """Return the names of classes and recipe in a configuration, which may be incomplete."""
     plain: Any = OmegaConf.to_container(config, resolve=False)
     recipe = OmegaConf.select(config, "corpus.recipe")
     return named_in(plain) | (set() if recipe is None else {str(recipe)})
 
 
 def _moved(saved: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Put the folders of a configuration where they are now, if the whole project was moved.
+    """Correct the folders in a run's configuration if the whole project was moved.
 
-    That is so where the run lies in a folder named as paths.exp was, and what lay beside that lies
-    beside it now.
+    The project was moved if the run is in another folder of the same name as paths.exp had. Folders
+    that lay beside the old one are then looked for beside the new one.
+
+    Args:
+        saved: configuration of the run.
+        folder: run folder as it is now.
 
     Returns:
-        The configuration with its folders.
+        The configuration with the folders that exist now.
     """
     before, now = Path(saved["paths"]["exp"]), folder.absolute().parent
     if before == now or before.name != now.name:
@@ -159,19 +168,19 @@ def _composed(folder: Path, command: list[str]) -> DictConfig:
 
 
 def _command(folder: Path) -> list[str] | None:
-    """The overrides that the run was started with, without what no folder may decide."""
-    found = read_run_config(folder, sections=["command"]).get("command")
-    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+    """Return the overrides that a run was started with, without those that no folder may decide."""
+    command = read_run_config(folder, sections=["command"]).get("command")
+    if not isinstance(command, list) or not all(isinstance(item, str) for item in command):
         return None
-    return [one for one in found if not _NOT_FROM_A_RUN.search(one)]
+    return [override for override in command if not _NOT_FROM_A_RUN.search(override)]
 
 
 def _joined(command: list[str], given: list[str]) -> list[str]:
-    """Both, what is given in the place of overrides of the same key."""
-    # Where they stand matters: groups that are added later win.
-    left = {key_of(one): one for one in given}
-    kept = [left.pop(key_of(one), one) for one in command]
-    return [*kept, *(one for one in given if key_of(one) in left)]
+    """Join overrides; those in `given` replace those of the same key in `command`."""
+    # The order matters: groups that are added later win.
+    left = {key_of(override): override for override in given}
+    kept = [left.pop(key_of(override), override) for override in command]
+    return [*kept, *(override for override in given if key_of(override) in left)]
 
 
 def _values(config: DictConfig) -> dict[str, Any]:

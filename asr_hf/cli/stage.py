@@ -1,4 +1,4 @@
-"""Runs one stage and turns what a bad configuration does to it into an input error."""
+"""Runs one stage, and turns errors that come from a bad configuration into input errors."""
 
 from __future__ import annotations
 
@@ -22,8 +22,13 @@ from asr_hf.settings.settings import Settings
 def run_stage(verb: str, config: DictConfig, **more: Any) -> dict[str, Any]:
     """Run the stage asr_hf.stages.<verb>.
 
+    Args:
+        verb: name of the stage.
+        config: configuration, complete.
+        more: further arguments of the stage.
+
     Returns:
-        What the stage says that it did.
+        Summary that the stage returns.
 
     Raises:
         InputError: an object that the configuration describes cannot be built, or a key that the
@@ -49,9 +54,11 @@ def run_stage(verb: str, config: DictConfig, **more: Any) -> dict[str, Any]:
             "groups and options",
         ) from error
     except MissingSetting as error:
-        raise _lacking(verb, error.problem) from error
+        problem = _lacking(verb, error.problem)
+        raise problem from error
     except OmegaConfBaseException as error:
-        raise _lacking(verb, str(error).splitlines()[0]) from error
+        problem = _lacking(verb, str(error).splitlines()[0])
+        raise problem from error
     return summary
 
 
@@ -63,16 +70,20 @@ def _lacking(verb: str, what: str) -> InputError:
 
 
 def _written_by(verb: str, settings: Settings) -> Path | None:
-    """Find the folder that a verb writes to, and one process at a time.
+    """Return the folder that a verb writes to, which only one process at a time may do.
 
-    A run folder is held by training itself. Where there is no corpus or run yet, none is begun.
+    Training holds its run folder itself. Where there is no corpus or run yet, no folder is made.
+
+    Args:
+        verb: verb.
+        settings: settings of the command.
 
     Returns:
-        The folder; None where nothing is made.
+        The folder, or None where there is none to hold.
     """
     corpus = settings.corpus.dir
     if verb == "prepare":
-        # The corpus itself is put in its place when it is done.
+        # The corpus is put in its place only when it is done.
         return corpus.with_name(f".{corpus.name}.{verb}")
     below = {"features": "fbank", "align": "align", "lattices": "lattices"}
     if verb in below:

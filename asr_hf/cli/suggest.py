@@ -1,4 +1,4 @@
-"""What an override that does not fit should have been."""
+"""Finds what is wrong with an override that does not fit, and the nearest one that would fit."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from asr_hf.runtime.errors import InputError
 def problem_of(
     override: str, error: Exception, config: DictConfig, overrides: Sequence[str]
 ) -> str:
-    """Say what is wrong with an override that does not compose.
+    """Describe what is wrong with an override that does not compose.
 
     Args:
-        override: as given.
-        error: what Hydra says of it.
-        config: what it was to change.
-        overrides: all of them; they name folders of options.
+        override: override as given.
+        error: error of Hydra.
+        config: configuration without the override.
+        overrides: all overrides of the command; they name folders of options.
 
     Returns:
         The problem, for a message.
@@ -51,12 +51,12 @@ def problem_of(
 
 
 def nearest(override: str, config: DictConfig, overrides: Sequence[str] = ()) -> str:
-    """Find the remedy for one override that does not fit.
+    """Suggest a remedy for an override that does not fit.
 
     Args:
-        override: as given.
-        config: what it was to change.
-        overrides: all of them; they name folders of options.
+        override: override as given.
+        config: configuration without the override.
+        overrides: all overrides of the command; they name folders of options.
 
     Returns:
         The remedy, for a message.
@@ -90,7 +90,7 @@ def _option(override: str, group: str, value: str, options: list[str]) -> str:
 
 
 def keys(config: Any, prefix: str = "") -> Iterator[str]:
-    """Every key of a configuration, dotted."""
+    """Yield every key of a configuration, dotted."""
     if not isinstance(config, DictConfig):
         return
     for name in map(str, config):
@@ -100,22 +100,23 @@ def keys(config: Any, prefix: str = "") -> Iterator[str]:
 
 
 def check_added(config: DictConfig, plain: DictConfig, overrides: Sequence[str]) -> None:
-    """Check that overrides with a plus add what something reads.
+    """Check that overrides with a plus add keys that something reads.
 
-    What files have is taken as it is. An override may add what some option of the group has, a
-    name where names are the user's, and a setting of the class that stands there.
+    Keys in files are not checked. An override may add a key that some option of the group has, a
+    name in a mapping in which the user chooses names, and a setting of the class at that place.
 
     Args:
-        config: the composed configuration.
-        plain: with the groups that are chosen and no other overrides.
-        overrides: as given.
+        config: composed configuration.
+        plain: configuration with the chosen options and no other overrides.
+        overrides: overrides of the command.
 
     Raises:
-        InputError: one adds something else; the message names the nearest key that there is.
+        InputError: an override adds another key; the message names the nearest existing key.
     """
     before = {key for key, _ in entries(OmegaConf.to_container(plain, resolve=False))}
-    found = (key for key, _ in entries(OmegaConf.to_container(config, resolve=False)))
-    for key in (key for key in found if key not in before):
+    for key, _ in entries(OmegaConf.to_container(config, resolve=False)):
+        if key in before:
+            continue
         ancestors = ancestors_of(key)
         if any(parent in OPEN for parent in ancestors):
             continue
@@ -133,6 +134,6 @@ def check_added(config: DictConfig, plain: DictConfig, overrides: Sequence[str])
 
 
 def ancestors_of(key: str) -> list[str]:
-    """The keys above a key, the nearest first."""
+    """Return the keys above a key, the nearest first."""
     parts = key.split(".")
     return [".".join(parts[:n]) for n in range(len(parts) - 1, 0, -1)]

@@ -1,4 +1,4 @@
-"""Sweeps by Hydra's multirun, so that its launchers and sweepers work."""
+"""Runs sweeps with Hydra's multirun, so that Hydra's launchers and sweepers work."""
 
 from __future__ import annotations
 
@@ -39,15 +39,19 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
 from asr_hf.runtime.resources import conf_dir
 
-# Names the folder in which every job, in whatever process or machine, notes its run folder.
+# Environment variable that names a folder. Every job, in any process on any machine, writes the
+# path of its run folder into a file there.
 _JOBS = "ASR_HF_SWEEP_JOBS"
 
-# Bytes of a name in a folder (NAME_MAX) on Linux's file systems.
+# Largest number of bytes of a file's name (NAME_MAX) on Linux's file systems.
 _LONGEST = 255
 
 
 def sweep(arguments: list[str]) -> None:
     """Run every combination of the overrides and print one table.
+
+    Args:
+        arguments: arguments of the verb, without -m.
 
     Raises:
         InputError: an override does not fit; no run has started then.
@@ -57,11 +61,12 @@ def sweep(arguments: list[str]) -> None:
     try:
         overrides = quoted_overrides(given)
     except COMPOSITION_ERRORS as error:
-        raise explain(given, error) from error
+        problem = explain(given, error)
+        raise problem from error
     parsed = _parse(overrides)
     exp = Path(_check_each(overrides, parsed).paths.exp)
     constant = [o.key_or_group or "" for o in parsed if not o.is_sweep_override()]
-    # Run folders are named by what is swept; what all have in common belongs in name=.
+    # Run folders are named by the swept overrides; what all runs share belongs in name=.
     overrides.append(f"hydra.job.config.override_dirname.exclude_keys={_listed(constant)}")
     exp.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=exp, prefix=".sweep-") as scratch:
@@ -73,18 +78,19 @@ def sweep(arguments: list[str]) -> None:
             with _command_line(overrides, jobs):
                 main()
         except COMPOSITION_ERRORS as error:
-            raise explain(overrides, error) from error
+            problem = explain(overrides, error)
+            raise problem from error
         finally:
             _tabulate(jobs)
 
 
 @contextmanager
 def _command_line(overrides: list[str], jobs: Path) -> Iterator[None]:
-    """Lend Hydra's entry point, which reads sys.argv, a command line of its own."""
+    """Replace sys.argv, which Hydra's entry point reads, while the block runs."""
     before = sys.argv
     sys.argv = ["asr-hf", "--multirun", *overrides]
     os.environ[_JOBS] = str(jobs)
-    # Hydra then raises errors in place of printing them and leaving.
+    # Without it, Hydra prints errors and exits.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         yield
@@ -105,7 +111,18 @@ def _parse(overrides: list[str]) -> list[Override]:
 
 
 def _check_each(overrides: list[str], parsed: list[Override]) -> DictConfig:
-    """Compose every swept value once, so that a typo stops the sweep before its first run."""
+    """Compose every swept value once, so that a typo stops the sweep before its first run.
+
+    Args:
+        overrides: overrides, quoted.
+        parsed: the same overrides, parsed.
+
+    Returns:
+        The configuration with the first of the values of each swept override.
+
+    Raises:
+        InputError: nothing is swept, or an override does not fit.
+    """
     if not any(o.is_sweep_override() for o in parsed):
         raise InputError(
             "-m: nothing is swept",
@@ -113,7 +130,7 @@ def _check_each(overrides: list[str], parsed: list[Override]) -> DictConfig:
             remedy="leave -m out for a single run",
         )
     fixed = [o for o, p in zip(overrides, parsed, strict=True) if not p.is_sweep_override()]
-    # Globs are expanded by Hydra, to what exists; intervals are a sweeper's.
+    # Hydra expands globs to options that exist, and a sweeper chooses values of intervals.
     swept = [o for o in parsed if o.is_choice_sweep() or o.is_range_sweep()]
     choices = [[f"{o.get_key_element()}={v}" for v in o.sweep_string_iterator()] for o in swept]
     first = [values[0] for values in choices]
@@ -129,26 +146,26 @@ def _listed(keys: list[str]) -> str:
 
 
 def _check_names(choices: list[list[str]]) -> None:
-    """Check that every run's folder has a name that file systems take.
+    """Check that file systems take the name of every run's folder.
 
     Raises:
-        InputError: the longest of them is longer.
+        InputError: the longest name is too long.
     """
     longest = [max(values, key=lambda o: len(os.fsencode(run_name([o])))) for values in choices]
     folder_of(longest)
 
 
 def folder_of(overrides: Sequence[str]) -> str:
-    """Name the folder of a run of a sweep.
+    """Return the name of the folder of a run in a sweep.
 
     Args:
-        overrides: what is swept, each with the run's value.
+        overrides: swept overrides, each with the value of the run.
 
     Returns:
-        The name.
+        The name, with % and / escaped.
 
     Raises:
-        InputError: its name is too long.
+        InputError: the name is too long.
     """
     name = run_name(overrides).replace("%", "%25").replace("/", "%2F")
     if (size := len(os.fsencode(name))) > _LONGEST:
@@ -162,7 +179,7 @@ def folder_of(overrides: Sequence[str]) -> str:
 
 
 def run_name(overrides: Sequence[str]) -> str:
-    """What a run of a sweep is called: its values, sorted by key, without quotes around texts."""
+    """Return the name of a run in a sweep: its overrides, sorted by key, texts without quotes."""
     parser = OverridesParser.create()
     named = []
     for parsed in sorted(
@@ -175,7 +192,7 @@ def run_name(overrides: Sequence[str]) -> str:
 
 
 def _swept_folder(name: str, *, _root_: DictConfig) -> str:
-    """The folder of the run whose configuration this is, below paths.exp; conf/train.yaml asks."""
+    """Return the folder of a run below paths.exp, for `${swept_folder:...}` in conf/train.yaml."""
     settings = _root_.hydra
     constant = set(settings.job.config.override_dirname.exclude_keys)
     swept = [o for o in settings.overrides.task if key_of(o) not in constant]
@@ -186,7 +203,7 @@ OmegaConf.register_new_resolver("swept_folder", _swept_folder, replace=True)
 
 
 def _job(config: DictConfig) -> float:
-    """One run of the sweep; returns the held-out loss for sweepers that optimise."""
+    """Do one run of the sweep; return its held-out loss, for sweepers that optimise."""
     from asr_hf.runtime.logs import configure_logging
 
     # Launchers may run this in a process that has not seen the command line.
@@ -200,7 +217,7 @@ def _job(config: DictConfig) -> float:
 
 
 def _as_one_run(job: Any) -> DictConfig:
-    """The configuration of a job, composed as that of a single run is."""
+    """Compose the configuration of a job as for a single run."""
     before = GlobalHydra.instance().hydra
     try:
         search = [o for o in job.overrides.hydra if key_of(o) == SEARCH_PATH]
@@ -210,7 +227,7 @@ def _as_one_run(job: Any) -> DictConfig:
 
 
 def _tabulate(jobs: Path) -> None:
-    """Print the table of the runs that have a result, and keep it beside them."""
+    """Print a table of the runs that have a result, and write it to a file beside them."""
     from asr_hf.report.compare import compare
 
     noted = sorted(jobs.glob("[0-9]*"))

@@ -1,4 +1,4 @@
-"""Turns a composed configuration into typed settings, and builds the objects they describe."""
+"""Turns a composed configuration into typed settings, and builds the objects in them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def settings_of(config: DictConfig) -> Settings:
 
 
 def build(key: str, tree: Mapping[str, Any], more: Mapping[str, Any]) -> Any:
-    """Make the object that settings describe, as Hydra's `instantiate` does.
+    """Make the object that settings describe with Hydra's `instantiate`.
 
     Args:
         key: dotted key of the settings, which messages name.

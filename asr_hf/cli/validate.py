@@ -25,7 +25,11 @@ from asr_hf.runtime.errors import InputError
 
 
 def run(arguments: list[str]) -> None:
-    """Print the problems of each directory; an error when there are any."""
+    """Print the problems of each folder.
+
+    Raises:
+        InputError: there are problems, or no folder is given.
+    """
     fix = "--fix" in arguments
     folders, overrides = _parted([a for a in arguments if a != "--fix"])
     named = _model_class(overrides) if overrides else None
@@ -33,12 +37,12 @@ def run(arguments: list[str]) -> None:
         raise InputError("validate needs a data directory", remedy="asr-hf validate DIR [--fix]")
     total, checked = 0, list[Path]()
     for folder in folders:
-        found, problems = _check(Path(folder), fix, named)
+        summary, problems = _check(Path(folder), fix, named)
         total += len(problems)
         for problem in problems:
             print(problem)
-        print(f"{folder}: " + (f"{len(problems)} problems" if problems else f"valid{found}"))
-        if not problems and not found:
+        print(f"{folder}: " + (f"{len(problems)} problems" if problems else f"valid{summary}"))
+        if not problems and not summary:
             for other in checked:
                 _say_shared(other, Path(folder))
             checked.append(Path(folder))
@@ -49,19 +53,19 @@ def run(arguments: list[str]) -> None:
 
 
 def _model_class(overrides: list[str]) -> str:
-    """The full name of the class that overrides choose for models."""
+    """Return the full name of the model class that overrides choose."""
     return str(load_config(["+recipe=prompts", *overrides]).model._target_)
 
 
-def _say_shared(one: Path, other: Path) -> None:
-    """Print what two valid data directories have in common; one may be meant as held out."""
-    shared = overlap(DataDir.read(one), DataDir.read(other))
+def _say_shared(first: Path, second: Path) -> None:
+    """Print which utterances two valid data directories share; one may be meant as held out."""
+    shared = overlap(DataDir.read(first), DataDir.read(second))
     if shared.count:
-        print(f"{other}: warning: {shared.describe(str(one), str(other))}")
+        print(f"{second}: warning: {shared.describe(str(first), str(second))}")
 
 
 def _parted(arguments: list[str]) -> tuple[list[str], list[str]]:
-    """Folders, and overrides. The folder of a sweep's run may hold an equals sign."""
+    """Part arguments into folders and overrides; a folder of a sweep may hold an equals sign."""
     folders, overrides, rest = [], [], list(arguments)
     while rest:
         argument = rest.pop(0)
@@ -76,7 +80,7 @@ def _parted(arguments: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _check(folder: Path, fix: bool, named: str | None) -> tuple[str, list[str]]:
-    """What was found, if there is more to say than that it is valid; and the problems."""
+    """Return a summary of a store or run, empty for a data directory, and the problems."""
     if not (folder / "utt2spk").exists():
         # Late, so that data directories do not wait for torch.
         from asr_hf.stages.sources.integrity import check_folder

@@ -78,10 +78,12 @@ class LayerTap:
             yield outputs
             for number, (name, _) in enumerate(self._layers):
                 if number not in seen:
-                    raise _unknown(name, "is not used")
+                    problem = _unknown(name, "is not used")
+                    raise problem
                 output, version = seen[number]
                 if output._version != version:
-                    raise _unknown(name, "has its output changed in place")
+                    problem = _unknown(name, "has its output changed in place")
+                    raise problem
                 outputs.append(output)
         finally:
             for handle in handles:

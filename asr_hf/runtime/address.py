@@ -16,7 +16,7 @@ _SIOCGIFADDR = 0x8915
 _REMEDY = f"{_INTERFACE}=<the interface that leads to the other machines>, on all ranks"
 
 
-def listening_address(ranks: ProcessGroup) -> tuple[str, int]:
+def listening_address(group: ProcessGroup) -> tuple[str, int]:
     """Return the host and the port that the first rank listens on; port 0 stands for any.
 
     It is the loopback address where all ranks are on one machine, and otherwise the address of the
@@ -26,7 +26,7 @@ def listening_address(ranks: ProcessGroup) -> tuple[str, int]:
         InputError: MASTER_ADDR is not an address of this machine, or only this machine can reach
             it.
     """
-    if ranks.local_count == ranks.count:
+    if group.local_count == group.count:
         return _LOOPBACK, 0
     if name := os.environ.get(_INTERFACE, "").split(",")[0]:
         return _address_of(name), 0

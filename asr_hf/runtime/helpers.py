@@ -1,8 +1,8 @@
-"""Ranks that help the first one: it sends them calls over a connection each, and they the results.
+"""Ranks that help the first one: it sends them calls, and they send back the results.
 
-Only arrays and plain values go over a connection (`wire`), signed with a key that only the ranks
-have (`channel`, `key`). The first rank names a task and one of its calls; a helper does only what
-its own table of tasks lists.
+Each helper has a connection of its own. Only arrays and plain values go over it (`wire`), signed
+with a key that only the ranks have (`channel`, `key`). The first rank names a task and one of its
+calls; a helper does only what its own table of tasks lists.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ FindTask = Callable[[str], Task[Any, Any]]
 
 
 @contextmanager
-def using_helpers(ranks: ProcessGroup) -> Iterator[None]:
-    """Make the worker pools of the block of the other ranks; called on the first rank.
+def using_helpers(group: ProcessGroup) -> Iterator[None]:
+    """Let the other ranks be the workers of pools in the block; called on the first rank.
 
     Raises:
         InputError: the key in the environment cannot be used.
@@ -53,11 +53,11 @@ def using_helpers(ranks: ProcessGroup) -> Iterator[None]:
         # The key's file is needed only until all ranks have connected.
         with nullcontext(("", key)) if key is not None else new_key_file(Path()) as (name, key):
             listener = stack.enter_context(
-                socket.create_server(listening_address(ranks), backlog=128)
+                socket.create_server(listening_address(group), backlog=128)
             )
-            ranks.store.set(_KEY_NAME, name)
-            ranks.store.set(_PLACE, "{}:{}".format(*listener.getsockname()[:2]))
-            channels = _Listener(listener, key, ranks).accept_all()
+            group.store.set(_KEY_NAME, name)
+            group.store.set(_PLACE, "{}:{}".format(*listener.getsockname()[:2]))
+            channels = _Listener(listener, key, group).accept_all()
         for channel in channels.values():
             stack.callback(channel.close)
         listener.close()
@@ -69,8 +69,8 @@ def using_helpers(ranks: ProcessGroup) -> Iterator[None]:
 class _Listener:
     """Accepts a connection from each of the other ranks, and from nobody else."""
 
-    def __init__(self, listener: socket.socket, key: bytes, ranks: ProcessGroup) -> None:
-        self._listener, self._key, self._ranks = listener, key, ranks
+    def __init__(self, listener: socket.socket, key: bytes, group: ProcessGroup) -> None:
+        self._listener, self._key, self._group = listener, key, group
         self._handshakes = threading.Semaphore(_MAX_HANDSHAKES)
         self._channels: dict[int, Channel] = {}
         self._lock = threading.Lock()
@@ -84,14 +84,14 @@ class _Listener:
         """
         deadline = time.monotonic() + _TIMEOUT_SECONDS
         self._listener.settimeout(_POLL_SECONDS)
-        while missing := [n for n in range(1, self._ranks.count) if n not in self._channels]:
+        while missing := [n for n in range(1, self._group.count) if n not in self._channels]:
             if time.monotonic() > deadline:
                 raise RunError(
                     f"rank {missing[0]} did not come within {_TIMEOUT_SECONDS:.0f} seconds",
                     remedy="see whether its machine and the network are up; the same command "
                     "continues",
                 )
-            if self._ranks.board is not None and (code := self._ranks.board.code) is not None:
+            if self._group.board is not None and (code := self._group.board.code) is not None:
                 raise SystemExit(code)
             with suppress(TimeoutError):
                 connection, _ = self._listener.accept()
@@ -105,7 +105,7 @@ class _Listener:
         try:
             rank, channel = accept_channel(connection, self._key)
             with self._lock:
-                if not 0 < rank < self._ranks.count or rank in self._channels:
+                if not 0 < rank < self._group.count or rank in self._channels:
                     raise Refused(f"rank {rank} is here already, or there is none")
                 self._channels[rank] = channel
         except OSError:
@@ -115,24 +115,24 @@ class _Listener:
             self._handshakes.release()
 
 
-def serve_first_rank(ranks: ProcessGroup, find: FindTask) -> None:
-    """Do the calls that the first rank sends, until it is gone; called on the other ranks.
+def serve_first_rank(group: ProcessGroup, find: FindTask) -> None:
+    """Do the calls that the first rank sends, until it is gone; called on the other group.
 
     Args:
-        ranks: this rank in its process group.
+        group: this rank in its process group.
         find: returns the task of a name.
 
     Raises:
         InputError: the key cannot be read.
         RunError: the first rank cannot be reached, or what answers there does not know the key.
     """
-    if not _first_has_come(ranks):
+    if not _first_has_come(group):
         return
-    key = key_from_environment() or shared_key(Path(), ranks.store.get(_KEY_NAME).decode())
-    host, _, port = ranks.store.get(_PLACE).decode().rpartition(":")
+    key = key_from_environment() or shared_key(Path(), group.store.get(_KEY_NAME).decode())
+    host, _, port = group.store.get(_PLACE).decode().rpartition(":")
     try:
         connection = socket.create_connection((host, int(port)), timeout=_TIMEOUT_SECONDS)
-        channel = open_channel(connection, key, ranks.rank)
+        channel = open_channel(connection, key, group.rank)
     except (OSError, ValueError) as error:
         raise RunError(
             f"{host}:{port}: the first rank cannot be reached: {error}",
@@ -150,15 +150,15 @@ def serve_first_rank(ranks: ProcessGroup, find: FindTask) -> None:
         channel.close()
 
 
-def _first_has_come(ranks: ProcessGroup) -> bool:
+def _first_has_come(group: ProcessGroup) -> bool:
     """Wait until the first rank listens; return False where it has failed before."""
     deadline = time.monotonic() + _TIMEOUT_SECONDS
     while True:
         try:
-            ranks.store.wait([_PLACE], timedelta(seconds=_POLL_SECONDS))
+            group.store.wait([_PLACE], timedelta(seconds=_POLL_SECONDS))
             return True
         except RuntimeError as error:
-            if ranks.board is not None and ranks.board.code is not None:
+            if group.board is not None and group.board.code is not None:
                 return False
             if time.monotonic() > deadline:
                 raise RunError(

@@ -59,7 +59,8 @@ def make(kind: type[T], values: Any, key: str, makers: Makers = types.MappingPro
         InputError: a value does not fit the type hint of its field.
     """
     if not isinstance(values, Mapping):
-        raise _misfit(key, values, kind)
+        problem = _misfit(key, values, kind)
+        raise problem
     hints = _hints(typing.cast(Any, kind))
     made = {}
     for field in fields(typing.cast(Any, kind)):
@@ -88,14 +89,7 @@ def _hints(kind: Any) -> dict[str, Any]:
 
 
 def _converted(hint: Any, value: Any, key: str, makers: Makers) -> Any:
-    """Turn a plain value into what a type hint asks for.
-
-    Returns:
-        The value.
-
-    Raises:
-        InputError: the value does not fit.
-    """
+    """Turn a plain value into a value of the type of a hint."""
     try:
         return _fitted(hint, value, key, makers)
     except _WrongKind:
@@ -163,7 +157,7 @@ def _is_list(value: Any) -> bool:
 
 
 def _misfit(key: str, value: Any, hint: Any) -> InputError:
-    """Say what is wrong with a value that does not fit a type hint."""
+    """Return the error for a value that does not fit a type hint."""
     names = dict.fromkeys(_names(hint))
     return InputError(
         f"{key}: {shown(value)} where {' or '.join(names)} belongs",
@@ -173,10 +167,10 @@ def _misfit(key: str, value: Any, hint: Any) -> InputError:
 
 
 def _names(hint: Any) -> list[str]:
-    """How messages name the kinds of values that fit a type hint."""
+    """Return the names, for messages, of the kinds of values that fit a type hint."""
     origin = typing.get_origin(hint)
     if origin in (types.UnionType, typing.Union):
-        return [name for one in typing.get_args(hint) for name in _names(one)]
+        return [name for member in typing.get_args(hint) for name in _names(member)]
     if origin is tuple:
         return [LIST]
     return [_NAMES.get(hint, GROUP)]

@@ -24,6 +24,8 @@ class RuntimeSettings:
         cuda_graphs: whether products are recorded as CUDA graphs and replayed.
         keep_checkpoints: number of checkpoints kept beside the best.
         keep_models: whether the model of every iteration is kept.
+        look_share: most work of looks at all held-out data beside that of training; None looks
+            after every iteration.
         checkpoint_seconds: least time between two checkpoints (seconds).
     """
 
@@ -40,6 +42,7 @@ class RuntimeSettings:
     cuda_graphs: bool
     keep_checkpoints: int
     keep_models: bool
+    look_share: float | None
     checkpoint_seconds: float
 
 

@@ -1,1 +1,1 @@
-"""What each verb does, one module a verb."""
+"""Stages of the command: a module with `run(settings)` for each, and the parts of their work."""

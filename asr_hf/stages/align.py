@@ -1,9 +1,9 @@
-"""Align a corpus: GMM flat start, forced alignment of every set, and the packed frame stores."""
+"""Align a corpus: GMM flat start, forced alignment of every set, and the frame stores."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from asr_hf.runtime.run_config import FILE_NAME as CONFIG
 from asr_hf.runtime.run_config import read_run_config
 from asr_hf.runtime.skips import SkipList
 from asr_hf.settings.settings import Settings
+from asr_hf.stages.recognition.score_sources import ScoreSource, network_scores
 from asr_hf.stages.recognition.select_checkpoint import MODEL_FILE
 from asr_hf.stages.sources.expected import features_source
 from asr_hf.stages.sources.external import alignments_from_outside, pack_external
@@ -46,8 +47,6 @@ _KIND, _LIMIT = "alignments", "alignment.max_skipped"
 # Utterances that a message names.
 _MAX_NAMED = 3
 
-ScoreSource = Callable[[str], Iterator[tuple[str, Scores]]]
-
 
 def run(settings: Settings, scores: ScoreSource | None = None) -> dict[str, Any]:
     """Make the alignments and the frame stores of a corpus.
@@ -55,8 +54,8 @@ def run(settings: Settings, scores: ScoreSource | None = None) -> dict[str, Any]
     The GMM flat start on the training set aligns all sets, with states tied in context where
     `alignment.tree` asks for that; `alignment.from_run` aligns them with a trained network instead,
     and `alignment.from_kaldi` and `alignment.from_ark` take alignments made elsewhere. A corpus of
-    copies (`corpus.clean`) has the HMM system and alignments of its clean recordings. Whatever is
-    there already, made from the same input, is kept.
+    copies (`corpus.clean`) has the HMM system and alignments of its clean recordings. Files that
+    are current, made from the same input, are kept.
 
     Args:
         settings: settings of the command.
@@ -64,7 +63,8 @@ def run(settings: Settings, scores: ScoreSource | None = None) -> dict[str, Any]
             by default they are computed from that run folder.
 
     Returns:
-        pdfs, Gaussians, and of each set the utterances, frames and what was skipped.
+        The numbers of pdfs and Gaussians; and for each set its numbers of utterances and frames,
+        the unknown words and the skipped utterances.
 
     Raises:
         InputError: data are missing or damaged, or too many utterances cannot be aligned.
@@ -82,8 +82,8 @@ def run(settings: Settings, scores: ScoreSource | None = None) -> dict[str, Any]
     languages = list(settings.corpus.languages)
     transcripts = {name: transcripts_of(d, languages) for name, d in data.items()}
     check_languages(corpus / "lang", languages)
-    system, known = hmm_system(settings, data, transcripts)
-    aligner = _Aligner(settings, system, known.source, transcripts, scores)
+    system, artefact = hmm_system(settings, data, transcripts)
+    aligner = _Aligner(settings, system, artefact.source, transcripts, scores)
     sets = {name: aligner.set(directory) for name, directory in data.items()}
     system.make_graphs(
         system_folder(settings), {name: corpus / "lang" / name / "lm.arpa" for name in languages}
@@ -97,14 +97,15 @@ def run(settings: Settings, scores: ScoreSource | None = None) -> dict[str, Any]
 
 
 class _Aligner:
-    """Aligns sets and packs their stores, unless both are there already.
+    """Aligns sets and packs their stores, unless both are current.
 
     Args:
         settings: settings of the command.
-        system: the HMM system.
-        origin: what identifies the system.
-        transcripts: of each set.
-        scores: log likelihoods of a set's utterances, where they are given.
+        system: HMM system.
+        origin: source that identifies the HMM system.
+        transcripts: transcripts of each set, by utterance.
+        scores: log likelihoods of a set's utterances; None for those of the mixtures or of the
+            network of `alignment.from_run`.
     """
 
     def __init__(
@@ -124,31 +125,33 @@ class _Aligner:
         self._carries = settings.corpus.clean is not None and scores is None
 
     def set(self, data: DataDir) -> dict[str, Any]:
-        """Align one set and pack its store; what is to be said of both."""
+        """Align a set and pack its store; return the figures of both."""
         settings, name = self._settings, data.path.name
         fbank = settings.corpus.dir / "fbank" / name
         features = features_source(settings, data, fbank)
         skips = SkipList(f"alignment of {name}", settings.alignment.max_skipped, _LIMIT)
         make = self._carried if self._carries else self._aligned
-        wanted = self._wanted(data, features)
+        spec = self._spec(data, features)
         folder = alignment_folder(settings, name)
         known = current_or_make(
             folder,
-            wanted,
+            spec,
             lambda part: make(data, fbank, part, skips),
             skips=(skips, len(data.utterances)),
         )
         sources = {"alignments": known.source, "features": features}
-        told = known.about["skipped"]
-        packed = pack(settings, name, data, lambda: Alignments.read(folder), sources, told=told)
+        skipped = known.about["skipped"]
+        packed = pack(
+            settings, name, data, lambda: Alignments.read(folder), sources, logged=skipped
+        )
         return {
             "utterances": packed["utterances"],
             "frames": packed["frames"],
             "unknown_words": known.about["unknown_words"],
-            "skipped": packed["skipped"] | known.about["skipped"],
+            "skipped": packed["skipped"] | skipped,
         }
 
-    def _wanted(self, data: DataDir, features: Source) -> ArtefactSpec:
+    def _spec(self, data: DataDir, features: Source) -> ArtefactSpec:
         sources = self._sources | {"transcripts": transcripts_source(data), "features": features}
         if self._carries:
             clean = clean_alignment(self._settings, data.path.name)
@@ -158,7 +161,7 @@ class _Aligner:
         return ArtefactSpec(_KIND, {key: self._settings.plain(key) for key in keys}, sources)
 
     def _aligned(self, data: DataDir, fbank: Path, folder: Path, skips: SkipList) -> dict[str, Any]:
-        """Align a set by the mixtures or the network."""
+        """Align a set by the mixtures or the network; return what its record says."""
         options, name, by_gmm = self._settings.alignment, data.path.name, self._scores is None
         transcripts = self._transcripts[name]
         beams = AlignOptions(options.acoustic_scale, options.beam, options.retry_beam)
@@ -177,7 +180,7 @@ class _Aligner:
         return {"unknown_words": aligned.unknown, "skipped": skips.reasons}
 
     def _carried(self, data: DataDir, fbank: Path, folder: Path, skips: SkipList) -> dict[str, Any]:
-        """Carry over the alignments of a set of copies."""
+        """Carry over the alignments of a set of copies; return what its record says."""
         alignments = carried_alignments(self._settings, data, ArkReader(fbank / "feats.scp"), skips)
         skips.check(len(data.utterances))
         alignments.write(folder)
@@ -190,7 +193,7 @@ class _Aligner:
 def _write_ctm(settings: Settings, folder: Path, aligned: AlignedSet) -> None:
     shift = settings.features.frame_shift / 1000
     for name, segments in (("phones", aligned.phones), ("words", aligned.words)):
-        lines = (ctm_lines(utterance, found, shift) for utterance, found in segments.items())
+        lines = (ctm_lines(utterance, spans, shift) for utterance, spans in segments.items())
         write_text(folder / f"{name}.ctm", "".join(lines))
 
 
@@ -211,18 +214,19 @@ def _write_fits(folder: Path, name: str, fits: dict[str, float]) -> None:
 
 
 def _network_scores(settings: Settings, run_dir: Path) -> ScoreSource:
-    # The network's libraries take seconds to load, and the usual alignment needs none of them.
-    from asr_hf.stages.recognition.score_sources import network_scores
-
     # The network reads the store it was trained on; the tagged one is still to be made.
     if (run_dir / CONFIG).exists():
-        kept = read_run_config(run_dir, sections=["alignment"]).get("alignment") or {}
-        settings = settings.changed("alignment.tag", kept.get("tag"))
+        recorded = read_run_config(run_dir, sections=["alignment"]).get("alignment") or {}
+        settings = settings.changed("alignment.tag", recorded.get("tag"))
     return network_scores(settings, run_dir)
 
 
 def _network(run_dir: Path) -> Source:
-    """What identifies the network of a run."""
+    """Return the source that identifies the network of a run.
+
+    Raises:
+        InputError: the run has no trained model.
+    """
     path = run_dir / MODEL_FILE
     if not path.is_file():
         raise InputError(

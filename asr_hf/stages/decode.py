@@ -1,4 +1,4 @@
-"""Decode sets of a corpus with a trained network, and score the words."""
+"""Decode sets of a corpus with a trained network, and count the word errors."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from asr_hf.stages.sources.external import pack_decode_data
 
 log = logging.getLogger(__name__)
 
-# Where the weights that are tried are set.
+# Settings that list the weights that are tried.
 _TRIED = {
     "acoustic_scale": "decode.acoustic_scales",
     "lm_scale": "decode.lm_scales",
@@ -46,12 +46,18 @@ _SEARCH = ("beam", "lattice_beam", "lattice_scale", "max_active")
 
 
 def run(settings: Settings) -> dict[str, Any]:
-    """Decode `decode.sets` with the network of `run_dir`; see `decode_sets`.
+    """Decode `decode.sets` with the network of `run_dir`.
 
-    With `decode.choose` that network is chosen first; see `choose_model`.
+    With `decode.choose`, choose that network first; see `choose_model`.
+
+    Args:
+        settings: settings of the command.
 
     Returns:
         What `decode_sets` returns.
+
+    Raises:
+        InputError: see `decode_sets`; or there are no models to choose from.
     """
     run_dir = settings.run_dir
     pack_decode_data(settings, [settings.decode.tune_on, *settings.decode.sets])
@@ -74,15 +80,15 @@ def decode_sets(
     """Choose the decoding weights on `decode.tune_on`, then decode every set of `decode.sets`.
 
     Writes <run_dir>/decode/best.json, and ref.txt, hyp.txt, words.ctm and result.json of each
-    set. What a network has decoded already is kept.
+    set. Files that a network has decoded and that are current are kept.
 
     Args:
         settings: settings of the command.
         scores: log likelihoods [frames, pdfs] of the utterances of a set.
-        known: what `tuned_weights` says of them, where that is known.
+        known: what `tuned_weights` has returned for these scores; None to choose the weights here.
 
     Returns:
-        The chosen setting, and the word errors of each set, in all and by language.
+        The chosen weights, and the word errors of each set, in all and by language.
 
     Raises:
         InputError: the corpus is not aligned, scores do not fit its HMMs, or too many
@@ -99,38 +105,44 @@ def decode_sets(
 
 
 def tuned_weights(settings: Settings, scores: ScoreSource, folder: Path) -> dict[str, Any]:
-    """Find the weights that are best on `decode.tune_on`.
+    """Choose the decoding weights on `decode.tune_on`.
 
     Args:
         settings: settings of the command.
-        scores: of the utterances of a set.
-        folder: best.json is kept there.
+        scores: log likelihoods [frames, pdfs] of the utterances of a set.
+        folder: folder of best.json.
 
     Returns:
-        The best weights, and the word errors of all that were tried.
+        The content of best.json: the best weights, and the word errors of all that were tried.
 
     Raises:
-        InputError: as `decode_sets`.
+        InputError: see `decode_sets`.
     """
     return _Decoding(settings, recogniser(settings), scores).tuned(folder)
 
 
 class _Decoding:
-    """Decodes whole sets; what stays the same between calls."""
+    """Decodes whole sets with the same graphs and scores.
+
+    Args:
+        settings: settings of the command.
+        graphs: decoding graphs, and the meaning of their labels.
+        scores: log likelihoods [frames, pdfs] of the utterances of a set.
+    """
 
     def __init__(self, settings: Settings, graphs: Recogniser, scores: ScoreSource) -> None:
         self.settings, self.graphs, self.scores = settings, graphs, scores
         self.transcripts = cache(graphs.transcripts)
-        # Scores that are a network's have an identity; what is made from others is not kept.
+        # Scores of a network have an identity; artefacts made from other scores are not kept.
         self._network = scores if isinstance(scores, Identified) else None
         if self._network is not None:
             graphs.check_model(self._network.about, self._network.path)
 
     def check_frames(self, name: str) -> None:
-        """Say, before the work, which utterances of a set cannot be decoded.
+        """Log, before the work, which utterances of a set cannot be decoded.
 
         Raises:
-            InputError: too many.
+            InputError: too many utterances have no frames.
         """
         if self._network is None:
             return
@@ -142,14 +154,14 @@ class _Decoding:
         return SkipList(f"decoding of {name}", limit, "decode.max_skipped", reasons)
 
     def tuned(self, folder: Path, known: dict[str, Any] | None = None) -> dict[str, Any]:
-        """What `tune` finds, or what is known of it, kept as best.json in `folder`."""
+        """Return what `tune` returns, or `known`, and keep it as best.json in `folder`."""
         options = self.settings.decode
         keys = ("tune_on", "acoustic_scales", "lm_scales", "insertion_penalties")
 
         def make(part: Path) -> dict[str, Any]:
-            found = known or self.tune()
-            write_json(part / "best.json", found)
-            return found
+            tuned = known or self.tune()
+            write_json(part / "best.json", tuned)
+            return tuned
 
         return self._kept(folder, "decoding weights", options.tune_on, keys, {}, make)
 
@@ -162,9 +174,9 @@ class _Decoding:
         recorded: dict[str, Any],
         make: Maker,
     ) -> dict[str, Any]:
-        """What was made from the set `name`, the network and these recorded; made if need be."""
-        read = [f"decode.{key}" for key in (*_SEARCH, *keys)]
-        recorded = recorded | {key: self.settings.plain(key) for key in read}
+        """Return what the record of an artefact of the set `name` says; make it unless current."""
+        names = [f"decode.{key}" for key in (*_SEARCH, *keys)]
+        recorded = recorded | {key: self.settings.plain(key) for key in names}
         transcripts = self.transcripts(name)
         text = {u: [list(t.words), t.language] for u, t in transcripts.items()}
         rules = Source.of_values(self.settings.corpus.scoring)
@@ -178,7 +190,7 @@ class _Decoding:
         return current_or_make(folder, ArtefactSpec(kind, recorded, sources | network), make).about
 
     def tune(self) -> dict[str, Any]:
-        """The setting with the fewest word errors on the tuning set, of equals the earlier."""
+        """Find the weights with the fewest word errors on the tuning set; of equals, the first."""
         options = self.settings.decode
         weights = weight_grid(
             options.acoustic_scales, options.lm_scales, options.insertion_penalties
@@ -193,31 +205,33 @@ class _Decoding:
         return {"tuned_on": options.tune_on, "best": asdict(best), "tried": rows}
 
     def errors(self, weights: Sequence[SearchWeights]) -> list[int]:
-        """Word errors on the tuning set under all weights in turn."""
+        """Count the word errors on the tuning set under each of the weights."""
         name = self.settings.decode.tune_on
         transcripts = self.transcripts(name)
-        found: list[Words] = [{} for _ in weights]
-        for utterance, per_setting in self._decode(name, transcripts, weights):
-            for words, (hypothesis, _) in zip(found, per_setting, strict=True):
-                words[utterance] = hypothesis
+        hypotheses: list[Words] = [{} for _ in weights]
+        for utterance, by_weights in self._decode(name, transcripts, weights):
+            for words_of, (words, _) in zip(hypotheses, by_weights, strict=True):
+                words_of[utterance] = words
         scored = scoring_rule(self.settings)
-        references = {u: scored(transcripts[u].words) for u in found[0]}
-        found = [{u: scored(w) for u, w in words.items()} for words in found]
-        return [add_counts(utterance_counts(references, w).values()).errors for w in found]
+        references = {u: scored(transcripts[u].words) for u in hypotheses[0]}
+        hypotheses = [{u: scored(words) for u, words in h.items()} for h in hypotheses]
+        return [add_counts(utterance_counts(references, h).values()).errors for h in hypotheses]
 
-    def final(self, name: str, setting: SearchWeights, folder: Path) -> dict[str, Any]:
-        """Decode the set `name`, write its files, and score it.
+    def final(self, name: str, weights: SearchWeights, folder: Path) -> dict[str, Any]:
+        """Return the result.json of the set `name`; decode the set unless it is current.
 
-        Utterances that have no scores count as if nothing had been recognised.
+        An utterance without scores counts as if nothing had been recognised.
 
-        Returns:
-            The word errors of the set, in all and by language.
+        Args:
+            name: name of the set.
+            weights: decoding weights.
+            folder: folder of the decoded set.
         """
 
         def make(part: Path) -> dict[str, Any]:
-            return self._decoded(name, setting, part)
+            return self._decoded(name, weights, part)
 
-        result = self._kept(folder, "decoded set", name, (), asdict(setting), make)
+        result = self._kept(folder, "decoded set", name, (), asdict(weights), make)
         if unfinished := result["unfinished"]:
             log.warning(
                 "%s: no path reached the end of %d utterances (%s), whose last words may be "
@@ -228,11 +242,11 @@ class _Decoding:
             )
         return result
 
-    def _decoded(self, name: str, setting: SearchWeights, folder: Path) -> dict[str, Any]:
+    def _decoded(self, name: str, weights: SearchWeights, folder: Path) -> dict[str, Any]:
         transcripts = self.transcripts(name)
         hypotheses: Words = {}
         lines, unfinished = [], []
-        for utterance, [(words, segments)] in self._decode(name, transcripts, [setting]):
+        for utterance, [(words, segments)] in self._decode(name, transcripts, [weights]):
             hypotheses[utterance] = words
             if words and not segments and self.graphs.tells_times:
                 unfinished.append(utterance)
@@ -250,9 +264,9 @@ class _Decoding:
         write_text(folder / "words.ctm", "".join(lines))
         result = summary(score(references, hypotheses))
         result["languages"] = {
-            language: summary(score(only(references, mine), only(hypotheses, mine)))
+            language: summary(score(only(references, members), only(hypotheses, members)))
             for language in self.graphs.languages
-            if (mine := {u for u, t in transcripts.items() if t.language == language})
+            if (members := {u for u, t in transcripts.items() if t.language == language})
         }
         result["skipped"] = skips.reasons
         result["unfinished"] = unfinished
@@ -262,7 +276,7 @@ class _Decoding:
     def _decode(
         self, name: str, transcripts: dict[str, Transcript], weights: Sequence[SearchWeights]
     ) -> Iterator[tuple[str, list[tuple[list[str], list[Segment]]]]]:
-        """Words and their segments of each utterance, under all weights in turn."""
+        """Yield the words and segments of each utterance, under each of the weights."""
         order: list[str] = []
 
         def jobs() -> Iterator[DecodingJob]:
@@ -277,7 +291,7 @@ class _Decoding:
 
         paths = decode_all(self.graphs.source, jobs(), weights, self.settings.decode.jobs)
         bar = progress(paths, desc=f"decoding {name}", total=len(transcripts), unit="utt")
-        for number, per_setting in enumerate(bar):
+        for number, by_weights in enumerate(bar):
             utterance = order[number]
             language = transcripts[utterance].language
-            yield utterance, [self.graphs.recognised(path, language) for path in per_setting]
+            yield utterance, [self.graphs.recognised(path, language) for path in by_weights]

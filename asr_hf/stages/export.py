@@ -1,4 +1,4 @@
-"""Write a trained model, its scores, or what was recognised, for other programs."""
+"""Write a trained model, its scores, or the recognised words, for other programs."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from asr_hf.training.export_formats import FORMATS
 
 
 def run(settings: Settings) -> dict[str, Any]:
-    """Write `export.format` of the run in `run_dir` into <run_dir>/export.
+    """Write the run in `run_dir` in the format `export.format` into <run_dir>/export.
+
+    Args:
+        settings: settings of the command.
 
     Returns:
-        The files that were written.
+        The files that were written, under "files".
 
     Raises:
         InputError: there is no trained model, or no such format, or the format cannot hold it.
@@ -25,6 +28,6 @@ def run(settings: Settings) -> dict[str, Any]:
             f"export.format={settings.export.format}: there is no such format",
             expected=f"one of {', '.join(FORMATS)}",
         )
-    # Late, so that one form does not wait for the libraries of the others.
+    # Late, so that one format does not wait for the libraries of the others.
     module = importlib.import_module(f"asr_hf.stages.exports.{name}")
     return {"files": module.write(settings, settings.run_dir / "export")}

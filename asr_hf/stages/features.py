@@ -17,8 +17,11 @@ from asr_hf.stages.sources.layout import chosen_by, prepared_corpus
 def run(settings: Settings) -> dict[str, Any]:
     """Write <corpus.dir>/fbank/<set> for each of the corpus's sets.
 
+    Args:
+        settings: settings of the command.
+
     Returns:
-        What was made of each set, by its name.
+        What `extract_features` returns, by the name of the set.
 
     Raises:
         InputError: a set is missing, or too much of its audio is unusable.
@@ -48,23 +51,22 @@ def run(settings: Settings) -> dict[str, Any]:
 
 
 def fbank_options(settings: Settings) -> FbankOptions:
-    """Make the filterbank options of a command; the sample rate may be that of the corpus.
+    """Return the filterbank options of a configuration.
 
-    Returns:
-        The options.
+    Without `features.sample_rate`, the sample rate is that of corpus.json.
 
     Raises:
-        InputError: the corpus does not say which.
+        InputError: neither of them says the sample rate.
     """
-    known = FbankOptions.__dataclass_fields__
-    given = {k: v for k, v in asdict(settings.features).items() if k in known}
-    if given["sample_rate"] is None:
+    names = FbankOptions.__dataclass_fields__
+    options = {k: v for k, v in asdict(settings.features).items() if k in names}
+    if options["sample_rate"] is None:
         folder = settings.corpus.dir
-        given["sample_rate"] = prepared_corpus(folder).get("sample_rate")
-    if given["sample_rate"] is None:
+        options["sample_rate"] = prepared_corpus(folder).get("sample_rate")
+    if options["sample_rate"] is None:
         raise InputError(
             f"features.sample_rate=null, and {folder}/corpus.json says nothing of it",
             expected="a corpus that asr-hf prepare made",
             remedy=f"asr-hf prepare {chosen_by(settings)}, or set features.sample_rate",
         )
-    return FbankOptions(**given)
+    return FbankOptions(**options)

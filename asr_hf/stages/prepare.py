@@ -1,4 +1,4 @@
-"""Make a corpus by its recipe, and check what came out."""
+"""Make a corpus by its recipe, and check its data."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from asr_hf.stages.sources.kaldi_sets import refuse_kaldi
 def run(settings: Settings) -> dict[str, Any]:
     """Run recipes/<corpus.recipe>/prepare.py and validate every set.
 
+    Args:
+        settings: settings of the command.
+
     Returns:
-        What corpus.json says.
+        The content of corpus.json.
 
     Raises:
-        InputError: the recipe lacks data, or there is nothing to prepare.
-        RunError: what it made is not valid.
+        InputError: the recipe lacks data, or the corpus has no recipe.
+        RunError: the data that the recipe made are not valid.
     """
     refuse_kaldi(settings, "prepare")
     if settings.corpus.recipe is None:

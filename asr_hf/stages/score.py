@@ -1,4 +1,4 @@
-"""Score what was decoded: word error rates by set and language, and the worst utterances."""
+"""Score decoded sets: word error rates by set and language, and the worst utterances."""
 
 from __future__ import annotations
 
@@ -29,22 +29,35 @@ _NOT_COMPARABLE = "(ours): of each utterance's text; not comparable with figures
 
 @dataclass(frozen=True)
 class _SetScore:
+    """The word errors of a set.
+
+    Args:
+        name: name of the set.
+        result: word errors of the whole set.
+        languages: word errors of each language.
+        worst: utterances with the most errors.
+        hub5: word errors by NIST's script, by the part of the set; None for a set without stm and
+            glm.
+    """
+
     name: str
     result: WerResult
     languages: dict[str, WerResult]
     worst: list[AlignedUtterance]
-    # Part -> errors by NIST's script; None where the set is not for it.
     hub5: dict[str, EditCounts] | None
 
 
 def run(settings: Settings) -> dict[str, Any]:
-    """Score the decoded sets of the run in the run folder.
+    """Score the decoded sets of the run in `run_dir`.
 
-    Writes score.json and score.txt, enters `wer` in result.json (the test set's figures, or the
-    last set's where none is called test) and renews report.html.
+    Write score.json and score.txt, enter `wer` in result.json (the figures of the set test, or of
+    the last set where none is called test) and make report.html anew.
+
+    Args:
+        settings: settings of the command.
 
     Returns:
-        What is entered as `wer`.
+        The value of `wer`.
 
     Raises:
         InputError: hypotheses or references are missing or do not belong together.
@@ -72,11 +85,11 @@ def _score_set(settings: Settings, run_dir: Path, name: str) -> _SetScore:
     if not (folder / "hyp.txt").is_file():
         raise InputError(f"{folder}: nothing was decoded", remedy=f"asr-hf decode {run_dir}")
     refs, hyps = read_table(folder / "ref.txt"), read_table(folder / "hyp.txt")
-    lost = SkipList(f"scoring of {folder}", settings.decode.max_skipped, "decode.max_skipped")
+    skips = SkipList(f"scoring of {folder}", settings.decode.max_skipped, "decode.max_skipped")
     for utterance in refs:
         if utterance not in hyps:
-            lost.add(utterance, "no hypothesis; all its words count as deleted")
-    lost.check(len(refs))
+            skips.add(utterance, "no hypothesis; all its words count as deleted")
+    skips.check(len(refs))
     languages = _languages(settings, name, refs)
     by_language = {
         language: score(
@@ -93,7 +106,12 @@ def _score_set(settings: Settings, run_dir: Path, name: str) -> _SetScore:
 
 
 def _by_hubscr(settings: Settings, name: str) -> dict[str, EditCounts] | None:
-    """Word errors by NIST's script, of all and of each subset, where a set has stm and glm."""
+    """Count word errors with NIST's script, in the whole set and in each subset.
+
+    Returns:
+        The counts by the name of the set or subset; none if the script is not installed; None for
+        a set without stm and glm.
+    """
     data = settings.corpus.dir / name
     stm, glm = data / "stm", data / "glm"
     if not (stm.is_file() and glm.is_file()):
@@ -115,7 +133,11 @@ def _by_hubscr(settings: Settings, name: str) -> dict[str, EditCounts] | None:
 
 
 def _languages(settings: Settings, name: str, refs: dict[str, list[str]]) -> dict[str, list[str]]:
-    """The scored utterances of each language, sorted by its name."""
+    """Return the scored utterances of each language, sorted by the language's name.
+
+    Raises:
+        InputError: an utterance has no language, or several.
+    """
     path = settings.corpus.dir / name / "utt2lang"
     if not path.exists():
         return {}
@@ -144,41 +166,41 @@ def _cross_check(name: str, refs: dict[str, list[str]], hyps: dict[str, list[str
 
 
 def _summary(scores: list[_SetScore]) -> dict[str, Any]:
-    headline = next((one for one in scores if one.name == "test"), scores[-1])
+    headline = next((scored for scored in scores if scored.name == "test"), scores[-1])
     sets = {
-        one.name: one.result.as_dict()
-        | {"languages": {name: wer.as_dict() for name, wer in one.languages.items()}}
-        | _hub5_figures(one)
-        for one in scores
+        scored.name: scored.result.as_dict()
+        | {"languages": {name: wer.as_dict() for name, wer in scored.languages.items()}}
+        | _hub5_figures(scored)
+        for scored in scores
     }
     about = {"set": headline.name, "sets": sets}
     return headline.result.as_dict() | _hub5_figures(headline) | about
 
 
-def _hub5_figures(one: _SetScore) -> dict[str, Any]:
-    if one.hub5 is None:
+def _hub5_figures(scored: _SetScore) -> dict[str, Any]:
+    if scored.hub5 is None:
         return {}
-    return {"hub5": {key: _counts(found) for key, found in one.hub5.items()}}
+    return {"hub5": {key: _figures(counts) for key, counts in scored.hub5.items()}}
 
 
-def _counts(found: EditCounts) -> dict[str, float]:
-    return asdict(found) | {"errors": found.errors, "percent": _percent(found)}
+def _figures(counts: EditCounts) -> dict[str, float]:
+    return asdict(counts) | {"errors": counts.errors, "percent": _percent(counts)}
 
 
-def _percent(found: EditCounts) -> float:
-    return 100 * found.errors / max(1, found.words)
+def _percent(counts: EditCounts) -> float:
+    return 100 * counts.errors / max(1, counts.words)
 
 
 def format_table(scores: list[_SetScore]) -> str:
-    """A table of word error rates for the terminal."""
+    """Lay out a table of word error rates for the terminal."""
     titles = ("set", "WER %", "95 % interval", "errors", "words", "sub", "del", "ins")
     rows: list[tuple[str, ...]] = [titles]
-    for one in scores:
-        if len(one.languages) > 1:
-            rows += [_row(f"{one.name} {name}", wer) for name, wer in one.languages.items()]
-        rows.append(_row(one.name if one.hub5 is None else f"{one.name} (ours)", one.result))
-        hub5 = (one.hub5 or {}).items()
-        rows += [_hub5_row(f"{key} (hubscr)", found) for key, found in hub5]
+    for scored in scores:
+        name, hub5 = scored.name, scored.hub5
+        if len(scored.languages) > 1:
+            rows += [_row(f"{name} {language}", wer) for language, wer in scored.languages.items()]
+        rows.append(_row(name if hub5 is None else f"{name} (ours)", scored.result))
+        rows += [_hub5_row(f"{key} (hubscr)", counts) for key, counts in (hub5 or {}).items()]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []
     for row in rows:
@@ -187,7 +209,7 @@ def format_table(scores: list[_SetScore]) -> str:
             for i, (cell, w) in enumerate(zip(row, widths, strict=True))
         )
         lines.append("  ".join([first, *others]))
-    if any(one.hub5 is not None for one in scores):
+    if any(scored.hub5 is not None for scored in scores):
         lines.append(_NOT_COMPARABLE)
     return "\n".join(lines) + "\n"
 
@@ -198,28 +220,34 @@ def _row(name: str, wer: WerResult) -> tuple[str, ...]:
     return (name, f"{wer.percent:.2f}", f"{low:.1f} to {high:.1f}", *map(str, counts))
 
 
-def _hub5_row(name: str, found: EditCounts) -> tuple[str, ...]:
-    counts = (found.errors, found.words, found.substitutions, found.deletions, found.insertions)
-    return (name, f"{_percent(found):.2f}", "", *map(str, counts))
+def _hub5_row(name: str, counts: EditCounts) -> tuple[str, ...]:
+    numbers = (
+        counts.errors,
+        counts.words,
+        counts.substitutions,
+        counts.deletions,
+        counts.insertions,
+    )
+    return (name, f"{_percent(counts):.2f}", "", *map(str, numbers))
 
 
 def _worst_rows(scores: list[_SetScore]) -> list[dict[str, Any]]:
     return [
         {
-            "set": one.name,
+            "set": scored.name,
             "utterance": worst.name,
             "errors": worst.counts.errors,
             "words": worst.counts.words,
             "alignment": [list(pair) for pair in worst.alignment],
         }
-        for one in scores
-        for worst in one.worst
+        for scored in scores
+        for worst in scored.worst
     ]
 
 
 def _worst_text(scores: list[_SetScore]) -> str:
     parts = []
-    for one in scores:
-        parts.append(f"Worst utterances of {one.name}\n")
-        parts += [format_utterance(worst) + "\n" for worst in one.worst]
+    for scored in scores:
+        parts.append(f"Worst utterances of {scored.name}\n")
+        parts += [format_utterance(worst) + "\n" for worst in scored.worst]
     return "\n".join(parts)

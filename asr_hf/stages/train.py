@@ -59,43 +59,43 @@ from asr_hf.training.work_counter import CountedObjective
 log = logging.getLogger(__name__)
 
 
-def run(settings: Settings, ranks: ProcessGroup = SINGLE_PROCESS) -> dict[str, Any]:
+def run(settings: Settings, group: ProcessGroup = SINGLE_PROCESS) -> dict[str, Any]:
     """Train in the run folder; continue a run that was cut off.
 
-    Stores of alignments made elsewhere are packed first, unless they are there.
+    Where alignments were made elsewhere, frame stores that are not current are packed first.
 
     Args:
         settings: settings of the command.
-        ranks: this process among those that train together; the first alone writes.
+        group: processes that train together; the first alone writes.
 
     Returns:
-        What is written to result.json.
+        The content of result.json.
 
     Raises:
-        InputError: data or configuration do not fit.
-        Interrupted: a signal asked for an end.
+        InputError: data are missing or damaged, or do not fit the configuration.
+        Interrupted: a signal has asked the run to end.
     """
     return_large_blocks()
-    device = ranks.device(choose_device(settings.runtime.device, settings.runtime.threads))
+    device = group.device(choose_device(settings.runtime.device, settings.runtime.threads))
     seed_everything(settings.runtime.seed)
-    with ExitStack() as held:
-        interruption = held.enter_context(Interruption())
-        ranks.connect(device, settings.runtime.timeout)
-        held.callback(ranks.close)
+    with ExitStack() as resources:
+        interruption = resources.enter_context(Interruption())
+        group.connect(device, settings.runtime.timeout)
+        resources.callback(group.close)
         if alignments_from_outside(settings):
-            ranks.broadcast_json(pack_external(settings) if ranks.first else None)
+            group.broadcast_json(pack_external(settings) if group.first else None)
         stores = open_stores(settings)
         check_heldout(settings, stores)
         settings = inherit_settings(settings)
         inputs = inputs_of(settings, stores)
-        if ranks.count > 1:
-            check_same_start(ranks, start_of_rank(settings, inputs))
+        if group.count > 1:
+            check_same_start(group, start_of_rank(settings, inputs))
         folder = None
-        if ranks.first:
-            folder = held.enter_context(
+        if group.first:
+            folder = resources.enter_context(
                 RunFolder.open(settings.run_dir, settings.tree, settings.formulas)
             )
-        return _train(settings, stores, inputs, device, folder, ranks, interruption)
+        return _train(settings, stores, inputs, device, folder, group, interruption)
 
 
 def _train(
@@ -104,7 +104,7 @@ def _train(
     inputs: dict[str, str],
     device: torch.device,
     folder: RunFolder | None,
-    ranks: ProcessGroup,
+    group: ProcessGroup,
     interruption: Interruption,
 ) -> dict[str, Any]:
     model = initial_model(settings, stores[Split.TRAIN], device)
@@ -113,23 +113,24 @@ def _train(
     objective = make_objective(settings, stores, model, device)
     writer = ModelWriter(settings, model, stores[Split.TRAIN])
     start = time.perf_counter()
-    begun = ranks.broadcast_json(folder is not None and bool(checkpoints(folder.checkpoints)))
+    begun = group.broadcast_json(folder is not None and bool(checkpoints(folder.checkpoints)))
     if settings.pretraining is not None and not begun:
         pretrain_layers(objective, settings.pretraining.trainer.build)
-    shared = share(settings, objective, ranks)
+    shared = share(settings, objective, group)
     optimiser = settings.trainer.build()(objective=shared, theta=model.flat.detach().clone())
     try_preconditioner(getattr(optimiser, "preconditioner", None))
-    fit_memory(settings, objective, optimiser, ranks.count)
-    say_duration(objective, optimiser, ranks.count)
+    fit_memory(settings, objective, optimiser, group.count)
+    say_duration(objective, optimiser, group.count)
     loop = TrainingLoop(
         optimiser,
         shared,
         folder,
         keep_last=settings.runtime.keep_checkpoints,
         checkpoint_seconds=settings.runtime.checkpoint_seconds,
+        look_share=settings.runtime.look_share,
         seconds=time.perf_counter() - start,
         keep=keep_in(folder.models, writer) if folder and settings.runtime.keep_models else None,
-        group=ranks,
+        group=group,
         interruption=interruption,
     )
     best = loop.run()
@@ -149,10 +150,16 @@ def make_objective(
     model: AcousticModel,
     device: torch.device,
 ) -> FrameObjective:
-    """Make the objective: the criterion over the stores' frames, as a function of the parameters.
+    """Make the objective: the criterion over the stores' frames as a function of the parameters.
+
+    Args:
+        settings: settings of the command.
+        stores: frame store of each part of the data.
+        model: model that is trained.
+        device: device that the features are brought to.
 
     Returns:
-        The objective.
+        The objective of this process.
 
     Raises:
         InputError: a setting does not fit, or lattices are missing.
@@ -173,27 +180,32 @@ def make_objective(
     )
 
 
-def share(settings: Settings, objective: FrameObjective, ranks: ProcessGroup) -> CountedObjective:
-    """Share the objective among all ranks, from the model of the first.
+def share(settings: Settings, objective: FrameObjective, group: ProcessGroup) -> CountedObjective:
+    """Make the objective that all processes compute together, starting from the first one's model.
+
+    Args:
+        settings: settings of the command.
+        objective: objective of this process.
+        group: processes that train together.
 
     Returns:
-        The objective as the ranks compute it together.
+        The shared objective; `objective` itself where there is one process.
 
     Raises:
-        InputError: the optimiser goes by minibatches, of which there is nothing to share, or
-            `runtime.sharded` would divide vectors that it needs whole.
+        InputError: the optimiser uses minibatches, which cannot be shared, or `runtime.sharded`
+            would divide vectors that it needs whole.
     """
-    if ranks.count == 1:
+    if group.count == 1:
         return objective
     needs = optimiser_needs(settings.trainer)
     if needs.minibatches:
         raise InputError(
-            f"{ranks.count} processes: trainer {settings.trainer.target} goes by minibatches",
+            f"{group.count} processes: trainer {settings.trainer.target} goes by minibatches",
             expected="an optimiser of large samples: trainer=hf or trainer=lbfgs",
             remedy="runtime.processes=1; more runtime.threads make it faster",
         )
     for tensor in objective.model.state_tensors().values():
-        ranks.broadcast_(tensor)
+        group.broadcast_(tensor)
     sharded = bool(settings.runtime.sharded)
     if sharded and needs.whole_vectors:
         raise InputError(
@@ -201,17 +213,14 @@ def share(settings: Settings, objective: FrameObjective, ranks: ProcessGroup) ->
             expected="trainer=hf",
             remedy="runtime.sharded=false",
         )
-    return DataParallel(objective, ranks, objective.frames_by_pass, sharded)
+    return DataParallel(objective, group, objective.frames_by_pass, sharded)
 
 
 def recorder(settings: Settings, device: torch.device) -> Recorder | None:
-    """Choose what records curvature products, where `runtime.cuda_graphs` asks for it.
-
-    Returns:
-        The recorder; None where nothing is recorded.
+    """Return the recorder of curvature products; None without `runtime.cuda_graphs`.
 
     Raises:
-        InputError: there is no GPU to record on.
+        InputError: `runtime.cuda_graphs` is set, and the run is not on a GPU.
     """
     if not settings.runtime.cuda_graphs:
         return None
@@ -224,47 +233,53 @@ def recorder(settings: Settings, device: torch.device) -> Recorder | None:
 
 
 def keep_in(folder: Path, writer: ModelWriter) -> Callable[[int, Tensor], None]:
-    """What keeps each iteration's model in `folder`."""
+    """Return a function that writes the model of an iteration into `folder`."""
     return lambda iteration, theta: writer.save(
         folder / f"iteration-{iteration:04d}.safetensors", theta
     )
 
 
-def choose_precision(wanted: str) -> Precision:
-    """Set the arithmetic of gradients and losses; return that of curvature products."""
-    precision = Precision(wanted)
+def choose_precision(name: str) -> Precision:
+    """Set the arithmetic of gradients and losses; return the precision of curvature products."""
+    precision = Precision(name)
     torch.set_float32_matmul_precision("highest" if precision is Precision.FP32 else "high")
     return precision
 
 
 def _scores_of(path: Path, best: Best) -> dict[str, Any]:
-    """Word error rates that still hold, because the model is the one that was decoded."""
-    before = read_json(path) if path.exists() else {}
-    same = before.get("heldout_loss") == best.loss and before.get("best_iteration") == (
-        best.iteration
+    """Return the word error rates in result.json, if they belong to the best model of this run."""
+    previous = read_json(path) if path.exists() else {}
+    same_model = (
+        previous.get("heldout_loss") == best.loss
+        and previous.get("best_iteration") == best.iteration
     )
-    return {"wer": before["wer"]} if same and "wer" in before else {}
+    return {"wer": previous["wer"]} if same_model and "wer" in previous else {}
 
 
 def open_sources(
     settings: Settings, stores: dict[Split, FrameStore], device: torch.device
 ) -> dict[Split, FrameSource]:
-    """Bring the features to the device as far as `runtime.resident` and `runtime.memory` let them.
+    """Open the frames, on the device as far as `runtime.resident` and `runtime.memory` allow.
+
+    Args:
+        settings: settings of the command.
+        stores: frame store of each part of the data.
+        device: device that the features are brought to.
 
     Returns:
-        A source of features for each part of the data.
+        The source of frames of each part of the data.
 
     Raises:
-        InputError: either is no size of memory.
+        InputError: one of the two settings is no size of memory.
     """
-    wanted = settings.runtime.resident
-    size = None if wanted == "auto" else parse_bytes(wanted, "runtime.resident") or 0
+    resident = settings.runtime.resident
+    size = None if resident == "auto" else parse_bytes(resident, "runtime.resident") or 0
     budget = parse_bytes(settings.runtime.memory, "runtime.memory")
     return make_sources(stores, device, room_for_features(device, size, budget))
 
 
 def summary(settings: Settings, loop: TrainingLoop, best: Best) -> dict[str, Any]:
-    """The figures of a finished run."""
+    """Return the figures of a finished run, for result.json."""
     return {
         "name": settings.name,
         "optimiser": loop.optimiser.name,

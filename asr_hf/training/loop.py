@@ -120,6 +120,7 @@ class TrainingLoop:
         *,
         keep_last: int,
         checkpoint_seconds: float,
+        look_share: float | None = None,
         seconds: float = 0.0,
         keep: Callable[[int, Tensor], None] | None = None,
         group: ProcessGroup = SINGLE_PROCESS,
@@ -130,6 +131,7 @@ class TrainingLoop:
         self._saved_at = time.monotonic()
         self._improved = self._unsaved = False
         self.seconds, self._keep = seconds, keep
+        self._look_share, self._looked_at = look_share, 0.0
         self.best = Best(optimiser.estimate.clone())
         self.group, self._interruption = group, interruption or Interruption()
         self.events = None if folder is None else EventLog(folder.path)
@@ -189,13 +191,33 @@ class TrainingLoop:
         self._record(event)
 
     def _record(self, event: dict[str, Any]) -> None:
-        heldout = self._heldout()
         event |= {
-            "heldout_loss": heldout.mean,
-            "heldout_frame_error": heldout.errors / max(1, heldout.num_frames),
             "seconds": self.seconds,
             "work": self.objective.work,
             "frames": dict(self.objective.frames_by_pass),
+        }
+        if event["iteration"] == 0 or self.optimiser.finished or self._look_is_due():
+            self._look(event)
+        self._unsaved = True
+        if self.folder is not None and self.events is not None:
+            self._write(event, self.events)
+        log.info("%s", describe(event))
+
+    def _look_is_due(self) -> bool:
+        """Return whether the work since the last look pays for another one."""
+        if self._look_share is None:
+            return True
+        frames = int(self.objective.unit_frames(Split.HELDOUT).sum())
+        # In units of work, not in seconds: a resumed run looks after the same steps.
+        return (self.objective.work - self._looked_at) * self._look_share >= frames
+
+    def _look(self, event: dict[str, Any]) -> None:
+        """Measure the held-out loss for an event, and keep what is best so far."""
+        heldout = self._heldout()
+        self._looked_at = self.objective.work
+        event |= {
+            "heldout_loss": heldout.mean,
+            "heldout_frame_error": heldout.errors / max(1, heldout.num_frames),
         }
         if heldout.mean < self.best.loss:
             self._improved = True
@@ -206,10 +228,6 @@ class TrainingLoop:
                 event.get("train_loss"),
                 event["iteration"],
             )
-        self._unsaved = True
-        if self.folder is not None and self.events is not None:
-            self._write(event, self.events)
-        log.info("%s", describe(event))
 
     def _write(self, event: dict[str, Any], events: EventLog) -> None:
         if self._keep is not None:
@@ -236,6 +254,7 @@ class TrainingLoop:
                 "optimiser": state["values"],
                 "seconds": self.seconds,
                 "frames": self.objective.frames_by_pass,
+                "looked_at": self._looked_at,
                 "best": {
                     "loss": self.best.loss,
                     "frame_error": self.best.frame_error,
@@ -266,7 +285,7 @@ class TrainingLoop:
         best_theta = tensors.pop("best_theta").to(self.best.theta.device)
         self.best = Best(best_theta, **values["best"])
         self.optimiser.load_state_dict({"tensors": tensors, "values": values["optimiser"]})
-        self.seconds = values["seconds"]
+        self.seconds, self._looked_at = values["seconds"], values["looked_at"]
         self.objective.frames_by_pass.update(values["frames"])
         self._cut_events(self.optimiser.iteration)
         log.info("continuing after iteration %d from %s", self.optimiser.iteration, path)
@@ -278,7 +297,9 @@ class TrainingLoop:
 
 def describe(event: dict[str, Any]) -> str:
     """Return one line for the log about an event."""
-    parts = [f"iteration {event['iteration']}", f"held-out {event['heldout_loss']:.4f}"]
+    parts = [f"iteration {event['iteration']}"]
+    if "heldout_loss" in event:
+        parts.append(f"held-out {event['heldout_loss']:.4f}")
     if event.get("train_loss") is not None:
         parts.append(f"train {event['train_loss']:.4f}")
     if "cg_iterations" in event:

@@ -19,12 +19,12 @@ MakeTrainer = Callable[[], Callable[..., Optimiser]]
 def pretrain_layers(objective: FrameObjective, make_trainer: MakeTrainer) -> None:
     """Replace the model's hidden layers below the last by pretrained ones, in place.
 
-    The work is counted as the objective's.
+    The objective counts the work as its own.
 
     Args:
         objective: the objective, whose model is pretrained.
-        make_trainer: makes an optimiser, which is called with objective and parameters and trains
-            one depth.
+        make_trainer: returns a constructor of optimisers. It is called with an objective and the
+            parameters to start from, once for each depth.
 
     Raises:
         InputError: the model cannot be grown layer by layer.

@@ -204,7 +204,8 @@ def try_preconditioner(preconditioner: Any) -> None:
         state = preconditioner.state_dict()
         json.dumps(state["values"])
         if not all(isinstance(t, Tensor) for t in state["tensors"].values()):
-            raise TypeError("state_dict()['tensors'] holds something else than tensors")
+            problem = TypeError("state_dict()['tensors'] holds something else than tensors")
+            raise problem
     except Exception as error:  # a class of the user's own may fail in any way
         raise InputError(
             f"preconditioner._target_: {full_name(type(preconditioner))}: its state cannot be "

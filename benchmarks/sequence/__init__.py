@@ -1,1 +1,1 @@
-"""Sequence training: its speed, and its gain over its start, SGD and controls."""
+"""A study of sequence training: its speed, and its gain over its start, SGD and controls."""

@@ -22,7 +22,7 @@ PAGE = ROOT / "docs/sequence-results.md"
 
 
 def train(study: Study) -> None:
-    """Train every seed's start, then what starts from it; SGD's ways with the first seed only."""
+    """Train the start of every seed, then the runs from it; SGD with the first seed only."""
     realign(study.recipe)
     for seed in study.seeds:
         do(study, "ce", seed)

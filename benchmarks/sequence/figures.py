@@ -16,7 +16,7 @@ Figures = dict[str, Any]
 
 
 def figures(study: Study) -> Figures:
-    """Collect word errors of every finished run, differences to the start, and HF beside SGD."""
+    """Collect word errors of finished runs, differences to the start, and HF compared with SGD."""
     kinds = ["ce", "hf-smbr", "hf-mmi", "sgd-smbr", "ce-longer", "ce-rescaled"]
     seeds = [seed for seed in study.seeds if done(study, "ce", seed)]
     runs: dict[str, list[Figures]] = {kind: [] for kind in kinds}
@@ -33,14 +33,14 @@ def figures(study: Study) -> Figures:
 
 
 def done(study: Study, kind: str, seed: int) -> bool:
-    """Whether a run has been trained and decoded."""
+    """Return whether a run has been trained and decoded."""
     return (study.folder(kind, seed) / "done").exists()
 
 
 def chosen(study: Study, kind: str, seed: int) -> Path | None:
-    """Find the folder of a run; of those with a grid, the one that is best on the development set.
+    """Find the folder of a run; where there is a grid, of the run best on the development set.
 
-    SGD's way is chosen with the first seed, the logits' factor for each.
+    SGD's settings are chosen with the first seed, the factor of logits with each seed.
 
     Returns:
         The folder; None while runs are missing.
@@ -77,7 +77,7 @@ def wers(folder: Path, tests: tuple[str, ...]) -> Figures:
 
 
 def against(study: Study, kind: str, seeds: list[int]) -> Figures:
-    """Compare word error rates with the start's; paired test of the first seed."""
+    """Compare word error rates with those of the start, with a paired test of the first seed."""
     result: Figures = {}
     for name in study.tests:
         changes, tests = [], []
@@ -98,9 +98,9 @@ def against(study: Study, kind: str, seeds: list[int]) -> Figures:
 
 
 def race(study: Study, seeds: list[int]) -> Figures:
-    """Compare HF's seconds to SGD's best held-out loss with SGD's; say where both ended.
+    """Compare the seconds of HF and SGD to SGD's best held-out loss, and the losses at their ends.
 
-    SGD trains in the way that got lowest.
+    SGD has the settings that reached the lowest loss.
 
     Returns:
         The figures, plain values.
@@ -128,7 +128,7 @@ def race(study: Study, seeds: list[int]) -> Figures:
 
 
 def sooner(fast: RunData, slow: RunData) -> float | None:
-    """How many times sooner `fast` is at the best held-out loss of `slow`; None where never."""
+    """Return how many times sooner `fast` reaches the best held-out loss of `slow`, if it does."""
     slow_seconds, fast_seconds = (seconds_to(run, best_loss(slow)) for run in (slow, fast))
     return slow_seconds / fast_seconds if fast_seconds and slow_seconds else None
 
@@ -139,7 +139,7 @@ def best_loss(run: RunData) -> float:
 
 
 def seconds_to(run: RunData, loss: float) -> float | None:
-    """Find when a run's held-out loss was `loss` or less for the first time."""
+    """Return the seconds until a run's held-out loss is `loss` or less, if it ever is."""
     for event in run.events:
         reached = number(event, "heldout_loss")
         if reached is not None and reached <= loss:

@@ -57,7 +57,7 @@ def paired_lines(figures: dict[str, Any], tests: Sequence[str]) -> str:
 
 
 def race_lines(race: dict[str, Any]) -> str:
-    """Say how much sooner HF reached SGD's best held-out loss, and where both ended."""
+    """Describe how much sooner HF reached SGD's best held-out loss, and both final losses."""
     lines = []
     for ways, ends in zip(race["ways"], race["best_loss"], strict=True):
         lines.append(

@@ -1,4 +1,4 @@
-"""What the lattices add to a gradient: python -m benchmarks.sequence.speed CORPUS_FOLDER."""
+"""Measure the cost of lattices in a gradient: python -m benchmarks.sequence.speed CORPUS_FOLDER."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ log = logging.getLogger("asr_hf.benchmarks")
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "sequence.json"
 FRAMES_A_SECOND = 100
 FRAMES, SCALE = 32_768, 0.15
-# As +stage=smbr has it.
+# The value in +stage=smbr.
 CHUNK_FRAMES = 16_384
 
 
 class Bench:
-    """Computes gradients of both criteria on the same utterances, and the lattices' part alone.
+    """Computes gradients of both criteria on the same utterances, and the part of lattices alone.
 
     Args:
         corpus: folder of a corpus.
@@ -72,7 +72,7 @@ class Bench:
         self.of_sequences = Sample(Split.TRAIN, units)
         self.of_frames = Sample(Split.TRAIN, used[units])
         self.num_frames = int(ends[len(units) - 1])
-        # As the objective takes them: utterances of like lengths together.
+        # In the order of the objective: utterances of similar lengths together.
         by_length = units[np.argsort(self.sequences.unit_frames(Split.TRAIN)[units], kind="stable")]
         chunks = list(self.sequences.units[Split.TRAIN].batches(by_length, CHUNK_FRAMES))
         with torch.no_grad():
@@ -88,7 +88,7 @@ class Bench:
             self.criterion.loss_and_gradient(logits, targets)
 
     def tasks(self) -> dict[str, Task]:
-        """List what is timed."""
+        """Return the tasks that are timed, by name."""
         return {
             "cross_entropy": lambda: self.frames.gradient(self.theta, self.of_frames),
             "smbr": lambda: self.sequences.gradient(self.theta, self.of_sequences),
@@ -97,7 +97,7 @@ class Bench:
 
 
 def measure(store: FrameStore, lattices: LatticeStore, rounds: int) -> dict[str, Any]:
-    """Time all three in interleaved rounds."""
+    """Time all tasks in interleaved rounds."""
     bench, device = Bench(store, lattices), torch.device("cpu")
     reference = square_gemm(2048, device, torch.float32)
     timed = interleave(
@@ -118,7 +118,7 @@ def measure(store: FrameStore, lattices: LatticeStore, rounds: int) -> dict[str,
 
 
 def main(given: list[str]) -> int:
-    """Measure and write it down."""
+    """Measure, and write the figures to a file."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sequence.speed")
     parser.add_argument("store", type=Path, help="a frame store, e.g. data/prompts5/store/train")
     parser.add_argument("lattices", type=Path, help="e.g. data/prompts5/lattices/train")

@@ -1,4 +1,4 @@
-"""The commands of the study of sequence training; runs those that are not done."""
+"""Lists the commands of the study of sequence training, and runs those that are not done."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from asr_hf.training.model_file import FILE_NAME, load_model, model_config, save
 log = logging.getLogger("asr_hf.benchmarks")
 
 ROOT = Path(__file__).resolve().parents[2]
-# SGD as in Kaldi, an utterance an update; and with eight, whose lattices cost little more.
+# SGD with one utterance an update, as in Kaldi; and with eight, whose lattices cost little more.
 SGD = {
     "sgd-smbr-1x0.003": "trainer.learning_rate=0.003",
     "sgd-smbr-8x0.01": "trainer.learning_rate=0.01 trainer.batch_frames=2048",
@@ -27,7 +27,7 @@ SGD = {
     "sgd-smbr-8x1": "trainer.learning_rate=1 trainer.batch_frames=2048",
     "sgd-smbr-8x3": "trainer.learning_rate=3 trainer.batch_frames=2048",
 }
-# Factors on the logits of the cross-entropy model: a control for what is only a change of scale.
+# Factors of the cross-entropy model's logits: a control for gains by a change of scale alone.
 FACTORS = (0.7, 1.4)
 
 
@@ -37,12 +37,12 @@ class Study:
 
     Args:
         recipe: recipe of the corpus.
-        seeds: seeds; each gives every method one run, and the first chooses SGD's rate.
+        seeds: seeds; every method has one run with each, and the first chooses SGD's rate.
         overrides: overrides of every command.
         training: overrides of cross-entropy training.
-        lattices: overrides of the lattices, which the first seed's network makes for all seeds.
-        tests: sets whose word errors are reported, first the one that bars are about.
-        start: the run in exp/, but for its seed, that cross-entropy training starts from; None
+        lattices: overrides of lattices, which the network of the first seed makes for all seeds.
+        tests: sets whose word errors are reported; bounds are on the first.
+        start: name without seed of the run in exp/ that cross-entropy training starts from; None
             starts from random weights.
     """
 
@@ -55,11 +55,11 @@ class Study:
     start: str | None = None
 
     def name(self, kind: str, seed: int) -> str:
-        """Name the folder of a run in exp/."""
+        """Return the name of a run's folder in exp/."""
         return f"sequence-{self.recipe}/{kind}-seed{seed}"
 
     def folder(self, kind: str, seed: int) -> Path:
-        """Find the run folder."""
+        """Return the run folder."""
         return ROOT / "exp" / self.name(kind, seed)
 
     def common(self, seed: int) -> list[str]:
@@ -100,8 +100,8 @@ KINDS = {
     **{
         kind: f"+stage=smbr decode.choose=4 trainer=sgd_sequence {how}" for kind, how in SGD.items()
     },
-    # Controls: as many iterations of the same optimiser with cross-entropy; the start's logits
-    # times a factor.
+    # Controls: cross-entropy with as many iterations of the same optimiser, and the logits of the
+    # start times a factor.
     "ce-longer": "+stage=smbr decode.choose=4 criterion=cross_entropy",
     **{f"ce-times-{factor:g}": "" for factor in FACTORS},
 }
@@ -126,7 +126,7 @@ def commands(study: Study, kind: str, seed: int) -> list[list[str]]:
 
 
 def do(study: Study, kind: str, seed: int) -> None:
-    """Do one run as far as it is not done; the log goes beside the run folder.
+    """Do the commands of a run that are not done; the log goes beside the run folder.
 
     Raises:
         RunError: a command failed.

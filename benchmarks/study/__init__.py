@@ -1,1 +1,1 @@
-"""Which optimiser reaches which loss at what cost: the study behind docs/acceleration.md."""
+"""The study behind docs/acceleration.md: the losses that optimisers reach, and their cost."""

@@ -1,4 +1,4 @@
-"""Run the study and write it down: `make study`, or python -m benchmarks.study [options]."""
+"""Run the study and write its page: `make study`, or python -m benchmarks.study [options]."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PLACES = {
 
 
 def train(preset: Preset, keys: list[str], jobs: int) -> None:
-    """Train the first seed of everything and the grids, then the other seeds of what won."""
+    """Train the first seed of all methods and grids, then the other seeds at the best rates."""
     if "alignment.tag=realigned" in preset.overrides:
         realign(preset.recipe)
     methods = [method for method in METHODS if method.key in keys]
@@ -44,7 +44,7 @@ def train(preset: Preset, keys: list[str], jobs: int) -> None:
 
 
 def write(name: str, out: tuple[Path, Path]) -> None:
-    """Write figures and page from the runs that are there."""
+    """Write figures and page from the finished runs."""
     preset, (figures_file, page_file) = PRESETS[name], out
     results = {"preset": name, "machine": describe(torch.device("cpu")), **figures(preset)}
     for path in out:

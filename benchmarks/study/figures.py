@@ -14,7 +14,7 @@ from benchmarks.study.methods import METHODS, Preset
 from benchmarks.study.runs import Run, grid, tuned
 
 COSTS = ("work", "seconds")
-# The faster first; None where both baselines together are meant.
+# Pairs of methods, the faster first; None stands for both baselines together.
 PAIRS = (
     ("preconditioner", "plain"),
     ("sampling", "plain"),
@@ -28,7 +28,7 @@ BASELINES = ("sgd", "adam")
 
 
 def cost_to(run: RunData, loss: float, cost: str) -> float | None:
-    """Find what a run had spent when its held-out loss was `loss` or less for the first time."""
+    """Return the cost of a run until its held-out loss is `loss` or less; None if it never is."""
     for event in run.events:
         reached = number(event, "heldout_loss")
         if reached is not None and reached <= loss:
@@ -42,11 +42,11 @@ def best_loss(run: RunData) -> float:
 
 
 def speed_up(fast: RunData, slow: RunData, loss: float, cost: str) -> dict[str, Any] | None:
-    """Compute how many times `fast` is faster to a loss.
+    """Compute how many times faster `fast` reaches a loss than `slow`.
 
     Returns:
-        `ratio`, and `at_least` where `slow` never reaches the loss: all that it spent is counted.
-        None if `fast` never does.
+        `ratio`; and `at_least` where `slow` never reaches the loss, and its whole cost is taken.
+        None if `fast` never reaches it.
     """
     fast_cost, slow_cost = cost_to(fast, loss, cost), cost_to(slow, loss, cost)
     if not fast_cost:
@@ -57,7 +57,7 @@ def speed_up(fast: RunData, slow: RunData, loss: float, cost: str) -> dict[str, 
 
 
 def read_runs(preset: Preset) -> dict[str, dict[int, RunData]]:
-    """Read the finished runs of each method by seed, those of tuned methods at their best rate."""
+    """Read the finished runs of each method by seed; tuned methods have their best rate."""
     runs: dict[str, dict[int, RunData]] = {}
     for method in METHODS:
         done = [run for run in tuned(method, preset) if run.result()]
@@ -66,7 +66,7 @@ def read_runs(preset: Preset) -> dict[str, dict[int, RunData]]:
 
 
 def figures(preset: Preset) -> dict[str, Any]:
-    """Collect everything that acceleration.json holds beside the machine."""
+    """Collect the figures of acceleration.json, without the machine."""
     runs = read_runs(preset)
     return {
         "methods": {
@@ -115,7 +115,8 @@ def _grid(key: str, preset: Preset) -> dict[str, Any]:
 def _over(runs: dict[str, dict[int, RunData]], fast: str, slow: str) -> dict[str, Any]:
     """Compute speed-ups of one method over another, by seed and their median.
 
-    The loss is the best of the slower method; against SGD or Adam, the best of both.
+    The loss is the best that the slower method reaches; where that is SGD or Adam, the best of
+    both.
 
     Returns:
         The figures, plain values.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 HF = "trainer.stopping.patience=0 trainer.stopping.max_iterations={iterations}"
-# Samples that grow more slowly than the default's, which are whole long before such runs end.
+# Samples that grow more slowly: by default they reach all data long before such runs end.
 GROWTH = "sampling=geometric sampling.gradient_growth=1.1 sampling.curvature_growth=1.05"
 # The baselines of 2012: rates halved when the held-out loss stalls, no weight decay.
 NEWBOB = "schedule=newbob trainer.weight_decay=0"
@@ -14,7 +14,7 @@ NEWBOB += " trainer.max_epochs={epochs} trainer.evaluations_per_epoch=4"
 
 @dataclass(frozen=True)
 class Method:
-    """One way to train.
+    """A way to train.
 
     Args:
         key: part of its runs' names.
@@ -70,12 +70,12 @@ class Preset:
 
     Args:
         recipe: recipe of the corpus.
-        overrides: overrides of every run, the net's among them.
-        seeds: seeds; each gives every method one run, and the first searches grids of rates.
-        iterations: bound on the outer iterations of each HF method that does not stop by itself.
-        epochs: bound on the epochs of SGD and Adam.
+        overrides: overrides of every run, with those of the net.
+        seeds: seeds; every method has one run with each, and the first searches grids of rates.
+        iterations: largest number of outer iterations of HF methods that do not stop by themselves.
+        epochs: largest number of epochs of SGD and Adam.
         tests: sets whose word errors are reported.
-        extra: overrides for single methods.
+        extra: further overrides by method.
         rates: grids of learning rates in place of the methods' own.
     """
 
@@ -89,7 +89,7 @@ class Preset:
     rates: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
     def grid(self, method: Method) -> tuple[float, ...]:
-        """List the learning rates that a method's is chosen from."""
+        """Return the learning rates from which that of a method is chosen."""
         return self.rates.get(method.key, method.rates)
 
 

@@ -30,7 +30,7 @@ _DIFFERENCES = {
 
 
 def methods_table(results: dict[str, Any], tests: Sequence[str]) -> str:
-    """Tabulate what each method reached: medians over seeds, ranges behind."""
+    """Tabulate the figures of each method: medians over seeds, with ranges."""
     heads = ["method", "rate", "held-out loss", "frame error", *(f"WER, {t}" for t in tests)]
     heads += ["work", "time", "runs"]
     lines = ["| " + " | ".join(heads) + " |", "| :-- |" + " --: |" * (len(heads) - 1)]

@@ -1,4 +1,4 @@
-"""Makes alignments by a trained network, for studies that start where it ended."""
+"""Makes alignments with a trained network, for studies that start from them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from benchmarks.study.runs import ROOT
 
 log = logging.getLogger("asr_hf.benchmarks")
 
-# Made by `make study`: the network whose alignments take the flat start's place. prompts5x has
-# those of its clean recordings.
+# Runs of `make study` whose networks make the alignments in place of the flat start. prompts5x has
+# the alignments of its clean recordings.
 NETWORK = "study-prompts5/best-seed0"
 REALIGNED = {
     "prompts5": f"+recipe=prompts5 model.hidden_sizes=[256,256,256,256,256] "

@@ -1,4 +1,4 @@
-"""The study's training runs and their commands; does those that are not done yet."""
+"""Lists the training runs of the study and their commands, and does those that are not done."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmarks.study.methods import Method, Preset
 log = logging.getLogger("asr_hf.benchmarks")
 
 ROOT = Path(__file__).resolve().parents[2]
-# One thread each, so that runs side by side do not take each other's cores.
+# One thread for each run, so that parallel runs do not compete for cores.
 COMMON = "runtime.threads=1 runtime.device=cpu"
 
 
@@ -26,10 +26,10 @@ class Run:
     """One training run.
 
     Args:
-        method: the method.
-        preset: data, net and length.
+        method: method of training.
+        preset: data, net and length of the study.
         seed: seed of weights, samples and shuffling.
-        rate: learning rate, where the method has one.
+        rate: learning rate; None where the method has none.
     """
 
     method: Method
@@ -39,7 +39,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The name of its folder in exp/."""
+        """Name of the run's folder in exp/."""
         rate = "" if self.rate is None else f"-{self.rate:g}"
         return f"study-{self.preset.recipe}/{self.method.key}{rate}-seed{self.seed}"
 
@@ -66,13 +66,13 @@ class Run:
         return [*words, f"name={self.name}"]
 
     def result(self) -> dict[str, object]:
-        """Read its result.json; empty while it is not finished."""
+        """Read result.json of the run; empty while it is not finished."""
         path = self.folder / "result.json"
         return read_json(path) if path.exists() else {}
 
 
 def do(run: Run, decode: bool) -> None:
-    """Train, decode and score as far as that is not done; the log goes beside the run folder.
+    """Train, decode and score where that is not done; the log goes beside the run folder.
 
     Raises:
         RunError: a command failed.
@@ -101,12 +101,12 @@ def do_all(runs: Sequence[Run], jobs: int, decode: bool) -> None:
 
 
 def grid(method: Method, preset: Preset) -> list[Run]:
-    """List the runs that a method's rate is chosen from: the first seed's."""
+    """List the runs of the first seed from which a method's rate is chosen."""
     return [Run(method, preset, preset.seeds[0], rate) for rate in preset.grid(method)]
 
 
 def tuned(method: Method, preset: Preset) -> list[Run]:
-    """List a method's run of every seed, with its best rate; empty while the grid is not done."""
+    """List a method's runs of all seeds at its best rate; empty while the grid is not done."""
     if not method.rates:
         return [Run(method, preset, seed) for seed in preset.seeds]
     losses = {run.rate: run.result().get("heldout_loss") for run in grid(method, preset)}

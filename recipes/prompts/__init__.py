@@ -1,1 +1,1 @@
-"""Voice prompts of the Asterisk project in five languages."""
+"""The recipe for voice prompts of the Asterisk project in five languages."""

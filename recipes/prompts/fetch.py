@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import shutil
-import subprocess
 import tarfile
 import urllib.request
 import zlib
@@ -16,10 +15,11 @@ from functools import cached_property
 from http.client import HTTPException
 from pathlib import Path
 
-from asr_hf.runtime.children import run_text_command
 from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.files import atomic_path, replaced_folder
 from asr_hf.runtime.unzip import LimitedGzipFile
+
+from ..debian import Unavailable, fetched, first_available
 
 log = logging.getLogger("asr_hf.recipes.prompts")
 
@@ -27,7 +27,6 @@ _TARBALL = (
     "https://downloads.asterisk.org/pub/telephony/sounds/releases/"
     "asterisk-core-sounds-{language}-wav-1.6.1.tar.gz"
 )
-_SECONDS = 600
 # Who reads each language: the same names wherever the recordings come from.
 _SPEAKERS = {
     "en": "en_us_f_allison",
@@ -65,10 +64,6 @@ class Recordings:
         return _SPEAKERS[self.language]
 
 
-class Unavailable(Exception):
-    """A source of recordings cannot be used; says why."""
-
-
 def find_recordings(language: str, source: Path | str | None, cache: Path) -> Recordings:
     """Find or fetch the prompts of a language.
 
@@ -96,20 +91,14 @@ def find_recordings(language: str, source: Path | str | None, cache: Path) -> Re
             ("Debian packages", lambda: from_debian(language, cache)),
             ("Asterisk tarball", lambda: from_tarball(language, cache)),
         ]
-    reasons = []
-    for name, find in sources:
-        try:
-            recordings = find()
-        except (Unavailable, OSError) as error:
-            reasons.append(f"    {name}: {error}")
-            continue
-        _check_recordings(recordings)
-        return recordings
-    raise InputError(
-        f"the {language} prompts cannot be had:\n" + "\n".join(reasons),
+    recordings = first_available(
+        f"the {language} prompts",
+        sources,
         expected=f"asterisk-core-sounds-{language} and asterisk-core-sounds-{language}-wav",
         remedy="install these packages, or unpack them in a folder and set corpus.source=FOLDER",
     )
+    _check_recordings(recordings)
+    return recordings
 
 
 def installed(language: str, share: Path = Path("/usr/share")) -> Recordings:
@@ -149,44 +138,8 @@ def _recordings(language: str, lists: list[Path], folders: list[Path], root: Pat
 
 def from_debian(language: str, cache: Path) -> Recordings:
     """Download and unpack Debian's packages; needs no root."""
-    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-        raise Unavailable("no apt-get and dpkg-deb on this machine")
-    unpacked = cache / "prompts" / f"debian-{language}"
-    if not unpacked.is_dir():
-        with replaced_folder(unpacked) as part:
-            for package in (
-                f"asterisk-core-sounds-{language}",
-                f"asterisk-core-sounds-{language}-wav",
-            ):
-                _apt_download(package, part)
-            for archive in part.glob("*.deb"):
-                _run(["dpkg-deb", "-x", archive.name, "."], part)
-                archive.unlink()
-    return in_folder(language, unpacked)
-
-
-def _apt_download(package: str, folder: Path) -> None:
-    log.info("fetching %s", package)
-    try:
-        _run(["apt-get", "download", package], folder)
-    except Unavailable:
-        # A fresh system has no package lists; private ones need no root.
-        state = folder.parent.resolve() / "apt"
-        (state / "lists" / "partial").mkdir(parents=True, exist_ok=True)
-        (state / "cache" / "archives" / "partial").mkdir(parents=True, exist_ok=True)
-        options = ["-o", f"Dir::State::Lists={state}/lists", "-o", f"Dir::Cache={state}/cache"]
-        options += ["-o", "Debug::NoLocking=1"]
-        _run(["apt-get", *options, "update"], folder)
-        _run(["apt-get", *options, "download", package], folder)
-
-
-def _run(command: list[str], folder: Path) -> None:
-    try:
-        done = run_text_command(command, folder=folder, timeout=_SECONDS)
-    except subprocess.TimeoutExpired as error:
-        raise Unavailable(f"{' '.join(command)}: no end after {_SECONDS} s") from error
-    if done.returncode:
-        raise Unavailable(f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
+    names = [f"asterisk-core-sounds-{language}", f"asterisk-core-sounds-{language}-wav"]
+    return in_folder(language, fetched(names, cache / "prompts" / f"debian-{language}"))
 
 
 def from_tarball(language: str, cache: Path) -> Recordings:

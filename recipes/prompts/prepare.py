@@ -30,16 +30,16 @@ log = logging.getLogger("asr_hf.recipes.prompts")
 
 _FOLDER = Path(__file__).parent
 _SAMPLE_RATE = 8000
-# Seconds a letter of text that real reading stays within.
+# Range of the seconds that a reader takes for a letter of text.
 _FASTEST, _SLOWEST = 0.035, 1.5
-# Words of test and dev. Only so many sentences share all their words with others, fewest in
-# Russian, whose words bend most.
+# Numbers of words in test and dev. Only so many sentences share all their words with others: fewest
+# in Russian, which inflects its words most.
 _WORDS = {"en": (375, 375), "es": (300, 200), "fr": (300, 200), "it": (250, 150), "ru": (200, 120)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class PromptsSettings:
-    """Settings that are this recipe's own.
+    """Settings of the recipe itself.
 
     Attributes:
         source: folder with recordings and transcripts; None looks at the installed system, then
@@ -60,10 +60,10 @@ class _Prompt:
 
 @dataclass
 class _Language:
-    """The prompts of one language: utterance -> prompt, prompt left out -> why, set -> utterances.
+    """The prompts of one language.
 
     Args:
-        recordings: where they are.
+        recordings: recordings and transcripts of the language.
     """
 
     recordings: Recordings
@@ -91,8 +91,11 @@ def prepare(settings: Settings) -> dict[str, Any]:
         _Language(find_recordings(name, source, settings.paths.cache)) for name in corpus.languages
     ]
     rules = [p for p in sorted(_FOLDER.rglob("*")) if p.suffix in (".py", ".tsv", ".txt")]
-    found = [[str(ln.recordings.folder), ln.recordings.digest] for ln in languages]
-    sources = {"rules of the recipe": rules_source(rules), "recordings": Source.of_values(found)}
+    recordings = [[str(ln.recordings.folder), ln.recordings.digest] for ln in languages]
+    sources = {
+        "rules of the recipe": rules_source(rules),
+        "recordings": Source.of_values(recordings),
+    }
 
     def write(part: Path) -> dict[str, Any]:
         for language in languages:
@@ -147,7 +150,7 @@ def _collect(language: _Language) -> None:
 
 
 def _prompt(words: list[str], wav: Path | None) -> _Prompt | Dropped:
-    """Make a prompt, when its recording can be that of its words."""
+    """Make a prompt, or say why its recording cannot be of its words."""
     if wav is None:
         return Dropped("transcript without recording")
     try:
@@ -162,7 +165,7 @@ def _prompt(words: list[str], wav: Path | None) -> _Prompt | Dropped:
 
 
 def _write_language(folder: Path, language: _Language, order: int) -> None:
-    """Write a language's lexicon and language model, and the text that this is made of."""
+    """Write a language's lexicon and language model, and the text that the model is made from."""
     prompts = language.prompts
     entries = lexicon(
         language.recordings.language, {w for prompt in prompts.values() for w in prompt.words}

@@ -1,4 +1,4 @@
-"""Phones from spelling: ordered rules for the languages that are read as they are written.
+"""Derives phones from spelling, by ordered rules for languages with regular spelling.
 
 A monophone model learns a phone from a few dozen examples: spellings of one sound share a phone,
 and rare sounds are written with their neighbours (ñ as n i, x as k s).

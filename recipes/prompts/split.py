@@ -1,4 +1,4 @@
-"""A deterministic split in which near-duplicate sentences never straddle sets."""
+"""Splits utterances deterministically, with near-duplicate sentences always in one set."""
 
 from __future__ import annotations
 
@@ -18,13 +18,10 @@ def trigrams(text: str) -> frozenset[str]:
 
 
 def similar(a: Sequence[str], b: Sequence[str], threshold: float = 0.6) -> bool:
-    """Whether two sentences are near-duplicates.
+    """Return whether two sentences are near-duplicates.
 
     They are when trigram sets overlap by `threshold` (Jaccard), or when the shorter one has three
     words or more and stands whole inside the other.
-
-    Returns:
-        True when they are.
     """
     text_a, text_b = " ".join(a), " ".join(b)
     short, long = sorted((a, b), key=len)

@@ -1,1 +1,1 @@
-"""The voice prompts with altered copies of each."""
+"""The recipe for altered copies of the voice prompts."""

@@ -1,6 +1,6 @@
-"""Prepares voice prompts with altered copies of each: a larger, harder set of another's recordings.
+"""Prepares altered copies of voice prompts: a larger, harder corpus made from a clean one.
 
-The copies' alignments are carried over from that corpus by `asr-hf align`.
+`asr-hf align` takes the copies' alignments over from the clean corpus.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def prepare(settings: Settings) -> dict[str, Any]:
         What corpus.json holds.
 
     Raises:
-        InputError: the clean corpus is missing, a setting cannot be, or the folder holds
+        InputError: the clean corpus is missing, a setting is not possible, or the folder holds
             something else.
     """
     target, clean = settings.corpus.dir, _clean(settings)
@@ -75,13 +75,10 @@ def prepare(settings: Settings) -> dict[str, Any]:
 
 
 def _augmentation(settings: Settings) -> AugmentationSettings:
-    """Find how the corpus is made.
-
-    Returns:
-        The settings of its copies.
+    """Return the settings of the corpus's altered copies.
 
     Raises:
-        MissingSetting: the settings do not say.
+        MissingSetting: there are none.
     """
     if settings.corpus.augmentation is None:
         raise MissingSetting("there is no corpus.augmentation")
@@ -89,13 +86,10 @@ def _augmentation(settings: Settings) -> AugmentationSettings:
 
 
 def _clean(settings: Settings) -> dict[str, Any]:
-    """Read the corpus.json of the corpus that copies are made of.
-
-    Returns:
-        What it holds.
+    """Return corpus.json of the corpus that copies are made from.
 
     Raises:
-        InputError: it is not there, or lacks a language.
+        InputError: the corpus is not there, or lacks a language.
     """
     folder, corpus, name = clean_corpus(settings), settings.corpus, settings.corpus.clean
     if not (folder / "corpus.json").is_file():
@@ -132,7 +126,7 @@ def _write_set(
         raise InputError("features.sample_rate=null: copies are made at one rate", remedy="set it")
     samples = make_copies(clean, copies, part / "wav" / name, rate, jobs, skips)
     copies = [copy for copy in copies if copy.utterance in samples]
-    # Where the files will be once the folder is in its place.
+    # The folder of the files once the corpus is in its place.
     wavs = {u: os.path.join(settings.corpus.dir, "wav", name, f"{u}.wav") for u in samples}
     utterances = utterances_of(clean, copies)
     if made_of.clean:

@@ -1,1 +1,1 @@
-"""Switchboard-1, with the evaluation sets eval2000 and rt03."""
+"""The recipe for Switchboard-1, with the evaluation sets eval2000 and rt03."""

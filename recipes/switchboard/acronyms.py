@@ -20,7 +20,7 @@ _CAPITAL = re.compile(r"[A-Z]")
 
 @cache
 def letters() -> dict[str, Phones]:
-    """Read the names of the 26 letters in the dictionary's phones; the dictionary lacks some."""
+    """Read the names of the 26 letters, in phones of the dictionary, which lacks some of them."""
     text = Path(__file__).with_name("letters.txt").read_text(encoding="utf-8")
     return {fields[0]: tuple(fields[1:]) for line in text.splitlines() if (fields := line.split())}
 
@@ -30,8 +30,8 @@ class Acronyms:
     """Words that are spelled when spoken, and their written forms.
 
     Args:
-        written: written form (i._b._m.) by word as in transcripts and dictionary.
-        compat: the rules; under `Compat.KALDI`, "I I" are two letters, too.
+        written: written form (i._b._m.) by word of transcripts and dictionary.
+        compat: rules to follow; under `Compat.KALDI`, "I I" are also two letters.
     """
 
     written: Mapping[str, str]
@@ -41,10 +41,10 @@ class Acronyms:
     def find(
         cls, entries: Iterable[tuple[str, Phones]], compat: Compat = Compat.CORRECT
     ) -> Acronyms:
-        """Find the words that have a pronunciation made of the names of their letters.
+        """Find the words that are pronounced as the names of their letters.
 
-        A word in lower case that has other pronunciations, too, is no acronym ("am" beside "AM"),
-        except under Kaldi's rules.
+        Except under Kaldi's rules, a word in lower case that has other pronunciations as well is no
+        acronym ("am" beside "AM").
 
         Returns:
             The acronyms.
@@ -65,8 +65,8 @@ class Acronyms:
     def apply(self, words: Sequence[str]) -> list[str]:
         """Write spelled words in their written forms, and everything in lower case.
 
-        A lone capital `I` is a word unless it stands beside another single capital. "I I" is
-        someone who starts anew.
+        A lone capital `I` is a word unless it is next to another single capital. In "I I" someone
+        starts a sentence again.
 
         Returns:
             The written words.
@@ -81,12 +81,12 @@ class Acronyms:
         return result
 
     def _is_spelled(self, run: Sequence[str]) -> bool:
-        """Whether the `I`s in a run of single capitals are letters."""
+        """Return whether the `I`s in a run of single capitals are letters."""
         return len(run) > 1 and (self.compat is Compat.KALDI or set(run) != {"I"})
 
 
 def _spelled(word: str, phones: Phones) -> str:
-    """Write a word that `phones` spell in its written form; empty when they do not spell it."""
+    """Return the written form of a word that is spelled by `phones`; empty where it is not."""
     for ending in _ENDINGS:
         if not word.endswith(ending):
             continue

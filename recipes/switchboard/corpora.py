@@ -1,4 +1,4 @@
-"""The licensed corpora: which are needed, where they are, and what each has to hold."""
+"""The licensed corpora: which are needed, where they are, and which files each has to hold."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .transcripts import TRANSCRIPTS
 
 log = logging.getLogger("asr_hf.recipes.switchboard")
 
-# What LDC97S62 holds, by its releases.
+# Numbers of recordings in the releases of LDC97S62.
 _RECORDINGS = (2435, 2438)
 FISHER = "data/trans/*/*.txt"
 
@@ -32,8 +32,7 @@ class Corpus:
         role: purpose of the corpus.
         looked_for: files that the check looks for, for messages.
         missing: function that lists what a folder lacks.
-        needed_by: the set that needs it; "train" for the training data, empty where it is
-            welcome but never needed.
+        needed_by: set that needs it; "train" for the training data, empty where no set does.
     """
 
     key: str
@@ -151,62 +150,66 @@ CORPORA = (
 )
 
 
-def folders_of(own: SwitchboardSettings, key: str) -> list[Path]:
-    """The folders that a setting names, absolute."""
-    names: Sequence[str] = vars(own)[key] or ()
+def folders_of(recipe_settings: SwitchboardSettings, key: str) -> list[Path]:
+    """Return the folders that a setting names, as absolute paths."""
+    names: Sequence[str] = vars(recipe_settings)[key] or ()
     return [Path(os.path.abspath(name)) for name in names if name]
 
 
-def check_corpora(own: SwitchboardSettings, sets: Sequence[str]) -> dict[str, list[Path]]:
-    """Check that every corpus that is needed or named is there and whole.
+def check_corpora(
+    recipe_settings: SwitchboardSettings, sets: Sequence[str]
+) -> dict[str, list[Path]]:
+    """Check that every corpus that is needed or named is there and complete.
 
     Args:
-        own: settings of the recipe.
+        recipe_settings: settings of the recipe.
         sets: names of the sets to make.
 
     Returns:
-        Key -> its folders; those of corpora that are not used are missing.
+        Folders by key of a corpus, for the corpora that are used.
 
     Raises:
-        InputError: some are missing or incomplete; says which, what is looked for in them, and
-            which others one may add.
+        InputError: some are missing or incomplete. The message names them, the files looked for in
+            them, and the corpora that may be added.
     """
-    wanted = {"train", *sets}
-    problems = [p for corpus in CORPORA for p in _problems(corpus, own, wanted)]
+    set_names = {"train", *sets}
+    problems = [p for corpus in CORPORA for p in _problems(corpus, recipe_settings, set_names)]
     if problems:
         others = [
             f"    corpus.{corpus.key}: {corpus.catalogue}: {corpus.role}"
             for corpus in CORPORA
-            if corpus.needed_by not in wanted and not folders_of(own, corpus.key)
+            if corpus.needed_by not in set_names and not folders_of(recipe_settings, corpus.key)
         ]
         raise InputError(
             f"Switchboard: {len(problems)} of its corpora cannot be used:\n"
             + "\n".join(problems + (["  may be added:", *others] if others else [])),
             remedy="\n".join(
                 ["get them under licence and name their folders:"]
-                + [f"corpus.{c.key}=DIR" for c in CORPORA if c.needed_by in wanted]
+                + [f"corpus.{c.key}=DIR" for c in CORPORA if c.needed_by in set_names]
                 + ["or leave a test set out, as in corpus.sets=[train,dev]"]
             ),
         )
-    return {c.key: found for c in CORPORA if (found := folders_of(own, c.key))}
+    return {c.key: folders for c in CORPORA if (folders := folders_of(recipe_settings, c.key))}
 
 
-def _problems(corpus: Corpus, own: SwitchboardSettings, wanted: set[str]) -> Iterator[str]:
-    """What is wrong with one corpus, over several lines each."""
-    folders = folders_of(own, corpus.key)
-    found = []
-    if not folders and corpus.needed_by in wanted:
-        found.append("not set")
-    elif folders and corpus.needed_by and corpus.needed_by not in wanted:
-        found.append(f"set, but corpus.sets has no {corpus.needed_by} that would use it")
+def _problems(
+    corpus: Corpus, recipe_settings: SwitchboardSettings, set_names: set[str]
+) -> Iterator[str]:
+    """Yield the problems of a corpus, each as several lines of a message."""
+    folders = folders_of(recipe_settings, corpus.key)
+    problems = []
+    if not folders and corpus.needed_by in set_names:
+        problems.append("not set")
+    elif folders and corpus.needed_by and corpus.needed_by not in set_names:
+        problems.append(f"set, but corpus.sets has no {corpus.needed_by} that would use it")
     for folder in folders:
         if not folder.is_dir():
-            found.append(f"{folder} is no folder")
+            problems.append(f"{folder} is no folder")
         elif missing := corpus.missing(folder):
-            found.append(f"{folder} holds no {', no '.join(missing)}")
-    for what in found:
+            problems.append(f"{folder} holds no {', no '.join(missing)}")
+    for problem in problems:
         yield (
-            f"    corpus.{corpus.key}: {what}\n"
+            f"    corpus.{corpus.key}: {problem}\n"
             f"        {corpus.catalogue}: {corpus.role}\n"
             f"        looked for: {corpus.looked_for}"
         )

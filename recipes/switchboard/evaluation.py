@@ -1,4 +1,4 @@
-"""Reads the test sets eval2000 and rt03, with the files that NIST's tools score them by."""
+"""Reads the test sets eval2000 and rt03, and the files by which NIST's tools score them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .training import write_set
 
 log = logging.getLogger("asr_hf.recipes.switchboard")
 
-# Sides that eval2000 has, by what its files begin with.
+# Number of sides in eval2000, by the beginning of the names of their files.
 _EVAL2000_SIDES = {"sw_": 40, "en_": 40}
 
 
@@ -51,7 +51,7 @@ class EvaluationSet:
         """Write the data directory, stm and glm.
 
         Raises:
-            InputError: a recording is missing or damaged: a test set is whole or of no use.
+            InputError: a recording is missing or damaged; an incomplete test set is of no use.
         """
         utterances = self.utterances()
         wavs: dict[str, str] = {}
@@ -139,7 +139,7 @@ def _evaluation_set(
     name: str, segments: list[Turn], stm: Path, recordings: dict[str, Path], glm: Path
 ) -> EvaluationSet:
     references = read_stm(stm)
-    # Segments that are not scored bound the padding of their neighbours, too.
+    # Segments that are not scored also limit the padding of their neighbours.
     padded = pad(dict.fromkeys(segments))
     scored = match_turns(padded, references, str(stm))
     return EvaluationSet(name, scored, len(padded) - len(scored), recordings, cleaned_stm(stm), glm)

@@ -12,7 +12,7 @@ from .corpora import FISHER
 from .text_files import numbered_lines
 
 _TURN = re.compile(r"\d+(?:\.\d+)? \d+(?:\.\d+)? [AB]\d?:\s*(.*)")
-# Sounds that Switchboard's transcripts have a word for.
+# Sounds for which Switchboard's transcripts have a word.
 _SOUNDS = {"[laugh]": "[laughter]", "[laughter]": "[laughter]", "[mn]": "[vocalized-noise]"}
 _SPELLED = re.compile(r"(?<![a-z])(?:[a-z]\._?\s?)*[a-z]\.(?:'?s\b)?")
 
@@ -36,8 +36,8 @@ def fisher_sentences(folders: Sequence[Path]) -> Iterator[list[str]]:
 def fisher_words(text: str) -> list[str]:
     """Rewrite the words of one turn as Switchboard's are written.
 
-    Doubt, `((words))`, is taken for certainty; letters that are spelled one after another, `t. v.`
-    or `t._v.`, become one word; laughter is kept and every other sound is `[noise]`.
+    Doubtful `((words))` count as certain; letters that are spelled, `t. v.` or `t._v.`, become one
+    word; laughter is kept, and every other sound becomes `[noise]`.
 
     Returns:
         The words.

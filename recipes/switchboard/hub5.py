@@ -32,8 +32,8 @@ class Turn:
         recording: name of the side, as en_4156-A.
         start: start in seconds.
         end: end in seconds.
-        words: words of the reference; None where it is not known.
-        ignored: whether it is not scored.
+        words: words of the reference; None where they are not known.
+        ignored: whether the turn is left out of scoring.
     """
 
     id: str
@@ -87,16 +87,16 @@ def _turn(place: str, fields: list[str], expected: str) -> Turn:
         raise InputError(f"{place}: {' '.join(fields)[:80]!r}", expected=expected)
     start, end = parse_times(place, fields[3], fields[4])
     recording = f"{fields[0].lower()}-{_SIDES[fields[1].upper()]}"
-    # Cut off, not rounded, in the arithmetic of awk: the names that Kaldi's directories have.
+    # Truncated in the arithmetic of awk, for the same names as in Kaldi's directories.
     name = f"{recording}_{int(start * 100):06d}-{int(end * 100):06d}"
     return Turn(name, recording, start, end)
 
 
 def reference_words(tokens: Iterable[str]) -> tuple[str, ...]:
-    """Write the words of a reference as the lexicon does; sclite reads the stm itself.
+    """Write the words of a reference as in the lexicon; sclite reads the stm itself.
 
-    Optional words lose their parentheses, of alternatives `{ a / b }` the first is taken, and
-    hesitations that the glm makes one class are `uh`.
+    Optional words lose their parentheses, the first of alternatives `{ a / b }` is taken, and all
+    hesitations in one class of the glm become `uh`.
 
     Returns:
         The words.
@@ -116,7 +116,7 @@ def reference_words(tokens: Iterable[str]) -> tuple[str, ...]:
 def pad(turns: Iterable[Turn]) -> list[Turn]:
     """Lengthen turns by 0.1 s at both ends, each at most to the middle of the gap between two.
 
-    The first of a side never begins before 0. Turns that overlap keep the ends that do.
+    No turn begins before 0. Turns that overlap keep their ends in the overlap.
 
     Returns:
         The padded turns.
@@ -145,7 +145,7 @@ def _pad_side(turns: list[Turn]) -> list[Turn]:
 
 
 def match_turns(segments: list[Turn], references: list[Turn], where: str) -> list[Turn]:
-    """Give segments their references' words; those that are not scored are left out.
+    """Give segments the words of their references; segments that are not scored are left out.
 
     Returns:
         The scored segments.
@@ -169,10 +169,10 @@ def match_turns(segments: list[Turn], references: list[Turn], where: str) -> lis
 
 
 def cleaned_stm(path: Path) -> str:
-    """Read an stm file, cleaned of what scoring trips over: doubled parentheses, marks of asides.
+    """Read an stm file without doubled parentheses and marks of asides, at which scoring fails.
 
-    Segments that are not to be scored stay: sclite knows them. RT-03's numbers of sides become
-    letters, and its stretches between segments go.
+    Segments that are not to be scored stay: sclite knows them. Numbers of sides in RT-03 become
+    letters, and stretches between segments are dropped.
 
     Returns:
         The text.

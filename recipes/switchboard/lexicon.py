@@ -1,4 +1,4 @@
-"""Makes a lexicon of the pronunciation dictionary of the Mississippi State transcripts."""
+"""Makes a lexicon from the pronunciation dictionary of the Mississippi State transcripts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NOISES: list[Entry] = [
 
 
 def read_dictionary(path: Path, patch: Path | None) -> list[Entry]:
-    """Read the dictionary, `word phone phone ...`, and mend it.
+    """Read the dictionary, `word phone phone ...`, and apply corrections.
 
     Args:
         path: sw-ms98-dict.text.
@@ -83,7 +83,7 @@ def make_lexicon(dictionary: Iterable[Entry], compat: Compat) -> tuple[list[Entr
         (map_token(word, compat), tuple(p.lower() for p in phones)) for word, phones in pronounced
     ]
     acronyms = Acronyms.find(mapped, compat)
-    # A lone I is the word `i` in transcripts, however it is pronounced.
+    # In transcripts a lone I is the word `i`, with any pronunciation.
     entries = {("i", phones) for word, phones in mapped if word == "I"}
     entries |= {
         (acronyms.written.get(word, word.lower()), phones)
@@ -100,5 +100,5 @@ def _phone(name: str) -> str:
 
 
 def spoken_vocabulary(entries: Iterable[Entry]) -> set[str]:
-    """List the words that a recogniser may output: all but those that are nothing but silence."""
+    """List the words that a recogniser may output: all but those pronounced as silence only."""
     return {word for word, phones in entries if set(phones) != {SILENCE}}

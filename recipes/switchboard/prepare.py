@@ -1,4 +1,4 @@
-"""Switchboard-1 as a corpus: 300 hours of telephone conversations, and NIST's test sets."""
+"""Makes a corpus of Switchboard-1 (300 hours of telephone calls) and NIST's test sets."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ class _Sources:
     Args:
         folders: folders by key of a corpus.
         transcripts: the folder swb_ms98_transcriptions.
-        conv_tab: file of the conversations' callers, if known.
-        patch: file of corrections to the dictionary, if any.
+        conv_tab: file of the conversations' callers; None where it is not given.
+        patch: file of corrections to the dictionary; None for none.
         compat: rules for tokens and acronyms.
     """
 
@@ -71,21 +71,21 @@ class _Sources:
 def prepare(settings: Settings) -> dict[str, Any]:
     """Write data directories, lexicon and language model into `corpus.dir`.
 
-    Nothing to do when they are there already, made from the same corpora with the same settings.
+    Do nothing where they were made from the same corpora with the same settings before.
 
     Returns:
         What corpus.json holds.
 
     Raises:
-        InputError: corpora are missing, incomplete or malformed, a setting cannot be, or the
-            folder holds something else.
+        InputError: corpora are missing, incomplete or malformed, a setting is not
+            possible, or the folder holds something else.
     """
-    own = make(SwitchboardSettings, settings.corpus.own, "corpus")
-    sources = _sources(settings, own)
+    recipe_settings = make(SwitchboardSettings, settings.corpus.own, "corpus")
+    sources = _sources(settings, recipe_settings)
     target = settings.corpus.dir
 
     def write(part: Path) -> dict[str, Any]:
-        about = _make(settings, own, sources, part)
+        about = _make(settings, recipe_settings, sources, part)
         log.info("%s:\n%s", target, table(about["summary"]))
         return about
 
@@ -94,9 +94,9 @@ def prepare(settings: Settings) -> dict[str, Any]:
 
 
 def _make(
-    settings: Settings, own: SwitchboardSettings, sources: _Sources, part: Path
+    settings: Settings, recipe_settings: SwitchboardSettings, sources: _Sources, part: Path
 ) -> dict[str, Any]:
-    """Write the corpus into the folder `part`; what corpus.json says."""
+    """Write the corpus into the folder `part`; return the content of corpus.json."""
     tests = _tests(settings.corpus.sets, sources)
     dictionary = read_dictionary(sources.transcripts / DICTIONARY, sources.patch)
     lexicon, acronyms = make_lexicon(dictionary, sources.compat)
@@ -104,7 +104,7 @@ def _make(
     speakers = read_conv_tab(sources.conv_tab) if sources.conv_tab else {}
     recordings = find_recordings(sources.folders["swbd"][0])
     data = training_data(
-        own, settings.features.max_skipped, transcripts.segments, recordings, speakers
+        recipe_settings, settings.features.max_skipped, transcripts.segments, recordings, speakers
     )
     data.write(part)
     for test in tests:
@@ -115,20 +115,20 @@ def _make(
         "name": settings.corpus.name,
         "languages": [LANGUAGE],
         "sample_rate": _SAMPLE_RATE,
-        "summary": summarise(transcripts, data, tests, own.subset, words),
+        "summary": summarise(transcripts, data, tests, recipe_settings.subset, words),
     }
 
 
-def _sources(settings: Settings, own: SwitchboardSettings) -> _Sources:
+def _sources(settings: Settings, recipe_settings: SwitchboardSettings) -> _Sources:
     """Check settings and corpora before any work.
 
     Returns:
-        What the corpus is made from.
+        The corpora and files that the corpus is made from.
 
     Raises:
-        InputError: something is missing or cannot be.
+        InputError: a corpus or file is missing, or a setting is not possible.
     """
-    if (compat := own.compat) not in list(Compat):
+    if (compat := recipe_settings.compat) not in list(Compat):
         raise InputError(
             f"corpus.compat: there is no {compat!r}", expected=f"one of {', '.join(Compat)}"
         )
@@ -138,12 +138,12 @@ def _sources(settings: Settings, own: SwitchboardSettings) -> _Sources:
             f"corpus.sets: {list(settings.corpus.sets)}",
             expected=f"{', '.join(_TRAINING)}, and any of {', '.join(_TESTS)}",
         )
-    folders = check_corpora(own, settings.corpus.sets)
+    folders = check_corpora(recipe_settings, settings.corpus.sets)
     return _Sources(
         folders,
         transcripts_folder(folders["msu"][0]),
-        _optional_file(own.conv_tab, "conv_tab"),
-        _optional_file(own.lexicon_patch, "lexicon_patch"),
+        _optional_file(recipe_settings.conv_tab, "conv_tab"),
+        _optional_file(recipe_settings.lexicon_patch, "lexicon_patch"),
         Compat(compat),
     )
 
@@ -201,7 +201,7 @@ def _tests(sets: Sequence[str], sources: _Sources) -> list[EvaluationSet]:
 def _write_language(
     folder: Path, lexicon: list[Entry], data: TrainingData, sources: _Sources, order: int
 ) -> None:
-    """Write lexicon, language model, and the texts it is made from and tested on."""
+    """Write lexicon and language model, and the texts that the model is made from and tested on."""
     lines = "".join(f"{word} {' '.join(phones)}\n" for word, phones in lexicon)
     write_text(folder / "lexicon.txt", lines)
     sentences = [words_of(u.text or "") for u in data.language_model]

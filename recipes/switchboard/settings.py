@@ -1,4 +1,4 @@
-"""Settings that are this recipe's own."""
+"""Settings of the recipe itself."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class SwitchboardSettings:
         hub5_refs: folders of LDC2002T43.
         rt03: folders of LDC2007S10.
         fisher: folders of LDC2004T19 and LDC2005T19.
-        conv_tab: file that says who calls whom; None makes each side its own speaker.
+        conv_tab: file of the callers of each conversation; None makes each side a speaker.
         lexicon_patch: file of corrections to the dictionary.
-        compat: whose rules spell words: correct or kaldi.
+        compat: rules of tokens and acronyms: correct or kaldi.
         subset: part of the training data that is trained on, a key of `subsets`.
         subsets: parts of the training data by name.
         dev_utterances: largest number of utterances of the dev set.

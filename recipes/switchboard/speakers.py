@@ -1,4 +1,4 @@
-"""Finds out who speaks on which side of a conversation."""
+"""Finds the speaker of each side of a conversation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def read_conv_tab(path: Path) -> dict[str, str]:
         Speakers (sw1028) by side (sw02001-A).
 
     Raises:
-        InputError: the file cannot be read, a line is malformed, or no line is of use.
+        InputError: the file cannot be read, a line is malformed, or no line names a caller.
     """
     speakers: dict[str, str] = {}
     for place, line in numbered_lines(path):
@@ -40,8 +40,8 @@ def read_conv_tab(path: Path) -> dict[str, str]:
 def speaker_and_name(recording: str, segment: str, speakers: dict[str, str]) -> tuple[str, str]:
     """Name the speaker and the utterance of a segment.
 
-    A known caller goes before the name, so that utterances sort as their speakers do. Without one,
-    each side is a speaker of its own.
+    The name begins with a known caller, so that utterances sort as their speakers do. A side whose
+    caller is unknown is a speaker of its own.
 
     Returns:
         The speaker and the utterance id.

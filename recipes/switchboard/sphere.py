@@ -1,4 +1,4 @@
-"""Finds two-channel SPHERE recordings, and checks that they are whole."""
+"""Finds two-channel SPHERE recordings, and checks that they are complete."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIDES = "AB"
 
 
 def find_recordings(folder: Path) -> dict[str, Path]:
-    """Find every *.sph below a folder, whatever the case: files by name in lower case."""
+    """Find every *.sph below a folder, in any case; return files by name in lower case."""
     recordings: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() == ".sph":
@@ -31,7 +31,7 @@ def find_recordings(folder: Path) -> dict[str, Path]:
 
 @dataclass(frozen=True)
 class Sound:
-    """A whole recording: its file and the length of each channel (seconds)."""
+    """A complete recording: its file and the length of each channel (seconds)."""
 
     path: Path
     seconds: float
@@ -41,10 +41,11 @@ def check_recording(path: Path) -> Sound | str:
     """Check a recording.
 
     Returns:
-        What it holds, or what is wrong with it.
+        The recording, or what is wrong with it.
 
     Raises:
-        InputError: it is compressed by shorten, as all of them may be, and sph2pipe is not there.
+        InputError: it is compressed by shorten, as all of them may be, and sph2pipe is not
+            installed.
     """
     try:
         shortened = AudioFile.of(path).container.shortened
@@ -65,12 +66,12 @@ def check_recording(path: Path) -> Sound | str:
 
 
 def side_of(recording: str) -> tuple[str, int]:
-    """Find file name and 0-based channel of a side: sw02001-B is channel 1 of sw02001."""
+    """Return file name and 0-based channel of a side: sw02001-B is channel 1 of sw02001."""
     name, _, side = recording.rpartition("-")
     return name, SIDES.index(side)
 
 
 def write_channels(folder: Path, recordings: Iterable[str]) -> None:
-    """Write reco2file_and_channel, `sw02001-A sw02001 A`, by which a ctm names the file."""
+    """Write reco2file_and_channel (`sw02001-A sw02001 A`), which gives a ctm its file names."""
     rows = ((r, " ".join(r.rpartition("-")[::2])) for r in recordings)
     write_table(folder / "reco2file_and_channel", rows)

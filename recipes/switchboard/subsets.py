@@ -9,21 +9,21 @@ from asr_hf.data.kaldi_dir import Utterance
 
 # Constants of the generator that Kaldi's recipe draws with, so that the same utterances stay.
 _STEP, _MODULUS = 103_349, 71_147
-# Of a corpus smaller than Switchboard, at most this much is held out.
+# Largest shares that are held out of a corpus smaller than Switchboard.
 _DEV_SHARE, _LM_SHARE = 0.1, 0.2
 
 
 def held_out_sizes(total: int, dev: int, lm: int) -> tuple[int, int]:
-    """Decide how many of the first utterances are the dev set, and how many the LM never sees.
+    """Choose the number of first utterances for the dev set, and for testing language models.
 
     Args:
         total: number of utterances in all.
-        dev: size of the dev set; at most a tenth of all is taken.
+        dev: number of utterances of the dev set; at most a tenth of all is taken.
         lm: number of utterances for testing language models, the dev set among them; at most a
             fifth of all is taken.
 
     Returns:
-        The number of utterances of the dev set, and of all that the language model never sees.
+        The number of utterances of the dev set, and of all that no language model is made from.
     """
     dev_size = min(dev, int(_DEV_SHARE * total))
     return dev_size, max(dev_size, min(lm, int(_LM_SHARE * total)))
@@ -32,8 +32,8 @@ def held_out_sizes(total: int, dev: int, lm: int) -> tuple[int, int]:
 def cap_copies(utterances: Sequence[Utterance], limit: int) -> list[Utterance]:
     """Thin out transcripts that recur ("yeah", "uh-huh").
 
-    Of a transcript with n >= limit utterances each stays with probability limit / n, drawn by
-    x <- (x + 103349) mod 71147 from x = 0, one step for each such utterance.
+    Where a transcript has n >= limit utterances, each stays with probability limit / n. It is drawn
+    by x <- (x + 103349) mod 71147 from x = 0, one step for each such utterance.
 
     Args:
         utterances: the utterances in order.

@@ -1,4 +1,4 @@
-"""Summarises what was prepared, beside figures that others have published of the same corpora."""
+"""Summarises the prepared corpus beside published figures for the same data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .evaluation import EvaluationSet
 from .training import TrainingData
 from .transcripts import Transcripts
 
-# Utterances and hours that the Kaldi recipe's authors give; "train" by its subset.
+# Utterances and hours given by the authors of Kaldi's recipe; "train" by its subset.
 _PUBLISHED = {
     "all": "about 260,000 utterances, 313.4 h",
     "dev": "4,000 utterances, 5.1 h",

@@ -12,16 +12,17 @@ _ASIDE = re.compile(r"<[be]_aside>", re.IGNORECASE)
 
 
 class Compat(StrEnum):
-    """The rules to follow where Kaldi's recipe has slips: `correct` ones, or `kaldi`'s."""
+    """Rules where Kaldi's recipe has slips: `correct` ones, or those of `kaldi` with the slips."""
 
     CORRECT = "correct"
     KALDI = "kaldi"
 
 
 def drop_marks(tokens: Iterable[str], dropped: Counter[str]) -> list[str]:
-    """Leave out `[silence]`, `<b_aside>` and `<e_aside>`, whatever their case.
+    """Leave out `[silence]`, `<b_aside>` and `<e_aside>`, in any case.
 
-    Aside marks go as well where no blank parts them from a word. Noises and laughter stay.
+    Marks of asides are also left out where no blank separates them from a word. Noises and laughter
+    stay.
 
     Args:
         tokens: tokens of one utterance.
@@ -45,7 +46,7 @@ def drop_marks(tokens: Iterable[str], dropped: Counter[str]) -> list[str]:
 def map_token(token: str, compat: Compat = Compat.CORRECT) -> str:
     """Map a token of transcripts or dictionary to the word that it stands for.
 
-    The rules in their order, each on what the one before has left:
+    The rules are applied in this order, each to the result of the one before:
 
         [laughter-yeah]      yeah       said while laughing
         [yeam/yeah]          yeam       what was said, not what was meant
@@ -56,8 +57,8 @@ def map_token(token: str, compat: Compat = Compat.CORRECT) -> str:
         ammu[n]it-           ammu-it-   a gap inside
         them_1               them       a numbered pronunciation
 
-    Under `Compat.KALDI` the gap also takes the letters at both its sides, and leaves its own last
-    one: ammn-t-. Words of Kaldi systems are spelt so.
+    Under `Compat.KALDI` the rule for gaps also removes the letters on both sides of the gap and
+    keeps the last letter in it: ammn-t-. Kaldi systems have such words.
 
     Returns:
         The word.

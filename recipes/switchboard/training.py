@@ -30,10 +30,10 @@ class TrainingData:
 
     Args:
         every: all usable utterances, sorted by id as in the C locale.
-        dev: the first of them.
+        dev: first utterances, which make the dev set.
         train: utterances of the chosen subset.
         language_model: utterances that the language model is made from.
-        held_out: utterances that it is tested on, dev among them.
+        held_out: utterances that the language model is tested on, dev among them.
         wavs: file by side.
         untranscribed: recordings without transcript.
         skipped: reason by recording or utterance that is left out.
@@ -61,7 +61,7 @@ def write_set(folder: Path, utterances: Sequence[Utterance], wavs: dict[str, str
 
 
 def training_data(
-    own: SwitchboardSettings,
+    recipe_settings: SwitchboardSettings,
     max_skipped: float,
     segments: Sequence[Segment],
     recordings: Mapping[str, Path],
@@ -72,34 +72,36 @@ def training_data(
     A recording that cannot be used loses its utterances, up to `features.max_skipped` of all.
 
     Args:
-        own: settings of the recipe.
+        recipe_settings: settings of the recipe.
         max_skipped: largest share of the utterances that may be lost.
-        segments: with words, from the transcripts.
-        recordings: name -> file.
-        speakers: side -> speaker, where it is known.
+        segments: segments with words, from the transcripts.
+        recordings: file by name of the recording.
+        speakers: speaker by side; sides of unknown speakers are missing.
 
     Returns:
-        The utterances and what is done with them.
+        The utterances by their use.
 
     Raises:
-        InputError: too much cannot be used, or the subset is unknown.
+        InputError: too many utterances are lost, or the subset is unknown.
     """
-    subset = _subset(own)
+    subset = _subset(recipe_settings)
     by_file: dict[str, list[Segment]] = defaultdict(list)
     for segment in segments:
         by_file[side_of(segment.recording)[0]].append(segment)
     skips = SkipList("Switchboard", max_skipped, "features.max_skipped")
     utterances: list[Utterance] = []
     wavs: dict[str, str] = {}
-    for name, mine in progress(by_file.items(), desc="recordings", unit="file"):
-        usable = _usable(mine, recordings.get(name), skips)
+    for name, in_file in progress(by_file.items(), desc="recordings", unit="file"):
+        usable = _usable(in_file, recordings.get(name), skips)
         wavs |= {segment.recording: str(recordings[name]) for segment in usable}
         utterances += [_utterance(segment, speakers) for segment in usable]
     skips.check(len(segments))
     _warn_unknown_speakers(wavs, speakers)
     utterances.sort(key=lambda utterance: utterance.id.encode())
-    dev, held_out = held_out_sizes(len(utterances), own.dev_utterances, own.lm_held_out)
-    if dev < own.dev_utterances:
+    dev, held_out = held_out_sizes(
+        len(utterances), recipe_settings.dev_utterances, recipe_settings.lm_held_out
+    )
+    if dev < recipe_settings.dev_utterances:
         log.info("a small corpus: %d utterances of dev, %d not in the LM", dev, held_out)
     rest = utterances[dev:][: subset.first]
     return TrainingData(
@@ -114,9 +116,9 @@ def training_data(
     )
 
 
-def _subset(own: SwitchboardSettings) -> SubsetSettings:
-    """The part of the training data that is trained on."""
-    name, subsets = own.subset, own.subsets
+def _subset(recipe_settings: SwitchboardSettings) -> SubsetSettings:
+    """Return the settings of the part of the training data that is trained on."""
+    name, subsets = recipe_settings.subset, recipe_settings.subsets
     if name not in subsets:
         raise InputError(
             f"corpus.subset: there is no {name!r}",

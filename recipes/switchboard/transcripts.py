@@ -27,7 +27,7 @@ class Segment:
         recording: name of the side, as sw02001-A.
         start: start in centiseconds.
         end: end in centiseconds.
-        words: tokens or words that are said.
+        words: tokens of the transcript, or words.
     """
 
     recording: str
@@ -37,7 +37,7 @@ class Segment:
 
     @property
     def id(self) -> str:
-        """The utterance's name, as sw02001-A_000098-001156."""
+        """Name of the utterance, as sw02001-A_000098-001156."""
         return f"{self.recording}_{self.start:06d}-{self.end:06d}"
 
 
@@ -48,7 +48,7 @@ class Transcripts:
     Args:
         segments: segments with words, sorted by id as in the C locale.
         lines: number of segments in the files.
-        empty: number of segments that had no word left.
+        empty: number of segments that have no words.
         dropped: counts of the tokens left out.
         mapped: number of tokens that a rule changed.
         skipped: reason by utterance that cannot be used.
@@ -110,8 +110,8 @@ def read_transcripts(folder: Path, acronyms: Acronyms, compat: Compat) -> Transc
 def parse_segment(place: str, line: str) -> Segment:
     """Parse `sw2001A-ms98-a-0002 0.977625 11.561375 hi um yeah`.
 
-    Centiseconds are rounded half up, in the arithmetic of awk: utterances have the names that they
-    have in Kaldi's directories, also where a half is not exact in binary.
+    Centiseconds are rounded half up in the arithmetic of awk. So utterances have the same names as
+    in Kaldi's directories, also where a half is not exact in binary.
 
     Returns:
         The segment, with its tokens.

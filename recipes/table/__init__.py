@@ -1,1 +1,1 @@
-"""A user's own recordings, listed in a table."""
+"""The recipe for a user's own recordings, listed in a table."""

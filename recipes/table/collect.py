@@ -26,16 +26,16 @@ from .text import Spoken, graphemes, read_transcript
 
 @dataclass(frozen=True)
 class Item:
-    """One usable row.
+    """A row that can be used.
 
     Args:
         utterance: entry of the data directory.
         wav: the audio file.
         words: words of the transcript.
-        sounds: these words with `<unk>` where noise is marked.
+        sounds: words, with `<unk>` where noise is marked.
         seconds: length of the audio.
         sample_rate: sampling rate of the audio (Hz).
-        split: set as the table has it.
+        split: set that the table names; empty where it names none.
     """
 
     utterance: Utterance
@@ -48,18 +48,18 @@ class Item:
 
 
 def of_languages(given: ByLanguage, key: str, languages: Sequence[str]) -> dict[str, str]:
-    """Tell what a setting is for each language: one value for the only one, or a mapping.
+    """Return the value of a setting for each language.
 
     Args:
-        given: value of the setting.
-        key: its name in the group corpus, for messages.
+        given: value of the setting: a text for a single language, or texts by language.
+        key: name of the setting in the group corpus, for messages.
         languages: names of the languages.
 
     Returns:
         Values by language.
 
     Raises:
-        InputError: it is not given for just the languages there are.
+        InputError: the languages in the value are not those of the corpus.
     """
     if given is None:
         return {}
@@ -79,7 +79,7 @@ def of_languages(given: ByLanguage, key: str, languages: Sequence[str]) -> dict[
 
 
 def numbers_of(given: ByLanguage, languages: Sequence[str]) -> dict[str, str]:
-    """Tell which language's words numbers are read as, for each language.
+    """Return the language that numbers are read in, for each language of the corpus.
 
     Args:
         given: value of `corpus.numbers`.
@@ -89,7 +89,7 @@ def numbers_of(given: ByLanguage, languages: Sequence[str]) -> dict[str, str]:
         Codes of num2words by language.
 
     Raises:
-        InputError: numbers are not read in a language that is named.
+        InputError: num2words does not have a language that is named.
     """
     named = of_languages(given, "numbers", languages)
     return {language: numbers_language(code) for language, code in named.items()}
@@ -100,25 +100,29 @@ class Collector:
 
     Args:
         corpus: settings of the corpus.
-        own: settings of the recipe.
+        recipe_settings: settings of the recipe.
         table: file of the table.
         spelled: whether words are pronounced by their letters.
-        skips: takes rows that are left out.
+        skips: list for rows that are left out.
     """
 
     def __init__(
         self,
         corpus: CorpusSettings,
-        own: TableSettings,
+        recipe_settings: TableSettings,
         table: Path,
         spelled: bool,
         skips: SkipList,
     ) -> None:
         self.skips, self.marks = skips, Counter[str]()
-        self._spelled, self._tidy = spelled, own.tidy
-        self._numbers = numbers_of(own.numbers, corpus.languages)
+        self._spelled, self._tidy = spelled, recipe_settings.tidy
+        self._numbers = numbers_of(recipe_settings.numbers, corpus.languages)
         self._languages = list(corpus.languages)
-        self._base = table.absolute().parent if own.audio is None else own.audio.absolute()
+        self._base = (
+            table.absolute().parent
+            if recipe_settings.audio is None
+            else recipe_settings.audio.absolute()
+        )
         self._sizes: dict[Path, AudioSize | str] = {}
         self._lines: dict[str, int] = {}
 
@@ -135,9 +139,9 @@ class Collector:
         return items
 
     def path_of(self, row: Row) -> Path:
-        """Find the audio file of a row; tables from Windows have other slashes.
+        """Find the audio file of a row; tables from Windows have backslashes.
 
-        Its name may be in another Unicode form than the disk's.
+        Its name in the table may be in another Unicode form than on the disk.
 
         Returns:
             The path.
@@ -193,7 +197,7 @@ class Collector:
     def _spoken(self, text: str, language: str) -> Spoken:
         if self._tidy:
             return read_transcript(text, language, self._numbers.get(language))
-        # White space of any kind parts words here: data directories hold blanks only.
+        # Any white space separates words here; data directories allow only blanks.
         words = composed(text).split()
         return Spoken(words, words, [], [])
 
@@ -225,10 +229,10 @@ def _fault(row: Row, size: AudioSize) -> str | None:
 
 
 def _below(wav: Path, base: Path) -> Path:
-    """Make the path of a file relative to the folder of audio; others stay whole."""
+    """Make a path relative to the folder of audio; paths outside it stay whole."""
     return wav.relative_to(base) if wav.is_relative_to(base) else wav.relative_to(wav.anchor)
 
 
 def _name(text: str) -> str:
-    """Make a name without blanks, in composed form."""
+    """Return a text as a name, without blanks and in composed form."""
     return re.sub(r"\s+", "_", composed(text.strip()))

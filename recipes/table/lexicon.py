@@ -1,4 +1,4 @@
-"""Pronunciations: from a dictionary, or letter by letter."""
+"""Finds pronunciations in a dictionary, or makes them letter by letter."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def read_dictionary(path: Path, tidy: Callable[[str], str]) -> dict[str, list[li
 
     Args:
         path: the dictionary.
-        tidy: function that writes its words as the transcripts' are.
+        tidy: function that writes a word of the dictionary as transcripts have it.
 
     Returns:
         The pronunciations by word.
 
     Raises:
-        InputError: it cannot be read, or a line is malformed.
+        InputError: the dictionary cannot be read, or a line is malformed.
     """
     pronunciations: dict[str, list[list[str]]] = {}
     for entry in read_entries(path, "mend corpus.lexicon, or leave it out to spell words"):

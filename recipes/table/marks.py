@@ -1,4 +1,4 @@
-"""Finds marks in transcripts that are no words: noises, silence, markup."""
+"""Finds marks in transcripts that are no words: noises, silence and markup."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Kind(Enum):
 
     TEXT = "text"
     NOISE = "noise"
-    # Silence, or tags around words: nothing is heard.
+    # Silence, or tags around words.
     NOTHING = "nothing"
 
 
@@ -23,7 +23,7 @@ _MARK = re.compile(
 )
 _NAME = re.compile(r"[^\W\d_]+")
 _SILENCE = {"sil", "sp", "silence", "pause", "silencio", "pausa", "stille", "s", "eps"}
-# One list a language; what stands in [], <>, {} or ++ ++ needs no entry.
+# A list for each language; marks in [], <>, {} or ++ ++ need no entry.
 _NAMES = """
 noise noises noisy background static garbage smack smacks lipsmack lip lips click clicks music
 laugh laughs laughing laughter chuckle chuckles chuckling giggle giggles giggling

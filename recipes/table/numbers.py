@@ -1,4 +1,4 @@
-"""Reads numbers in words where the reading is certain; all others are named and left."""
+"""Writes numbers in words where their reading is certain, and lists the others."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from num2words import CONVERTER_CLASSES, num2words
 
 from asr_hf.runtime.errors import InputError
 
-# What stands between thousands; elsewhere, as in French, only spaces that do not break lines.
+# Signs between groups of thousands; other languages, as French, have only spaces that do not break
+# lines.
 _COMMA = ("en", "he", "th", "ja", "ko", "kn", "te", "bn", "es_GT", "es_NI")
 _STOP = ("de", "es", "it", "pt", "nl", "da", "id", "vi", "ro", "sl", "sr", "tr", "az", "ca", "is")
 _GROUPS = dict.fromkeys(_COMMA, ",") | dict.fromkeys(_STOP, ".") | {"fr_CH": "'", "es_CR": ""}
 _SPACES = "\u00a0\u202f\u2009"
 _POINTS = {"en": (".", "point"), "en_IN": (".", "point"), "de": (",", "Komma")}
-# Years are read as other numbers are.
+# Languages in which years are read as other numbers are.
 _PLAIN_YEARS = frozenset(
     [
         "es",
@@ -38,11 +39,11 @@ _PLAIN_YEARS = frozenset(
         "he",
     ]
 )
-# A number with a full stop behind it is an ordinal: am 3. Mai.
+# Languages in which a number before a full stop is an ordinal: am 3. Mai.
 _ORDINAL_STOP = frozenset(
     ["de", "da", "no", "is", "fi", "cs", "sk", "sl", "sr", "hu", "pl", "tr", "az", "lv", "lt"]
 )
-# Longer ones without groups are telephone numbers and the like, read digit by digit.
+# Longer numbers without groups are telephone numbers and the like, read digit by digit.
 _LONGEST = 6
 _LONGEST_GROUPED = 9
 _TOKEN = re.compile(rf"(?:\d[{_SPACES}](?=\d)|\S)+")
@@ -54,13 +55,13 @@ _ORDINAL = re.compile(r"(\d{1,6})(st|nd|rd|th)", re.IGNORECASE)
 
 
 def numbers_language(given: str) -> str:
-    """Find the language of num2words that a code names: de, en_IN, pt-BR.
+    """Find the language of num2words that a code such as de, en_IN or pt-BR names.
 
     Returns:
-        num2words' name of the language.
+        Name of the language in num2words.
 
     Raises:
-        InputError: num2words has no such language; those it has are listed.
+        InputError: num2words has no such language; the message lists those it has.
     """
     codes: dict[str, str] = {code.lower(): code for code in CONVERTER_CLASSES}
     code = codes.get(given.replace("-", "_").lower())
@@ -75,7 +76,7 @@ def numbers_language(given: str) -> str:
 
 @dataclass
 class _Token:
-    """A piece of text between blanks: opening signs, the core, closing signs."""
+    """A piece of text between blanks: opening signs, core and closing signs."""
 
     whole: str
     opening: str
@@ -88,7 +89,7 @@ class _Token:
 
     @property
     def is_sign(self) -> bool:
-        """Whether it is nothing but signs that change how a number is read: %, €, +."""
+        """Whether the piece is only signs that change how a number is read: %, €, +."""
         return not any(c.isalnum() for c in self.whole) and any(
             c in _SIGNS or unicodedata.category(c) in ("Sc", "Sm") for c in self.whole
         )
@@ -99,19 +100,20 @@ class _Token:
 
 
 def read_numbers(text: str, language: str) -> tuple[str, list[str]]:
-    """Read the numbers of a text in words.
+    """Write the numbers of a text in words.
 
-    Whole numbers are read, with thousands grouped as the language has it, and in English and
-    German decimals, in English ordinals (3rd). Numbers that are read otherwise, or in several
-    ways, stay as they are: years, times, dates, ranges, fractions, sums of money, shares, signs,
-    leading zeros, telephone numbers, numbers side by side.
+    Whole numbers are written in words in all languages, with or without groups of thousands;
+    decimals in English and German; and ordinals such as 3rd in English. Numbers that are read in
+    another way, or in several ways, stay as they are: years, times, dates, ranges, fractions, sums
+    of money, percentages, numbers with signs or leading zeros, telephone numbers, and numbers side
+    by side.
 
     Args:
         text: text of a transcript.
-        language: a code of num2words.
+        language: language in num2words.
 
     Returns:
-        The text, and the numbers that were left.
+        The text, and the numbers that stay.
     """
     matches = list(_TOKEN.finditer(text))
     tokens = [_Token(m[0], *_CORE.fullmatch(m[0]).groups()) for m in matches]  # type: ignore[union-attr]
@@ -137,21 +139,21 @@ def _base(language: str) -> str:
 
 
 def _shown(tokens: list[_Token], place: int) -> str:
-    """Show a number with the signs beside it."""
+    """Return a number with the signs beside it, for messages."""
     near = range(max(place - 1, 0), min(place + 2, len(tokens)))
     kept = [i for i in near if i == place or tokens[i].is_sign or tokens[i].is_dash]
     return " ".join(tokens[i].whole for i in kept)
 
 
 def _quoted(token: _Token, text: str) -> bool:
-    """Whether quotation marks behind a number are such, not feet and inches."""
+    """Return whether marks behind a number are quotation marks, not feet and inches."""
     if "'" in token.closing or "’" in token.closing:
         return "'" in token.opening or "‘" in token.opening
     return '"' not in token.closing or text.count('"') % 2 == 0
 
 
 def _disturbed(tokens: list[_Token], place: int) -> bool:
-    """Whether the neighbours of a number may change how it is read."""
+    """Return whether the neighbours of a number may change how it is read."""
     before = tokens[place - 1] if place else None
     after = tokens[place + 1] if place + 1 < len(tokens) else None
     token = tokens[place]
@@ -204,7 +206,7 @@ def _cardinal(digits: str, language: str) -> str | None:
 
 
 def _ungrouped(core: str, language: str) -> str:
-    """Join the digits of a number in groups of three; empty where the language groups otherwise."""
+    """Join groups of three digits; empty where the language does not group in that way."""
     mark = _GROUPS.get(language, _GROUPS.get(_base(language), ""))
     marks = [*_SPACES, *([mark] if mark else []), *(["’"] if mark == "'" else [])]
     for separator in marks:
@@ -226,7 +228,7 @@ def _ordinal(number: int, ending: str, language: str) -> str | None:
 
 
 def _decimal(core: str, language: str) -> str | None:
-    """Read a decimal, its places one by one; three may be thousands in another language."""
+    """Write a decimal in words, digit by digit after the point; None where it may be thousands."""
     if language not in _POINTS:
         return None
     mark, point = _POINTS[language]

@@ -1,4 +1,4 @@
-"""A table of recordings, transcripts and speakers as a corpus."""
+"""Makes a corpus from a table of recordings, transcripts and speakers."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from .lexicon import Entries, looked_up, read_dictionary, spelled
 from .rows import Row, read_rows
 from .settings import TableSettings
 from .split import MANY_SPEAKERS, split_by
+from .summary import count_set, summary_table
 from .text import read_transcript
 
 log = logging.getLogger("asr_hf.recipes.table")
@@ -46,29 +47,29 @@ _SETTINGS = (
 
 @dataclass(frozen=True)
 class _Making:
-    """What the corpus is made by.
+    """The settings that the corpus is made by.
 
     Attributes:
         corpus: settings of the corpus.
-        own: settings of this recipe.
+        settings: settings of the recipe itself.
         table: file of the table.
         order: order of the language models.
     """
 
     corpus: CorpusSettings
-    own: TableSettings
+    settings: TableSettings
     table: Path
     order: int
 
     def of_languages(self, key: str) -> dict[str, str]:
-        """The values of one of this recipe's settings by language."""
-        return of_languages(vars(self.own)[key], key, self.corpus.languages)
+        """Return the values of one of the recipe's settings by language."""
+        return of_languages(vars(self.settings)[key], key, self.corpus.languages)
 
 
 def prepare(settings: Settings) -> dict[str, Any]:
     """Write data directories, lexicons and language models into `corpus.dir`.
 
-    Nothing to do when they are there already, made from the same table, files and settings.
+    Do nothing where they were made from the same table, files and settings before.
 
     Returns:
         What corpus.json holds.
@@ -83,13 +84,13 @@ def prepare(settings: Settings) -> dict[str, Any]:
             expected="a file with columns audio and text, and perhaps speaker, split, ...",
             remedy="asr-hf prepare table=my.tsv",
         )
-    own = make(TableSettings, corpus.own, "corpus")
-    making = _Making(corpus, own, corpus.table, settings.lm.order)
-    numbers_of(own.numbers, corpus.languages)
+    recipe_settings = make(TableSettings, corpus.own, "corpus")
+    making = _Making(corpus, recipe_settings, corpus.table, settings.lm.order)
+    numbers_of(recipe_settings.numbers, corpus.languages)
     rows = read_rows(corpus.table)
     dictionaries = making.of_languages("lexicon")
-    skips = SkipList(str(corpus.table), own.max_skipped, "corpus.max_skipped")
-    collector = Collector(corpus, own, corpus.table, not dictionaries, skips)
+    skips = SkipList(str(corpus.table), recipe_settings.max_skipped, "corpus.max_skipped")
+    collector = Collector(corpus, recipe_settings, corpus.table, not dictionaries, skips)
 
     def write(part: Path) -> dict[str, Any]:
         items = collector.items(rows)
@@ -99,7 +100,7 @@ def prepare(settings: Settings) -> dict[str, Any]:
     recorded = {key: settings.plain(key) for key in _SETTINGS}
     made = make_corpus(corpus.dir, recorded, _made_from(making, rows, collector), write)
     if not skips.reasons:
-        # Kept from before: what was skipped then is held against today's limit.
+        # The corpus was kept: its skipped rows are compared with the present limit.
         skips.reasons |= made["skipped"]
         skips.check(len(rows))
     return made
@@ -108,8 +109,8 @@ def prepare(settings: Settings) -> dict[str, Any]:
 def _make(
     making: _Making, part: Path, items: list[Item], skips: SkipList, collector: Collector
 ) -> dict[str, Any]:
-    """Write the corpus into the folder `part`; what corpus.json says."""
-    sample_rate = _sample_rate(making.own.sample_rate, making.table, items)
+    """Write the corpus into the folder `part`; return the content of corpus.json."""
+    sample_rate = _sample_rate(making.settings.sample_rate, making.table, items)
     sets = _sets(making, items)
     summary = {
         language: _write_language(making, part, language, sets)
@@ -134,13 +135,13 @@ def _make(
 
 
 def _written(item: Item, trained: bool) -> Utterance:
-    """Make the utterance of a set: marked noises are trained on, and not scored."""
+    """Make the utterance of a set; marked noises are in training sets only."""
     words = item.sounds if trained else item.words
     return replace(item.utterance, text=" ".join(words))
 
 
 def _made_from(making: _Making, rows: list[Row], collector: Collector) -> dict[str, Source]:
-    """The table, the files it names and this recipe's code; audio by size and time of change."""
+    """Identify the table, the files that it names and the recipe; audio by size and time stamp."""
     files = {
         f"corpus.{key} of {language}": Source.of_file(Path(path))
         for key in ("lexicon", "lm_text")
@@ -164,24 +165,24 @@ def _stamp(wav: Path) -> list[str | int]:
 
 
 def _sample_rate(given: int | None, table: Path, items: list[Item]) -> int:
-    """The rate of the corpus: the one that is wanted, or that most recordings have."""
+    """Return the given sample rate, or else the one that most recordings have (Hz)."""
     rates = Counter({item.wav: item.sample_rate for item in items}.values())
-    wanted = given or max(rates, key=lambda rate: (rates[rate], rate))
-    if max(rates) < wanted:
+    sample_rate = given or max(rates, key=lambda rate: (rates[rate], rate))
+    if max(rates) < sample_rate:
         raise InputError(
             f"{table}: no recording has more than {max(rates)} Hz",
-            expected=f"corpus.sample_rate={wanted}, or more, in some",
+            expected=f"corpus.sample_rate={sample_rate}, or more, in some",
             remedy=f"leave corpus.sample_rate out, or corpus.sample_rate={max(rates)}",
         )
     for rate, count in sorted(rates.items()):
-        if rate != wanted:
-            how = "filled up from" if rate < wanted else "brought down from"
-            log.info("%d recordings are %s %d to %d Hz", count, how, rate, wanted)
-    return wanted
+        if rate != sample_rate:
+            how = "filled up from" if rate < sample_rate else "brought down from"
+            log.info("%d recordings are %s %d to %d Hz", count, how, rate, sample_rate)
+    return sample_rate
 
 
 def _sets(making: _Making, items: list[Item]) -> dict[str, list[Item]]:
-    """The items of each set, as the table says or drawn."""
+    """Divide the items into sets, by the table where it names sets."""
     names, table = list(making.corpus.sets), making.table
     if any(item.split for item in items):
         split = {item.utterance.id: item.split or "train" for item in items}
@@ -193,16 +194,16 @@ def _sets(making: _Making, items: list[Item]) -> dict[str, list[Item]]:
             {i.utterance.id: i.utterance.speaker if apart else " ".join(i.words) for i in items},
             {i.utterance.id: i.seconds for i in items},
             held_out,
-            making.own.held_out,
+            making.settings.held_out,
         )
         kept = "speakers of their own" if apart else "sentences of their own"
         log.info("no column says what is held out: %s have %s", " and ".join(held_out), kept)
     sets = {name: [i for i in items if split[i.utterance.id] == name] for name in names}
     if empty := [name for name, members in sets.items() if not members]:
-        found = ", ".join(f"{n} {s}" for s, n in sorted(Counter(split.values()).items()))
+        counts = ", ".join(f"{n} {s}" for s, n in sorted(Counter(split.values()).items()))
         raise InputError(
             f"{table}: no recordings for {', '.join(empty)}",
-            expected=f"some for each of {', '.join(names)}; found {found}",
+            expected=f"some for each of {', '.join(names)}; found {counts}",
             remedy="mend or remove the column of splits; corpus.sets=[train,dev] needs no test",
         )
     left_out = sum(s not in names for s in split.values())
@@ -214,16 +215,16 @@ def _sets(making: _Making, items: list[Item]) -> dict[str, list[Item]]:
 def _write_language(
     making: _Making, part: Path, language: str, sets: dict[str, list[Item]]
 ) -> dict[str, Any]:
-    """Write a language's lexicon, language model and the text this is made of; its summary."""
-    mine = {
+    """Write a language's lexicon, language model and its text; return a summary of each set."""
+    by_set = {
         name: [item for item in members if item.utterance.language == language]
         for name, members in sets.items()
     }
-    sentences = [item.words for item in mine[making.corpus.train_set]]
+    sentences = [item.words for item in by_set[making.corpus.train_set]]
     if not sentences:
         raise InputError(f"no training recordings in {language!r}", remedy="mend corpus.languages")
     sentences += _more_text(making, language)
-    spoken = {word for members in mine.values() for item in members for word in item.words}
+    spoken = {word for members in by_set.values() for item in members for word in item.words}
     written = {word for sentence in sentences for word in sentence}
     entries = _entries(making, language, spoken | written)
     known = {word for word, _ in entries}
@@ -231,10 +232,10 @@ def _write_language(
     lexicon = "".join(f"{word} {' '.join(phones)}\n" for word, phones in entries)
     write_text(folder / "lexicon.txt", lexicon)
     write_text(folder / "lm_text", "".join(" ".join(words) + "\n" for words in sentences))
-    # What training text lacks is not recognised, whether it has a pronunciation or not.
+    # Words that the training text lacks cannot be recognised, even with a pronunciation.
     vocabulary = known & (written | {entries[0][0]})
     write_text(folder / "lm.arpa", estimate_ngram(sentences, vocabulary, making.order))
-    missing = Counter(w for m in mine.values() for i in m for w in i.words if w not in known)
+    missing = Counter(w for m in by_set.values() for i in m for w in i.words if w not in known)
     if missing:
         write_text(folder / "missing.txt", "".join(f"{w} {n}\n" for w, n in missing.most_common()))
         log.warning(
@@ -243,7 +244,7 @@ def _write_language(
             len(missing),
             " ".join(word for word, _ in missing.most_common(10)),
         )
-    return {name: _figures(members, vocabulary) for name, members in mine.items()}
+    return {name: count_set(members, vocabulary) for name, members in by_set.items()}
 
 
 def _more_text(making: _Making, language: str) -> list[list[str]]:
@@ -251,13 +252,13 @@ def _more_text(making: _Making, language: str) -> list[list[str]]:
     if path is None:
         return []
     lines = read_lines(path, "the text for the language model", "mend corpus.lm_text")
-    numbers = numbers_of(making.own.numbers, making.corpus.languages).get(language)
-    if not making.own.tidy:
+    numbers = numbers_of(making.settings.numbers, making.corpus.languages).get(language)
+    if not making.settings.tidy:
         return [words for line in lines if (words := composed(line).split())]
-    found = [read_transcript(line, language, numbers) for line in lines]
-    if unread := [number for spoken in found for number in spoken.unread]:
+    transcripts = [read_transcript(line, language, numbers) for line in lines]
+    if unread := [number for spoken in transcripts for number in spoken.unread]:
         log.warning("%s: %d numbers are unknown words, as %r", path, len(unread), unread[0])
-    return [spoken.words for spoken in found if spoken.words]
+    return [spoken.words for spoken in transcripts if spoken.words]
 
 
 def _entries(making: _Making, language: str, words: set[str]) -> Entries:
@@ -266,37 +267,17 @@ def _entries(making: _Making, language: str, words: set[str]) -> Entries:
         return spelled(words, language)
 
     def tidy(word: str) -> str:
-        return " ".join(read_transcript(word, language).words) if making.own.tidy else word
+        return " ".join(read_transcript(word, language).words) if making.settings.tidy else word
 
-    found = read_dictionary(Path(path), tidy)
+    dictionary = read_dictionary(Path(path), tidy)
     if len(making.corpus.languages) > 1:
-        found = {w: [[_own(p, language) for p in v] for v in vs] for w, vs in found.items()}
-    return looked_up(words, found)
+        dictionary = {
+            word: [[_language_phone(phone, language) for phone in phones] for phones in variants]
+            for word, variants in dictionary.items()
+        }
+    return looked_up(words, dictionary)
 
 
-def _own(phone: str, language: str) -> str:
-    """Name a language's phone where there are several languages; they share noises."""
+def _language_phone(phone: str, language: str) -> str:
+    """Put the language before the name of a phone; all languages share noises."""
     return phone if phone.lower() in SILENCE_PHONES else f"{language}_{phone}"
-
-
-def _figures(items: list[Item], vocabulary: set[str]) -> dict[str, Any]:
-    words = [word for item in items for word in item.words]
-    return {
-        "utterances": len(items),
-        "speakers": len({item.utterance.speaker for item in items}),
-        "minutes": round(sum(item.seconds for item in items) / 60, 2),
-        "words": len(words),
-        "unknown_words": sum(word not in vocabulary for word in words),
-    }
-
-
-def summary_table(summary: dict[str, Any]) -> str:
-    """Write the summary as a Markdown table."""
-    titles = ("utterances", "speakers", "minutes", "words", "unknown_words")
-    lines = [f"| language | set | {' | '.join(t.replace('_', ' ') for t in titles)} |"]
-    lines.append("|---" * (2 + len(titles)) + "|")
-    for language, sets in summary.items():
-        for name, row in sets.items():
-            cells = " | ".join(str(row[title]) for title in titles)
-            lines.append(f"| {language} | {name} | {cells} |")
-    return "\n".join(lines)

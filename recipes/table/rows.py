@@ -1,4 +1,4 @@
-"""Reads tables of recordings, with tabs or commas between columns, as spreadsheets write them."""
+"""Reads tables of recordings, with tabs or commas between columns, as from spreadsheets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from asr_hf.data.fields import composed
 from asr_hf.runtime.errors import InputError
 
-# What columns may be called, in lower case.
+# Names that columns may have, in lower case.
 NAMES = {
     "audio": ("audio", "path", "file", "filename", "wav", "recording"),
     "text": ("text", "transcript", "transcription", "sentence", "words"),
@@ -62,13 +62,14 @@ class Row:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Read a table with a header; a comma separates columns in .csv files, a tab in others.
+    """Read a table with a header; commas separate columns in .csv files, tabs in others.
 
     Returns:
         The rows in the order of the table.
 
     Raises:
-        InputError: it cannot be read, lacks a column, has one twice, or a field is malformed.
+        InputError: the table cannot be read, lacks a column, has a column twice, or a field is
+            malformed.
     """
     separator = "," if path.suffix.lower() == ".csv" else "\t"
     lines = _fields(path, separator)
@@ -91,7 +92,7 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def _fields(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
-    # Files with tabs know no quoting: a quotation mark is part of the text.
+    # Files with tabs have no quoting: a quotation mark is part of the text.
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(
@@ -115,7 +116,7 @@ def _fields(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _columns(path: Path, header: list[str], separator: str) -> dict[str, int]:
-    """Find the place of each known column; others are left alone."""
+    """Find the index of each known column; other columns are ignored."""
     places: dict[str, int] = {}
     for at, title in enumerate(header):
         for name, names in NAMES.items():

@@ -1,4 +1,4 @@
-"""Settings that are this recipe's own."""
+"""Settings of the recipe itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-# One value for the only language, or one for each language by its name.
+# A value for a single language, or a value for each language by its name.
 ByLanguage = str | Mapping[str, str] | None
 
 
@@ -15,8 +15,8 @@ class TableSettings:
     """Settings of a corpus made from a table of recordings.
 
     Attributes:
-        audio: folder that audio files are named from; None takes the table's.
-        held_out: share of the audio for each set that is held out, where no column says which.
+        audio: folder that paths of audio files are relative to; None takes the folder of the table.
+        held_out: share of the audio for each held-out set, where no column names sets.
         sample_rate: sample rate of the corpus (Hz); None takes the one of most recordings.
         tidy: whether words are lower-cased and punctuation is taken off.
         numbers: language that numbers are read in; None leaves them as they are.

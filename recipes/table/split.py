@@ -1,4 +1,4 @@
-"""Chooses the recordings to hold out when the table does not say."""
+"""Chooses the recordings to hold out where the table names no sets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-# From so many speakers on, held-out sets have speakers of their own.
+# Number of speakers from which on held-out sets have speakers of their own.
 MANY_SPEAKERS = 10
 
 
@@ -15,7 +15,7 @@ def split_by(
 ) -> dict[str, str]:
     """Hold out about a share of the audio for each of the sets `names`.
 
-    Utterances with one key, a speaker or a sentence, stay together; keys are taken in the order of
+    Utterances with the same key (speaker or sentence) stay together. Keys are taken in the order of
     their hashes, so that the split stays much the same when recordings are added.
 
     Args:
@@ -37,7 +37,7 @@ def split_by(
         held = 0.0
         while order and held < target:
             size = sum(seconds[u] for u in groups[order[0]])
-            # One group, a long recording's or a talkative speaker's, must not be all there is.
+            # A large group, as of a talkative speaker, must not be most of the recordings.
             if held and held + size > 2 * target:
                 break
             for utterance in groups[order.pop(0)]:

@@ -14,8 +14,8 @@ from .marks import Kind, split_marks
 from .numbers import read_numbers
 
 _APOSTROPHES = str.maketrans(dict.fromkeys("’‘ʼ`´＇", "'"))
-# What nobody says: soft hyphens, marks of direction, Armenian's of tone inside words, the Arabic
-# stroke that fills lines. A zero-width space parts words.
+# Signs that are not spoken: soft hyphens, marks of direction, Armenian marks of tone inside words,
+# the Arabic stroke that fills lines. A zero-width space separates words.
 _UNSEEN = regex.compile(
     r"[[\p{Default_Ignorable_Code_Point}--[\u200b\u200c\u200d]]\u055b\u055c\u055e\u0640]", regex.V1
 )
@@ -25,7 +25,7 @@ _VIRAMA = 9
 # The default word boundaries of UAX #29.
 _BOUNDARY = regex.compile(r"\b", regex.V1 | regex.WORD)
 _WORDLIKE = regex.compile(r"[\p{L}\p{N}]")
-# Full stops part letters (U.S.A. is spelled), low lines part everything.
+# Full stops separate letters (U.S.A. is spelled); low lines separate everything.
 _INNER = regex.compile(r"(?<!\p{N})[.․﹒．]|[.․﹒．](?!\p{N})|\p{Pc}")
 _UNHEARD = regex.compile(r"(?<=.)[\p{WB=MidLetter}\"\u200c\u200d](?=.)")
 _EDGE = regex.compile(r"^[^\p{L}\p{N}]+|[^\p{L}\p{M}\p{N}]+$")
@@ -41,9 +41,9 @@ class Spoken:
 
     Args:
         words: words without marks.
-        sounds: these words with `<unk>` where noise is marked.
+        sounds: words, with `<unk>` where noise is marked.
         marks: marks of noises, silence or markup, as written.
-        unread: numbers that are not read, as written, each with the reason.
+        unread: numbers that are not written in words, as in the transcript.
     """
 
     words: list[str]
@@ -57,7 +57,8 @@ def read_transcript(transcript: str, language: str, numbers: str | None = None) 
 
     Args:
         transcript: transcript as written.
-        language: language that case follows, in ISO 639 or BCP 47; any other name for none.
+        language: language whose rules of case apply, as a code of ISO 639 or BCP 47; any other name
+            applies none.
         numbers: language of num2words that numbers are read in; None leaves them as they are.
 
     Returns:
@@ -82,9 +83,10 @@ def read_transcript(transcript: str, language: str, numbers: str | None = None) 
 def words_of(text: str, language: str) -> list[str]:
     """Split a text into words, in lower case and composed form (NFC).
 
-    Unicode's default word boundaries part them (UAX #29), with these changes: letters of one word
-    are never parted, also in scripts without blanks; full stops and low lines part letters. So
-    joiners, middle dots, colons, apostrophes and marks inside a word stay, hyphens part.
+    Words end at Unicode's default word boundaries (UAX #29), with two changes: adjacent letters
+    always belong to one word, also in scripts without blanks; and full stops and low lines separate
+    letters. So joiners, middle dots, colons, apostrophes and marks inside a word stay, and hyphens
+    separate words.
 
     Returns:
         The words.
@@ -103,7 +105,7 @@ def words_of(text: str, language: str) -> list[str]:
 
 
 def _joined(text: str) -> str:
-    """Keep joiners where they are spelling: after Arabic letters and after viramas (UAX #31)."""
+    """Drop joiners but after Arabic letters and viramas, where they are spelling (UAX #31)."""
 
     def kept(joiner: regex.Match[str]) -> str:
         before = text[joiner.start() - 1 : joiner.start()]
@@ -115,10 +117,10 @@ def _joined(text: str) -> str:
 
 
 def lower(word: str, language: str) -> str:
-    """Write a word in lower case, as its language has it, in composed form.
+    """Write a word in lower case by the rules of its language, in composed form.
 
-    In Turkish and Azeri I is ı and İ is i; elsewhere İ is i, without a second dot. The final
-    sigma of Greek is Python's.
+    In Turkish and Azeri, I becomes ı and İ becomes i; elsewhere, İ becomes i without a second dot.
+    Greek sigma at the end of a word is as Python writes it.
 
     Returns:
         The word.
@@ -133,10 +135,10 @@ def lower(word: str, language: str) -> str:
 def graphemes(word: str) -> list[str] | None:
     """List the letters and combining marks of a word.
 
-    Apostrophes are not heard, nor what joins letters inside a word.
+    Apostrophes and signs that join letters inside a word are not spoken, and left out.
 
     Returns:
-        The graphemes; None when some part of the word is read otherwise.
+        The graphemes; None where the word has signs of another kind.
     """
     spelled = [c for c in _UNHEARD.sub("", word) if c != "'"]
     if not spelled or any(unicodedata.category(c)[0] not in "LM" for c in spelled):

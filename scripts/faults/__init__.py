@@ -1,1 +1,1 @@
-"""A suite of faults: each is injected into a real training, which must lose nothing by it."""
+"""A suite of faults that are injected into real trainings, which must lose nothing by them."""

@@ -3,9 +3,9 @@
 usage: python -m scripts.faults [--count 100] [--seed 0] [--only 3,17] [--keep FOLDER]
                                [--record FILE]
 
-Fault n of a seed is always the same, as far as the machine's timing allows. After each fault, the
-same command ends in the same model as the undisturbed run, or it has said clearly what is wrong,
-and does so once that is mended. Exit code 1 when that is not so.
+Fault n of a seed is always the same, as far as the timing of the machine allows. After each fault,
+the same command must end in the same model as the undisturbed run. Or it must report clearly what
+is wrong, and end in that model once this is mended. Otherwise the exit code is 1.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from scripts.results import add_run
 
 @contextmanager
 def working_folder(kept: Path | None) -> Iterator[Path]:
-    """Make a folder for all files; it is removed in the end unless it was asked for."""
+    """Make a folder for all files; it is removed in the end unless `kept` names it."""
     if kept is not None:
         kept.mkdir(parents=True)
         yield kept.absolute()
@@ -36,7 +36,7 @@ def working_folder(kept: Path | None) -> Iterator[Path]:
 
 
 def main() -> int:
-    """Run the suite; the exit code is 1 when something was lost."""
+    """Run the suite; return exit code 1 if something was lost."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--count", type=int, default=100, help="faults to inject")
     parser.add_argument("--seed", type=int, default=0)

@@ -1,4 +1,4 @@
-"""Acts at the n-th call by which a process changes files."""
+"""Runs a function at the n-th call by which a process changes files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def at_call(number: int, below: Path, act: Callable[[str], None]) -> None:
 def every_call(below: Path, happen: Callable[[str], None]) -> None:
     """Call `happen` before each call of this process that changes a file below a folder.
 
-    Such calls are: opening for writing, fsync of any file, rename, truncate, mkdir, remove.
+    These calls are: opening for writing, fsync of any file, rename, truncate, mkdir, remove.
     """
     fsync = os.fsync
 
@@ -65,6 +65,6 @@ def pause(_: str) -> None:
 
 
 def disk_full(name: str) -> None:
-    """Fail as on a full disk, which still lets files be removed and cut."""
+    """Fail as on a full disk, where files can still be removed and shortened."""
     if name not in ("os.remove", "os.truncate"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

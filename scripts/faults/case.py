@@ -1,4 +1,4 @@
-"""One training with a fault, and the checks of what it must still come to."""
+"""A training with a fault, and the checks of its result."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Reference:
     """The undisturbed training.
 
     Args:
-        corpus: its data, which cases copy.
+        corpus: folder of its data, which cases copy.
         model: bytes of model.safetensors.
         events: events without times.
-        seconds: duration in seconds.
-        calls: number of calls that changed files.
-        largest: size of its largest file in bytes.
+        seconds: duration (seconds).
+        calls: number of calls that change files.
+        largest: size of its largest file (bytes).
     """
 
     corpus: Path
@@ -51,14 +51,14 @@ class Reference:
 
 @dataclass
 class Case:
-    """A fault's own copy of the corpus and run folder.
+    """A copy of the corpus and a run folder for one fault.
 
     Args:
         folder: folder of the copy.
-        reference: the undisturbed training.
+        reference: undisturbed training.
         random: generator of where and when the fault happens.
         story: notes for the report.
-        refused: how often a command ended with a clear error.
+        refused: number of commands that ended with a clear error.
         processes: number of processes of each training.
         more: further overrides of each training.
     """
@@ -100,7 +100,7 @@ class Case:
     def start(
         self, prepare: Prepare | None = None, verb: str = "train", data: Path | None = None
     ) -> Child:
-        """Start a command in the background; each verb has one command, but for the data."""
+        """Start the command of a verb in the background, on other data where `data` names them."""
         data = data or self.data
         overrides = [*TRAIN, *self.more] if verb == "train" else ALIGN
         arguments = [verb, *overrides, f"name={RUN}", f"paths.data={data}", f"paths.exp={self.exp}"]
@@ -119,10 +119,10 @@ class Case:
         return outcome
 
     def share(self, processes: int) -> None:
-        """Train in several processes from now on, whose sums differ in their last bits.
+        """Train in several processes from now on; their sums differ in the last bits.
 
         Raises:
-            Lost: they cannot train undisturbed.
+            Lost: the undisturbed training in them fails.
         """
         self.processes = processes
         self.anew()
@@ -141,7 +141,7 @@ class Case:
         shutil.rmtree(self.run)
 
     def check_refused(self, outcome: Outcome) -> None:
-        """Check that a command that failed said clearly why.
+        """Check that a command that failed reported clearly why.
 
         Raises:
             Lost: it did not.
@@ -165,10 +165,10 @@ class Case:
             self.check_refused(outcome)
 
     def finish(self, damaged: Collection[Path] = ()) -> None:
-        """Run the same command undisturbed; it must end the same, from the newest checkpoint on.
+        """Run the same command undisturbed, from the newest checkpoint on; it must end the same.
 
         Args:
-            damaged: checkpoints that the command cannot continue from.
+            damaged: checkpoints from which the command cannot continue.
 
         Raises:
             Lost: it does not.
@@ -206,7 +206,7 @@ class Case:
 
 
 def timeless(run: Path) -> list[dict[str, Any]]:
-    """Read the events of a run, without what depends on clocks and machine."""
+    """Read the events of a run, without fields that depend on clock and machine."""
     return [
         {key: value for key, value in event.items() if "seconds" not in key}
         for event in read_events(run / "events.jsonl")

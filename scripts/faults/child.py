@@ -1,7 +1,7 @@
-"""Runs `asr-hf` in a forked process, in which anything can be done before it starts.
+"""Runs `asr-hf` in a forked process, which can be prepared before the command starts.
 
-Forking after torch has been imported makes a command start in milliseconds, so that a hundred
-faults take minutes; the fork is still a process of its own, to be killed or limited.
+The fork comes after torch was imported, so that a command starts in milliseconds and a hundred
+faults take minutes. It is a process of its own, which can be killed or limited.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from asr_hf.cli.main import main
 
-# What the commands load late, loaded once for all of them.
+# Modules that commands load late are loaded once for all of them.
 _LATE = (
     "asr_hf.cli.train",
     "asr_hf.stages.align",
@@ -34,7 +34,7 @@ for _module in _LATE:
     importlib.import_module(_module)
 
 _CRASHED = 99
-# A command of the suite takes a second, or many on a busy machine; one that takes so long hangs.
+# A command of the suite takes a second, or several on a busy machine; after this time it hangs.
 _SECONDS = 240.0
 
 
@@ -43,8 +43,8 @@ class Outcome:
     """How a command ended.
 
     Args:
-        code: exit code; minus the signal for one that was killed; None for one that hung.
-        said: standard output and error together.
+        code: exit code; minus the signal where it was killed; None where it hung.
+        said: standard output and standard error together.
     """
 
     code: int | None
@@ -52,7 +52,7 @@ class Outcome:
 
 
 class Child:
-    """A command that runs.
+    """A running command.
 
     Args:
         arguments: arguments of asr-hf.
@@ -75,7 +75,7 @@ class Child:
         os.kill(self.pid, number)
 
     def children(self) -> list[int]:
-        """List the processes that it has started; none once it has ended."""
+        """List the processes that the command has started; none once it has ended."""
         try:
             text = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii")
         except OSError:
@@ -83,7 +83,7 @@ class Child:
         return [int(pid) for pid in text.split()]
 
     def wait_until_it_takes_signals(self) -> None:
-        """Wait until the command has begun; before, it is not asr-hf that takes them."""
+        """Wait until asr-hf handles signals; before, the fork gets them."""
         while not self.ended():
             status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
             caught = re.search(r"^SigCgt:\s*(\w+)", status, flags=re.MULTILINE)
@@ -92,7 +92,7 @@ class Child:
             time.sleep(0.001)
 
     def ended(self) -> bool:
-        """Whether it has ended."""
+        """Return whether the command has ended."""
         if hasattr(self, "_status"):
             return True
         pid, status = os.waitpid(self.pid, os.WNOHANG)
@@ -101,14 +101,14 @@ class Child:
         return pid != 0
 
     def stopped(self) -> bool:
-        """Wait until the process stops itself or ends; whether it has stopped."""
+        """Wait until the process stops itself or ends; return whether it has stopped."""
         _, status = os.waitpid(self.pid, os.WUNTRACED)
         if not os.WIFSTOPPED(status):
             self._status = status
         return os.WIFSTOPPED(status)
 
     def wait(self) -> Outcome:
-        """Wait for the end; a process that hangs shows its stack, and is killed."""
+        """Wait for the end; let a process that hangs print its stack, and kill it."""
         status = getattr(self, "_status", None)
         end = time.monotonic() + _SECONDS
         while status is None:

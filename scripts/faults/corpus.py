@@ -1,4 +1,4 @@
-"""Makes a corpus so small that a network is trained on it in a second, from features on."""
+"""Makes a corpus of features so small that a network trains on it in a second."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def labels_of(name: str) -> dict[str, NDArray[np.int32]]:
 
 
 def write_features(data: Path, name: str, seed: int = 0) -> None:
-    """Write features of a set, drawn around its labels' centres, as `asr-hf features` does."""
+    """Write features of a set as `asr-hf features` does, drawn around the centres of its labels."""
     centres = np.random.default_rng(9).normal(size=(PDFS, DIM))
     random = np.random.default_rng([seed, SETS.index(name)])
 
@@ -109,7 +109,7 @@ def _sausage(utterance: str, labels: NDArray[np.int32], random: np.random.Genera
 
 
 def pack(data: Path, log: Path) -> None:
-    """Pack its frame stores with the command that users give."""
+    """Pack the corpus into frame stores with the command that users give."""
     arguments = ["align", *ALIGN, f"paths.data={data}", "name=pack", f"paths.exp={data}/exp"]
     outcome = Child([*arguments, f"alignment.from_ark={data}/ali.ark"], log).wait()
     if outcome.code != 0:
@@ -120,10 +120,10 @@ def timed(child: Child) -> float:
     """Wait for a command to end.
 
     Returns:
-        The seconds it took.
+        Its duration (seconds).
 
     Raises:
-        RuntimeError: it fails.
+        RuntimeError: the command fails.
     """
     start = time.monotonic()
     outcome = child.wait()

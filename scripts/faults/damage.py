@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def truncate(path: Path, draw: random.Random) -> str:
-    """Cut a file short, in place, and describe the cut."""
+    """Shorten a file in place, and return a description."""
     size = path.stat().st_size
     kept = draw.randrange(size)
     os.truncate(path, kept)
@@ -16,7 +16,7 @@ def truncate(path: Path, draw: random.Random) -> str:
 
 
 def flip(path: Path, draw: random.Random) -> str:
-    """Flip one bit of a file, in place, and describe it."""
+    """Flip one bit of a file in place, and return a description."""
     at, bit = draw.randrange(path.stat().st_size), draw.randrange(8)
     with open(path, "r+b") as file:
         file.seek(at)
@@ -27,7 +27,7 @@ def flip(path: Path, draw: random.Random) -> str:
 
 
 def remove(path: Path, _: random.Random) -> str:
-    """Remove a file, and describe that."""
+    """Remove a file, and return a description."""
     path.unlink()
     return f"{path.name} removed"
 
@@ -36,18 +36,18 @@ class Keepsake:
     """A backup of files, to be put back.
 
     Args:
-        folder: all files below it are kept.
+        folder: folder of the files.
     """
 
     def __init__(self, folder: Path) -> None:
         self._files = {p: p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
     def pick(self, draw: random.Random) -> Path:
-        """Pick a file that is not empty, a large one as likely as a small one."""
+        """Pick a file that is not empty, all with the same probability."""
         return draw.choice([path for path, content in self._files.items() if content])
 
     def is_back(self) -> bool:
-        """Whether all files are as they were."""
+        """Return whether all files are as they were."""
         return all(
             path.is_file() and path.read_bytes() == content for path, content in self._files.items()
         )

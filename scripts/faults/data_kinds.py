@@ -1,4 +1,4 @@
-"""Faults of data, which differ when a run continues, or on another rank."""
+"""Faults of data that change before a run continues, or differ on another rank."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OTHER_DATA = "the run here began with other data"
 
 
 def other_labels(case: Case) -> None:
-    """Pack the stores from shifted labels between two parts of a run."""
+    """Pack stores with shifted labels between two parts of a run."""
     _begin(case)
     kept = damage.Keepsake(case.data)
     shift = case.random.randint(1, PDFS - 1)
@@ -38,7 +38,7 @@ def other_labels(case: Case) -> None:
 
 
 def other_store(case: Case) -> None:
-    """Exchange training and held-out store between two parts of a run."""
+    """Swap training and held-out store between two parts of a run."""
     _begin(case)
     kept = damage.Keepsake(case.data)
     stores = case.data / NAME / "store"
@@ -81,7 +81,7 @@ def other_lattices(case: Case) -> None:
 
 
 def other_starting_model(case: Case) -> None:
-    """Train the run that training starts from further, between two parts of it."""
+    """Train the run that training starts from further, between two parts of the training."""
     first = _from_first(case)
     case.anew()
     _begin(case)
@@ -95,7 +95,7 @@ def other_starting_model(case: Case) -> None:
 
 def damaged_artefact_and_its_command(case: Case) -> None:
     """Damage a file of a store; the command that the message names mends it."""
-    # In the case's own copy the alignments lie elsewhere: they are others to `align`.
+    # The copy's alignments are in another folder, so `align` takes them for others.
     _packed(case)
     stores = case.data / NAME / "store"
     kept = damage.Keepsake(stores)
@@ -113,7 +113,7 @@ def damaged_artefact_and_its_command(case: Case) -> None:
 
 
 def rank_with_other_data(case: Case) -> None:
-    """Give one of two ranks other labels, or another setting: both end and say so."""
+    """Give one of two ranks other labels, or another setting; both must end and report that."""
     other = case.folder / "other"
     shutil.copytree(case.data, other)
     for scp in other.rglob("*.scp"):

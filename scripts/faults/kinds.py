@@ -1,4 +1,4 @@
-"""The faults: each disturbs a training, and checks what it comes to."""
+"""The faults: each disturbs a training, and checks the result."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def interrupt(case: Case) -> None:
 
 
 def full_disk_by_size(case: Case) -> None:
-    """Let no file grow beyond a random size."""
+    """Keep files from growing beyond a random size."""
     size = case.random.randint(0, case.reference.largest)
     case.tell(f"files of at most {size} bytes")
     case.survive(case.command(lambda: limit_files(size, signal.SIG_IGN)))
@@ -129,7 +129,7 @@ def read_only_folder(case: Case) -> None:
 
 
 def damaged_checkpoint(case: Case) -> None:
-    """Cut the newest checkpoint short or flip a bit of it: the one before serves."""
+    """Shorten the newest checkpoint or flip a bit in it; the one before must serve."""
     _cut_short(case)
     newest = checkpoints(case.run / "checkpoints")[-1:]
     for path in newest:
@@ -141,7 +141,7 @@ def damaged_checkpoint(case: Case) -> None:
 
 
 def damaged_checkpoints(case: Case) -> None:
-    """Damage every checkpoint: the run does not start over silently."""
+    """Damage every checkpoint; the run must not start over silently."""
     _cut_short(case)
     kept = damage.Keepsake(case.run)
     paths = checkpoints(case.run / "checkpoints")
@@ -161,12 +161,12 @@ def _all_damaged(case: Case) -> None:
 
 
 def damaged_store(case: Case) -> None:
-    """Cut a file of a frame store short or flip a bit of it, before or within the run."""
+    """Shorten a file of a frame store or flip a bit in it, before or within the run."""
     _harm(case, case.data / "tiny" / "store", [damage.truncate, damage.flip])
 
 
 def damaged_store_in_use(case: Case) -> None:
-    """Cut a file of a frame store short or flip a bit of it while it is being read."""
+    """Shorten a file of a frame store or flip a bit in it while it is being read."""
     _harm_in_use(case, [damage.truncate, damage.flip])
 
 
@@ -259,7 +259,7 @@ def _check_no_rubbish(case: Case) -> None:
 
 
 def orphans(case: Case) -> None:
-    """Kill or end the process that has started ranks: none of them is left."""
+    """Kill or end the process that has started ranks; none of them may be left."""
     case.share(2)
     number = case.random.choice([signal.SIGKILL, signal.SIGTERM])
     mark = {"ASR_HF_FAULT": str(case.folder)}
@@ -284,7 +284,7 @@ def orphans(case: Case) -> None:
 
 
 def _marked(mark: dict[str, str]) -> list[int]:
-    """List living processes that were started with something in their environment."""
+    """List the running processes that have a mark in their environment."""
     pids, expected = [], "".join(f"{name}={value}\0" for name, value in mark.items()).encode()
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -297,9 +297,9 @@ def _marked(mark: dict[str, str]) -> list[int]:
 
 
 def two_writers(case: Case) -> None:
-    """Start the same packing a second time while the first one works: it is refused.
+    """Start the same packing a second time while the first one works; it must be refused.
 
-    Somebody may remove the file of the lock meanwhile.
+    The file of the lock may be removed meanwhile.
     """
     shutil.rmtree(case.data / "tiny" / "store")
     number = case.random.randint(6, 60)
@@ -335,7 +335,7 @@ def hole_in_events(case: Case) -> None:
 
 
 def two_runs(case: Case) -> None:
-    """Start the same command a second time while the first one runs: it is refused."""
+    """Start the same command a second time while the first one runs; it must be refused."""
     # The first calls make the folder and its lock.
     number = case.random.randint(4, case.reference.calls - 2)
     first = case.start(lambda: at_call(number, case.exp, pause))
@@ -345,12 +345,12 @@ def two_runs(case: Case) -> None:
 
 
 def _second_is_refused(case: Case, first: Child, held: bool, verb: str = "train") -> None:
-    """Run a second command while a first one is stopped in the middle, which then ends well.
+    """Run a second command while a first one is stopped in the middle; the first must end well.
 
     Args:
-        case: the case.
-        first: the command that was begun.
-        held: whether it was stopped; otherwise it has ended.
+        case: case of the fault.
+        first: first command.
+        held: whether the first command is stopped; otherwise it has ended.
         verb: verb of both commands.
 
     Raises:

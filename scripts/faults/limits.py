@@ -1,4 +1,4 @@
-"""Takes abilities away from a process."""
+"""Limits what a process can do."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import signal
 
 
 def limit_files(size: int, action: signal.Handlers) -> None:
-    """Let no file grow beyond `size` bytes: SIG_DFL kills the writer, SIG_IGN makes writes fail."""
+    """Limit files to `size` bytes: SIG_DFL kills a writer of more, SIG_IGN makes writes fail."""
     signal.signal(signal.SIGXFSZ, action)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
 def obey_modes() -> None:
-    """Give up the capabilities that let root write into read-only folders."""
+    """Drop the capabilities by which root writes into read-only folders."""
     if os.getuid():
         return
     version, nothing = 0x20080522, (ctypes.c_uint32 * 6)()

@@ -27,10 +27,10 @@ class Report:
         number: number of the fault.
         kind: kind of the fault.
         story: notes on what was done and seen.
-        refused: whether a command ended with a clear error on the way.
-        impossible: why it could not be injected; empty when it was.
-        lost: the promise that was broken; empty when none was.
-        seconds: duration in seconds.
+        refused: whether a command ended with a clear error.
+        impossible: why the fault could not be injected; empty where it was.
+        lost: promise that was broken; empty where none was.
+        seconds: duration (seconds).
     """
 
     number: int
@@ -54,7 +54,7 @@ def undisturbed(folder: Path) -> Reference:
         The training.
 
     Raises:
-        RuntimeError: it fails.
+        RuntimeError: a command fails.
     """
     data, exp = folder / "corpus", folder / "exp"
     write_corpus(data)
@@ -82,7 +82,7 @@ def undisturbed(folder: Path) -> Reference:
 
 
 def inject(folder: Path, number: int, seed: int, reference: Reference) -> Report:
-    """Inject fault `number` of a seed; the kinds take turns."""
+    """Inject fault `number` of a seed; the kinds come in turn."""
     kinds = [*KINDS, *DATA_KINDS]
     kind = kinds[number % len(kinds)]
     start = time.monotonic()
@@ -100,7 +100,7 @@ def inject(folder: Path, number: int, seed: int, reference: Reference) -> Report
 
 
 def rows(reports: Iterable[Report]) -> list[dict[str, str | int]]:
-    """Count how often each fault was injected, and its outcomes; the last row is for all."""
+    """Count injections and outcomes of each kind of fault; the last row is for all."""
     counted = []
     reports = list(reports)
     for name in [*dict.fromkeys(r.kind for r in reports), "all"]:

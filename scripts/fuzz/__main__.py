@@ -2,10 +2,10 @@
 
 usage: python -m scripts.fuzz [--seconds 60] [--seed 0] [--parsers ark,scp] [--record FILE]
 
-Each parser is given mutated copies of valid files, in a process whose memory and time are bounded,
-and must answer with a value or with an error that names the file. Files for which it does anything
-else are written to tests/fuzz/cases/<parser>/: the bug is mended, and the case kept as a test.
-Exit code 1 when there are any.
+Each parser gets mutated copies of valid files, in a process with limits on memory and time. It must
+return a value or raise an error that names the file. Files for which it does anything else are
+written to tests/fuzz/cases/<parser>/, to be kept as tests when the bug is mended. The exit code is
+then 1.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from scripts.results import add_run
 
 CASES = Path(__file__).resolve().parents[2] / "tests" / "fuzz" / "cases"
 _HEAD = "| parser | cases | valid | bugs | seconds |\n| --- | --- | --- | --- | --- |"
-# More of one parser would mostly be the same bug again.
+# Further cases of a parser mostly show the same bugs.
 _MAX_KEPT = 5
 _LINES_SHOWN = 8
 
@@ -41,7 +41,7 @@ def keep(parser: Parser, folder: Path, seed: str, finding: Finding) -> Path:
 
 
 def fuzz(parser: Parser, seconds: float, seed: int) -> dict[str, str | int]:
-    """Fuzz one parser; count its cases, those it took for valid, and its bugs."""
+    """Fuzz one parser; count its cases, those that it accepted, and its bugs."""
     findings: list[Finding] = []
     folder = Path(tempfile.mkdtemp(prefix="asr-hf-fuzz-"))
     start = time.monotonic()
@@ -67,7 +67,7 @@ def _line(row: dict[str, str | int]) -> str:
 
 
 def main() -> int:
-    """Fuzz all parsers, or some; the exit code is 1 when one has a bug."""
+    """Fuzz all parsers, or some; return exit code 1 if one has a bug."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seconds", type=float, default=60.0, help="for each parser")
     parser.add_argument("--seed", type=int, default=0)

@@ -126,7 +126,7 @@ def _make_store(folder: Path) -> None:
 
 
 def unseal(path: Path) -> None:
-    """Remove the checksums of a store, which would hide the parsers behind them."""
+    """Remove the checksums of a store, which would keep mutated files from its parsers."""
     (path.parent / "checksums.npy").unlink()
     about = read_json(path)
     write_json(path, {key: about[key] for key in about if key not in ("checksum", "files")})

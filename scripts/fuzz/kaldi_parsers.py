@@ -40,7 +40,7 @@ _MODEL_TOKENS = (
 
 
 def _model(*, chain: bool) -> KaldiTransitionModel:
-    """Make a model of two phones, of one and two states; in chain models, loops have own pdfs."""
+    """Make a model of two phones with one and two states; loops of chain models have own pdfs."""
     first, second = (
         tuple(
             TopologyState(0, int(chain), ((state, 0.75), (state + 1, 0.25)))
@@ -113,7 +113,7 @@ def _make_alignments(folder: Path) -> None:
     (folder / "num_jobs").write_text("3\n")
 
 
-# Target, word, graph and acoustic cost, transition ids of each arc; then the final cost.
+# Each arc: target, word, graph cost, acoustic cost and transition ids; then the final cost.
 _Arc = tuple[int, int, float, float, list[int]]
 _STATES: list[tuple[list[_Arc], float]] = [
     ([(1, 7, 1.5, 20.0, [1, 2]), (2, 0, 0.5, 11.0, [3, 4])], math.inf),
@@ -136,7 +136,7 @@ def _binary_lattice(compact: bool) -> bytes:
         pieces.append(weight(final, 0 if final < math.inf else final, ()))
         pieces.append(struct.pack("<q", len(arcs)))
         for target, word, graph, acoustic, ids in arcs:
-            # An arc that is not compact takes one frame, or none.
+            # An arc of a lattice that is not compact has one frame, or none.
             label = word if compact else sum(ids[:1])
             pieces.append(struct.pack("<ii", label, word) + weight(graph, acoustic, ids))
             pieces.append(struct.pack("<i", target))
@@ -169,12 +169,12 @@ def _make_lattices(folder: Path) -> None:
 def _parse_lattices(folder: Path) -> None:
     for path in sorted(folder.glob("lat.*")):
         for utterance, raw in read_lattices(path):
-            # Damage that leaves a whole file is told by the utterance alone, as the stages tell it.
+            # Errors in a file of right form name the utterance alone, as those of the stages do.
             checked_lattice(raw, f"{path}: {utterance}", _IDS)
 
 
 def _make_features(folder: Path) -> None:
-    # What an earlier case left.
+    # Files that an earlier case left.
     for made in ("linked", "store"):
         shutil.rmtree(folder / made, ignore_errors=True)
     draw = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Structured mutation of valid files."""
+"""Mutates valid files in structured ways."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _TOKENS = (
 
 @dataclass(frozen=True)
 class Move:
-    """One change.
+    """A change of a file.
 
     Args:
-        kind: index into `_KINDS`, by remainder.
+        kind: number of the kind; the remainder is an index into `_KINDS`.
         place: position as a share of the content.
-        value: number that decides everything else.
+        value: number that decides all else.
     """
 
     kind: int
@@ -39,7 +39,7 @@ class Move:
 
 
 def draw_moves(draw: random.Random) -> list[Move]:
-    """Draw a few moves, often one."""
+    """Draw a few moves, often only one."""
     count = draw.choice((1, 1, 1, 2, 3, 5))
     return [
         Move(draw.randrange(1 << 16), draw.random(), draw.getrandbits(32)) for _ in range(count)
@@ -52,7 +52,7 @@ def mutated(content: bytes, moves: Sequence[Move], tokens: Sequence[bytes]) -> b
     Args:
         content: content of a valid file.
         moves: changes, in order.
-        tokens: words of the file's format, to be put where they do not belong.
+        tokens: words of the file's format, to be inserted where they do not belong.
 
     Returns:
         The changed content.

@@ -1,4 +1,4 @@
-"""Describes parsers of outside files, and seals their mutated files again."""
+"""Describes parsers of outside files, and gives their mutated files valid checksums."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def _as_it_is(content: bytes) -> bytes:
 
 
 def with_digest(content: bytes) -> bytes:
-    """Give a checkpoint's body its checksum, which would else hide the parser behind it."""
+    """Give a checkpoint a valid checksum; otherwise no mutation would reach the parser."""
     body = content[hashlib.sha256().digest_size :]
     return hashlib.sha256(body).digest() + body
 
 
 def with_model_checksum(content: bytes) -> bytes:
-    """Give the header of a model file the checksum that it should have."""
+    """Give the header of a model file a valid checksum."""
     size = int.from_bytes(content[:8], "little")
     try:
         head = json.loads(content[8 : 8 + size])
@@ -47,7 +47,7 @@ class Parser:
     Args:
         name: name in reports, and of the folder of its cases.
         make: function that writes the valid files into a folder.
-        parse: function that reads them, and uses what it read as far as a file can still do harm.
+        parse: function that reads them, and uses the values as far as a file can do harm.
         files: patterns of the files to mutate, one at a time.
         tokens: words of the format.
         seal: function applied to a mutated file.

@@ -40,7 +40,7 @@ class Finding:
 
 
 def sample(parser: Parser, folder: Path) -> dict[str, bytes]:
-    """Make the parser's valid files in `folder`, and read those that get mutated."""
+    """Make the parser's valid files in `folder`, and return the content of those to be mutated."""
     folder.mkdir(parents=True, exist_ok=True)
     parser.make(folder)
     files = [p for p in sorted(folder.rglob("*")) if p.is_file()]
@@ -54,7 +54,7 @@ def sample(parser: Parser, folder: Path) -> dict[str, bytes]:
 def write_case(
     parser: Parser, folder: Path, valid: dict[str, bytes], name: str, moves: list[Move]
 ) -> bytes:
-    """Put the valid files into `folder`, `name` mutated, and return the content of that one."""
+    """Write the valid files to `folder`, with `name` mutated, and return its content."""
     for file, content in valid.items():
         (folder / file).write_bytes(content)
     content = mutated(valid[name], moves, parser.tokens)
@@ -63,7 +63,7 @@ def write_case(
 
 
 def drawn(valid: dict[str, bytes], seed: str, number: int) -> tuple[str, list[Move]]:
-    """Draw which file case `number` changes, and how."""
+    """Draw the file that case `number` changes, and the changes."""
     draw = random.Random(f"{seed} {number}")
     return draw.choice(sorted(valid)), draw_moves(draw)
 
@@ -72,10 +72,10 @@ def check(parser: Parser, folder: Path) -> bool:
     """Parse the files in `folder`.
 
     Returns:
-        Whether they were taken for valid.
+        Whether the parser accepted them.
 
     Raises:
-        Bug: the parser raised something else than an error that names a file there.
+        Bug: the parser raised another error than one that names a file there.
     """
     try:
         parser.parse(folder)
@@ -100,7 +100,7 @@ def limited(memory: int) -> None:
 def hunt(
     parser: Parser, folder: Path, seed: str, seconds: float, report: Callable[[Finding], None]
 ) -> tuple[int, int]:
-    """Parse mutated files for some seconds; count them, and those that were taken for valid."""
+    """Parse mutated files for some seconds; return their number and that of accepted ones."""
     end, number, valid = time.monotonic() + seconds, 0, 0
     while time.monotonic() < end:
         last, taken, finding = _in_a_process(parser, folder, seed, number, end)
@@ -114,7 +114,7 @@ def hunt(
 def _in_a_process(
     parser: Parser, folder: Path, seed: str, first: int, end: float
 ) -> tuple[int, int, Finding | None]:
-    """Parse from case `first` on until one is a bug; last case, how many were valid, the bug."""
+    """Parse from case `first` to a bug; return the last case, the number accepted, and the bug."""
     reader, writer = os.pipe()
     pid = os.fork()
     if not pid:
@@ -138,7 +138,7 @@ def _named(status: int) -> str:
 
 
 def _work(parser: Parser, folder: Path, seed: str, first: int, end: float, writer: int) -> None:
-    """Write a sign for each case done: + for valid, . for refused; ! and a text for a bug."""
+    """Write a sign for each case: + for accepted, . for refused; ! and a text for a bug."""
     code = 70
     try:
         valid = sample(parser, folder)
@@ -166,6 +166,6 @@ def _work(parser: Parser, folder: Path, seed: str, first: int, end: float, write
 
 
 def _limit_time(cpu: float, wall: float) -> None:
-    """End the process by a signal when that time has passed; 0 takes the limit away."""
+    """End the process by a signal after some seconds; 0 removes the limit."""
     signal.setitimer(signal.ITIMER_PROF, cpu)
     signal.setitimer(signal.ITIMER_REAL, wall)

@@ -145,7 +145,7 @@ def test_info_knows_every_recipe_and_how_far_every_corpus_is(asr_hf, tmp_path):
         "lattices: train; lattices wide: train"
     )
     assert told["theirs"] == "aligned: train"
-    assert "recipes: kaldi, prompts, prompts5, prompts5x, switchboard, table" in out
+    assert "recipes: fillets, kaldi, prompts, prompts5, prompts5x, queen, switchboard, table" in out
 
 
 @pytest.mark.parametrize("verb", USED)

@@ -66,12 +66,14 @@ def make(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_make_alone_lists_the_targets():
     listed = make().stdout
-    data = ("data-prompts", "data-prompts5", "data-prompts5x", "data-switchboard")
-    for target in ("setup", "test", "demo", *data):
+    data = ("prompts", "prompts5", "prompts5x", "queen", "fillets", "switchboard")
+    for target in ("setup", "test", "demo", *(f"data-{name}" for name in data)):
         assert f"\n  {target} " in listed
 
 
-@pytest.mark.parametrize("recipe", ["prompts", "prompts5", "prompts5x", "switchboard"])
+@pytest.mark.parametrize(
+    "recipe", ["prompts", "prompts5", "prompts5x", "queen", "fillets", "switchboard"]
+)
 def test_data_targets_run_the_stages_in_order(recipe):
     lines = make("-n", f"data-{recipe}", "ARGS=corpus.source=/x").stdout.splitlines()
     commands = [line.split() for line in lines if f"+recipe={recipe} " in line]

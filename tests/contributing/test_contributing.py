@@ -124,9 +124,9 @@ CHANGES = {
             ],
             "asr_hf/stages/training/run_inputs.py": [
                 Line(
-                    "    found: dict[str, str] = {}\n",
+                    "    digests: dict[str, str] = {}\n",
                     "    if criterion_needs(settings.criterion).targets is Targets.GRAPHS:\n"
-                    '        found["graphs"] = "of a file"\n',
+                    '        digests["graphs"] = "of a file"\n',
                 ),
             ],
         },
@@ -135,7 +135,7 @@ CHANGES = {
     "corpus": Change(
         "tones",
         {
-            "recipes/NAME/__init__.py": "",
+            "recipes/NAME/__init__.py": '"""The recipe for a small corpus."""\n',
             "recipes/NAME/prepare.py": own("mine/recipe.py"),
             "recipes/NAME/README.md": "# Words of two tones\n\nNeeds nothing.\n",
             "conf/corpus/NAME.yaml": own("conf/corpus/tones.yaml", ("mine.recipe", "tones")),

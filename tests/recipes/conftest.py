@@ -21,6 +21,8 @@ from omegaconf import DictConfig
 from asr_hf.cli.compose import load_config
 
 ROOT = Path(__file__).resolve().parents[2]
+# The scripts are no part of the installed package: they are found from the checkout.
+sys.path.insert(0, str(ROOT))
 # Words of the toy prompts stand in several sentences, so that some may be held out.
 _VERBS = ("press", "dial", "enter", "record", "delete", "save", "repeat", "play")
 _THINGS = ("your message", "the number", "a new extension", "your password", "the conference")

@@ -17,9 +17,10 @@ from asr_hf.runtime.process_group import ProcessGroup
 from asr_hf.stages import align, decode, lattices
 
 from ..typed import typed
+from . import drawn_corpus
 from . import test_lattices as stage
 
-drawn, root = stage.drawn, stage.root
+drawn, root = drawn_corpus.drawn, stage.root
 
 
 @contextmanager
@@ -55,10 +56,10 @@ def test_alignments_trees_and_words_are_those_of_one_process(root, tmp_path, mon
     def make() -> dict[str, bytes]:
         for folder in folders:
             shutil.rmtree(root / folder, ignore_errors=True)
-        align.run(typed(stage.stages.configuration(root)))
-        align.run(typed(stage.stages.tied(root)))
+        align.run(typed(drawn_corpus.configuration(root)))
+        align.run(typed(drawn_corpus.tied(root)))
         decode.decode_sets(
-            typed(stage.stages.tied(root)), stage.stages.scores_of(root, "align-tied")
+            typed(drawn_corpus.tied(root)), drawn_corpus.scores_of(root, "align-tied")
         )
         return made(root, *folders)
 

@@ -22,13 +22,14 @@ from asr_hf.runtime import artefact
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.skips import SkipList
 from asr_hf.stages import align, lattices
+from asr_hf.stages.recognition import lattice_maker
 from asr_hf.stages.sources.layout import lattices_folder
 from asr_hf.stages.training.targets import usable
 
 from ..typed import typed
-from . import test_align as stages
+from . import drawn_corpus
 
-drawn = stages.drawn
+drawn = drawn_corpus.drawn
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def root(drawn: Path, tmp_path: Path) -> Path:
     shutil.copytree(drawn, copy)
     for scp in copy.rglob("*.scp"):
         scp.write_text(scp.read_text().replace(str(drawn), str(copy)))
-    for language in stages.WORDS:
+    for language in drawn_corpus.WORDS:
         sentences = [
             line.split(maxsplit=1)[1]
             for line in (copy / "train" / "text").read_text().splitlines()
@@ -50,7 +51,7 @@ def root(drawn: Path, tmp_path: Path) -> Path:
 
 
 def configuration(root: Path, **changes) -> DictConfig:
-    config = stages.configuration(root)
+    config = drawn_corpus.configuration(root)
     options = {
         "from_run": str(root / "exp"),
         "tag": None,
@@ -71,7 +72,7 @@ def configuration(root: Path, **changes) -> DictConfig:
 
 def scores_in_order(root: Path, noise: float = 0.0, log: list[str] | None = None):
     """The GMM's scores in the store's order, with noise that makes errors; `log` says whose."""
-    scores = stages.scores_of(root)
+    scores = drawn_corpus.scores_of(root)
 
     def of_set(name: str) -> Iterator[tuple[str, np.ndarray]]:
         found = dict(scores(name))
@@ -164,7 +165,7 @@ def test_two_processes_make_the_same_bytes_as_one(root):
 
 
 def test_a_killed_run_goes_on_to_the_same_bytes(root, monkeypatch):
-    monkeypatch.setattr(lattices, "_PART", 7)
+    monkeypatch.setattr(lattice_maker, "_PART", 7)
     config = configuration(root, sets=["train"])
     lattices.run(typed(config), scores_in_order(root, noise=60.0))
     folder = lattices_folder(typed(config), "train")
@@ -191,7 +192,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(root, monkeypatch):
 
 
 def test_parts_of_other_options_are_not_taken(root, monkeypatch):
-    monkeypatch.setattr(lattices, "_PART", 3)
+    monkeypatch.setattr(lattice_maker, "_PART", 3)
 
     def killed(name):
         yield from list(scores_in_order(root, noise=60.0)(name))[:7]
@@ -290,7 +291,7 @@ def test_an_utterance_drawn_but_without_a_lattice_is_counted(root):
 @settings(max_examples=50)
 @given(st.integers(1, 300), st.none() | st.integers(1, 300))
 def test_spread_numbers_are_even_and_within_the_set(count, most):
-    numbers = lattices.spread(count, most)
+    numbers = lattice_maker.spread(count, most)
     assert len(numbers) == min(count, count if most is None else most)
     assert numbers[0] == 0 and numbers[-1] < count
     steps = np.diff(numbers)
@@ -311,10 +312,10 @@ def test_a_weak_model_without_unknown_words_sums_to_one(tmp_path):
 
 def test_the_graphs_stand_beside_the_lattices(root):
     lattices.run(typed(configuration(root, sets=["dev"])), scores_in_order(root))
-    for language in stages.WORDS:
+    for language in drawn_corpus.WORDS:
         folder = root / "lattices" / "graph" / language
         assert {artefact.RECORD, "HCLG.fst"} == {p.name for p in folder.iterdir()}
         assert (root / "lattices" / "lm" / f"{language}.arpa").is_file()
     before = (root / "align" / "graph" / "en" / "HCLG.fst").stat().st_mtime_ns
-    align.run(typed(stages.configuration(root)))
+    align.run(typed(drawn_corpus.configuration(root)))
     assert (root / "align" / "graph" / "en" / "HCLG.fst").stat().st_mtime_ns == before

@@ -64,6 +64,8 @@ class KroneckerPreconditioner(Unobserving, ABC):
         decay: decay of the running means; the k-th estimate weighs at least 1 / k (section 5).
         refresh_every: number of CG runs between two estimates of the factors; each of as many first
             runs makes one, while the network changes fast.
+        invert_every: number of estimates between two inversions of the factors; the first, second,
+            fourth, eighth, ... estimate are inverted at once.
 
     Attributes:
         method: name of the method in messages.
@@ -71,10 +73,12 @@ class KroneckerPreconditioner(Unobserving, ABC):
 
     method: ClassVar[str]
 
-    def __init__(self, decay: float = 0.9, refresh_every: int = 1) -> None:
-        if not 0 <= decay < 1 or refresh_every < 1:
-            raise ValueError("preconditioner: needs 0 <= decay < 1 and refresh_every >= 1")
-        self.decay, self.refresh_every = decay, refresh_every
+    def __init__(self, decay: float = 0.9, refresh_every: int = 1, invert_every: int = 1) -> None:
+        if not 0 <= decay < 1 or refresh_every < 1 or invert_every < 1:
+            raise ValueError(
+                "preconditioner: needs 0 <= decay < 1, refresh_every >= 1 and invert_every >= 1"
+            )
+        self.decay, self.refresh_every, self.invert_every = decay, refresh_every, invert_every
         self._blocks: list[_Block] = []
         self._scratch: Tensor | None = None
         self._named = False
@@ -117,8 +121,11 @@ class KroneckerPreconditioner(Unobserving, ABC):
         if fresh:
             self._update(self.factors(statistics))
         self._runs += 1
+        estimates = self._estimates
+        is_power = estimates & (estimates - 1) == 0
+        due = fresh and (is_power or estimates % self.invert_every == 0)
         for block in self._blocks:
-            if fresh or block.damping != damping:
+            if due or block.damping != damping:
                 _invert(block, damping)
 
     def _update(self, factors: list[KroneckerFactor]) -> None:
@@ -161,24 +168,36 @@ class KroneckerPreconditioner(Unobserving, ABC):
         return self._scratch[: weight.numel()].view(weight.shape)
 
     def state_dict(self) -> State:
-        """Return the running factors."""
+        """Return the running factors, and inverses that are of earlier ones."""
         tensors = {}
         for number, block in enumerate(self._blocks):
             tensors[f"inputs.{number}"] = block.inputs
             tensors[f"outputs.{number}"] = block.outputs
+            inverses = (block.inverse_inputs, block.inverse_outputs)
+            if self.invert_every > 1 and inverses[0] is not None and inverses[1] is not None:
+                tensors[f"inverse_inputs.{number}"] = inverses[0]
+                tensors[f"inverse_outputs.{number}"] = inverses[1]
         values = {
             "starts": [block.start for block in self._blocks],
             "estimates": self._estimates,
             "runs": self._runs,
+            "damping": self._blocks[0].damping if self._blocks else None,
         }
         return {"tensors": tensors, "values": values}
 
     def load_state_dict(self, state: State) -> None:
-        """Restore the running factors."""
+        """Restore what `state_dict` returned."""
         tensors, values = state["tensors"], state["values"]
         self._estimates, self._runs = values["estimates"], values["runs"]
         self._blocks = [
-            _Block(start, tensors[f"inputs.{number}"], tensors[f"outputs.{number}"])
+            _Block(
+                start,
+                tensors[f"inputs.{number}"],
+                tensors[f"outputs.{number}"],
+                tensors.get(f"inverse_inputs.{number}"),
+                tensors.get(f"inverse_outputs.{number}"),
+                values["damping"] if f"inverse_inputs.{number}" in tensors else None,
+            )
             for number, start in enumerate(values["starts"])
         ]
 

@@ -9,7 +9,7 @@ from asr_hf.hf.sampling.base import SampleSizes
 
 
 class FixedSampling:
-    """The same share of the data at every iteration.
+    """Samples that are one share of the data at every iteration.
 
     Args:
         gradient: share of the training frames for the gradient, or a number of frames above 1.

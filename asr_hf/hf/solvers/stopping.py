@@ -58,7 +58,7 @@ class RelativeProgress:
 
 @dataclass(frozen=True)
 class FixedSteps:
-    """The same few steps every time (Martens & Grosse 2015 take one, under good factors).
+    """A run of as few steps every time (Martens & Grosse 2015: one, under good factors).
 
     Args:
         steps: number of steps of a run.

@@ -1,1 +1,1 @@
-"""One module for each form that `asr-hf export` writes; `training.export_formats` lists them."""
+"""One module for each format that `asr-hf export` writes; `training.export_formats` lists them."""

@@ -1,4 +1,4 @@
-"""Recognised words in NIST's form."""
+"""Writes recognised words in NIST's ctm format."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from asr_hf.stages.sources.recordings import recognised_words
 
 
 def write(settings: Settings, folder: Path) -> list[Path]:
-    """Write <set>/words.ctm of what was decoded, in times of the recordings.
+    """Write the words of each set of `export.sets` to <set>/words.ctm, in time of the recordings.
+
+    Args:
+        settings: settings of the command.
+        folder: folder of the export.
 
     Returns:
         The files that were written.
 
     Raises:
-        InputError: a set was not decoded.
+        InputError: a set of `export.sets` was not decoded.
     """
     written = []
     for name in settings.export.sets:

@@ -1,4 +1,4 @@
-"""Posteriors over priors of whole sets, in Kaldi's archives."""
+"""Writes posteriors divided by priors, of whole sets, as Kaldi's archives."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ from asr_hf.stages.sources.external import alignments_from_outside, pack_externa
 
 
 def write(settings: Settings, folder: Path) -> list[Path]:
-    """Write <set>/loglikes.ark and .scp, or loglikes.txt, of each set of `export.sets`.
+    """Write the scores of each set of `export.sets`.
+
+    The files are <set>/loglikes.ark and .scp, or <set>/loglikes.txt with `export.text`.
+
+    Args:
+        settings: settings of the command.
+        folder: folder of the export.
 
     Returns:
         The files that were written.

@@ -1,4 +1,4 @@
-"""A network for Kaldi's nnet-forward."""
+"""Writes a network for Kaldi's nnet-forward."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ from asr_hf.stages.exports.trained import trained_network
 
 def write(settings: Settings, folder: Path) -> list[Path]:
     """Write final.nnet and priors.vec, both as text.
+
+    Args:
+        settings: settings of the command.
+        folder: folder of the export.
 
     Returns:
         The files that were written.

@@ -1,4 +1,4 @@
-"""A network for Kaldi's nnet3 programs."""
+"""Writes a network for Kaldi's nnet3 programs."""
 
 from __future__ import annotations
 
@@ -16,14 +16,20 @@ from asr_hf.stages.sources.external import alignment_folders
 
 
 def write(settings: Settings, folder: Path) -> list[Path]:
-    """Write final.raw and final.config, and final.mdl with the transitions of Kaldi's alignments.
+    """Write final.raw and final.config.
+
+    With `alignment.from_kaldi`, write final.mdl too, with the transition model of the alignments.
+
+    Args:
+        settings: settings of the command.
+        folder: folder of the export.
 
     Returns:
         The files that were written.
 
     Raises:
-        InputError: there is no trained model, nnet3 cannot hold it, or the transitions are of
-            other pdfs.
+        InputError: there is no trained model, nnet3 cannot hold it, or the transition model has
+            another number of pdfs.
     """
     network, _ = trained_network(settings)
     writer = KaldiWriter(binary=False)

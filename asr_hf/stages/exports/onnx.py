@@ -1,4 +1,4 @@
-"""A network for ONNX runtimes."""
+"""Writes a network for ONNX runtimes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from asr_hf.stages.exports.trained import trained_network
 
 def write(settings: Settings, folder: Path) -> list[Path]:
     """Write model.onnx.
+
+    Args:
+        settings: settings of the command.
+        folder: folder of the export.
 
     Returns:
         The files that were written.

@@ -1,4 +1,4 @@
-"""The pdfs' priors as a Kaldi vector."""
+"""Writes the priors of the pdfs as a Kaldi vector."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ from asr_hf.stages.exports.trained import trained_model
 def write(settings: Settings, folder: Path) -> list[Path]:
     """Write priors.vec.
 
+    Args:
+        settings: settings of the command.
+        folder: folder of the export.
+
     Returns:
         The files that were written.
 
@@ -25,7 +29,7 @@ def write(settings: Settings, folder: Path) -> list[Path]:
 
 
 def write_priors(log_priors: np.ndarray, folder: Path, text: bool) -> Path:
-    """Write the priors whose logarithms [pdfs] are given; return the file."""
+    """Write priors.vec from the logarithms of the priors [pdfs]; return the file."""
     writer = KaldiWriter(binary=not text)
     writer.vector(np.exp(log_priors))
     return writer.save(folder / "priors.vec")

@@ -1,4 +1,4 @@
-"""Reference transcripts in NIST's form."""
+"""Writes reference transcripts in NIST's stm format."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from asr_hf.stages.sources.recordings import file_and_channel, utterances_of
 
 
 def write(settings: Settings, folder: Path) -> list[Path]:
-    """Write <set>/ref.stm.
+    """Write the references of each set of `export.sets` to <set>/ref.stm.
+
+    Args:
+        settings: settings of the command.
+        folder: folder of the export.
 
     Returns:
         The files that were written.
@@ -24,8 +28,8 @@ def write(settings: Settings, folder: Path) -> list[Path]:
     """
     written = []
     for name in settings.export.sets:
-        named, utterances = file_and_channel(settings, name), utterances_of(settings, name).values()
-        segments = [_segment(settings, name, u, *named(u)) for u in utterances]
+        location, utterances = file_and_channel(settings, name), utterances_of(settings, name)
+        segments = [_segment(settings, name, u, *location(u)) for u in utterances.values()]
         written.append(folder / name / "ref.stm")
         write_stm(written[-1], segments)
     return written
@@ -48,7 +52,7 @@ def _segment(
 
 
 def _seconds(settings: Settings, name: str, utterance: Utterance) -> float:
-    """How long a whole recording is."""
+    """Measure the length of an utterance's whole recording (s)."""
     wav = DataDir.read(settings.corpus.dir / name).wavs[utterance.recording]
     size = measure(wav)
     if isinstance(size, str):

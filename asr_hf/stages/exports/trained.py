@@ -1,4 +1,4 @@
-"""The trained model of a run, as the exports take it."""
+"""Loads the trained model of a run for the exports."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from asr_hf.training.model_file import FILE_NAME, load_model
 
 
 def trained_model(settings: Settings) -> tuple[AcousticModel, dict[str, Any]]:
-    """Load the model of the run.
+    """Load the model of `run_dir`.
+
+    Args:
+        settings: settings of the command.
 
     Returns:
-        The model, and what its file says about it.
+        The model, and the description in its file.
 
     Raises:
         InputError: there is no trained model.
@@ -23,10 +26,13 @@ def trained_model(settings: Settings) -> tuple[AcousticModel, dict[str, Any]]:
 
 
 def trained_network(settings: Settings) -> tuple[Network, dict[str, Any]]:
-    """Load the layers of the model of the run.
+    """Load the model of `run_dir` as a list of layers.
+
+    Args:
+        settings: settings of the command.
 
     Returns:
-        The layers, and what the file of the model says about it.
+        The layers, and the description in the model file.
 
     Raises:
         InputError: there is no trained model, or its layers are not known.

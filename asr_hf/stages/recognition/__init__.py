@@ -1,1 +1,1 @@
-"""What decoding and lattices share: scores, recognisers, word errors."""
+"""Turns a network's scores into words and lattices, and counts the errors of the words."""

@@ -1,4 +1,4 @@
-"""Lattices that Kaldi made, packed for sequence training."""
+"""Packs lattices that Kaldi made for sequence training."""
 
 from __future__ import annotations
 
@@ -30,8 +30,11 @@ log = logging.getLogger(__name__)
 def import_lattices(settings: Settings) -> dict[str, Any]:
     """Pack the lattices of `lattices.from_kaldi` for every set of `lattices.sets`.
 
+    Args:
+        settings: settings of the command.
+
     Returns:
-        What lattices.json says, of each set.
+        The content of lattices.json of each set.
 
     Raises:
         InputError: files are missing or damaged, or too many utterances have no lattice.
@@ -46,7 +49,7 @@ def import_lattices(settings: Settings) -> dict[str, Any]:
         transitions.pdf_of, transitions.phone_of, _silence(settings, source, transitions)
     )
     phones = _phones(settings, transitions) if shares_pdfs(transitions) else None
-    found = {}
+    sets = {}
     for name in settings.lattices.sets:
         store = FrameStore.open(store_folder(settings, name))
         if store.num_pdfs != transitions.num_pdfs:
@@ -63,22 +66,29 @@ def import_lattices(settings: Settings) -> dict[str, Any]:
         lattices = _lattices(source, set(store.utterances), transitions, skips)
         if phones is not None:
             lattices = _with_phones(lattices, phones, skips)
-        found[name] = write_lattices(folder, lattices, labels, about, phones)
-        log.info("%s: %d lattices", folder, found[name]["utterances"])
-    return found
+        sets[name] = write_lattices(folder, lattices, labels, about, phones)
+        log.info("%s: %d lattices", folder, sets[name]["utterances"])
+    return sets
 
 
 def shares_pdfs(transitions: KaldiTransitionModel) -> bool:
-    """Whether phones share pdfs, as in most trees of Kaldi's; labels then tell no phone."""
+    """Return whether phones share pdfs, as in most of Kaldi's trees.
+
+    Labels then do not tell the phone.
+    """
     pairs = np.stack([transitions.pdf_of[1:], transitions.phone_of[1:]])
     return len(np.unique(pairs, axis=1)[0]) > len(np.unique(pairs[0]))
 
 
 def _phones(settings: Settings, transitions: KaldiTransitionModel) -> dict[str, NDArray[np.int32]]:
-    """Read the phones of every utterance from the alignments that are trained on.
+    """Read the phone of every frame of every utterance from the alignments that are trained on.
+
+    Args:
+        settings: settings of the command.
+        transitions: transition model of the lattices.
 
     Returns:
-        Phones [frames] by utterance.
+        The phones [frames] of each utterance.
 
     Raises:
         InputError: no alignments of Kaldi's are named, or another model made them.
@@ -90,37 +100,41 @@ def _phones(settings: Settings, transitions: KaldiTransitionModel) -> dict[str, 
             remedy="give this command the overrides of training, alignment.from_kaldi among them",
         )
     folders = alignment_folders(settings)
-    every, aligned = read_transitions(folders)
-    if not np.array_equal(aligned.phone_of, transitions.phone_of):
+    transition_ids, aligned_with = read_transitions(folders)
+    if not np.array_equal(aligned_with.phone_of, transitions.phone_of):
         raise InputError(
             f"{folders[0] / 'final.mdl'}: its transition ids stand for other phones",
             expected=f"the model of {settings.lattices.from_kaldi}",
             remedy="make lattices and alignments with the same model",
         )
-    return {name: transitions.phone_of[ids] for name, ids in every.items()}
+    return {name: transitions.phone_of[ids] for name, ids in transition_ids.items()}
 
 
 def _with_phones(
     lattices: Iterator[Lattice], phones: Mapping[str, NDArray[np.int32]], skips: SkipList
 ) -> Iterator[Lattice]:
-    """Those lattices whose utterances have as many phones as frames."""
+    """Yield the lattices whose utterances have as many phones as frames."""
     for lattice in lattices:
-        found = len(phones.get(lattice.utterance, ()))
-        if found == lattice.num_frames:
+        num_frames = len(phones.get(lattice.utterance, ()))
+        if num_frames == lattice.num_frames:
             yield lattice
         else:
-            reason = f"its alignment has {found} frames, its lattice {lattice.num_frames}"
+            reason = f"its alignment has {num_frames} frames, its lattice {lattice.num_frames}"
             skips.add(lattice.utterance, reason)
 
 
 def _lattices(
-    source: Path, wanted: set[str], transitions: KaldiTransitionModel, skips: SkipList
+    source: Path, utterances: set[str], transitions: KaldiTransitionModel, skips: SkipList
 ) -> Iterator[Lattice]:
-    """Those of the utterances wanted; at the end, what is missing is counted."""
-    total, missing = len(wanted), set(wanted)
+    """Yield the lattices of `utterances`; skip the utterances that have none.
+
+    Raises:
+        InputError: a file is damaged, an utterance has two lattices, or too many have none.
+    """
+    total, missing = len(utterances), set(utterances)
     for file in progress(numbered_files(source, "lat"), desc=skips.stage, unit="file"):
         for utterance, raw in read_lattices(file):
-            if utterance not in wanted:
+            if utterance not in utterances:
                 continue
             if utterance not in missing:
                 raise InputError(
@@ -140,20 +154,24 @@ def _lattices(
 
 
 def _model(settings: Settings, source: Path) -> Path:
-    """Find the model of a folder of lattices.
+    """Find the model that a folder of lattices was made with.
 
-    Decoding folders have it one above. Kaldi's make_denlats.sh leaves none: it uses the model
-    that the alignments were made with.
+    Decoding folders have it in the folder above. Kaldi's make_denlats.sh leaves no model: it uses
+    the one that the alignments were made with.
+
+    Args:
+        settings: settings of the command.
+        source: folder of the lattices.
 
     Returns:
-        The file.
+        The model file.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no model.
     """
-    for place in (source, source.parent):
-        if (place / "final.mdl").is_file():
-            return place / "final.mdl"
+    for folder in (source, source.parent):
+        if (folder / "final.mdl").is_file():
+            return folder / "final.mdl"
     if settings.alignment.from_kaldi is not None:
         aligned = alignment_folders(settings)[0] / "final.mdl"
         log.info("%s: no final.mdl, so %s is taken", source, aligned)
@@ -166,40 +184,48 @@ def _model(settings: Settings, source: Path) -> Path:
 
 
 def _silence(settings: Settings, source: Path, transitions: KaldiTransitionModel) -> list[int]:
-    """The ids of `lattices.silence_phones`, which may be names of phones.txt too."""
-    given = settings.lattices.silence_phones
-    if given is None:
+    """Return the ids of `lattices.silence_phones`, which may be names in phones.txt too.
+
+    Raises:
+        InputError: the setting is missing, or names a phone that the model lacks.
+    """
+    silence_phones = settings.lattices.silence_phones
+    if silence_phones is None:
         raise InputError(
             "lattices.silence_phones=null: which phones are silence and noise is not known",
             expected="names in phones.txt, or ids as in Kaldi's data/lang/phones/silence.csl",
             remedy="lattices.silence_phones=[SIL,SPN], or [1,2,3], for example",
         )
     known = set(transitions.topology.phones)
-    found = [
-        n
-        for one in given
-        for n in ([one] if isinstance(one, int) else _named(settings, source, one))
+    ids = [
+        number
+        for phone in silence_phones
+        for number in ([phone] if isinstance(phone, int) else _named(settings, source, phone))
     ]
-    if strange := [phone for phone in found if phone not in known]:
+    if unknown := [number for number in ids if number not in known]:
         raise InputError(
-            f"lattices.silence_phones: {strange[0]} is no phone of the model",
+            f"lattices.silence_phones: {unknown[0]} is no phone of the model",
             expected=f"ids from 1 to {max(known)}",
         )
-    return found
+    return ids
 
 
 def _named(settings: Settings, source: Path, name: str) -> list[int]:
-    """The phones of a name, one for each position in words where phones depend on that."""
+    """Return the ids of a phone: one for each position in words, where phones depend on that.
+
+    Raises:
+        InputError: phones.txt has no such phone.
+    """
     folders = [source, source.parent]
     if settings.alignment.from_kaldi is not None:
         folders += alignment_folders(settings)
-    places = [folder / "phones.txt" for folder in folders]
-    path = next((place for place in places if place.is_file()), places[0])
+    paths = [folder / "phones.txt" for folder in folders]
+    path = next((path for path in paths if path.is_file()), paths[0])
     names = {name, *(f"{name}_{position}" for position in "BEIS")}
-    found = [number for number, symbol in enumerate(read_symbols(path)) if symbol in names]
-    if not found:
+    ids = [number for number, symbol in enumerate(read_symbols(path)) if symbol in names]
+    if not ids:
         raise InputError(
             f"lattices.silence_phones: no phone {name!r} in {path}",
             expected="a name that stands there, or an id",
         )
-    return found
+    return ids

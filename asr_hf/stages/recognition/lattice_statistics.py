@@ -1,4 +1,4 @@
-"""What a set's lattices are like, in figures a person can judge them by."""
+"""Figures by which people can judge the lattices of a set."""
 
 from __future__ import annotations
 
@@ -26,43 +26,45 @@ _COLUMNS = (
 def statistics(
     facts: Mapping[str, LatticeFacts], skipped: Collection[str], frame_shift: float, seconds: float
 ) -> dict[str, Any]:
-    """The figures of a set, all of them from before references were merged in.
+    """Compute the figures of a set.
+
+    All figures describe the lattices before references were merged into them.
 
     Args:
-        facts: of every lattice.
-        skipped: utterances without one.
-        frame_shift: in seconds.
-        seconds: what making them took.
+        facts: facts about each lattice, by its utterance.
+        skipped: utterances without a lattice.
+        frame_shift: distance of two frames (s).
+        seconds: time that making the lattices took (s).
 
     Returns:
         Counts; errors in per cent of the references' words; and the mean over utterances of
         log10(paths) / frames.
     """
-    known = list(facts.values())
-    frames = sum(f.frames for f in known)
-    words = sum(f.words for f in known)
-    per_frame = [f.log_paths / math.log(10) / f.frames for f in known]
+    lattices = list(facts.values())
+    num_frames = sum(f.frames for f in lattices)
+    words = sum(f.words for f in lattices)
+    per_frame = [f.log_paths / math.log(10) / f.frames for f in lattices]
     return {
-        "utterances": len(known),
-        "hours": frames * frame_shift / 3600,
-        "arcs_per_frame": sum(f.arcs for f in known) / frames,
-        "states_per_frame": sum(f.states for f in known) / frames,
+        "utterances": len(lattices),
+        "hours": num_frames * frame_shift / 3600,
+        "arcs_per_frame": sum(f.arcs for f in lattices) / num_frames,
+        "states_per_frame": sum(f.states for f in lattices) / num_frames,
         "words": words,
-        "oracle_error": 100 * sum(f.oracle_errors for f in known) / max(words, 1),
-        "best_error": 100 * sum(f.best_errors for f in known) / max(words, 1),
+        "oracle_error": 100 * sum(f.oracle_errors for f in lattices) / max(words, 1),
+        "best_error": 100 * sum(f.best_errors for f in lattices) / max(words, 1),
         "log10_paths_per_frame": sum(per_frame) / len(per_frame),
-        "merged": sum(f.merged for f in known),
-        "narrowed": sum(f.narrowed for f in known),
+        "merged": sum(f.merged for f in lattices),
+        "narrowed": sum(f.narrowed for f in lattices),
         "skipped": len(skipped),
         "seconds": round(seconds, 1),
     }
 
 
 def table(sets: Mapping[str, Mapping[str, Any]]) -> str:
-    """The statistics of several sets, a column each."""
+    """Lay out the statistics of several sets, a column each."""
     width = max(10, *(len(name) + 2 for name in sets))
     lines = [" " * 18 + "".join(f"{name:>{width}}" for name in sets)]
-    for key, title, how in _COLUMNS:
-        values = (f"{found[key]:{how}}" for found in sets.values())
+    for key, title, form in _COLUMNS:
+        values = (f"{figures[key]:{form}}" for figures in sets.values())
         lines.append(f"{title:<18}" + "".join(f"{value:>{width}}" for value in values))
     return "\n".join(lines)

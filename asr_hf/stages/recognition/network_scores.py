@@ -1,4 +1,4 @@
-"""Scores of a corpus's sets under a trained network, whether they are aligned or not."""
+"""Scores of a corpus's sets under a trained network, whether the sets are aligned or not."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from asr_hf.training.posteriors import batches_of, log_likelihoods
 class NetworkScores:
     """Log likelihoods of the utterances of sets, for decoding and alignment.
 
-    Utterances in the frame store of a set are read there. Others, which `align` left out or never
+    Utterances in the frame store of a set are read from it. Others, which `align` left out or never
     saw, are read from the features: decoding needs no alignment.
 
     Args:
         settings: settings of the command.
-        path: the model file.
+        path: model file.
 
     Raises:
         InputError: there is no such model, or it is damaged.
@@ -40,50 +40,46 @@ class NetworkScores:
     def __init__(self, settings: Settings, path: Path) -> None:
         self._settings, self.path = settings, path
         self.model, self.about = load_model(path, settings.model.target)
-        # What identifies the network.
         self.source = Source.of_file(path)
         self._device = choose_device(settings.runtime.device, settings.runtime.threads)
-        # Opening checks them against their sources, so each set's is done once.
+        # Opening checks them against their sources, so each is opened once.
         self._store, self._features = cache(self._open_store), cache(self._open_features)
 
     def __call__(self, name: str) -> Iterator[tuple[str, np.ndarray]]:
-        """Compute the scores of the set `name`.
-
-        Returns:
-            Utterances and their scores [frames, pdfs].
+        """Return the utterances of the set `name` and their log likelihoods [frames, pdfs].
 
         Raises:
-            InputError: features are missing, or others than the network was trained on.
+            InputError: features are missing, or are not like those that the network was trained on.
         """
         return log_likelihoods(self.model, self._batches(name), self._device)
 
     def stored(self, name: str) -> Iterator[tuple[str, np.ndarray]]:
-        """The same of the utterances in the set's frame store alone, in its order."""
+        """Return the scores of the utterances in the set's frame store alone, in its order."""
         opened = self._store(name)
         assert opened is not None
         return log_likelihoods(self.model, batches_of(opened[0], self._device), self._device)
 
     def frames_source(self, name: str) -> Source:
-        """What identifies the frames of a set."""
-        found = {}
+        """Return the source that identifies the frames of a set."""
+        digests = {}
         if (store := self._store(name)) is not None:
-            found["store"] = store[1].digest
+            digests["store"] = store[1].digest
         if (features := self._features(name)) is not None:
-            found["features"] = features[2].digest
-        return Source.of_values(found)
+            digests["features"] = features[2].digest
+        return Source.of_values(digests)
 
     def lacking(self, name: str, utterances: list[str]) -> dict[str, str]:
-        """Those of the utterances that there are no frames of, and why."""
-        have, features = self._stored(name), self._features(name)
+        """Return the utterances that have no frames, and the reason for each."""
+        with_frames, features = self._stored(name), self._features(name)
         reasons: dict[str, str] = {}
         if features is not None:
-            have |= set(features[1].features)
+            with_frames |= set(features[1].features)
             known = artefact.find(features[1].features.path.parent)
             reasons = {} if known is None else known.about.get("skipped", {})
         return {
             u: reasons.get(u, "no features") + "; its words count as deleted"
             for u in utterances
-            if u not in have
+            if u not in with_frames
         }
 
     def _batches(self, name: str) -> Iterator[tuple[str, FrameBatch]]:
@@ -97,15 +93,19 @@ class NetworkScores:
         for utterance in data.utterances:
             if utterance.id in stored or utterance.id not in source.features:
                 continue
-            if len(frames := source.frames(utterance)):
-                yield utterance.id, _batch(frames).to(self._device)
+            if len(matrix := source.frames(utterance)):
+                yield utterance.id, _batch(matrix).to(self._device)
 
     def _stored(self, name: str) -> set[str]:
         opened = self._store(name)
         return set() if opened is None else set(opened[0].utterances)
 
     def _open_store(self, name: str) -> tuple[FrameStore, Source] | None:
-        """The set's store; None where it has none."""
+        """Return the set's frame store and its source; None where the set has none.
+
+        Raises:
+            InputError: the store is not current, or does not fit the network.
+        """
         folder = store_folder(self._settings, name)
         if not (folder / "store.json").is_file():
             return None
@@ -122,7 +122,7 @@ class NetworkScores:
         return store, source
 
     def _open_features(self, name: str) -> tuple[DataDir, FeatureSource, Source] | None:
-        """The set and its features; None where they are not extracted here."""
+        """Return the set, its features and their source; None where there are none."""
         corpus = self._settings.corpus.dir
         folder = corpus / "fbank" / name
         if not (corpus / name / "utt2spk").is_file() or not (folder / "feats.scp").is_file():
@@ -135,10 +135,11 @@ class NetworkScores:
         return data, source, known
 
 
-def _batch(frames: np.ndarray) -> FrameBatch:
-    count = len(frames)
+def _batch(features: np.ndarray) -> FrameBatch:
+    """Make a batch of the features [frames, D] of one utterance, without labels."""
+    count = len(features)
     return FrameBatch(
-        torch.from_numpy(np.ascontiguousarray(frames)),
+        torch.from_numpy(np.ascontiguousarray(features)),
         torch.zeros(0, dtype=torch.int64),
         torch.zeros(count, dtype=torch.int64),
         torch.full((count,), count),

@@ -1,4 +1,4 @@
-"""What turns scores into words: graphs made by asr-hf align, or one of Kaldi's."""
+"""Turns scores into words, with the graphs that asr-hf align made or with one of Kaldi's."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ Recognised = tuple[list[str], list[Segment]]
 
 
 class Recogniser(Protocol):
-    """Graphs, and what their labels mean.
+    """Decoding graphs, and the meaning of their labels.
 
     Attributes:
-        languages: of the graphs.
-        source: what decoding needs.
-        tells_times: whether it knows when words are said, of paths that reach the end.
-        sources: what identifies the graphs.
+        languages: languages that have a graph.
+        source: graphs, pdfs and options of the search.
+        tells_times: whether the times of words are known, for paths that reach the end.
+        sources: sources that identify the graphs, by their role.
     """
 
     languages: list[str]
@@ -46,30 +46,37 @@ class Recogniser(Protocol):
     sources: dict[str, Source]
 
     def check_model(self, about: Mapping[str, Any], path: Path) -> None:
-        """Refuse the model in `path`, which says `about` of itself, if its states are others.
+        """Refuse a model whose outputs stand for other HMM states than those of the graphs.
+
+        Args:
+            about: description in the model file.
+            path: model file.
 
         Raises:
-            InputError: they are.
+            InputError: the outputs stand for other states.
         """
         ...
 
     def transcripts(self, name: str) -> dict[str, Transcript]:
-        """What was said in a set."""
+        """Return the transcripts of a set, by utterance."""
         ...
 
     def recognised(self, path: BestPath, language: str) -> Recognised:
-        """The words of a path, and when they were said; no times where they are not known."""
+        """Return the words of a path and their times; no times where these are not known."""
         ...
 
 
 def recogniser(settings: Settings) -> Recogniser:
-    """Open the graph that `decode.graph` names, or the graphs of the corpus.
+    """Make the recogniser of `decode.graph`, or of the graphs of the corpus.
+
+    Args:
+        settings: settings of the command.
 
     Returns:
-        What turns scores into words.
+        The recogniser.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no such graph, or no HMM system.
     """
     options = settings.decode
     search = SearchOptions(
@@ -81,7 +88,7 @@ def recogniser(settings: Settings) -> Recogniser:
 
 
 class OwnRecogniser:
-    """With the HMM system and the graphs that asr-hf align made."""
+    """A recogniser with the HMM system and the graphs that asr-hf align made."""
 
     tells_times = True
 
@@ -111,14 +118,14 @@ class OwnRecogniser:
 
     def recognised(self, path: BestPath, language: str) -> Recognised:
         """See `Recogniser`."""
-        own = self._system.languages[language]
-        words = [own.words.symbols[word] for word in path.words]
+        system_language = self._system.languages[language]
+        words = [system_language.words.symbols[word] for word in path.words]
         phones = phone_segments(path.transition_ids, self._system.transitions, self._system.phones)
-        return words, word_segments(phones, words, own.lexicon.pronunciations) or []
+        return words, word_segments(phones, words, system_language.lexicon.pronunciations) or []
 
 
 class KaldiRecogniser:
-    """With a graph of Kaldi's, for the sets of a corpus in Kaldi's folders or of another one."""
+    """A recogniser with a graph of Kaldi's, for a corpus in Kaldi's folders or any other."""
 
     def __init__(self, settings: Settings, folder: Path, search: SearchOptions) -> None:
         self.languages = ["any"]
@@ -128,8 +135,8 @@ class KaldiRecogniser:
             lexicon = "phones/align_lexicon.int"
             log.warning("%s: no %s, so words have no times", folder, lexicon)
         self._corpus = settings.corpus.dir
-        # Empty for a corpus of our own, which may have sets of Kaldi's to decode all the same.
-        self._sets, self._more = kaldi_sets(settings), decode_data(settings)
+        # No sets of Kaldi's for other corpora, which may have some to decode all the same.
+        self._sets, self._decode_data = kaldi_sets(settings), decode_data(settings)
         for name in (settings.decode.tune_on, *settings.decode.sets):
             self._check(name)
         transitions = self._graph.transitions
@@ -141,11 +148,11 @@ class KaldiRecogniser:
         self.sources = {"graph": Source.of_file(self._graph.fst)}
 
     def check_model(self, about: Mapping[str, Any], path: Path) -> None:
-        """See `Recogniser`; whose states a graph of Kaldi's has is not known."""
+        """See `Recogniser`; the states of a graph of Kaldi's are not known."""
 
     def transcripts(self, name: str) -> dict[str, Transcript]:
         """See `Recogniser`."""
-        found = {}
+        transcripts = {}
         for utterance in self._data(name).utterances:
             if utterance.text is None:
                 raise InputError(
@@ -153,21 +160,21 @@ class KaldiRecogniser:
                     expected="a file text beside utt2spk",
                     remedy="add it, or decode Kaldi's way: asr-hf export loglikes",
                 )
-            found[utterance.id] = Transcript(words_of(utterance.text), "any")
-        return found
+            transcripts[utterance.id] = Transcript(words_of(utterance.text), "any")
+        return transcripts
 
     def _data(self, name: str) -> DataDir:
-        if name in self._more:
-            return self._more[name]
+        if name in self._decode_data:
+            return self._decode_data[name]
         return self._sets[name] if self._sets else DataDir.read(self._corpus / name)
 
     def _check(self, name: str) -> None:
-        """Refuse a set that is not there.
+        """Check that a set exists.
 
         Raises:
-            InputError: it is not.
+            InputError: there is no such set.
         """
-        known = {**self._sets, **self._more}
+        known = {**self._sets, **self._decode_data}
         if name not in known and (self._sets or not (self._corpus / name).is_dir()):
             raise InputError(
                 f"decode.sets, decode.tune_on: there is no set {name!r}",

@@ -1,4 +1,4 @@
-"""Where decoding takes the scores of a set from: a network of a run, or what a caller has."""
+"""Sources of the scores that decoding needs: the network of a run, or scores of the caller's."""
 
 from __future__ import annotations
 
@@ -16,26 +16,29 @@ ScoreSource = Callable[[str], Iterator[tuple[str, Scores]]]
 
 @runtime_checkable
 class Identified(Protocol):
-    """Scores of a network: what made them is known, and which utterances have none."""
+    """Scores of a known network, which also tell which utterances have no scores.
+
+    Attributes:
+        path: model file.
+        about: description in the model file.
+        source: source that identifies the network.
+    """
 
     path: Path
     about: dict[str, Any]
     source: Source
 
     def frames_source(self, name: str) -> Source:
-        """What identifies the frames of a set."""
+        """Return the source that identifies the frames of a set."""
         ...
 
     def lacking(self, name: str, utterances: list[str]) -> dict[str, str]:
-        """Those of the utterances that there are no frames of, and why."""
+        """Return the utterances that have no frames, and the reason for each."""
         ...
 
 
 def network_scores(settings: Settings, run_dir: Path) -> ScoreSource:
-    """Open the network of `run_dir` for scores of a corpus's sets.
-
-    Returns:
-        What computes them.
+    """Return the scores of a corpus's sets under the network in `run_dir`.
 
     Raises:
         InputError: there is no trained model.
@@ -44,15 +47,12 @@ def network_scores(settings: Settings, run_dir: Path) -> ScoreSource:
 
 
 def model_scores(settings: Settings, path: Path) -> ScoreSource:
-    """Open the network in the file `path` for scores of a corpus's sets.
-
-    Returns:
-        What computes them.
+    """Return the scores of a corpus's sets under the network in the file `path`.
 
     Raises:
         InputError: there is no trained model.
     """
-    # Aligning with GMMs and decoding given scores need none of its libraries.
+    # Aligning with GMMs and decoding given scores need none of the network's libraries.
     from asr_hf.stages.recognition.network_scores import NetworkScores
 
     return NetworkScores(settings, path)

@@ -1,4 +1,4 @@
-"""Chooses among the models of a run's iterations by the words they recognise."""
+"""Chooses among the models of a run's iterations by their word errors."""
 
 from __future__ import annotations
 
@@ -19,26 +19,25 @@ MODEL_FILE = "model.safetensors"
 
 
 def choose_model(
-    run_dir: Path, tune: Callable[[Path], dict[str, Any]], most: int
+    run_dir: Path, tune: Callable[[Path], dict[str, Any]], limit: int
 ) -> dict[str, Any]:
-    """Make the model with the fewest word errors on the tuning set the run's model.
+    """Make the kept model with the fewest word errors on the tuning set the run's model.
 
-    Among `most` of the kept ones, at equal distances from the first to the last.
-
-    Each model has its own best weights; of equals the earlier iteration wins. Sequence training
-    needs this: its criterion goes on getting better when the words no longer do. Writes
-    <run_dir>/decode/choice/chosen.json.
+    Each model is decoded with its own best weights; of equals, the earlier iteration wins. Sequence
+    training needs this choice: its criterion goes on getting better when the words no longer do.
+    Writes <run_dir>/decode/choice/chosen.json.
 
     Args:
-        run_dir: holds models/iteration-NNNN.safetensors.
-        tune: the word errors of a model file under all weights tried (`best` and `tried`).
-        most: how many models are tried.
+        run_dir: run folder, which holds models/iteration-NNNN.safetensors.
+        tune: returns the word errors of a model file under all weights (`best` and `tried`).
+        limit: largest number of models that are tried, at equal distances from the first to the
+            last.
 
     Returns:
-        What `tune` says of the model that was chosen.
+        What `tune` returned for the chosen model.
 
     Raises:
-        InputError: no models were kept.
+        InputError: the run has kept no models.
     """
     models = sorted((run_dir / "models").glob("iteration-*.safetensors"))
     if not models:
@@ -47,20 +46,20 @@ def choose_model(
             expected="one of each iteration, as runtime.keep_models=true keeps them in training",
             remedy="decode.choose=0 takes the run's model as it is",
         )
-    tried = np.linspace(0, len(models) - 1, min(most, len(models))).round().astype(int)
+    tried = np.linspace(0, len(models) - 1, min(limit, len(models))).round().astype(int)
     models = [models[number] for number in tried]
-    rows, found = [], []
+    rows, results = [], []
     for model in models:
         tuned = tune(model)
-        found.append(tuned)
-        errors = min(int(one["errors"]) for one in tuned["tried"])
+        results.append(tuned)
+        errors = min(int(row["errors"]) for row in tuned["tried"])
         log.info("%s: %d word errors on %s", model.stem, errors, tuned["tuned_on"])
         rows.append({"model": model.name, "errors": errors, "best": tuned["best"]})
-    place = min(range(len(rows)), key=lambda number: rows[number]["errors"])
-    chosen = models[place]
+    best = min(range(len(rows)), key=lambda number: rows[number]["errors"])
+    chosen = models[best]
     log.info("chosen: %s", chosen.stem)
     with atomic_path(run_dir / MODEL_FILE) as temporary:
         shutil.copyfile(chosen, temporary)
     chosen_file = run_dir / "decode" / "choice" / "chosen.json"
     write_json(chosen_file, {"chosen": chosen.name, "models": rows})
-    return found[place]
+    return results[best]

@@ -1,4 +1,4 @@
-"""The words of decoded utterances: which of them count, how they are written and summed up."""
+"""Helpers for the words of decoded utterances: which words count, their files and figures."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ Words = dict[str, list[str]]
 
 
 def scoring_rule(settings: Settings) -> Callable[[Sequence[str]], list[str]]:
-    """Choose which words count as errors: those that `corpus.scoring` leaves, or all.
+    """Return the function that keeps the words that count, by the rules of `corpus.scoring`.
 
-    Returns:
-        What leaves those of an utterance that count.
+    Without `corpus.scoring`, all words count.
 
     Raises:
         InputError: there are no such rules.
@@ -31,7 +30,7 @@ def scoring_rule(settings: Settings) -> Callable[[Sequence[str]], list[str]]:
 
 
 def summary(result: WerResult) -> dict[str, Any]:
-    """The numbers of a scored set, for JSON."""
+    """Return the figures of a scored set, for JSON."""
     return {
         "percent": result.percent,
         "words": result.words,
@@ -44,12 +43,11 @@ def summary(result: WerResult) -> dict[str, Any]:
 
 
 def only(words: Words, utterances: set[str]) -> Words:
-    """The words of some utterances."""
+    """Return the words of those `utterances` that have some, in the order of `words`."""
     return {u: words[u] for u in words if u in utterances}
 
 
 def write_words(path: Path, words: Words) -> None:
     """Write a line for each utterance: its name and its words."""
-    write_text(
-        path, "".join(f"{u} {' '.join(found)}".rstrip() + "\n" for u, found in words.items())
-    )
+    lines = (f"{name} {' '.join(spoken)}".rstrip() + "\n" for name, spoken in words.items())
+    write_text(path, "".join(lines))

@@ -1,1 +1,1 @@
-"""What a stage needs from others, found and checked, or made."""
+"""What stages read and keep current: corpora, HMM systems, alignments and frame stores."""

@@ -1,4 +1,4 @@
-"""Prepared corpora as artefacts: made by a recipe, and perhaps edited by hand since."""
+"""Prepared corpora as artefacts: a recipe makes them, and people may edit them afterwards."""
 
 from __future__ import annotations
 
@@ -23,26 +23,23 @@ def make_corpus(
     sources: Mapping[str, Source],
     make: Callable[[Path], dict[str, Any]],
 ) -> dict[str, Any]:
-    """Make the corpus in `folder`, unless it is there from the same sources.
+    """Return the corpus.json of the corpus in `folder`; make the corpus unless it is current.
 
     Files that were changed by hand are kept, with a warning; where one is missing or empty, the
     corpus is made again. Making replaces the whole folder, with all that was made from the corpus.
 
     Args:
-        folder: where it goes.
-        settings: by their whole keys.
-        sources: what it is made from.
-        make: writes it into a folder; returns what corpus.json says.
-
-    Returns:
-        What corpus.json says.
+        folder: folder of the corpus.
+        settings: settings that the corpus depends on, by their whole keys.
+        sources: sources, by their role.
+        make: writes the corpus into a folder and returns the content of corpus.json.
 
     Raises:
-        InputError: the folder holds something that is no corpus, and would be lost.
+        InputError: the folder is no corpus, and its content would be lost.
     """
     about = prepared_corpus(folder)
-    wanted = ArtefactSpec(_KIND, settings, sources)
-    known = fitting(folder, wanted) if about else None
+    spec = ArtefactSpec(_KIND, settings, sources)
+    known = fitting(folder, spec) if about else None
     if known is not None and _kept(known):
         log.info("%s: the corpus is there already", folder)
         return about
@@ -51,23 +48,23 @@ def make_corpus(
         write_json(part / "corpus.json", make(part))
         return {}
 
-    make_anew(folder, wanted, write, whole=True)
+    make_anew(folder, spec, write, whole=True)
     made: dict[str, Any] = read_json(folder / "corpus.json")
     return made
 
 
 def rules_source(files: Iterable[Path]) -> Source:
-    """What identifies a recipe: its code and tables."""
+    """Return the source that identifies a recipe by its code and tables."""
     return Source.of_values([[path.name, file_digest(path)] for path in files])
 
 
 def _kept(known: Artefact) -> bool:
-    """Whether nothing is missing; says what was changed."""
-    lost = [
+    """Return whether no file is missing or empty; log the files that were changed."""
+    missing = [
         name for name, (size, _) in known.content.items() if size and not _size(known.folder / name)
     ]
-    if lost:
-        log.warning("%s: made again, because these are gone: %s", known.folder, ", ".join(lost))
+    if missing:
+        log.warning("%s: made again, because these are gone: %s", known.folder, ", ".join(missing))
         return False
     if edited := known.damage():
         log.warning(

@@ -1,4 +1,4 @@
-"""What readers expect of artefacts: whole, of this configuration, of sources that still hold."""
+"""Checks artefacts before they are read: undamaged, current, and made with these settings."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from asr_hf.settings.settings import Settings
 
 
 def require(folder: Path, remedy: str) -> Artefact | None:
-    """Read the artefact in `folder`, and check that it is whole and still holds.
+    """Check the artefact in `folder` and its sources.
 
     Args:
-        folder: where it is.
-        remedy: the command that makes it.
+        folder: folder of the artefact.
+        remedy: command that makes the artefact, for messages.
 
     Returns:
         The artefact; None for a folder without a record, which other tools made.
 
     Raises:
-        InputError: it is unfinished or damaged, or was made from what has changed since.
+        InputError: the artefact is unfinished or damaged, or its sources have changed since.
     """
     if not (folder / artefact.RECORD).is_file():
         return None
@@ -52,16 +52,16 @@ def of_this_configuration(
     remedy: str,
     keys: Iterable[str] = ("features", "alignment"),
 ) -> None:
-    """Compare the settings that an artefact was made with, far back too, with the configuration's.
+    """Check that an artefact and all its sources were made with the settings of this command.
 
     Args:
         settings: settings of the command.
-        known: the artefact.
-        remedy: the command that makes it.
+        known: artefact.
+        remedy: command that makes the artefact, for messages.
         keys: groups whose settings are compared.
 
     Raises:
-        InputError: they differ.
+        InputError: some settings differ.
     """
     if changed := differing_settings(settings, all_settings(known), keys):
         raise InputError(
@@ -74,33 +74,34 @@ def of_this_configuration(
 def differing_settings(
     settings: Settings, recorded: dict[str, Any], keys: Iterable[str]
 ) -> list[str]:
-    """Settings whose value is another in the configuration, as `key: theirs -> this one`."""
+    """Return the recorded settings that differ from these, as `key: recorded -> present`."""
     groups = tuple(f"{key}." for key in keys)
-    found = []
+    differing = []
     for key, value in sorted(recorded.items()):
         if not key.startswith(groups):
             continue
-        here = settings.plain(key, value)
+        present = settings.plain(key, value)
         # A rate that the configuration leaves open is the corpus's.
-        open_rate = key == "features.sample_rate" and here is None
-        if here != value and not open_rate:
-            found.append(f"{key}: {value} -> {here}")
-    return found
+        open_rate = key == "features.sample_rate" and present is None
+        if present != value and not open_rate:
+            differing.append(f"{key}: {value} -> {present}")
+    return differing
 
 
 def features_source(settings: Settings, data: DataDir, folder: Path) -> Source:
-    """Identify the features of a set, which something else is made from.
+    """Check the features of a set, and return the source that identifies them.
 
     Args:
         settings: settings of the command.
-        data: the set.
-        folder: its features.
+        data: data directory of the set.
+        folder: folder of its features.
 
     Returns:
         The source.
 
     Raises:
-        InputError: there are none, or they are of other segments or settings.
+        InputError: there are no features, or they were made from other segments or with other
+            settings.
     """
     scp, remedy = folder / "feats.scp", "asr-hf features with the same overrides"
     known = require(folder, remedy)
@@ -120,17 +121,17 @@ def features_source(settings: Settings, data: DataDir, folder: Path) -> Source:
 
 
 def store_source(settings: Settings, folder: Path) -> Source:
-    """Identify a frame store, which something else is made from or trained on.
+    """Check a frame store, and return the source that identifies it.
 
     Args:
         settings: settings of the command.
-        folder: the store.
+        folder: folder of the store.
 
     Returns:
         The source.
 
     Raises:
-        InputError: it is damaged, or of other features or labels than this configuration's.
+        InputError: the store is damaged, or its features or labels were made with other settings.
     """
     remedy = "asr-hf align with the same overrides"
     known = require(folder, remedy)
@@ -141,28 +142,29 @@ def store_source(settings: Settings, folder: Path) -> Source:
 
 
 def features_fit(features: Source, about: Mapping[str, Any], model: Path) -> None:
-    """Compare the settings of features with those that a model was trained on.
+    """Check that features were made with the same settings as those that a model was trained on.
 
     Args:
-        features: a feature folder or frame store.
-        about: what the model says of its training.
-        model: its file.
+        features: source that stands for a feature folder or a frame store.
+        about: description of its training in the model file.
+        model: model file.
 
     Raises:
-        InputError: they differ.
+        InputError: the settings differ.
     """
     trained = about.get("features")
     if not isinstance(trained, Mapping):
         return
-    found = {
+    recorded = {
         key: value
         for key, value in all_settings(features).items()
         if key.startswith("features.") and key.removeprefix("features.") in trained
     }
     changed = [
-        f"{key}: {there} -> {value}"
-        for key, value in sorted(found.items())
-        if (there := trained[key.removeprefix("features.")]) != value and there is not None
+        f"{key}: {in_training} -> {value}"
+        for key, value in sorted(recorded.items())
+        if (in_training := trained[key.removeprefix("features.")]) != value
+        and in_training is not None
     ]
     if changed:
         raise InputError(
@@ -173,16 +175,16 @@ def features_fit(features: Source, about: Mapping[str, Any], model: Path) -> Non
 
 
 def states_fit(states: str, about: Mapping[str, Any], model: Path, hmms: Path) -> None:
-    """Compare HMM states with those that a model's outputs stand for.
+    """Check that HMM states are those that a model's outputs stand for.
 
     Args:
-        states: the digest of the states that are decoded with.
-        about: what the model says of its training.
-        model: its file.
-        hmms: the folder of those states.
+        states: digest of the HMM states that decoding uses.
+        about: description of its training in the model file.
+        model: model file.
+        hmms: folder of the HMM system.
 
     Raises:
-        InputError: they differ.
+        InputError: the outputs stand for other states.
     """
     trained = about.get("states")
     if trained is not None and trained != states:

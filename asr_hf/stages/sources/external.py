@@ -1,4 +1,4 @@
-"""Pack the stores with alignments, and perhaps features, that were made elsewhere."""
+"""Packs frame stores of alignments, and perhaps features, that were made elsewhere."""
 
 from __future__ import annotations
 
@@ -33,21 +33,25 @@ log = logging.getLogger(__name__)
 
 
 class _NothingAligned(Exception):
-    """There are alignments, but none of a set's utterances."""
+    """No utterance of a set has an alignment, though others have."""
 
 
 def alignments_from_outside(settings: Settings) -> bool:
-    """Whether alignments are not made here: they are named, or the corpus is one of Kaldi's."""
+    """Return whether alignments are made elsewhere, as in any corpus in Kaldi's folders."""
     alignment = settings.alignment
     named = alignment.from_ark is not None or alignment.from_kaldi is not None
     return named or settings.corpus.kaldi is not None
 
 
 def pack_external(settings: Settings) -> dict[str, Any]:
-    """Pack the store of every set that has alignments; those packed from the same input are kept.
+    """Pack the store of every set that has alignments; keep the stores that are current.
+
+    Args:
+        settings: settings of the command.
 
     Returns:
-        pdfs, and of each set the utterances, frames and what was skipped.
+        The number of pdfs; and for each set its numbers of utterances and frames, and the skipped
+        utterances.
 
     Raises:
         InputError: data are missing or damaged, or the training set has no alignments.
@@ -59,33 +63,37 @@ def pack_external(settings: Settings) -> dict[str, Any]:
             remedy="alignment.from_kaldi=exp/tri4_ali, for example",
         )
     sets = _data(settings)
-    every = cache(lambda: _alignments(settings))
-    known = {name: _packed(settings, name, data, every) for name, data in sets.items()}
+    alignments = cache(lambda: _alignments(settings))
+    packed = {name: _packed(settings, name, data, alignments) for name, data in sets.items()}
     needed = [settings.corpus.train_set]
     if settings.corpus.kaldi is not None:
         needed.append(settings.corpus.heldout_set)
     for name in needed:
-        if known[name] is None:
+        if packed[name] is None:
             raise InputError(
                 f"{_source(settings)}: no alignment of any utterance of {name}",
                 expected="keys that are utterance ids",
                 remedy="check that alignments and data directory belong together",
             )
-    found = {name: summary for name, summary in known.items() if summary is not None}
-    pdfs = found[settings.corpus.train_set]["num_pdfs"]
-    return {"pdfs": pdfs, "gaussians": None, "sets": found}
+    aligned = {name: summary for name, summary in packed.items() if summary is not None}
+    pdfs = aligned[settings.corpus.train_set]["num_pdfs"]
+    return {"pdfs": pdfs, "gaussians": None, "sets": aligned}
 
 
 def pack_decode_data(settings: Settings, names: Iterable[str]) -> None:
-    """Pack those of the sets `names` that `corpus.decode_data` lists; current ones are kept.
+    """Pack those of the sets `names` that `corpus.decode_data` lists; keep the current stores.
 
-    They need no alignments, and may have been named after training.
+    These sets need no alignments, and settings may name them after training only.
+
+    Args:
+        settings: settings of the command.
+        names: names of sets; other sets than those of `corpus.decode_data` are left alone.
 
     Raises:
         InputError: data are missing or damaged.
     """
-    wanted = set(names)
-    sets = {name: data for name, data in decode_data(settings).items() if name in wanted}
+    chosen = set(names)
+    sets = {name: data for name, data in decode_data(settings).items() if name in chosen}
     _link(settings, sets)
     for name, data in sets.items():
         _check_as_trained(settings, name)
@@ -93,22 +101,22 @@ def pack_decode_data(settings: Settings, names: Iterable[str]) -> None:
 
 
 def _data(settings: Settings) -> dict[str, DataDir]:
-    """The sets of the corpus; those of Kaldi's folders with links to their features."""
+    """Read the sets of the corpus; write links to the features of sets in Kaldi's folders."""
     corpus = settings.corpus.dir
-    found = kaldi_sets(settings)
-    if not found:
+    sets = kaldi_sets(settings)
+    if not sets:
         return {name: DataDir.read(corpus / name) for name in settings.corpus.sets}
-    _link(settings, found)
+    _link(settings, sets)
     if settings.alignment.from_kaldi is not None and not transform_paths(settings):
         for folder in alignment_folders(settings):
             if names := unapplied_transforms(folder):
-                said = "%s: its %s change nothing here; features.transforms=%s applies them"
-                log.info(said, folder, ", ".join(names), folder)
-    return found
+                message = "%s: its %s change nothing here; features.transforms=%s applies them"
+                log.info(message, folder, ", ".join(names), folder)
+    return sets
 
 
 def _link(settings: Settings, sets: Mapping[str, DataDir]) -> None:
-    """Write links to the features of sets that lie in folders of Kaldi's."""
+    """Write links to the features of sets that lie in Kaldi's folders."""
     if not sets:
         return
     mode, options = _cmvn(settings)
@@ -122,75 +130,74 @@ def _link(settings: Settings, sets: Mapping[str, DataDir]) -> None:
 
 
 def _check_as_trained(settings: Settings, name: str) -> None:
-    """Refuse to do other things to the features of a set than to those of training.
+    """Refuse to process the features of a set in another way than those of training.
 
     Raises:
-        InputError: they differ.
+        InputError: the processing differs.
     """
     trained = store_folder(settings, settings.corpus.train_set) / "store.json"
     if not trained.is_file():
         return
-    wanted = processing(read_json(trained).get("features") or {})
-    found = processing(read_json(settings.corpus.dir / "fbank" / name / "fbank.json"))
-    if odd := [key for key in wanted if found[key] != wanted[key]]:
+    expected = processing(read_json(trained).get("features") or {})
+    actual = processing(read_json(settings.corpus.dir / "fbank" / name / "fbank.json"))
+    if differing := [key for key in expected if actual[key] != expected[key]]:
         raise InputError(
-            f"corpus.decode_data.{name}: features with {', '.join(f'{k}={found[k]}' for k in odd)}",
-            expected=f"{', '.join(f'{k}={wanted[k]}' for k in odd)}, as in {trained.parent}",
+            f"corpus.decode_data.{name}: features with "
+            f"{', '.join(f'{key}={actual[key]}' for key in differing)}",
+            expected=f"{', '.join(f'{key}={expected[key]}' for key in differing)}, as in "
+            f"{trained.parent}",
             remedy="give this command the overrides of training, alignment.from_kaldi, "
             "features.transforms and corpus.norm_vars among them",
         )
 
 
 def _cmvn(settings: Settings) -> tuple[CmvnMode, CmvnOptions]:
-    """Choose the normalisation of Kaldi's features: what cmvn_opts of their system says.
+    """Return the normalisation of Kaldi's features, which cmvn_opts of their system says.
 
     Transforms were estimated on features that were normalised in one way. Without transforms,
     `corpus.norm_vars` chooses another than that of the alignments' system.
-
-    Returns:
-        What mean and variance are taken over, and which of them are normalised.
 
     Raises:
         InputError: folders contradict one another, or the configuration contradicts transforms.
     """
     mode, kaldi = CmvnMode(settings.features.cmvn), settings.corpus.kaldi
     if kaldi is None:
-        # Features of our own are normalised in both.
+        # Features that asr-hf made are normalised in mean and variance.
         return mode, CmvnOptions()
     chosen = kaldi.norm_vars
     transforms = [path for path in transform_paths(settings) if path.is_dir()]
     folders = transforms
     if not transforms and chosen is None and settings.alignment.from_kaldi is not None:
         folders = alignment_folders(settings)
-    found = {option_file(path, "cmvn_opts"): None for path in folders}
-    told = {path: read_cmvn_options(path) for path in found}
-    for path, one in told.items():
-        first = next(iter(told))
-        if one != told[first]:
+    files = dict.fromkeys(option_file(path, "cmvn_opts") for path in folders)
+    options = {path: read_cmvn_options(path) for path in files}
+    for path, cmvn in options.items():
+        first = next(iter(options))
+        if cmvn != options[first]:
             raise InputError(
                 f"{path}: other options than in {first}",
                 expected="one way of normalising all features (or no file, for Kaldi's defaults)",
                 remedy="name folders of one system; without transforms, corpus.norm_vars decides",
             )
-        if chosen is not None and chosen != one.options.norm_vars:
+        if chosen is not None and chosen != cmvn.options.norm_vars:
             raise InputError(
                 f"corpus.norm_vars={str(chosen).lower()}: the transforms were estimated otherwise",
-                expected=f"--norm-vars={str(one.options.norm_vars).lower()}, as {path} says",
+                expected=f"--norm-vars={str(cmvn.options.norm_vars).lower()}, as {path} says",
                 remedy="leave corpus.norm_vars out",
             )
-    if not told:
+    if not options:
         return mode, CmvnOptions(norm_vars=bool(chosen))
-    path, one = next(iter(told.items()))
-    if not one.norm_means and mode is not CmvnMode.NONE:
+    path, cmvn = next(iter(options.items()))
+    if not cmvn.norm_means and mode is not CmvnMode.NONE:
         log.info("%s: --norm-means=false: features are taken as they are", path)
         mode = CmvnMode.NONE
-    return mode, one.options
+    return mode, cmvn.options
 
 
 def _packed(
-    settings: Settings, name: str, data: DataDir, every: Callable[[], Alignments]
+    settings: Settings, name: str, data: DataDir, alignments: Callable[[], Alignments]
 ) -> dict[str, Any] | None:
-    """What is said of the store of a set, packed if need be; None without alignments for it."""
+    """Pack the store of a set unless it is current; return its summary, None without alignments."""
     paths = transform_paths(settings)
     transform = FeatureTransforms.open(paths).apply if paths else None
     sources = {
@@ -202,15 +209,15 @@ def _packed(
     if _only_decoded(settings, name):
         return pack(settings, name, data, None, sources, transform, only_decoded=True)
 
-    def mine() -> Alignments:
-        found = {u.id: every().pdfs[u.id] for u in data.utterances if u.id in every().pdfs}
-        if not found:
+    def of_this_set() -> Alignments:
+        pdfs = {u.id: alignments().pdfs[u.id] for u in data.utterances if u.id in alignments().pdfs}
+        if not pdfs:
             raise _NothingAligned
-        return Alignments(found, every().num_pdfs)
+        return Alignments(pdfs, alignments().num_pdfs)
 
     sources["alignments"] = _alignments_source(settings)
     try:
-        return pack(settings, name, data, mine, sources, transform)
+        return pack(settings, name, data, of_this_set, sources, transform)
     except _NothingAligned:
         log.warning("%s: no alignment of any utterance of %s", _source(settings), name)
         return None
@@ -229,12 +236,12 @@ def _alignments(settings: Settings) -> Alignments:
 
 
 def alignment_folders(settings: Settings) -> list[Path]:
-    """The folders of `alignment.from_kaldi`, which may name one or several."""
+    """Return the folders of `alignment.from_kaldi`, which may name one or several."""
     return list(settings.alignment.from_kaldi or ())
 
 
 def transform_paths(settings: Settings) -> list[Path]:
-    """The folders and archives of `features.transforms`, which may name none, one or several."""
+    """Return the folders and archives of `features.transforms`, in their order."""
     return list(settings.features.transforms or ())
 
 
@@ -245,7 +252,7 @@ def _source(settings: Settings) -> str:
 
 
 def _alignments_source(settings: Settings) -> Source:
-    """What identifies the alignments: of files, their sizes and times of change."""
+    """Return the source that identifies the alignments by sizes and times of change of files."""
     options = settings.alignment
     if options.from_kaldi is None:
         assert options.from_ark is not None

@@ -1,4 +1,4 @@
-"""The HMM system of a corpus: monophones from a flat start, and states tied in context."""
+"""Makes the HMM system of a corpus: monophones from a flat start, and states tied in context."""
 
 from __future__ import annotations
 
@@ -33,15 +33,17 @@ def hmm_system(
     data: dict[str, DataDir],
     transcripts: dict[str, dict[str, Transcript]],
 ) -> tuple[HmmSystem, Artefact]:
-    """Train the HMM system, or load the one trained from the same input.
+    """Train the HMM system, or load the one that is current.
+
+    The HMM system of a corpus of copies is that of its clean corpus.
 
     Args:
         settings: settings of the command.
-        data: every set of the corpus.
-        transcripts: of each set.
+        data: data directory of each set of the corpus.
+        transcripts: transcripts of each set, by utterance.
 
     Returns:
-        The system, and its record.
+        The HMM system, and the artefact that holds it.
 
     Raises:
         InputError: data are missing, or too many utterances cannot be aligned.
@@ -51,8 +53,8 @@ def hmm_system(
         carried = ArtefactSpec(_KIND, {}, {"clean system": clean})
         return _kept(system_folder(settings), carried, lambda: system)
     name = settings.corpus.train_set
-    train, spoken = data[name], transcripts[name]
-    monophones, known = _monophones(settings, train, spoken)
+    train, train_transcripts = data[name], transcripts[name]
+    monophones, known = _monophones(settings, train, train_transcripts)
     if settings.alignment.tree is None:
         return monophones, known
     tying = TyingOptions(**asdict(settings.alignment.tree), seed=settings.alignment.seed)
@@ -63,11 +65,11 @@ def hmm_system(
         skips = SkipList("state tying", settings.alignment.max_skipped, _LIMIT)
         fbank = ArkReader(settings.corpus.dir / "fbank" / name / "feats.scp")
         return train_triphones(
-            monophones, train, fbank, spoken, tying, skips, settings.alignment.jobs
+            monophones, train, fbank, train_transcripts, tying, skips, settings.alignment.jobs
         )
 
-    wanted = ArtefactSpec(_KIND, options, {"monophones": known.source})
-    return _kept(system_folder(settings), wanted, tied)
+    spec = ArtefactSpec(_KIND, options, {"monophones": known.source})
+    return _kept(system_folder(settings), spec, tied)
 
 
 def _monophones(
@@ -103,10 +105,10 @@ def _monophones(
 
 
 def _kept(
-    folder: Path, wanted: ArtefactSpec, make: Callable[[], HmmSystem]
+    folder: Path, spec: ArtefactSpec, make: Callable[[], HmmSystem]
 ) -> tuple[HmmSystem, Artefact]:
-    """The system in `folder`, made and saved there unless it is there from the same input."""
-    if (known := current(folder, wanted)) is not None:
+    """Load the system in `folder` if it is current; otherwise make it and save it there."""
+    if (known := current(folder, spec)) is not None:
         log.info("%s: the HMM system is there already", folder)
         return HmmSystem.load(folder), known
     system = make()
@@ -115,9 +117,9 @@ def _kept(
         system.save(part)
         return {}
 
-    return system, make_anew(folder, wanted, save, inside=("lang",))
+    return system, make_anew(folder, spec, save, inside=("lang",))
 
 
 def transcripts_source(data: DataDir) -> Source:
-    """What alignments of a set depend on, but for its features."""
+    """Return the source that alignments of a set depend on, besides its features."""
     return Source.of_values([[u.id, u.speaker, u.language, u.text] for u in data.utterances])

@@ -1,4 +1,4 @@
-"""Checks every byte of stores and of runs that carries a checksum."""
+"""Verifies the checksums of frame stores, lattice stores and runs."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from asr_hf.training.model_file import load_model
 
 
 def check_folder(folder: Path, named: str | None = None) -> tuple[str, list[str]] | None:
-    """Check a frame store, a lattice store or a run; None for any other folder.
+    """Check a frame store, a lattice store or a run.
 
     Args:
-        folder: what is checked.
-        named: full name of the class of models that this command names, if it names one.
+        folder: folder that is checked.
+        named: full name of the model class that the settings of the command name, if any.
 
     Returns:
-        What was found, in one line, and the problems.
+        A summary of one line, and the problems; None for a folder of another kind.
     """
     for name, check in (("store.json", _frames), ("lattices.json", _lattices)):
         if (folder / name).exists():
@@ -40,7 +40,7 @@ def _frames(folder: Path) -> tuple[str, list[str]]:
         _count(store.check(), folder, store.num_frames)
     except InputError as error:
         return "damaged", [str(error)]
-    return _said(f"{store.num_units} utterances", store.has_checksums), []
+    return _summary(f"{store.num_units} utterances", store.has_checksums), []
 
 
 def _lattices(folder: Path) -> tuple[str, list[str]]:
@@ -50,7 +50,7 @@ def _lattices(folder: Path) -> tuple[str, list[str]]:
         _count(store.check(), folder, sum(map(store.num_frames, names)))
     except InputError as error:
         return "damaged", [str(error)]
-    return _said(f"{len(names)} lattices", store.has_checksums), []
+    return _summary(f"{len(names)} lattices", store.has_checksums), []
 
 
 def _run(folder: Path, named: str | None) -> tuple[str, list[str]]:
@@ -73,9 +73,11 @@ def _run(folder: Path, named: str | None) -> tuple[str, list[str]]:
 def _count(steps: Iterator[int], folder: Path, total: int) -> None:
     bar: tqdm[None] = progress(desc=f"checking {folder.name}", total=total, unit="frame")
     with bar:
-        for frames in steps:
-            bar.update(frames)
+        for num_frames in steps:
+            bar.update(num_frames)
 
 
-def _said(what: str, checksums: bool) -> str:
-    return what if checksums else f"{what}, written without checksums: sizes alone were checked"
+def _summary(content: str, checksums: bool) -> str:
+    if checksums:
+        return content
+    return f"{content}, written without checksums: sizes alone were checked"

@@ -1,4 +1,4 @@
-"""The training and held-out sets of a corpus that lies in Kaldi's own data directories."""
+"""Reads the sets of a corpus that lies in Kaldi's data directories."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ from asr_hf.settings.settings import Settings
 
 
 def kaldi_sets(settings: Settings) -> dict[str, DataDir]:
-    """Read the sets of a corpus of Kaldi's directories.
+    """Read the sets of a corpus in Kaldi's directories.
 
-    Without `corpus.heldout_data`, a share of the training data is held out: whole speakers, as
-    long as there are ten or more of them. The sets of `corpus.decode_data` are not trained on.
+    Without `corpus.heldout_data`, a share of the training data is held out: whole speakers if there
+    are at least ten. The sets of `corpus.decode_data` are not trained on.
+
+    Args:
+        settings: settings of the command.
 
     Returns:
         The sets by name; none for other corpora.
 
     Raises:
-        InputError: a directory is missing or damaged, or not named, or the share is none.
+        InputError: no training directory is named, a directory is missing or damaged, or the share
+            is not between 0 and 1.
     """
     kaldi = settings.corpus.kaldi
     if kaldi is None:
@@ -42,15 +46,18 @@ def kaldi_sets(settings: Settings) -> dict[str, DataDir]:
 
 
 def decode_data(settings: Settings) -> dict[str, DataDir]:
-    """Read the sets that are only decoded or exported; any corpus may have some.
+    """Read the sets that are only decoded or exported, which any corpus may have.
+
+    Args:
+        settings: settings of the command.
 
     Returns:
-        The sets by name.
+        The sets of `corpus.decode_data`, by name.
 
     Raises:
         InputError: a directory is missing or damaged, or a set of the corpus has its name.
     """
-    corpus, found = settings.corpus, {}
+    corpus, sets = settings.corpus, {}
     for name, path in (corpus.decode_data or {}).items():
         taken = {corpus.train_set, corpus.heldout_set, *corpus.sets}
         if name in taken:
@@ -58,12 +65,12 @@ def decode_data(settings: Settings) -> dict[str, DataDir]:
                 f"corpus.decode_data.{name}: there is a set of this name already",
                 remedy="give it another name",
             )
-        found[name] = read_kaldi_dir(path)
-    return found
+        sets[name] = read_kaldi_dir(path)
+    return sets
 
 
 def refuse_kaldi(settings: Settings, verb: str) -> None:
-    """Say that there is nothing for `verb` to do where everything is Kaldi's.
+    """Refuse a verb that has nothing to do where data and features are Kaldi's.
 
     Raises:
         InputError: the corpus lies in Kaldi's directories.
@@ -91,7 +98,7 @@ def _split(data: DataDir, share: float) -> tuple[DataDir, DataDir]:
         if len(held) >= share * len(data.utterances):
             break
         held |= {u.id for u in groups[name]}
-    parts = [[u for u in data.utterances if (u.id in held) == want] for want in (False, True)]
+    parts = [[u for u in data.utterances if (u.id in held) == is_held] for is_held in (False, True)]
     if not all(parts):
         raise InputError(
             f"{data.path}: {len(data.utterances)} utterances cannot be split in two",

@@ -1,4 +1,4 @@
-"""Where a corpus, its alignments and its packed stores lie."""
+"""Names the folders of a corpus: its alignments, HMM systems, lattices and frame stores."""
 
 from __future__ import annotations
 
@@ -14,13 +14,10 @@ from asr_hf.settings.settings import Settings
 
 
 def prepared_corpus(folder: Path) -> dict[str, Any]:
-    """Read the corpus.json of a corpus that asr-hf prepare made.
-
-    Returns:
-        What it holds; nothing where there is no corpus.
+    """Return the corpus.json of a corpus that asr-hf prepare made; empty without a corpus.
 
     Raises:
-        InputError: the folder holds something that is no corpus, and would be lost.
+        InputError: the folder holds something else than a corpus, which would be lost.
     """
     if (folder / "corpus.json").exists():
         return dict(read_json(folder / "corpus.json"))
@@ -34,60 +31,59 @@ def prepared_corpus(folder: Path) -> dict[str, Any]:
 
 
 def chosen_by(settings: Settings) -> str:
-    """What chooses this corpus on the command line."""
+    """Return the override that chooses this corpus on the command line."""
     if settings.corpus.table is not None:
         return f"table={settings.corpus.table}"
     return f"+recipe={settings.corpus.name}"
 
 
 def store_folder(settings: Settings, name: str) -> Path:
-    """The packed frame store of the set `name`."""
+    """Return the folder of the frame store of the set `name`."""
     return settings.corpus.dir / _tagged(settings, "store") / name
 
 
 def system_folder(settings: Settings) -> Path:
-    """The HMM system and its decoding graphs."""
+    """Return the folder of the HMM system and its decoding graphs."""
     return settings.corpus.dir / settings.alignment.system
 
 
 def monophone_folder(settings: Settings) -> Path:
-    """The HMM system of monophones, where the flat start ends."""
+    """Return the folder of the HMM system of monophones, which the flat start makes."""
     return settings.corpus.dir / "align"
 
 
 def alignment_folder(settings: Settings, name: str) -> Path:
-    """The alignments of the set `name`."""
+    """Return the folder of the alignments of the set `name`."""
     return settings.corpus.dir / _tagged(settings, "align") / name
 
 
 def lattices_folder(settings: Settings, name: str) -> Path:
-    """The denominator lattices of the set `name`."""
+    """Return the folder of the denominator lattices of the set `name`."""
     tag = settings.lattices.tag
     return settings.corpus.dir / ("lattices" if tag is None else f"lattices-{tag}") / name
 
 
 def clean_corpus(settings: Settings) -> Path:
-    """The folder of the corpus that a corpus of copies is made from."""
+    """Return the folder of the clean corpus that a corpus of copies is made from."""
     return settings.paths.data / str(settings.corpus.clean)
 
 
 def clean_system_folder(settings: Settings) -> Path:
-    """The HMM system of the corpus that a corpus of copies is made from."""
+    """Return the folder of the HMM system of the clean corpus."""
     return clean_corpus(settings) / settings.alignment.system
 
 
 def clean_alignment_folder(settings: Settings, name: str) -> Path:
-    """The alignments, under the same tag, of the clean set that the set `name` is made from.
+    """Return the folder of the alignments of the clean set that the set `name` is made from.
+
+    Their tag is that of this corpus's own alignments.
 
     Args:
         settings: settings of the command.
         name: name of a set of copies.
 
-    Returns:
-        The folder.
-
     Raises:
-        MissingSetting: the settings do not say what the set is made from.
+        MissingSetting: the settings do not say which set it is made from.
     """
     augmentation = settings.corpus.augmentation
     if augmentation is None or name not in augmentation.sets:
@@ -97,13 +93,10 @@ def clean_alignment_folder(settings: Settings, name: str) -> Path:
 
 
 def decoding_scale(run_dir: Path) -> float:
-    """Read the acoustic scale that a run decodes its tuning set best with.
-
-    Returns:
-        The scale.
+    """Return the acoustic scale that a run decodes its tuning set best with.
 
     Raises:
-        InputError: nothing was decoded, or another model was.
+        InputError: the run was not decoded, or its model has changed since.
     """
     path = run_dir / "decode" / "best.json"
     check_decoded(path.parent, run_dir)
@@ -116,10 +109,10 @@ def decoding_scale(run_dir: Path) -> float:
 
 
 def check_decoded(folder: Path, run_dir: Path) -> None:
-    """Refuse what was decoded with another model than the run has now.
+    """Refuse a decoded set if the run has another model now.
 
     Raises:
-        InputError: it was.
+        InputError: the model has changed since the set was decoded.
     """
     known, model = artefact.find(folder), run_dir / "model.safetensors"
     network = None if known is None else known.sources.get("network")

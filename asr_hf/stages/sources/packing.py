@@ -1,4 +1,4 @@
-"""Packs the frame store of a set, unless it is there from the same features and alignments."""
+"""Packs the frame store of a set, unless the store is current."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ def pack(
     sources: Mapping[str, Source],
     transform: Transform | None = None,
     only_decoded: bool = False,
-    told: Collection[str] = (),
+    logged: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Pack the store of a set, unless it is there from the same sources.
+    """Pack the frame store of a set, unless the store is current.
 
     Args:
         settings: settings of the command.
-        name: of the set.
-        data: its utterances.
-        alignments: reads those of its utterances; None for a set that is only decoded.
-        sources: what it is made from.
-        transform: what else is done to the normalised features.
+        name: name of the set.
+        data: data directory of the set.
+        alignments: reads the alignments of the set; None for a set that is only decoded.
+        sources: sources of the store, by their role.
+        transform: further transformation of the normalised features; None for none.
         only_decoded: whether the set is only decoded; then `decode.max_skipped` limits how many
             utterances may be left out, else `alignment.max_skipped`.
-        told: utterances that the log said are skipped.
+        logged: skipped utterances that the log has named already.
 
     Returns:
-        What its record says of it.
+        The numbers of utterances, frames and pdfs, and the skipped utterances.
 
     Raises:
         InputError: features or alignments are damaged, or too many utterances are left out.
     """
     limit = "decode.max_skipped" if only_decoded else "alignment.max_skipped"
     max_skipped = (settings.decode if only_decoded else settings.alignment).max_skipped
-    skips = SkipList(f"packing {name}", max_skipped, limit, logged=set(told))
+    skips = SkipList(f"packing {name}", max_skipped, limit, logged=set(logged))
 
     def make(part: Path) -> dict[str, Any]:
         about = build_store(
@@ -59,12 +59,12 @@ def pack(
             max_skipped,
             transform=transform,
             allow_pipes=settings.features.allow_pipes,
-            logged=told,
+            logged=logged,
         )
         return {key: about[key] for key in ("utterances", "frames", "num_pdfs", "skipped")}
 
-    wanted = ArtefactSpec("frame store", {"features.dtype": settings.features.dtype}, sources)
+    spec = ArtefactSpec("frame store", {"features.dtype": settings.features.dtype}, sources)
     total = len(data.utterances)
     return current_or_make(
-        store_folder(settings, name), wanted, make, whole=True, skips=(skips, total)
+        store_folder(settings, name), spec, make, whole=True, skips=(skips, total)
     ).about

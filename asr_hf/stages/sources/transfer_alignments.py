@@ -1,4 +1,4 @@
-"""HMM system and alignments of a clean corpus, carried over to a corpus of its copies."""
+"""Carries the HMM system and alignments of a clean corpus over to a corpus of its copies."""
 
 from __future__ import annotations
 
@@ -24,11 +24,14 @@ from asr_hf.stages.sources.layout import clean_alignment_folder, clean_system_fo
 def clean_system(settings: Settings) -> tuple[HmmSystem, Source]:
     """Load the HMM system of the clean corpus.
 
+    Args:
+        settings: settings of the command, of the corpus of copies.
+
     Returns:
-        The system, and what identifies it.
+        The HMM system, and the source that identifies it.
 
     Raises:
-        InputError: that corpus is not aligned.
+        InputError: the clean corpus is not aligned.
     """
     folder, name = clean_system_folder(settings), settings.corpus.clean
     known = require(folder, f"asr-hf align +recipe={name}")
@@ -42,13 +45,10 @@ def clean_system(settings: Settings) -> tuple[HmmSystem, Source]:
 
 
 def clean_alignment(settings: Settings, name: str) -> Artefact:
-    """Find the alignments of the clean set that the set `name` is made from.
-
-    Returns:
-        The alignments.
+    """Return the artefact with the alignments of the clean set that the set `name` is made from.
 
     Raises:
-        InputError: that set is not aligned.
+        InputError: the clean set is not aligned.
     """
     clean, tag = settings.corpus.clean, settings.alignment.tag
     folder = clean_alignment_folder(settings, name)
@@ -66,16 +66,13 @@ def clean_alignment(settings: Settings, name: str) -> Artefact:
 def carried_alignments(
     settings: Settings, data: DataDir, fbank: ArkReader, skips: SkipList
 ) -> Alignments:
-    """Label every utterance whose clean recording has an alignment.
+    """Return the alignment of every utterance whose clean recording has one.
 
     Args:
         settings: settings of the command.
-        data: a set of the corpus.
-        fbank: its features.
-        skips: takes copies that do not fit their clean recording.
-
-    Returns:
-        The labels.
+        data: data directory of a set of copies.
+        fbank: features of the set.
+        skips: list that copies are added to which do not fit their clean recording.
     """
     clean = Alignments.read(clean_alignment_folder(settings, data.path.name))
     grid = FrameGrid(settings.features.frame_length, settings.features.frame_shift)
@@ -86,20 +83,29 @@ def carried_alignments(
         if name not in clean.pdfs or utterance.id not in fbank:
             continue
         try:
-            frames = len(fbank[utterance.id])
-            carried[utterance.id] = grid.carry(clean.pdfs[name], frames, speed)
+            num_frames = len(fbank[utterance.id])
+            carried[utterance.id] = grid.carry(clean.pdfs[name], num_frames, speed)
         except InputError as error:
             skips.add(utterance.id, f"{error.problem}, expected {error.expected}")
     return Alignments(carried, clean.num_pdfs)
 
 
 def carried_ctm(settings: Settings, data: DataDir, kind: str) -> str:
-    """The ctm of phones or words, its times divided by each copy's speed."""
+    """Return the ctm of phones or words, its times divided by each copy's speed.
+
+    Args:
+        settings: settings of the command.
+        data: data directory of a set of copies.
+        kind: "phones" or "words".
+
+    Raises:
+        InputError: the ctm of the clean set is missing or damaged.
+    """
     path = clean_alignment_folder(settings, data.path.name) / f"{kind}.ctm"
     segments: dict[str, list[CtmWord]] = {}
     try:
-        for one in read_ctm(path):
-            segments.setdefault(one.recording, []).append(one)
+        for segment in read_ctm(path):
+            segments.setdefault(segment.recording, []).append(segment)
     except InputError as error:
         remedy = f"asr-hf align +recipe={settings.corpus.clean} again"
         raise InputError(error.problem, expected=error.expected, remedy=remedy) from error
@@ -107,19 +113,19 @@ def carried_ctm(settings: Settings, data: DataDir, kind: str) -> str:
     text = []
     for utterance in data.utterances:
         name, speed = _origin(utterance.id, copies)
-        for one in segments.get(name, []):
-            times = f"{one.start / speed:.3f} {one.duration / speed:.3f}"
-            text.append(f"{utterance.id} {one.channel} {times} {one.word}\n")
+        for segment in segments.get(name, []):
+            times = f"{segment.start / speed:.3f} {segment.duration / speed:.3f}"
+            text.append(f"{utterance.id} {segment.channel} {times} {segment.word}\n")
     return "".join(text)
 
 
 def copies_source(folder: Path) -> Source:
-    """What carried alignments depend on: the origin and speed of each copy."""
+    """Return the source that carried alignments depend on: origin and speed of each copy."""
     copies = read_copies(folder)
     return Source.of_values({name: [c.clean, c.effects.speed] for name, c in copies.items()})
 
 
 def _origin(utterance: str, copies: dict[str, Copy]) -> tuple[str, float]:
-    """The clean utterance of a name, and how much faster the named one is."""
+    """Return the clean utterance that an utterance was made from, and how much faster it is."""
     copy = copies.get(utterance)
     return (utterance, 1.0) if copy is None else (copy.clean, copy.effects.speed)

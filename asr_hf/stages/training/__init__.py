@@ -1,1 +1,1 @@
-"""The parts of the stage train: stores, targets, the first model, what a run keeps."""
+"""Parts of the train stage: stores, targets, the model to start from, and forecasts."""

@@ -1,4 +1,4 @@
-"""What the criterion and the optimiser of a configuration say that they need."""
+"""Reads what the classes of the criterion and the optimiser declare that they need."""
 
 from __future__ import annotations
 
@@ -10,30 +10,24 @@ from asr_hf.settings.component import Component
 
 
 def criterion_needs(criterion: Component) -> CriterionNeeds:
-    """Find out what the class of a criterion needs.
+    """Return what the class of a criterion declares that it needs.
 
     Args:
         criterion: component of the group `criterion`.
 
-    Returns:
-        Its needs.
-
     Raises:
-        InputError: there is no such class, or its attribute `needs` is something else.
+        InputError: there is no such class, or its attribute `needs` has another type.
     """
     return declared(find_class(criterion.target, "criterion._target_"), CriterionNeeds())
 
 
 def optimiser_needs(trainer: Component) -> OptimiserNeeds:
-    """Find out what the class of an optimiser needs.
+    """Return what the class of an optimiser declares that it needs.
 
     Args:
         trainer: component of the group `trainer`.
 
-    Returns:
-        Its needs.
-
     Raises:
-        InputError: there is no such class, or its attribute `needs` is something else.
+        InputError: there is no such class, or its attribute `needs` has another type.
     """
     return declared(find_class(trainer.target, "trainer._target_"), OptimiserNeeds())

@@ -1,4 +1,4 @@
-"""What a run will take, said before it starts: memory and time."""
+"""Predicts the memory and time of a run before it starts."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ log = logging.getLogger(__name__)
 def fit_memory(
     settings: Settings, objective: FrameObjective, optimiser: Optimiser, shares: int = 1
 ) -> None:
-    """Predict the memory of this process, say it, and cut up the data so that it fits.
+    """Predict the memory of this process, log it, and set the chunk size so that it fits.
 
     Args:
-        settings: settings of the command, which have the budget.
-        objective: what is trained.
-        optimiser: what it needs is predicted.
-        shares: processes that a curvature sample is dealt to.
+        settings: settings of the command, with the memory budget.
+        objective: objective of this process; its chunk size is set.
+        optimiser: optimiser whose memory is predicted.
+        shares: number of processes that share a curvature sample.
 
     Raises:
-        InputError: it cannot be made to fit `runtime.memory`.
+        InputError: no chunk size fits into `runtime.memory`.
     """
     size = replace(problem_size(objective), shares=shares if settings.runtime.sharded else 1)
     need = optimiser.memory(size)
     # The loop keeps the best parameters.
-    most = math.ceil(need.curvature_frames / shares)
-    need = replace(need, bytes=need.bytes + size.vectors(1), curvature_frames=most)
+    num_frames = math.ceil(need.curvature_frames / shares)
+    need = replace(need, bytes=need.bytes + size.vectors(1), curvature_frames=num_frames)
     budget = parse_bytes(settings.runtime.memory, "runtime.memory")
     if need.curvature_frames:
         try_curvature(objective)
@@ -46,17 +46,17 @@ def fit_memory(
 
 
 def say_duration(objective: FrameObjective, optimiser: Optimiser, shares: int = 1) -> None:
-    """Time the passes of this process and say how long all iterations will take.
+    """Time the passes of this process and log how long all iterations will take.
 
     Args:
-        objective: what is trained.
-        optimiser: how often, and on how much, is known from its settings.
-        shares: processes that its samples are dealt to.
+        objective: objective of this process.
+        optimiser: optimiser, which knows the passes of its iterations.
+        shares: number of processes that share its samples.
     """
     # The loop reports the loss of all held-out frames after every iteration.
-    report = int(objective.unit_frames(Split.HELDOUT).sum())
-    pass_costs = [replace(one, loss=one.loss + report) for one in optimiser.pass_costs()]
+    heldout_frames = int(objective.unit_frames(Split.HELDOUT).sum())
+    pass_costs = [replace(cost, loss=cost.loss + heldout_frames) for cost in optimiser.pass_costs()]
     if not pass_costs:
         return
-    rates = measure_rates(objective, any(one.curvature for one in pass_costs))
+    rates = measure_rates(objective, any(cost.curvature for cost in pass_costs))
     log.info("%s", estimate(rates, pass_costs, shares).describe())

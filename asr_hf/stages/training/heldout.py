@@ -1,4 +1,4 @@
-"""Whether what is held out is held out."""
+"""Checks that held-out utterances are not trained on."""
 
 from __future__ import annotations
 
@@ -19,26 +19,30 @@ log = logging.getLogger(__name__)
 def check_heldout(settings: Settings, stores: Mapping[Split, FrameStore]) -> None:
     """Warn of held-out utterances that are trained on.
 
+    Args:
+        settings: settings of the command.
+        stores: frame store of each part of the data.
+
     Raises:
-        InputError: all of them are, and `overfit` does not say that this is meant.
+        InputError: all held-out utterances are trained on, and `overfit` is not set.
     """
     train, heldout = settings.corpus.train_set, settings.corpus.heldout_set
-    found = _overlap(settings.corpus.dir, train, heldout, stores)
-    if not found.count or settings.overfit:
+    shared = _overlap(settings.corpus.dir, train, heldout, stores)
+    if not shared.count or settings.overfit:
         return
-    told = found.describe(f"the training set {train!r}", f"the held-out set {heldout!r}")
-    if found.is_all:
+    description = shared.describe(f"the training set {train!r}", f"the held-out set {heldout!r}")
+    if shared.is_all:
         raise InputError(
-            f"{settings.corpus.dir}: {told}: nothing is held out",
+            f"{settings.corpus.dir}: {description}: nothing is held out",
             expected="a held-out set of other recordings",
             remedy="set corpus.heldout_set to another, or +debug=overfit to see a model learn "
             "its training data by heart",
         )
-    log.warning("%s: held-out losses will look better than they are", told)
+    log.warning("%s: held-out losses will look better than they are", description)
 
 
 def _overlap(root: Path, train: str, heldout: str, stores: Mapping[Split, FrameStore]) -> Overlap:
-    """What the stores share by name and length, and the data directories by recording."""
+    """Find held-out utterances in the training set: by name and length, and by recording."""
     lengths = [
         {name: stores[split].num_frames_of(n) for n, name in enumerate(stores[split].utterances)}
         for split in (Split.TRAIN, Split.HELDOUT)

@@ -1,4 +1,4 @@
-"""The model that training starts from: of fresh weights, or another run's."""
+"""Makes the model that training starts from: a new one, or the model of another run."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ _STATISTICS_FRAMES = 200_000
 def inherit_settings(settings: Settings) -> Settings:
     """Fill in the settings that follow from the run that training starts from.
 
-    Its model's settings take the place of the group model's. A criterion that needs an acoustic
-    scale and is given none gets the one that the run decodes best with: trained at one scale, a
-    model is best at it, and part of what training at another brings is a change of scale.
+    The settings of that run's model replace those of the group `model`. A criterion that needs an
+    acoustic scale and is given none gets the scale that the run decodes best with: a model is best
+    at the scale that it was trained at, and part of what training at another brings is a change of
+    scale.
 
     Args:
         settings: settings of the command.
@@ -36,8 +37,8 @@ def inherit_settings(settings: Settings) -> Settings:
         The settings to train with, which the run folder records.
 
     Raises:
-        InputError: there is no such run, or nothing was decoded with it; or none is named, and
-            the criterion needs it.
+        InputError: there is no such run, or it was not decoded; or no run is named, and the
+            criterion needs one.
     """
     needs = criterion_needs(settings.criterion)
     needs_scale = needs.acoustic_scale and settings.criterion.get("acoustic_scale") is None
@@ -67,14 +68,19 @@ def inherit_settings(settings: Settings) -> Settings:
 
 
 def initial_model(settings: Settings, train: FrameStore, device: torch.device) -> AcousticModel:
-    """Load the model of `init_from`, or make one with the training data's statistics and priors.
+    """Load the model of `init_from`, or make a new one from the training data.
+
+    Args:
+        settings: settings of the command.
+        train: training data.
+        device: device that the model is moved to.
 
     Returns:
-        The model, on the device.
+        The model.
 
     Raises:
-        InputError: the model of `init_from` does not fit the data, or one of the user's own lacks
-            something.
+        InputError: the model of `init_from` does not fit the data, or the model's class lacks
+            something that training needs.
     """
     if settings.init_from is None:
         model = make_model(settings, train)
@@ -104,14 +110,14 @@ def initial_model(settings: Settings, train: FrameStore, device: torch.device) -
 def _loaded(settings: Settings, run_dir: Path, train: FrameStore) -> AcousticModel:
     path = run_dir / FILE_NAME
     model, _ = load_model(path, settings.model.target)
-    for what, found, wanted in (
+    for what, count, expected in (
         ("features", model.feature_dim, train.dim),
         ("pdfs", model.num_pdfs, train.num_pdfs),
     ):
-        if found != wanted:
+        if count != expected:
             raise InputError(
-                f"{path}: the model has {found} {what}",
-                expected=f"{wanted}, as in {train.folder}",
+                f"{path}: the model has {count} {what}",
+                expected=f"{expected}, as in {train.folder}",
                 remedy="start from a run on the same features and alignments",
             )
     return model
@@ -127,9 +133,9 @@ def make_model(settings: Settings, train: FrameStore) -> AcousticModel:
 
 
 def input_statistics(store: FrameStore, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean [D] and standard deviation [D] of the training frames, from a sample of them."""
+    """Estimate mean [D] and standard deviation [D] of the frames of a store, from a sample."""
     order = np.random.default_rng([seed, 3]).permutation(store.num_units)
     lengths = np.diff(store.offsets)[order]
     count = int(np.searchsorted(np.cumsum(lengths), _STATISTICS_FRAMES)) + 1
-    frames = store.gather(np.sort(order[:count]), torch.device("cpu")).features.double()
-    return frames.mean(0).float(), frames.std(0).float()
+    features = store.gather(np.sort(order[:count]), torch.device("cpu")).features.double()
+    return features.mean(0).float(), features.std(0).float()

@@ -1,4 +1,4 @@
-"""Writes the models of a run."""
+"""Writes the model files of a run."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from asr_hf.training.posteriors import expected_counts
 
 @dataclass(frozen=True)
 class ModelWriter:
-    """Saves a model with parameters found in training, and the priors that `priors` asks for.
+    """Saves a model with parameters found in training, and with the priors that `priors` names.
 
     Args:
         settings: settings of the run.
-        model: is given the parameters; its own priors stay, as training may depend on them.
-        train: the training data.
+        model: model, whose parameters are overwritten; its priors stay, as training may depend on
+            them.
+        train: training data.
     """
 
     settings: Settings

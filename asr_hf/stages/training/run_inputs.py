@@ -1,4 +1,4 @@
-"""What a run is made from: the digests that it keeps, and that its ranks compare."""
+"""Identifies what a run is made from, by digests that it keeps and that its processes compare."""
 
 from __future__ import annotations
 
@@ -30,17 +30,21 @@ _TOLERANCE = 1e-4
 
 
 def inputs_of(settings: Settings, stores: Mapping[Split, FrameStore]) -> dict[str, str]:
-    """Compute digests of all that training depends on.
+    """Compute the digests of all files that training depends on.
+
+    Args:
+        settings: settings of the command.
+        stores: frame store of each part of the data.
 
     Returns:
-        Digests by what they are of.
+        The SHA-256 of each file, by a description of it.
 
     Raises:
         InputError: lattices are damaged or do not belong to the labels, or a file is missing.
     """
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for split, store in stores.items():
-        found |= _named(_NAMES[split], store.digests())
+        digests |= _named(_NAMES[split], store.digests())
     if criterion_needs(settings.criterion).targets is Targets.LATTICES:
         corpus = settings.corpus
         for name, split in ((corpus.train_set, Split.TRAIN), (corpus.heldout_set, Split.HELDOUT)):
@@ -48,10 +52,10 @@ def inputs_of(settings: Settings, stores: Mapping[Split, FrameStore]) -> dict[st
             if folder.is_dir():
                 require(folder, _LATTICES)
                 lattices = LatticeStore.open(folder).digests()
-                found |= _named(f"{_NAMES[split]} lattices:", lattices)
+                digests |= _named(f"{_NAMES[split]} lattices:", lattices)
     if settings.init_from is not None:
-        found["starting model"] = file_digest(settings.init_from / FILE_NAME)
-    return found
+        digests["starting model"] = file_digest(settings.init_from / FILE_NAME)
+    return digests
 
 
 def _named(name: str, digests: Mapping[str, str]) -> dict[str, str]:
@@ -59,7 +63,7 @@ def _named(name: str, digests: Mapping[str, str]) -> dict[str, str]:
 
 
 def statistics_of(model: AcousticModel) -> dict[str, list[float]]:
-    """What a model has from its training data: input statistics and priors."""
+    """Return what a model has from its training data: input statistics and priors."""
     named = {
         "input mean": model.input_mean,
         "input scale": model.input_scale,
@@ -69,7 +73,7 @@ def statistics_of(model: AcousticModel) -> dict[str, list[float]]:
 
 
 def changed_inputs(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """In what the inputs of two parts of a run differ, one line each."""
+    """Return in what the inputs of two parts of a run differ, a line each."""
     lines = []
     for name in sorted({*before, *now}):
         old, new = before.get(name), now.get(name)
@@ -90,13 +94,13 @@ def _short(value: Any) -> str:
 
 
 def start_of_rank(settings: Settings, inputs: Mapping[str, str]) -> dict[str, Any]:
-    """What must be the same on all ranks before they begin."""
+    """Return what must be the same in all processes before training begins."""
     code = {"code": _code(), "torch": torch.__version__}
     return code | flattened(settings.tree) | dict(inputs)
 
 
 def _code() -> str:
-    """A digest of this program."""
+    """Return a digest of this program."""
     root = Path(asr_hf.__file__).resolve().parent
     files = sorted(root.rglob("*.py"))
     return digest([[str(path.relative_to(root)), file_digest(path)] for path in files])

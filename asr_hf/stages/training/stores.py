@@ -17,10 +17,10 @@ def open_stores(settings: Settings) -> dict[Split, FrameStore]:
         settings: settings of the command.
 
     Returns:
-        The store of each part of the data.
+        The frame store of each part of the data.
 
     Raises:
-        InputError: they are missing, or do not fit each other.
+        InputError: a store is missing, or the two do not fit each other.
     """
     folders = [
         store_folder(settings, n) for n in (settings.corpus.train_set, settings.corpus.heldout_set)
@@ -34,14 +34,14 @@ def open_stores(settings: Settings) -> dict[Split, FrameStore]:
             )
         store_source(settings, folder)
     train, heldout = (FrameStore.open(folder) for folder in folders)
-    for what, trained, held_out in (
+    for name, in_train, in_heldout in (
         ("dim", train.dim, heldout.dim),
         ("num_pdfs", train.num_pdfs, heldout.num_pdfs),
     ):
-        if trained != held_out:
+        if in_train != in_heldout:
             raise InputError(
-                f"{folders[0].parent}: the training and held-out stores differ in {what}: "
-                f"{trained} and {held_out}",
+                f"{folders[0].parent}: the training and held-out stores differ in {name}: "
+                f"{in_train} and {in_heldout}",
                 remedy="make both again with: asr-hf align",
             )
     return {Split.TRAIN: train, Split.HELDOUT: heldout}

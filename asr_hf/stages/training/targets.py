@@ -1,4 +1,4 @@
-"""Opens what a criterion needs beside the frames, such as lattices."""
+"""Opens the targets that a criterion needs besides the frames: labels or lattices."""
 
 from __future__ import annotations
 
@@ -22,13 +22,18 @@ from asr_hf.training.feeding.targets import LabelTargets, LatticeTargets, Target
 def open_targets(
     settings: Settings, stores: Mapping[Split, FrameStore], model: AcousticModel
 ) -> TargetSource:
-    """Open what the criterion is told of the frames in `stores`.
+    """Open the targets of the criterion for the frames in `stores`.
+
+    Args:
+        settings: settings of the command.
+        stores: frame store of each part of the data.
+        model: model that is trained.
 
     Returns:
-        The targets.
+        The source of targets.
 
     Raises:
-        InputError: lattices are missing or damaged, or too many utterances have none to be used.
+        InputError: lattices are missing or damaged, or too many utterances have no usable one.
     """
     match criterion_needs(settings.criterion).targets:
         case Targets.LABELS:
@@ -58,21 +63,19 @@ def _lattice_targets(
 def usable(
     store: FrameStore, lattices: LatticeStore, skips: SkipList, max_frames: int
 ) -> np.ndarray:
-    """Choose the utterances that have a lattice of as many frames, and no more than the limit.
+    """Return the numbers of the utterances whose lattices can be trained on.
 
-    Those that `lattices.utterances` left out are not counted as skipped.
+    Such a lattice has as many frames as the utterance, and at most `max_frames`. Utterances that
+    `lattices.utterances` left out are not counted as skipped.
 
     Args:
-        store: the frames.
-        lattices: of its utterances.
-        skips: takes the others.
-        max_frames: longer utterances would not fit into memory.
-
-    Returns:
-        Numbers of the utterances in the store.
+        store: frame store of the utterances.
+        lattices: lattices of the utterances.
+        skips: list that the other utterances are added to.
+        max_frames: largest number of frames; longer utterances would not fit into memory.
 
     Raises:
-        InputError: too many are skipped, or the pdfs are others.
+        InputError: too many utterances are skipped, or the lattices have other pdfs.
     """
     if int(lattices.pdf_of[1:].max()) >= store.num_pdfs:
         raise InputError(
@@ -83,15 +86,16 @@ def usable(
     lengths = np.diff(store.offsets)
     kept: list[int] = []
     skipped, drawn = lattices.about.get("skipped", {}), lattices.about.get("drawn", len(lengths))
-    for number, (name, frames) in enumerate(zip(store.utterances, lengths.tolist(), strict=True)):
+    for number, (name, num_frames) in enumerate(
+        zip(store.utterances, lengths.tolist(), strict=True)
+    ):
         if name not in lattices:
             if drawn == len(lengths) or name in skipped:
                 skips.add(name, "has no lattice")
-        elif lattices.num_frames(name) != frames:
-            found = lattices.num_frames(name)
-            skips.add(name, f"its lattice has {found} frames, its features have {frames}")
-        elif frames > max_frames:
-            skips.add(name, f"{frames} frames, more than lattices.max_frames={max_frames}")
+        elif (in_lattice := lattices.num_frames(name)) != num_frames:
+            skips.add(name, f"its lattice has {in_lattice} frames, its features have {num_frames}")
+        elif num_frames > max_frames:
+            skips.add(name, f"{num_frames} frames, more than lattices.max_frames={max_frames}")
         else:
             kept.append(number)
     skips.check(drawn)

@@ -1,1 +1,1 @@
-"""A free stand-in for Switchboard and its test sets: their folders, made from other recordings."""
+"""A free stand-in for Switchboard and its test sets, made from other recordings."""

@@ -1,4 +1,4 @@
-"""Puts every awkward token that Switchboard's transcripts have into those of the replica."""
+"""Writes transcripts of the replica with every kind of awkward token that Switchboard's have."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .dialogue import Prompt
 
 # Spelled words; those whose letters are among the prompts are spoken.
 _SPELLED = ("TV", "PC", "IBM", "BBC", "USA", "CD", "VCR", "FBI", "PBX", "DTMF")
-# The chance that a turn is made awkward.
+# Probability that a turn gets an awkward token.
 _CHANCE = 0.3
 Pronunciations = Mapping[str, Sequence[Sequence[str]]]
 
@@ -26,7 +26,7 @@ def _gap(word: str) -> str:
     return f"{word[:third]}[{word[third : 2 * third]}]{word[2 * third :]}"
 
 
-# Ways to write a word that is spoken whole: the letters that some rules take away stay audible.
+# Ways to write a word that is spoken in full, also where a rule removes some of its letters.
 _WAYS: tuple[Callable[[str], str], ...] = (
     lambda w: f"[laughter-{w}]",
     lambda w: f"[LAUGHTER-{w}]",
@@ -71,7 +71,7 @@ class Transcriber:
     _written: int = 0
 
     def tokens(self, words: Sequence[str]) -> list[str]:
-        """Write the tokens of one turn; every kind of awkward token occurs in time."""
+        """Write the tokens of a turn; over many turns, every kind of awkward token occurs."""
         plain = [self._plain(word) for word in words]
         if self.random.random() >= _CHANCE:
             return plain

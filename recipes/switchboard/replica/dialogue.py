@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 RATE = 8000
-# Seconds between two turns, and the chance and length of two callers speaking at once.
+# Seconds between two turns; probability and length (seconds) of two callers speaking at once.
 _PAUSE = (0.25, 1.0)
 _OVERLAP_CHANCE, _OVERLAP = 0.2, 0.4
-# Turns of a conversation.
+# Number of turns of a conversation.
 _TURNS = 16
-# A line is never quite silent.
+# A telephone line is never quite silent.
 _HUM = 4.0
 
 
@@ -94,7 +94,7 @@ def _conversation(prompts: Sequence[Prompt], random: np.random.Generator) -> Con
 
 
 def noise(random: np.random.Generator, kind: str) -> Prompt:
-    """Make a sound that is no speech: `[noise]` crackles, `[laughter]` and others swell."""
+    """Make a sound other than speech: `[noise]` crackles, `[laughter]` and others swell."""
     seconds = random.uniform(0.3, 0.8)
     time = np.arange(int(seconds * RATE)) / RATE
     hiss = random.normal(size=len(time))

@@ -18,7 +18,7 @@ from .dialogue import RATE, Conversation, Prompt, conversations, noise
 from .trees import write_eval2000, write_fisher, write_rt03, write_training
 
 _SOUNDS = ("[noise]", "[laughter]", "[vocalized-noise]")
-# A sound for so many prompts.
+# Number of prompts for each sound.
 _PROMPTS_A_SOUND = 12
 _VOWELS = frozenset(
     ("aa", "ae", "ah", "ao", "aw", "ax", "ay", "eh", "er", "ey", "ih", "iy", "ow", "oy", "uh", "uw")
@@ -69,7 +69,7 @@ def read_pronunciations(corpus: Path, language: str) -> dict[str, list[tuple[str
 
 
 def _with_schwa(phones: tuple[str, ...]) -> tuple[str, ...]:
-    """Mark schwas: CMUdict without stress writes ah for both; one-syllable words are stressed."""
+    """Mark schwas, which are ah in CMUdict without stress; words of one syllable have none."""
     if sum(phone in _VOWELS for phone in phones) == 1:
         return phones
     return tuple("ax" if phone == "ah" else phone for phone in phones)
@@ -89,11 +89,11 @@ def make_replica(
     LDC2004T19. Input and seed determine every byte.
 
     Args:
-        root: a folder, whose content is replaced.
+        root: folder whose content is replaced.
         train: prompts for the training data.
         test: prompts for the test sets.
         pronunciations: pronunciations of every word in the prompts.
-        seed: seed of who says what when, and of what is awkward.
+        seed: seed of all random choices.
         truncated: whether the last training recording is cut in half.
 
     Raises:

@@ -14,9 +14,9 @@ _BIAS, _CLIP = 0x84, 32635
 
 
 def mu_law(samples: NDArray[np.int16]) -> NDArray[np.uint8]:
-    """Code 16-bit samples as mu-law bytes, of the same shape (ITU-T G.711)."""
+    """Code 16-bit samples as mu-law bytes of the same shape (ITU-T G.711)."""
     magnitude = np.minimum(np.abs(samples.astype(np.int32)), _CLIP) + _BIAS
-    # The position of the leading bit above the bias.
+    # Position of the leading bit above the bias.
     exponent = np.floor(np.log2(magnitude)).astype(np.int32) - 7
     mantissa = (magnitude >> (exponent + 3)) & 0x0F
     sign = np.where(samples < 0, 0x80, 0)

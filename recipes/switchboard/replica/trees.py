@@ -1,4 +1,4 @@
-"""Lays out the folders of the corpora as their publishers do."""
+"""Writes the folders of the corpora as their publishers lay them out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .dialogue import RATE, Conversation, SpokenTurn
 from .sphere import write_sphere
 
 _FIRST = 2001
-# Seconds that a segment reaches beyond what is spoken in it.
+# Seconds by which a segment extends beyond the speech in it.
 _MARGIN = 0.1
 
 
@@ -24,15 +24,15 @@ def write_training(
     """Write LDC97S62 and swb_ms98_transcriptions.
 
     Args:
-        root: the folder that both go to.
-        talks: the conversations.
+        root: folder that both are written to.
+        talks: conversations.
         transcriber: writer of the words.
         truncated: whether the last recording is cut in half.
     """
     audio, texts = root / "LDC97S62", root / "swb_ms98_transcriptions"
     callers = []
     for number, talk in enumerate(talks, start=_FIRST):
-        # One file in capitals, as discs read by some systems have them.
+        # One file name is in capitals, as on discs read by some systems.
         name = f"sw0{number}.sph" if number != _FIRST + 1 else f"SW0{number}.SPH"
         path = audio / f"disc{1 + number % 2}" / "data" / name
         write_sphere(path, talk.samples, RATE)
@@ -86,7 +86,7 @@ def _dictionary(transcriber: Transcriber) -> str:
 
 
 def write_eval2000(root: Path, talks: Sequence[Conversation]) -> None:
-    """Write LDC2002S09 and LDC2002T43, one half Switchboard's side (sw_), one CallHome's (en_)."""
+    """Write LDC2002S09 and LDC2002T43, half as Switchboard (sw_), half as CallHome (en_)."""
     audio = root / "LDC2002S09" / "hub5e_00" / "english"
     named = {
         f"sw_{4390 + i}" if i % 2 == 0 else f"en_{4156 + i}": talk for i, talk in enumerate(talks)
@@ -140,7 +140,7 @@ def _times(turn: SpokenTurn) -> str:
 
 
 def _stm_line(name: str, side: str, turn: SpokenTurn, number: int) -> str:
-    """Write a reference; every few have a mark that the recipe has to clean away."""
+    """Write a reference; some have a mark that the recipe has to remove."""
     words = " ".join(map_token(word) for word in turn.prompt.words).upper()
     if turn.prompt.words[0].startswith("["):
         words = "IGNORE_TIME_SEGMENT_IN_SCORING"

@@ -1,98 +1,17 @@
+"""Lattices of Kaldi's read from its archives."""
+
 from __future__ import annotations
 
-import gzip
-import math
-import struct
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from omegaconf import OmegaConf
 
-from asr_hf.data.lattice import Lattice
-from asr_hf.data.lattice_store import LatticeStore
 from asr_hf.hmm.lattice.kaldi_lattices import checked_lattice, read_lattices
 from asr_hf.runtime.errors import InputError
-from asr_hf.stages import lattices as stage
 
-from ...kaldi.experiments import make_alignment_folder, write_alignments, write_store
-from ...typed import typed
-
-# (state, arcs: (target, word, graph, acoustic, transition ids), final: (graph, acoustic, ids))
-State = tuple[list[tuple[int, int, float, float, list[int]]], tuple[float, float, list[int]] | None]
-TOY: list[State] = [
-    ([(1, 7, 1.5, 20.0, [1, 2]), (2, 0, 0.5, 11.0, [3, 3, 4])], None),
-    ([(2, 8, 0.25, 5.0, [5]), (3, 0, 0.125, -1.0, [])], None),
-    ([], (2.0, 3.0, [6])),
-    ([(4, 9, 0.0, 7.0, [9, 10])], None),
-    ([], (1.0, 0.0, [])),
-]
-# Every reading: transition ids, words, graph and acoustic score in all.
-PATHS = sorted(
-    [
-        ([1, 2, 5, 6], [7, 8], -3.75, -28.0),
-        ([3, 3, 4, 6], [], -2.5, -14.0),
-        ([1, 2, 9, 10], [7, 9], -2.625, -26.0),
-    ]
-)
-
-
-def binary(states: list[State]) -> bytes:
-    out = struct.pack("<i", 2125659606)
-    for name in (b"vector", b"compactlattice44"):
-        out += struct.pack("<i", len(name)) + name
-    arcs = sum(len(a) for a, _ in states)
-    out += struct.pack("<iiQqqq", 2, 0, 3, 0, len(states), arcs)
-
-    def weight(graph: float, acoustic: float, ids: list[int]) -> bytes:
-        return struct.pack(f"<ffi{len(ids)}i", graph, acoustic, len(ids), *ids)
-
-    for leaving, final in states:
-        out += weight(*(final or (math.inf, math.inf, []))) + struct.pack("<q", len(leaving))
-        for target, word, graph, acoustic, ids in leaving:
-            out += struct.pack("<ii", word, word) + weight(graph, acoustic, ids)
-            out += struct.pack("<i", target)
-    return out
-
-
-def text(states: list[State]) -> bytes:
-    lines = [""]
-    for number, (leaving, final) in enumerate(states):
-        for target, word, graph, acoustic, ids in leaving:
-            weight = f"{graph:g},{acoustic:g},{'_'.join(map(str, ids))}"
-            lines.append(f"{number}\t{target}\t{word}\t{weight}")
-        if final:
-            lines.append(f"{number}\t{final[0]:g},{final[1]:g},{'_'.join(map(str, final[2]))}")
-    return "\n".join([*lines, "", ""]).encode()
-
-
-def write(path: Path, entries: dict[str, bytes]) -> Path:
-    path.write_bytes(gzip.compress(b"".join(f"{k} ".encode() + v for k, v in entries.items())))
-    return path
-
-
-def paths(lattice: Lattice) -> list[tuple[list[int], list[int], float, float]]:
-    """All readings, by walking."""
-    found = []
-    finals = {int(f["state"]): float(f["graph"]) for f in lattice.finals}
-
-    def walk(state: int, ids: list[int], words: list[int], g: float, a: float) -> None:
-        if state in finals:
-            found.append((ids, words, g + finals[state], a))
-        for arc in lattice.arcs[lattice.arcs["source"] == state]:
-            walk(
-                int(arc["target"]),
-                ids + [int(arc["label"])] * int(arc["label"] > 0),
-                words + [int(arc["word"])] * int(arc["word"] > 0),
-                g + float(arc["graph"]),
-                a + float(arc["acoustic"]),
-            )
-
-    walk(0, [], [], 0.0, 0.0)
-    return sorted(found)
+from .kaldi_archives import PATHS, TOY, binary, paths, text, write
 
 
 @pytest.mark.parametrize("form", [binary, text], ids=["binary", "text"])
@@ -168,82 +87,3 @@ def test_damaged_bytes_give_input_errors_and_nothing_else(
             checked_lattice(found, name, 13)
     except InputError:
         pass
-
-
-def test_phones_that_share_pdfs_are_taken_from_the_alignments(
-    tmp_path: Path, real: SimpleNamespace
-) -> None:
-    from asr_hf.hmm.kaldi import kaldi_hmm_gmm as khg
-
-    topology = real.topology
-    tree = khg.monophone_context_dependency_shared(
-        [[1], [2, 3]], topology.get_phone_to_num_pdf_classes()
-    )
-    shared = SimpleNamespace(tree=tree, transitions=khg.TransitionModel(tree, topology))
-    folder = make_alignment_folder(tmp_path / "exp/denlats", shared, True)
-    corpus = tmp_path / "data/kaldi"
-    write_store(corpus / "store/train", {"u1": 4, "u2": 4}, pdfs=shared.transitions.num_pdfs)
-    write(folder / "lat.1.gz", {"u1": binary(TOY)})
-    write(folder / "lat.2.gz", {"u2": text(TOY)})
-    options = {"from_kaldi": str(folder), "sets": ["train"], "tag": None, "max_skipped": 0.5}
-    config = OmegaConf.create(
-        {
-            "corpus": {"dir": str(corpus)},
-            "alignment": {"tag": None, "from_kaldi": None},
-            "lattices": options | {"silence_phones": [1]},
-        }
-    )
-    with pytest.raises(InputError, match="phones of the lattices' model share pdfs"):
-        stage.run(typed(config))
-    ali = make_alignment_folder(tmp_path / "exp/ali", shared, False)
-    ids = {"u1": np.array([1, 2, 3, 4], np.int32), "u2": np.array([4, 13, 12, 1], np.int32)}
-    write_alignments(ali, ids, 1, False)
-    config.alignment.from_kaldi = str(ali)
-    assert stage.run(typed(config))["train"]["utterances"] == 2
-    store = LatticeStore.open(corpus / "lattices/train")
-    for name, path in ids.items():
-        phones = [shared.transitions.transition_id_to_phone(int(i)) for i in path]
-        assert store.phones(name).tolist() == phones
-    write_alignments(ali, {"u1": ids["u1"], "u2": ids["u2"][:3]}, 1, False)
-    about = stage.run(typed(config))["train"]
-    assert about["skipped"] == {"u2": "its alignment has 3 frames, its lattice 4"}
-
-
-def test_lattices_of_a_set(tmp_path: Path, real: SimpleNamespace) -> None:
-    folder = make_alignment_folder(tmp_path / "exp/denlats", real, True)
-    corpus = tmp_path / "data/kaldi"
-    write_store(corpus / "store/train", {"u1": 4, "u2": 4}, pdfs=6)
-    write(folder / "lat.1.gz", {"u1": binary(TOY), "other": binary(TOY)})
-    write(folder / "lat.2.gz", {"u2": text(TOY)})
-    options = {"from_kaldi": str(folder), "sets": ["train"], "tag": None, "max_skipped": 0.4}
-    config = OmegaConf.create(
-        {
-            "corpus": {"dir": str(corpus)},
-            "alignment": {"tag": None},
-            "lattices": options | {"silence_phones": [1]},
-        }
-    )
-    assert stage.run(typed(config))["train"]["utterances"] == 2
-    store = LatticeStore.open(corpus / "lattices/train")
-    assert store.utterances == ["u1", "u2"] and store.silence_phones == [1]
-    assert paths(store.lattice("u2")) == PATHS
-    np.testing.assert_array_equal(
-        store.pdf_of[1:], real.transitions.transition_id_to_pdf_array()[1:]
-    )
-    write(folder / "lat.2.gz", {"u2": b"\n0 1 5 1,1,99\n1 0,0,\n\n"})
-    with pytest.raises(InputError, match=r"1 of 2 utterances had to be skipped:\s+u2: .*lat\.2"):
-        stage.run(typed(config))
-    write(folder / "lat.2.gz", {"u2": text(TOY)})
-    (folder.parent / "phones.txt").write_text("<eps> 0\nSIL_B 1\na_S 2\nSIL_S 3\n#0 4\n")
-    config.lattices.silence_phones = ["SIL"]
-    stage.run(typed(config))
-    assert LatticeStore.open(corpus / "lattices/train").silence_phones == [1, 3]
-    config.lattices.silence_phones = [1, "SPN"]
-    with pytest.raises(InputError, match=r"no phone 'SPN' in .*phones\.txt"):
-        stage.run(typed(config))
-    config.lattices.silence_phones = [4]
-    with pytest.raises(InputError, match="4 is no phone"):
-        stage.run(typed(config))
-    config.lattices.silence_phones = None
-    with pytest.raises(InputError, match=r"silence\.csl"):
-        stage.run(typed(config))

@@ -1,0 +1,95 @@
+"""The course of a run: how far it has come, and how its steps grow shorter."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """The end of a run, towards which its steps are annealed.
+
+    Args:
+        epochs: passes over the training frames.
+        seconds: seconds of training; they take the place of `epochs` where they are given. The
+            steps of a run then depend on the speed of the machine.
+    """
+
+    epochs: float = 8.0
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.epochs > 0 or (self.seconds is not None and not self.seconds > 0):
+            raise ValueError("trainer.horizon: needs epochs > 0 and seconds > 0 or null")
+
+    def progress(self, epochs: float, seconds: float) -> float:
+        """Return the share of the run that is over, given its epochs and seconds so far."""
+        share = epochs / self.epochs if self.seconds is None else seconds / self.seconds
+        return min(1.0, share)
+
+    @property
+    def key(self) -> str:
+        """The setting that ends a run."""
+        return "trainer.horizon." + ("epochs" if self.seconds is None else "seconds")
+
+
+class Annealing(Protocol):
+    """Shortens steps in the course of a run."""
+
+    def factor(self, progress: float) -> float:
+        """Return the factor of a step's length, given the share of the run that is over."""
+        ...
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Steps that grow during a warm-up, and then shrink linearly to nothing.
+
+    Args:
+        warm_up: share of the run in which they grow.
+    """
+
+    warm_up: float = 0.03
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.warm_up < 1:
+            raise ValueError("annealing.warm_up: needs 0 <= warm_up < 1")
+
+    def factor(self, progress: float) -> float:
+        """See `Annealing`."""
+        return warmed_up(progress, self.warm_up) * (1.0 - progress)
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """Steps that grow during a warm-up, and then shrink along half a cosine to nothing.
+
+    Args:
+        warm_up: share of the run in which they grow.
+    """
+
+    warm_up: float = 0.03
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.warm_up < 1:
+            raise ValueError("annealing.warm_up: needs 0 <= warm_up < 1")
+
+    def factor(self, progress: float) -> float:
+        """See `Annealing`."""
+        return warmed_up(progress, self.warm_up) * 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+@dataclass(frozen=True)
+class Constant:
+    """Steps as long as the quadratic model has them, to the end."""
+
+    def factor(self, progress: float) -> float:
+        """See `Annealing`."""
+        return 1.0
+
+
+def warmed_up(progress: float, warm_up: float) -> float:
+    """Return the factor of the warm-up, which rises linearly to 1."""
+    return min(1.0, progress / warm_up) if warm_up > 0 else 1.0

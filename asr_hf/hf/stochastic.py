@@ -1,0 +1,230 @@
+"""Hessian-free training by many short steps on small samples."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from asr_hf.hf.annealing import Annealing, Horizon
+from asr_hf.hf.damping import DampedOperator
+from asr_hf.hf.gradient import mean_gradient
+from asr_hf.hf.memory import MemoryNeed, ProblemSize
+from asr_hf.hf.needs import OptimiserNeeds
+from asr_hf.hf.objective import Objective, Split
+from asr_hf.hf.pass_cost import PassCost
+from asr_hf.hf.preconditioners.base import Preconditioner
+from asr_hf.hf.sampling.base import SampleSizes, SamplingSchedule, UnitSampler
+from asr_hf.hf.state import State, nest, nested
+from asr_hf.hf.statistics import SampleStatistics
+from asr_hf.hf.step_length import ModelLength
+from asr_hf.runtime.clock import PhaseClock
+
+# Iterations whose passes are counted before a run that ends by its seconds.
+_COUNTED_ITERATIONS = 1000
+
+
+class StochasticHessianFree:
+    """Minimises an objective by preconditioned gradients, whose length the quadratic model sets.
+
+    Each `step()` is one outer iteration. The preconditioner M learns the curvature at θ from a
+    small sample, and the quadratic model there gives the length α of steps along M⁻¹g (see
+    `ModelLength`). Then several gradient samples move θ by
+
+        p ← μ p + M⁻¹ g,    θ ← θ - (1 - μ) α a p,
+
+    with the momentum μ in the place of CG's start, and the annealing a(t), which takes the noise
+    of small samples out of θ in the end. No loss is measured and no rate is tuned: α is the length
+    at which the model is least, and 1 - μ makes the sum over steps a mean.
+
+    Args:
+        objective: the loss, its gradient and curvature.
+        theta: where to start [n]; not written to.
+        preconditioner: M.
+        sampling: how many frames gradients and curvature are of.
+        annealing: the factor a of the steps' length.
+        horizon: the end of the run.
+        damping: λ.
+        momentum: μ.
+        steps: gradient steps of an iteration; the first iterations, in which the curvature changes
+            fast, have 1, 2, 4, ... of them.
+        length_decay: decay of the measurements of α (see `ModelLength`).
+        averaging: ᾱ; `estimate` is the running mean θ̄ ← ᾱ θ̄ + (1 - ᾱ) θ over iterations. 0
+            reports the iterates themselves.
+        seed: fixes every sample.
+    """
+
+    name = "hf"
+    needs = OptimiserNeeds(whole_vectors=False)
+
+    def __init__(
+        self,
+        *,
+        objective: Objective,
+        theta: Tensor,
+        preconditioner: Preconditioner,
+        sampling: SamplingSchedule,
+        annealing: Annealing,
+        horizon: Horizon,
+        damping: float = 3e-3,
+        momentum: float = 0.9,
+        steps: int = 20,
+        length_decay: float = 0.9,
+        averaging: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        if not (damping > 0 and 0 <= momentum < 1 and steps >= 1 and 0 <= averaging < 1):
+            raise ValueError(
+                "trainer: needs damping > 0, 0 <= momentum < 1, steps >= 1, 0 <= averaging < 1"
+            )
+        self.objective, self.theta = objective, theta.clone()
+        self.preconditioner, self.sampling = preconditioner, sampling
+        self.annealing, self.horizon, self.length = annealing, horizon, ModelLength(length_decay)
+        self.damping, self.momentum, self.steps = damping, momentum, steps
+        self.averaging, self.seed = averaging, seed
+        self.sampler = UnitSampler(objective.unit_frames(Split.TRAIN), seed)
+        self.space = preconditioner.space = objective.space
+        self.velocity = torch.zeros_like(self.space.shard(self.theta))
+        self.average = self.theta.clone() if averaging else None
+        self.iteration = 0
+        # What the horizon is measured by.
+        self.frames, self.seconds = 0, 0.0
+
+    @property
+    def estimate(self) -> Tensor:
+        """The parameters found so far [n]: the iterate, or the running mean of iterates."""
+        return self.theta if self.average is None else self.average
+
+    @property
+    def progress(self) -> float:
+        """The share of the run that is over."""
+        return self.horizon.progress(self.frames / max(1, self.sampler.total), self.seconds)
+
+    @property
+    def finished(self) -> bool:
+        """Whether training has ended."""
+        return self.progress >= 1.0
+
+    @property
+    def limit(self) -> str:
+        """The setting that ended training; empty while it goes on."""
+        return self.horizon.key if self.finished else ""
+
+    def memory(self, size: ProblemSize) -> MemoryNeed:
+        """Return what it will allocate: gradient, direction, product, velocity, and its parts."""
+        own = size.shards(3) + size.vectors(2 if self.averaging else 1)
+        if size.shares > 1:
+            own += size.vectors(2)
+        parts = self.preconditioner.memory(size)
+        return MemoryNeed(own + parts, self.sampling.max_curvature(self.sampler.total))
+
+    def pass_costs(self) -> list[PassCost]:
+        """Return the passes of each iteration; a run of so many seconds counts some of them."""
+        costs: list[PassCost] = []
+        frames = 0
+        while len(costs) < _COUNTED_ITERATIONS or self.horizon.seconds is None:
+            sizes = self.sampling.sizes(len(costs), self.sampler.total)
+            gradients = sizes.gradient * self._steps(len(costs))
+            costs.append(PassCost(gradients + sizes.curvature, 0, sizes.curvature, (1, 1)))
+            frames += gradients
+            if self.horizon.progress(frames / max(1, self.sampler.total), 0.0) >= 1.0:
+                break
+        return costs
+
+    def step(self) -> dict[str, Any]:
+        """Run one outer iteration and return its event."""
+        start, clock = time.perf_counter(), PhaseClock(self.objective.device)
+        sizes = self.sampling.sizes(self.iteration, self.sampler.total)
+        total = frames = 0.0
+        for number in range(self._steps(self.iteration)):
+            with clock.phase("gradient"):
+                sample = self.sampler.draw(sizes.gradient)
+                loss, gradient = mean_gradient(
+                    self.objective, self.theta, sample, self.iteration + 1
+                )
+            total, frames = total + loss.total, frames + loss.num_frames
+            if number == 0:
+                with clock.phase("curvature"):
+                    self._learn_curvature(sizes, gradient, loss.num_frames)
+            factor = self.annealing.factor(self.progress)
+            with clock.phase("step"):
+                self._move(gradient, factor)
+            self.frames += loss.num_frames
+            if self.finished:
+                break
+        self.iteration += 1
+        if self.average is not None:
+            keep = min(self.averaging, 1 - 1 / (self.iteration + 1))
+            self.average.lerp_(self.theta, 1 - keep)
+        self.seconds += time.perf_counter() - start
+        return {
+            "iteration": self.iteration,
+            "optimiser": self.name,
+            "train_loss": total / frames,
+            "lambda": self.damping,
+            "length": self.length.value,
+            "annealing": factor,
+            "gradient_frames": int(frames),
+            "curvature_frames": sizes.curvature,
+            "gradient_norm": self.space.norm(gradient),
+            "phase_seconds": clock.seconds,
+        }
+
+    def _steps(self, iteration: int) -> int:
+        return min(self.steps, 1 << min(iteration, 30))
+
+    def _learn_curvature(self, sizes: SampleSizes, gradient: Tensor, num_frames: int) -> None:
+        """Renew M, and measure the length of steps along M⁻¹g, on a sample of their own."""
+        sample = self.sampler.draw(sizes.curvature)
+        statistics = SampleStatistics(
+            self.objective, self.theta, sample, gradient, self.seed + self.iteration
+        )
+        self.sampling.observe(statistics, num_frames)
+        self.preconditioner.prepare(self.damping, statistics)
+        operator = DampedOperator(self.objective.curvature(self.theta, sample), self.damping)
+        direction = self.preconditioner.apply(gradient)
+        self.length.measure(operator, gradient, direction, self.space)
+
+    def _move(self, gradient: Tensor, factor: float) -> None:
+        """Take one step, given the mean gradient [n] and the annealing's factor."""
+        self.velocity.mul_(self.momentum).add_(self.preconditioner.apply(gradient))
+        length = (1 - self.momentum) * self.length.value * factor
+        self.theta.add_(self.space.whole(self.velocity), alpha=-length)
+
+    def state_dict(self) -> State:
+        """Return everything that the next iteration depends on."""
+        inner = self.preconditioner.state_dict()
+        return {
+            "tensors": {
+                "theta": self.theta,
+                "velocity": self.space.whole(self.velocity),
+                **({} if self.average is None else {"average": self.average}),
+                **nest("preconditioner", inner["tensors"]),
+            },
+            "values": {
+                "iteration": self.iteration,
+                "frames": self.frames,
+                "seconds": self.seconds,
+                "position": self.sampler.position,
+                "length": self.length.state_dict(),
+                "sampling": self.sampling.state_dict(),
+                "preconditioner": inner["values"],
+            },
+        }
+
+    def load_state_dict(self, state: State) -> None:
+        """Restore what `state_dict` returned."""
+        tensors, values = state["tensors"], state["values"]
+        self.theta.copy_(tensors["theta"])
+        self.velocity.copy_(self.space.shard(tensors["velocity"]))
+        if self.average is not None:
+            self.average.copy_(tensors["average"])
+        self.iteration, self.frames = values["iteration"], values["frames"]
+        self.seconds, self.sampler.position = values["seconds"], values["position"]
+        self.length.load_state_dict(values["length"])
+        self.sampling.load_state_dict(values["sampling"])
+        device = self.theta.device
+        inner = {k: v.to(device) for k, v in nested("preconditioner", tensors).items()}
+        self.preconditioner.load_state_dict({"tensors": inner, "values": values["preconditioner"]})

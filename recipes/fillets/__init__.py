@@ -1,0 +1,1 @@
+"""The dialogue of the game Fish Fillets."""

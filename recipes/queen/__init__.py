@@ -1,0 +1,1 @@
+"""The dialogue of the game Flight of the Amazon Queen."""
