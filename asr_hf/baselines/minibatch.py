@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from asr_hf.baselines.objective import MinibatchObjective, heldout_loss
+from asr_hf.baselines.parameters import ParameterViews
 from asr_hf.baselines.schedules import EpochJudge, Schedule
+from asr_hf.baselines.update import Update
 from asr_hf.curvature.vectors import is_finite
 from asr_hf.hf.memory import MemoryNeed, ProblemSize
 from asr_hf.hf.needs import OptimiserNeeds
@@ -29,16 +31,22 @@ class MinibatchTrainer(ABC):
 
     Each `step()` is an epoch, or the same share of one each time. Held-out data are looked at only
     after whole epochs, by schedules that steer by them. The order of the frames follows from
-    (seed, epoch) alone, so that a resumed run repeats an undisturbed one bit for bit. Updates run
-    on θ as one tensor by torch's fused kernels; the host waits for the device once a `step()`.
+    (seed, epoch) alone, so that a resumed run repeats an undisturbed one bit for bit. Updates are
+    those of torch's optimisers on views of θ; the host waits for the device once a `step()`.
 
     Args:
         objective: the loss.
         theta: the start [n]; not written to.
         learning_rate: base rate, scaled by `schedule`.
-        schedule: scales the rate and may end training early.
+        schedule: scales the rate of each minibatch and may end training early.
         batch_frames: number of frames of a minibatch.
         max_epochs: bound on the number of epochs.
+        horizon: bound on the number of minibatches; None sets no other than `max_epochs`.
+        weight_decay: share of the weights that a step takes off, times the learning rate; biases
+            are left alone. It is decoupled: no moment of the gradient sees it.
+        averaging: ᾱ; `estimate` is the running mean θ̄ ← ᾱ θ̄ + (1 - ᾱ) θ over minibatches, the
+            k-th iterate weighing at least 1 / (k + 1), as in `HessianFree`. 0 reports the iterates
+            themselves.
         evaluations_per_epoch: number of steps, and so of events, in each epoch.
         seed: seed of the order of the frames.
 
@@ -59,22 +67,33 @@ class MinibatchTrainer(ABC):
         schedule: Schedule,
         batch_frames: int,
         max_epochs: int,
+        horizon: int | None = None,
+        weight_decay: float = 0.0,
+        averaging: float = 0.0,
         evaluations_per_epoch: int = 1,
         seed: int = 0,
     ) -> None:
         self.objective, self.theta = objective, theta.detach().clone()
         self.learning_rate, self.schedule = learning_rate, schedule
         self.batch_frames, self.max_epochs, self.seed = batch_frames, max_epochs, seed
+        self.horizon, self.weight_decay, self.averaging = horizon, weight_decay, averaging
         self.evaluations_per_epoch = evaluations_per_epoch
         self.batches_per_epoch = objective.num_minibatches(max(1, batch_frames))
         self._check()
-        self.update_rule = self.make_update_rule()
+        of_epochs = max_epochs * self.batches_per_epoch
+        # Number of minibatches of the whole run.
+        self.total = of_epochs if horizon is None else min(horizon, of_epochs)
+        views = ParameterViews.of(self.theta, objective.parameters)
+        self.update = Update(views, objective.parameters, self.make_optimisers(views))
         self.epoch, self.position, self.iteration = 0, 0, 0
         # Where an undone epoch returns to, statistics included, and its held-out loss.
         self.judge = schedule if isinstance(schedule, EpochJudge) else None
         self.best = self.theta.clone() if self.judge else None
         self.best_statistics = copied(objective.statistics) if self.judge else {}
         self.best_loss: float | None = None
+        self.average = self.theta.clone() if averaging else None
+        # Number of iterates in the running mean.
+        self.averaged = 0
         self._batches: Iterator[Any] | None = None
 
     def _check(self) -> None:
@@ -82,44 +101,54 @@ class MinibatchTrainer(ABC):
             "learning_rate": self.learning_rate > 0.0,
             "batch_frames": self.batch_frames >= 1,
             "max_epochs": self.max_epochs >= 0,
+            "horizon": self.horizon is None or self.horizon >= 0,
+            "weight_decay": self.weight_decay >= 0.0,
+            "averaging": 0.0 <= self.averaging < 1.0,
             "evaluations_per_epoch": 1 <= self.evaluations_per_epoch <= self.batches_per_epoch,
         }
         for key, fits in settings.items():
             if not fits:
                 raise InputError(
                     f"trainer.{key}: {getattr(self, key)} is out of range",
-                    expected="a positive number; no more evaluations than an epoch's "
-                    f"{self.batches_per_epoch} minibatches",
+                    expected="a positive number; averaging below 1; no more evaluations than an "
+                    f"epoch's {self.batches_per_epoch} minibatches",
                 )
 
     def memory(self, size: ProblemSize) -> MemoryNeed:
-        """Return the memory of the running means of its update rule."""
+        """Return the memory of the running means of its updates."""
         return MemoryNeed(size.vectors(self.state_vectors), gradient_frames=self.batch_frames)
 
     def pass_costs(self) -> list[PassCost]:
         """Return the passes of each part of an epoch, without those for reports."""
         frames = int(self.objective.unit_frames(Split.TRAIN).sum())
         part = frames // self.evaluations_per_epoch
-        return [PassCost(part, 0)] * (self.max_epochs * self.evaluations_per_epoch)
+        parts = math.ceil(self.total * self.evaluations_per_epoch / self.batches_per_epoch)
+        return [PassCost(part, 0)] * parts
 
     @abstractmethod
-    def make_update_rule(self) -> torch.optim.Optimizer:
-        """Return the torch optimiser of `theta`, its only parameter."""
+    def make_optimisers(self, views: ParameterViews) -> list[torch.optim.Optimizer]:
+        """Return torch optimisers that have every parameter between them."""
 
     @property
     def estimate(self) -> Tensor:
-        """The parameters found so far [n]."""
-        return self.theta
+        """The parameters found so far [n]: the iterate, or the running mean of iterates."""
+        return self.theta if self.average is None else self.average
 
     @property
     def finished(self) -> bool:
         """Whether training has ended."""
-        return self.epoch >= self.max_epochs or self.schedule.finished
+        return self._minibatches_done >= self.total or self.schedule.finished
 
     @property
     def limit(self) -> str:
         """The setting that ended training; empty while it goes on, or where it converged."""
-        return "trainer.max_epochs" if self.finished and not self.schedule.finished else ""
+        if self.schedule.finished or not self.finished:
+            return ""
+        return "trainer.max_epochs" if self.epoch >= self.max_epochs else "trainer.horizon"
+
+    @property
+    def _minibatches_done(self) -> int:
+        return self.epoch * self.batches_per_epoch + self.position
 
     def step(self) -> dict[str, Any]:
         """Train on the next part of an epoch and judge the epoch at its end.
@@ -159,13 +188,15 @@ class MinibatchTrainer(ABC):
         }
 
     def _rate(self) -> float:
-        done = self.epoch + self.position / self.batches_per_epoch
-        return self.learning_rate * self.schedule.factor(done / self.max_epochs)
+        """Return the learning rate of the next minibatch: that of its middle."""
+        done = (self._minibatches_done + 0.5) / self.total
+        return self.learning_rate * self.schedule.factor(done)
 
     def _part_end(self) -> int:
         """Return the number of the epoch's minibatches up to the end of its current part."""
         part = self.position * self.evaluations_per_epoch // self.batches_per_epoch + 1
-        return math.ceil(part * self.batches_per_epoch / self.evaluations_per_epoch)
+        end = math.ceil(part * self.batches_per_epoch / self.evaluations_per_epoch)
+        return min(end, self.total - self.epoch * self.batches_per_epoch)
 
     def _refuse_unless(self, sound: bool, kind: str, loss: float) -> None:
         if not sound:
@@ -183,22 +214,25 @@ class MinibatchTrainer(ABC):
             self._batches = islice(whole_epoch, self.position, None)
         total = torch.zeros((), dtype=torch.float64, device=self.theta.device)
         start = self.position
-        (group,) = self.update_rule.param_groups
         batches = islice(self._batches, end - start)
         for batch in progress(batches, desc=f"epoch {self.epoch + 1}", total=end - start):
             loss, gradient = self.objective.minibatch_gradient(self.theta, batch)
             total += loss
-            group["lr"] = self._rate()
-            self.theta.grad = gradient
-            self.update_rule.step()
+            self.update.step(gradient, self._rate())
+            self._average()
             self.position += 1
-        self.theta.grad = None
         if self.position < end:
             raise RunError(
                 f"epoch {self.epoch + 1} gave {self.position} minibatches",
                 expected=f"{self.batches_per_epoch} of {self.batch_frames} frames",
             )
         return float(total) / (end - start)
+
+    def _average(self) -> None:
+        if self.average is not None:
+            self.averaged += 1
+            keep = min(self.averaging, 1 - 1 / (self.averaged + 1))
+            self.average.lerp_(self.theta, 1 - keep)
 
     def _keep_or_undo(self, judge: EpochJudge, sound: bool) -> bool:
         """Keep or undo the epoch that has just ended; return whether it is kept."""
@@ -212,24 +246,28 @@ class MinibatchTrainer(ABC):
         self.theta.copy_(self.best)
         restore(self.objective.statistics, self.best_statistics)
         # Momentum gathered on the way to a worse place would lead back there.
-        self.update_rule.state.clear()
+        self.update.forget()
+        if self.average is not None:
+            self.average.copy_(self.theta)
+            self.averaged = 0
         return False
 
     def state_dict(self) -> State:
         """Return everything that the next step depends on."""
-        inner = self.update_rule.state.get(self.theta, {})
         return {
             "tensors": {
                 "theta": self.theta,
                 **({} if self.best is None else {"best": self.best}),
                 **nest("undone_to", self.best_statistics),
-                **nest("update_rule", {k: v for k, v in inner.items() if v is not None}),
+                **({} if self.average is None else {"average": self.average}),
+                **nest("update", self.update.state_tensors()),
             },
             "values": {
                 "iteration": self.iteration,
                 "epoch": self.epoch,
                 "position": self.position,
                 "best_loss": self.best_loss,
+                "averaged": self.averaged,
                 "schedule": self.schedule.state_dict(),
             },
         }
@@ -241,10 +279,10 @@ class MinibatchTrainer(ABC):
         if self.best is not None:
             self.best.copy_(tensors["best"])
             restore(self.best_statistics, nested("undone_to", tensors))
-        self.update_rule.state[self.theta] = {
-            name: tensor.to(self.theta.device, copy=True)
-            for name, tensor in nested("update_rule", tensors).items()
-        }
+        if self.average is not None:
+            self.average.copy_(tensors["average"])
+        self.averaged = values["averaged"]
+        self.update.load_state_tensors(nested("update", tensors))
         self.iteration, self.epoch = values["iteration"], values["epoch"]
         self.position, self.best_loss = values["position"], values["best_loss"]
         self.schedule.load_state_dict(values["schedule"])

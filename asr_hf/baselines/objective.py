@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol, TypeVar
 
 import numpy as np
 from torch import Tensor
 
+from asr_hf.baselines.parameters import ParameterPlace
 from asr_hf.hf.objective import Objective, Sample, Split
 
 MinibatchT = TypeVar("MinibatchT")
@@ -24,7 +25,13 @@ class CountingObjective(Objective, Protocol):
 
 
 class MinibatchObjective(CountingObjective, Protocol[MinibatchT]):
-    """An objective that also hands out minibatches of shuffled frames or utterances."""
+    """An objective that also hands out minibatches of shuffled frames or utterances.
+
+    Attributes:
+        parameters: places of the network's parameters in θ, which they fill.
+    """
+
+    parameters: Sequence[ParameterPlace]
 
     def num_minibatches(self, batch_frames: int) -> int:
         """Return the number of minibatches of an epoch."""

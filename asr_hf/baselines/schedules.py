@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import Any, Protocol, runtime_checkable
 
 from asr_hf.runtime.errors import InputError
@@ -13,11 +14,11 @@ class Schedule(Protocol):
 
     @property
     def finished(self) -> bool:
-        """Whether training has ended before its planned epochs."""
+        """Whether training has ended before its planned end."""
         ...
 
     def factor(self, progress: float) -> float:
-        """Return the factor of the base rate at `progress` in [0, 1] of the planned epochs."""
+        """Return the factor of the base rate at `progress` in [0, 1] of the planned run."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
@@ -55,8 +56,8 @@ class Constant:
         """There is no state."""
 
 
-class Cosine(Constant):
-    """A linear rise, then half a cosine down to nothing (Loshchilov & Hutter 2017, equation 5).
+class Annealed(Constant, ABC):
+    """A linear rise to the base rate, then a fall to zero at the planned end.
 
     Args:
         warmup: share of the run during which the rate rises, in [0, 1).
@@ -65,7 +66,7 @@ class Cosine(Constant):
         InputError: `warmup` is out of range.
     """
 
-    def __init__(self, warmup: float = 0.0) -> None:
+    def __init__(self, warmup: float = 0.03) -> None:
         if not 0.0 <= warmup < 1.0:
             raise InputError(f"schedule.warmup: {warmup}", expected="0 or more, below 1")
         self.warmup = warmup
@@ -74,7 +75,27 @@ class Cosine(Constant):
         """Return the factor in [0, 1]."""
         if progress < self.warmup:
             return progress / self.warmup
-        return 0.5 * (1.0 + math.cos(math.pi * (progress - self.warmup) / (1.0 - self.warmup)))
+        return self.fall((progress - self.warmup) / (1.0 - self.warmup))
+
+    @abstractmethod
+    def fall(self, progress: float) -> float:
+        """Return the factor at `progress` in [0, 1] of the fall: 1 at its start, 0 at its end."""
+
+
+class Linear(Annealed):
+    """A linear rise, then a linear fall to zero."""
+
+    def fall(self, progress: float) -> float:
+        """Return the factor in [0, 1]."""
+        return 1.0 - progress
+
+
+class Cosine(Annealed):
+    """A linear rise, then half a cosine down to zero (Loshchilov & Hutter 2017, equation 5)."""
+
+    def fall(self, progress: float) -> float:
+        """Return the factor in [0, 1]."""
+        return 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
 class Newbob:

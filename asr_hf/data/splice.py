@@ -32,4 +32,6 @@ def splice_at(
     neighbours = index[:, None] + offsets
     neighbours = torch.maximum(neighbours, batch.starts[index, None])
     neighbours = torch.minimum(neighbours, batch.ends[index, None] - 1)
-    return batch.features[neighbours].flatten(1).to(dtype)
+    # Whole rows at once: several times faster on a CPU than indexing with a matrix.
+    rows = batch.features.index_select(0, neighbours.flatten())
+    return rows.view(len(index), -1).to(dtype)

@@ -14,7 +14,14 @@ from asr_hf.runtime.run_config import read_plain_yaml
 
 Event = dict[str, Any]
 
-OPTIMISERS = {"hf": "Hessian-free", "sgd": "SGD", "adam": "Adam", "lbfgs": "L-BFGS"}
+OPTIMISERS = {
+    "hf": "Hessian-free",
+    "sgd": "SGD",
+    "adamw": "AdamW",
+    "nadamw": "NAdamW",
+    "muon": "Muon",
+    "lbfgs": "L-BFGS",
+}
 
 
 @dataclass
@@ -71,7 +78,7 @@ class RunData:
 
     @property
     def optimiser(self) -> str:
-        """The optimiser: hf, sgd, adam or lbfgs; empty before the first iteration."""
+        """The optimiser, a key of `OPTIMISERS`; empty before the first iteration."""
         named = [event["optimiser"] for event in self.events if event.get("optimiser")]
         return str(self.result.get("optimiser") or (named[-1] if named else ""))
 

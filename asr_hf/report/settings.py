@@ -8,8 +8,9 @@ from typing import Any
 
 from asr_hf.report.run_data import RunData
 
-# Groups that only the Hessian-free optimiser uses.
+# Groups that only the Hessian-free optimiser uses, and those that only minibatch optimisers use.
 _HF_PARTS = ("solver", "preconditioner", "sampling", "damping")
+_MINIBATCH_PARTS = ("schedule",)
 
 
 def parts_chosen(run: RunData) -> list[str]:
@@ -29,11 +30,13 @@ def parts_chosen(run: RunData) -> list[str]:
 def settings_html(run: RunData) -> str:
     """Return all settings as HTML, by section, in a block that opens on demand."""
     sections = {"run": {k: v for k, v in run.config.items() if not isinstance(v, dict)}}
+    used = {"hf": _HF_PARTS, "lbfgs": ()}.get(run.optimiser, _MINIBATCH_PARTS)
+    unused = {*_HF_PARTS, *_MINIBATCH_PARTS} - set(used)
+    # The trainer repeats groups that have their own sections.
+    repeated = {*_HF_PARTS, *_MINIBATCH_PARTS} & run.config.keys()
     for name, section in run.config.items():
-        unused = name in _HF_PARTS and run.optimiser != "hf"
-        if isinstance(section, dict) and not unused:
-            # The trainer repeats groups that have their own sections.
-            left_out = _HF_PARTS if name == "trainer" else ()
+        if isinstance(section, dict) and name not in unused:
+            left_out = repeated if name == "trainer" else set()
             sections[name] = {k: v for k, v in section.items() if k not in left_out}
     body = "".join(
         f"<section><h3>{escape(name)}</h3><dl>{_rows(section)}</dl></section>"

@@ -24,8 +24,6 @@ log = logging.getLogger(__name__)
 FILE_NAME = "config.yaml"
 # asr-hf's own files have about 8 kB.
 _MAX_BYTES = 1_000_000
-# Classes of asr-hf's own that no option of the configuration tree chooses.
-_OTHERS = ("asr_hf.baselines.schedules.Cosine",)
 _MARK = re.compile(r"_\w+_")
 _REMEDY = "name the settings in this command, or a run folder that asr-hf train made"
 # Settings that become one part of a path: they must not lead to another folder.
@@ -152,8 +150,7 @@ def built_in_targets() -> frozenset[str]:
     """Return the full names of the classes that asr-hf's own configuration tree names."""
     trees = [yaml.safe_load(p.read_text(encoding="utf-8")) for p in conf_dir().rglob("*.yaml")]
     settings = (pair for tree in trees for pair in _settings(tree))
-    names = {str(v) for place, v in settings if place.rpartition(".")[2] == "_target_"}
-    return frozenset(names.union(_OTHERS))
+    return frozenset(str(v) for place, v in settings if place.rpartition(".")[2] == "_target_")
 
 
 def _settings(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:

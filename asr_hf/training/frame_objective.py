@@ -30,6 +30,7 @@ from asr_hf.training.feeding.minibatches import ShuffledFrames, ShuffledUtteranc
 from asr_hf.training.feeding.targets import LabelTargets, TargetSource
 from asr_hf.training.feeding.units import Units
 from asr_hf.training.loss_sums import LossSums
+from asr_hf.training.parameter_places import parameter_places
 from asr_hf.training.work_counter import WorkCounter
 
 Minibatch = tuple[Any, Any, int]
@@ -89,6 +90,7 @@ class FrameObjective(WorkCounter):
         self.num_parameters = model.flat.numel()
         self.device = model.flat.device
         self.layers = tuple(model.affine_layers().values())
+        self.parameters = parameter_places(model)
         # Given the number of frames of each chunk, how many chunks keep their activations.
         self.chunks_kept: Callable[[list[int]], int] = len
         self.sources = sources or make_sources(stores, self.device, max_bytes=0)

@@ -247,7 +247,7 @@ def try_curvature(objective: FrameObjective) -> None:
             "operation can be differentiated only once",
             expected="operations of torch, or functions of your own that can be differentiated "
             "twice",
-            remedy="trainer=sgd or adam takes gradients alone",
+            remedy="trainer=sgd or adamw takes gradients alone",
         )
 
 
@@ -296,5 +296,5 @@ def failures_named(objective: FrameObjective) -> Iterator[None]:
             f"{names}: no gradient or curvature product can be computed: {type(error).__name__}: "
             f"{error}",
             expected="operations that can be differentiated twice",
-            remedy="--debug shows where it fails; trainer=sgd or adam takes gradients alone",
+            remedy="--debug shows where it fails; trainer=sgd or adamw takes gradients alone",
         ) from error

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 HF = "trainer.stopping.patience=0 trainer.stopping.max_iterations={iterations}"
 # Samples that grow more slowly: by default they reach all data long before such runs end.
 GROWTH = "sampling=geometric sampling.gradient_growth=1.1 sampling.curvature_growth=1.05"
-NEWBOB = "trainer.max_epochs={epochs} trainer.evaluations_per_epoch=4"
+# The baselines of 2012: rates halved when the held-out loss stalls, no weight decay.
+NEWBOB = "schedule=newbob trainer.weight_decay=0"
+NEWBOB += " trainer.max_epochs={epochs} trainer.evaluations_per_epoch=4"
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,16 @@ METHODS = (
         f"solver=flexible_cg preconditioner=lbfgs {GROWTH} {HF}",
     ),
     Method("best", "best HF (+preset=kfac)", "+preset=kfac"),
-    Method("sgd", "SGD, momentum, halving", f"trainer=sgd {NEWBOB}", (0.05, 0.1, 0.2, 0.4)),
-    Method("adam", "Adam, halving", f"trainer=adam {NEWBOB}", (0.0005, 0.001, 0.002, 0.004, 0.008)),
+    Method(
+        "sgd",
+        "SGD, momentum, halving",
+        f"trainer=sgd trainer.nesterov=false trainer.batch_frames=256 {NEWBOB}",
+        (0.05, 0.1, 0.2, 0.4),
+    ),
+    # AdamW without weight decay is Adam.
+    Method(
+        "adam", "Adam, halving", f"trainer=adamw {NEWBOB}", (0.0005, 0.001, 0.002, 0.004, 0.008)
+    ),
 )
 
 

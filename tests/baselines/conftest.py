@@ -1,4 +1,4 @@
-"""Softmax regression: convex, small, its minimum known from SciPy."""
+"""Softmax regression, convex, its minimum known from SciPy; and a small network."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ import scipy.optimize
 import torch
 from torch import Tensor
 
-from asr_hf.baselines.adam import Adam
+from asr_hf.baselines.adamw import AdamW, NAdamW
 from asr_hf.baselines.lbfgs import LBFGS
+from asr_hf.baselines.minibatch import MinibatchTrainer
+from asr_hf.baselines.muon import Muon
+from asr_hf.baselines.parameters import ParameterPlace
 from asr_hf.baselines.schedules import Newbob
 from asr_hf.baselines.sgd import SGD
 from asr_hf.curvature.space import UNSHARDED
 from asr_hf.hf.objective import LossSum, Sample, Split
 
-CLASSES, INPUTS = 3, 4
+CLASSES, INPUTS, HIDDEN = 3, 4, 6
 
 
 class SoftmaxRegression:
@@ -29,9 +32,10 @@ class SoftmaxRegression:
     """
 
     space, statistics = UNSHARDED, {}
+    parameters: tuple[ParameterPlace, ...] = (ParameterPlace(0, (CLASSES, INPUTS + 1), True),)
 
     def __init__(self, dtype: torch.dtype = torch.float64) -> None:
-        self.num_parameters = CLASSES * (INPUTS + 1)
+        self.num_parameters = sum(math.prod(place.shape) for place in self.parameters)
         self.device = torch.device("cpu")
         self.frames_by_pass = {"gradient": 0, "curvature": 0, "loss": 0}
         rng = np.random.default_rng(0)
@@ -47,8 +51,11 @@ class SoftmaxRegression:
     def unit_frames(self, split: Split) -> np.ndarray:
         return self.lengths
 
+    def _logits(self, theta: Tensor, x: Tensor) -> Tensor:
+        return x @ theta.view(CLASSES, -1).T
+
     def _losses(self, theta: Tensor, chosen: Tensor) -> Tensor:
-        logits = self.x[chosen] @ theta.view(CLASSES, -1).T
+        logits = self._logits(theta, self.x[chosen])
         return torch.nn.functional.cross_entropy(logits, self.labels[chosen], reduction="none")
 
     def _frames(self, sample: Sample) -> Tensor:
@@ -100,28 +107,63 @@ class SoftmaxRegression:
         return float(result.fun)
 
 
+class Network(SoftmaxRegression):
+    """The same data with a hidden layer of tanh; θ is W1, b1, W2, b2."""
+
+    parameters = (
+        ParameterPlace(0, (HIDDEN, INPUTS + 1)),
+        ParameterPlace(30, (HIDDEN,)),
+        ParameterPlace(36, (CLASSES, HIDDEN), output=True),
+        ParameterPlace(54, (CLASSES,)),
+    )
+
+    def _logits(self, theta: Tensor, x: Tensor) -> Tensor:
+        w1, b1, w2, b2 = (place.view(theta) for place in self.parameters)
+        return torch.tanh(x @ w1.T + b1) @ w2.T + b2
+
+    def start(self) -> Tensor:
+        """Random weights, zero biases."""
+        generator = torch.Generator().manual_seed(3)
+        theta = torch.zeros(self.num_parameters, dtype=self.x.dtype)
+        for place in self.parameters:
+            if len(place.shape) == 2:
+                place.view(theta).normal_(generator=generator).mul_(0.5)
+        return theta
+
+
 @pytest.fixture
 def problem() -> SoftmaxRegression:
     return SoftmaxRegression()
 
 
+@pytest.fixture
+def network() -> Network:
+    return Network()
+
+
 MakeTrainer = Callable[..., Any]
+MINIBATCH: dict[str, tuple[type[MinibatchTrainer], dict[str, Any]]] = {
+    "sgd": (SGD, {"learning_rate": 0.1}),
+    "nesterov": (SGD, {"learning_rate": 0.1, "nesterov": True}),
+    "adamw": (AdamW, {"learning_rate": 0.05}),
+    "nadamw": (NAdamW, {"learning_rate": 0.05}),
+    "muon": (Muon, {"learning_rate": 0.05}),
+}
 
 
 @pytest.fixture
 def make_trainer() -> MakeTrainer:
-    """Make a baseline by name at θ = 0; keywords change its settings."""
+    """Make a baseline by name at the problem's start, or θ = 0; keywords change its settings."""
 
     def make(name: str, objective: SoftmaxRegression, **changes: Any) -> Any:
         theta = torch.zeros(objective.num_parameters, dtype=objective.x.dtype)
+        if isinstance(objective, Network):
+            theta = objective.start()
         settings: dict[str, Any] = {"objective": objective, "theta": theta}
         if name == "lbfgs":
             return LBFGS(**{**settings, **changes})
-        minibatch = {"schedule": Newbob(), "batch_frames": 32, "max_epochs": 40, "seed": 1}
-        rate = {"sgd": 0.1, "nesterov": 0.1, "adam": 0.05}[name]
-        settings |= {"learning_rate": rate, **minibatch, **changes}
-        if name == "adam":
-            return Adam(**settings)
-        return SGD(**settings, nesterov=name == "nesterov")
+        settings |= {"schedule": Newbob(), "batch_frames": 32, "max_epochs": 40, "seed": 1}
+        kind, own = MINIBATCH[name]
+        return kind(**{**settings, **own, **changes})
 
     return make

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_hf.baselines.schedules import Constant, Cosine, EpochJudge, Newbob
+from asr_hf.baselines.schedules import Annealed, Constant, Cosine, EpochJudge, Linear, Newbob
 from asr_hf.runtime.errors import InputError
 
 
@@ -49,17 +49,35 @@ def test_newbob_without_any_gain_ends_after_two_epochs() -> None:
     assert run_newbob([2.0, 2.0, 2.0])[2]
 
 
+ANNEALED = [Linear, Cosine]
+
+
+@pytest.mark.parametrize("kind", ANNEALED)
 @given(progress=st.floats(0.0, 1.0), warmup=st.floats(0.0, 0.99))
-def test_cosine_stays_between_nothing_and_the_base_rate(progress: float, warmup: float) -> None:
-    assert 0.0 <= Cosine(warmup).factor(progress) <= 1.0
+def test_annealed_rates_stay_between_nothing_and_the_base_rate(
+    kind: type[Annealed], progress: float, warmup: float
+) -> None:
+    assert 0.0 <= kind(warmup).factor(progress) <= 1.0
 
 
-def test_cosine_at_its_corners() -> None:
-    assert Cosine().factor(0.0) == 1.0
-    assert Cosine().factor(0.5) == pytest.approx(0.5)
-    assert Cosine().factor(1.0) == pytest.approx(0.0)
-    assert Cosine(0.2).factor(0.1) == pytest.approx(0.5)
-    assert Cosine(0.2).factor(0.2) == pytest.approx(1.0)
+@pytest.mark.parametrize("kind", ANNEALED)
+def test_annealed_rates_at_their_corners(kind: type[Annealed]) -> None:
+    assert kind(0.0).factor(0.0) == 1.0
+    assert kind(0.0).factor(0.5) == pytest.approx(0.5)
+    assert kind(0.0).factor(1.0) == pytest.approx(0.0)
+    assert kind(0.2).factor(0.1) == pytest.approx(0.5)
+    assert kind(0.2).factor(0.2) == pytest.approx(1.0)
+    assert kind(0.2).factor(0.6) == pytest.approx(0.5)
+    assert kind().warmup == 0.03
+
+
+@given(progress=st.floats(0.0, 1.0), warmup=st.floats(0.001, 0.99))
+def test_annealed_rates_have_their_closed_forms(progress: float, warmup: float) -> None:
+    done = max(0.0, (progress - warmup) / (1 - warmup))
+    rise = min(1.0, progress / warmup)
+    assert Linear(warmup).factor(progress) == pytest.approx(min(rise, 1 - done))
+    cosine = math.cos(math.pi * done / 2) ** 2
+    assert Cosine(warmup).factor(progress) == pytest.approx(min(rise, cosine), abs=1e-12)
 
 
 def test_constant_never_ends_training() -> None:
@@ -70,6 +88,7 @@ def test_constant_never_ends_training() -> None:
 def test_only_newbob_judges_epochs() -> None:
     assert isinstance(Newbob(), EpochJudge)
     assert not isinstance(Constant(), EpochJudge)
+    assert not isinstance(Linear(), EpochJudge)
     assert not isinstance(Cosine(), EpochJudge)
 
 
@@ -81,7 +100,8 @@ def test_newbob_settings_out_of_range(settings: dict[str, float]) -> None:
         Newbob(**settings)
 
 
+@pytest.mark.parametrize("kind", ANNEALED)
 @pytest.mark.parametrize("warmup", [-0.1, 1.0])
-def test_cosine_warmup_out_of_range(warmup: float) -> None:
+def test_warmup_out_of_range(kind: type[Annealed], warmup: float) -> None:
     with pytest.raises(InputError, match="warmup"):
-        Cosine(warmup)
+        kind(warmup)

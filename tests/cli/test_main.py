@@ -156,9 +156,10 @@ def test_help_lists_the_groups_that_a_verb_reads_and_their_options(asr_hf, verb)
     assert all(listed[group] == "|".join(groups()[group]) for group in listed)
 
 
-# Groups that set keys of others, and those whose parts trainer=hf refers to.
+# Groups that set keys of others, and those whose parts trainers refer to.
 INDIRECT = {"recipe", "stage", "preset", "debug", "hardware"}
-OF_HF = {"solver", "cg_stopping", "preconditioner", "sampling", "damping", "acceptance"}
+OF_TRAINERS = {"solver", "cg_stopping", "preconditioner", "sampling", "damping", "acceptance"}
+OF_TRAINERS |= {"schedule"}
 
 
 @pytest.mark.parametrize("verb", [v for v in USED if v != "config"])
@@ -178,7 +179,7 @@ def test_the_groups_of_a_verb_are_those_that_its_code_reads(verb):
         return found, set().union(found, *(sections(one)[1] for one in below))
 
     own, all_of_them = sections(verb)
-    listed = set(USED[verb]) - INDIRECT - (OF_HF if verb == "train" else set())
+    listed = set(USED[verb]) - INDIRECT - (OF_TRAINERS if verb == "train" else set())
     # decode.after_training, and export.sets=${decode.sets}.
     through = {"decode"} if verb in ("train", "export") else set()
     assert own <= listed <= all_of_them | through

@@ -109,7 +109,11 @@ def test_values_that_fit_are_taken(asr_hf, override):
         ),
         (["+recipe=table", "++corpus.lexicon={en: a}"], "corpus.lexicon.en", "a"),
         ([P, "++runtime.seed=3"], "runtime.seed", 3),
-        ([P, "trainer=adam", "++trainer.schedule.decay=0.7"], "trainer.schedule.decay", 0.7),
+        (
+            [P, "trainer=adamw", "schedule=newbob", "++schedule.decay=0.7"],
+            "trainer.schedule.decay",
+            0.7,
+        ),
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else "",
 )

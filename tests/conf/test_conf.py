@@ -82,7 +82,7 @@ def test_paths_are_absolute_wherever_the_command_is_given(tmp_path, monkeypatch)
     assert config.run_dir == str(tmp_path / "exp" / "n")
 
 
-@pytest.mark.parametrize("trainer", ["hf", "sgd", "adam"])
+@pytest.mark.parametrize("trainer", ["hf", "sgd", "adamw", "nadamw", "muon"])
 def test_one_seed_serves_training_while_the_alignment_keeps_its_own(trainer):
     config = load_config(["+recipe=prompts", f"trainer={trainer}", "runtime.seed=7"])
     assert (config.trainer.seed, config.alignment.seed) == (7, 0)

@@ -40,15 +40,15 @@ def test_costs_are_read_at_the_loss_that_all_reached(make_run: MakeRun) -> None:
 
 def test_the_table_is_markdown_with_one_row_a_run(make_run: MakeRun) -> None:
     hf = make_run("hf", hf_events(20))
-    adam = make_run("adam", sgd_events(12, "adam"), wer=False)
+    adamw = make_run("adamw", sgd_events(12, "adamw"), wer=False)
     cut = make_run("cut", hf_events(4), finished=False, wer=False)
-    table, rows = compare([hf, adam, cut], ["paper's HF", "Adam", "cut off"])
+    table, rows = compare([hf, adamw, cut], ["paper's HF", "AdamW", "cut off"])
     lines = table.splitlines()
     assert len(lines) == 2 + len(rows) == 5
     assert {line.count("|") for line in lines} == {10}
     assert len({len(line) for line in lines}) == 1
     assert "15.8 % (11.9 to 20.1)" in lines[2]
-    assert "Adam" in lines[3]
+    assert "AdamW" in lines[3]
     assert "cut off (unfinished)" in lines[4]
 
 

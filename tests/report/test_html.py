@@ -85,7 +85,7 @@ def test_nothing_is_fetched_and_no_script_runs(make_run: MakeRun) -> None:
 
 
 def test_a_minibatch_run_has_a_rate_and_nothing_of_hf(make_run: MakeRun) -> None:
-    page = report(make_run("adam", sgd_events(12, "adam"), wer=False))
+    page = report(make_run("adamw", sgd_events(12, "adamw"), wer=False))
     titles = Outline(page).titles
     assert "Learning rate" in titles
     assert not {"CG iterations", "Damping", "solver", "sampling"} & set(titles)

@@ -30,7 +30,7 @@ OPTIONS = [
     *([f"+recipe={one}"] for one in groups()["recipe"]),
     *(["+recipe=prompts", f"+preset={one}"] for one in groups()["preset"]),
     *(["+recipe=prompts", f"+stage={one}", "init_from=exp/x"] for one in groups()["stage"]),
-    *(["+recipe=prompts", f"trainer={one}"] for one in ("sgd", "adam", "lbfgs")),
+    *(["+recipe=prompts", f"trainer={one}"] for one in ("sgd", "adamw", "muon", "lbfgs")),
     ["+recipe=prompts", "model=tdnn", "pretraining=layerwise", "acceptance=paired_test"],
     ["+recipe=prompts", "name='1e5'", "corpus.languages=['no']", "alignment.tag='2024-01-01'"],
 ]

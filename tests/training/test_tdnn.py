@@ -169,7 +169,7 @@ def test_minibatches_hold_every_frame_once(make_tdnn_objective, stores):
         ["trainer=hf", "preconditioner=lbfgs"],
         ["trainer=hf", "preconditioner=diagonal"],
         ["trainer=sgd", "trainer.batch_frames=32", "trainer.learning_rate=0.05"],
-        ["trainer=adam", "trainer.batch_frames=32", "trainer.learning_rate=0.01"],
+        ["trainer=adamw", "trainer.batch_frames=32", "trainer.learning_rate=0.01"],
         ["trainer=lbfgs"],
     ],
     ids=lambda o: " ".join(o[:2]),

@@ -90,7 +90,7 @@ def test_hf_sends_as_many_frames_as_it_said(make_objective, sampling, acceptance
         assert event["cg_iterations"] <= effort.products[1]
 
 
-@pytest.mark.parametrize("trainer", ["sgd", "adam"])
+@pytest.mark.parametrize("trainer", ["sgd", "adamw", "nadamw", "muon"])
 def test_minibatches_of_all_parts_are_the_epochs(make_objective, trainer):
     objective = make_objective()
     settings = [
