@@ -13,6 +13,8 @@ _FLAGS = frozenset(
     for word in ("y", "yes", "n", "no", "true", "false", "on", "off")
     for form in (word, word.capitalize(), word.upper())
 )
+# Line breaks to YAML, which keeps them as they are between double quotes alone.
+_BREAKS = frozenset("\x85\u2028\u2029")
 
 
 class _Dumper(yaml.SafeDumper):  # type: ignore[misc]
@@ -23,8 +25,10 @@ class _Dumper(yaml.SafeDumper):  # type: ignore[misc]
 
 
 def _text(dumper: _Dumper, value: str) -> yaml.ScalarNode:
-    quoted = value in _FLAGS or _is_number(value)
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="'" if quoted else None)
+    style = "'" if value in _FLAGS or _is_number(value) else None
+    if not _BREAKS.isdisjoint(value):
+        style = '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
 _Dumper.add_representer(str, _text)
