@@ -21,7 +21,7 @@ from asr_hf.hf.objective import LossSum, Sample, Split
 class TinyNet:
     """Softmax over tanh units on Gaussian clusters; θ = (W1, b1, W2, b2) in one vector."""
 
-    space = UNSHARDED
+    space, statistics = UNSHARDED, {}
 
     def __init__(
         self, dtype: torch.dtype = torch.float64, inputs: int = 4, hidden: int = 5
@@ -65,6 +65,9 @@ class TinyNet:
         x, y = self.batch(sample)
         logits = self.logits(self.parts(theta), x)
         return torch.nn.functional.cross_entropy(logits, y, reduction="none")
+
+    def renew_statistics(self, theta: Tensor, sample: Sample, total: Any = None) -> int:
+        return 0
 
     def loss(self, theta: Tensor, sample: Sample) -> LossSum:
         losses = self.losses(theta, sample).detach()

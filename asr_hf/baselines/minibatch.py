@@ -20,7 +20,7 @@ from asr_hf.hf.memory import MemoryNeed, ProblemSize
 from asr_hf.hf.needs import OptimiserNeeds
 from asr_hf.hf.objective import Split
 from asr_hf.hf.pass_cost import PassCost
-from asr_hf.hf.state import State, nest, nested
+from asr_hf.hf.state import State, copied, nest, nested, restore
 from asr_hf.runtime.clock import PhaseClock
 from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.progress import progress
@@ -90,9 +90,10 @@ class MinibatchTrainer(ABC):
         views = ParameterViews.of(self.theta, objective.parameters)
         self.update = Update(views, objective.parameters, self.make_optimisers(views))
         self.epoch, self.position, self.iteration = 0, 0, 0
-        # Where an undone epoch returns to, and its held-out loss.
+        # Where an undone epoch returns to, statistics included, and its held-out loss.
         self.judge = schedule if isinstance(schedule, EpochJudge) else None
         self.best = self.theta.clone() if self.judge else None
+        self.best_statistics = copied(objective.statistics) if self.judge else {}
         self.best_loss: float | None = None
         self.average = self.theta.clone() if averaging else None
         # Number of iterates in the running mean.
@@ -243,9 +244,11 @@ class MinibatchTrainer(ABC):
         after = heldout_loss(self.objective, self.theta) if sound else math.inf
         if judge.judge(self.best_loss, after):
             self.best.copy_(self.theta)
+            restore(self.best_statistics, self.objective.statistics)
             self.best_loss = after
             return True
         self.theta.copy_(self.best)
+        restore(self.objective.statistics, self.best_statistics)
         # Momentum gathered on the way to a worse place would lead back there.
         self.update.forget()
         if self.average is not None:
@@ -259,6 +262,7 @@ class MinibatchTrainer(ABC):
             "tensors": {
                 "theta": self.theta,
                 **({} if self.best is None else {"best": self.best}),
+                **nest("undone_to", self.best_statistics),
                 **({} if self.average is None else {"average": self.average}),
                 **nest("update", self.update.state_tensors()),
             },
@@ -278,6 +282,7 @@ class MinibatchTrainer(ABC):
         self.theta.copy_(tensors["theta"])
         if self.best is not None:
             self.best.copy_(tensors["best"])
+            restore(self.best_statistics, nested("undone_to", tensors))
         if self.average is not None:
             self.average.copy_(tensors["average"])
         self.averaged = values["averaged"]

@@ -93,13 +93,19 @@ class ChunkMaker:
         self, perceptron: Perceptron, inputs: Any, at_outputs: AtOutputs, precision: Precision
     ) -> ChunkCurvature:
         weights, biases, kind = perceptron.weights, perceptron.biases, perceptron.activation
+        normalise = perceptron.normalise
         rows = perceptron.first_rows(inputs)
         if precision is not Precision.BF16:
-            return MLPCurvature(weights, biases, kind, rows, at_outputs)
+            return MLPCurvature(weights, biases, kind, rows, at_outputs, normalise)
         narrow, vector, product = self._narrow_vectors()
         layers = layers_of(narrow.copy_(self._model.flat), weights)
         inner = MLPCurvature(
-            [w for w, _ in layers], [b for _, b in layers], kind, rows.bfloat16(), at_outputs
+            [w for w, _ in layers],
+            [b for _, b in layers],
+            kind,
+            rows.bfloat16(),
+            at_outputs,
+            normalise,
         )
         return NarrowedChunk(inner, vector, product)
 

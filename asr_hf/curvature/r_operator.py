@@ -16,6 +16,10 @@ import torch
 from torch import Tensor
 
 from asr_hf.curvature.gauss_newton import OutputCurvature
+from asr_hf.curvature.normalisation import NormalisedRows
+
+# Normalises the outputs of a layer [F, U].
+Normalise = Callable[[Tensor], NormalisedRows]
 
 
 class Activation(StrEnum):
@@ -37,12 +41,14 @@ class Perceptron:
         biases: b of each layer [out].
         activation: the non-linearity after every layer but the last.
         first_rows: what the network takes -> the rows [F, in] that its first layer sees.
+        normalise: normalisation after each activation, from the input up; none where it is empty.
     """
 
     weights: Sequence[Tensor]
     biases: Sequence[Tensor]
     activation: Activation
     first_rows: Callable[[Any], Tensor]
+    normalise: Sequence[Normalise] = ()
 
 
 _FORWARD: dict[Activation, Callable[[Tensor], Tensor]] = {
@@ -73,6 +79,7 @@ class MLPCurvature:
         activation: the hidden non-linearity.
         inputs: rows that the first layer sees [F, in].
         output_curvature: logits [F, C] -> (u -> H u).
+        normalise: normalisation after each activation, from the input up; none where it is empty.
     """
 
     replays = True
@@ -84,14 +91,22 @@ class MLPCurvature:
         activation: Activation,
         inputs: Tensor,
         output_curvature: Callable[[Tensor], OutputCurvature],
+        normalise: Sequence[Normalise] = (),
     ) -> None:
         self._weights = [w.detach() for w in weights]
         self._kind = activation
-        self._activations = [inputs]
-        for weight, bias in zip(self._weights[:-1], biases[:-1], strict=True):
-            z = torch.addmm(bias.detach(), self._activations[-1], weight.T)
+        # The rows that each layer sees; where they are normalised, also what they were before.
+        self._inputs, self._activations = [inputs], [inputs]
+        self._normalised: list[NormalisedRows] = []
+        for depth, (weight, bias) in enumerate(zip(self._weights[:-1], biases[:-1], strict=True)):
+            z = torch.addmm(bias.detach(), self._inputs[-1], weight.T)
             self._activations.append(_FORWARD[activation](z))
-        logits = torch.addmm(biases[-1].detach(), self._activations[-1], self._weights[-1].T)
+            if normalise:
+                self._normalised.append(normalise[depth](self._activations[-1]))
+                self._inputs.append(self._normalised[-1].rows)
+            else:
+                self._inputs.append(self._activations[-1])
+        logits = torch.addmm(biases[-1].detach(), self._inputs[-1], self._weights[-1].T)
         self._output_curvature = output_curvature(logits)
         self._logits_buffer = logits
         widest = max((w.shape[0] for w in self._weights[:-1]), default=0)
@@ -108,13 +123,14 @@ class MLPCurvature:
         tangent: Tensor | None = None
         last = len(self._weights) - 1
         for layer, (direction, shift) in enumerate(directions):
-            below = self._activations[layer]
             z = self._buffer(layer)
-            torch.addmm(shift, below, direction.T, out=z)
+            torch.addmm(shift, self._inputs[layer], direction.T, out=z)
             if tangent is not None:
                 z.addmm_(tangent, self._weights[layer].T)
             if layer < last:
                 _times_derivative(self._kind, z, self._activations[layer + 1])
+                if self._normalised:
+                    self._normalised[layer].times_jacobian(z)
             tangent = z
         assert tangent is not None
         return tangent
@@ -122,11 +138,13 @@ class MLPCurvature:
     def _backward(self, delta: Tensor, targets: list[tuple[Tensor, Tensor]]) -> None:
         for layer in range(len(self._weights) - 1, -1, -1):
             weight_target, bias_target = targets[layer]
-            weight_target.addmm_(delta.T, self._activations[layer])
+            weight_target.addmm_(delta.T, self._inputs[layer])
             bias_target.add_(delta.sum(0))
             if layer:
                 below = self._buffer(layer - 1)
                 torch.mm(delta, self._weights[layer], out=below)
+                if self._normalised:
+                    self._normalised[layer - 1].times_jacobian(below)
                 _times_derivative(self._kind, below, self._activations[layer])
                 delta = below
 
@@ -134,7 +152,7 @@ class MLPCurvature:
         """Return scratch for a layer's values [F, out]; neighbours never share memory."""
         if layer == len(self._weights) - 1:
             return self._logits_buffer
-        num_frames, width = len(self._activations[0]), self._weights[layer].shape[0]
+        num_frames, width = len(self._inputs[0]), self._weights[layer].shape[0]
         return self._buffers[layer % 2][: num_frames * width].view(num_frames, width)
 
 

@@ -59,7 +59,8 @@ class HessianFree:
 
     Each `step()` is one outer iteration: gradient on its sample, CG on the curvature sample with
     a decayed warm start, the acceptance rule, which chooses among CG's iterates and sets how far
-    to go, and the damping rule, which chooses the next λ.
+    to go, and the damping rule, which chooses the next λ. The objective's statistics are fixed
+    within an iteration and renewed before it, on the curvature sample.
 
     Args:
         objective: the loss, its gradient and curvature.
@@ -153,9 +154,13 @@ class HessianFree:
     def step(self) -> dict[str, Any]:
         """Run one outer iteration and return its event."""
         clock, theta, damping = PhaseClock(self.objective.device), self.theta, self.current_damping
-        before = self._heldout_before(clock)
         sizes = self.sampling.sizes(self.iteration, self.sampler.total)
         sample, curvature_sample = self.sampler.pair(sizes, self.iteration)
+        with clock.phase("gradient"):
+            if self.objective.renew_statistics(theta, curvature_sample):
+                # The loss is another function of θ now.
+                self.heldout_loss = None
+        before = self._heldout_before(clock)
         with clock.phase("gradient"):
             loss, gradient = mean_gradient(self.objective, theta, sample, self.iteration + 1)
         with clock.phase("curvature"):
@@ -180,11 +185,12 @@ class HessianFree:
         ).event()
 
     def _heldout_before(self, clock: PhaseClock) -> LossSum:
-        """Return the held-out loss at θ, known from the step before or measured in the first."""
+        """Return the held-out loss at θ, known from the step before or measured now."""
         if self.heldout_loss is None:
             with clock.phase("heldout"):
                 self.heldout_loss = self.objective.loss(self.theta, self.heldout)
-            self.losses.append(self.heldout_loss.mean)
+            if not self.losses:
+                self.losses.append(self.heldout_loss.mean)
         return self.heldout_loss
 
     def _minimise_quadratic(

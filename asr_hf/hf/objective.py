@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -103,6 +104,7 @@ class Objective(Protocol):
         device: device of all tensors.
         space: the space of gradients and of the vectors of products; θ is whole everywhere.
         layers: the affine layers of the network.
+        statistics: what the loss depends on beside θ, by name; `renew_statistics` changes them.
     """
 
     num_parameters: int
@@ -110,8 +112,33 @@ class Objective(Protocol):
     space: Space
     layers: tuple[AffineLayer, ...]
 
+    @property
+    def statistics(self) -> dict[str, Tensor]:
+        """See above."""
+        ...
+
     def unit_frames(self, split: Split) -> np.ndarray:
         """Return the number of frames of each unit of `split` [U], int64."""
+        ...
+
+    def renew_statistics(
+        self, theta: Tensor, sample: Sample, total: Callable[[Tensor], Tensor] | None = None
+    ) -> int:
+        """Measure `statistics` anew, which are those of batch normalisation.
+
+        Between two calls the loss is one function of θ, a sum over frames. An optimiser that
+        compares losses calls this before it measures any of an iteration.
+
+        Args:
+            theta: θ [n].
+            sample: the sample to measure on.
+            total: adds up a tensor over the processes that share the sample; None where there is
+                one.
+
+        Returns:
+            The number of passes over the sample; 0 where there are no statistics, so that
+            the loss stays.
+        """
         ...
 
     def loss(self, theta: Tensor, sample: Sample) -> LossSum:

@@ -27,3 +27,14 @@ def nested(part: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         for name, tensor in tensors.items()
         if name.startswith(prefix)
     }
+
+
+def copied(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors as they are now, to be put back by `restore`."""
+    return {name: tensor.clone() for name, tensor in tensors.items()}
+
+
+def restore(tensors: Mapping[str, Tensor], before: Mapping[str, Tensor]) -> None:
+    """Give tensors the values that `copied` returned, or others of their names."""
+    for name, tensor in tensors.items():
+        tensor.copy_(before[name])

@@ -141,6 +141,8 @@ class StochasticHessianFree:
         for number in range(self._steps(self.iteration)):
             with clock.phase("gradient"):
                 sample = self.sampler.draw(sizes.gradient)
+                if number == 0:
+                    self.objective.renew_statistics(self.theta, sample)
                 loss, gradient = mean_gradient(
                     self.objective, self.theta, sample, self.iteration + 1
                 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from asr_hf.models.acoustic import AcousticModel
+from asr_hf.models.description import Description
+from asr_hf.models.normalisation import BatchNormalisation, RowNormalisation
 from asr_hf.runtime.errors import InputError
 
 Floats = NDArray[np.floating[Any]]
@@ -24,12 +27,17 @@ class Layer:
         weight: [outputs, len(times) * inputs].
         bias: [outputs].
         activation: sigmoid, relu or tanh; None for the output layer.
+        normalisation: what follows the activation: rms (each row over its root mean square), layer
+            (the mean of the row taken out first) or nothing.
+        epsilon: what is added to the mean square.
     """
 
     times: tuple[int, ...]
     weight: Floats
     bias: Floats
     activation: str | None
+    normalisation: str | None = None
+    epsilon: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,8 @@ class Network:
 def network_of(model: AcousticModel) -> Network:
     """Return the arrays of a model that describes itself, in single precision.
 
+    Batch normalisation becomes part of the affine layer after it.
+
     Raises:
         InputError: the model does not say what its layers are.
     """
@@ -75,19 +85,34 @@ def network_of(model: AcousticModel) -> Network:
             expected="a DNN or a TDNN",
             remedy="asr-hf export loglikes and priors write the scores of any model",
         )
-    layers = tuple(
-        Layer(x.times, _array(x.linear.weight), _array(x.linear.bias), x.activation)
-        for x in description.layers
-    )
     return Network(
         model.feature_dim,
         description.splice,
         _array(model.input_mean),
         _array(model.input_scale),
-        layers,
+        tuple(_layers(description)),
         _array(model.log_priors),
         description.context,
     )
+
+
+def _layers(description: Description) -> Iterator[Layer]:
+    """Yield the layers, each with the batch normalisation below it folded in."""
+    below: BatchNormalisation | None = None
+    for described in description.layers:
+        weight, bias = described.linear.weight.detach(), described.linear.bias.detach()
+        if below is not None:
+            taps = len(described.times)
+            scale, mean = below.scale.double().repeat(taps), below.mean.double().repeat(taps)
+            weight = weight.double() * scale
+            bias = bias.double() - weight @ mean
+        normaliser = described.normaliser
+        below = normaliser if isinstance(normaliser, BatchNormalisation) else None
+        layer = Layer(described.times, _array(weight), _array(bias), described.activation)
+        if isinstance(normaliser, RowNormalisation):
+            kind = "layer" if normaliser.centred else "rms"
+            layer = replace(layer, normalisation=kind, epsilon=normaliser.epsilon)
+        yield layer
 
 
 def _array(tensor: Tensor) -> Floats:

@@ -30,6 +30,12 @@ def write_nnet1(network: Network, writer: KaldiWriter) -> None:
                 expected="sigmoid or tanh",
                 remedy="asr-hf export nnet3 or onnx takes them",
             )
+        if layer.normalisation is not None:
+            raise InputError(
+                f"nnet1 has no component for model.normalisation={layer.normalisation}",
+                expected="none, or batch, which becomes part of the affine layers",
+                remedy="asr-hf export nnet3 or onnx takes it",
+            )
     writer.token("<Nnet>")
     writer.line_end()
     if network.splice != (0,):

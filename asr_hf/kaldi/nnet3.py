@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,6 +18,10 @@ _ACTIVATIONS = {
 }
 # Kaldi asks every layer that could be trained further for a rate.
 _LEARNING_RATE = 0.001
+# Writes everything between a component's begin and end.
+_Body = Callable[[KaldiWriter], None]
+# Kind, source, dims and body of a `_Component`.
+_Rest = tuple[str, str, str, _Body]
 _NO_VALUES = np.zeros(0, np.float32)
 
 
@@ -36,7 +41,7 @@ class _Component:
     kind: str
     source: str
     dims: str
-    body: Callable[[KaldiWriter], None]
+    body: _Body
 
 
 def nnet3_config(network: Network) -> str:
@@ -96,16 +101,71 @@ def _components(network: Network) -> list[_Component]:
         _Component("shift", "FixedBiasComponent", _window("input", network.splice), dim, shift),
         _Component("scale", "FixedScaleComponent", "shift", dim, _fixed("<Scales>", network.scale)),
     ]
+    # Constant units at the end of the rows below, which a layer's weights leave alone.
+    constants = 0
     for number, layer in enumerate(network.layers, start=1):
         name = f"affine{number}" if layer.activation else "output.affine"
-        outputs, inputs = layer.weight.shape
+        weight = _with_constants(layer, constants)
+        outputs, inputs = weight.shape
         source = _window(components[-1].name, layer.times)
         dims = f"input-dim={inputs} output-dim={outputs}"
-        components.append(_Component(name, "AffineComponent", source, dims, _affine(layer)))
+        components.append(
+            _Component(name, "AffineComponent", source, dims, _affine(weight, layer.bias))
+        )
         kind = _ACTIVATIONS[layer.activation] if layer.activation else "LogSoftmaxComponent"
         after = f"{layer.activation}{number}" if layer.activation else "output.log-softmax"
         components.append(_Component(after, kind, name, f"dim={outputs}", _nonlinear(outputs)))
+        components += _normalisers(layer, number, after)
+        constants = int(layer.normalisation == "layer")
     return components
+
+
+def _normalisers(layer: Layer, number: int, source: str) -> list[_Component]:
+    """Return the components that normalise a layer's outputs.
+
+    NormalizeComponent adds nothing to the mean square, up to a floor that `rms` adds. Where more is
+    added, a constant unit with that share of the square stands beside the others.
+    """
+    if layer.normalisation is None:
+        return []
+    units, name = len(layer.bias), f"normalise{number}"
+    if layer.normalisation == "rms":
+        return [_Component(name, *_normalise(source, units, 1.0))]
+    centring = np.eye(units + 1, units) - 1.0 / units
+    centring[units] = 0.0
+    shift = np.zeros(units + 1)
+    shift[units] = math.sqrt(units * layer.epsilon)
+    target = math.sqrt(units / (units + 1))
+    centre, dims = f"centre{number}", f"input-dim={units} output-dim={units + 1}"
+    body = _fixed_affine(centring.astype(np.float32), shift.astype(np.float32))
+    return [
+        _Component(centre, "FixedAffineComponent", source, dims, body),
+        _Component(name, *_normalise(centre, units + 1, target)),
+    ]
+
+
+def _normalise(source: str, units: int, target: float) -> _Rest:
+    """Return what makes a NormalizeComponent of rows of `units` units, beside its name."""
+
+    def body(writer: KaldiWriter) -> None:
+        writer.token("<InputDim>")
+        writer.integer(units)
+        writer.token("<TargetRms>")
+        writer.number(target)
+        writer.token("<AddLogStddev>")
+        writer.boolean(False)
+
+    dims = f"dim={units} target-rms={target:.9g}"
+    return "NormalizeComponent", source, dims, body
+
+
+def _with_constants(layer: Layer, constants: int) -> Floats:
+    """Return a layer's weights with columns of zeros for the constant units below it."""
+    if not constants:
+        return layer.weight
+    outputs = len(layer.weight)
+    taps = layer.weight.reshape(outputs, len(layer.times), -1)
+    return np.pad(taps, ((0, 0), (0, 0), (0, constants))).reshape(outputs, -1)
 
 
 def _window(name: str, times: tuple[int, ...]) -> str:
@@ -114,7 +174,7 @@ def _window(name: str, times: tuple[int, ...]) -> str:
     return terms[0] if len(terms) == 1 else f"Append({', '.join(terms)})"
 
 
-def _fixed(token: str, values: Floats) -> Callable[[KaldiWriter], None]:
+def _fixed(token: str, values: Floats) -> _Body:
     def body(writer: KaldiWriter) -> None:
         writer.token(token)
         writer.vector(values)
@@ -122,21 +182,31 @@ def _fixed(token: str, values: Floats) -> Callable[[KaldiWriter], None]:
     return body
 
 
-def _affine(layer: Layer) -> Callable[[KaldiWriter], None]:
+def _fixed_affine(weight: Floats, bias: Floats) -> _Body:
+    def body(writer: KaldiWriter) -> None:
+        writer.token("<LinearParams>")
+        writer.matrix(weight)
+        writer.token("<BiasParams>")
+        writer.vector(bias)
+
+    return body
+
+
+def _affine(weight: Floats, bias: Floats) -> _Body:
     def body(writer: KaldiWriter) -> None:
         writer.token("<LearningRate>")
         writer.number(_LEARNING_RATE)
         writer.token("<LinearParams>")
-        writer.matrix(layer.weight)
+        writer.matrix(weight)
         writer.token("<BiasParams>")
-        writer.vector(layer.bias)
+        writer.vector(bias)
         writer.token("<IsGradient>")
         writer.boolean(False)
 
     return body
 
 
-def _nonlinear(dim: int) -> Callable[[KaldiWriter], None]:
+def _nonlinear(dim: int) -> _Body:
     def body(writer: KaldiWriter) -> None:
         writer.token("<Dim>")
         writer.integer(dim)

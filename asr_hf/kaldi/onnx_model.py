@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_hf.kaldi.network import Network
+from asr_hf.kaldi.network import Layer, Network
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import atomic_path
 
@@ -45,11 +45,23 @@ def write_onnx(path: Path, network: Network, about: dict[str, str]) -> None:
         rows = graph.node("Gemm", rows, weight, bias, transB=1)
         if layer.activation is not None:
             rows = graph.node(_ACTIVATIONS[layer.activation], rows)
+        rows = _normalised(graph, rows, layer)
     posteriors = graph.node("LogSoftmax", rows, axis=1, output="log_posteriors")
     graph.node("Sub", posteriors, graph.constant(network.log_priors), output="log_likelihoods")
     model = graph.model(network.feature_dim, network.num_pdfs, about)
     with atomic_path(path) as temporary:
         temporary.write_bytes(model.SerializeToString())
+
+
+def _normalised(graph: _Graph, rows: str, layer: Layer) -> str:
+    """Add the normalisation after a layer's activation."""
+    if layer.normalisation is None:
+        return rows
+    if layer.normalisation == "layer":
+        rows = graph.node("Sub", rows, graph.node("ReduceMean", rows, axes=[1]))
+    square = graph.node("ReduceMean", graph.node("Mul", rows, rows), axes=[1])
+    epsilon = graph.constant(np.array([layer.epsilon], np.float32))
+    return graph.node("Div", rows, graph.node("Sqrt", graph.node("Add", square, epsilon)))
 
 
 class _Graph:

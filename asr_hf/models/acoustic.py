@@ -117,10 +117,10 @@ class AcousticModel(FlatModule):
     def describe(self) -> Description | None:
         """Return the layers of the model one by one, or None where there is more to it than these.
 
-        `asr_hf/models/description.py` says what a description holds, and where normalisation layers
-        and dropout will have their place in it. A description is valid for the class whose body
-        defines this method and is not inherited: a derived class may compute something else. One
-        that does not says so itself:
+        `asr_hf/models/description.py` says what a description holds, and where other kinds of
+        layers, as dropout, would have their place in it. A description is valid for the class
+        whose body defines this method and is not inherited: a derived class may compute something
+        else. One that does not says so itself:
 
             def describe(self) -> Description | None:
                 return super().describe()

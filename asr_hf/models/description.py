@@ -2,10 +2,10 @@
 
 The R-operator, the exports that write layers, and layer-wise pretraining read descriptions. They
 compute from one what `forward` computes, so a description leaves nothing out. It has no place yet
-for layers of other kinds, such as normalisation layers, dropout or convolutions: a model that has
-one describes nothing (`AcousticModel.describe` returns None). Such a layer will be a field of
-`DescribedLayer`, in the order of computation; `Description.perceptron`, `Description.logits` and
-`asr_hf/kaldi/network.py` will compute it or refuse it.
+for layers of other kinds, such as dropout or convolutions: a model that has one describes nothing
+(`AcousticModel.describe` returns None). Such a layer will be a field of `DescribedLayer`, in the
+order of computation; `Description.perceptron`, `Description.logits` and `asr_hf/kaldi/network.py`
+will compute it or refuse it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from asr_hf.curvature.r_operator import Activation, Perceptron
+from asr_hf.models.normalisation import NormalisationLayer
 
 _FUNCTIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
     Activation.SIGMOID: torch.sigmoid,
@@ -34,11 +35,13 @@ class DescribedLayer:
         times: times of the rows below that stand side by side in its input, relative to its own
             and rising.
         activation: the non-linearity after it; None after the output layer.
+        normaliser: what normalises the activations; None where nothing does.
     """
 
     linear: nn.Linear
     times: tuple[int, ...]
     activation: Activation | None
+    normaliser: NormalisationLayer | None = None
 
 
 @dataclass(frozen=True)
@@ -66,13 +69,13 @@ class Description:
         return -sum(times[0] for times in windows), sum(times[-1] for times in windows)
 
     def perceptron(
-        self, parameters: Sequence[Tensor], normalise: Callable[[Tensor], Tensor]
+        self, parameters: Sequence[Tensor], first_rows: Callable[[Tensor], Tensor]
     ) -> Perceptron | None:
         """Make what the R-operator needs, where the layers are those of a plain perceptron.
 
         Args:
             parameters: the model's parameters in the order of its flat vector.
-            normalise: the model's normalisation of its inputs.
+            first_rows: the model's normalisation of its inputs.
 
         Returns:
             The perceptron, or None where the model is none.
@@ -80,18 +83,21 @@ class Description:
         linear = [layer.linear for layer in self.layers]
         in_order = [parameter for layer in linear for parameter in (layer.weight, layer.bias)]
         *below, last = (layer.activation for layer in self.layers)
+        normalise = [x.normaliser.linearised for x in self.layers if x.normaliser is not None]
         if (
             any(layer.times != (0,) for layer in self.layers)
             or [id(p) for p in parameters] != [id(p) for p in in_order]
             or last is not None
+            or self.layers[-1].normaliser is not None
             or len(set(below)) > 1
+            or len(normalise) not in (0, len(below))
         ):
             return None
         activation = below[0] if below else Activation.SIGMOID
         if activation is None:
             return None
         weights, biases = [x.weight for x in linear], [x.bias for x in linear]
-        return Perceptron(weights, biases, activation, normalise)
+        return Perceptron(weights, biases, activation, first_rows, normalise)
 
     def logits(self, features: Tensor, normalise: Callable[[Tensor], Tensor]) -> Tensor:
         """Compute the logits of an utterance as the description says.
@@ -111,6 +117,8 @@ class Description:
             rows = layer.linear(shifted(rows, layer.times))
             if layer.activation is not None:
                 rows = _FUNCTIONS[layer.activation](rows)
+            if layer.normaliser is not None:
+                rows = layer.normaliser(rows)
         return rows
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from asr_hf.data.splice import splice, splice_at
 from asr_hf.data.store import FrameBatch
 from asr_hf.models.description import Description
-from asr_hf.models.feed_forward import ACTIVATIONS, FeedForward
+from asr_hf.models.feed_forward import FeedForward
 
 
 class DNN(FeedForward):
@@ -25,13 +25,15 @@ class DNN(FeedForward):
         hidden_sizes: number of units of each hidden layer, from the input up; none gives softmax
             regression.
         activation: sigmoid, relu or tanh.
+        normalisation: none, rms, layer or batch: what follows each activation (see
+            `Normalisation`).
         left: number of frames of context before each frame.
         right: number of frames of context after each frame.
-        initialisation: glorot or sparse (see `models/initialisation.py`).
+        initialisation: glorot, he or sparse (see `models/initialisation.py`).
         seed: seed of the initial weights.
 
     Raises:
-        InputError: an activation or initialisation is unknown, or a layer is empty.
+        InputError: an activation, normalisation or initialisation is unknown, or a layer is empty.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class DNN(FeedForward):
         num_pdfs: int,
         hidden_sizes: Sequence[int],
         activation: str = "sigmoid",
+        normalisation: str = "none",
         left: int = 0,
         right: int = 0,
         initialisation: str = "glorot",
@@ -56,6 +59,7 @@ class DNN(FeedForward):
             hidden_sizes=hidden_sizes,
             input_dim=input_dim,
             activation=activation,
+            normalisation=normalisation,
             initialisation=initialisation,
             seed=seed,
         )
@@ -89,6 +93,7 @@ class DNN(FeedForward):
             num_pdfs=self.num_pdfs,
             hidden_sizes=self.hidden_sizes[:depth],
             activation=self.activation,
+            normalisation=self.normalisation,
             left=self.left,
             right=self.right,
             initialisation=self.initialisation,
@@ -105,10 +110,8 @@ class DNN(FeedForward):
 
     def forward(self, spliced: Tensor) -> Tensor:
         """Return logits [F, pdfs] of spliced frames [F, input_dim]."""
-        *hidden, output = self.layers
-        activate = ACTIVATIONS[self.activation]
         activations = self.normalise(spliced)
-        for layer in hidden:
-            activations = activate(layer(activations))
-        logits: Tensor = output(activations)
+        for depth in range(len(self.hidden_sizes)):
+            activations = self.hidden_outputs(depth, activations)
+        logits: Tensor = self.layers[-1](activations)
         return logits

@@ -9,10 +9,12 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
+from asr_hf.curvature.normalisation import Normalisation
 from asr_hf.curvature.r_operator import Activation
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.models.description import DescribedLayer
 from asr_hf.models.initialisation import INITIALISATIONS, centring_bias, initialise
+from asr_hf.models.normalisation import NormalisationLayer, batch_layers, normalisation_layer
 from asr_hf.runtime.errors import InputError
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -36,11 +38,13 @@ class FeedForward(AcousticModel):
         hidden_sizes: number of units of each hidden layer; one fewer than `fan_ins`.
         input_dim: number of columns of the rows that are normalised before the lowest layer.
         activation: sigmoid, relu or tanh.
-        initialisation: glorot or sparse (see `models/initialisation.py`).
+        normalisation: none, rms, layer or batch: what follows each activation (see
+            `Normalisation`).
+        initialisation: glorot, he or sparse (see `models/initialisation.py`).
         seed: seed of the initial weights.
 
     Raises:
-        InputError: an activation or initialisation is unknown, or a layer is empty.
+        InputError: an activation, normalisation or initialisation is unknown, or a layer is empty.
     """
 
     def __init__(
@@ -54,11 +58,13 @@ class FeedForward(AcousticModel):
         hidden_sizes: Sequence[int],
         input_dim: int,
         activation: str,
+        normalisation: str,
         initialisation: str,
         seed: int,
     ) -> None:
         super().__init__(feature_dim, num_pdfs, left, right, input_dim)
         _one_of("activation", activation, ACTIVATIONS)
+        _one_of("normalisation", normalisation, [kind.value for kind in Normalisation])
         _one_of("initialisation", initialisation, INITIALISATIONS)
         if any(size < 1 for size in hidden_sizes):
             raise InputError(
@@ -66,13 +72,26 @@ class FeedForward(AcousticModel):
             )
         self.hidden_sizes = [int(size) for size in hidden_sizes]
         self.activation, self.initialisation, self.seed = activation, initialisation, seed
+        self.normalisation = Normalisation(normalisation)
         self.layers = nn.ModuleList(
             # skip_init leaves torch's global random state alone.
             nn.utils.skip_init(nn.Linear, fan_in, fan_out)  # type: ignore[no-untyped-call]
             for fan_in, fan_out in zip(fan_ins, [*self.hidden_sizes, num_pdfs], strict=True)
         )
+        # Empty where nothing is normalised.
+        self.normalisers = nn.ModuleList(
+            normalisation_layer(self.normalisation, size)
+            for size in self.hidden_sizes
+            if self.normalisation is not Normalisation.NONE
+        )
         generator = Generator().manual_seed(seed)
-        initialise(self.linear_layers(), activation, INITIALISATIONS[initialisation], generator)
+        initialise(
+            self.linear_layers(),
+            activation,
+            INITIALISATIONS[initialisation],
+            generator,
+            self.normalisation,
+        )
 
     @classmethod
     def check_size(
@@ -99,12 +118,45 @@ class FeedForward(AcousticModel):
         """Return the hidden layers from the input up, then the output layer."""
         return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
 
+    def hidden_outputs(self, depth: int, below: Tensor, used: Tensor | None = None) -> Tensor:
+        """Compute the outputs of a hidden layer, normalised where the model does that.
+
+        Args:
+            depth: number of the hidden layer, from 0.
+            below: rows that it sees [T, inputs].
+            used: whether a logit depends on a row [T]; None where one does on each.
+
+        Returns:
+            Rows [T, units].
+        """
+        outputs = ACTIVATIONS[self.activation](self.layers[depth](below))
+        return self.normalisers[depth](outputs, used) if self.normalisers else outputs
+
+    def load_state_tensors(self, tensors: dict[str, Tensor]) -> None:
+        """See `FlatModule`.
+
+        Raises:
+            ValueError: a tensor does not fit, or a mean or variance cannot be one.
+        """
+        super().load_state_tensors(tensors)
+        for name, layer in batch_layers(self).items():
+            statistics = torch.stack([layer.mean, layer.variance])
+            if not bool(torch.isfinite(statistics).all()) or bool((layer.variance < 0).any()):
+                raise ValueError(f"{name}: a mean is not finite, or a variance negative or not")
+            if int(layer.renewals) < 0:
+                raise ValueError(f"{name}.renewals: {int(layer.renewals)}, expected 0 or more")
+
     def described_layers(self, times: Sequence[tuple[int, ...]]) -> tuple[DescribedLayer, ...]:
         """Return the layers for a `Description`, given the times that each sees below it."""
         linear = self.linear_layers()
         activations = [*[Activation(self.activation)] * (len(linear) - 1), None]
+        normalisers: list[NormalisationLayer | None] = [None] * len(linear)
+        for depth, layer in enumerate(self.normalisers):
+            assert isinstance(layer, NormalisationLayer)
+            normalisers[depth] = layer
         return tuple(
-            DescribedLayer(*parts) for parts in zip(linear, times, activations, strict=True)
+            DescribedLayer(*parts)
+            for parts in zip(linear, times, activations, normalisers, strict=True)
         )
 
     @torch.no_grad()
@@ -117,7 +169,7 @@ class FeedForward(AcousticModel):
         output = self.linear_layers()[-1]
         output.bias.copy_(self.log_priors)
         if self.activation == "sigmoid" and self.hidden_sizes:
-            output.bias.add_(centring_bias(output.weight))
+            output.bias.add_(centring_bias(output.weight, self.normalisation))
 
 
 def _one_of(key: str, value: str, known: Iterable[str]) -> None:

@@ -3,7 +3,9 @@
 A sigmoid is a tanh in disguise, sigmoid(z) = ½ + ½ tanh(z/2). So weights are drawn for tanh
 units and then rewritten: a layer that feeds sigmoids is doubled, a layer fed by sigmoids doubled
 again with the mean ½ taken out through the bias. A sigmoid network starts as exactly the function
-that the tanh network of the same seed computes.
+that the tanh network of the same seed computes. Normalised sigmoids have the scale of a tanh
+already: the weights that they feed are not doubled for it, and they have a mean to take out, of
+about 1, after `rms` alone.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Generator, Tensor, nn
+
+from asr_hf.curvature.normalisation import Normalisation
 
 SPARSE_FAN_IN = 15  # Martens (2010), section 5
 
@@ -33,6 +37,20 @@ def glorot(shape: tuple[int, int], gain: float, generator: Generator) -> Tensor:
     fan_out, fan_in = shape
     bound = gain * math.sqrt(6.0 / (fan_in + fan_out))
     return torch.empty(shape).uniform_(-bound, bound, generator=generator)
+
+
+def he(shape: tuple[int, int], gain: float, generator: Generator) -> Tensor:
+    """Draw normal weights of variance gain² / in (He et al. 2015, equation 10).
+
+    Args:
+        shape: (out, in).
+        gain: factor of the standard deviation.
+        generator: source of the random numbers.
+
+    Returns:
+        Weights [out, in].
+    """
+    return torch.randn(shape, generator=generator) * (gain / math.sqrt(shape[1]))
 
 
 def sparse(shape: tuple[int, int], gain: float, generator: Generator) -> Tensor:
@@ -56,12 +74,23 @@ def sparse(shape: tuple[int, int], gain: float, generator: Generator) -> Tensor:
     return torch.zeros(shape).scatter_(1, chosen, values)
 
 
-INITIALISATIONS: dict[str, Draw] = {"glorot": glorot, "sparse": sparse}
+INITIALISATIONS: dict[str, Draw] = {"glorot": glorot, "he": he, "sparse": sparse}
+# The mean of a sigmoid unit of fresh weights, as the layer above sees it.
+_SIGMOID_MEAN = {
+    Normalisation.NONE: 0.5,
+    Normalisation.RMS: 1.0,
+    Normalisation.LAYER: 0.0,
+    Normalisation.BATCH: 0.0,
+}
 
 
 @torch.no_grad()
 def initialise(
-    layers: Sequence[nn.Linear], activation: str, draw: Draw, generator: Generator
+    layers: Sequence[nn.Linear],
+    activation: str,
+    draw: Draw,
+    generator: Generator,
+    normalisation: Normalisation = Normalisation.NONE,
 ) -> None:
     """Draw the weights of a stack of layers in which `activation` stands between any two.
 
@@ -74,7 +103,9 @@ def initialise(
         activation: sigmoid, relu or tanh.
         draw: draws the weights of all layers but the last.
         generator: source of the random numbers.
+        normalisation: what follows each activation.
     """
+    plain = normalisation is Normalisation.NONE
     for depth, layer in enumerate(layers):
         shape = (layer.out_features, layer.in_features)
         feeds, is_fed = depth < len(layers) - 1, depth > 0
@@ -84,12 +115,20 @@ def initialise(
             weight = glorot(shape, 1.0, generator)
         layer.bias.zero_()
         if activation == "sigmoid":
-            weight *= (2.0 if feeds else 1.0) * (2.0 if is_fed else 1.0)
+            weight *= (2.0 if feeds else 1.0) * (2.0 if is_fed and plain else 1.0)
             if is_fed:
-                layer.bias.copy_(centring_bias(weight))
+                layer.bias.copy_(centring_bias(weight, normalisation))
         layer.weight.copy_(weight)
 
 
-def centring_bias(weight: Tensor) -> Tensor:
-    """Return the bias [out] that takes the mean ½ of sigmoid inputs out of weights [out, in]."""
-    return weight.sum(dim=1).mul(-0.5)
+def centring_bias(weight: Tensor, normalisation: Normalisation = Normalisation.NONE) -> Tensor:
+    """Compute the bias that takes the mean of sigmoid inputs out.
+
+    Args:
+        weight: weights [out, in].
+        normalisation: what follows the sigmoids.
+
+    Returns:
+        The bias [out].
+    """
+    return weight.sum(dim=1).mul(-_SIGMOID_MEAN[normalisation])

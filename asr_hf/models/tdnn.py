@@ -10,7 +10,8 @@ from torch import Tensor
 
 from asr_hf.data.store import FrameBatch
 from asr_hf.models.description import Description, shifted
-from asr_hf.models.feed_forward import ACTIVATIONS, FeedForward
+from asr_hf.models.feed_forward import FeedForward
+from asr_hf.models.normalisation import batch_layers
 from asr_hf.runtime.errors import InputError
 
 
@@ -45,7 +46,9 @@ class TDNN(FeedForward):
         context: times that each hidden layer sees of the one below, rising, from the input up.
         hidden_sizes: number of units of each hidden layer, or one number for all.
         activation: sigmoid, relu or tanh.
-        initialisation: glorot or sparse (see `models/initialisation.py`).
+        normalisation: none, rms, layer or batch: what follows each activation (see
+            `Normalisation`).
+        initialisation: glorot, he or sparse (see `models/initialisation.py`).
         seed: seed of the initial weights.
 
     Raises:
@@ -60,6 +63,7 @@ class TDNN(FeedForward):
         context: Sequence[Sequence[int]],
         hidden_sizes: Sequence[int],
         activation: str = "sigmoid",
+        normalisation: str = "none",
         initialisation: str = "glorot",
         seed: int = 0,
     ) -> None:
@@ -82,6 +86,7 @@ class TDNN(FeedForward):
             hidden_sizes=sizes,
             input_dim=feature_dim,
             activation=activation,
+            normalisation=normalisation,
             initialisation=initialisation,
             seed=seed,
         )
@@ -121,19 +126,36 @@ class TDNN(FeedForward):
 
     def forward(self, inputs: TDNNInputs) -> Tensor:
         """Return logits [F, pdfs] of the frames that the inputs were made for."""
-        *hidden, output = self.layers
-        activate = ACTIVATIONS[self.activation]
         activations = self.normalise(inputs.features)
-        for layer, times, taps in zip(hidden, self.context, self._taps, strict=True):
+        used = self._used_rows(inputs)
+        for depth, (times, taps) in enumerate(zip(self.context, self._taps, strict=True)):
             if inputs.windows:
                 below = tapped(activations, taps, inputs.windows)
             else:
                 below = shifted(activations, times)
-            activations = activate(layer(below))
+            activations = self.hidden_outputs(depth, below, used[depth])
         if inputs.rows is not None:
             activations = activations.index_select(0, inputs.rows)
-        logits: Tensor = output(activations)
+        logits: Tensor = self.layers[-1](activations)
         return logits
+
+    def _used_rows(self, inputs: TDNNInputs) -> list[Tensor | None]:
+        """Say of each hidden layer's rows whether they are used, where statistics ask for it."""
+        used: list[Tensor | None] = [None] * len(self.context)
+        if inputs.rows is None or not batch_layers(self):
+            return used
+        length = len(inputs.features) - self.left - self.right
+        rows = torch.zeros(length, dtype=torch.bool, device=inputs.features.device)
+        rows[inputs.rows] = True
+        for depth in range(len(self.context) - 1, 0, -1):
+            used[depth] = rows
+            times = self.context[depth]
+            below = rows.new_zeros(len(rows) + times[-1] - times[0])
+            for time in times:
+                below[time - times[0] :][: len(rows)] |= rows
+            rows = below
+        used[0] = rows
+        return used
 
 
 def tapped(rows: Tensor, taps: Tensor, windows: int) -> Tensor:

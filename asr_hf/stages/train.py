@@ -13,8 +13,6 @@ import torch
 from torch import Tensor
 
 from asr_hf.curvature.chunks import CurvaturePath
-from asr_hf.curvature.cuda_graph import Recorder, record_on_gpu
-from asr_hf.curvature.precision import Precision
 from asr_hf.data.store import FrameStore
 from asr_hf.hf.objective import Split
 from asr_hf.models.acoustic import AcousticModel
@@ -32,6 +30,7 @@ from asr_hf.runtime.process_group import SINGLE_PROCESS, ProcessGroup
 from asr_hf.runtime.run_folder import RunFolder
 from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.external import alignments_from_outside, pack_external
+from asr_hf.stages.training.arithmetic import choose_precision, recorder
 from asr_hf.stages.training.declared import optimiser_needs
 from asr_hf.stages.training.forecast import fit_memory, say_duration
 from asr_hf.stages.training.heldout import check_heldout
@@ -45,11 +44,13 @@ from asr_hf.stages.training.run_inputs import (
 )
 from asr_hf.stages.training.stores import open_stores
 from asr_hf.stages.training.targets import open_targets
+from asr_hf.training.batch_statistics import measure_at_start
+from asr_hf.training.best import Best
 from asr_hf.training.distributed.data_parallel import DataParallel
 from asr_hf.training.distributed.replica_consistency import check_same_start
 from asr_hf.training.feeding.frame_source import FrameSource, make_sources, room_for_features
 from asr_hf.training.frame_objective import FrameObjective
-from asr_hf.training.loop import Best, TrainingLoop
+from asr_hf.training.loop import TrainingLoop
 from asr_hf.training.model_file import FILE_NAME
 from asr_hf.training.planning.memory import parse_bytes
 from asr_hf.training.pretraining import pretrain_layers
@@ -117,6 +118,8 @@ def _train(
     if settings.pretraining is not None and not begun:
         pretrain_layers(objective, settings.pretraining.trainer.build)
     shared = share(settings, objective, group)
+    if settings.init_from is None and not begun:
+        measure_at_start(shared, model.flat.detach().clone(), settings.runtime.seed)
     optimiser = settings.trainer.build()(objective=shared, theta=model.flat.detach().clone())
     try_preconditioner(getattr(optimiser, "preconditioner", None))
     fit_memory(settings, objective, optimiser, group.count)
@@ -216,34 +219,11 @@ def share(settings: Settings, objective: FrameObjective, group: ProcessGroup) ->
     return DataParallel(objective, group, objective.frames_by_pass, sharded)
 
 
-def recorder(settings: Settings, device: torch.device) -> Recorder | None:
-    """Return the recorder of curvature products; None without `runtime.cuda_graphs`.
-
-    Raises:
-        InputError: `runtime.cuda_graphs` is set, and the run is not on a GPU.
-    """
-    if not settings.runtime.cuda_graphs:
-        return None
-    if device.type != "cuda":
-        raise InputError(
-            f"runtime.cuda_graphs=true: the run is on {device}",
-            remedy="leave it out, or choose a GPU with runtime.device=cuda",
-        )
-    return record_on_gpu
-
-
 def keep_in(folder: Path, writer: ModelWriter) -> Callable[[int, Tensor], None]:
     """Return a function that writes the model of an iteration into `folder`."""
     return lambda iteration, theta: writer.save(
         folder / f"iteration-{iteration:04d}.safetensors", theta
     )
-
-
-def choose_precision(name: str) -> Precision:
-    """Set the arithmetic of gradients and losses; return the precision of curvature products."""
-    precision = Precision(name)
-    torch.set_float32_matmul_precision("highest" if precision is Precision.FP32 else "high")
-    return precision
 
 
 def _scores_of(path: Path, best: Best) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from asr_hf.criteria.base import Criterion, FrameLoss
+from asr_hf.criteria.base import Criterion
 from asr_hf.curvature.affine import LayerTap, OnLayer
 from asr_hf.curvature.chunks import ChunkMaker, CurvaturePath
 from asr_hf.curvature.cuda_graph import Recorder
@@ -23,11 +23,13 @@ from asr_hf.data.store import FrameStore
 from asr_hf.hf.objective import LossSum, Sample, Split
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
+from asr_hf.training.batch_statistics import BatchStatistics
 from asr_hf.training.feeding.counter_rng import frame_uniforms
 from asr_hf.training.feeding.frame_source import FrameSource, make_sources
 from asr_hf.training.feeding.minibatches import ShuffledFrames, ShuffledUtterances
 from asr_hf.training.feeding.targets import LabelTargets, TargetSource
 from asr_hf.training.feeding.units import Units
+from asr_hf.training.loss_sums import LossSums
 from asr_hf.training.parameter_places import parameter_places
 from asr_hf.training.work_counter import WorkCounter
 
@@ -81,6 +83,7 @@ class FrameObjective(WorkCounter):
                 expected="frame_stride=1",
             )
         self.model, self.criterion, self.stores = model, criterion, stores
+        self._statistics = BatchStatistics(model)
         self.chunk_frames = chunk_frames
         self.precision, self._record = precision, record
         self._curvature_chunk = ChunkMaker(model, curvature_path)
@@ -119,11 +122,29 @@ class FrameObjective(WorkCounter):
         """Return the number of frames of each unit of `split` [U], int64."""
         return self.units[split].frame_counts
 
+    @property
+    def statistics(self) -> dict[str, Tensor]:
+        """See `Objective`: those of batch normalisation layers, by their names in the model."""
+        return self._statistics.tensors
+
+    def renew_statistics(
+        self, theta: Tensor, sample: Sample, total: Callable[[Tensor], Tensor] | None = None
+    ) -> int:
+        """Renew the batch statistics from `sample` at θ [n]; see `Objective`."""
+        self._load(theta)
+
+        def forward() -> None:
+            for chunk in self.units[sample.split].batches(sample.units, self.chunk_frames):
+                self.model(self.model.inputs(chunk.batch, chunk.index))
+                self.frames_by_pass["loss"] += int(chunk.lengths.sum())
+
+        return self._statistics.renew(forward, total)
+
     @torch.no_grad()
     def loss(self, theta: Tensor, sample: Sample) -> LossSum:
         """Return the loss summed over `sample` at θ [n]."""
         self._load(theta)
-        sums = _LossSums(self.device)
+        sums = LossSums(self.device)
         for inputs, targets, lengths in self._chunks(sample):
             sums.add(self.criterion.loss(self.model(inputs), targets), lengths)
         self.frames_by_pass["loss"] += sums.num_frames
@@ -133,7 +154,7 @@ class FrameObjective(WorkCounter):
         """Return the loss and its gradient [n], both summed over `sample`."""
         self._load(theta)
         self.model.flat_grad.zero_()
-        sums = _LossSums(self.device)
+        sums = LossSums(self.device)
         for inputs, targets, lengths in self._chunks(sample):
             logits = self.model(inputs)
             loss, at_outputs = self.criterion.loss_and_gradient(logits, targets)
@@ -232,11 +253,15 @@ class FrameObjective(WorkCounter):
             yield self.model.inputs(unit.batch, unit.index), targets, len(unit.labels)
 
     def minibatch_gradient(self, theta: Tensor, minibatch: Minibatch) -> tuple[Tensor, Tensor]:
-        """Return the mean loss, not waited for, and its gradient [n], a tensor that is reused."""
+        """Return the mean loss, not waited for, and its gradient [n], a tensor that is reused.
+
+        Batch normalisation is by the minibatch, and the statistics for evaluation follow.
+        """
         self._load(theta)
         inputs, targets, num_frames = minibatch
         self.model.flat_grad.zero_()
-        logits = self.model(inputs)
+        with self._statistics.by_minibatch():
+            logits = self.model(inputs)
         loss, at_outputs = self.criterion.loss_and_gradient(logits, targets)
         logits.backward(at_outputs.div_(num_frames))
         self.frames_by_pass["gradient"] += num_frames
@@ -266,29 +291,3 @@ class FrameObjective(WorkCounter):
             inputs = self.model.inputs(chunk.batch, chunk.index)
             targets = self.targets.of(sample.split, chunk)
             yield inputs, targets, torch.from_numpy(chunk.lengths)
-
-
-class _LossSums:
-    """Adds up a criterion's results over chunks, on the device until the end."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.num_frames = 0
-        self._total = torch.zeros((), dtype=torch.float64, device=device)
-        self._errors = torch.zeros((), dtype=torch.int64, device=device)
-        self._per_unit: list[Tensor] = []
-
-    def add(self, loss: FrameLoss, lengths: Tensor) -> None:
-        self._total += loss.total
-        self._errors += loss.errors
-        self.num_frames += len(loss.per_frame)
-        lengths = lengths.to(loss.per_frame.device)
-        self._per_unit.append(
-            torch.segment_reduce(loss.per_frame.double(), "sum", lengths=lengths, unsafe=True)
-        )
-
-    def result(self, order: np.ndarray) -> LossSum:
-        """Return the sums, the units put back from the order they were added in."""
-        added = torch.cat(self._per_unit) if self._per_unit else torch.zeros(0)
-        per_unit = torch.empty_like(added)
-        per_unit[torch.from_numpy(order)] = added
-        return LossSum(float(self._total), self.num_frames, int(self._errors), per_unit)

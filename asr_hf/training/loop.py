@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -16,13 +15,16 @@ from asr_hf.baselines.objective import whole
 from asr_hf.hf.memory import MemoryNeed, ProblemSize
 from asr_hf.hf.objective import LossSum, Split
 from asr_hf.hf.pass_cost import PassCost
+from asr_hf.hf.state import copied, nest, nested, restore
 from asr_hf.runtime.checkpoint import latest_checkpoint, save_checkpoint
 from asr_hf.runtime.events import EventLog
 from asr_hf.runtime.interruption import Interruption, interrupted
 from asr_hf.runtime.process_group import SINGLE_PROCESS, ProcessGroup
 from asr_hf.runtime.progress import progress
 from asr_hf.runtime.run_folder import RunFolder
+from asr_hf.training.best import Best
 from asr_hf.training.distributed.replica_consistency import check_in_step, share_checkpoint
+from asr_hf.training.event_line import describe
 from asr_hf.training.work_counter import CountedObjective
 
 log = logging.getLogger(__name__)
@@ -80,17 +82,6 @@ class Optimiser(Protocol):
         ...
 
 
-@dataclass
-class Best:
-    """The parameters with the lowest held-out loss so far."""
-
-    theta: Tensor
-    loss: float = float("inf")
-    frame_error: float = 1.0
-    train_loss: float | None = None
-    iteration: int = 0
-
-
 class TrainingLoop:
     """Steps an optimiser to its end, writing an event and a checkpoint after each step.
 
@@ -132,7 +123,7 @@ class TrainingLoop:
         self._improved = self._unsaved = False
         self.seconds, self._keep = seconds, keep
         self._look_share, self._looked_at = look_share, 0.0
-        self.best = Best(optimiser.estimate.clone())
+        self.best = Best(optimiser.estimate.clone(), statistics=copied(objective.statistics))
         self.group, self._interruption = group, interruption or Interruption()
         self.events = None if folder is None else EventLog(folder.path)
 
@@ -140,7 +131,8 @@ class TrainingLoop:
         """Train until the optimiser has finished, resuming where a run was cut off.
 
         Returns:
-            The parameters with the lowest held-out loss.
+            The parameters with the lowest held-out loss; the objective is left with their
+            statistics.
 
         Raises:
             Interrupted: a signal asked for an end; a checkpoint holds what was done.
@@ -162,6 +154,7 @@ class TrainingLoop:
             bar.close()
             if self.events is not None:
                 self.events.close()
+        restore(self.objective.statistics, self.best.statistics)
         return self.best
 
     def _compare(self) -> None:
@@ -227,6 +220,7 @@ class TrainingLoop:
                 event["heldout_frame_error"],
                 event.get("train_loss"),
                 event["iteration"],
+                copied(self.objective.statistics),
             )
 
     def _write(self, event: dict[str, Any], events: EventLog) -> None:
@@ -249,18 +243,17 @@ class TrainingLoop:
         save_checkpoint(
             self.folder.checkpoints,
             self.optimiser.iteration,
-            {"best_theta": self.best.theta, **state["tensors"]},
+            {
+                **self.best.tensors,
+                **nest("statistics", self.objective.statistics),
+                **state["tensors"],
+            },
             {
                 "optimiser": state["values"],
                 "seconds": self.seconds,
                 "frames": self.objective.frames_by_pass,
                 "looked_at": self._looked_at,
-                "best": {
-                    "loss": self.best.loss,
-                    "frame_error": self.best.frame_error,
-                    "train_loss": self.best.train_loss,
-                    "iteration": self.best.iteration,
-                },
+                "best": self.best.values,
             },
             keep_last=self.keep_last,
             best=self._improved,
@@ -282,8 +275,8 @@ class TrainingLoop:
             )
             return
         path, tensors, values = checkpoint
-        best_theta = tensors.pop("best_theta").to(self.best.theta.device)
-        self.best = Best(best_theta, **values["best"])
+        self.best = self.best.restored(tensors, values["best"])
+        restore(self.objective.statistics, nested("statistics", tensors))
         self.optimiser.load_state_dict({"tensors": tensors, "values": values["optimiser"]})
         self.seconds, self._looked_at = values["seconds"], values["looked_at"]
         self.objective.frames_by_pass.update(values["frames"])
@@ -293,19 +286,3 @@ class TrainingLoop:
     def _cut_events(self, iteration: int) -> None:
         if self.events is not None:
             self.events.truncate_after(iteration)
-
-
-def describe(event: dict[str, Any]) -> str:
-    """Return one line for the log about an event."""
-    parts = [f"iteration {event['iteration']}"]
-    if "heldout_loss" in event:
-        parts.append(f"held-out {event['heldout_loss']:.4f}")
-    if event.get("train_loss") is not None:
-        parts.append(f"train {event['train_loss']:.4f}")
-    if "cg_iterations" in event:
-        parts.append(f"CG {event['cg_iterations']} ({event['cg_reason']})")
-        parts.append(f"λ {event['lambda']:.3g}")
-        parts.append(f"step {event['step']:.2g}" if event["accepted"] else "rejected")
-    if event.get("learning_rate") is not None:
-        parts.append(f"rate {event['learning_rate']:.3g}")
-    return ", ".join([*parts, f"{event['seconds']:.1f} s"])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.models.pretrain import hidden_layers, pretrain
+from asr_hf.training.batch_statistics import measure_at_start
 from asr_hf.training.frame_objective import FrameObjective
 from asr_hf.training.loop import Optimiser
 
@@ -38,6 +39,7 @@ def pretrain_layers(objective: FrameObjective, make_trainer: MakeTrainer) -> Non
             objective.chunk_frames,
             sources=objective.sources,
         )
+        measure_at_start(smaller_objective, smaller.flat.detach().clone(), 0)
         optimiser = make_trainer()(objective=smaller_objective, theta=smaller.flat.detach().clone())
         while not optimiser.finished:
             event = optimiser.step()

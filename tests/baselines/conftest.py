@@ -31,7 +31,7 @@ class SoftmaxRegression:
     Held-out data are the training data, so that the minimum is the same on both.
     """
 
-    space = UNSHARDED
+    space, statistics = UNSHARDED, {}
     parameters: tuple[ParameterPlace, ...] = (ParameterPlace(0, (CLASSES, INPUTS + 1), True),)
 
     def __init__(self, dtype: torch.dtype = torch.float64) -> None:
@@ -60,6 +60,9 @@ class SoftmaxRegression:
 
     def _frames(self, sample: Sample) -> Tensor:
         return torch.isin(self.unit, torch.tensor(sample.units)).nonzero().squeeze(1)
+
+    def renew_statistics(self, theta: Tensor, sample: Sample, total: Any = None) -> int:
+        return 0
 
     def loss(self, theta: Tensor, sample: Sample) -> LossSum:
         losses = self._losses(theta, self._frames(sample))

@@ -14,11 +14,11 @@ import pytest
 from asr_hf.data.store import FORMAT
 
 PDFS, DIM = 5, 4
-COUNTS, CASES = (1, 2, 3, 4), ("lbfgs", "kfac", "variance", "smbr", "baseline")
+COUNTS, CASES = (1, 2, 3, 4), ("lbfgs", "kfac", "variance", "smbr", "batch", "baseline")
 # With vectors divided among two or three ranks, in all iterations or some.
 DIVIDED = (
     *("lbfgs-sharded", "kfac-sharded", "variance-sharded", "smbr-sharded"),
-    *("lbfgs-changing", "kfac-changing"),
+    *("batch-sharded", "lbfgs-changing", "kfac-changing"),
 )
 
 

@@ -97,7 +97,13 @@ class Sausages:
 def objective_of(case, stores):
     store = stores[Split.TRAIN]
     model = DNN(
-        feature_dim=store.dim, num_pdfs=store.num_pdfs, hidden_sizes=[6, 5], left=1, right=1, seed=3
+        feature_dim=store.dim,
+        num_pdfs=store.num_pdfs,
+        hidden_sizes=[6, 5],
+        normalisation="batch" if case == "batch" else "none",
+        left=1,
+        right=1,
+        seed=3,
     ).double()
     if case != "smbr":
         # Pieces of utterances, more than one chunk for some ranks.

@@ -18,6 +18,7 @@ from asr_hf.kaldi.onnx_model import write_onnx
 from asr_hf.kaldi.writer import KaldiWriter
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.models.dnn import DNN
+from asr_hf.models.normalisation import batch_layers
 from asr_hf.models.tdnn import TDNN
 from asr_hf.runtime.errors import InputError
 
@@ -38,10 +39,15 @@ def trained(model: AcousticModel) -> AcousticModel:
         torch.randn(window, generator=generator) * 3, torch.rand(window, generator=generator) + 0.5
     )
     model.set_log_priors(torch.arange(1.0, PDFS + 1))
+    for layer in batch_layers(model).values():
+        layer.mean.copy_(torch.randn(layer.mean.shape, generator=generator))
+        layer.variance.copy_(torch.rand(layer.mean.shape, generator=generator) + 0.1)
     return model
 
 
-def dnn(activation: str = "sigmoid", left: int = 2, right: int = 1) -> AcousticModel:
+def dnn(
+    activation: str = "sigmoid", left: int = 2, right: int = 1, normalisation: str = "none"
+) -> AcousticModel:
     sizes = [7, 5]
     return trained(
         DNN(
@@ -49,13 +55,14 @@ def dnn(activation: str = "sigmoid", left: int = 2, right: int = 1) -> AcousticM
             num_pdfs=PDFS,
             hidden_sizes=sizes,
             activation=activation,
+            normalisation=normalisation,
             left=left,
             right=right,
         )
     )
 
 
-def tdnn(activation: str = "relu") -> AcousticModel:
+def tdnn(activation: str = "relu", normalisation: str = "none") -> AcousticModel:
     context = [[-1, 0, 2], [-3, 3]]
     return trained(
         TDNN(
@@ -64,6 +71,7 @@ def tdnn(activation: str = "relu") -> AcousticModel:
             context=context,
             hidden_sizes=[6],
             activation=activation,
+            normalisation=normalisation,
         )
     )
 
@@ -157,6 +165,14 @@ class Nnet3:
             return x + numbers(blocks[0][1])
         if kind == "FixedScale":
             return x * numbers(blocks[0][1])
+        if kind == "FixedAffine":
+            rows = [numbers(line) for line in blocks[0][1].strip().split("\n")]
+            return np.array(rows) @ x + numbers(blocks[1][1])
+        if kind == "Normalize":
+            told = re.fullmatch(r"\s*<InputDim> (\d+) <TargetRms> (\S+) <AddLogStddev> F\s*", body)
+            assert told and int(told[1]) == len(x)
+            square = (x @ x) / (len(x) * float(told[2]) ** 2)
+            return x / np.sqrt(max(square, 2.0**-66))
         if kind == "Affine":
             assert [b[0] for b in blocks] == ["LinearParams", "BiasParams"]
             rows = [numbers(line) for line in blocks[0][1].strip().split("\n")]
@@ -170,10 +186,13 @@ class Nnet3:
         return np.stack([self.at(self.output, t) for t in range(len(self.features))])
 
 
+@pytest.mark.parametrize("normalisation", ["none", "batch"])
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh"])
 @pytest.mark.parametrize("context", [(2, 1), (0, 0)])
-def test_nnet1_gives_the_same_outputs(activation: str, context: tuple[int, int]) -> None:
-    model, x = dnn(activation, *context), utterance(9)
+def test_nnet1_gives_the_same_outputs(
+    activation: str, context: tuple[int, int], normalisation: str
+) -> None:
+    model, x = dnn(activation, *context, normalisation), utterance(9)
     writer = KaldiWriter(binary=False)
     write_nnet1(network_of(model), writer)
     found = run_nnet1(writer.contents().decode(), x.astype(np.float64))
@@ -185,6 +204,12 @@ MODELS = {
     "dnn-relu": lambda: dnn("relu", 0, 3),
     "tdnn": tdnn,
     "tdnn-sigmoid": lambda: tdnn("sigmoid"),
+    "dnn-rms": lambda: dnn("relu", normalisation="rms"),
+    "dnn-layer": lambda: dnn("tanh", normalisation="layer"),
+    "dnn-batch": lambda: dnn("sigmoid", normalisation="batch"),
+    "tdnn-rms": lambda: tdnn("sigmoid", "rms"),
+    "tdnn-layer": lambda: tdnn("relu", "layer"),
+    "tdnn-batch": lambda: tdnn("relu", "batch"),
 }
 
 
@@ -233,6 +258,11 @@ def test_onnx_gives_the_same_outputs(tmp_path: Path, make: Callable[[], Acoustic
 
 
 def test_what_nnet1_cannot_hold_is_refused() -> None:
-    for model, what in ((tdnn(), "several times"), (dnn("relu"), "relu")):
+    for model, what in (
+        (tdnn(), "several times"),
+        (dnn("relu"), "relu"),
+        (dnn(normalisation="rms"), r"model\.normalisation=rms"),
+        (dnn(normalisation="layer"), r"model\.normalisation=layer"),
+    ):
         with pytest.raises(InputError, match=what):
             write_nnet1(network_of(model), KaldiWriter(binary=False))

@@ -26,7 +26,10 @@ from asr_hf.settings.settings import Settings
 # What the command adds to what files have, and how settings hold it.
 ADDED = {"run_dir", "tree", "formulas", "corpus.own"}
 # Mappings whose names are the user's, or settings of an effect.
-OPEN = ("corpus.decode_data", "corpus.subsets", "corpus.subsets_scored", "corpus.augmentation.sets")
+OPEN = (
+    *("corpus.decode_data", "corpus.subsets", "corpus.subsets_scored", "corpus.augmentation.sets"),
+    *("corpus.held_out", "corpus.held_out_scenes"),
+)
 EFFECTS = "corpus.augmentation.effects"
 
 
@@ -91,7 +94,9 @@ def test_every_key_has_a_field_and_every_field_a_key():
 
 def test_recipes_have_dataclasses_of_their_own():
     assert {kind.__name__ for kind in own_settings()} == {
+        "FilletsSettings",
         "PromptsSettings",
+        "QueenSettings",
         "SwitchboardSettings",
         "TableSettings",
     }

@@ -51,6 +51,20 @@ class DataParallel(WorkCounter):
         """Return the number of frames of each unit of `split` [U], int64, whoever has it."""
         return self._inner.unit_frames(split)
 
+    @property
+    def statistics(self) -> dict[str, Tensor]:
+        """See `Objective`; the same on every rank."""
+        return self._inner.statistics
+
+    def renew_statistics(
+        self, theta: Tensor, sample: Sample, total: Callable[[Tensor], Tensor] | None = None
+    ) -> int:
+        """Measure the statistics anew, on all ranks' parts of `sample` together."""
+        shard = _Shard(self._inner, self._group, sample)
+        passes = self._inner.renew_statistics(theta, shard.sample, self._group.all_reduce)
+        self.frames_by_pass["loss"] += passes * shard.num_frames
+        return passes
+
     def loss(self, theta: Tensor, sample: Sample) -> LossSum:
         """Return the loss summed over `sample` at θ [n]."""
         shard = _Shard(self._inner, self._group, sample)
