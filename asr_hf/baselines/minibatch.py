@@ -41,7 +41,7 @@ class MinibatchTrainer(ABC):
         schedule: scales the rate of each minibatch and may end training early.
         batch_frames: number of frames of a minibatch.
         max_epochs: bound on the number of epochs.
-        horizon: bound on the number of minibatches; None sets no other than `max_epochs`.
+        max_minibatches: bound on the number of minibatches; None sets no other than `max_epochs`.
         weight_decay: share of the weights that a step takes off, times the learning rate; biases
             are left alone. It is decoupled: no moment of the gradient sees it.
         averaging: ᾱ; `estimate` is the running mean θ̄ ← ᾱ θ̄ + (1 - ᾱ) θ over minibatches, the
@@ -67,7 +67,7 @@ class MinibatchTrainer(ABC):
         schedule: Schedule,
         batch_frames: int,
         max_epochs: int,
-        horizon: int | None = None,
+        max_minibatches: int | None = None,
         weight_decay: float = 0.0,
         averaging: float = 0.0,
         evaluations_per_epoch: int = 1,
@@ -76,13 +76,17 @@ class MinibatchTrainer(ABC):
         self.objective, self.theta = objective, theta.detach().clone()
         self.learning_rate, self.schedule = learning_rate, schedule
         self.batch_frames, self.max_epochs, self.seed = batch_frames, max_epochs, seed
-        self.horizon, self.weight_decay, self.averaging = horizon, weight_decay, averaging
+        self.max_minibatches, self.weight_decay, self.averaging = (
+            max_minibatches,
+            weight_decay,
+            averaging,
+        )
         self.evaluations_per_epoch = evaluations_per_epoch
         self.batches_per_epoch = objective.num_minibatches(max(1, batch_frames))
         self._check()
         of_epochs = max_epochs * self.batches_per_epoch
         # Number of minibatches of the whole run.
-        self.total = of_epochs if horizon is None else min(horizon, of_epochs)
+        self.total = of_epochs if max_minibatches is None else min(max_minibatches, of_epochs)
         views = ParameterViews.of(self.theta, objective.parameters)
         self.update = Update(views, objective.parameters, self.make_optimisers(views))
         self.epoch, self.position, self.iteration = 0, 0, 0
@@ -101,7 +105,7 @@ class MinibatchTrainer(ABC):
             "learning_rate": self.learning_rate > 0.0,
             "batch_frames": self.batch_frames >= 1,
             "max_epochs": self.max_epochs >= 0,
-            "horizon": self.horizon is None or self.horizon >= 0,
+            "max_minibatches": self.max_minibatches is None or self.max_minibatches >= 0,
             "weight_decay": self.weight_decay >= 0.0,
             "averaging": 0.0 <= self.averaging < 1.0,
             "evaluations_per_epoch": 1 <= self.evaluations_per_epoch <= self.batches_per_epoch,
@@ -144,7 +148,7 @@ class MinibatchTrainer(ABC):
         """The setting that ended training; empty while it goes on, or where it converged."""
         if self.schedule.finished or not self.finished:
             return ""
-        return "trainer.max_epochs" if self.epoch >= self.max_epochs else "trainer.horizon"
+        return "trainer.max_epochs" if self.epoch >= self.max_epochs else "trainer.max_minibatches"
 
     @property
     def _minibatches_done(self) -> int:

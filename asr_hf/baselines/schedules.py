@@ -60,22 +60,22 @@ class Annealed(Constant, ABC):
     """A linear rise to the base rate, then a fall to zero at the planned end.
 
     Args:
-        warmup: share of the run during which the rate rises, in [0, 1).
+        warm_up: share of the run during which the rate rises, in [0, 1).
 
     Raises:
-        InputError: `warmup` is out of range.
+        InputError: `warm_up` is out of range.
     """
 
-    def __init__(self, warmup: float = 0.03) -> None:
-        if not 0.0 <= warmup < 1.0:
-            raise InputError(f"schedule.warmup: {warmup}", expected="0 or more, below 1")
-        self.warmup = warmup
+    def __init__(self, warm_up: float = 0.03) -> None:
+        if not 0.0 <= warm_up < 1.0:
+            raise InputError(f"schedule.warm_up: {warm_up}", expected="0 or more, below 1")
+        self.warm_up = warm_up
 
     def factor(self, progress: float) -> float:
         """Return the factor in [0, 1]."""
-        if progress < self.warmup:
-            return progress / self.warmup
-        return self.fall((progress - self.warmup) / (1.0 - self.warmup))
+        if progress < self.warm_up:
+            return progress / self.warm_up
+        return self.fall((progress - self.warm_up) / (1.0 - self.warm_up))
 
     @abstractmethod
     def fall(self, progress: float) -> float:

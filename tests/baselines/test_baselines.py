@@ -211,7 +211,7 @@ def test_a_store_that_gives_too_few_minibatches_is_an_error(
         {"batch_frames": 0},
         {"evaluations_per_epoch": 0},
         {"evaluations_per_epoch": 1000},
-        {"horizon": -1},
+        {"max_minibatches": -1},
         {"weight_decay": -0.1},
         {"averaging": 1.0},
     ],

@@ -53,11 +53,11 @@ ANNEALED = [Linear, Cosine]
 
 
 @pytest.mark.parametrize("kind", ANNEALED)
-@given(progress=st.floats(0.0, 1.0), warmup=st.floats(0.0, 0.99))
+@given(progress=st.floats(0.0, 1.0), warm_up=st.floats(0.0, 0.99))
 def test_annealed_rates_stay_between_nothing_and_the_base_rate(
-    kind: type[Annealed], progress: float, warmup: float
+    kind: type[Annealed], progress: float, warm_up: float
 ) -> None:
-    assert 0.0 <= kind(warmup).factor(progress) <= 1.0
+    assert 0.0 <= kind(warm_up).factor(progress) <= 1.0
 
 
 @pytest.mark.parametrize("kind", ANNEALED)
@@ -68,16 +68,16 @@ def test_annealed_rates_at_their_corners(kind: type[Annealed]) -> None:
     assert kind(0.2).factor(0.1) == pytest.approx(0.5)
     assert kind(0.2).factor(0.2) == pytest.approx(1.0)
     assert kind(0.2).factor(0.6) == pytest.approx(0.5)
-    assert kind().warmup == 0.03
+    assert kind().warm_up == 0.03
 
 
-@given(progress=st.floats(0.0, 1.0), warmup=st.floats(0.001, 0.99))
-def test_annealed_rates_have_their_closed_forms(progress: float, warmup: float) -> None:
-    done = max(0.0, (progress - warmup) / (1 - warmup))
-    rise = min(1.0, progress / warmup)
-    assert Linear(warmup).factor(progress) == pytest.approx(min(rise, 1 - done))
+@given(progress=st.floats(0.0, 1.0), warm_up=st.floats(0.001, 0.99))
+def test_annealed_rates_have_their_closed_forms(progress: float, warm_up: float) -> None:
+    done = max(0.0, (progress - warm_up) / (1 - warm_up))
+    rise = min(1.0, progress / warm_up)
+    assert Linear(warm_up).factor(progress) == pytest.approx(min(rise, 1 - done))
     cosine = math.cos(math.pi * done / 2) ** 2
-    assert Cosine(warmup).factor(progress) == pytest.approx(min(rise, cosine), abs=1e-12)
+    assert Cosine(warm_up).factor(progress) == pytest.approx(min(rise, cosine), abs=1e-12)
 
 
 def test_constant_never_ends_training() -> None:
@@ -101,7 +101,7 @@ def test_newbob_settings_out_of_range(settings: dict[str, float]) -> None:
 
 
 @pytest.mark.parametrize("kind", ANNEALED)
-@pytest.mark.parametrize("warmup", [-0.1, 1.0])
-def test_warmup_out_of_range(kind: type[Annealed], warmup: float) -> None:
-    with pytest.raises(InputError, match="warmup"):
-        kind(warmup)
+@pytest.mark.parametrize("warm_up", [-0.1, 1.0])
+def test_warm_up_out_of_range(kind: type[Annealed], warm_up: float) -> None:
+    with pytest.raises(InputError, match="warm_up"):
+        kind(warm_up)

@@ -143,28 +143,32 @@ def test_the_rate_changes_with_every_minibatch_up_to_the_planned_end(
 
 
 @pytest.mark.parametrize("parts", [1, 3])
-@pytest.mark.parametrize("horizon", [1, 11, 17, 23])
-def test_a_horizon_ends_training_inside_an_epoch(
-    horizon: int, parts: int, network: Network, make_trainer: Make
+@pytest.mark.parametrize("max_minibatches", [1, 11, 17, 23])
+def test_a_bound_on_minibatches_ends_training_inside_an_epoch(
+    max_minibatches: int, parts: int, network: Network, make_trainer: Make
 ) -> None:
-    settings = {"schedule": Linear(), "horizon": horizon, "evaluations_per_epoch": parts}
+    settings = {
+        "schedule": Linear(),
+        "max_minibatches": max_minibatches,
+        "evaluations_per_epoch": parts,
+    }
     trainer = make_trainer("sgd", network, **settings)
     rates = noting_rates(trainer)
     planned, steps = trainer.pass_costs(), 0
     while not trainer.finished:
         event = trainer.step()
         steps += 1
-    assert len(rates) == horizon
+    assert len(rates) == max_minibatches
     assert steps == len(planned)
-    assert trainer.limit == "trainer.horizon"
-    assert event["epoch"] == pytest.approx(horizon / trainer.batches_per_epoch)
+    assert trainer.limit == "trainer.max_minibatches"
+    assert event["epoch"] == pytest.approx(max_minibatches / trainer.batches_per_epoch)
 
 
 def test_the_nearer_of_two_bounds_ends_training(network: Network, make_trainer: Make) -> None:
-    trainer = make_trainer("sgd", network, schedule=Linear(), max_epochs=1, horizon=10**6)
+    trainer = make_trainer("sgd", network, schedule=Linear(), max_epochs=1, max_minibatches=10**6)
     trainer.step()
     assert trainer.finished and trainer.limit == "trainer.max_epochs"
-    assert make_trainer("sgd", network, max_epochs=1, horizon=0).finished
+    assert make_trainer("sgd", network, max_epochs=1, max_minibatches=0).finished
 
 
 @pytest.mark.parametrize("averaging", [0.5, 0.99])
@@ -205,7 +209,12 @@ def test_an_undone_epoch_takes_its_iterates_out_of_the_mean(
 
 @pytest.mark.parametrize("name", ORACLES)
 def test_fifty_steps_lower_the_loss(name: str, network: Network, make_trainer: Make) -> None:
-    settings = {"schedule": Linear(), "horizon": 50, "learning_rate": RATE, "weight_decay": 0.01}
+    settings = {
+        "schedule": Linear(),
+        "max_minibatches": 50,
+        "learning_rate": RATE,
+        "weight_decay": 0.01,
+    }
     trainer = make_trainer(name, network, **settings)
     before = heldout_loss(network, trainer.theta)
     while not trainer.finished:

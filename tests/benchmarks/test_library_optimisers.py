@@ -22,7 +22,11 @@ OPTIONS = ["soap", "shampoo", "schedule_free"]
 
 def trainer_of(option: str, network: Network) -> Any:
     pytest.importorskip("pytorch_optimizer")
-    settings = ["trainer.batch_frames=32", "trainer.horizon=50", "trainer.evaluations_per_epoch=3"]
+    settings = [
+        "trainer.batch_frames=32",
+        "trainer.max_minibatches=50",
+        "trainer.evaluations_per_epoch=3",
+    ]
     settings += ["trainer.learning_rate=0.02", "schedule=constant"]
     more = {
         "soap": [],

@@ -159,7 +159,7 @@ def test_help_lists_the_groups_that_a_verb_reads_and_their_options(asr_hf, verb)
 # Groups that set keys of others, and those whose parts trainers refer to.
 INDIRECT = {"recipe", "stage", "preset", "debug", "hardware"}
 OF_TRAINERS = {"solver", "cg_stopping", "preconditioner", "sampling", "damping", "acceptance"}
-OF_TRAINERS |= {"schedule"}
+OF_TRAINERS |= {"annealing", "schedule"}
 
 
 @pytest.mark.parametrize("verb", [v for v in USED if v != "config"])

@@ -19,7 +19,7 @@ from asr_hf.training.parameter_places import parameter_places
 
 SETTINGS = (
     "trainer.batch_frames=16",
-    "trainer.horizon=50",
+    "trainer.max_minibatches=50",
     "trainer.learning_rate=0.02",
     "trainer.evaluations_per_epoch=2",
 )
