@@ -352,6 +352,7 @@ def test_an_undone_epoch_takes_its_statistics_along(make_objective):
         ["trainer=hf", "preconditioner=lbfgs"],
         ["trainer=hf_stochastic", "preconditioner=kfac"],
         ["trainer=sgd", "trainer.batch_frames=32", "trainer.learning_rate=0.05"],
+        ["trainer=adamw", "trainer.batch_frames=32", "trainer.learning_rate=0.01"],
     ],
     ids=lambda o: " ".join(o[:2]),
 )
