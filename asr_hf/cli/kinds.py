@@ -92,7 +92,10 @@ DECLARED: dict[str, Kinds] = {
     "lattices.tag": _PATH,
     "lattices.utterances": _COUNT,
     "lattices.acoustic_scale": _COUNT,
-    "trainer.heldout_frames": _COUNT,
+    "runtime.look_share": _COUNT,
+    **dict.fromkeys(
+        (f"trainer.{k}" for k in ("heldout_frames", "horizon.seconds", "max_minibatches")), _COUNT
+    ),
 }
 
 # Mappings in which the user chooses the names: of sets, languages and subsets.

@@ -10,15 +10,7 @@ from hydra.utils import get_class, instantiate
 from asr_hf.cli.compose import load_config
 from asr_hf.cli.groups import groups
 
-PARTS = (
-    "solver",
-    "cg_stopping",
-    "preconditioner",
-    "sampling",
-    "damping",
-    "acceptance",
-    "annealing",
-)
+PARTS = ("solver", "cg_stopping", "preconditioner", "sampling", "damping", "acceptance")
 # What suits a problem of a few hundred frames; an option that is not here has its own settings.
 SMALL: dict[str, dict[str, Any]] = {
     "fixed": {"curvature": 0.5},
