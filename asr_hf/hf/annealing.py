@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,8 +45,8 @@ class Annealing(Protocol):
 
 
 @dataclass(frozen=True)
-class Linear:
-    """Steps that grow during a warm-up, and then shrink linearly to nothing.
+class WarmedUp(ABC):
+    """Steps that grow linearly during a warm-up, while a decay shrinks them to nothing.
 
     Args:
         warm_up: share of the run in which they grow.
@@ -59,26 +60,28 @@ class Linear:
 
     def factor(self, progress: float) -> float:
         """See `Annealing`."""
-        return warmed_up(progress, self.warm_up) * (1.0 - progress)
+        warmth = min(1.0, progress / self.warm_up) if self.warm_up > 0 else 1.0
+        return warmth * self.decay(progress)
+
+    @abstractmethod
+    def decay(self, progress: float) -> float:
+        """Return the factor without the warm-up, given the share of the run that is over."""
 
 
-@dataclass(frozen=True)
-class Cosine:
-    """Steps that grow during a warm-up, and then shrink along half a cosine to nothing.
+class Linear(WarmedUp):
+    """Steps that shrink linearly to nothing, after a warm-up."""
 
-    Args:
-        warm_up: share of the run in which they grow.
-    """
+    def decay(self, progress: float) -> float:
+        """See `WarmedUp`."""
+        return 1.0 - progress
 
-    warm_up: float = 0.03
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.warm_up < 1:
-            raise ValueError("annealing.warm_up: needs 0 <= warm_up < 1")
+class Cosine(WarmedUp):
+    """Steps that shrink along half a cosine to nothing, after a warm-up."""
 
-    def factor(self, progress: float) -> float:
-        """See `Annealing`."""
-        return warmed_up(progress, self.warm_up) * 0.5 * (1.0 + math.cos(math.pi * progress))
+    def decay(self, progress: float) -> float:
+        """See `WarmedUp`."""
+        return 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,3 @@ class Constant:
     def factor(self, progress: float) -> float:
         """See `Annealing`."""
         return 1.0
-
-
-def warmed_up(progress: float, warm_up: float) -> float:
-    """Return the factor of the warm-up, which rises linearly to 1."""
-    return min(1.0, progress / warm_up) if warm_up > 0 else 1.0
