@@ -88,7 +88,7 @@ def events(folder: Path) -> list[dict]:
 
 
 def test_training_on_real_speech_learns(trained):
-    losses = [event["heldout_loss"] for event in events(trained)]
+    losses = [e["heldout_loss"] for e in events(trained) if "heldout_loss" in e]
     assert losses[0] > 4.0
     assert min(losses) < 2.0
 
@@ -163,9 +163,9 @@ def test_sequence_training_lowers_the_expected_errors(corpus, decoded):
     run("lattices", corpus, *stage, *narrow)
     run("train", corpus, *stage, *narrow, "trainer.stopping.max_iterations=4")
     folder = corpus / "exp" / "smbr"
-    losses = [event["heldout_loss"] for event in events(folder)]
+    losses = [e["heldout_loss"] for e in events(folder) if "heldout_loss" in e]
     assert min(losses) < losses[0] < 1.0
-    assert len(list((folder / "models").iterdir())) == len(losses)
+    assert len(list((folder / "models").iterdir())) == len(events(folder))
     run("decode", corpus, *stage, *narrow)
     chosen = json.loads((folder / "decode" / "choice" / "chosen.json").read_text())
     errors = [row["errors"] for row in chosen["models"]]
