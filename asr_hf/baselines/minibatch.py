@@ -16,6 +16,7 @@ from asr_hf.baselines.parameters import ParameterViews
 from asr_hf.baselines.schedules import EpochJudge, Schedule
 from asr_hf.baselines.update import Update
 from asr_hf.curvature.vectors import is_finite
+from asr_hf.hf.averaging import add_to_mean
 from asr_hf.hf.memory import MemoryNeed, ProblemSize
 from asr_hf.hf.needs import OptimiserNeeds
 from asr_hf.hf.objective import Split
@@ -235,8 +236,7 @@ class MinibatchTrainer(ABC):
     def _average(self) -> None:
         if self.average is not None:
             self.averaged += 1
-            keep = min(self.averaging, 1 - 1 / (self.averaged + 1))
-            self.average.lerp_(self.theta, 1 - keep)
+            add_to_mean(self.average, self.theta, self.averaging, self.averaged)
 
     def _keep_or_undo(self, judge: EpochJudge, sound: bool) -> bool:
         """Keep or undo the epoch that has just ended; return whether it is kept."""

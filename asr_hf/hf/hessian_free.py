@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from asr_hf.hf.acceptance import Acceptance, Proposal
+from asr_hf.hf.averaging import add_to_mean
 from asr_hf.hf.damping import DampedOperator, Damping
 from asr_hf.hf.event import IterationRecord
 from asr_hf.hf.gradient import mean_gradient
@@ -223,8 +224,7 @@ class HessianFree:
             scale = self.warm_start_decay * verdict.length
             torch.mul(verdict.iterate.d, scale, out=self.warm_start)
         if self.average is not None:
-            keep = min(self.averaging, 1 - 1 / (self.iteration + 1))
-            self.average.lerp_(self.theta, 1 - keep)
+            add_to_mean(self.average, self.theta, self.averaging, self.iteration)
 
     def state_dict(self) -> State:
         """Return everything that the next iteration depends on."""

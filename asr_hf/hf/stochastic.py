@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from asr_hf.hf.annealing import Annealing, Horizon
+from asr_hf.hf.averaging import add_to_mean
 from asr_hf.hf.damping import DampedOperator
 from asr_hf.hf.gradient import mean_gradient
 from asr_hf.hf.memory import MemoryNeed, ProblemSize
@@ -149,17 +150,18 @@ class StochasticHessianFree:
             total, frames = total + loss.total, frames + loss.num_frames
             if number == 0:
                 with clock.phase("curvature"):
-                    self._learn_curvature(sizes, gradient, loss.num_frames)
+                    direction = self._learn_curvature(sizes, gradient, loss.num_frames)
             factor = self.annealing.factor(self.progress)
             with clock.phase("step"):
-                self._move(gradient, factor)
+                if number > 0:
+                    direction = self.preconditioner.apply(gradient)
+                self._move(direction, factor)
             self.frames += loss.num_frames
             if self.finished:
                 break
         self.iteration += 1
         if self.average is not None:
-            keep = min(self.averaging, 1 - 1 / (self.iteration + 1))
-            self.average.lerp_(self.theta, 1 - keep)
+            add_to_mean(self.average, self.theta, self.averaging, self.iteration)
         self.seconds += time.perf_counter() - start
         return {
             "iteration": self.iteration,
@@ -177,8 +179,8 @@ class StochasticHessianFree:
     def _steps(self, iteration: int) -> int:
         return min(self.steps, 1 << min(iteration, 30))
 
-    def _learn_curvature(self, sizes: SampleSizes, gradient: Tensor, num_frames: int) -> None:
-        """Renew M, and measure the length of steps along M⁻¹g, on a sample of their own."""
+    def _learn_curvature(self, sizes: SampleSizes, gradient: Tensor, num_frames: int) -> Tensor:
+        """Renew M and measure the length of steps on a sample of their own; return M⁻¹g [n]."""
         sample = self.sampler.draw(sizes.curvature)
         statistics = SampleStatistics(
             self.objective, self.theta, sample, gradient, self.seed + self.iteration
@@ -188,10 +190,11 @@ class StochasticHessianFree:
         operator = DampedOperator(self.objective.curvature(self.theta, sample), self.damping)
         direction = self.preconditioner.apply(gradient)
         self.length.measure(operator, gradient, direction, self.space)
+        return direction
 
-    def _move(self, gradient: Tensor, factor: float) -> None:
-        """Take one step, given the mean gradient [n] and the annealing's factor."""
-        self.velocity.mul_(self.momentum).add_(self.preconditioner.apply(gradient))
+    def _move(self, direction: Tensor, factor: float) -> None:
+        """Take one step, given M⁻¹g [n] and the annealing's factor."""
+        self.velocity.mul_(self.momentum).add_(direction)
         length = (1 - self.momentum) * self.length.value * factor
         self.theta.add_(self.space.whole(self.velocity), alpha=-length)
 

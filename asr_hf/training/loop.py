@@ -123,6 +123,7 @@ class TrainingLoop:
         self._improved = self._unsaved = False
         self.seconds, self._keep = seconds, keep
         self._look_share, self._looked_at = look_share, 0.0
+        self._heldout_frames = int(objective.unit_frames(Split.HELDOUT).sum())
         self.best = Best(optimiser.estimate.clone(), statistics=copied(objective.statistics))
         self.group, self._interruption = group, interruption or Interruption()
         self.events = None if folder is None else EventLog(folder.path)
@@ -200,9 +201,8 @@ class TrainingLoop:
         """Return whether the work since the last look pays for another one."""
         if self._look_share is None:
             return True
-        frames = int(self.objective.unit_frames(Split.HELDOUT).sum())
         # In units of work, not in seconds: a resumed run looks after the same steps.
-        return (self.objective.work - self._looked_at) * self._look_share >= frames
+        return (self.objective.work - self._looked_at) * self._look_share >= self._heldout_frames
 
     def _look(self, event: dict[str, Any]) -> None:
         """Measure the held-out loss for an event, and keep what is best so far."""
