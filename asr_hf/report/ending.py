@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
+from asr_hf.runtime.run_folder import EXTENDABLE
+
 # The largest number of held-out losses on each side of a comparison, and the relative fall of their
 # mean below which a run has converged (as in trainer.stopping.min_improvement).
 _MAX_LOSSES, _MIN_FALL = 10, 1e-3
@@ -47,7 +49,14 @@ def describe_ending(result: Mapping[str, Any]) -> str:
     fall = result.get("still_falling")
     if fall is None:
         return ""
+    limit = result["ended_by"]
+    # Where steps are annealed towards the end, another end is another run.
+    advice = (
+        "the same command with a higher one goes on"
+        if limit in EXTENDABLE
+        else "a run of another name with a higher one may end lower"
+    )
     return (
-        f"stopped by {result['ended_by']} while the held-out loss was still falling {fall:.2g} an "
-        f"{result['still_falling_each']}: the same command with a higher one goes on"
+        f"stopped by {limit} while the held-out loss was still falling {fall:.2g} an "
+        f"{result['still_falling_each']}: {advice}"
     )
