@@ -12,6 +12,8 @@ from asr_hf.data.audio_check import measure
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.hmm.graph.ngram import estimate_ngram
 from asr_hf.runtime.files import write_text
+from asr_hf.runtime.provenance import Source
+from asr_hf.stages.sources.corpus import rules_source
 
 from .table.lexicon import Entries
 from .table.text import Spoken
@@ -46,6 +48,17 @@ def seconds_of(wav: Path, spoken: Spoken) -> float | str:
     if not _FASTEST <= size.seconds / len("".join(spoken.words)) <= _SLOWEST:
         return "duration does not fit the transcript"
     return size.seconds
+
+
+def rules_of(folder: Path, suffixes: Sequence[str] = (".py",)) -> Source:
+    """Return the rules that a recipe makes its corpus by: its own files, and this module.
+
+    Args:
+        folder: folder of the recipe.
+        suffixes: suffixes of the files that are rules.
+    """
+    files = [path for path in sorted(folder.iterdir()) if path.suffix in suffixes]
+    return rules_source([*files, Path(__file__)])
 
 
 def doubt_of(spoken: Spoken) -> str:

@@ -13,10 +13,9 @@ from asr_hf.runtime.provenance import Source
 from asr_hf.runtime.skips import SkipList
 from asr_hf.settings.maker import make
 from asr_hf.settings.settings import Settings
-from asr_hf.stages.sources.corpus import make_corpus, rules_source
+from asr_hf.stages.sources.corpus import make_corpus
 
-from .. import open_vocabulary
-from ..open_vocabulary import Recorded, figures, table, write_language, write_sets
+from ..open_vocabulary import Recorded, figures, rules_of, table, write_language, write_sets
 from .collect import Split, collect
 from .fetch import Recordings, find_recordings
 from .lexicon import lexicon
@@ -73,9 +72,7 @@ def prepare(settings: Settings) -> dict[str, Any]:
         "recordings": Source.of_values(
             [[spoken.digest, str(next(iter(spoken.audio.values())))] for spoken in recordings]
         ),
-        "rules of the recipe": rules_source(
-            [*sorted(_FOLDER.glob("*.py")), Path(str(open_vocabulary.__file__))]
-        ),
+        "rules of the recipe": rules_of(_FOLDER),
     }
     choices = {
         "corpus.sets": list(corpus.sets),

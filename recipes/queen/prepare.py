@@ -14,10 +14,9 @@ from asr_hf.runtime.provenance import Source
 from asr_hf.runtime.skips import SkipList
 from asr_hf.settings.maker import make
 from asr_hf.settings.settings import Settings
-from asr_hf.stages.sources.corpus import make_corpus, rules_source
+from asr_hf.stages.sources.corpus import make_corpus
 
-from .. import open_vocabulary
-from ..open_vocabulary import Recorded, figures, table, write_language, write_sets
+from ..open_vocabulary import Recorded, figures, rules_of, table, write_language, write_sets
 from .collect import collect
 from .container import Container
 from .fetch import find_game
@@ -64,10 +63,9 @@ def prepare(settings: Settings) -> dict[str, Any]:
     }
     game = find_game(own.source, settings.paths.cache)
     skips = SkipList(str(game.path), own.max_skipped, "corpus.max_skipped")
-    rules = [p for p in sorted(_FOLDER.iterdir()) if p.suffix in (".py", ".tsv", ".txt")]
     sources = {
         "recordings": Source.of_values(game.digest),
-        "rules of the recipe": rules_source([*rules, Path(str(open_vocabulary.__file__))]),
+        "rules of the recipe": rules_of(_FOLDER, (".py", ".tsv", ".txt")),
         # Data directories name the recordings by their absolute paths.
         "place": Source.of_values(os.path.abspath(corpus.dir)),
     }
