@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +12,8 @@ import numpy as np
 import pytest
 
 from asr_hf.cli.main import main
-from asr_hf.data.store import FORMAT
+
+from .toy_store import write_clusters
 
 
 @dataclass
@@ -72,23 +72,4 @@ def corpus(tmp_path) -> list[str]:
 def write_store(folder: Path, seed: int, utterances: int = 20) -> None:
     """Write a store of random utterances."""
     random = np.random.default_rng(seed)
-    lengths = random.integers(5, 30, utterances)
-    labels = random.integers(0, PDFS, lengths.sum()).astype(np.int32)
-    centres = np.random.default_rng(9).normal(size=(PDFS, DIM))
-    frames = (centres[labels] + 0.7 * random.normal(size=(len(labels), DIM))).astype(np.float32)
-    folder.mkdir(parents=True)
-    frames.tofile(folder / "frames.bin")
-    labels.tofile(folder / "labels.bin")
-    np.save(folder / "offsets.npy", np.concatenate([[0], lengths.cumsum()]).astype(np.int64))
-    for file in ("utterances.txt", "speakers.txt"):
-        (folder / file).write_text("".join(f"u{i}\n" for i in range(utterances)))
-    about = {
-        "format": FORMAT,
-        "dim": DIM,
-        "dtype": "float32",
-        "labelled": True,
-        "num_pdfs": PDFS,
-        "frames": len(labels),
-        "utterances": utterances,
-    }
-    (folder / "store.json").write_text(json.dumps(about))
+    write_clusters(folder, random, random.integers(5, 30, utterances), PDFS, DIM)

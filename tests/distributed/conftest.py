@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asr_hf.data.store import FORMAT
+from ..toy_store import write_clusters
 
 PDFS, DIM = 5, 4
 COUNTS, CASES = (1, 2, 3, 4), ("lbfgs", "kfac", "variance", "smbr", "batch", "baseline")
@@ -27,25 +27,7 @@ def make_store(folder: Path, seed: int, utterances: int = 20) -> None:
     random = np.random.default_rng(seed)
     lengths = random.integers(3, 30, utterances)
     lengths[0] = 90
-    labels = random.integers(0, PDFS, lengths.sum()).astype(np.int32)
-    centres = np.random.default_rng(9).normal(size=(PDFS, DIM))
-    frames = (centres[labels] + 0.7 * random.normal(size=(len(labels), DIM))).astype(np.float32)
-    folder.mkdir(parents=True)
-    frames.tofile(folder / "frames.bin")
-    labels.tofile(folder / "labels.bin")
-    np.save(folder / "offsets.npy", np.concatenate([[0], lengths.cumsum()]).astype(np.int64))
-    for file in ("utterances.txt", "speakers.txt"):
-        (folder / file).write_text("".join(f"u{i}\n" for i in range(utterances)))
-    about = {
-        "format": FORMAT,
-        "dim": DIM,
-        "dtype": "float32",
-        "labelled": True,
-        "num_pdfs": PDFS,
-        "frames": len(labels),
-        "utterances": utterances,
-    }
-    (folder / "store.json").write_text(json.dumps(about))
+    write_clusters(folder, random, lengths, PDFS, DIM)
 
 
 @pytest.fixture

@@ -26,6 +26,8 @@ SETTINGS = [
     "runtime.checkpoint_seconds=1000",
     "runtime.device=cpu",
     "trainer.stopping.patience=0",
+    # Losses are compared iteration by iteration.
+    "runtime.look_share=null",
 ]
 STEPS = "trainer.stopping.max_iterations={}"
 ENDLESS = STEPS.format(100_000)

@@ -121,13 +121,17 @@ def configuration(root: Path) -> DictConfig:
     )
 
 
-@pytest.fixture
-def root(drawn: Path, tmp_path: Path) -> Path:
-    copy = tmp_path / "corpus"
+def copied(drawn: Path, copy: Path) -> Path:
+    """Copy the corpus, with its own paths, to a folder that is not there yet."""
     shutil.copytree(drawn, copy)
     for scp in copy.rglob("*.scp"):
         scp.write_text(scp.read_text().replace(str(drawn), str(copy)))
     return copy
+
+
+@pytest.fixture
+def root(drawn: Path, tmp_path: Path) -> Path:
+    return copied(drawn, tmp_path / "corpus")
 
 
 def scores_of(root: Path, folder: str = "align"):

@@ -34,10 +34,7 @@ drawn = drawn_corpus.drawn
 
 @pytest.fixture
 def root(drawn: Path, tmp_path: Path) -> Path:
-    copy = tmp_path / "corpus"
-    shutil.copytree(drawn, copy)
-    for scp in copy.rglob("*.scp"):
-        scp.write_text(scp.read_text().replace(str(drawn), str(copy)))
+    copy = drawn_corpus.copied(drawn, tmp_path / "corpus")
     for language in drawn_corpus.WORDS:
         sentences = [
             line.split(maxsplit=1)[1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,11 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from asr_hf.cli.compose import load_config
-from asr_hf.runtime.run_folder import RunFolder
 from asr_hf.training.frame_objective import FrameObjective
 from asr_hf.training.loop import TrainingLoop
 from asr_hf.training.parameter_places import parameter_places
+
+from .killed import Killed, events, run
 
 SETTINGS = (
     "trainer.batch_frames=16",
@@ -32,10 +32,6 @@ RUNS = {
 }
 
 
-class Killed(Exception):
-    pass
-
-
 def train(make_objective: Any, path: Path, name: str, kill_at: int | None = None) -> TrainingLoop:
     objective: FrameObjective = make_objective(dtype=torch.float32)
     config = load_config(["+recipe=prompts", *RUNS[name], *SETTINGS])
@@ -43,24 +39,7 @@ def train(make_objective: Any, path: Path, name: str, kill_at: int | None = None
     optimiser = instantiate(config.trainer)(
         objective=objective, theta=objective.model.flat.detach().clone()
     )
-    step = optimiser.step
-
-    def failing() -> Any:
-        if optimiser.iteration == kill_at:
-            raise Killed
-        return step()
-
-    optimiser.step = failing
-    with RunFolder.open(path, {"name": "test"}) as folder:
-        loop = TrainingLoop(optimiser, objective, folder, keep_last=2, checkpoint_seconds=0)
-        loop.run()
-    return loop
-
-
-def events(path: Path) -> list[dict[str, Any]]:
-    timing = ("seconds", "phase_seconds")
-    lines = (path / "events.jsonl").read_text().splitlines()
-    return [{k: v for k, v in json.loads(x).items() if k not in timing} for x in lines]
+    return run(optimiser, objective, path, kill_at)
 
 
 @pytest.mark.parametrize("kill_at", [0, 1, 4])

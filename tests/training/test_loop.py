@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-
 import pytest
 import torch
 from hydra.utils import instantiate
@@ -16,17 +14,13 @@ from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
 from asr_hf.hf.sampling.geometric import GeometricSampling
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
 from asr_hf.runtime.errors import InputError
-from asr_hf.runtime.run_folder import RunFolder
-from asr_hf.training.loop import TrainingLoop
 from asr_hf.training.model_file import load_model, save_model
 from asr_hf.training.pretraining import pretrain_layers
 
+from .killed import Killed, events, run
+
 CONFIG = {"name": "test"}
 PRECONDITIONERS = {"lbfgs": LBFGSPreconditioner, "kfac": KFACPreconditioner}
-
-
-class Killed(Exception):
-    pass
 
 
 def optimiser(objective, preconditioner):
@@ -43,28 +37,9 @@ def optimiser(objective, preconditioner):
     )
 
 
-def train(make_objective, path, preconditioner, kill_at=None):
+def train(make_objective, path, preconditioner, kill_at=None, **settings):
     objective = make_objective(dtype=torch.float32)
-    hf = optimiser(objective, preconditioner)
-    if kill_at is not None:
-        step = hf.step
-
-        def failing():
-            if hf.iteration == kill_at:
-                raise Killed
-            return step()
-
-        hf.step = failing
-    with RunFolder.open(path, CONFIG) as folder:
-        loop = TrainingLoop(hf, objective, folder, keep_last=2, checkpoint_seconds=0)
-        loop.run()
-    return loop
-
-
-def events(path):
-    timing = ("seconds", "phase_seconds")
-    lines = (path / "events.jsonl").read_text().splitlines()
-    return [{k: v for k, v in json.loads(x).items() if k not in timing} for x in lines]
+    return run(optimiser(objective, preconditioner), objective, path, kill_at, **settings)
 
 
 @pytest.mark.parametrize("preconditioner", PRECONDITIONERS)
@@ -79,6 +54,30 @@ def test_killed_run_continues_to_the_same_bits(make_objective, tmp_path, precond
     assert whole.best.loss == resumed.best.loss
     assert events(tmp_path / "whole") == events(tmp_path / "cut")
     assert whole.objective.frames_by_pass == resumed.objective.frames_by_pass
+
+
+def test_looks_take_their_share_of_the_work_and_no_more(make_objective, stores, tmp_path):
+    share, frames = 0.02, stores[Split.HELDOUT].num_frames
+    train(make_objective, tmp_path, "kfac", look_share=share)
+    *between, last = events(tmp_path)
+    looked_at, looks = 0.0, 0
+    for event in between[1:]:
+        due = share * (event["work"] - looked_at) >= frames
+        assert ("heldout_loss" in event) == due
+        if due:
+            looked_at, looks = event["work"], looks + 1
+    assert "heldout_loss" in between[0] and "heldout_loss" in last
+    assert 0 < looks < len(between) - 1
+    assert frames * looks <= share * last["work"]
+
+
+@pytest.mark.parametrize("kill_at", [1, 5])
+def test_a_resumed_run_looks_after_the_same_steps(make_objective, tmp_path, kill_at):
+    train(make_objective, tmp_path / "whole", "kfac", look_share=0.02)
+    with pytest.raises(Killed):
+        train(make_objective, tmp_path / "cut", "kfac", kill_at, look_share=0.02)
+    train(make_objective, tmp_path / "cut", "kfac", look_share=0.02)
+    assert events(tmp_path / "whole") == events(tmp_path / "cut")
 
 
 def test_finished_run_does_nothing_again(make_objective, tmp_path):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -28,13 +26,14 @@ from asr_hf.hf.sampling.fixed import FixedSampling
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
 from asr_hf.hf.stochastic import StochasticHessianFree
 from asr_hf.models.tdnn import TDNN
-from asr_hf.runtime.run_folder import RunFolder
 from asr_hf.training.batch_statistics import measure_at_start
 from asr_hf.training.frame_objective import FrameObjective
-from asr_hf.training.loop import TrainingLoop
 from asr_hf.training.planning.allocation_probe import measured
 from asr_hf.training.planning.memory import measure_passes
 from asr_hf.training.pretraining import pretrain_layers
+
+from .exactness import assert_gradient_is_exact, assert_memory_is_foretold
+from .killed import Killed, events, run
 
 CPU = torch.device("cpu")
 UNITS = np.array([2, 3, 7, 11, 12, 13, 29])
@@ -101,16 +100,8 @@ def test_products_of_a_tdnn_equal_the_dense_gauss_newton_matrix(make_tdnn_object
 @pytest.mark.parametrize("kind", NORMALISED)
 def test_gradient_equals_finite_differences(make_objective, kind):
     objective = make_objective(normalisation=kind)
-    theta = objective.model.flat.clone()
-    objective.renew_statistics(theta, SAMPLE)
-    gradient = objective.gradient(theta, SAMPLE)[1]
-    numeric = torch.zeros_like(theta)
-    for i in range(len(theta)):
-        step = torch.zeros_like(theta)
-        step[i] = 1e-5
-        above, below = (objective.loss(theta + s, SAMPLE).total for s in (step, -step))
-        numeric[i] = (above - below) / 2e-5
-    torch.testing.assert_close(gradient, numeric, rtol=1e-6, atol=1e-7)
+    objective.renew_statistics(objective.model.flat.clone(), SAMPLE)
+    assert_gradient_is_exact(objective, SAMPLE)
 
 
 @pytest.mark.parametrize("kind", NORMALISED)
@@ -181,19 +172,11 @@ def test_other_networks_have_no_statistics(make_objective, kind):
 def test_memory_is_foretold(make_objective, stores, kind):
     objective = make_objective(dtype=torch.float32, hidden_sizes=[64, 64], normalisation=kind)
     passes = measure_passes(objective, curvature=True)
-    everything, frames = whole(objective, Split.TRAIN), stores[Split.TRAIN].num_frames
-    theta = objective.model.flat.detach().clone()
-    with objective.in_one_chunk():
-        with measured(CPU) as usage:
-            held = objective.curvature(theta, everything)
-        assert usage.held == pytest.approx(passes.kept.at(frames), rel=0.02)
-        with measured(CPU) as usage:
-            objective.gradient(theta, everything)
-        assert usage.peak == pytest.approx(passes.gradient.at(frames), rel=0.05)
-        with measured(CPU) as usage:
-            objective.renew_statistics(theta, everything)
-        assert usage.peak <= 1.05 * max(passes.loss.at(frames), passes.gradient.at(frames))
-    del held
+    assert_memory_is_foretold(objective, passes)
+    frames = stores[Split.TRAIN].num_frames
+    with objective.in_one_chunk(), measured(CPU) as usage:
+        objective.renew_statistics(objective.model.flat.clone(), whole(objective, Split.TRAIN))
+    assert usage.peak <= 1.05 * max(passes.loss.at(frames), passes.gradient.at(frames))
 
 
 def test_minibatches_are_normalised_by_themselves(make_objective):
@@ -288,42 +271,20 @@ def test_a_full_batch_baseline_keeps_one_function(make_objective):
     assert int(objective.statistics["normalisers.1.renewals"]) == 1
 
 
-class Killed(Exception):
-    pass
-
-
-def train(objective, make_optimiser, path, kill_at=None):
-    optimiser = make_optimiser(objective)
-    step = optimiser.step
-
-    def failing():
-        if optimiser.iteration == kill_at:
-            raise Killed
-        return step()
-
-    optimiser.step = failing
-    with RunFolder.open(path, {"name": "test"}) as folder:
-        loop = TrainingLoop(optimiser, objective, folder, keep_last=2, checkpoint_seconds=0)
-        loop.run()
-    return loop
-
-
-def events(path):
-    timing = ("seconds", "phase_seconds")
-    lines = (path / "events.jsonl").read_text().splitlines()
-    return [{k: v for k, v in json.loads(x).items() if k not in timing} for x in lines]
-
-
 @pytest.mark.parametrize("make_optimiser", [hessian_free, stochastic, sgd, lbfgs])
 @pytest.mark.parametrize("kill_at", [0, 1, 4])
 def test_killed_run_continues_to_the_same_bits(make_objective, tmp_path, make_optimiser, kill_at):
     def objective():
         return make_objective(dtype=torch.float32, normalisation="batch")
 
-    undisturbed = train(objective(), make_optimiser, tmp_path / "whole")
+    def trained(path, kill_at=None):
+        made = objective()
+        return run(make_optimiser(made), made, path, kill_at)
+
+    undisturbed = trained(tmp_path / "whole")
     with pytest.raises(Killed):
-        train(objective(), make_optimiser, tmp_path / "cut", kill_at)
-    resumed = train(objective(), make_optimiser, tmp_path / "cut")
+        trained(tmp_path / "cut", kill_at)
+    resumed = trained(tmp_path / "cut")
     assert events(tmp_path / "whole") == events(tmp_path / "cut")
     assert torch.equal(undisturbed.best.theta, resumed.best.theta)
     for name, tensor in undisturbed.objective.statistics.items():

@@ -21,6 +21,8 @@ from asr_hf.training.model_file import build_model, load_model, save_model
 from asr_hf.training.posteriors import batches_of, log_likelihoods
 from asr_hf.training.pretraining import pretrain_layers
 
+from .exactness import assert_gradient_is_exact
+
 CPU = torch.device("cpu")
 UNITS = np.array([2, 3, 7, 11, 12, 13, 29])
 SAMPLE = Sample(Split.TRAIN, UNITS)
@@ -76,16 +78,7 @@ def test_curvature_equals_dense_jacobian_product(make_tdnn_objective, activation
 
 
 def test_gradient_equals_finite_differences(make_tdnn_objective):
-    objective = make_tdnn_objective()
-    theta = objective.model.flat.clone()
-    gradient = objective.gradient(theta, SAMPLE)[1]
-    numeric = torch.zeros_like(theta)
-    for i in range(len(theta)):
-        step = torch.zeros_like(theta)
-        step[i] = 1e-5
-        above, below = (objective.loss(theta + s, SAMPLE).total for s in (step, -step))
-        numeric[i] = (above - below) / 2e-5
-    torch.testing.assert_close(gradient, numeric, rtol=1e-6, atol=1e-7)
+    assert_gradient_is_exact(make_tdnn_objective(), SAMPLE)
 
 
 @pytest.mark.parametrize("chunk_frames", [1, 17, 10_000])

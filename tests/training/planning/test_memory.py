@@ -28,6 +28,8 @@ from asr_hf.training.planning.memory import (
     plan_memory,
 )
 
+from ..exactness import assert_memory_is_foretold
+
 CPU = torch.device("cpu")
 
 
@@ -74,17 +76,7 @@ def test_predictions_hold_for_more_frames(make_objective, stores):
     objective = make_objective(dtype=torch.float32, hidden_sizes=[64, 64])
     passes = measure_passes(objective, curvature=True)
     assert objective.frames_by_pass == {"gradient": 0, "curvature": 0, "loss": 0}
-    everything = Sample(Split.TRAIN, np.arange(stores[Split.TRAIN].num_units))
-    frames = stores[Split.TRAIN].num_frames
-    theta = objective.model.flat.detach().clone()
-    with objective.in_one_chunk():
-        with measured(CPU) as usage:
-            held = objective.curvature(theta, everything)
-        assert usage.held == pytest.approx(passes.kept.at(frames), rel=0.02)
-        with measured(CPU) as usage:
-            objective.gradient(theta, everything)
-        assert usage.peak == pytest.approx(passes.gradient.at(frames), rel=0.05)
-    del held
+    assert_memory_is_foretold(objective, passes)
 
 
 def test_a_small_budget_makes_activations_anew_and_none_too_small_passes(make_objective):

@@ -1,0 +1,42 @@
+"""What holds of every objective: its gradient, and the memory that is foretold."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from asr_hf.baselines.objective import whole
+from asr_hf.hf.objective import Sample, Split
+from asr_hf.training.frame_objective import FrameObjective
+from asr_hf.training.planning.allocation_probe import measured
+from asr_hf.training.planning.memory import Passes
+
+CPU = torch.device("cpu")
+
+
+def assert_gradient_is_exact(objective: FrameObjective, sample: Sample) -> None:
+    """The gradient equals central differences of the loss."""
+    theta = objective.model.flat.clone()
+    gradient = objective.gradient(theta, sample)[1]
+    numeric = torch.zeros_like(theta)
+    for i in range(len(theta)):
+        step = torch.zeros_like(theta)
+        step[i] = 1e-5
+        above, below = (objective.loss(theta + s, sample).total for s in (step, -step))
+        numeric[i] = (above - below) / 2e-5
+    torch.testing.assert_close(gradient, numeric, rtol=1e-6, atol=1e-7)
+
+
+def assert_memory_is_foretold(objective: FrameObjective, passes: Passes) -> None:
+    """Curvature and gradient of all training data take what was predicted from few frames."""
+    everything = whole(objective, Split.TRAIN)
+    frames = objective.stores[Split.TRAIN].num_frames
+    theta = objective.model.flat.detach().clone()
+    with objective.in_one_chunk():
+        with measured(CPU) as usage:
+            held = objective.curvature(theta, everything)
+        assert usage.held == pytest.approx(passes.kept.at(frames), rel=0.02)
+        with measured(CPU) as usage:
+            objective.gradient(theta, everything)
+        assert usage.peak == pytest.approx(passes.gradient.at(frames), rel=0.05)
+    del held
