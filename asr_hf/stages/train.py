@@ -123,7 +123,7 @@ def _train(
     optimiser = settings.trainer.build()(objective=shared, theta=model.flat.detach().clone())
     try_preconditioner(getattr(optimiser, "preconditioner", None))
     fit_memory(settings, objective, optimiser, group.count)
-    say_duration(objective, optimiser, group.count)
+    say_duration(objective, optimiser, group.count, settings.runtime.look_share)
     loop = TrainingLoop(
         optimiser,
         shared,

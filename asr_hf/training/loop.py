@@ -85,8 +85,8 @@ class Optimiser(Protocol):
 class TrainingLoop:
     """Steps an optimiser to its end, writing an event and a checkpoint after each step.
 
-    Training seconds and work hold what the optimiser itself spent; the held-out loss of each
-    event, over all held-out frames, is computed outside of both for every optimiser alike.
+    Training seconds and work hold what the optimiser itself spent; looks at the loss of all
+    held-out frames are outside of both, for every optimiser alike.
 
     Each of several ranks runs the loop; only the first one has the folder and writes.
 
