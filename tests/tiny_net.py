@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -65,6 +66,9 @@ class TinyNet:
         x, y = self.batch(sample)
         logits = self.logits(self.parts(theta), x)
         return torch.nn.functional.cross_entropy(logits, y, reduction="none")
+
+    def statistics_of_samples(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def renew_statistics(self, theta: Tensor, sample: Sample, total: Any = None) -> int:
         return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -138,6 +139,13 @@ class Objective(Protocol):
         Returns:
             The number of passes over the sample; 0 where there are no statistics, so that
             the loss stays.
+        """
+        ...
+
+    def statistics_of_samples(self) -> AbstractContextManager[None]:
+        """Let gradients normalise by the sample at hand inside the block; `statistics` follow.
+
+        For optimisers that compare no losses. Gradients go through the sample's statistics.
         """
         ...
 

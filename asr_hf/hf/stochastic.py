@@ -140,10 +140,8 @@ class StochasticHessianFree:
         sizes = self.sampling.sizes(self.iteration, self.sampler.total)
         total = frames = 0.0
         for number in range(self._steps(self.iteration)):
-            with clock.phase("gradient"):
+            with clock.phase("gradient"), self.objective.statistics_of_samples():
                 sample = self.sampler.draw(sizes.gradient)
-                if number == 0:
-                    self.objective.renew_statistics(self.theta, sample)
                 loss, gradient = mean_gradient(
                     self.objective, self.theta, sample, self.iteration + 1
                 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any
 
@@ -139,6 +139,10 @@ class FrameObjective(WorkCounter):
                 self.frames_by_pass["loss"] += int(chunk.lengths.sum())
 
         return self._statistics.renew(forward, total)
+
+    def statistics_of_samples(self) -> AbstractContextManager[None]:
+        """See `Objective`; statistics are those of a chunk, and follow it."""
+        return self._statistics.by_minibatch()
 
     @torch.no_grad()
     def loss(self, theta: Tensor, sample: Sample) -> LossSum:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,9 @@ class SoftmaxRegression:
 
     def _frames(self, sample: Sample) -> Tensor:
         return torch.isin(self.unit, torch.tensor(sample.units)).nonzero().squeeze(1)
+
+    def statistics_of_samples(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def renew_statistics(self, theta: Tensor, sample: Sample, total: Any = None) -> int:
         return 0

@@ -179,23 +179,37 @@ def test_memory_is_foretold(make_objective, stores, kind):
     assert usage.peak <= 1.05 * max(passes.loss.at(frames), passes.gradient.at(frames))
 
 
-def test_minibatches_are_normalised_by_themselves(make_objective):
+def of_a_minibatch(objective, theta):
+    """A minibatch's inputs, labels, mean loss and its gradient."""
+    inputs, labels, frames = next(objective.minibatches(1, 0, 32))
+    loss, gradient = objective.minibatch_gradient(theta, (inputs, labels, frames))
+    return inputs, labels, float(loss), gradient.clone()
+
+
+def of_a_sample(objective, theta):
+    """The same of a sample that normalises itself."""
+    batch = objective.stores[Split.TRAIN].gather(UNITS, CPU)
+    with objective.in_one_chunk(), objective.statistics_of_samples():
+        loss, gradient = objective.gradient(theta, SAMPLE)
+    return objective.model.inputs(batch), batch.labels, loss.mean, gradient / loss.num_frames
+
+
+@pytest.mark.parametrize("of", [of_a_minibatch, of_a_sample])
+def test_minibatches_and_samples_are_normalised_by_themselves(make_objective, of):
     objective = make_objective(normalisation="batch")
     model, theta = objective.model, objective.model.flat.clone()
-    minibatch = next(objective.minibatches(1, 0, 32))
-    loss, gradient = objective.minibatch_gradient(theta, minibatch)
-    gradient = gradient.clone()
-    rows, leaves = model.normalise(minibatch[0]), list(model.parameters())
+    inputs, labels, loss, gradient = of(objective, theta)
+    rows, leaves = model.normalise(inputs), list(model.parameters())
     norm = torch.nn.BatchNorm1d
     *hidden, output = model.linear_layers()
     for layer in hidden:
         made = norm(layer.out_features, affine=False, dtype=torch.float64)
         rows = made(torch.sigmoid(layer(rows)))
-    expected = torch.nn.functional.cross_entropy(output(rows), minibatch[1].long())
-    assert float(loss) == pytest.approx(float(expected.detach()), rel=1e-12)
+    expected = torch.nn.functional.cross_entropy(output(rows), labels.long())
+    assert loss == pytest.approx(float(expected.detach()), rel=1e-12)
     pieces = torch.autograd.grad(expected, leaves)
     torch.testing.assert_close(gradient, torch.cat([p.reshape(-1) for p in pieces]))
-    # The held-out loss is by what followed from the minibatch, and leaves it alone.
+    # The held-out loss is by what followed from these frames, and leaves it alone.
     before = {name: tensor.clone() for name, tensor in objective.statistics.items()}
     assert all(int(t) == 1 for n, t in before.items() if n.endswith("renewals"))
     objective.loss(theta, whole(objective, Split.HELDOUT))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,15 @@ class DataParallel(WorkCounter):
         passes = self._inner.renew_statistics(theta, shard.sample, self._group.all_reduce)
         self.frames_by_pass["loss"] += passes * shard.num_frames
         return passes
+
+    @contextmanager
+    def statistics_of_samples(self) -> Iterator[None]:
+        """Let each rank's gradients normalise by its part; the ranks' statistics then are meant."""
+        with self._inner.statistics_of_samples():
+            yield
+        for values in self.statistics.values():
+            mean = self._group.all_reduce(values.to(torch.float64)) / self._group.count
+            values.copy_(mean if values.is_floating_point() else mean.round())
 
     def loss(self, theta: Tensor, sample: Sample) -> LossSum:
         """Return the loss summed over `sample` at θ [n]."""
