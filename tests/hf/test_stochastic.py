@@ -93,7 +93,7 @@ def test_a_step_is_its_definition(net, theta):
                 sizes = twin.sampling.sizes(twin.iteration, twin.sampler.total)
                 twin._learn_curvature(sizes, gradient, loss.num_frames)
             velocity = 0.5 * velocity + twin.preconditioner.apply(gradient)
-            by_hand = by_hand - 0.5 * twin.length.value * velocity
+            by_hand = by_hand - 0.5 * 2 * twin.length.value * velocity
     torch.testing.assert_close(hf.theta, by_hand, rtol=1e-12, atol=1e-14)
 
 
@@ -115,7 +115,8 @@ def test_a_run_of_seconds_ends_by_them(net, theta):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"damping": 0.0}, {"momentum": 1.0}, {"steps": 0}, {"averaging": 1.0}]
+    "wrong",
+    [{"damping": 0.0}, {"momentum": 1.0}, {"steps": 0}, {"length_scale": 0.0}, {"averaging": 1.0}],
 )
 def test_settings_out_of_range_are_refused(net, theta, wrong):
     with pytest.raises(ValueError, match="trainer: needs"):
