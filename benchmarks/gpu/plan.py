@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ _ADAMW = "trainer=adamw trainer.learning_rate={rate} trainer.max_epochs={epochs}
 _ADAMW += " trainer.evaluations_per_epoch={looks}"
 _STOCHASTIC = "+preset=stochastic trainer.horizon.epochs={epochs}"
 _KFAC = "+preset=kfac"
+_TRIAL_SECONDS = 300.0
 # One of each kind, and one of each optimiser.
 QUICK_STEPS = ("tests", "products-A", "graphs-A", "stochastic", "adamw", "kfac", "iteration-A")
 
@@ -103,7 +104,11 @@ def steps(check: Check) -> list[Step]:
     if unknown := [name for name in check.only if name not in names]:
         raise InputError(f"--steps {' '.join(unknown)}", expected=f"of {', '.join(names)}")
     chosen = check.only or (QUICK_STEPS if check.quick else names)
-    return [step for step in listed if step.name in chosen]
+    listed = [step for step in listed if step.name in chosen]
+    if check.quick:
+        # A trial may be on a slow machine, and busy.
+        return [replace(step, seconds=_TRIAL_SECONDS) for step in listed]
+    return listed
 
 
 def _recorded(check: Check) -> str:
