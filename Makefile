@@ -15,7 +15,8 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 	$$p -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 	2>/dev/null && echo $$p && break; done)
 
-.PHONY: help setup test demo demo-smbr $(DATA) bench study faults fuzz clean
+.PHONY: help setup test demo demo-smbr $(DATA) bench gpu-pack gpu-check study \
+	faults fuzz clean
 
 help: ## list the targets
 	@echo 'asr-hf: Hessian-free training of DNN-HMM acoustic models'
@@ -93,6 +94,14 @@ $(VENV)/.bench: $(VENV)/.ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
 	-e '.[dev,bench]'
 	@touch $@
+
+gpu-pack: setup ## pack prompts5's frame stores for another machine (ARGS="build/x.tar.gz --corpus NAME")
+	$(BIN)/python -m benchmarks.gpu.pack $(ARGS)
+
+# No network and no environment of ours are needed: make gpu-check GPU_PYTHON=python3
+GPU_PYTHON ?= $(BIN)/python
+gpu-check: ## check and time everything on an NVIDIA GPU, eight minutes (ARGS="--device cpu --quick": a trial)
+	PYTHONPATH=.$${PYTHONPATH:+:$$PYTHONPATH} $(GPU_PYTHON) -m benchmarks.gpu $(ARGS)
 
 faults: setup ## kill, fill and damage small trainings; none may lose anything (ARGS="--count 100 --seed 0")
 	OMP_NUM_THREADS=1 $(BIN)/python -m scripts.faults $(ARGS)

@@ -20,10 +20,11 @@ def product_gemms(net: Net, device: torch.device, dtype: torch.dtype) -> Callabl
     Returns:
         A function that runs them.
     """
-    random = torch.Generator().manual_seed(1)
+    # Drawn where they are used: a processor takes long for the activations of a large net.
+    random = torch.Generator(device).manual_seed(1)
 
     def matrix(rows: int, columns: int) -> Tensor:
-        return torch.randn(rows, columns, generator=random).to(device, dtype)
+        return torch.randn(rows, columns, generator=random, device=device).to(dtype)
 
     weights = [matrix(b, a) for a, b in pairwise(net.sizes)]
     directions = [matrix(b, a) for a, b in pairwise(net.sizes)]

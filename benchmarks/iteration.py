@@ -45,6 +45,7 @@ class Work:
         heldout: number of frames of the acceptance test.
         cg: largest number of CG steps.
         rounds: number of iterations that must count.
+        spare: most iterations beyond those, in place of void ones.
     """
 
     gradient: int
@@ -52,6 +53,7 @@ class Work:
     heldout: int
     cg: int
     rounds: int
+    spare: int = 1
 
 
 class TimedObjective:
@@ -128,7 +130,7 @@ def compare(
             product_gemms(net, device, dtype),
             device,
             work.rounds,
-            work.rounds + 1,
+            work.rounds + work.spare,
             f"HF iteration, net {net.name}",
             repeat=False,
         )

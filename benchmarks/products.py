@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from asr_hf.runtime.errors import RunError
 from asr_hf.runtime.progress import progress
 from benchmarks.gemm import product_gemms, square_gemm
 from benchmarks.memory import dtype_of, peak_bytes
-from benchmarks.methods import PEERS, Product, flat, jvp_vjp, methods_in
+from benchmarks.methods import PEERS, Method, Product, flat, jvp_vjp, methods_in
 from benchmarks.nets import Net, Problem
 from benchmarks.rounds import Rounds, Stopwatch, Task, interleave
 
@@ -37,10 +38,21 @@ class Effort:
     square: int
 
 
-def differences(problem: Problem, precision: Precision, max_difference: float) -> dict[str, float]:
+def differences(
+    problem: Problem,
+    precision: Precision,
+    max_difference: float,
+    methods: Mapping[str, Method] | None = None,
+) -> dict[str, float]:
     """Compare each method's product with that of torch.func's jvp and vjp.
 
     The latter are in the precision of the problem, the others in `precision`.
+
+    Args:
+        problem: network and data of the products.
+        precision: arithmetic of the products that are compared.
+        max_difference: largest relative difference.
+        methods: methods that are compared; None takes all that can compute in `precision`.
 
     Returns:
         The relative difference by method.
@@ -51,7 +63,7 @@ def differences(problem: Problem, precision: Precision, max_difference: float) -
     true = flat(jvp_vjp(problem, Precision.FP32)())
     relative = {}
     with matrix_arithmetic(precision):
-        for name, method in methods_in(precision).items():
+        for name, method in (methods or methods_in(precision)).items():
             if name == "gradient":
                 continue
             product = flat(method(problem, precision)())
@@ -76,20 +88,44 @@ def bench_products(
     Raises:
         RunError: products differ, or no round counts.
     """
+    record = time_products(net, device, precision, effort, methods_in(precision))
+    for name in progress(list(record["methods"]), desc=f"memory, net {net.name}"):
+        record["methods"][name]["peak_bytes"] = peak_bytes(net, name, precision, device)
+    return record
+
+
+def time_products(
+    net: Net,
+    device: torch.device,
+    precision: Precision,
+    effort: Effort,
+    methods: Mapping[str, Method],
+) -> dict[str, Any]:
+    """Check some methods on a net in one precision, and measure their time.
+
+    Args:
+        net: net, with the frames of a product.
+        device: device of all tensors.
+        precision: arithmetic of the products.
+        effort: length of the measurement.
+        methods: methods by name, with those of asr-hf and the gradient.
+
+    Returns:
+        The figures, plain values.
+
+    Raises:
+        RunError: products differ, or no round counts.
+    """
     few = Problem(replace(net, frames=_CHECKED_FRAMES), device, torch.float64)
-    exact = differences(few, Precision.FP32, _EXACT)
-    timed = differences(Problem(net, device, torch.float32), precision, _ROUNDING[precision])
+    exact = differences(few, Precision.FP32, _EXACT, methods)
+    all_frames = Problem(net, device, torch.float32)
+    timed = differences(all_frames, precision, _ROUNDING[precision], methods)
     with matrix_arithmetic(precision):
-        setups, products = _set_up(net, device, precision)
+        setups, products = _set_up(net, device, precision, methods)
         rounds = _time(net, device, precision, effort, products)
     del products
-    memory = {
-        name: peak_bytes(net, name, precision, device)
-        for name in progress(list(setups), desc=f"memory, net {net.name}")
-    }
     record = summarise(net, rounds, 2 * effort.square**3)
     for name, method in record["methods"].items():
-        method["peak_bytes"] = memory[name]
         method["setup_seconds"] = setups[name]
         if name in timed:
             method["difference"] = {"float64": exact[name], str(precision): timed[name]}
@@ -97,17 +133,17 @@ def bench_products(
 
 
 def _set_up(
-    net: Net, device: torch.device, precision: Precision
+    net: Net, device: torch.device, precision: Precision, methods: Mapping[str, Method]
 ) -> tuple[dict[str, float], dict[str, Product]]:
     """Set up each method; return the seconds of that, the least of three, and the products."""
     problems = {
         dtype: Problem(net, device, dtype)
-        for dtype in {dtype_of(name, precision) for name in methods_in(precision)}
+        for dtype in {dtype_of(name, precision) for name in methods}
     }
     watch = Stopwatch(device)
     seconds: dict[str, float] = {}
     products: dict[str, Product] = {}
-    for name, make in methods_in(precision).items():
+    for name, make in methods.items():
         problem = problems[dtype_of(name, precision)]
 
         def build(name: str = name, make: Any = make, problem: Problem = problem) -> None:

@@ -35,6 +35,27 @@ checked against torch.func's jvp and vjp in float64 to 1e-10.
 ![cost of a product in gradients](../benchmarks/results/curvature.svg)
 """
 
+_GPU_CHECK = """\
+`make gpu-check` checks and times asr-hf on a machine with an NVIDIA GPU, in eight minutes: the
+tests in `tests/cuda`, products of both nets in TF32 and bf16, with CUDA graphs and without, and
+training by Hessian-free and by AdamW to one held-out loss. Each step is a process with a bound on
+its time. What fails or is cut is recorded, the next step follows, and `gpu.json` is written after
+each.
+
+```
+make gpu-pack                                                   # here: build/gpu-data.tar.gz
+make gpu-check GPU_PYTHON=python3 ARGS="--out out"              # there, with that file
+cp out/gpu.json benchmarks/results                              # here again
+make gpu-check ARGS=--page-only                                 # writes docs/gpu.md
+```
+
+The machine needs no network and no `make setup`: `GPU_PYTHON` is any Python that has torch for
+CUDA, numpy, tqdm, pytest and pytest-timeout. Training imports hydra-core, omegaconf, kaldiio,
+soundfile, safetensors, tensorboard and torchaudio too; a step that lacks one names it and fails
+alone. `--minutes`, `--steps` and `--target` say how long, what, and to which loss; `--commit` names
+the commit where there is no git; `--device cpu --quick` tries the check itself.
+"""
+
 _READING = """\
 ## How to read it
 
@@ -50,7 +71,7 @@ _READING = """\
 
 def document(results: dict[str, Any]) -> str:
     """Write the page docs/speed.md."""
-    return "\n".join([_INTRODUCTION, tables(results), _READING])
+    return "\n".join([_INTRODUCTION, tables(results), _GPU_CHECK, _READING])
 
 
 def tables(results: dict[str, Any]) -> str:
@@ -99,8 +120,8 @@ def _net(title: str, net: dict[str, Any]) -> str:
             label,
             _spread(net["methods"][name]["ratio_to_gradient"]),
             percent(net["methods"][name]["gemm_fraction"]["median"]),
-            _seconds(net["methods"][name]["seconds"]["median"]),
-            "–" if name == "gradient" else _seconds(net["methods"][name]["setup_seconds"]),
+            duration(net["methods"][name]["seconds"]["median"]),
+            "–" if name == "gradient" else duration(net["methods"][name]["setup_seconds"]),
             f"{net['methods'][name]['peak_bytes'] / 1e6:.0f} MB",
         )
         for name, label in LABELS.items()
@@ -123,12 +144,12 @@ def _vectors(net: dict[str, Any]) -> str:
     ]
     shares = ", ".join(f"{text} {percent(seconds[k] / seconds['whole'])}" for k, text in passes)
     return (
-        f"L-BFGS with {lbfgs['pairs']} pairs: {_seconds(lbfgs['seconds']['compact']['median'])} in "
-        f"compact form, {_seconds(lbfgs['seconds']['two_loop']['median'])} by the two-loop "
+        f"L-BFGS with {lbfgs['pairs']} pairs: {duration(lbfgs['seconds']['compact']['median'])} in "
+        f"compact form, {duration(lbfgs['seconds']['two_loop']['median'])} by the two-loop "
         f"recursion; the compact form is {_spread(lbfgs['speedup'])} as fast.\n\n"
         f"One iteration ({whole['gradient']} gradient frames, {whole['curvature']} curvature "
         f"frames, CG {'/'.join(map(str, whole['cg_iterations']))}): "
-        f"{_seconds(seconds['whole'])}: {shares}.\n"
+        f"{duration(seconds['whole'])}: {shares}.\n"
     )
 
 
@@ -155,5 +176,6 @@ def _spread(spread: dict[str, float]) -> str:
     return f"{times(spread['median'])} ({spread['q1']:.2f}–{spread['q3']:.2f})"
 
 
-def _seconds(value: float) -> str:
+def duration(value: float) -> str:
+    """Format seconds, for example 1.28 s or 35.2 ms."""
     return f"{value:.2f} s" if value >= 1 else f"{1000 * value:.3g} ms"

@@ -43,7 +43,7 @@ def make_store(
     with atomic_path(folder / "offsets.npy") as path, path.open("wb") as file:
         np.save(file, offsets, allow_pickle=False)
     units = range(len(offsets) - 1)
-    write_text(folder / "utterances.txt", "".join(f"utterance-{u}\n" for u in units))
+    write_text(folder / "utterances.txt", "".join(f"utterance-{seed}-{u}\n" for u in units))
     write_text(folder / "speakers.txt", "".join("nobody\n" for _ in units))
     about = {
         "format": FORMAT,

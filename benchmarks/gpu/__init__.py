@@ -1,0 +1,1 @@
+"""The check on a machine with an NVIDIA GPU: what is right there, and how fast it is."""
