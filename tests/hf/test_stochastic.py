@@ -24,6 +24,7 @@ def trainer(net, theta, **changes):
         "horizon": Horizon(epochs=30),
         "damping": 1e-2,
         "steps": 4,
+        "length_scale": 1.0,
         "seed": 3,
     }
     return StochasticHessianFree(**(settings | changes))
@@ -78,10 +79,10 @@ def test_a_resumed_run_equals_the_undisturbed_one_bit_for_bit(net, theta, invert
 
 
 def test_a_step_is_its_definition(net, theta):
-    hf = trainer(net, theta, momentum=0.5, steps=2, annealing=Constant())
+    hf = trainer(net, theta, momentum=0.5, steps=2, length_scale=2.0, annealing=Constant())
     assert hf.step()["gradient_frames"] < hf.step()["gradient_frames"], "first one step, then two"
     by_hand, velocity = theta.clone(), torch.zeros_like(theta)
-    twin = trainer(net, theta, momentum=0.5, steps=2, annealing=Constant())
+    twin = trainer(net, theta, momentum=0.5, steps=2, length_scale=2.0, annealing=Constant())
     for count in (1, 2):
         for number in range(count):
             sample = twin.sampler.draw(32)
