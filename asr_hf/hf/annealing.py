@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,43 @@ class Annealing(Protocol):
         """Return the factor of a step's length, given the share of the run that is over."""
         ...
 
+    def observe(self, progress: float, loss: float) -> None:
+        """Learn the mean training loss of an iteration that ended at `progress`."""
+        ...
+
+    def finished(self, progress: float) -> bool:
+        """Say whether the run ends before its horizon."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what later factors depend on, as JSON values."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        ...
+
+
+class Planned:
+    """An annealing that follows from the horizon alone."""
+
+    def observe(self, progress: float, loss: float) -> None:
+        """Learn nothing."""
+
+    def finished(self, progress: float) -> bool:
+        """Return False: the run ends at its horizon."""
+        return False
+
+    def state_dict(self) -> dict[str, Any]:
+        """There is no state."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """There is no state."""
+
 
 @dataclass(frozen=True)
-class WarmedUp(ABC):
+class WarmedUp(Planned, ABC):
     """Steps that grow linearly during a warm-up, while a decay shrinks them to nothing.
 
     Args:
@@ -85,7 +119,7 @@ class Cosine(WarmedUp):
 
 
 @dataclass(frozen=True)
-class Constant:
+class Constant(Planned):
     """Steps as long as the quadratic model has them, to the end."""
 
     def factor(self, progress: float) -> float:

@@ -110,12 +110,12 @@ class StochasticHessianFree:
     @property
     def finished(self) -> bool:
         """Whether training has ended."""
-        return self.progress >= 1.0
+        return self.progress >= 1.0 or self.annealing.finished(self.progress)
 
     @property
     def limit(self) -> str:
-        """The setting that ended training; empty while it goes on."""
-        return self.horizon.key if self.finished else ""
+        """The setting that ended training; empty while it goes on, or where it annealed itself."""
+        return self.horizon.key if self.progress >= 1.0 else ""
 
     def memory(self, size: ProblemSize) -> MemoryNeed:
         """Return what it will allocate: gradient, direction, product, velocity, and its parts."""
@@ -165,6 +165,7 @@ class StochasticHessianFree:
         if self.average is not None:
             add_to_mean(self.average, self.theta, self.averaging, self.iteration)
         self.seconds += time.perf_counter() - start
+        self.annealing.observe(self.progress, total / frames)
         return {
             "iteration": self.iteration,
             "optimiser": self.name,
@@ -216,6 +217,7 @@ class StochasticHessianFree:
                 "seconds": self.seconds,
                 "position": self.sampler.position,
                 "length": self.length.state_dict(),
+                "annealing": self.annealing.state_dict(),
                 "sampling": self.sampling.state_dict(),
                 "preconditioner": inner["values"],
             },
@@ -231,6 +233,7 @@ class StochasticHessianFree:
         self.iteration, self.frames = values["iteration"], values["frames"]
         self.seconds, self.sampler.position = values["seconds"], values["position"]
         self.length.load_state_dict(values["length"])
+        self.annealing.load_state_dict(values["annealing"])
         self.sampling.load_state_dict(values["sampling"])
         device = self.theta.device
         inner = {k: v.to(device) for k, v in nested("preconditioner", tensors).items()}

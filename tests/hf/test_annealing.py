@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_hf.hf.annealing import Constant, Cosine, Horizon, Linear
+from asr_hf.hf.self_starting import SelfStarting
 
 from .options import make, options
 
@@ -57,3 +59,40 @@ def test_a_horizon_lies_ahead(wrong):
 def test_a_warm_up_ends_before_the_run(kind):
     with pytest.raises(ValueError, match=r"annealing\.warm_up"):
         kind(warm_up=1.0)
+
+
+def test_steps_shrink_once_the_loss_hardly_falls_and_then_to_nothing():
+    """Losses fall as 1 + 1 / p, then stand still from p = 0.2 on."""
+    annealing, progress, started = SelfStarting(gain=0.03, tail=0.5, least=0.02), 0.0, None
+    while not annealing.finished(progress):
+        progress += 0.001
+        annealing.observe(progress, 1.0 + 1.0 / min(progress, 0.2))
+        if annealing.factor(progress + 0.001) < 1.0 and started is None:
+            started = progress
+    # At p = 0.4 both windows lie where the loss stands still.
+    assert 0.2 < started <= 0.401
+    assert progress == pytest.approx(1.5 * started, abs=0.002)
+
+
+@given(scale=st.floats(0.01, 100.0))
+def test_a_fall_without_a_scale_never_starts_the_shrinking(scale):
+    """A loss p^-0.5 gains the same in every octave of the run."""
+    annealing = SelfStarting()
+    for step in range(1, 200):
+        annealing.observe(step / 200, scale * (step / 200) ** -0.5)
+        assert annealing.factor(step / 200) == 1.0
+
+
+def test_a_restored_annealing_goes_on_where_it_was():
+    one, two = SelfStarting(), SelfStarting()
+    for step in range(1, 100):
+        one.observe(step / 100, 1.0 + max(0.0, 0.5 - step / 100))
+        two.load_state_dict(json.loads(json.dumps(one.state_dict())))
+        assert one.factor(step / 100) == two.factor(step / 100)
+    assert two.start is not None
+
+
+@pytest.mark.parametrize("wrong", [{"gain": 0.0}, {"tail": 0.0}, {"least": 1.0}])
+def test_settings_of_the_self_starting_are_checked(wrong):
+    with pytest.raises(ValueError, match="annealing"):
+        SelfStarting(**wrong)

@@ -9,6 +9,7 @@ from asr_hf.hf.annealing import Constant, Horizon, Linear
 from asr_hf.hf.objective import Sample, Split
 from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
 from asr_hf.hf.sampling.fixed import FixedSampling
+from asr_hf.hf.self_starting import SelfStarting
 from asr_hf.hf.stochastic import StochasticHessianFree
 
 from .options import make, options
@@ -76,6 +77,22 @@ def test_a_resumed_run_equals_the_undisturbed_one_bit_for_bit(net, theta, invert
     run(second)
     assert torch.equal(undisturbed.theta, second.theta)
     assert torch.equal(undisturbed.estimate, second.estimate)
+
+
+def test_a_run_that_anneals_itself_ends_before_its_horizon(net, theta):
+    def start(at):
+        return trainer(net, at, annealing=SelfStarting(gain=0.1), horizon=Horizon(epochs=400))
+
+    undisturbed, first = start(theta), start(theta)
+    events = run(undisturbed)
+    assert undisturbed.progress < 0.9 and not undisturbed.limit
+    assert heldout(net, undisturbed.theta) < 0.75 * heldout(net, theta)
+    for _ in range(len(events) - 3):
+        first.step()
+    second = start(torch.zeros_like(theta))
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    run(second)
+    assert torch.equal(undisturbed.theta, second.theta)
 
 
 def test_a_step_is_its_definition(net, theta):
