@@ -6,14 +6,16 @@ import logging
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from asr_hf.data.ark import ArkWriter
+from asr_hf.data.alteration import Alteration
 from asr_hf.data.audio import Recording, check_pipe, open_recording
+from asr_hf.data.augment.perturb import Perturbation, altered
 from asr_hf.data.cmvn import CmvnMode, cmvn_stats
 from asr_hf.data.fbank import FbankOptions, fbank
 from asr_hf.data.kaldi_dir import DataDir, Utterance
@@ -61,6 +63,7 @@ def extract_features(
     max_skipped: float = 0.05,
     allow_pipes: bool = False,
     resample: bool = False,
+    perturbation: Perturbation | None = None,
 ) -> dict[str, Any]:
     """Write feats.ark/scp, cmvn.ark/scp and fbank.json into a folder, unless they are current.
 
@@ -73,6 +76,7 @@ def extract_features(
         max_skipped: largest share of utterances whose audio may be unusable.
         allow_pipes: whether commands in wav.scp, which end in "|", are run in a shell.
         resample: whether audio of another sample rate is resampled; otherwise it is unusable.
+        perturbation: copies and levels of the set; None for the set as it was recorded.
 
     Returns:
         The content of fbank.json: options, counts, skipped utterances and why.
@@ -82,9 +86,11 @@ def extract_features(
         RunError: the folder cannot be written to, or a process died.
     """
     mode, stage = CmvnMode(cmvn), f"features of {data.path.name}"
+    spec = features_spec(data, options, cmvn, resample, perturbation)
+    perturbed = {} if perturbation is None else {"perturb": perturbation.to_dict()}
+    data = data if perturbation is None else perturbation.of(data)
     for utterance in data.utterances:
         check_pipe(data.wavs[utterance.recording], allow_pipes)
-
     skips = SkipList(stage, max_skipped, "features.max_skipped")
 
     def make(part: Path) -> dict[str, Any]:
@@ -102,15 +108,21 @@ def extract_features(
             "utterances": len(data.utterances) - len(skips.reasons),
             "frames": frames,
             "skipped": skips.reasons,
+            **perturbed,
         }
         write_json(part / "fbank.json", about)
         return about
 
-    spec = features_spec(data, options, cmvn, resample)
     return current_or_make(folder, spec, make, skips=(skips, len(data.utterances))).about
 
 
-def features_spec(data: DataDir, options: FbankOptions, cmvn: str, resample: bool) -> ArtefactSpec:
+def features_spec(
+    data: DataDir,
+    options: FbankOptions,
+    cmvn: str,
+    resample: bool,
+    perturbation: Perturbation | None = None,
+) -> ArtefactSpec:
     """Return the spec of a set's features as an artefact.
 
     An audio file is identified by its size and its time of change; its content would have to be
@@ -121,18 +133,26 @@ def features_spec(data: DataDir, options: FbankOptions, cmvn: str, resample: boo
         options: options of the filterbank.
         cmvn: see `extract_features`.
         resample: see `extract_features`.
+        perturbation: see `extract_features`.
     """
     settings = {f"features.{key}": value for key, value in options.to_dict().items()}
     settings |= {"features.cmvn": str(CmvnMode(cmvn)), "features.resample": bool(resample)}
+    if perturbation is not None:
+        data = perturbation.of(data)
+        settings |= {f"features.perturb.{key}": value for key, value in perturbation.to_dict().items()}
     audio = [[name, wav, *_stamp(wav)] for name, wav in sorted(data.wavs.items())]
     sources = {"segments": segments_source(data), "audio": Source.of_values(audio)}
     return ArtefactSpec(KIND, settings, sources)
 
 
 def segments_source(data: DataDir) -> Source:
-    """Return a set's utterances, speakers and segments as a source of artefacts."""
+    """Return a set's utterances, speakers, segments and alterations as a source of artefacts."""
     return Source.of_values(
-        [[u.id, u.speaker, u.recording, u.channel, u.start, u.end] for u in data.utterances]
+        [
+            [u.id, u.speaker, u.recording, u.channel, u.start, u.end]
+            + ([] if u.alteration is None else list(astuple(u.alteration)))
+            for u in data.utterances
+        ]
     )
 
 
@@ -210,6 +230,7 @@ class _Extractor:
         if len(waveform) and waveform.min() == waveform.max():
             value = f"{float(waveform[0]):g}"
             return _Outcome(u, reason=f"{wav}: silent: each of its samples is {value}")
+        waveform = altered(waveform, u)
         features = fbank(waveform, self.options).numpy()
         if not len(features):
             reason = (
@@ -230,7 +251,7 @@ EXTRACTION = Task(
     "features",
     _unchanged,
     (_Extractor.of,),
-    (_Extractor, FbankOptions, _Work, _Outcome, Utterance),
+    (_Extractor, FbankOptions, _Work, _Outcome, Utterance, Alteration),
 )
 
 

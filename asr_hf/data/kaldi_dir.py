@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from asr_hf.data.alteration import Alteration
 from asr_hf.data.fields import (
     BLANK,
     existing_file,
@@ -34,6 +35,7 @@ class Utterance:
         end: end of the utterance in the recording (seconds); None for the end of the recording.
         text: transcript, with words separated by blanks; None if there is none.
         language: language in utt2lang; None if there is none.
+        alteration: what is done to the audio; None for nothing. No file says it.
     """
 
     id: str
@@ -44,6 +46,12 @@ class Utterance:
     end: float | None = None
     text: str | None = None
     language: str | None = None
+    alteration: Alteration | None = None
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether the utterance is an altered copy beside the recorded one."""
+        return self.alteration is not None and self.alteration.of != self.id
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,21 @@ from asr_hf.settings.maker import ONE_OR_MORE
 
 
 @dataclass(frozen=True, kw_only=True)
+class PerturbSettings:
+    """Settings of the perturbation of the training set.
+
+    Attributes:
+        speeds: speeds of its copies.
+        level: smallest and largest factor of the amplitude; None leaves levels as they are.
+        seed: seed of the levels.
+    """
+
+    speeds: tuple[float, ...] = ()
+    level: tuple[float, ...] | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class FeatureSettings:
     """Settings of filterbank features and their normalisation.
 
@@ -25,6 +40,7 @@ class FeatureSettings:
         cmvn: what mean and variance are taken over: utterance, speaker or none.
         transforms: archives and folders with transforms of the normalised features; None applies
             none.
+        perturb: settings of altered copies of the training set.
         dtype: precision of the packed store: float16 or float32.
         allow_pipes: whether entries of scp files that end in "|" are run as shell commands.
         jobs: number of processes.
@@ -42,6 +58,7 @@ class FeatureSettings:
     preemphasis: float
     cmvn: str
     transforms: tuple[Path, ...] | None = field(default=None, metadata=ONE_OR_MORE)
+    perturb: PerturbSettings = field(default_factory=PerturbSettings)
     dtype: str
     allow_pipes: bool = False
     jobs: int

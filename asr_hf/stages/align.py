@@ -32,6 +32,7 @@ from asr_hf.stages.sources.external import alignments_from_outside, pack_externa
 from asr_hf.stages.sources.hmms import hmm_system, transcripts_source
 from asr_hf.stages.sources.layout import alignment_folder, system_folder
 from asr_hf.stages.sources.packing import pack
+from asr_hf.stages.sources.perturbed import TrainedOn, frame_grid
 from asr_hf.stages.sources.transfer_alignments import (
     carried_alignments,
     carried_ctm,
@@ -54,8 +55,9 @@ def run(settings: Settings, scores: ScoreSource | None = None) -> dict[str, Any]
     The GMM flat start on the training set aligns all sets, with states tied in context where
     `alignment.tree` asks for that; `alignment.from_run` aligns them with a trained network instead,
     and `alignment.from_kaldi` and `alignment.from_ark` take alignments made elsewhere. A corpus of
-    copies (`corpus.clean`) has the HMM system and alignments of its clean recordings. Files that
-    are current, made from the same input, are kept.
+    copies (`corpus.clean`) has the HMM system and alignments of its clean recordings. Altered
+    copies of the training set (`features.perturb`) are in its store alone, with the labels of the
+    utterances that they are copies of. Files that are current, made from the same input, are kept.
 
     Args:
         settings: settings of the command.
@@ -139,10 +141,16 @@ class _Aligner:
             lambda part: make(data, fbank, part, skips),
             skips=(skips, len(data.utterances)),
         )
-        sources = {"alignments": known.source, "features": features}
         skipped = known.about["skipped"]
+        trained_on = TrainedOn.of(settings, name, data)
         packed = pack(
-            settings, name, data, lambda: Alignments.read(folder), sources, logged=skipped
+            settings,
+            name,
+            trained_on.data,
+            trained_on.folder,
+            lambda: trained_on.aligned(Alignments.read(folder), frame_grid(settings)),
+            {"alignments": known.source, "features": trained_on.source},
+            logged={*skipped, *trained_on.copies_of(frozenset(skipped))},
         )
         return {
             "utterances": packed["utterances"],

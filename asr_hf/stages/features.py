@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from asr_hf.data.extract import extract_features
@@ -11,17 +13,27 @@ from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.runtime.errors import InputError
 from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.kaldi_sets import refuse_kaldi
-from asr_hf.stages.sources.layout import chosen_by, prepared_corpus
+from asr_hf.stages.sources.layout import (
+    chosen_by,
+    features_folder,
+    perturbed_folder,
+    prepared_corpus,
+)
+from asr_hf.stages.sources.sets import perturbation
+
+log = logging.getLogger(__name__)
 
 
 def run(settings: Settings) -> dict[str, Any]:
     """Write <corpus.dir>/fbank/<set> for each of the corpus's sets.
 
+    The training set as `features.perturb` alters it goes to <corpus.dir>/fbank-perturbed.
+
     Args:
         settings: settings of the command.
 
     Returns:
-        What `extract_features` returns, by the name of the set.
+        What `extract_features` returns of each set as it was recorded, by the name of the set.
 
     Raises:
         InputError: a set is missing, or too much of its audio is unusable.
@@ -37,16 +49,22 @@ def run(settings: Settings) -> dict[str, Any]:
                 expected=settings.corpus.needs.strip(),
                 remedy=f"asr-hf prepare {chosen_by(settings)}",
             )
-        results[name] = extract_features(
+        extract = partial(
+            extract_features,
             DataDir.read(root / name),
-            root / "fbank" / name,
-            options,
+            options=options,
             cmvn=settings.features.cmvn,
             jobs=settings.features.jobs,
             max_skipped=settings.features.max_skipped,
             allow_pipes=settings.features.allow_pipes,
             resample=settings.features.resample,
         )
+        results[name] = extract(features_folder(settings, name))
+        if (chosen := perturbation(settings, name)) is not None:
+            folder = perturbed_folder(settings, name)
+            altered = extract(folder, perturbation=chosen)
+            minutes = altered["frames"] * options.frame_shift / 60_000
+            log.info("%s: %d utterances, %.1f minutes", folder, altered["utterances"], minutes)
     return results
 
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.data.lattice_store import LatticeStore
 from asr_hf.data.lattice_writer import write_lattices
 from asr_hf.data.store import FrameStore
@@ -40,6 +39,7 @@ from asr_hf.stages.recognition.score_sources import ScoreSource
 from asr_hf.stages.recognition.select_checkpoint import MODEL_FILE
 from asr_hf.stages.sources.expected import store_source
 from asr_hf.stages.sources.layout import lattices_folder, store_folder
+from asr_hf.stages.sources.sets import read_set
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class LatticeMaker:
     def set(self, name: str) -> dict[str, Any]:
         """Make the lattices of the set `name`, unless they are current; return their record."""
         folder, store = lattices_folder(self.settings, name), _store(self.settings, name)
-        data = DataDir.read(self.settings.corpus.dir / name)
+        data = read_set(self.settings, name)
         transcripts = transcripts_of(data, list(self.system.languages))
         drawn = spread(store.num_units, self.settings.lattices.utterances)
         spec = self._spec(store, transcripts, len(drawn))

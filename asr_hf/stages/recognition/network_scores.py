@@ -19,6 +19,7 @@ from asr_hf.runtime.provenance import Source
 from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.expected import features_fit, features_source, store_source
 from asr_hf.stages.sources.layout import store_folder
+from asr_hf.stages.sources.sets import perturbation
 from asr_hf.training.model_file import load_model
 from asr_hf.training.posteriors import batches_of, log_likelihoods
 
@@ -48,6 +49,8 @@ class NetworkScores:
     def __call__(self, name: str) -> Iterator[tuple[str, np.ndarray]]:
         """Return the utterances of the set `name` and their log likelihoods [frames, pdfs].
 
+        They are as they were recorded, in a set that `features.perturb` alters too.
+
         Raises:
             InputError: features are missing, or are not like those that the network was trained on.
         """
@@ -62,7 +65,7 @@ class NetworkScores:
     def frames_source(self, name: str) -> Source:
         """Return the source that identifies the frames of a set."""
         digests = {}
-        if (store := self._store(name)) is not None:
+        if (store := self._recorded(name)) is not None:
             digests["store"] = store[1].digest
         if (features := self._features(name)) is not None:
             digests["features"] = features[2].digest
@@ -83,7 +86,7 @@ class NetworkScores:
         }
 
     def _batches(self, name: str) -> Iterator[tuple[str, FrameBatch]]:
-        opened, features = self._store(name), self._features(name)
+        opened, features = self._recorded(name), self._features(name)
         if opened is not None:
             yield from batches_of(opened[0], self._device)
         if features is None:
@@ -97,8 +100,12 @@ class NetworkScores:
                 yield utterance.id, _batch(matrix).to(self._device)
 
     def _stored(self, name: str) -> set[str]:
-        opened = self._store(name)
+        opened = self._recorded(name)
         return set() if opened is None else set(opened[0].utterances)
+
+    def _recorded(self, name: str) -> tuple[FrameStore, Source] | None:
+        """Return the set's store unless its utterances are altered there."""
+        return self._store(name) if perturbation(self._settings, name) is None else None
 
     def _open_store(self, name: str) -> tuple[FrameStore, Source] | None:
         """Return the set's frame store and its source; None where the set has none.

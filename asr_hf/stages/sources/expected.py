@@ -14,6 +14,10 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json
 from asr_hf.runtime.provenance import Artefact, Source, all_settings, file_digest, indented, measure
 from asr_hf.settings.settings import Settings
+from asr_hf.stages.sources.sets import perturbation
+
+# The settings of altered features have it, and no others.
+_PERTURBED = "features.perturb.speeds"
 
 
 def require(folder: Path, remedy: str) -> Artefact | None:
@@ -138,6 +142,12 @@ def store_source(settings: Settings, folder: Path) -> Source:
     if known is None:
         return Source(file_digest(folder / "store.json"))
     of_this_configuration(settings, known, remedy)
+    if perturbation(settings, folder.name) and _PERTURBED not in all_settings(known):
+        raise InputError(
+            f"{folder} ({known.kind}): holds the set as it was recorded",
+            expected="the set as features.perturb of this command alters it",
+            remedy="asr-hf features and asr-hf align with the same overrides",
+        )
     return known.source
 
 

@@ -24,10 +24,10 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json
 from asr_hf.runtime.provenance import Source
 from asr_hf.settings.settings import Settings
-from asr_hf.stages.sources.expected import features_source
 from asr_hf.stages.sources.kaldi_sets import decode_data, kaldi_sets
 from asr_hf.stages.sources.layout import store_folder
 from asr_hf.stages.sources.packing import pack
+from asr_hf.stages.sources.perturbed import TrainedOn, frame_grid
 
 log = logging.getLogger(__name__)
 
@@ -200,24 +200,27 @@ def _packed(
     """Pack the store of a set unless it is current; return its summary, None without alignments."""
     paths = transform_paths(settings)
     transform = FeatureTransforms.open(paths).apply if paths else None
+    trained_on = TrainedOn.of(settings, name, data)
+    data, folder = trained_on.data, trained_on.folder
     sources = {
-        "features": features_source(settings, data, settings.corpus.dir / "fbank" / name),
+        "features": trained_on.source,
         "speakers": Source.of_values([[u.id, u.speaker] for u in data.utterances]),
     }
     if paths:
         sources["transforms"] = Source.of_values(file_stamps(transform_files(paths)))
     if _only_decoded(settings, name):
-        return pack(settings, name, data, None, sources, transform, only_decoded=True)
+        return pack(settings, name, data, folder, None, sources, transform, only_decoded=True)
 
     def of_this_set() -> Alignments:
         pdfs = {u.id: alignments().pdfs[u.id] for u in data.utterances if u.id in alignments().pdfs}
         if not pdfs:
             raise _NothingAligned
-        return Alignments(pdfs, alignments().num_pdfs)
+        given = Alignments(pdfs, alignments().num_pdfs)
+        return trained_on.aligned(given, frame_grid(settings))
 
     sources["alignments"] = _alignments_source(settings)
     try:
-        return pack(settings, name, data, of_this_set, sources, transform)
+        return pack(settings, name, data, folder, of_this_set, sources, transform)
     except _NothingAligned:
         log.warning("%s: no alignment of any utterance of %s", _source(settings), name)
         return None

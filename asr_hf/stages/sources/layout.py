@@ -37,6 +37,16 @@ def chosen_by(settings: Settings) -> str:
     return f"+recipe={settings.corpus.name}"
 
 
+def features_folder(settings: Settings, name: str) -> Path:
+    """Return the folder of the features of the set `name` as it was recorded."""
+    return settings.corpus.dir / "fbank" / name
+
+
+def perturbed_folder(settings: Settings, name: str) -> Path:
+    """Return the folder of the features of the set `name` as `features.perturb` alters it."""
+    return settings.corpus.dir / "fbank-perturbed" / name
+
+
 def store_folder(settings: Settings, name: str) -> Path:
     """Return the folder of the frame store of the set `name`."""
     return settings.corpus.dir / _tagged(settings, "store") / name

@@ -20,6 +20,7 @@ def pack(
     settings: Settings,
     name: str,
     data: DataDir,
+    features: Path,
     alignments: Callable[[], Alignments] | None,
     sources: Mapping[str, Source],
     transform: Transform | None = None,
@@ -32,6 +33,7 @@ def pack(
         settings: settings of the command.
         name: name of the set.
         data: data directory of the set.
+        features: folder of its features.
         alignments: reads the alignments of the set; None for a set that is only decoded.
         sources: sources of the store, by their role.
         transform: further transformation of the normalised features; None for none.
@@ -53,7 +55,7 @@ def pack(
         about = build_store(
             part,
             data,
-            settings.corpus.dir / "fbank" / name,
+            features,
             None if alignments is None else alignments(),
             settings.features.dtype,
             max_skipped,

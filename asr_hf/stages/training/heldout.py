@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
+from asr_hf.data.augment.perturb import origin
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.data.overlap import Overlap, overlap
 from asr_hf.data.store import FrameStore
@@ -14,6 +15,9 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.settings.settings import Settings
 
 log = logging.getLogger(__name__)
+
+# Frames by which speed times the length of a copy may differ from the recorded length.
+_ROUNDED = 4
 
 
 def check_heldout(settings: Settings, stores: Mapping[Split, FrameStore]) -> None:
@@ -42,15 +46,23 @@ def check_heldout(settings: Settings, stores: Mapping[Split, FrameStore]) -> Non
 
 
 def _overlap(root: Path, train: str, heldout: str, stores: Mapping[Split, FrameStore]) -> Overlap:
-    """Find held-out utterances in the training set: by name and length, and by recording."""
+    """Find held-out utterances in the training set, or copies of them at other speeds.
+
+    Returns:
+        What is shared by name and length, and by recording.
+    """
     lengths = [
         {name: stores[split].num_frames_of(n) for n, name in enumerate(stores[split].utterances)}
         for split in (Split.TRAIN, Split.HELDOUT)
     ]
-    by_name = frozenset(
-        name for name, length in lengths[1].items() if lengths[0].get(name) == length
-    )
+    by_name = {name for name, length in lengths[1].items() if lengths[0].get(name) == length}
+    for copy, length in lengths[0].items():
+        name, speed = origin(copy)
+        if name == copy or name not in lengths[1]:
+            continue
+        if abs(lengths[1][name] - speed * length) < _ROUNDED:
+            by_name.add(name)
     if not all((root / name / "wav.scp").exists() for name in (train, heldout)):
-        return Overlap(len(lengths[1]), by_name)
+        return Overlap(len(lengths[1]), frozenset(by_name))
     shared = overlap(DataDir.read(root / train), DataDir.read(root / heldout))
-    return Overlap(len(lengths[1]), by_name, shared.by_recording & lengths[1].keys())
+    return Overlap(len(lengths[1]), frozenset(by_name), shared.by_recording & lengths[1].keys())
