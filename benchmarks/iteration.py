@@ -64,6 +64,7 @@ class TimedObjective:
         self.num_parameters, self.device = inner.num_parameters, inner.device
         self.unit_frames, self.space = inner.unit_frames, inner.space
         self.layers, self.accumulate = inner.layers, inner.accumulate
+        self.statistics_of_samples = inner.statistics_of_samples
         self.statistics, self.renew_statistics = inner.statistics, inner.renew_statistics
         self.clock = PhaseClock(inner.device)
 
