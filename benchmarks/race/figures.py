@@ -122,8 +122,9 @@ def method_figures(
     """Compute what a method reaches within the budget, medians over studies of its best run.
 
     Returns:
-        `loss`, `to_target`, the seconds to the target of each study as far as it is reached, and
-        numbers of runs; None where the method has none.
+        `loss`; `to_target`, the seconds to each study's target where it is reached; `missed`, the
+        number of `studies` in which it is not; `runs` and those `failed`. None where the method
+        has no run.
     """
     runs, lost, losses, times, missed = 0, 0, [], [], 0
     for seed in plan.studies:
@@ -145,6 +146,7 @@ def method_figures(
         "loss": middle(losses),
         "to_target": middle(times),
         "missed": missed,
+        "studies": len(times),
         "runs": runs,
         "failed": lost,
     }

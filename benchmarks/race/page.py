@@ -19,6 +19,8 @@ from benchmarks.race.results import Record, Results
 from benchmarks.report import table
 
 _NOT_RUN = "not run"
+# CPU seconds over seconds passed, below which others had the core as well.
+_WHOLE_CORE = 0.9
 _PAPER = {
     "plain": "plain HF",
     "preconditioner": "+ L-BFGS preconditioner",
@@ -81,7 +83,10 @@ def _introduction(plan: Plan, results: Results) -> str:
         "which the best baseline reached the target, over the least time that ours takes to it; "
         "the median over studies. **Self-tuned track.** The same against published settings of "
         "AdamW and Muon alone. Time is the seconds of training, looks at held-out data excluded, "
-        "and held-out losses are over all held-out frames. A speed-up below 1 is a defeat.\n"
+        "and held-out losses are over all held-out frames. A speed-up below 1 is a defeat.\n\n"
+        '`make race` goes on where it was left; of a part: `make race ARGS="--workloads '
+        f'{next(iter(plan.workloads))} --only tuned self --minutes 60"`, and `--methods soap '
+        "shampoo` with the package pytorch_optimizer.\n"
     )
 
 
@@ -123,13 +128,14 @@ def _workload(plan: Plan, results: Results, workload: Workload) -> str:
         found = method_figures(plan, workload, results, method)
         if found is None:
             continue
-        seconds = "–" if found["to_target"] is None else f"{found['to_target']:.1f} s"
-        missed = f", {found['missed']} of the studies never" if found["missed"] else ""
+        times = [] if found["to_target"] is None else [f"{found['to_target']:.1f} s"]
+        if found["missed"]:
+            times.append(f"never in {found['missed']} of {found['studies']}")
         rows.append(
             (
                 plan.label(method),
                 _known(found["loss"], "{:.3f}"),
-                seconds + missed,
+                ", ".join(times) or "–",
                 str(found["runs"]),
                 str(found["failed"]),
             )
@@ -252,6 +258,12 @@ def _not_run(plan: Plan, results: Results) -> str:
     stale = len(results.runs) - results.content["runs_counted"]
     if stale:
         lines.append(f"- {stale} results of other settings than today's are kept and not counted")
+    disturbed = sum(r["core_share"] < _WHOLE_CORE for r in results.runs.values())
+    if disturbed:
+        lines.append(
+            f"- undisturbed: {disturbed} runs had less than {100 * _WHOLE_CORE:.0f} % of a core "
+            "(`core_share` in race.json)"
+        )
     machines = {(r["cpu"], r["torch"]) for r in results.runs.values()}
     if len(machines) > 1:
         lines.append(f"- runs are of {len(machines)} machines or versions of torch")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -88,28 +88,35 @@ class Pool:
                 raise
 
     def _train(self, trial: Trial, core: int) -> None:
-        code = run("train", trial, core)
-        if code not in (0, _FAILED):
-            raise failed("train", trial, code)
-        failure = _end_of(log_file(trial)) if code else ""
-        self.results.add(trial, record_of(trial, self._about, failure))
+        outcome = run("train", trial, core)
+        if outcome.code not in (0, _FAILED):
+            raise failed("train", trial, outcome.code)
+        failure = _end_of(log_file(trial)) if outcome.code else ""
+        about = {**self._about, "core_share": outcome.core_share}
+        self.results.add(trial, record_of(trial, about, failure))
 
 
-def run(verb: str, trial: Trial, core: int) -> int:
-    """Run a verb of asr-hf on a core; its log goes beside the run folder.
+class Outcome(NamedTuple):
+    """The end of a command: its exit code, and CPU seconds over seconds passed."""
 
-    Returns:
-        The exit code.
-    """
+    code: int
+    core_share: float
+
+
+def run(verb: str, trial: Trial, core: int) -> Outcome:
+    """Run a verb of asr-hf on a core; its log goes beside the run folder."""
     log.info("%s %s", verb, trial.name)
     trial.folder.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-c", _PINNED, str(core), verb, *trial.command]
     # Classes of benchmarks/ are named in benchmarks/conf.
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    start = time.perf_counter()
     with open(log_file(trial), "ab") as log_to:
-        return subprocess.run(
-            command, cwd=ROOT, env=environment, stdout=log_to, stderr=log_to
-        ).returncode
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log_to, stderr=log_to)
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    passed = time.perf_counter() - start
+    return Outcome(process.returncode, (usage.ru_utime + usage.ru_stime) / passed)
 
 
 def failed(verb: str, trial: Trial, code: int) -> RunError:

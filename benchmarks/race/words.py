@@ -72,9 +72,9 @@ def count_words(plan: Plan, workloads: Sequence[str], pool: Pool) -> None:
 
 def _score(trial: Trial, core: int, results: Results) -> None:
     for verb in ("decode", "score"):
-        code = run(verb, trial, core)
-        if code:
-            raise failed(verb, trial, code)
+        outcome = run(verb, trial, core)
+        if outcome.code:
+            raise failed(verb, trial, outcome.code)
     wer = read_json(trial.folder / "result.json")["wer"]
     results.add(trial, {**(results.of(trial) or {}), "wer": _sets(wer)})
 
