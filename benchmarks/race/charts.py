@@ -9,9 +9,9 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from asr_hf.report.compare import COLOURS
-from asr_hf.report.scale import si
 from asr_hf.runtime.files import atomic_path
 from benchmarks.race.figures import best_of, finished, trials_of
 from benchmarks.race.plan import OURS, Plan, Workload
@@ -24,7 +24,7 @@ def draw_curves(plan: Plan, results: Results, workloads: list[Workload], out: Pa
     """Draw held-out losses over seconds: ours at every horizon, the best trial of each baseline."""
     rows = math.ceil(len(workloads) / _COLUMNS)
     figure = Figure(figsize=(4.2 * min(len(workloads), _COLUMNS), 3.4 * rows), layout="constrained")
-    panels = figure.subplots(rows, min(len(workloads), _COLUMNS), squeeze=False).flat
+    panels = list(figure.subplots(rows, min(len(workloads), _COLUMNS), squeeze=False).flat)
     seen: dict[str, Any] = {}
     for axes, workload in zip(panels, workloads, strict=False):
         losses = _curves(axes, plan, results, workload)
@@ -33,7 +33,7 @@ def draw_curves(plan: Plan, results: Results, workloads: list[Workload], out: Pa
         if losses:
             axes.set_ylim(min(losses) * 0.97, min(max(losses), min(losses) * 1.6))
         _tidy(axes)
-    for axes in list(panels):
+    for axes in panels[len(workloads) :]:
         axes.set_axis_off()
     lines = {label: line for label, line in seen.items() if not str(label).startswith("_")}
     figure.legend(lines.values(), lines, loc="outside lower center", ncols=5, frameon=False)
@@ -116,8 +116,11 @@ def draw_steps(plan: Plan, table: dict[str, Any], out: Path) -> None:
             xlabel="frames of a minibatch",
             ylabel="steps to the target",
         )
-        axes.xaxis.set_major_formatter(lambda value, _: si(value))
-        axes.yaxis.set_major_formatter(lambda value, _: si(value))
+        axes.set_xticks([int(batch) for batch in next(iter(rows.values()))])
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(lambda value, _: f"{value:g}")
+            axis.set_minor_formatter(NullFormatter())
         axes.legend(frameon=False, fontsize=8)
         _tidy(axes)
     _save(figure, out)
