@@ -15,7 +15,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 	$$p -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 	2>/dev/null && echo $$p && break; done)
 
-.PHONY: help setup test demo demo-smbr $(DATA) bench gpu-pack gpu-check study \
+.PHONY: help setup test demo demo-smbr $(DATA) bench gpu-pack gpu-check study race \
 	faults fuzz clean
 
 help: ## list the targets
@@ -86,6 +86,9 @@ $(DATA): data-%: setup
 
 study: data-prompts5 ## optimisers compared on five languages, many hours; resumes (ARGS="--preset fast": minutes)
 	$(BIN)/python -m benchmarks.study $(ARGS)
+
+race: setup ## ours against today's optimisers, hours; resumes (ARGS="--minutes 60 --workloads prompts5-relu-rms")
+	$(BIN)/python -m benchmarks.race $(ARGS)
 
 bench: $(VENV)/.bench ## measure speed beside peers, 15 minutes (ARGS="--quick": one)
 	$(BIN)/python -m benchmarks.run $(ARGS)

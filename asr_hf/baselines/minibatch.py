@@ -17,12 +17,13 @@ from asr_hf.baselines.schedules import EpochJudge, Schedule
 from asr_hf.baselines.update import Update
 from asr_hf.curvature.vectors import is_finite
 from asr_hf.hf.averaging import add_to_mean
+from asr_hf.hf.horizon import Horizon
 from asr_hf.hf.memory import MemoryNeed, ProblemSize
 from asr_hf.hf.needs import OptimiserNeeds
 from asr_hf.hf.objective import Split
 from asr_hf.hf.pass_cost import PassCost
 from asr_hf.hf.state import State, copied, nest, nested, restore
-from asr_hf.runtime.clock import PhaseClock
+from asr_hf.runtime.clock import PhaseClock, Stopwatch
 from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.progress import progress
 
@@ -41,8 +42,7 @@ class MinibatchTrainer(ABC):
         learning_rate: base rate, scaled by `schedule`.
         schedule: scales the rate of each minibatch and may end training early.
         batch_frames: number of frames of a minibatch.
-        max_epochs: bound on the number of epochs.
-        max_minibatches: bound on the number of minibatches; None sets no other than `max_epochs`.
+        horizon: the end of the run; a step ends there, too.
         weight_decay: share of the weights that a step takes off, times the learning rate; biases
             are left alone. It is decoupled: no moment of the gradient sees it.
         averaging: ᾱ; `estimate` is the running mean θ̄ ← ᾱ θ̄ + (1 - ᾱ) θ over minibatches, the
@@ -67,8 +67,7 @@ class MinibatchTrainer(ABC):
         learning_rate: float,
         schedule: Schedule,
         batch_frames: int,
-        max_epochs: int,
-        max_minibatches: int | None = None,
+        horizon: Horizon,
         weight_decay: float = 0.0,
         averaging: float = 0.0,
         evaluations_per_epoch: int = 1,
@@ -76,21 +75,15 @@ class MinibatchTrainer(ABC):
     ) -> None:
         self.objective, self.theta = objective, theta.detach().clone()
         self.learning_rate, self.schedule = learning_rate, schedule
-        self.batch_frames, self.max_epochs, self.seed = batch_frames, max_epochs, seed
-        self.max_minibatches, self.weight_decay, self.averaging = (
-            max_minibatches,
-            weight_decay,
-            averaging,
-        )
+        self.batch_frames, self.horizon, self.seed = batch_frames, horizon, seed
+        self.weight_decay, self.averaging = weight_decay, averaging
         self.evaluations_per_epoch = evaluations_per_epoch
         self.batches_per_epoch = objective.num_minibatches(max(1, batch_frames))
         self._check()
-        of_epochs = max_epochs * self.batches_per_epoch
-        # Number of minibatches of the whole run.
-        self.total = of_epochs if max_minibatches is None else min(max_minibatches, of_epochs)
         views = ParameterViews.of(self.theta, objective.parameters)
         self.update = Update(views, objective.parameters, self.make_optimisers(views))
         self.epoch, self.position, self.iteration = 0, 0, 0
+        self.stopwatch = Stopwatch()
         # Where an undone epoch returns to, statistics included, and its held-out loss.
         self.judge = schedule if isinstance(schedule, EpochJudge) else None
         self.best = self.theta.clone() if self.judge else None
@@ -105,8 +98,6 @@ class MinibatchTrainer(ABC):
         settings = {
             "learning_rate": self.learning_rate > 0.0,
             "batch_frames": self.batch_frames >= 1,
-            "max_epochs": self.max_epochs >= 0,
-            "max_minibatches": self.max_minibatches is None or self.max_minibatches >= 0,
             "weight_decay": self.weight_decay >= 0.0,
             "averaging": 0.0 <= self.averaging < 1.0,
             "evaluations_per_epoch": 1 <= self.evaluations_per_epoch <= self.batches_per_epoch,
@@ -124,10 +115,15 @@ class MinibatchTrainer(ABC):
         return MemoryNeed(size.vectors(self.state_vectors), gradient_frames=self.batch_frames)
 
     def pass_costs(self) -> list[PassCost]:
-        """Return the passes of each part of an epoch, without those for reports."""
+        """Return the passes of each part of an epoch, without those for reports.
+
+        Of a run that ends by its seconds they are those of one epoch.
+        """
         frames = int(self.objective.unit_frames(Split.TRAIN).sum())
         part = frames // self.evaluations_per_epoch
-        parts = math.ceil(self.total * self.evaluations_per_epoch / self.batches_per_epoch)
+        epochs = self.horizon.epochs if self.horizon.seconds is None else 1.0
+        # Rounding errors make no part.
+        parts = math.ceil(epochs * self.evaluations_per_epoch - 1e-6)
         return [PassCost(part, 0)] * parts
 
     @abstractmethod
@@ -142,18 +138,19 @@ class MinibatchTrainer(ABC):
     @property
     def finished(self) -> bool:
         """Whether training has ended."""
-        return self._minibatches_done >= self.total or self.schedule.finished
+        return self._progress() >= 1.0 or self.schedule.finished
 
     @property
     def limit(self) -> str:
         """The setting that ended training; empty while it goes on, or where it converged."""
         if self.schedule.finished or not self.finished:
             return ""
-        return "trainer.max_epochs" if self.epoch >= self.max_epochs else "trainer.max_minibatches"
+        return self.horizon.key
 
-    @property
-    def _minibatches_done(self) -> int:
-        return self.epoch * self.batches_per_epoch + self.position
+    def _progress(self, ahead: float = 0.0) -> float:
+        """Return the share of the run that is over, given minibatches that are still to come."""
+        epochs = self.epoch + (self.position + ahead) / self.batches_per_epoch
+        return self.horizon.progress(epochs, self.stopwatch.seconds)
 
     def step(self) -> dict[str, Any]:
         """Train on the next part of an epoch and judge the epoch at its end.
@@ -164,6 +161,10 @@ class MinibatchTrainer(ABC):
         Raises:
             RunError: the loss or a parameter is not finite.
         """
+        with self.stopwatch:
+            return self._train_part()
+
+    def _train_part(self) -> dict[str, Any]:
         clock = PhaseClock(self.objective.device)
         if self.judge and self.best_loss is None:
             with clock.phase("heldout"):
@@ -194,14 +195,12 @@ class MinibatchTrainer(ABC):
 
     def _rate(self) -> float:
         """Return the learning rate of the next minibatch: that of its middle."""
-        done = (self._minibatches_done + 0.5) / self.total
-        return self.learning_rate * self.schedule.factor(done)
+        return self.learning_rate * self.schedule.factor(self._progress(0.5))
 
     def _part_end(self) -> int:
         """Return the number of the epoch's minibatches up to the end of its current part."""
         part = self.position * self.evaluations_per_epoch // self.batches_per_epoch + 1
-        end = math.ceil(part * self.batches_per_epoch / self.evaluations_per_epoch)
-        return min(end, self.total - self.epoch * self.batches_per_epoch)
+        return math.ceil(part * self.batches_per_epoch / self.evaluations_per_epoch)
 
     def _refuse_unless(self, sound: bool, kind: str, loss: float) -> None:
         if not sound:
@@ -226,12 +225,14 @@ class MinibatchTrainer(ABC):
             self.update.step(gradient, self._rate())
             self._average()
             self.position += 1
-        if self.position < end:
+            if self.finished:
+                break
+        if self.position < end and not self.finished:
             raise RunError(
                 f"epoch {self.epoch + 1} gave {self.position} minibatches",
                 expected=f"{self.batches_per_epoch} of {self.batch_frames} frames",
             )
-        return float(total) / (end - start)
+        return float(total) / (self.position - start)
 
     def _average(self) -> None:
         if self.average is not None:
@@ -270,6 +271,7 @@ class MinibatchTrainer(ABC):
                 "iteration": self.iteration,
                 "epoch": self.epoch,
                 "position": self.position,
+                "seconds": self.stopwatch.seconds,
                 "best_loss": self.best_loss,
                 "averaged": self.averaged,
                 "schedule": self.schedule.state_dict(),
@@ -289,5 +291,6 @@ class MinibatchTrainer(ABC):
         self.update.load_state_tensors(nested("update", tensors))
         self.iteration, self.epoch = values["iteration"], values["epoch"]
         self.position, self.best_loss = values["position"], values["best_loss"]
+        self.stopwatch = Stopwatch(values["seconds"])
         self.schedule.load_state_dict(values["schedule"])
         self._batches = None

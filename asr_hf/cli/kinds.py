@@ -95,9 +95,7 @@ DECLARED: dict[str, Kinds] = {
     "lattices.utterances": _COUNT,
     "lattices.acoustic_scale": _COUNT,
     "runtime.look_share": _COUNT,
-    **dict.fromkeys(
-        (f"trainer.{k}" for k in ("heldout_frames", "horizon.seconds", "max_minibatches")), _COUNT
-    ),
+    **dict.fromkeys((f"trainer.{k}" for k in ("heldout_frames", "horizon.seconds")), _COUNT),
 }
 
 # Mappings in which the user chooses the names: of sets, languages and subsets.

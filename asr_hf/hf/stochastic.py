@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from asr_hf.hf.annealing import Annealing, Horizon
+from asr_hf.hf.annealing import Annealing
 from asr_hf.hf.averaging import add_to_mean
 from asr_hf.hf.damping import DampedOperator
 from asr_hf.hf.gradient import mean_gradient
+from asr_hf.hf.horizon import Horizon
 from asr_hf.hf.memory import MemoryNeed, ProblemSize
 from asr_hf.hf.needs import OptimiserNeeds
 from asr_hf.hf.objective import Objective, Split

@@ -17,8 +17,8 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import atomic_path
 
 # The palette of Okabe & Ito, which people with colour blindness can tell apart.
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#222222", "#8a8a8a")
-_STYLES = ("-", "--", ":", "-.")
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#222222", "#8a8a8a")
+STYLES = ("-", "--", ":", "-.")
 _WER_KEYS = ("percent", "interval", "errors", "words")
 
 
@@ -184,8 +184,8 @@ def _panel(axes: Axes, runs: list[tuple[str, RunData]], against: str, x_label: s
             [x for x, _ in points],
             [y for _, y in points],
             label=label,
-            color=_COLOURS[i % len(_COLOURS)],
-            linestyle=_STYLES[i // len(_COLOURS) % len(_STYLES)],
+            color=COLOURS[i % len(COLOURS)],
+            linestyle=STYLES[i // len(COLOURS) % len(STYLES)],
             linewidth=1.8,
             marker="o",
             markersize=3,

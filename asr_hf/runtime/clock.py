@@ -1,12 +1,36 @@
-"""The wall-clock time of each phase of the work."""
+"""Wall-clock time: of each phase of the work, and of all that is done so far."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+
+
+class Stopwatch:
+    """Adds up the wall-clock seconds of `with` blocks, and can be read inside of one.
+
+    Args:
+        seconds: wall-clock seconds counted before.
+    """
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self._before, self._started = seconds, math.nan
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock seconds counted so far, those of a block under way included."""
+        running = not math.isnan(self._started)
+        return self._before + (time.perf_counter() - self._started if running else 0.0)
+
+    def __enter__(self) -> None:
+        self._started = time.perf_counter()
+
+    def __exit__(self, *error: object) -> None:
+        self._before, self._started = self.seconds, math.nan
 
 
 class PhaseClock:

@@ -22,7 +22,6 @@ INPUTS = "inputs.json"
 # Settings that may change when a run goes on, because they do not change its result so far.
 EXTENDABLE = (
     "trainer.stopping.max_iterations",
-    "trainer.max_epochs",
     "trainer.max_iterations",
     "runtime.processes",
     "runtime.sharded",

@@ -9,7 +9,7 @@ HF = "trainer.stopping.patience=0 trainer.stopping.max_iterations={iterations}"
 GROWTH = "sampling=geometric sampling.gradient_growth=1.1 sampling.curvature_growth=1.05"
 # The baselines of 2012: rates halved when the held-out loss stalls, no weight decay.
 NEWBOB = "schedule=newbob trainer.weight_decay=0"
-NEWBOB += " trainer.max_epochs={epochs} trainer.evaluations_per_epoch=4"
+NEWBOB += " trainer.horizon.epochs={epochs} trainer.evaluations_per_epoch=4"
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from asr_hf.baselines.parameters import ParameterPlace
 from asr_hf.baselines.schedules import Newbob
 from asr_hf.baselines.sgd import SGD
 from asr_hf.curvature.space import UNSHARDED
+from asr_hf.hf.horizon import Horizon
 from asr_hf.hf.objective import LossSum, Sample, Split
 
 CLASSES, INPUTS, HIDDEN = 3, 4, 6
@@ -166,7 +167,7 @@ def make_trainer() -> MakeTrainer:
         settings: dict[str, Any] = {"objective": objective, "theta": theta}
         if name == "lbfgs":
             return LBFGS(**{**settings, **changes})
-        settings |= {"schedule": Newbob(), "batch_frames": 32, "max_epochs": 40, "seed": 1}
+        settings |= {"schedule": Newbob(), "batch_frames": 32, "horizon": Horizon(40), "seed": 1}
         kind, own = MINIBATCH[name]
         return kind(**{**settings, **own, **changes})
 

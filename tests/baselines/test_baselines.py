@@ -14,6 +14,7 @@ from torch import Tensor
 
 from asr_hf.baselines.objective import heldout_loss
 from asr_hf.baselines.schedules import Constant, Cosine, Newbob
+from asr_hf.hf.horizon import Horizon
 from asr_hf.runtime.errors import InputError, RunError
 
 MINIBATCH = ["sgd", "nesterov", "adamw", "nadamw", "muon"]
@@ -30,7 +31,7 @@ def through_a_file(state: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]
 
 @pytest.mark.parametrize("name", EVERY)
 def test_reaches_the_known_minimum(name: str, problem: Any, make_trainer: Make) -> None:
-    annealed = {} if name == "lbfgs" else {"schedule": Cosine(0.05), "max_epochs": 60}
+    annealed = {} if name == "lbfgs" else {"schedule": Cosine(0.05), "horizon": Horizon(60)}
     trainer, minimum = make_trainer(name, problem, **annealed), problem.minimum()
     events = []
     while not trainer.finished:
@@ -211,7 +212,6 @@ def test_a_store_that_gives_too_few_minibatches_is_an_error(
         {"batch_frames": 0},
         {"evaluations_per_epoch": 0},
         {"evaluations_per_epoch": 1000},
-        {"max_minibatches": -1},
         {"weight_decay": -0.1},
         {"averaging": 1.0},
     ],

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from asr_hf.baselines.objective import heldout_loss
 from asr_hf.baselines.parameters import ParameterViews
 from asr_hf.baselines.schedules import Constant, Cosine, Linear, Newbob, Schedule
+from asr_hf.hf.horizon import Horizon
 from asr_hf.runtime.errors import InputError
 
 from .conftest import HIDDEN, INPUTS, Network
@@ -129,7 +130,7 @@ def noting_rates(trainer: Any) -> list[float]:
 def test_the_rate_changes_with_every_minibatch_up_to_the_planned_end(
     schedule: Schedule, network: Network, make_trainer: Make
 ) -> None:
-    settings = {"schedule": schedule, "learning_rate": RATE, "max_epochs": 3}
+    settings = {"schedule": schedule, "learning_rate": RATE, "horizon": Horizon(3)}
     trainer = make_trainer("adamw", network, evaluations_per_epoch=2, **settings)
     rates = noting_rates(trainer)
     while not trainer.finished:
@@ -139,17 +140,17 @@ def test_the_rate_changes_with_every_minibatch_up_to_the_planned_end(
     assert rates == pytest.approx(expected, rel=1e-14)
     assert len(set(rates)) > count / 2
     assert max(rates) > 0.9 * RATE and rates[-1] < 0.05 * RATE
-    assert trainer.limit == "trainer.max_epochs"
+    assert trainer.limit == "trainer.horizon.epochs"
 
 
 @pytest.mark.parametrize("parts", [1, 3])
-@pytest.mark.parametrize("max_minibatches", [1, 11, 17, 23])
-def test_a_bound_on_minibatches_ends_training_inside_an_epoch(
-    max_minibatches: int, parts: int, network: Network, make_trainer: Make
+@pytest.mark.parametrize("count", [1, 11, 17, 23])
+def test_a_horizon_ends_training_inside_an_epoch(
+    count: int, parts: int, network: Network, make_trainer: Make
 ) -> None:
     settings = {
         "schedule": Linear(),
-        "max_minibatches": max_minibatches,
+        "horizon": Horizon(count / network.num_minibatches(32)),
         "evaluations_per_epoch": parts,
     }
     trainer = make_trainer("sgd", network, **settings)
@@ -158,17 +159,50 @@ def test_a_bound_on_minibatches_ends_training_inside_an_epoch(
     while not trainer.finished:
         event = trainer.step()
         steps += 1
-    assert len(rates) == max_minibatches
+    assert len(rates) == count
     assert steps == len(planned)
-    assert trainer.limit == "trainer.max_minibatches"
-    assert event["epoch"] == pytest.approx(max_minibatches / trainer.batches_per_epoch)
+    assert trainer.limit == "trainer.horizon.epochs"
+    assert event["epoch"] == pytest.approx(count / trainer.batches_per_epoch)
 
 
-def test_the_nearer_of_two_bounds_ends_training(network: Network, make_trainer: Make) -> None:
-    trainer = make_trainer("sgd", network, schedule=Linear(), max_epochs=1, max_minibatches=10**6)
-    trainer.step()
-    assert trainer.finished and trainer.limit == "trainer.max_epochs"
-    assert make_trainer("sgd", network, max_epochs=1, max_minibatches=0).finished
+class Clock:
+    """A clock that goes on by a second a minibatch, and stands still otherwise."""
+
+    def __init__(self, network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now, inner = 100.0, network.minibatch_gradient
+        monkeypatch.setattr("asr_hf.runtime.clock.time.perf_counter", lambda: self.now)
+
+        def tick(theta: Tensor, batch: Tensor) -> tuple[Tensor, Tensor]:
+            self.now += 1.0
+            return inner(theta, batch)
+
+        network.minibatch_gradient = tick  # type: ignore[method-assign]
+
+
+def test_a_run_ends_and_its_rate_falls_by_seconds_of_training(
+    network: Network, make_trainer: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(network, monkeypatch)
+    settings = {"schedule": Linear(0.0), "learning_rate": RATE, "horizon": Horizon(seconds=20.0)}
+
+    def make() -> Any:
+        return make_trainer("adamw", network, evaluations_per_epoch=4, **settings)
+
+    trainer = make()
+    rates = noting_rates(trainer)
+    while not trainer.finished:
+        trainer.step()
+        # Looks at held-out data, say: they are no training.
+        clock.now += 50.0
+    assert len(rates) == 20 and trainer.limit == "trainer.horizon.seconds"
+    assert rates == pytest.approx([RATE * (1 - (k + 1) / 20) for k in range(20)], abs=1e-15)
+
+    cut, resumed = make(), make()
+    cut.step()
+    resumed.load_state_dict(cut.state_dict())
+    while not resumed.finished:
+        resumed.step()
+    assert torch.equal(resumed.theta, trainer.theta)
 
 
 @pytest.mark.parametrize("averaging", [0.5, 0.99])
@@ -211,7 +245,7 @@ def test_an_undone_epoch_takes_its_iterates_out_of_the_mean(
 def test_fifty_steps_lower_the_loss(name: str, network: Network, make_trainer: Make) -> None:
     settings = {
         "schedule": Linear(),
-        "max_minibatches": 50,
+        "horizon": Horizon(50 / network.num_minibatches(32)),
         "learning_rate": RATE,
         "weight_decay": 0.01,
     }

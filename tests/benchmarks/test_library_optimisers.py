@@ -24,7 +24,7 @@ def trainer_of(option: str, network: Network) -> Any:
     pytest.importorskip("pytorch_optimizer")
     settings = [
         "trainer.batch_frames=32",
-        "trainer.max_minibatches=50",
+        f"trainer.horizon.epochs={50 / network.num_minibatches(32)}",
         "trainer.evaluations_per_epoch=3",
     ]
     settings += ["trainer.learning_rate=0.02", "schedule=constant"]

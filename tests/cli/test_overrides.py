@@ -43,7 +43,7 @@ P = "+recipe=prompts"
         ([P, "++runtime={sed: 1}"], "runtime.seed"),
         (["+recipe=table", "+corpus.lexicn=a"], "corpus.lexicon=a?"),
         ([P, "+foo=1"], "prints every key"),
-        ([P, "++trainer.max_epochs=3"], "leave trainer.max_epochs out"),
+        ([P, "++trainer.nesterov=true"], "leave trainer.nesterov out"),
         ([P, "++model.hiden_sizes=[8]"], "did you mean model.hidden_sizes?"),
         ([P, "+corpus.decode_data.é=x"], "DIR/corpus/mine.yaml"),
         ([P, P], "options of recipe"),
@@ -165,7 +165,7 @@ def test_what_is_wrong_is_named_once(asr_hf, override):
     ("override", "message"),
     [
         ("+solver.nonsense=1", "solver.nonsense: FlexibleConjugateGradient has no such setting"),
-        ("+trainer.max_epochs=3", "trainer.max_epochs: HessianFree has no such setting"),
+        ("+trainer.nesterov=true", "trainer.nesterov: HessianFree has no such setting"),
         ("solver._target_=asr_hf.hf.solvers.cg.Nothing", "cannot be imported"),
         ("model.activation=swish", "swish"),
         ("runtime.device=gpu", "'gpu' is no device"),

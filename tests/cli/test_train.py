@@ -219,7 +219,7 @@ def test_some_of_the_held_out_data_in_training_are_a_warning_with_counts(asr_hf,
     ("trainer", "limit", "few"),
     [
         ("hf", "trainer.stopping.max_iterations", 2),
-        ("adamw trainer.learning_rate=0.05", "trainer.max_epochs", 2),
+        ("adamw trainer.learning_rate=0.05", "trainer.horizon.epochs", 2),
         ("lbfgs", "trainer.max_iterations", 3),
     ],
 )

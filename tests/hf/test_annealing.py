@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_hf.hf.annealing import Constant, Cosine, Horizon, Linear
+from asr_hf.hf.annealing import Constant, Cosine, Linear
+from asr_hf.hf.horizon import Horizon
 from asr_hf.hf.self_starting import SelfStarting
 
 from .options import make, options

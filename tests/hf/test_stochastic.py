@@ -5,7 +5,8 @@ import copy
 import pytest
 import torch
 
-from asr_hf.hf.annealing import Constant, Horizon, Linear
+from asr_hf.hf.annealing import Constant, Linear
+from asr_hf.hf.horizon import Horizon
 from asr_hf.hf.objective import Sample, Split
 from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
 from asr_hf.hf.sampling.fixed import FixedSampling

@@ -57,7 +57,7 @@ def test_a_run_that_ended_by_itself_is_never_said_to_have_been_cut_off():
 def test_of_minibatches_the_fall_is_that_of_an_epoch():
     looks = [{"iteration": 0, "heldout_loss": 5.0}]
     looks += [{"iteration": n, "epoch": n / 4, "heldout_loss": 5.0 - 0.1 * n} for n in range(1, 13)]
-    found = ending(looks, "trainer.max_epochs")
+    found = ending(looks, "trainer.horizon.epochs")
     assert found["still_falling"] == pytest.approx(0.4)
     assert "0.4 an epoch" in describe_ending(found)
 

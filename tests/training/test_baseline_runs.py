@@ -19,7 +19,6 @@ from .killed import Killed, events, run
 
 SETTINGS = (
     "trainer.batch_frames=16",
-    "trainer.max_minibatches=50",
     "trainer.learning_rate=0.02",
     "trainer.evaluations_per_epoch=2",
 )
@@ -34,7 +33,8 @@ RUNS = {
 
 def train(make_objective: Any, path: Path, name: str, kill_at: int | None = None) -> TrainingLoop:
     objective: FrameObjective = make_objective(dtype=torch.float32)
-    config = load_config(["+recipe=prompts", *RUNS[name], *SETTINGS])
+    fifty = f"trainer.horizon.epochs={50 / objective.num_minibatches(16)}"
+    config = load_config(["+recipe=prompts", *RUNS[name], *SETTINGS, fifty])
     OmegaConf.resolve(config)
     optimiser = instantiate(config.trainer)(
         objective=objective, theta=objective.model.flat.detach().clone()

@@ -128,7 +128,7 @@ def test_pretraining_starts_lower_and_counts_its_work(make_objective, stores):
             "_partial_": True,
             "learning_rate": 0.05,
             "batch_frames": 16,
-            "max_epochs": 5,
+            "horizon": {"_target_": "asr_hf.hf.horizon.Horizon", "epochs": 5},
             "schedule": {"_target_": "asr_hf.baselines.schedules.Constant"},
         }
     )

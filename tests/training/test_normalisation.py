@@ -17,9 +17,10 @@ from asr_hf.curvature.chunks import CurvaturePath
 from asr_hf.curvature.normalisation import Normalisation
 from asr_hf.curvature.precision import Precision
 from asr_hf.hf.acceptance import Backtracking
-from asr_hf.hf.annealing import Horizon, Linear
+from asr_hf.hf.annealing import Linear
 from asr_hf.hf.damping import LevenbergMarquardt
 from asr_hf.hf.hessian_free import HessianFree, Stopping
+from asr_hf.hf.horizon import Horizon
 from asr_hf.hf.objective import Sample, Split
 from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
 from asr_hf.hf.sampling.fixed import FixedSampling
@@ -250,7 +251,7 @@ def sgd(objective):
         learning_rate=0.1,
         schedule=Newbob(),
         batch_frames=32,
-        max_epochs=6,
+        horizon=Horizon(6),
         seed=1,
     )
 

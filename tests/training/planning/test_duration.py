@@ -94,7 +94,7 @@ def test_hf_sends_as_many_frames_as_it_said(make_objective, sampling, acceptance
 def test_minibatches_of_all_parts_are_the_epochs(make_objective, trainer):
     objective = make_objective()
     settings = [
-        "trainer.max_epochs=3",
+        "trainer.horizon.epochs=3",
         "trainer.batch_frames=20",
         "trainer.evaluations_per_epoch=2",
     ]

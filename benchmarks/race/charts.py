@@ -1,0 +1,142 @@
+"""Draws the race: losses over time, a performance profile, steps against minibatches."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from asr_hf.report.compare import COLOURS
+from asr_hf.runtime.files import atomic_path
+from benchmarks.race.figures import best_of, finished, trials_of
+from benchmarks.race.plan import OURS, Plan, Workload
+from benchmarks.race.results import Record, Results
+
+_COLUMNS = 3
+
+
+def draw_curves(plan: Plan, results: Results, workloads: list[Workload], out: Path) -> None:
+    """Draw held-out losses over seconds: ours at every horizon, the best trial of each baseline."""
+    rows = math.ceil(len(workloads) / _COLUMNS)
+    figure = Figure(figsize=(4.2 * min(len(workloads), _COLUMNS), 3.4 * rows), layout="constrained")
+    panels = list(figure.subplots(rows, min(len(workloads), _COLUMNS), squeeze=False).flat)
+    seen: dict[str, Any] = {}
+    for axes, workload in zip(panels, workloads, strict=False):
+        losses = _curves(axes, plan, results, workload)
+        seen |= {line.get_label(): line for line in axes.get_lines()}
+        axes.set(title=workload.label, xlabel="seconds of training", ylabel="held-out loss")
+        if losses:
+            axes.set_ylim(min(losses) * 0.97, min(max(losses), min(losses) * 1.6))
+        _tidy(axes)
+    for axes in panels[len(workloads) :]:
+        axes.set_axis_off()
+    lines = {label: line for label, line in seen.items() if not str(label).startswith("_")}
+    figure.legend(lines.values(), lines, loc="outside lower center", ncols=5, frameon=False)
+    _save(figure, out)
+
+
+def _curves(axes: Axes, plan: Plan, results: Results, workload: Workload) -> list[float]:
+    """Draw a workload's curves of the first study that has runs; return the losses after 10 %."""
+    shown: list[float] = []
+    for place, method in enumerate((OURS, *plan.methods)):
+        for seed in plan.studies:
+            found = finished(results, trials_of(plan, workload, method, seed))
+            if not found:
+                continue
+            records = [r for _, r in found] if method == OURS else [best_of(found)[1]]
+            for number, record in enumerate(records):
+                label = plan.label(method) if number == 0 else "_nolegend_"
+                shown += _curve(axes, record, label, COLOURS[place % len(COLOURS)], workload)
+            break
+    return shown
+
+
+def _curve(axes: Axes, record: Record, label: str, colour: str, workload: Workload) -> list[float]:
+    looks = [(k["seconds"], k["heldout_loss"]) for k in record["looks"] if k["heldout_loss"]]
+    times, losses = [s for s, _ in looks], [loss for _, loss in looks]
+    axes.plot(times, losses, label=label, color=colour, linewidth=1.4, marker="o", markersize=2.5)
+    return [loss for seconds, loss in looks if seconds > 0.1 * workload.seconds]
+
+
+def draw_profile(plan: Plan, ratios: dict[str, list[float]], out: Path) -> None:
+    """Draw the share of workloads and studies that a method solves within a factor of time."""
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    axes = figure.subplots()
+    known = [r for values in ratios.values() for r in values if math.isfinite(r)]
+    right = max([2.0, *known]) * 1.1
+    for place, method in enumerate((OURS, *plan.methods)):
+        values = sorted(ratios.get(method, []))
+        if not values:
+            continue
+        finite = [value for value in values if math.isfinite(value)]
+        heights = [(n + 1) / len(values) for n in range(len(finite))]
+        axes.step(
+            [1.0, *finite, right],
+            [0.0, *heights, heights[-1] if heights else 0.0],
+            where="post",
+            label=plan.label(method),
+            color=COLOURS[place % len(COLOURS)],
+        )
+    axes.set_xscale("log")
+    axes.set(
+        xlabel="time to the target over the fastest method's",
+        ylabel="share of workloads and studies",
+        xlim=(1.0, right),
+        ylim=(0.0, 1.05),
+    )
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_minor_formatter(lambda value, _: f"{value:g}")
+    axes.legend(frameon=False, fontsize=8)
+    _tidy(axes)
+    _save(figure, out)
+
+
+def draw_steps(plan: Plan, table: dict[str, Any], out: Path) -> None:
+    """Draw steps to the target over frames of a minibatch."""
+    figure = Figure(figsize=(4.6 * len(table), 3.8), layout="constrained")
+    for axes, (name, rows) in zip(
+        figure.subplots(1, len(table), squeeze=False).flat, table.items(), strict=True
+    ):
+        for place, (method, sizes) in enumerate(rows.items()):
+            known = [(int(b), size["steps"]) for b, size in sizes.items() if size["steps"]]
+            axes.loglog(
+                [batch for batch, _ in known],
+                [steps for _, steps in known],
+                marker="o",
+                label=plan.label(method),
+                color=COLOURS[place % len(COLOURS)],
+            )
+        axes.set(
+            title=plan.workloads[name].label,
+            xlabel="frames of a minibatch",
+            ylabel="steps to the target",
+        )
+        axes.set_xticks([int(batch) for batch in next(iter(rows.values()))])
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(lambda value, _: f"{value:g}")
+            axis.set_minor_formatter(NullFormatter())
+        axes.legend(frameon=False, fontsize=8)
+        _tidy(axes)
+    _save(figure, out)
+
+
+def _tidy(axes: Axes) -> None:
+    axes.title.set_fontsize(10)
+    axes.grid(color="#e4e4e0", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _save(figure: Figure, out: Path) -> None:
+    # Without a date in the file, the same results give the same bytes.
+    with (
+        matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "asr-hf"}),
+        atomic_path(out) as temporary,
+    ):
+        figure.savefig(temporary, format="svg", metadata={"Date": None})
