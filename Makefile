@@ -44,7 +44,7 @@ test: setup ## check style and types, run the tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal $(ARGS)
 
 # States tied in context; the flat start's alignments are those of data-prompts.
-DEMO := +recipe=prompts +preset=kfac alignment=triphone alignment.tree.states=500 \
+DEMO := +recipe=prompts +preset=kfac_cg alignment=triphone alignment.tree.states=500 \
 	alignment.tree.gaussians=4000
 demo: data-prompts ## from nothing to a word error rate: fetch, prepare, align, train, decode, score
 	$(ASR_HF) align $(DEMO) $(ARGS)
@@ -53,7 +53,7 @@ demo: data-prompts ## from nothing to a word error rate: fetch, prepare, align, 
 	$(ASR_HF) score $(DEMO) name=demo $(ARGS)
 
 # sMBR from the demo's network, on the same alignments.
-SMBR := $(subst +preset=kfac,+stage=smbr,$(DEMO)) init_from=exp/demo name=demo-smbr
+SMBR := $(subst +preset=kfac_cg,+stage=smbr,$(DEMO)) init_from=exp/demo name=demo-smbr
 demo-smbr: demo ## go on with sequence training: prints the word error rates before and after
 	$(ASR_HF) lattices $(SMBR) $(ARGS)
 	$(ASR_HF) train $(SMBR) $(ARGS)

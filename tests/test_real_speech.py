@@ -18,7 +18,7 @@ from asr_hf.scoring.hub5 import hubscr_command
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = [
     "+recipe=prompts",
-    "+preset=kfac",
+    "+preset=kfac_cg",
     "alignment.iterations=12",
     "alignment.gaussians=400",
     "alignment.max_utterances=200",

@@ -1,7 +1,7 @@
 """Parts of a recipe, stage or preset: settings for one option of another group.
 
-For example, conf/preset/kfac.yaml chooses sampling=geometric, and the part
-conf/preset/kfac/sampling/geometric.yaml has the sizes for it. The part is read where the command
+For example, conf/preset/kfac_cg.yaml chooses sampling=geometric, and the part
+conf/preset/kfac_cg/sampling/geometric.yaml has the sizes for it. The part is read where the command
 ends up with sampling=geometric; with sampling=fixed on the command line it is not. It is read after
 the preset and before the overrides that follow the preset. Hydra can consult final choices only in
 its primary configuration, which knows nothing of stages and presets.

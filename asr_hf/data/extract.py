@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from asr_hf.data.ark import ArkWriter
 from asr_hf.data.alteration import Alteration
+from asr_hf.data.ark import ArkWriter
 from asr_hf.data.audio import Recording, check_pipe, open_recording
 from asr_hf.data.augment.perturb import Perturbation, altered
 from asr_hf.data.cmvn import CmvnMode, cmvn_stats
@@ -139,7 +139,9 @@ def features_spec(
     settings |= {"features.cmvn": str(CmvnMode(cmvn)), "features.resample": bool(resample)}
     if perturbation is not None:
         data = perturbation.of(data)
-        settings |= {f"features.perturb.{key}": value for key, value in perturbation.to_dict().items()}
+        settings |= {
+            f"features.perturb.{key}": value for key, value in perturbation.to_dict().items()
+        }
     audio = [[name, wav, *_stamp(wav)] for name, wav in sorted(data.wavs.items())]
     sources = {"segments": segments_source(data), "audio": Source.of_values(audio)}
     return ArtefactSpec(KIND, settings, sources)

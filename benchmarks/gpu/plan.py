@@ -29,10 +29,10 @@ _RUN = "run"
 # The network of docs/optimiser.md's first look, and one that fills a GPU.
 _SMALL = "[256,256,256,256,256]"
 _LARGE = "[2048,2048,2048,2048,2048,2048]"
-_ADAMW = "trainer=adamw trainer.learning_rate={rate} trainer.max_epochs={epochs}"
+_ADAMW = "trainer=adamw trainer.learning_rate={rate} trainer.horizon.epochs={epochs}"
 _ADAMW += " trainer.evaluations_per_epoch={looks}"
-_STOCHASTIC = "+preset=stochastic trainer.horizon.epochs={epochs}"
-_KFAC = "+preset=kfac"
+_STOCHASTIC = "+preset=kfac trainer.horizon.epochs={epochs}"
+_KFAC = "+preset=kfac_cg"
 _TRIAL_SECONDS = 300.0
 # One of each kind, and one of each optimiser.
 QUICK_STEPS = ("tests", "products-A", "graphs-A", "stochastic", "adamw", "kfac", "iteration-A")

@@ -80,7 +80,7 @@ STUDIES = {
         (0, 1, 2),
         f"{NET} alignment.tag=realigned decode.beam=15 decode.lattice_beam=8 "
         "decode.sets=[test_noisy,test]",
-        "+preset=kfac trainer.stopping.max_iterations=400",
+        "+preset=kfac_cg trainer.stopping.max_iterations=400",
         "lattices.tag=study lattices.utterances=4000 lattices.beam=13 lattices.lattice_beam=8",
         ("test_noisy", "test"),
     ),
@@ -88,7 +88,7 @@ STUDIES = {
         "prompts5",
         (0, 1, 2),
         f"{NET} alignment.tag=realigned decode.sets=[test]",
-        "+preset=kfac",
+        "+preset=kfac_cg",
         "lattices.tag=study",
         ("test",),
         "study-prompts5/best",

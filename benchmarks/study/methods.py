@@ -50,7 +50,7 @@ METHODS = (
         "both: the paper (2013)",
         f"solver=flexible_cg preconditioner=lbfgs {GROWTH} {HF}",
     ),
-    Method("best", "best HF (+preset=kfac)", "+preset=kfac"),
+    Method("best", "best HF (+preset=kfac_cg)", "+preset=kfac_cg"),
     Method(
         "sgd",
         "SGD, momentum, halving",

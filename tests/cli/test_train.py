@@ -181,7 +181,7 @@ def test_a_sweep_with_a_name_too_long_for_a_folder_is_refused(asr_hf, corpus, tm
 
 def test_a_sweep_over_samplings_takes_what_a_preset_sets_under_each(asr_hf, corpus, tmp_path):
     sampling = [o for o in corpus if not o.startswith("sampling")]
-    more = ["+preset=kfac", "sampling=fixed,geometric", STEPS.format(1), "frame_stride=1"]
+    more = ["+preset=kfac_cg", "sampling=fixed,geometric", STEPS.format(1), "frame_stride=1"]
     assert asr_hf("train", "-m", *sampling, *more).code == 0
     for option, gradient in (("fixed", 1.0), ("geometric", 4096)):
         config = OmegaConf.load(tmp_path / "exp" / "prompts" / f"sampling={option}" / "config.yaml")

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a G
 
 TINY = ["+recipe=prompts", "model.hidden_sizes=[16]", "model.normalisation=rms"]
 TRAINERS = {
-    "kfac": "+preset=kfac trainer.stopping.max_iterations=6 sampling=fixed frame_stride=1",
-    "stochastic": "+preset=stochastic trainer.horizon.epochs=2 frame_stride=1",
+    "kfac": "+preset=kfac_cg trainer.stopping.max_iterations=6 sampling=fixed frame_stride=1",
+    "stochastic": "+preset=kfac trainer.horizon.epochs=2 frame_stride=1",
     "adamw": "trainer=adamw trainer.learning_rate=0.01 trainer.batch_frames=64",
 }
 

@@ -45,7 +45,7 @@ def shorter(line: str) -> list[str]:
         more += _TREE
     if verb == "train" and "+preset=" not in line:
         # Fewer iterations come further with it.
-        more.append("+preset=kfac")
+        more.append("+preset=kfac_cg")
     return more
 
 
