@@ -63,6 +63,7 @@ class TimedObjective:
         self.unit_frames, self.space = inner.unit_frames, inner.space
         self.layers, self.accumulate = inner.layers, inner.accumulate
         self.statistics, self.renew_statistics = inner.statistics, inner.renew_statistics
+        self.begin_iteration = inner.begin_iteration
         self.clock = PhaseClock(inner.device)
 
     def loss(self, theta: Tensor, sample: Sample) -> LossSum:

@@ -66,6 +66,9 @@ class TinyNet:
         logits = self.logits(self.parts(theta), x)
         return torch.nn.functional.cross_entropy(logits, y, reduction="none")
 
+    def begin_iteration(self, iteration: int) -> None:
+        pass
+
     def renew_statistics(self, theta: Tensor, sample: Sample, total: Any = None) -> int:
         return 0
 

@@ -61,7 +61,7 @@ class HessianFree:
     Each `step()` is one outer iteration: gradient on its sample, CG on the curvature sample with
     a decayed warm start, the acceptance rule, which chooses among CG's iterates and sets how far
     to go, and the damping rule, which chooses the next λ. The objective's statistics are fixed
-    within an iteration and renewed before it, on the curvature sample.
+    within an iteration and renewed before it, on the curvature sample; so is what dropout drops.
 
     Args:
         objective: the loss, its gradient and curvature.
@@ -155,6 +155,7 @@ class HessianFree:
     def step(self) -> dict[str, Any]:
         """Run one outer iteration and return its event."""
         clock, theta, damping = PhaseClock(self.objective.device), self.theta, self.current_damping
+        self.objective.begin_iteration(self.iteration)
         sizes = self.sampling.sizes(self.iteration, self.sampler.total)
         sample, curvature_sample = self.sampler.pair(sizes, self.iteration)
         with clock.phase("gradient"):

@@ -121,6 +121,17 @@ class Objective(Protocol):
         """Return the number of frames of each unit of `split` [U], int64."""
         ...
 
+    def begin_iteration(self, iteration: int) -> None:
+        """Let dropout draw anew, where the network has it.
+
+        Between two calls the loss of training data is one function of θ. That of held-out data
+        drops nothing. An optimiser that never calls this keeps the function of iteration 0.
+
+        Args:
+            iteration: number of the iteration, from 0; the draws follow from it.
+        """
+        ...
+
     def renew_statistics(
         self, theta: Tensor, sample: Sample, total: Callable[[Tensor], Tensor] | None = None
     ) -> int:

@@ -137,6 +137,7 @@ class StochasticHessianFree:
     def step(self) -> dict[str, Any]:
         """Run one outer iteration and return its event."""
         start, clock = time.perf_counter(), PhaseClock(self.objective.device)
+        self.objective.begin_iteration(self.iteration)
         sizes = self.sampling.sizes(self.iteration, self.sampler.total)
         total = frames = 0.0
         for number in range(self._steps(self.iteration)):

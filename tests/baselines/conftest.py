@@ -61,6 +61,9 @@ class SoftmaxRegression:
     def _frames(self, sample: Sample) -> Tensor:
         return torch.isin(self.unit, torch.tensor(sample.units)).nonzero().squeeze(1)
 
+    def begin_iteration(self, iteration: int) -> None:
+        pass
+
     def renew_statistics(self, theta: Tensor, sample: Sample, total: Any = None) -> int:
         return 0
 

@@ -51,6 +51,10 @@ class DataParallel(WorkCounter):
         """Return the number of frames of each unit of `split` [U], int64, whoever has it."""
         return self._inner.unit_frames(split)
 
+    def begin_iteration(self, iteration: int) -> None:
+        """See `Objective`."""
+        self._inner.begin_iteration(iteration)
+
     @property
     def statistics(self) -> dict[str, Tensor]:
         """See `Objective`; the same on every rank."""
