@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from asr_hf.runtime.errors import InputError
 
@@ -26,7 +28,7 @@ class DrawnRows:
     draws: tuple[Tensor, ...]
 
 
-class Dropout:
+class Dropout(nn.Module):
     """Inverted dropout: a mask is 0 for a share of the units and 1 / (1 - share) for the others.
 
     The mask of a row is a window of one table of drawn entries, at a random place: 2^20 masks, in
@@ -43,10 +45,16 @@ class Dropout:
     """
 
     def __init__(self, rate: float, widest: int) -> None:
+        super().__init__()
         if not 0 <= rate < 1:
             raise InputError(f"model.dropout={rate}", expected="0 or more, and less than 1")
-        self.rate, self._widest = float(rate), widest
-        self._table: Tensor | None = None
+        self.rate = float(rate)
+        # No buffer: model files have no use for it. Its end repeats its beginning.
+        self._table = torch.zeros(0)
+        if rate:
+            order = torch.randperm(_WINDOWS, generator=Generator().manual_seed(0))
+            kept = order >= round(rate * _WINDOWS)
+            self._table = torch.cat([kept, kept[: widest - 1]]).float() / (1 - rate)
 
     def mask(self, draws: Tensor, units: int, like: Tensor) -> Tensor:
         """Return the factors of a layer's outputs.
@@ -54,20 +62,16 @@ class Dropout:
         Args:
             draws: random number of each row [T], int64.
             units: number U of the layer's units.
-            like: a tensor whose type and device the factors get.
+            like: a tensor whose type the factors get.
 
         Returns:
             Factors [T, U].
         """
-        windows = self._table_like(like).unfold(0, units, 1)
-        return windows.index_select(0, torch.bitwise_and(draws, _WINDOWS - 1))
+        windows = self._table.unfold(0, units, 1)
+        return windows.index_select(0, torch.bitwise_and(draws, _WINDOWS - 1)).to(like.dtype)
 
-    def _table_like(self, like: Tensor) -> Tensor:
-        """Return the table [2^20 + widest - 1], made once; its end repeats its beginning."""
-        table = self._table
-        if table is None:
-            order = torch.randperm(_WINDOWS, generator=Generator().manual_seed(0))
-            kept = order >= round(self.rate * _WINDOWS)
-            table = torch.cat([kept, kept[: self._widest - 1]]).double() / (1 - self.rate)
-        self._table = table.to(like)
-        return self._table
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Take the table along where the network goes."""
+        self._table = fn(self._table)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self

@@ -153,7 +153,7 @@ class FeedForward(AcousticModel):
         Args:
             depth: number of the hidden layer, from 0.
             draws: random number of each row [T].
-            like: a tensor whose type and device the factors get.
+            like: a tensor whose type the factors get.
         """
         return self._dropout.mask(draws, self.hidden_sizes[depth], like)
 
