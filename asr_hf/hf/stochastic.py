@@ -21,6 +21,7 @@ from asr_hf.hf.sampling.base import SampleSizes, SamplingSchedule, UnitSampler
 from asr_hf.hf.state import State, nest, nested
 from asr_hf.hf.statistics import SampleStatistics
 from asr_hf.hf.step_length import ModelLength
+from asr_hf.hf.weight_decay import with_decay
 from asr_hf.runtime.clock import PhaseClock
 
 # Iterations whose passes are counted before a run that ends by its seconds.
@@ -49,6 +50,7 @@ class StochasticHessianFree:
         horizon: the end of the run.
         damping: λ.
         momentum: μ.
+        weight_decay: ρ; the loss has ½ρ‖W‖² beside it per frame (see `WeightDecay`).
         steps: gradient steps of an iteration; the first iterations, in which the curvature changes
             fast, have 1, 2, 4, ... of them.
         length_decay: decay of the measurements of α (see `ModelLength`).
@@ -71,6 +73,7 @@ class StochasticHessianFree:
         horizon: Horizon,
         damping: float = 3e-3,
         momentum: float = 0.9,
+        weight_decay: float = 0.0,
         steps: int = 20,
         length_decay: float = 0.9,
         averaging: float = 0.0,
@@ -80,7 +83,8 @@ class StochasticHessianFree:
             raise ValueError(
                 "trainer: needs damping > 0, 0 <= momentum < 1, steps >= 1, 0 <= averaging < 1"
             )
-        self.objective, self.theta = objective, theta.clone()
+        self.objective, self.theta = with_decay(objective, weight_decay), theta.clone()
+        self.weight_decay = weight_decay
         self.preconditioner, self.sampling = preconditioner, sampling
         self.annealing, self.horizon, self.length = annealing, horizon, ModelLength(length_decay)
         self.damping, self.momentum, self.steps = damping, momentum, steps
@@ -184,7 +188,12 @@ class StochasticHessianFree:
         """Renew M and measure the length of steps on a sample of their own; return M⁻¹g [n]."""
         sample = self.sampler.draw(sizes.curvature)
         statistics = SampleStatistics(
-            self.objective, self.theta, sample, gradient, self.seed + self.iteration
+            self.objective,
+            self.theta,
+            sample,
+            gradient,
+            self.seed + self.iteration,
+            self.weight_decay,
         )
         self.sampling.observe(statistics, num_frames)
         self.preconditioner.prepare(self.damping, statistics)

@@ -31,7 +31,7 @@ from asr_hf.training.feeding.minibatches import shuffled
 from asr_hf.training.feeding.targets import LabelTargets, TargetSource, cut_units
 from asr_hf.training.feeding.units import UnitBatch
 from asr_hf.training.loss_sums import LossSums
-from asr_hf.training.parameter_places import parameter_places
+from asr_hf.training.parameter_places import parameter_places, weight_slices
 from asr_hf.training.work_counter import WorkCounter
 
 Minibatch = tuple[Any, Any, int]
@@ -89,7 +89,7 @@ class FrameObjective(WorkCounter):
         self.num_parameters = model.flat.numel()
         self.device = model.flat.device
         self.layers = tuple(model.affine_layers().values())
-        self.parameters = parameter_places(model)
+        self.parameters, self.weights = parameter_places(model), weight_slices(model)
         # Given the number of frames of each chunk, how many chunks keep their activations.
         self.chunks_kept: Callable[[list[int]], int] = len
         self.sources = sources or make_sources(stores, self.device, max_bytes=0)

@@ -45,7 +45,7 @@ class DataParallel(WorkCounter):
         self.frames_by_pass.update(frames_by_pass)
         self._inner, self._group = inner, group
         self.num_parameters, self.device = inner.num_parameters, inner.device
-        self.layers = inner.layers
+        self.layers, self.weights = inner.layers, inner.weights
 
     def unit_frames(self, split: Split) -> np.ndarray:
         """Return the number of frames of each unit of `split` [U], int64, whoever has it."""
