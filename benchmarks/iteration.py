@@ -63,9 +63,11 @@ class TimedObjective:
         self._inner = inner
         self.num_parameters, self.device = inner.num_parameters, inner.device
         self.unit_frames, self.space = inner.unit_frames, inner.space
-        self.layers, self.accumulate = inner.layers, inner.accumulate
+        self.layers, self.weights = inner.layers, inner.weights
+        self.accumulate = inner.accumulate
         self.statistics_of_samples = inner.statistics_of_samples
         self.statistics, self.renew_statistics = inner.statistics, inner.renew_statistics
+        self.begin_iteration = inner.begin_iteration
         self.clock = PhaseClock(inner.device)
 
     def loss(self, theta: Tensor, sample: Sample) -> LossSum:

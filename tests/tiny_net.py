@@ -32,6 +32,10 @@ class TinyNet:
             AffineLayer(0, inputs, hidden),
             AffineLayer(hidden * (inputs + 1), hidden, 3),
         )
+        self.weights = (
+            slice(0, hidden * inputs),
+            slice(hidden * (inputs + 1), hidden * (inputs + 4)),
+        )
         self.num_parameters = sum(int(np.prod(s)) for s in self.shapes)
         self.device = torch.device("cpu")
         self.frames_by_pass = {"gradient": 0, "curvature": 0, "loss": 0}
@@ -69,6 +73,9 @@ class TinyNet:
 
     def statistics_of_samples(self) -> AbstractContextManager[None]:
         return nullcontext()
+
+    def begin_iteration(self, iteration: int) -> None:
+        pass
 
     def renew_statistics(self, theta: Tensor, sample: Sample, total: Any = None) -> int:
         return 0

@@ -95,8 +95,9 @@ class ChunkMaker:
         weights, biases, kind = perceptron.weights, perceptron.biases, perceptron.activation
         normalise = perceptron.normalise
         rows = perceptron.first_rows(inputs)
+        masks = perceptron.masks(inputs) if perceptron.masks is not None else ()
         if precision is not Precision.BF16:
-            return MLPCurvature(weights, biases, kind, rows, at_outputs, normalise)
+            return MLPCurvature(weights, biases, kind, rows, at_outputs, normalise, masks)
         narrow, vector, product = self._narrow_vectors()
         layers = layers_of(narrow.copy_(self._model.flat), weights)
         inner = MLPCurvature(
@@ -106,6 +107,7 @@ class ChunkMaker:
             rows.bfloat16(),
             at_outputs,
             normalise,
+            [mask.bfloat16() for mask in masks],
         )
         return NarrowedChunk(inner, vector, product)
 

@@ -42,6 +42,8 @@ class Perceptron:
         activation: the non-linearity after every layer but the last.
         first_rows: what the network takes -> the rows [F, in] that its first layer sees.
         normalise: normalisation after each activation, from the input up; none where it is empty.
+        masks: what the network takes -> factors [F, U] of each hidden layer's outputs, after
+            normalisation; None where there is no dropout.
     """
 
     weights: Sequence[Tensor]
@@ -49,6 +51,7 @@ class Perceptron:
     activation: Activation
     first_rows: Callable[[Any], Tensor]
     normalise: Sequence[Normalise] = ()
+    masks: Callable[[Any], Sequence[Tensor]] | None = None
 
 
 _FORWARD: dict[Activation, Callable[[Tensor], Tensor]] = {
@@ -80,6 +83,8 @@ class MLPCurvature:
         inputs: rows that the first layer sees [F, in].
         output_curvature: logits [F, C] -> (u -> H u).
         normalise: normalisation after each activation, from the input up; none where it is empty.
+        masks: factors [F, U] of what the layer above sees, from the input up; none where it is
+            empty.
     """
 
     replays = True
@@ -92,20 +97,22 @@ class MLPCurvature:
         inputs: Tensor,
         output_curvature: Callable[[Tensor], OutputCurvature],
         normalise: Sequence[Normalise] = (),
+        masks: Sequence[Tensor] = (),
     ) -> None:
         self._weights = [w.detach() for w in weights]
-        self._kind = activation
-        # The rows that each layer sees; where they are normalised, also what they were before.
+        self._kind, self._masks = activation, masks
+        # The rows that each layer sees; where they are normalised or masked, also what they were
+        # before.
         self._inputs, self._activations = [inputs], [inputs]
         self._normalised: list[NormalisedRows] = []
         for depth, (weight, bias) in enumerate(zip(self._weights[:-1], biases[:-1], strict=True)):
             z = torch.addmm(bias.detach(), self._inputs[-1], weight.T)
             self._activations.append(_FORWARD[activation](z))
+            rows = self._activations[-1]
             if normalise:
-                self._normalised.append(normalise[depth](self._activations[-1]))
-                self._inputs.append(self._normalised[-1].rows)
-            else:
-                self._inputs.append(self._activations[-1])
+                self._normalised.append(normalise[depth](rows))
+                rows = self._normalised[-1].rows
+            self._inputs.append(rows * masks[depth] if masks else rows)
         logits = torch.addmm(biases[-1].detach(), self._inputs[-1], self._weights[-1].T)
         self._output_curvature = output_curvature(logits)
         self._logits_buffer = logits
@@ -131,6 +138,8 @@ class MLPCurvature:
                 _times_derivative(self._kind, z, self._activations[layer + 1])
                 if self._normalised:
                     self._normalised[layer].times_jacobian(z)
+                if self._masks:
+                    z.mul_(self._masks[layer])
             tangent = z
         assert tangent is not None
         return tangent
@@ -143,6 +152,8 @@ class MLPCurvature:
             if layer:
                 below = self._buffer(layer - 1)
                 torch.mm(delta, self._weights[layer], out=below)
+                if self._masks:
+                    below.mul_(self._masks[layer - 1])
                 if self._normalised:
                     self._normalised[layer - 1].times_jacobian(below)
                 _times_derivative(self._kind, below, self._activations[layer])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -28,6 +29,10 @@ class Space(ABC):
     def rows(self, shards: Tensor) -> Tensor:
         """Return the whole vectors [r, n] of parts [r, k]; on the CPU where they are divided."""
         return shards
+
+    def parts(self, places: Sequence[slice]) -> list[slice]:
+        """Return where stretches of whole vectors lie in this process's part."""
+        return list(places)
 
     @abstractmethod
     def all_reduce(self, values: Tensor) -> Tensor:

@@ -93,6 +93,11 @@ class CurvatureStatistics(Protocol):
         """Seed of everything that is drawn at random."""
         ...
 
+    @property
+    def decay(self) -> float:
+        """ρ of weight decay, which the curvature holds beside that of the data."""
+        ...
+
     def accumulate(self, statistic: Statistic[AnyT]) -> AnyT:
         """Compute a statistic of the sample, which costs about a gradient of it."""
         ...

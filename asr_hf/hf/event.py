@@ -41,7 +41,7 @@ class IterationRecord:
         return {
             "iteration": self.iteration,
             "optimiser": self.optimiser,
-            "train_loss": self.loss.mean,
+            "train_loss": self.loss.data_mean,
             "acceptance_loss": self.verdict.heldout.mean,
             "lambda": self.damping,
             "rho": self.verdict.rho,

@@ -24,6 +24,7 @@ from asr_hf.hf.solvers.base import Solver, SolverResult
 from asr_hf.hf.state import State, nest, nested
 from asr_hf.hf.statistics import SampleStatistics
 from asr_hf.hf.verdict import Verdict
+from asr_hf.hf.weight_decay import with_decay
 from asr_hf.runtime.clock import PhaseClock
 
 
@@ -61,7 +62,7 @@ class HessianFree:
     Each `step()` is one outer iteration: gradient on its sample, CG on the curvature sample with
     a decayed warm start, the acceptance rule, which chooses among CG's iterates and sets how far
     to go, and the damping rule, which chooses the next λ. The objective's statistics are fixed
-    within an iteration and renewed before it, on the curvature sample.
+    within an iteration and renewed before it, on the curvature sample; so is what dropout drops.
 
     Args:
         objective: the loss, its gradient and curvature.
@@ -74,6 +75,8 @@ class HessianFree:
         stopping: ends training.
         warm_start_decay: β; CG is given β times the step taken before. (The paper gives β d_N,
             which hurts whenever the step taken is shorter than d_N.)
+        weight_decay: ρ; training data have ½ρ‖W‖² beside their loss per frame (see `WeightDecay`).
+            Neither acceptance nor reports do.
         heldout_frames: bound on the frames of the acceptance test; None takes all.
         averaging: ᾱ; `estimate` is the running mean θ̄ ← ᾱ θ̄ + (1 - ᾱ) θ, the k-th iterate weighing
             at least 1 / (k + 1) (Martens & Grosse 2015, section 10). It evens out what small
@@ -96,13 +99,15 @@ class HessianFree:
         acceptance: Acceptance,
         stopping: Stopping,
         warm_start_decay: float = 0.95,
+        weight_decay: float = 0.0,
         heldout_frames: int | None = None,
         averaging: float = 0.0,
         seed: int = 0,
     ) -> None:
         if not 0 <= averaging < 1:
             raise ValueError(f"trainer.averaging: needs 0 <= averaging < 1, found {averaging}")
-        self.objective, self.theta = objective, theta.clone()
+        self.objective, self.theta = with_decay(objective, weight_decay), theta.clone()
+        self.weight_decay = weight_decay
         self.solver, self.preconditioner, self.sampling = solver, preconditioner, sampling
         self.damping, self.acceptance, self.stopping = damping, acceptance, stopping
         self.warm_start_decay, self.averaging, self.seed = warm_start_decay, averaging, seed
@@ -155,6 +160,7 @@ class HessianFree:
     def step(self) -> dict[str, Any]:
         """Run one outer iteration and return its event."""
         clock, theta, damping = PhaseClock(self.objective.device), self.theta, self.current_damping
+        self.objective.begin_iteration(self.iteration)
         sizes = self.sampling.sizes(self.iteration, self.sampler.total)
         sample, curvature_sample = self.sampler.pair(sizes, self.iteration)
         with clock.phase("gradient"):
@@ -199,7 +205,12 @@ class HessianFree:
     ) -> SolverResult:
         """Run CG on q(d) = g'd + ½ d'(G + λI)d from the warm start."""
         statistics = SampleStatistics(
-            self.objective, self.theta, sample, gradient, self.seed + self.iteration
+            self.objective,
+            self.theta,
+            sample,
+            gradient,
+            self.seed + self.iteration,
+            self.weight_decay,
         )
         self.sampling.observe(statistics, gradient_frames)
         # First what needs passes of its own: the curvature then fills the memory that is left.

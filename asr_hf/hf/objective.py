@@ -47,17 +47,24 @@ class LossSum:
         num_frames: number of frames summed over.
         errors: number of frames whose most probable class is not the label.
         per_unit: loss summed over each unit of the sample [U], float64.
+        penalty: what of it is weight decay (nats per frame).
     """
 
     total: float
     num_frames: int
     errors: int
     per_unit: Tensor
+    penalty: float = 0.0
 
     @property
     def mean(self) -> float:
         """Loss per frame (nats)."""
         return self.total / max(1, self.num_frames)
+
+    @property
+    def data_mean(self) -> float:
+        """Loss per frame without weight decay (nats)."""
+        return self.mean - self.penalty
 
     @property
     def sums(self) -> dict[str, Any]:
@@ -105,6 +112,8 @@ class Objective(Protocol):
         device: device of all tensors.
         space: the space of gradients and of the vectors of products; θ is whole everywhere.
         layers: the affine layers of the network.
+        weights: places in θ of what weight decay shrinks: all parameters but vectors, which are
+            biases and scales.
         statistics: what the loss depends on beside θ, by name; `renew_statistics` changes them.
     """
 
@@ -112,6 +121,7 @@ class Objective(Protocol):
     device: torch.device
     space: Space
     layers: tuple[AffineLayer, ...]
+    weights: tuple[slice, ...]
 
     @property
     def statistics(self) -> dict[str, Tensor]:
@@ -120,6 +130,17 @@ class Objective(Protocol):
 
     def unit_frames(self, split: Split) -> np.ndarray:
         """Return the number of frames of each unit of `split` [U], int64."""
+        ...
+
+    def begin_iteration(self, iteration: int) -> None:
+        """Let dropout draw anew, where the network has it.
+
+        Between two calls the loss of training data is one function of θ. That of held-out data
+        drops nothing. An optimiser that never calls this keeps the function of iteration 0.
+
+        Args:
+            iteration: number of the iteration, from 0; the draws follow from it.
+        """
         ...
 
     def renew_statistics(

@@ -25,13 +25,20 @@ class SampleStatistics:
         sample: the curvature sample.
         gradient: mean gradient of the gradient sample [n], divided as vectors of CG are.
         seed: seed of the labels that statistics draw from the model.
+        decay: see `CurvatureStatistics`.
     """
 
     def __init__(
-        self, objective: Objective, theta: Tensor, sample: Sample, gradient: Tensor, seed: int
+        self,
+        objective: Objective,
+        theta: Tensor,
+        sample: Sample,
+        gradient: Tensor,
+        seed: int,
+        decay: float = 0.0,
     ) -> None:
         self._objective, self._theta, self._sample = objective, theta, sample
-        self.gradient, self.seed = gradient, seed
+        self.gradient, self.seed, self.decay = gradient, seed, decay
         self._known: dict[Statistic[Any], Any] = {}
 
     @property

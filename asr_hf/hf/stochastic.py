@@ -22,6 +22,7 @@ from asr_hf.hf.sampling.base import SampleSizes, SamplingSchedule, UnitSampler
 from asr_hf.hf.state import State, nest, nested
 from asr_hf.hf.statistics import SampleStatistics
 from asr_hf.hf.step_length import ModelLength
+from asr_hf.hf.weight_decay import with_decay
 from asr_hf.runtime.clock import PhaseClock
 
 # Iterations whose passes are counted before a run that ends by its seconds.
@@ -52,6 +53,7 @@ class StochasticHessianFree:
         horizon: the end of the run.
         damping: λ.
         momentum: μ.
+        weight_decay: ρ; the loss has ½ρ‖W‖² beside it per frame (see `WeightDecay`).
         steps: gradient steps of an iteration; the first iterations, in which the curvature changes
             fast, have 1, 2, 4, ... of them.
         length_decay: decay of the measurements of α (see `ModelLength`).
@@ -75,6 +77,7 @@ class StochasticHessianFree:
         horizon: Horizon,
         damping: float = 3e-3,
         momentum: float = 0.9,
+        weight_decay: float = 0.0,
         steps: int = 20,
         length_decay: float = 0.9,
         length_scale: float = 2.0,
@@ -85,7 +88,8 @@ class StochasticHessianFree:
             raise ValueError("trainer: needs damping > 0, length_scale > 0 and steps >= 1")
         if not (0 <= momentum < 1 and 0 <= averaging < 1):
             raise ValueError("trainer: needs 0 <= momentum < 1 and 0 <= averaging < 1")
-        self.objective, self.theta = objective, theta.clone()
+        self.objective, self.theta = with_decay(objective, weight_decay), theta.clone()
+        self.weight_decay = weight_decay
         self.preconditioner, self.sampling = preconditioner, sampling
         self.annealing, self.horizon, self.length = annealing, horizon, ModelLength(length_decay)
         self.damping, self.momentum, self.steps = damping, momentum, steps
@@ -142,6 +146,7 @@ class StochasticHessianFree:
     def step(self) -> dict[str, Any]:
         """Run one outer iteration and return its event."""
         start, clock = time.perf_counter(), PhaseClock(self.objective.device)
+        self.objective.begin_iteration(self.iteration)
         sizes = self.sampling.sizes(self.iteration, self.sampler.total)
         total = frames = 0.0
         for number in range(self._steps(self.iteration)):
@@ -150,7 +155,7 @@ class StochasticHessianFree:
                 loss, gradient = mean_gradient(
                     self.objective, self.theta, sample, self.iteration + 1
                 )
-            total, frames = total + loss.total, frames + loss.num_frames
+            total, frames = total + loss.data_mean * loss.num_frames, frames + loss.num_frames
             if number == 0:
                 with clock.phase("curvature"):
                     direction = self._learn_curvature(sizes, gradient, loss.num_frames)
@@ -187,7 +192,12 @@ class StochasticHessianFree:
         """Renew M and measure the length of steps on a sample of their own; return M⁻¹g [n]."""
         sample = self.sampler.draw(sizes.curvature)
         statistics = SampleStatistics(
-            self.objective, self.theta, sample, gradient, self.seed + self.iteration
+            self.objective,
+            self.theta,
+            sample,
+            gradient,
+            self.seed + self.iteration,
+            self.weight_decay,
         )
         self.sampling.observe(statistics, num_frames)
         self.preconditioner.prepare(self.damping, statistics)

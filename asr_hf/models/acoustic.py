@@ -39,6 +39,8 @@ class AcousticModel(FlatModule):
             `feature_dim`.
     """
 
+    # Share of hidden units that `inputs` of a batch with `draws` drops; 0 where that is not done.
+    dropout: float = 0.0
     input_mean: Tensor
     input_scale: Tensor
     log_priors: Tensor
@@ -118,9 +120,9 @@ class AcousticModel(FlatModule):
         """Return the layers of the model one by one, or None where there is more to it than these.
 
         `asr_hf/models/description.py` says what a description holds, and where other kinds of
-        layers, as dropout, would have their place in it. A description is valid for the class
-        whose body defines this method and is not inherited: a derived class may compute something
-        else. One that does not says so itself:
+        layers would have their place in it; dropout, which belongs to training, has none. A
+        description is valid for the class whose body defines this method and is not inherited: a
+        derived class may compute something else. One that does not says so itself:
 
             def describe(self) -> Description | None:
                 return super().describe()

@@ -1,8 +1,9 @@
 """A model spelled out: what it is made of, for those who need more than its logits.
 
 The R-operator, the exports that write layers, and layer-wise pretraining read descriptions. They
-compute from one what `forward` computes, so a description leaves nothing out. It has no place yet
-for layers of other kinds, such as dropout or convolutions: a model that has one describes nothing
+compute from one what `forward` computes, so a description leaves nothing out; dropout is left out,
+because it belongs to training, and `forward` drops only what inputs ask for. It has no place yet
+for layers of other kinds, such as convolutions: a model that has one describes nothing
 (`AcousticModel.describe` returns None). Such a layer will be a field of `DescribedLayer`, in the
 order of computation; `Description.perceptron`, `Description.logits` and `asr_hf/kaldi/network.py`
 will compute it or refuse it.

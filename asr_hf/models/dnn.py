@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from asr_hf.curvature.r_operator import Perceptron
 from asr_hf.data.splice import splice, splice_at
 from asr_hf.data.store import FrameBatch
 from asr_hf.models.description import Description
+from asr_hf.models.dropout import DrawnRows
 from asr_hf.models.feed_forward import FeedForward
 
 
@@ -27,13 +30,15 @@ class DNN(FeedForward):
         activation: sigmoid, relu or tanh.
         normalisation: none, rms, layer or batch: what follows each activation (see
             `Normalisation`).
+        dropout: share of each hidden layer's outputs that training drops (see `Dropout`).
         left: number of frames of context before each frame.
         right: number of frames of context after each frame.
         initialisation: glorot, he or sparse (see `models/initialisation.py`).
         seed: seed of the initial weights.
 
     Raises:
-        InputError: an activation, normalisation or initialisation is unknown, or a layer is empty.
+        InputError: an activation, normalisation or initialisation is unknown, a layer is empty, or
+            the dropout is no share.
     """
 
     def __init__(
@@ -44,6 +49,7 @@ class DNN(FeedForward):
         hidden_sizes: Sequence[int],
         activation: str = "sigmoid",
         normalisation: str = "none",
+        dropout: float = 0.0,
         left: int = 0,
         right: int = 0,
         initialisation: str = "glorot",
@@ -60,15 +66,22 @@ class DNN(FeedForward):
             input_dim=input_dim,
             activation=activation,
             normalisation=normalisation,
+            dropout=dropout,
             initialisation=initialisation,
             seed=seed,
         )
 
-    def inputs(self, batch: FrameBatch, index: Tensor | None = None) -> Tensor:
+    def inputs(self, batch: FrameBatch, index: Tensor | None = None) -> Tensor | DrawnRows:
         """Return the spliced frames [F, input_dim] of `batch`, or of those at `index` [F]."""
         if index is None:
-            return splice(batch, self.left, self.right, self.flat.dtype)
-        return splice_at(batch, index, self.left, self.right, self.flat.dtype)
+            rows = splice(batch, self.left, self.right, self.flat.dtype)
+        else:
+            rows = splice_at(batch, index, self.left, self.right, self.flat.dtype)
+        if batch.draws is None or not self.dropout:
+            return rows
+        frames = torch.arange(len(rows), device=rows.device) if index is None else index
+        layers = range(len(self.hidden_sizes))
+        return DrawnRows(rows, tuple(batch.draws.at(frames, depth) for depth in layers))
 
     def describe(self) -> Description:
         """See `AcousticModel`."""
@@ -94,6 +107,7 @@ class DNN(FeedForward):
             hidden_sizes=self.hidden_sizes[:depth],
             activation=self.activation,
             normalisation=self.normalisation,
+            dropout=self.dropout,
             left=self.left,
             right=self.right,
             initialisation=self.initialisation,
@@ -108,10 +122,33 @@ class DNN(FeedForward):
             copy.bias.copy_(original.bias)
         return smaller
 
-    def forward(self, spliced: Tensor) -> Tensor:
+    def perceptron(self) -> Perceptron | None:
+        """See `AcousticModel`; with the masks of dropout."""
+        plain = super().perceptron()
+        if plain is None or not self.dropout:
+            return plain
+
+        def first_rows(inputs: Tensor | DrawnRows) -> Tensor:
+            return self.normalise(_parts(inputs)[0])
+
+        return replace(plain, first_rows=first_rows, masks=self._masks)
+
+    def _masks(self, inputs: Tensor | DrawnRows) -> list[Tensor]:
+        """Return the factors of the hidden layers' outputs, from the input up."""
+        rows, draws = _parts(inputs)
+        return [self.mask(depth, drawn, rows) for depth, drawn in enumerate(draws)]
+
+    def forward(self, inputs: Tensor | DrawnRows) -> Tensor:
         """Return logits [F, pdfs] of spliced frames [F, input_dim]."""
-        activations = self.normalise(spliced)
+        rows, draws = _parts(inputs)
+        activations = self.normalise(rows)
         for depth in range(len(self.hidden_sizes)):
-            activations = self.hidden_outputs(depth, activations)
+            drawn = draws[depth] if draws else None
+            activations = self.hidden_outputs(depth, activations, draws=drawn)
         logits: Tensor = self.layers[-1](activations)
         return logits
+
+
+def _parts(inputs: Tensor | DrawnRows) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Return the rows, and the random numbers of each hidden layer; none without dropout."""
+    return (inputs.rows, inputs.draws) if isinstance(inputs, DrawnRows) else (inputs, ())

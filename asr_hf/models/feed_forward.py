@@ -13,6 +13,7 @@ from asr_hf.curvature.normalisation import Normalisation
 from asr_hf.curvature.r_operator import Activation
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.models.description import DescribedLayer
+from asr_hf.models.dropout import Dropout
 from asr_hf.models.initialisation import INITIALISATIONS, centring_bias, initialise
 from asr_hf.models.normalisation import NormalisationLayer, batch_layers, normalisation_layer
 from asr_hf.runtime.errors import InputError
@@ -40,11 +41,13 @@ class FeedForward(AcousticModel):
         activation: sigmoid, relu or tanh.
         normalisation: none, rms, layer or batch: what follows each activation (see
             `Normalisation`).
+        dropout: share of each hidden layer's outputs that training drops (see `Dropout`).
         initialisation: glorot, he or sparse (see `models/initialisation.py`).
         seed: seed of the initial weights.
 
     Raises:
-        InputError: an activation, normalisation or initialisation is unknown, or a layer is empty.
+        InputError: an activation, normalisation or initialisation is unknown, a layer is empty, or
+            the dropout is no share.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class FeedForward(AcousticModel):
         input_dim: int,
         activation: str,
         normalisation: str,
+        dropout: float,
         initialisation: str,
         seed: int,
     ) -> None:
@@ -73,6 +77,8 @@ class FeedForward(AcousticModel):
         self.hidden_sizes = [int(size) for size in hidden_sizes]
         self.activation, self.initialisation, self.seed = activation, initialisation, seed
         self.normalisation = Normalisation(normalisation)
+        self._dropout = Dropout(dropout, max(self.hidden_sizes, default=1))
+        self.dropout = self._dropout.rate
         self.layers = nn.ModuleList(
             # skip_init leaves torch's global random state alone.
             nn.utils.skip_init(nn.Linear, fan_in, fan_out)  # type: ignore[no-untyped-call]
@@ -118,19 +124,38 @@ class FeedForward(AcousticModel):
         """Return the hidden layers from the input up, then the output layer."""
         return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
 
-    def hidden_outputs(self, depth: int, below: Tensor, used: Tensor | None = None) -> Tensor:
+    def hidden_outputs(
+        self,
+        depth: int,
+        below: Tensor,
+        used: Tensor | None = None,
+        draws: Tensor | None = None,
+    ) -> Tensor:
         """Compute the outputs of a hidden layer, normalised where the model does that.
 
         Args:
             depth: number of the hidden layer, from 0.
             below: rows that it sees [T, inputs].
             used: whether a logit depends on a row [T]; None where one does on each.
+            draws: random number of each row [T], by which units are dropped; None drops none.
 
         Returns:
             Rows [T, units].
         """
         outputs = ACTIVATIONS[self.activation](self.layers[depth](below))
-        return self.normalisers[depth](outputs, used) if self.normalisers else outputs
+        if self.normalisers:
+            outputs = self.normalisers[depth](outputs, used)
+        return outputs if draws is None else outputs * self.mask(depth, draws, outputs)
+
+    def mask(self, depth: int, draws: Tensor, like: Tensor) -> Tensor:
+        """Return the factors [T, units] that dropout puts to the outputs of a hidden layer.
+
+        Args:
+            depth: number of the hidden layer, from 0.
+            draws: random number of each row [T].
+            like: a tensor whose type the factors get.
+        """
+        return self._dropout.mask(draws, self.hidden_sizes[depth], like)
 
     def load_state_tensors(self, tensors: dict[str, Tensor]) -> None:
         """See `FlatModule`.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -26,11 +26,13 @@ class TDNNInputs:
         rows: places of the frames among the outputs [F]; None if they are all of them. A window
             across the border of two utterances is computed and thrown away.
         windows: number of single frames; 0 for utterances.
+        draws: random numbers of each hidden layer's rows, from the input up; none without dropout.
     """
 
     features: Tensor
     rows: Tensor | None
     windows: int
+    draws: tuple[Tensor, ...] = ()
 
 
 class TDNN(FeedForward):
@@ -40,6 +42,10 @@ class TDNN(FeedForward):
     utterances neighbouring frames share what their windows have in common; a single frame only
     takes the times that it needs (subsampling, Peddinti et al. 2015, section 3.2).
 
+    Dropout gives a row of a hidden layer the mask of the frame at its time, that of an edge frame
+    before the first and after the last: the same mask whichever output it is computed for, in
+    whole utterances and for single frames alike.
+
     Args:
         feature_dim: number of features of one frame.
         num_pdfs: number of outputs.
@@ -48,6 +54,7 @@ class TDNN(FeedForward):
         activation: sigmoid, relu or tanh.
         normalisation: none, rms, layer or batch: what follows each activation (see
             `Normalisation`).
+        dropout: share of each hidden layer's outputs that training drops (see `Dropout`).
         initialisation: glorot, he or sparse (see `models/initialisation.py`).
         seed: seed of the initial weights.
 
@@ -64,6 +71,7 @@ class TDNN(FeedForward):
         hidden_sizes: Sequence[int],
         activation: str = "sigmoid",
         normalisation: str = "none",
+        dropout: float = 0.0,
         initialisation: str = "glorot",
         seed: int = 0,
     ) -> None:
@@ -87,6 +95,7 @@ class TDNN(FeedForward):
             input_dim=feature_dim,
             activation=activation,
             normalisation=normalisation,
+            dropout=dropout,
             initialisation=initialisation,
             seed=seed,
         )
@@ -97,12 +106,24 @@ class TDNN(FeedForward):
         """Return the padded utterances of `batch`, or what the frames at `index` [F] need."""
         if index is None:
             picked, rows = self._padded(batch)
-            return TDNNInputs(batch.features[picked].to(self.flat.dtype), rows, 0)
-        times = torch.tensor(self._times, device=index.device)
-        numbers = times[:, None] + index
-        numbers = torch.minimum(torch.maximum(numbers, batch.starts[index]), batch.ends[index] - 1)
-        features = batch.features[numbers.flatten()].to(self.flat.dtype)
-        return TDNNInputs(features, None, len(index))
+            features = batch.features[picked].to(self.flat.dtype)
+            return TDNNInputs(features, rows, 0, self._draws(batch, self._rows_above(picked)))
+        below, *above = self._times
+        features = batch.features[_frames_at(batch, index, below)].to(self.flat.dtype)
+        frames = (_frames_at(batch, index, times) for times in above)
+        return TDNNInputs(features, None, len(index), self._draws(batch, frames))
+
+    def _draws(self, batch: FrameBatch, frames: Iterable[Tensor]) -> tuple[Tensor, ...]:
+        """Return random numbers of each hidden layer's rows, given the frames at their times."""
+        if batch.draws is None or not self.dropout:
+            return ()
+        return tuple(batch.draws.at(numbers, depth) for depth, numbers in enumerate(frames))
+
+    def _rows_above(self, picked: Tensor) -> Iterator[Tensor]:
+        """Yield the frame at the time of each row of the hidden layers, given those below [T]."""
+        for times in self.context:
+            picked = picked[-times[0] :][: len(picked) - (times[-1] - times[0])]
+            yield picked
 
     def _padded(self, batch: FrameBatch) -> tuple[Tensor, Tensor]:
         """Return the frame of each row of the padded utterances [T], and places of outputs [F]."""
@@ -133,7 +154,8 @@ class TDNN(FeedForward):
                 below = tapped(activations, taps, inputs.windows)
             else:
                 below = shifted(activations, times)
-            activations = self.hidden_outputs(depth, below, used[depth])
+            draws = inputs.draws[depth] if inputs.draws else None
+            activations = self.hidden_outputs(depth, below, used[depth], draws)
         if inputs.rows is not None:
             activations = activations.index_select(0, inputs.rows)
         logits: Tensor = self.layers[-1](activations)
@@ -173,14 +195,25 @@ def tapped(rows: Tensor, taps: Tensor, windows: int) -> Tensor:
     return picked.transpose(1, 2).reshape(len(taps) * windows, -1)
 
 
-def _subsampled(context: Sequence[Sequence[int]]) -> tuple[list[int], list[Tensor]]:
-    """Return the input times that one frame needs, and the rows that each layer takes of them."""
-    outputs, taps = [0], []
+def _frames_at(batch: FrameBatch, index: Tensor, times: Sequence[int]) -> Tensor:
+    """Return the frames at some times relative to others [F], one time after the other."""
+    numbers = torch.tensor(times, device=index.device)[:, None] + index
+    numbers = torch.minimum(torch.maximum(numbers, batch.starts[index]), batch.ends[index] - 1)
+    return numbers.flatten()
+
+
+def _subsampled(context: Sequence[Sequence[int]]) -> tuple[list[list[int]], list[Tensor]]:
+    """Return the times that one frame needs of each layer, and the rows taken of those below.
+
+    The times begin with those of the input, the rows are those of each hidden layer.
+    """
+    needed, taps = [[0]], []
     for times in reversed(context):
+        outputs = needed[-1]
         below = sorted({at + t for at in outputs for t in times})
         taps.append(torch.tensor([[below.index(at + t) for t in times] for at in outputs]))
-        outputs = below
-    return outputs, taps[::-1]
+        needed.append(below)
+    return needed[::-1], taps[::-1]
 
 
 def _checked(context: Sequence[Sequence[int]]) -> list[list[int]]:

@@ -180,6 +180,7 @@ def make_objective(
         frame_stride=settings.frame_stride,
         targets=open_targets(settings, stores, model),
         record=recorder(settings, device),
+        seed=settings.runtime.seed,
     )
 
 

@@ -26,11 +26,12 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.training.batch_statistics import BatchStatistics
 from asr_hf.training.feeding.counter_rng import frame_uniforms
 from asr_hf.training.feeding.frame_source import FrameSource, make_sources
-from asr_hf.training.feeding.minibatches import ShuffledFrames, ShuffledUtterances
-from asr_hf.training.feeding.targets import LabelTargets, TargetSource
-from asr_hf.training.feeding.units import Units
+from asr_hf.training.feeding.mask_draws import MaskDraws
+from asr_hf.training.feeding.minibatches import shuffled
+from asr_hf.training.feeding.targets import LabelTargets, TargetSource, cut_units
+from asr_hf.training.feeding.units import UnitBatch
 from asr_hf.training.loss_sums import LossSums
-from asr_hf.training.parameter_places import parameter_places
+from asr_hf.training.parameter_places import parameter_places, weight_slices
 from asr_hf.training.work_counter import WorkCounter
 
 Minibatch = tuple[Any, Any, int]
@@ -52,6 +53,7 @@ class FrameObjective(WorkCounter):
         frame_stride: stride of the units that samples are drawn in (see `Units`).
         targets: makes the criterion's targets; the frames' labels by default.
         record: makes replays of curvature products; None computes each anew.
+        seed: seed of the model's dropout.
 
     Raises:
         InputError: a size is out of range, or units are not what the criterion needs.
@@ -72,17 +74,14 @@ class FrameObjective(WorkCounter):
         frame_stride: int = 1,
         targets: TargetSource | None = None,
         record: Recorder | None = None,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         if chunk_frames < 1:
             raise InputError(f"runtime.chunk_frames={chunk_frames}", expected="1 or more")
         self.targets = targets or LabelTargets()
-        if self.targets.whole_utterances and frame_stride != 1:
-            raise InputError(
-                f"frame_stride={frame_stride}: the criterion is one of whole utterances",
-                expected="frame_stride=1",
-            )
         self.model, self.criterion, self.stores = model, criterion, stores
+        self.seed = seed
         self._statistics = BatchStatistics(model)
         self.chunk_frames = chunk_frames
         self.precision, self._record = precision, record
@@ -90,19 +89,16 @@ class FrameObjective(WorkCounter):
         self.num_parameters = model.flat.numel()
         self.device = model.flat.device
         self.layers = tuple(model.affine_layers().values())
-        self.parameters = parameter_places(model)
+        self.parameters, self.weights = parameter_places(model), weight_slices(model)
         # Given the number of frames of each chunk, how many chunks keep their activations.
         self.chunks_kept: Callable[[list[int]], int] = len
         self.sources = sources or make_sources(stores, self.device, max_bytes=0)
-        self.units = {
-            split: Units(source, frame_stride, self.targets.utterances(split))
-            for split, source in self.sources.items()
-        }
-        self._shuffled: ShuffledFrames | ShuffledUtterances = (
-            ShuffledUtterances(self.units[Split.TRAIN])
-            if self.targets.whole_utterances
-            else ShuffledFrames(self.sources[Split.TRAIN], block_frames)
+        self.units = cut_units(self.sources, frame_stride, self.targets)
+        train = Split.TRAIN
+        self._shuffled = shuffled(
+            self.units[train], self.sources[train], block_frames, self.targets.whole_utterances
         )
+        self._draws = MaskDraws(stores[train], seed, model.dropout > 0)
 
     @contextmanager
     def in_one_chunk(self) -> Iterator[None]:
@@ -121,6 +117,10 @@ class FrameObjective(WorkCounter):
     def unit_frames(self, split: Split) -> np.ndarray:
         """Return the number of frames of each unit of `split` [U], int64."""
         return self.units[split].frame_counts
+
+    def begin_iteration(self, iteration: int) -> None:
+        """Drop other units from now on; see `Objective`."""
+        self._draws.begin_iteration(iteration)
 
     @property
     def statistics(self) -> dict[str, Tensor]:
@@ -177,7 +177,7 @@ class FrameObjective(WorkCounter):
 
         def make(place: int, precision: Precision) -> ChunkCurvature:
             chunk = chunks[place]
-            inputs = self.model.inputs(chunk.batch, chunk.index)
+            inputs = self._inputs(sample.split, chunk)
             targets = self.targets.of(sample.split, chunk)
 
             def at_outputs(logits: Tensor) -> OutputCurvature:
@@ -197,7 +197,7 @@ class FrameObjective(WorkCounter):
         self._load(theta)
         for unit in self.units[sample.split].one_by_one(sample.units):
             self.model.flat_grad.zero_()
-            logits = self.model(self.model.inputs(unit.batch, unit.index))
+            logits = self.model(self._inputs(sample.split, unit))
             targets = self.targets.of(sample.split, unit)
             logits.backward(self.criterion.gradient(logits.detach(), targets))
             self.frames_by_pass["gradient"] += len(logits)
@@ -252,9 +252,10 @@ class FrameObjective(WorkCounter):
         Yields:
             The model's inputs, the targets and the number of frames of each minibatch.
         """
-        for unit in self._shuffled.epoch(seed, epoch, batch_frames):
+        for number, unit in enumerate(self._shuffled.epoch(seed, epoch, batch_frames)):
             targets = self.targets.of(Split.TRAIN, unit)
-            yield self.model.inputs(unit.batch, unit.index), targets, len(unit.labels)
+            batch = self._draws.of_minibatch(unit, seed, epoch, number)
+            yield self.model.inputs(batch, unit.index), targets, len(unit.labels)
 
     def minibatch_gradient(self, theta: Tensor, minibatch: Minibatch) -> tuple[Tensor, Tensor]:
         """Return the mean loss, not waited for, and its gradient [n], a tensor that is reused.
@@ -292,6 +293,10 @@ class FrameObjective(WorkCounter):
         """Yield the model's inputs, the targets and the unit lengths [U] of each chunk."""
         units = sample.units[self._order(sample)]
         for chunk in self.units[sample.split].batches(units, self.chunk_frames):
-            inputs = self.model.inputs(chunk.batch, chunk.index)
             targets = self.targets.of(sample.split, chunk)
-            yield inputs, targets, torch.from_numpy(chunk.lengths)
+            yield self._inputs(sample.split, chunk), targets, torch.from_numpy(chunk.lengths)
+
+    def _inputs(self, split: Split, units: UnitBatch) -> Any:
+        """Make the model's inputs; of training data, with what dropout is drawn by."""
+        batch = self._draws.of_units(units) if split is Split.TRAIN else units.batch
+        return self.model.inputs(batch, units.index)

@@ -25,3 +25,9 @@ def parameter_places(model: AcousticModel) -> tuple[ParameterPlace, ...]:
         ParameterPlace(slices[name].start, shape, output=name in outputs[-1:])
         for name, shape in shapes.items()
     )
+
+
+def weight_slices(model: AcousticModel) -> tuple[slice, ...]:
+    """Return the places in θ of all parameters but vectors, which are biases and scales."""
+    slices = parameter_slices(model)
+    return tuple(slices[name] for name, p in model.named_parameters() if p.dim() > 1)

@@ -38,6 +38,7 @@ def pretrain_layers(objective: FrameObjective, make_trainer: MakeTrainer) -> Non
             objective.stores,
             objective.chunk_frames,
             sources=objective.sources,
+            seed=objective.seed,
         )
         measure_at_start(smaller_objective, smaller.flat.detach().clone(), 0)
         optimiser = make_trainer()(objective=smaller_objective, theta=smaller.flat.detach().clone())

@@ -66,6 +66,9 @@ class SoftmaxRegression:
     def statistics_of_samples(self) -> AbstractContextManager[None]:
         return nullcontext()
 
+    def begin_iteration(self, iteration: int) -> None:
+        pass
+
     def renew_statistics(self, theta: Tensor, sample: Sample, total: Any = None) -> int:
         return 0
 

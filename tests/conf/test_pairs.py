@@ -149,7 +149,7 @@ def test_switchboard_s_sizes_are_those_of_its_own_options(model, alignment):
 def test_own_presets_have_parts_too_and_build_on_ours(tmp_path):
     head = "# @package _global_\ndefaults:\n"
     for name, text in {
-        "preset/mine.yaml": f"{head}  - kfac\n  - _self_\nframe_stride: 2\n",
+        "preset/mine.yaml": f"{head}  - kfac_cg\n  - _self_\nframe_stride: 2\n",
         "preset/mine/sampling/geometric.yaml": "sampling:\n  gradient: 77\n",
         "preset/mine/model/own.yaml": "model:\n  depth: 3\n",
         "model/own.yaml": "_target_: torch.nn.Identity\ndepth: 1\n",

@@ -101,6 +101,7 @@ def objective_of(case, stores):
         num_pdfs=store.num_pdfs,
         hidden_sizes=[6, 5],
         normalisation="batch" if case == "batch" else "none",
+        dropout=0.2 if case == "kfac" else 0.0,
         left=1,
         right=1,
         seed=3,
@@ -193,6 +194,7 @@ def hessian_free(case, objective, theta, ranks, in_cg):
         damping=LevenbergMarquardt(),
         acceptance=acceptance,
         stopping=Stopping(max_iterations=ITERATIONS, patience=0),
+        weight_decay=1e-3 if case == "variance" else 0.0,
         averaging=0.9 if case == "kfac" else 0.0,
         seed=1,
     )

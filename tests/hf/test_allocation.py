@@ -47,7 +47,8 @@ class LargestNew(TorchDispatchMode):
 class Statistics:
     """Ready-made statistics of the two layers."""
 
-    layers, seed, gradient, space = (), 0, torch.zeros(N), UNSHARDED
+    layers, seed, decay = (), 0, 0.0
+    gradient, space = torch.zeros(N), UNSHARDED
 
     def accumulate(self, statistic):
         if isinstance(statistic, UnitMoments):

@@ -260,7 +260,7 @@ def test_cg_pairs_are_conjugate(net, theta, everything):
 class Factors:
     """Statistics of a sample whose factors are known."""
 
-    layers, seed = (), 0
+    layers, seed, decay = (), 0, 0.0
 
     def __init__(self, factors):
         self.factors = factors

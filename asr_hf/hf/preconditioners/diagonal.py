@@ -14,7 +14,8 @@ from asr_hf.hf.preconditioners.base import Stateless
 class DiagonalPreconditioner(Stateless):
     """M = (diag(E[∇l ∘ ∇l]) + λI)^ξ, an empirical Fisher diagonal (Martens 2010, section 4.7).
 
-    The mean is taken over utterance gradients of the curvature sample, per frame.
+    The mean is taken over utterance gradients of the curvature sample, per frame. Weight decay
+    counts as damping.
 
     Args:
         exponent: ξ; 0.75 softens an estimate that is off-scale where gradients nearly vanish.
@@ -31,7 +32,7 @@ class DiagonalPreconditioner(Stateless):
     def prepare(self, damping: float, statistics: CurvatureStatistics) -> None:
         """Estimate the diagonal on the run's curvature sample."""
         moments = statistics.accumulate(UnitMoments(statistics.gradient, statistics.space))
-        self._inverse = moments.squares.add(damping).pow_(-self.exponent)
+        self._inverse = moments.squares.add(damping + statistics.decay).pow_(-self.exponent)
 
     def apply(self, residual: Tensor, out: Tensor | None = None) -> Tensor:
         """Return M⁻¹ r [n], in `out` if given."""

@@ -58,7 +58,8 @@ class KroneckerPreconditioner(Unobserving, ABC):
 
     A derived class estimates A [in+1, in+1] and B [out, out] of each layer; both are running means
     over the curvature samples met. The damping is factored, π² = (tr A / dim A) / (tr B / dim B)
-    (Martens & Grosse 2015, section 6.3). For parameters of no affine layer M is the identity.
+    (Martens & Grosse 2015, section 6.3); weight decay is damping here. For parameters of no affine
+    layer M is the identity.
 
     Args:
         decay: decay of the running means; the k-th estimate weighs at least 1 / k (section 5).
@@ -123,6 +124,7 @@ class KroneckerPreconditioner(Unobserving, ABC):
         self._runs += 1
         estimates = self._estimates
         is_power = estimates & (estimates - 1) == 0
+        damping += statistics.decay
         due = fresh and (is_power or estimates % self.invert_every == 0)
         for block in self._blocks:
             if due or block.damping != damping:

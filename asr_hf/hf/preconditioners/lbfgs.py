@@ -21,7 +21,8 @@ class LBFGSPreconditioner:
         H = γI + [S γY] [[R⁻ᵀ(D + γY'Y)R⁻¹, -R⁻ᵀ], [-R⁻¹, 0]] [S γY]'
 
     with R = triu(S'Y), D = diag(S'Y), γ = s'y / y'y of the newest pair. Pairs keep G s apart
-    from λ s, so that they stay right when λ changes; only m × m matrices are made anew.
+    from λ s, so that they stay right when λ changes; only m × m matrices are made anew. Weight
+    decay is a part of G.
 
     With another preconditioner as initial matrix H₀ the same update is, for t = R⁻¹S'r,
 

@@ -46,11 +46,15 @@ class DataParallel(WorkCounter):
         self.frames_by_pass.update(frames_by_pass)
         self._inner, self._group = inner, group
         self.num_parameters, self.device = inner.num_parameters, inner.device
-        self.layers = inner.layers
+        self.layers, self.weights = inner.layers, inner.weights
 
     def unit_frames(self, split: Split) -> np.ndarray:
         """Return the number of frames of each unit of `split` [U], int64, whoever has it."""
         return self._inner.unit_frames(split)
+
+    def begin_iteration(self, iteration: int) -> None:
+        """See `Objective`."""
+        self._inner.begin_iteration(iteration)
 
     @property
     def statistics(self) -> dict[str, Tensor]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -41,6 +43,12 @@ class Sharded(Space):
     def rows(self, shards: Tensor) -> Tensor:
         """See `Space`."""
         return torch.stack([self.whole(row.contiguous()).cpu() for row in shards])
+
+    def parts(self, places: Sequence[slice]) -> list[slice]:
+        """See `Space`."""
+        first = self._group.rank * self.size
+        ends = ((max(x.start - first, 0), min(x.stop - first, self.size)) for x in places)
+        return [slice(start, stop) for start, stop in ends if start < stop]
 
     def all_reduce(self, values: Tensor) -> Tensor:
         """See `Space`."""

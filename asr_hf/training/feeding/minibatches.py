@@ -97,6 +97,13 @@ class ShuffledFrames:
         return torch.from_numpy(rng.permutation(len(batch.labels))).to(self._source.device)
 
 
+def shuffled(
+    units: Units, source: FrameSource, block_frames: int, whole_utterances: bool
+) -> ShuffledFrames | ShuffledUtterances:
+    """Make what minibatches are drawn from: utterances, or frames (see `ShuffledFrames`)."""
+    return ShuffledUtterances(units) if whole_utterances else ShuffledFrames(source, block_frames)
+
+
 def _loose(batch: FrameBatch, index: Tensor, utterances: np.ndarray) -> UnitBatch:
     """Make a batch of frames that no longer stand utterance by utterance."""
     return UnitBatch(batch, index, np.array([len(index)]), utterances)

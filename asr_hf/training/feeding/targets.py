@@ -16,7 +16,8 @@ from asr_hf.data.store import FrameStore
 from asr_hf.hf.objective import Split
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
-from asr_hf.training.feeding.units import UnitBatch
+from asr_hf.training.feeding.frame_source import FrameSource
+from asr_hf.training.feeding.units import UnitBatch, Units
 
 
 class TargetSource(Protocol):
@@ -94,6 +95,32 @@ class LatticeTargets:
         else:
             phones = self._phone_of_pdf[split].to(labels.device)[labels]
         return SequenceTargets(labels, packed, self._model.log_priors, phones, store.silence_phones)
+
+
+def cut_units(
+    sources: Mapping[Split, FrameSource], stride: int, targets: TargetSource
+) -> dict[Split, Units]:
+    """Cut stores into units that have targets (see `Units`).
+
+    Args:
+        sources: bring the stores' frames to the device.
+        stride: stride of the units.
+        targets: targets of the units.
+
+    Returns:
+        The units of each part of the data.
+
+    Raises:
+        InputError: targets are those of whole utterances, and the stride cuts these up.
+    """
+    if targets.whole_utterances and stride != 1:
+        raise InputError(
+            f"frame_stride={stride}: the criterion is one of whole utterances",
+            expected="frame_stride=1",
+        )
+    return {
+        split: Units(source, stride, targets.utterances(split)) for split, source in sources.items()
+    }
 
 
 def phones_of_pdfs(store: LatticeStore) -> np.ndarray:
