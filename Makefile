@@ -15,7 +15,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 	$$p -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 	2>/dev/null && echo $$p && break; done)
 
-.PHONY: help setup test demo demo-smbr $(DATA) bench study faults fuzz clean
+.PHONY: help setup test demo demo-smbr $(DATA) bench study paper-table faults fuzz clean
 
 help: ## list the targets
 	@echo 'asr-hf: Hessian-free training of DNN-HMM acoustic models'
@@ -85,6 +85,9 @@ $(DATA): data-%: setup
 
 study: data-prompts5 ## optimisers compared on five languages, many hours; resumes (ARGS="--preset fast": minutes)
 	$(BIN)/python -m benchmarks.study $(ARGS)
+
+paper-table: data-prompts5x data-queen ## the paper's table on sMBR, hours; resumes (ARGS="--minutes 60", "--corpora prompts5": quick)
+	$(BIN)/python -m benchmarks.paper_table $(ARGS)
 
 bench: $(VENV)/.bench ## measure speed beside peers, 15 minutes (ARGS="--quick": one)
 	$(BIN)/python -m benchmarks.run $(ARGS)
