@@ -83,13 +83,13 @@ class Runner:
             return
         make_folder(folder.parent)
         for command in commands:
-            self._run(command, folder.with_name(f"{folder.name}.log"))
+            self._run(command, folder)
         make_folder(folder)
         write_text(mark, lines)
 
-    def _run(self, command: Command, log_file: Path) -> None:
-        left, name = self.left(), command[-1].removeprefix("name=")
-        log.info("%s %s", command[0], name)
+    def _run(self, command: Command, folder: Path) -> None:
+        left, log_file = self.left(), folder.with_name(f"{folder.name}.log")
+        log.info("%s, %s", command[0], folder.name)
         with open(log_file, "ab") as log_to:
             process = subprocess.Popen(
                 [sys.executable, "-m", "asr_hf", *command],
@@ -105,7 +105,7 @@ class Runner:
                 raise OutOfTime from None
         if code:
             raise RunError(
-                f"asr-hf {command[0]} {name} failed with exit code {code}",
+                f"asr-hf {command[0]} for {folder.name} failed with exit code {code}",
                 remedy=f"see {log_file}; the same command goes on from here",
             )
 

@@ -118,7 +118,7 @@ class Recorder(runs.Runner):
         super().__init__(root, minutes)
         self.ran = []
 
-    def _run(self, given, log_file):
+    def _run(self, given, folder):
         self.left()
         self.ran.append(given)
         name = given[-1].removeprefix("name=").removeprefix("paper-table/prompts5-")
