@@ -18,6 +18,7 @@ from benchmarks.machine import describe
 from benchmarks.paper_table.commands import ROOT
 from benchmarks.paper_table.figures import Record, command_line, merged, record_of, summary
 from benchmarks.paper_table.page import write_page
+from benchmarks.paper_table.reasons import RESULTS as REASONS
 from benchmarks.paper_table.runs import OutOfTime, Runner, make_starts, train_rows
 from benchmarks.paper_table.settings import CORPORA, ROWS, SEEDS, CorpusSettings
 
@@ -56,7 +57,7 @@ def write(runs: Sequence[Record], results: Path, page: Path) -> dict[str, Any]:
     """
     figures = {"machine": describe(torch.device("cpu")), **summary(runs), "runs": list(runs)}
     write_json(results, figures)
-    write_page(figures, page)
+    write_page(figures, read_json(REASONS)["places"] if REASONS.exists() else [], page)
     return figures
 
 

@@ -23,8 +23,14 @@ _COLOURS = {
 }
 
 
-def write_page(results: dict[str, Any], out: Path) -> None:
-    """Write the page of the runs there are, and its picture beside it."""
+def write_page(results: dict[str, Any], places: Sequence[dict[str, Any]], out: Path) -> None:
+    """Write the page of the runs there are, and its picture beside it.
+
+    Args:
+        results: figures of the table.
+        places: figures of `python -m benchmarks.paper_table.reasons`.
+        out: path of the page.
+    """
     runs, machine = results["runs"], results["machine"]
     corpora = [name for name in CORPORA if any(run["corpus"] == name for run in runs)]
     parts = [_INTRODUCTION.format(cpu=machine["cpu"], torch=machine["torch"])]
@@ -32,6 +38,8 @@ def write_page(results: dict[str, Any], out: Path) -> None:
         parts.append("No run is finished yet.\n")
     for name in corpora:
         parts.append(_section(name, [run for run in runs if run["corpus"] == name]))
+    if places:
+        parts.append(_reasons(places))
     if corpora:
         draw(runs, corpora, out.with_suffix(".svg"))
         parts.append(f"![held-out loss against work]({out.with_suffix('.svg').name})\n")
@@ -64,6 +72,34 @@ def _section(name: str, runs: Sequence[Record]) -> str:
     if start:
         said += f"; WER of the cross-entropy networks {_spread(start, '{:.1f}')} %"
     return f"## {name}\n\n{said}.\n\n{_table(runs)}\n"
+
+
+def _reasons(places: Sequence[dict[str, Any]]) -> str:
+    """Tabulate the CG steps that pairs save at single models."""
+    labels = list(dict.fromkeys(trial["label"] for place in places for trial in place["trials"]))
+    heads = ["run, iteration", "λ", "curvature frames", "ρ", *labels]
+    lines = ["| " + " | ".join(heads) + " |", "| :-- |" + " --: |" * (len(heads) - 1)]
+    for place in places:
+        trials = {trial["label"]: trial for trial in place["trials"]}
+        cells = [f"{place['run']}, {place['iteration'] + 1}", f"{place['lambda']:g}"]
+        cells += [str(place["frames"]), f"{place['rho']:.2f}"]
+        for label in labels:
+            trial = trials.get(label)
+            near = trial and trial["steps_to"]["0.95"]
+            cells.append(f"{trial['steps']} ({near or '–'})" if trial else "–")
+        lines.append("| " + " | ".join(cells) + " |")
+    return f"{_REASONS}\n" + "\n".join(lines) + "\n"
+
+
+_REASONS = """\
+## What pairs are worth
+
+CG steps from zero to CG's own end and, in brackets, to 95 % of the q that it finds without a
+preconditioner, at models that a run kept. Pairs are of the iteration before, as in training, or
+differ from those of this very run in their model or their sample alone. ρ is the fall of the loss
+on the gradient sample over that of q: below a quarter, λ grows. Made by
+`python -m benchmarks.paper_table.reasons`.
+"""
 
 
 def _table(runs: Sequence[Record]) -> str:

@@ -27,6 +27,7 @@ from asr_hf.hf.preconditioners.base import Preconditioner
 from asr_hf.hf.preconditioners.identity import IdentityPreconditioner
 from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
 from asr_hf.hf.sampling.base import UnitSampler
+from asr_hf.hf.solvers.base import SolverResult
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
 from asr_hf.hf.statistics import SampleStatistics
 from asr_hf.runtime.errors import AsrHfError
@@ -95,22 +96,24 @@ class Bench:
         self.sampler = UnitSampler(objective.unit_frames(Split.TRAIN), 0)
         frames = round(share * self.sampler.total)
         self.samples = [self.sampler.draw(frames) for _ in thetas]
-        self.gradients = []
+        self.gradients, self.losses = [], []
         for theta, sample in zip(thetas, self.samples, strict=True):
             loss, gradient = objective.gradient(theta, sample)
             self.gradients.append(gradient.div_(loss.num_frames))
+            self.losses.append(loss.mean)
 
     def place(self, model: int, sample: int, frames: int) -> Place:
         """Return the quadratic of one of the models on a sample of one of the iterations."""
         subset = self.sampler.subset(self.samples[sample], frames, sample)
         return Place(self.thetas[model], self.gradients[model], subset)
 
-    def solve(self, place: Place, damping: float, preconditioner: Preconditioner) -> list[float]:
-        """Run CG from zero to its own end.
+    def rho(self, run: SolverResult) -> float:
+        """Return the reduction ratio of a run at the second model, on its gradient sample."""
+        loss = self.objective.loss(self.thetas[1] + run.iterates[-1].d, self.samples[1]).mean
+        return (loss - self.losses[1]) / run.values[-1]
 
-        Returns:
-            q after each step, starting with 0.
-        """
+    def solve(self, place: Place, damping: float, preconditioner: Preconditioner) -> SolverResult:
+        """Run CG from zero to its own end."""
         statistics: CurvatureStatistics = SampleStatistics(
             self.objective, place.theta, place.sample, place.gradient, 0
         )
@@ -118,13 +121,27 @@ class Bench:
         operator = DampedOperator(self.objective.curvature(place.theta, place.sample), damping)
         solver = FlexibleConjugateGradient(max_iterations=_MOST)
         zero = torch.zeros_like(place.theta)
-        return solver.solve(operator, place.gradient.neg(), zero, preconditioner).values
+        return solver.solve(operator, place.gradient.neg(), zero, preconditioner)
 
-    def trials(self, frames: int, damping: float) -> Iterator[tuple[str, list[float]]]:
-        """Run every candidate at the second model; the first of them has no preconditioner."""
+    def trials(self, frames: int, damping: float) -> tuple[float, list[dict[str, Any]]]:
+        """Run every candidate at the second model.
+
+        Args:
+            frames: number of frames of curvature samples.
+            damping: λ.
+
+        Returns:
+            ρ without a preconditioner, and the figures of every candidate.
+        """
         here = self.place(1, 1, frames)
         own = Gathering()
-        yield "none", self.solve(here, damping, own)
+        alone = self.solve(here, damping, own)
+        rho, values = self.rho(alone), list(alone.values)
+        return rho, figures([("none", values), *self._preconditioned(here, frames, damping, own)])
+
+    def _preconditioned(
+        self, here: Place, frames: int, damping: float, own: Gathering
+    ) -> Iterator[tuple[str, list[float]]]:
         sources = {
             "of the iteration before": self.place(0, 0, frames),
             "of the model before, same sample": self.place(0, 1, frames),
@@ -134,8 +151,9 @@ class Bench:
             gathered = Gathering()
             self.solve(place, damping, gathered)
             for pairs in (16, 64):
-                yield f"{pairs} pairs {label}", self.solve(here, damping, gathered.lbfgs(pairs))
-        yield "16 pairs of this very run", self.solve(here, damping, own.lbfgs(16))
+                run = self.solve(here, damping, gathered.lbfgs(pairs))
+                yield f"{pairs} pairs {label}", run.values
+        yield "16 pairs of this very run", self.solve(here, damping, own.lbfgs(16)).values
 
 
 def figures(trials: Sequence[tuple[str, list[float]]]) -> list[dict[str, Any]]:
@@ -178,12 +196,9 @@ def study(
     for damping in dampings:
         for count in frames:
             place = {"run": run.name, "iteration": iteration, "lambda": damping, "frames": count}
-            trials = figures(list(bench.trials(count, damping)))
-            for trial in trials:
-                log.info(
-                    "λ %g, %d frames, %s: %s", damping, count, trial["label"], trial["steps_to"]
-                )
-            yield place | {"gradient_share": share, "trials": trials}
+            rho, trials = bench.trials(count, damping)
+            log.info("λ %g, %d frames: ρ %.3f, %d steps", damping, count, rho, trials[0]["steps"])
+            yield place | {"gradient_share": share, "rho": rho, "trials": trials}
 
 
 def main(given: Sequence[str] | None = None) -> int:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 
 from asr_hf.cli.check import check_targets
 from asr_hf.cli.compose import load_config
+from asr_hf.curvature.precision import Precision
 from asr_hf.runtime.files import read_json
+from benchmarks.iteration import make_objective
 from benchmarks.paper_table import __main__ as command
 from benchmarks.paper_table import commands, runs
 from benchmarks.paper_table.figures import decoded_name, record_of, summary
+from benchmarks.paper_table.page import write_page
+from benchmarks.paper_table.reasons import Bench
 from benchmarks.paper_table.settings import CORPORA, ROWS, SEEDS
+from benchmarks.run import QUICK_PLANS
 
 CORPUS = CORPORA["prompts5"]
 BY_KEY = {row.key: row for row in ROWS}
@@ -22,6 +28,7 @@ BY_KEY = {row.key: row for row in ROWS}
 def root(tmp_path, monkeypatch):
     monkeypatch.setattr(commands, "ROOT", tmp_path)
     monkeypatch.setattr(command, "RESULTS", tmp_path / "paper-table.json")
+    monkeypatch.setattr(command, "REASONS", tmp_path / "reasons.json")
     return tmp_path
 
 
@@ -174,3 +181,29 @@ def test_every_command_composes_and_rows_differ_in_their_parts_alone(corpus):
     assert trees[0].sampling.curvature == trees[2].sampling.curvature_most
     lattices = load_config(commands.lattice_command(corpus, 0)[1:]).lattices
     assert all(t.lattices == lattices for t in trees)
+
+
+@pytest.fixture
+def bench(tmp_path):
+    plan = QUICK_PLANS[0]
+    objective = make_objective(plan.net, torch.device("cpu"), plan.work, Precision.FP32, tmp_path)
+    theta = objective.model.flat.detach().clone()
+    return Bench(objective, (theta, theta + 0.01), 0.25)
+
+
+def test_under_heavy_damping_the_loss_falls_by_twice_what_q_does(bench):
+    # d = -g / λ, where q = -g'g / 2λ and the loss falls by g'g / λ.
+    rho, _ = bench.trials(256, 1e4)
+    assert rho == pytest.approx(2.0, rel=0.02)
+
+
+def test_all_pairs_of_a_run_find_its_end_in_one_step_and_the_page_tells_it(bench, tmp_path):
+    rho, trials = bench.trials(256, 0.05)
+    alone, own = trials[0], trials[-1]
+    assert alone["label"] == "none"
+    assert own["steps_to"]["0.95"] == 1 < alone["steps_to"]["0.95"]
+    place = {"run": "plain-seed0", "iteration": 0, "lambda": 0.05, "frames": 256, "rho": rho}
+    results = {"runs": [], "machine": {"cpu": "a CPU", "torch": "2"}}
+    write_page(results, [place | {"trials": trials}], tmp_path / "page.md")
+    (line,) = (x for x in (tmp_path / "page.md").read_text().splitlines() if "plain-seed0, 1" in x)
+    assert line.endswith(f"| {own['steps']} (1) |")
