@@ -80,7 +80,9 @@ def costs_of(events: Sequence[Event], iteration: int) -> dict[str, float]:
     """
     (last,) = (event for event in events if event["iteration"] == iteration)
     steps = (number(e, "cg_iterations") or 0 for e in events if e["iteration"] <= iteration)
-    return {"seconds": last["seconds"], "work": last["work"], "cg_iterations": int(sum(steps))}
+    # The first event's seconds are those of opening data and of forecasts.
+    seconds = last["seconds"] - events[0]["seconds"]
+    return {"seconds": seconds, "work": last["work"], "cg_iterations": int(sum(steps))}
 
 
 def command_line(corpus: CorpusSettings, row: Row, seed: int, first: int) -> str:
