@@ -15,7 +15,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 	$$p -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 	2>/dev/null && echo $$p && break; done)
 
-.PHONY: help setup test demo demo-smbr $(DATA) bench gpu-pack gpu-check study race \
+.PHONY: help setup test demo demo-smbr $(DATA) bench gpu-pack gpu-check study race paper-table \
 	faults fuzz clean
 
 help: ## list the targets
@@ -87,8 +87,13 @@ $(DATA): data-%: setup
 study: data-prompts5 ## optimisers compared on five languages, many hours; resumes (ARGS="--preset fast": minutes)
 	$(BIN)/python -m benchmarks.study $(ARGS)
 
+<<<<<<< HEAD
 race: setup ## ours against today's optimisers, hours; resumes (ARGS="--minutes 60 --workloads prompts5-relu-rms")
 	$(BIN)/python -m benchmarks.race $(ARGS)
+=======
+paper-table: data-prompts5x data-queen ## the paper's table on sMBR, hours; resumes (ARGS="--minutes 60", "--corpora prompts5": quick)
+	$(BIN)/python -m benchmarks.paper_table $(ARGS)
+>>>>>>> table
 
 bench: $(VENV)/.bench ## measure speed beside peers, 15 minutes (ARGS="--quick": one)
 	$(BIN)/python -m benchmarks.run $(ARGS)

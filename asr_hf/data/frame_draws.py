@@ -13,8 +13,8 @@ from torch import Tensor
 class FrameDraws:
     """Gives frames random numbers that follow from a key and the frame's number.
 
-    They are SplitMix64's (Steele, Lea & Flood 2014) at the position that key, frame and stream give:
-    no order of calls, no chunk and no share of the data changes them.
+    They are SplitMix64's (Steele, Lea & Flood 2014) at the position that key, frame and stream
+    give: no order of calls, no chunk and no share of the data changes them.
 
     Args:
         key: any number of 64 bits; see `key_of`.
