@@ -31,10 +31,15 @@ class ShuffledFrames:
 
     @property
     def bytes(self) -> int:
-        """Bytes held of an epoch: a block, another one read ahead, and their order."""
+        """Bytes held of an epoch: a block, another one read ahead, and their order.
+
+        The features of a whole store that is resident are the source's own.
+        """
         held = min(self._store.num_frames, self._block_frames)
-        blocks = 2 if self._source.prefetch and held < self._store.num_frames else 1
-        return held * (blocks * (self._store.frame_bytes + 3 * 8) + 2 * 8)
+        whole = held == self._store.num_frames
+        blocks = 2 if self._source.prefetch and not whole else 1
+        features = 0 if self._source.resident and whole else self._store.frame_bytes
+        return held * (blocks * (features + 3 * 8) + 2 * 8)
 
     def count(self, batch_frames: int) -> int:
         """Return the number of minibatches of an epoch: ceil(frames / batch_frames)."""

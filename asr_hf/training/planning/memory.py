@@ -82,6 +82,7 @@ class MemoryPlan:
         passes: peak of a pass.
         recomputed: share of the largest curvature sample whose activations are made anew for
             each product.
+        features: bytes of features that stay on the device, a part of `base`.
     """
 
     chunk_frames: int
@@ -91,6 +92,7 @@ class MemoryPlan:
     optimiser: int
     passes: int
     recomputed: float
+    features: int = 0
 
     @property
     def peak(self) -> int:
@@ -108,7 +110,8 @@ class MemoryPlan:
         """Return one line for the log."""
         again = f", {self.recomputed:.0%} of the curvature sample's activations made anew"
         return (
-            f"memory: {_gb(self.peak)} predicted at most: {_gb(self.base)} held already, "
+            f"memory: {_gb(self.peak)} predicted at most: {_gb(self.base)} held already "
+            f"({_gb(self.features)} of it features), "
             f"{_gb(self.optimiser)} optimiser, {_gb(self.passes)} passes in chunks of "
             f"{self.chunk_frames} frames{again if self.recomputed else ''}"
         )
@@ -245,9 +248,11 @@ def plan_memory(
     passes = measure_passes(objective, bool(need.curvature_frames))
     longest = int(max(objective.unit_frames(split).max() for split in Split))
     base = held_now(objective.device)
+    features = sum(source.resident_bytes for source in objective.sources.values())
     chunk = max_frames
     if budget is not None:
-        usual = 0 if objective.device.type == "cuda" else _USUAL_BASE
+        on_gpu = objective.device.type == "cuda"
+        usual = 0 if on_gpu else _USUAL_BASE + features
         free = budget - usual - need.bytes
         # Half for a pass, where it can be: the rest keeps activations.
         while chunk > _FEWEST_CHUNK_FRAMES and (
@@ -275,4 +280,13 @@ def plan_memory(
     again = passes.kept.at(largest) if recomputed else 0.0
     products = kept + again + passes.product.at(largest) if whole else 0.0
     peak = int(max(passes.sums(largest, need), products))
-    return MemoryPlan(chunk, bound, passes.kept, base, need.bytes, peak, recomputed)
+    return MemoryPlan(
+        chunk,
+        bound,
+        passes.kept,
+        base,
+        need.bytes,
+        peak,
+        recomputed,
+        features,
+    )

@@ -206,7 +206,25 @@ def test_room_on_a_gpu_is_half_of_what_is_free_or_may_be_taken(monkeypatch):
     assert room_for_features(gpu, None, 10**6) == 500
     assert room_for_features(gpu, 700, 600) == 700
     assert room_for_features(gpu, 0, None) == 0
-    assert room_for_features(CPU, None, None) == room_for_features(CPU, 10**9, None) == 0
+
+
+def test_room_in_memory_is_shared_and_within_a_budget_the_same_each_time(monkeypatch):
+    for free in (1000, 3000):
+        monkeypatch.setattr(frame_source, "free_memory", lambda free=free: free)
+        assert room_for_features(CPU, None, None) == free / 2
+        assert room_for_features(CPU, None, None, sharing=5) == free / 10
+        assert room_for_features(CPU, None, 400, sharing=5) == 100
+        assert room_for_features(CPU, 700, 600) == 700
+        assert room_for_features(CPU, 0, None) == 0
+
+
+def test_resident_utterances_are_read_and_their_checksums_compared_once(watched):
+    source = FrameSource(watched, CPU, resident=True)
+    read = len(watched.read_by)
+    assert sum(len(units) for _, units in watched.read_by) == watched.num_units
+    for units in ([3, 1, 2], [5, 6, 7], [3]):
+        source.gather(np.array(units))
+    assert len(watched.read_by) == read
 
 
 def test_a_precision_raised_in_mid_run_reads_the_chunks_again(make_objective):
