@@ -30,7 +30,7 @@ from asr_hf.runtime.process_group import SINGLE_PROCESS, ProcessGroup
 from asr_hf.runtime.run_folder import RunFolder
 from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.external import alignments_from_outside, pack_external
-from asr_hf.stages.training.arithmetic import choose_precision, recorder
+from asr_hf.stages.training.arithmetic import choose_gradients, choose_precision, recorder
 from asr_hf.stages.training.declared import optimiser_needs
 from asr_hf.stages.training.forecast import fit_memory, say_duration
 from asr_hf.stages.training.heldout import check_heldout
@@ -171,7 +171,7 @@ def make_objective(
     """
     criterion = settings.criterion.build()
     try_criterion(criterion, model, stores[Split.TRAIN])
-    return FrameObjective(
+    objective = FrameObjective(
         model,
         criterion,
         stores,
@@ -183,6 +183,8 @@ def make_objective(
         targets=open_targets(settings, stores, model),
         record=recorder(settings, device),
     )
+    choose_gradients(settings, objective)
+    return objective
 
 
 def share(settings: Settings, objective: FrameObjective, group: ProcessGroup) -> CountedObjective:
