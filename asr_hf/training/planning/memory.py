@@ -226,6 +226,16 @@ def _line(points: list[tuple[int, int]]) -> Line:
     return Line(max(0.0, low - slope * few), slope)
 
 
+def _chunk_within(free: float, passes: Passes, need: MemoryNeed, max_frames: int) -> int:
+    """Halve the chunk until a pass takes half of what is free: the rest keeps activations."""
+    chunk = max_frames
+    while chunk > _FEWEST_CHUNK_FRAMES and (
+        max(passes.sums(chunk, need), passes.products(chunk)) > free / 2
+    ):
+        chunk //= 2
+    return chunk
+
+
 def plan_memory(
     objective: FrameObjective, need: MemoryNeed, max_frames: int, budget: int | None
 ) -> MemoryPlan:
@@ -251,14 +261,8 @@ def plan_memory(
     features = sum(source.resident_bytes for source in objective.sources.values())
     chunk = max_frames
     if budget is not None:
-        on_gpu = objective.device.type == "cuda"
-        usual = 0 if on_gpu else _USUAL_BASE + features
-        free = budget - usual - need.bytes
-        # Half for a pass, where it can be: the rest keeps activations.
-        while chunk > _FEWEST_CHUNK_FRAMES and (
-            max(passes.sums(chunk, need), passes.products(chunk)) > free / 2
-        ):
-            chunk //= 2
+        usual = 0 if objective.device.type == "cuda" else _USUAL_BASE + features
+        chunk = _chunk_within(budget - usual - need.bytes, passes, need, max_frames)
     largest = max(chunk, longest)
     chunks = math.ceil(need.curvature_frames / largest)
     whole = passes.kept.fixed * chunks + passes.kept.per_frame * need.curvature_frames
