@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from functools import cached_property
 from itertools import pairwise
 from threading import Thread
 from typing import TypeVar
@@ -64,6 +65,11 @@ class FrameSource:
     def resident_bytes(self) -> int:
         """Bytes of the features and labels that stay on the device."""
         return resident_size(self.store) if self.resident else 0
+
+    @cached_property
+    def whole(self) -> FrameBatch:
+        """All utterances in the store's order; of resident ones the features are not copied."""
+        return self.gather(np.arange(self.store.num_units))
 
     def batches(self, groups: Sequence[np.ndarray]) -> Batches:
         """Return one batch for each group of utterances, made when it is taken or just before."""

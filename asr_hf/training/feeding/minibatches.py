@@ -27,7 +27,6 @@ class ShuffledFrames:
 
     def __init__(self, source: FrameSource, block_frames: int) -> None:
         self._source, self._store, self._block_frames = source, source.store, block_frames
-        self._whole: FrameBatch | None = None
 
     @property
     def bytes(self) -> int:
@@ -62,10 +61,9 @@ class ShuffledFrames:
         rng = np.random.default_rng([seed, epoch])
         if self._store.num_frames <= self._block_frames:
             everything = np.arange(self._store.num_units)
-            if self._whole is None:
-                self._whole = self._source.gather(everything)
-            for index in torch.split(self._shuffled(rng, self._whole), batch_frames):
-                yield _loose(self._whole, index, everything)
+            whole = self._source.whole
+            for index in torch.split(self._shuffled(rng, whole), batch_frames):
+                yield _loose(whole, index, everything)
             return
         groups, parts = self._blocks(rng, batch_frames)
         batches = self._source.batches(groups)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_hf.curvature.precision import Precision
+from asr_hf.data.splice import splice_at
 from asr_hf.hf.objective import Sample, Split
 from asr_hf.training.feeding import frame_source
 from asr_hf.training.feeding.frame_source import (
@@ -20,6 +21,7 @@ from asr_hf.training.feeding.frame_source import (
     room_for_features,
 )
 from asr_hf.training.feeding.minibatches import ShuffledFrames
+from asr_hf.training.feeding.units import Units
 
 CPU = torch.device("cpu")
 WAYS = {"map": {}, "ahead": {"prefetch": True}, "resident": {"resident": True}}
@@ -153,6 +155,24 @@ def ways_of(objective):
             objective.sources[split] = FrameSource(store, CPU, **settings)
         objective._shuffled = ShuffledFrames(objective.sources[Split.TRAIN], 60)
         yield objective
+
+
+@pytest.mark.parametrize("used", [None, np.array([1, 4, 5, 9, 20])])
+def test_strided_units_are_the_same_frames_from_memory_and_from_files(stores, used):
+    store = stores[Split.TRAIN]
+    found = []
+    for resident in (False, True):
+        units = Units(FrameSource(store, CPU, resident), stride=3, utterances=used)
+        order = np.random.default_rng(0).permutation(len(units.frame_counts))
+        found.append(
+            [
+                (unit.labels, splice_at(unit.batch, unit.index, 2, 3, torch.float32))
+                for unit in units.batches(order, 20)
+            ]
+        )
+    assert len(found[0]) > 3
+    for (labels, windows), (same_labels, same_windows) in zip(*found, strict=True):
+        assert torch.equal(labels, same_labels) and torch.equal(windows, same_windows)
 
 
 @pytest.mark.parametrize("kept", [0, 2, 99])
