@@ -21,6 +21,7 @@ from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
 from asr_hf.hf.sampling.fixed import FixedSampling
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
 from asr_hf.runtime.clock import PhaseClock
+from asr_hf.training.feeding.frame_source import make_sources, room_for_features
 from asr_hf.training.frame_objective import FrameObjective
 from benchmarks.busy import busy_fraction
 from benchmarks.gemm import product_gemms
@@ -178,7 +179,10 @@ def make_objective(
         Split.TRAIN: make_store(folder / "train", work.gradient, dim, pdfs, seed=1),
         Split.HELDOUT: make_store(folder / "heldout", work.heldout, dim, pdfs, seed=2),
     }
-    return FrameObjective(net.model().to(device), CrossEntropy(), stores, precision=precision)
+    sources = make_sources(stores, device, room_for_features(device, None, None))
+    return FrameObjective(
+        net.model().to(device), CrossEntropy(), stores, precision=precision, sources=sources
+    )
 
 
 def _optimiser(objective: Objective, theta: Tensor, work: Work) -> HessianFree:

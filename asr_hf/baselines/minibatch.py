@@ -55,7 +55,7 @@ class MinibatchTrainer(ABC):
         InputError: a setting is out of range.
     """
 
-    needs = OptimiserNeeds(minibatches=True)
+    needs = OptimiserNeeds(minibatches=True, coarse_gradients=True)
     name: str
     state_vectors: int
 

@@ -15,7 +15,7 @@ from asr_hf.curvature.gauss_newton import (
     NarrowedChunk,
     OutputCurvature,
 )
-from asr_hf.curvature.precision import Precision
+from asr_hf.curvature.precision import Precision, narrow_layers
 from asr_hf.curvature.r_operator import MLPCurvature, Perceptron, layers_of
 from asr_hf.runtime.errors import InputError
 
@@ -122,8 +122,7 @@ class ChunkMaker:
     def _by_double_backward(
         self, inputs: Any, at_outputs: AtOutputs, precision: Precision
     ) -> ChunkCurvature:
-        device = self._model.flat.device.type
-        with torch.autocast(device, torch.bfloat16, enabled=precision is Precision.BF16):
+        with narrow_layers(self._model.flat.device, precision):
             logits = self._model(inputs)
         parameters = list(self._model.parameters())
         return KeptDoubleBackward(logits, parameters, at_outputs(logits.detach()))

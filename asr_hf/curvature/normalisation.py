@@ -7,7 +7,7 @@ pass and its backward pass multiply by one matrix.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -99,9 +99,49 @@ def normalised_rows(outputs: Tensor, centred: bool) -> tuple[Tensor, Tensor]:
     Returns:
         The rows [F, U] and their scales r [F, 1], of the type of `outputs`.
     """
-    wide = outputs.to(torch.promote_types(outputs.dtype, torch.float32))
+    narrow = outputs.dtype
+    wide = torch.promote_types(narrow, torch.float32)
     if centred:
-        wide = wide - wide.mean(dim=1, keepdim=True)
-    square = wide.square().mean(dim=1, keepdim=True)
+        outputs = outputs.to(wide)
+        outputs = outputs - outputs.mean(dim=1, keepdim=True)
+    norms = torch.linalg.vector_norm(outputs, dim=1, keepdim=True, dtype=wide)
+    square = norms.square() / outputs.shape[1]
     scale = torch.rsqrt(square + (EPSILON if centred else RMS_EPSILON))
-    return (wide * scale).to(outputs.dtype), scale.to(outputs.dtype)
+    return (outputs * scale).to(narrow), scale.to(narrow)
+
+
+class NormaliseRows(torch.autograd.Function):
+    """`normalised_rows` with its derivative by hand, in a third of the passes that autograd takes.
+
+    The derivative of a row's scale r, by which the derivative is differentiated in turn, is
+    -r² n / U.
+    """
+
+    @staticmethod
+    def forward(outputs: Tensor, centred: bool) -> tuple[Tensor, Tensor]:
+        """Return what `normalised_rows` does."""
+        return normalised_rows(outputs, centred)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, bool], output: tuple[Tensor, Tensor]) -> None:
+        """Keep rows and scales."""
+        ctx.centred = inputs[1]
+        ctx.save_for_backward(*output)
+        ctx.set_materialize_grads(False)
+
+    @staticmethod
+    def backward(ctx: Any, by_rows: Tensor | None, by_scale: Tensor | None) -> tuple[Any, None]:
+        """Multiply by the derivative; made of operations that can be differentiated."""
+        rows, scale = ctx.saved_tensors
+        units = rows.shape[1]
+        along = torch.zeros_like(scale).squeeze(1)
+        value = torch.zeros_like(rows) if by_rows is None else by_rows
+        if by_rows is not None:
+            if ctx.centred:
+                value = value - value.mean(dim=1, keepdim=True)
+            along = torch.linalg.vecdot(rows, value) / units
+        if by_scale is not None:
+            along = along + (by_scale * scale).squeeze(1) / units
+        value = torch.addcmul(value, rows, along.unsqueeze(1), value=-1.0)
+        # In place unless this pass is itself differentiated.
+        return (value * scale if torch.is_grad_enabled() else value.mul_(scale)), None

@@ -16,7 +16,10 @@ class OptimiserNeeds:
             another. Optimisers of sums over large samples leave the sums to several processes.
         whole_vectors: whether each process needs the gradient and all else as long as θ in one
             piece. `runtime.sharded` then has nothing to divide.
+        coarse_gradients: whether it makes do with gradients in bfloat16, and compares the losses
+            that come with them with no others. Then `precision=bf16` is theirs too.
     """
 
     minibatches: bool = False
     whole_vectors: bool = True
+    coarse_gradients: bool = False

@@ -14,9 +14,9 @@ from asr_hf.curvature.normalisation import (
     RMS_EPSILON,
     Normalisation,
     NormalisedRows,
+    NormaliseRows,
     ProjectedRows,
     ScaledRows,
-    normalised_rows,
 )
 
 # Weight of what batch statistics were before, once there have been ten measurements; before that
@@ -64,7 +64,8 @@ class RowNormalisation(NormalisationLayer):
 
     def forward(self, outputs: Tensor, used: Tensor | None = None) -> Tensor:
         """See `NormalisationLayer`."""
-        return normalised_rows(outputs, self.centred)[0]
+        rows: Tensor = NormaliseRows.apply(outputs, self.centred)[0]  # type: ignore[no-untyped-call]
+        return rows
 
     def linearised(self, outputs: Tensor) -> ProjectedRows:
         """See `NormalisationLayer`."""
@@ -105,11 +106,10 @@ class BatchNormalisation(NormalisationLayer):
             self._add(outputs if used is None else outputs[used], self._sums)
         if not self._by_minibatch:
             return ((outputs - self.mean) * self.scale).to(outputs.dtype)
-        variance, mean = torch.var_mean(
-            outputs if used is None else outputs[used], dim=0, correction=0
-        )
+        wide = outputs.to(torch.promote_types(outputs.dtype, self.mean.dtype))
+        variance, mean = torch.var_mean(wide if used is None else wide[used], dim=0, correction=0)
         self._follow(mean.detach(), variance.detach())
-        return (outputs - mean) * torch.rsqrt(variance + EPSILON)
+        return ((wide - mean) * torch.rsqrt(variance + EPSILON)).to(outputs.dtype)
 
     def linearised(self, outputs: Tensor) -> ScaledRows:
         """See `NormalisationLayer`."""

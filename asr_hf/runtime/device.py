@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -39,6 +40,19 @@ def choose_device(name: str, threads: int | None = None) -> torch.device:
             remedy="use runtime.device=auto or cpu",
         )
     return device
+
+
+def free_memory() -> int:
+    """Return the bytes of this machine's memory that are free, or that the system would give up."""
+    try:
+        table = Path("/proc/meminfo").read_text(encoding="ascii")
+    except OSError:
+        table = ""
+    available = re.search(r"MemAvailable:\s+(\d+) kB", table)
+    if available:
+        return int(available[1]) * 1024
+    # Where there is no such table, half of all there is.
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
 
 def seed_everything(seed: int) -> None:

@@ -19,7 +19,7 @@ class RuntimeSettings:
         seed: seed of initial weights, samples and shuffling.
         chunk_frames: largest number of frames that go through the network at once.
         memory: most memory of the process or on the GPU, as a size such as 4GB; None sets no limit.
-        resident: features that live on the GPU: auto, a size, or None for none.
+        resident: features that stay on the device: auto, a size, or None for none.
         curvature_path: how Gauss-Newton products are computed: auto, r_operator, double_backward.
         cuda_graphs: whether products are recorded as CUDA graphs and replayed.
         keep_checkpoints: number of checkpoints kept beside the best.

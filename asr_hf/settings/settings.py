@@ -40,7 +40,7 @@ class Settings:
         init_from: run folder whose model training starts from; None starts from random weights.
         overfit: whether held-out data may be trained on.
         priors: what the trained model's priors are: alignment or posteriors.
-        precision: arithmetic of curvature products: fp32, tf32 or bf16.
+        precision: arithmetic of curvature products and gradients: fp32, tf32 or bf16.
         paths: folders of corpora, runs and downloads.
         lm: settings of language models.
         runtime: settings of where and how a run computes.

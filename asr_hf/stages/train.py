@@ -30,7 +30,7 @@ from asr_hf.runtime.process_group import SINGLE_PROCESS, ProcessGroup
 from asr_hf.runtime.run_folder import RunFolder
 from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.external import alignments_from_outside, pack_external
-from asr_hf.stages.training.arithmetic import choose_precision, recorder
+from asr_hf.stages.training.arithmetic import choose_gradients, choose_precision, recorder
 from asr_hf.stages.training.declared import optimiser_needs
 from asr_hf.stages.training.forecast import fit_memory, say_duration
 from asr_hf.stages.training.heldout import check_heldout
@@ -111,7 +111,7 @@ def _train(
     model = initial_model(settings, stores[Split.TRAIN], device)
     if folder is not None:
         folder.keep_inputs(inputs | statistics_of(model), changed_inputs)
-    objective = make_objective(settings, stores, model, device)
+    objective = make_objective(settings, stores, model, device, group.local_count)
     writer = ModelWriter(settings, model, stores[Split.TRAIN])
     start = time.perf_counter()
     begun = group.broadcast_json(folder is not None and bool(checkpoints(folder.checkpoints)))
@@ -152,6 +152,7 @@ def make_objective(
     stores: dict[Split, FrameStore],
     model: AcousticModel,
     device: torch.device,
+    sharing: int = 1,
 ) -> FrameObjective:
     """Make the objective: the criterion over the stores' frames as a function of the parameters.
 
@@ -160,6 +161,7 @@ def make_objective(
         stores: frame store of each part of the data.
         model: model that is trained.
         device: device that the features are brought to.
+        sharing: number of processes of the run on this machine.
 
     Returns:
         The objective of this process.
@@ -169,19 +171,21 @@ def make_objective(
     """
     criterion = settings.criterion.build()
     try_criterion(criterion, model, stores[Split.TRAIN])
-    return FrameObjective(
+    objective = FrameObjective(
         model,
         criterion,
         stores,
         settings.runtime.chunk_frames,
         CurvaturePath(settings.runtime.curvature_path),
         choose_precision(settings.precision),
-        sources=open_sources(settings, stores, device),
+        sources=open_sources(settings, stores, device, sharing),
         frame_stride=settings.frame_stride,
         targets=open_targets(settings, stores, model),
         record=recorder(settings, device),
         seed=settings.runtime.seed,
     )
+    choose_gradients(settings, objective)
+    return objective
 
 
 def share(settings: Settings, objective: FrameObjective, group: ProcessGroup) -> CountedObjective:
@@ -238,7 +242,10 @@ def _scores_of(path: Path, best: Best) -> dict[str, Any]:
 
 
 def open_sources(
-    settings: Settings, stores: dict[Split, FrameStore], device: torch.device
+    settings: Settings,
+    stores: dict[Split, FrameStore],
+    device: torch.device,
+    sharing: int,
 ) -> dict[Split, FrameSource]:
     """Open the frames, on the device as far as `runtime.resident` and `runtime.memory` allow.
 
@@ -246,6 +253,7 @@ def open_sources(
         settings: settings of the command.
         stores: frame store of each part of the data.
         device: device that the features are brought to.
+        sharing: number of processes of the run on this machine.
 
     Returns:
         The source of frames of each part of the data.
@@ -256,7 +264,7 @@ def open_sources(
     resident = settings.runtime.resident
     size = None if resident == "auto" else parse_bytes(resident, "runtime.resident") or 0
     budget = parse_bytes(settings.runtime.memory, "runtime.memory")
-    return make_sources(stores, device, room_for_features(device, size, budget))
+    return make_sources(stores, device, room_for_features(device, size, budget, sharing))
 
 
 def summary(settings: Settings, loop: TrainingLoop, best: Best) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from asr_hf.curvature.affine import LayerTap, OnLayer
 from asr_hf.curvature.chunks import ChunkMaker, CurvaturePath
 from asr_hf.curvature.cuda_graph import Recorder
 from asr_hf.curvature.gauss_newton import ChunkCurvature, OutputCurvature, SampleCurvature
-from asr_hf.curvature.precision import Precision
+from asr_hf.curvature.precision import Precision, narrow_layers
 from asr_hf.curvature.space import UNSHARDED, Space
 from asr_hf.curvature.statistic import SamplePasses, Statistic, Sums
 from asr_hf.data.store import FrameStore
@@ -84,7 +84,8 @@ class FrameObjective(WorkCounter):
         self.seed = seed
         self._statistics = BatchStatistics(model)
         self.chunk_frames = chunk_frames
-        self.precision, self._record = precision, record
+        self.precision, self.gradient_precision = precision, Precision.FP32
+        self._record = record
         self._curvature_chunk = ChunkMaker(model, curvature_path)
         self.num_parameters = model.flat.numel()
         self.device = model.flat.device
@@ -160,7 +161,8 @@ class FrameObjective(WorkCounter):
         self.model.flat_grad.zero_()
         sums = LossSums(self.device)
         for inputs, targets, lengths in self._chunks(sample):
-            logits = self.model(inputs)
+            with narrow_layers(self.device, self.gradient_precision):
+                logits = self.model(inputs)
             loss, at_outputs = self.criterion.loss_and_gradient(logits, targets)
             sums.add(loss, lengths)
             logits.backward(at_outputs)
@@ -265,7 +267,8 @@ class FrameObjective(WorkCounter):
         self._load(theta)
         inputs, targets, num_frames = minibatch
         self.model.flat_grad.zero_()
-        with self._statistics.by_minibatch():
+        narrow = narrow_layers(self.device, self.gradient_precision)
+        with self._statistics.by_minibatch(), narrow:
             logits = self.model(inputs)
         loss, at_outputs = self.criterion.loss_and_gradient(logits, targets)
         logits.backward(at_outputs.div_(num_frames))

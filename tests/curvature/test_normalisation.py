@@ -9,6 +9,7 @@ from torch import Tensor
 from asr_hf.curvature.normalisation import (
     EPSILON,
     RMS_EPSILON,
+    NormaliseRows,
     ProjectedRows,
     ScaledRows,
     normalised_rows,
@@ -53,12 +54,24 @@ def test_rows_and_both_products_with_the_derivative_follow_the_definition(kind):
 @pytest.mark.parametrize("centred", [False, True])
 def test_rows_of_dead_units_stay_zero_and_pass_nothing_that_is_not_finite(centred):
     outputs = torch.zeros(2, 4, requires_grad=True)
-    rows, _ = normalised_rows(outputs, centred)
+    rows, _ = NormaliseRows.apply(outputs, centred)
     rows.sum().backward()
     assert not rows.any() and torch.isfinite(outputs.grad).all()
     value = torch.ones(2, 4)
     ProjectedRows(outputs.detach(), centred).times_jacobian(value)
     assert torch.isfinite(value).all()
+
+
+@pytest.mark.parametrize("centred", [False, True])
+def test_derivatives_by_hand_are_right_to_the_second_order(centred):
+    outputs = OUTPUTS.clone().requires_grad_()
+
+    def rows_and_scales(x: Tensor) -> tuple[Tensor, Tensor]:
+        return NormaliseRows.apply(x, centred)
+
+    assert torch.autograd.gradcheck(rows_and_scales, outputs)
+    assert torch.autograd.gradgradcheck(rows_and_scales, outputs)
+    assert torch.autograd.gradgradcheck(lambda x: rows_and_scales(x)[0], outputs)
 
 
 def test_narrow_rows_have_their_statistics_in_single_precision():

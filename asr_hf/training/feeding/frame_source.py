@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from functools import cached_property
 from itertools import pairwise
 from threading import Thread
 from typing import TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from asr_hf.data.store import FrameBatch, FrameStore
 from asr_hf.hf.objective import Split
+from asr_hf.runtime.device import free_memory
 from asr_hf.runtime.progress import progress
 
 log = logging.getLogger(__name__)
@@ -22,16 +23,17 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _SHARE = 0.5
+_SHARE_OF_BUDGET_ON_CPU = 0.25
 _COPIED_AT_ONCE = 1 << 20
 
 
 class FrameSource:
     """The utterances of a store, wherever they lie, as batches on one device.
 
-    Resident frames are copied to the device once, as they are stored. Others are read from the
-    files; with `prefetch`, a thread reads the next batch while the network works on the one
-    before, and on a GPU copies it from page-locked memory on a stream of its own. Every way gives
-    the same bits.
+    Resident frames are copied to the device once, as they are stored, and their checksums are
+    compared then. Others are read from the files, with their checksums, each time; with
+    `prefetch`, a thread reads the next batch while the network works on the one before, and on a
+    GPU copies it from page-locked memory on a stream of its own. Every way gives the same bits.
 
     Args:
         store: the packed frames.
@@ -58,6 +60,16 @@ class FrameSource:
         if self._resident is not None:
             return self._resident.gather(units)
         return self.store.gather(units, self.device)
+
+    @property
+    def resident_bytes(self) -> int:
+        """Bytes of the features and labels that stay on the device."""
+        return resident_size(self.store) if self.resident else 0
+
+    @cached_property
+    def whole(self) -> FrameBatch:
+        """All utterances in the store's order; of resident ones the features are not copied."""
+        return self.gather(np.arange(self.store.num_units))
 
     def batches(self, groups: Sequence[np.ndarray]) -> Batches:
         """Return one batch for each group of utterances, made when it is taken or just before."""
@@ -161,10 +173,13 @@ class _Resident:
             table = table.pin_memory()
         table = table.to(self._features.device, non_blocking=True)
         first, start, end = torch.repeat_interleave(table[:3], table[3], 1, output_size=total)
-        rows: Tensor | slice = torch.arange(total, device=table.device) + (first - start)
         if total and (firsts[1:] == lasts[:-1]).all():
-            rows = slice(int(firsts[0]), int(lasts[-1]))
-        return FrameBatch(self._features[rows], self._labels[rows].long(), start, end)
+            row = slice(int(firsts[0]), int(lasts[-1]))
+            return FrameBatch(self._features[row], self._labels[row].long(), start, end)
+        rows = torch.arange(total, device=table.device) + (first - start)
+        # Whole rows at once: several times faster on a CPU than indexing.
+        features = self._features.index_select(0, rows)
+        return FrameBatch(features, self._labels.index_select(0, rows).long(), start, end)
 
 
 def resident_size(store: FrameStore) -> int:
@@ -172,21 +187,28 @@ def resident_size(store: FrameStore) -> int:
     return store.num_frames * (store.frame_bytes + 4)
 
 
-def room_for_features(device: torch.device, requested: int | None, budget: int | None) -> int:
+def room_for_features(
+    device: torch.device, requested: int | None, budget: int | None, sharing: int = 1
+) -> int:
     """Decide how many bytes of features may stay on `device`.
 
     Args:
-        device: the device; on the CPU features stay in the files, which the system caches.
-        requested: number of bytes asked for; None takes half of the free memory.
-        budget: bytes that the run may take in all; None takes all there are.
+        device: the device.
+        requested: number of bytes asked for; None takes half of the free memory, or within a budget
+            on the CPU a quarter of that, whatever is free: what is decided there sets the size of
+            chunks, which must not change from run to run.
+        budget: bytes that the process may take in all; None takes all there are.
+        sharing: number of processes that share the CPU's memory; each keeps features of its own.
 
     Returns:
-        Number of bytes; 0 on the CPU.
+        Number of bytes.
     """
-    if device.type != "cuda":
-        return 0
     if requested is not None:
         return requested
+    if device.type != "cuda":
+        if budget is not None:
+            return int(_SHARE_OF_BUDGET_ON_CPU * budget)
+        return int(_SHARE * free_memory() / sharing)
     free, _ = torch.cuda.mem_get_info(device)
     return int(_SHARE * min(free, free if budget is None else budget))
 
@@ -195,18 +217,19 @@ def make_sources(
     stores: Mapping[Split, FrameStore], device: torch.device, max_bytes: int
 ) -> dict[Split, FrameSource]:
     """Keep stores on `device` as far as `max_bytes` go, the smaller first; stream the others."""
+    elsewhere = "streamed ahead of use" if prefetching(device) else "read from the files each time"
     sources = {}
     for split, store in sorted(stores.items(), key=lambda item: item[1].num_frames):
         size = resident_size(store)
         resident = size <= max_bytes
         max_bytes -= size if resident else 0
         sources[split] = FrameSource(store, device, resident, prefetch=prefetching(device))
-        if device.type == "cuda":
+        if device.type == "cuda" or not resident:
             log.info(
                 "%s features: %.2f GB, %s",
                 split.value,
                 size / 1e9,
-                f"kept on {device}" if resident else "streamed ahead of use",
+                f"kept on {device}" if resident else elsewhere,
             )
     return sources
 

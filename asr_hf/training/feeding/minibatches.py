@@ -27,14 +27,18 @@ class ShuffledFrames:
 
     def __init__(self, source: FrameSource, block_frames: int) -> None:
         self._source, self._store, self._block_frames = source, source.store, block_frames
-        self._whole: FrameBatch | None = None
 
     @property
     def bytes(self) -> int:
-        """Bytes held of an epoch: a block, another one read ahead, and their order."""
+        """Bytes held of an epoch: a block, another one read ahead, and their order.
+
+        The features of a whole store that is resident are the source's own.
+        """
         held = min(self._store.num_frames, self._block_frames)
-        blocks = 2 if self._source.prefetch and held < self._store.num_frames else 1
-        return held * (blocks * (self._store.frame_bytes + 3 * 8) + 2 * 8)
+        whole = held == self._store.num_frames
+        blocks = 2 if self._source.prefetch and not whole else 1
+        features = 0 if self._source.resident and whole else self._store.frame_bytes
+        return held * (blocks * (features + 3 * 8) + 2 * 8)
 
     def count(self, batch_frames: int) -> int:
         """Return the number of minibatches of an epoch: ceil(frames / batch_frames)."""
@@ -57,10 +61,9 @@ class ShuffledFrames:
         rng = np.random.default_rng([seed, epoch])
         if self._store.num_frames <= self._block_frames:
             everything = np.arange(self._store.num_units)
-            if self._whole is None:
-                self._whole = self._source.gather(everything)
-            for index in torch.split(self._shuffled(rng, self._whole), batch_frames):
-                yield _loose(self._whole, index, everything)
+            whole = self._source.whole
+            for index in torch.split(self._shuffled(rng, whole), batch_frames):
+                yield _loose(whole, index, everything)
             return
         groups, parts = self._blocks(rng, batch_frames)
         batches = self._source.batches(groups)

@@ -61,6 +61,8 @@ class Units:
         if stride < 1:
             raise InputError(f"frame_stride={stride}", expected="1 or more")
         self._source, self._stride = source, stride
+        # Frames far apart are then taken from where they lie, and the utterances not copied.
+        self._whole = source.whole if stride > 1 and source.resident else None
         everything = np.arange(source.store.num_units)
         self._utterances = everything if utterances is None else utterances
         lengths = np.diff(source.store.offsets)[self._utterances]
@@ -93,6 +95,14 @@ class Units:
             utterances = [self._utterances[group] for group in groups]
             batches = self._source.batches(utterances)
             return UnitBatches(batches, utterances, lengths, [None] * len(groups))
+        if self._whole is not None:
+            everything = np.arange(self._source.store.num_units)
+            return UnitBatches(
+                [self._whole] * len(groups),
+                [everything] * len(groups),
+                lengths,
+                [self._rows(*x) for x in zip(groups, lengths, strict=True)],
+            )
         whole = [np.unique(group // self._stride) for group in groups]
         indices = [self._index(*x) for x in zip(groups, whole, lengths, strict=True)]
         utterances = [self._utterances[places] for places in whole]
@@ -104,7 +114,15 @@ class Units:
         sizes = offsets[utterances + 1] - offsets[utterances]
         starts = np.concatenate([[0], np.cumsum(sizes)])
         place, phase = np.divmod(group, self._stride)
-        first = starts[np.searchsorted(whole, place)] + phase
+        return self._steps(starts[np.searchsorted(whole, place)] + phase, lengths)
+
+    def _rows(self, group: np.ndarray, lengths: np.ndarray) -> Tensor:
+        """Return where the frames of `group` [F] lie in the whole store."""
+        place, phase = np.divmod(group, self._stride)
+        return self._steps(self._source.store.offsets[self._utterances[place]] + phase, lengths)
+
+    def _steps(self, first: np.ndarray, lengths: np.ndarray) -> Tensor:
+        """Return the numbers [F] of every k-th frame, given the `first` of each unit [U]."""
         before = np.cumsum(lengths) - lengths
         steps = np.arange(int(lengths.sum())) - np.repeat(before, lengths)
         return torch.from_numpy(np.repeat(first, lengths) + self._stride * steps)
@@ -125,7 +143,7 @@ class UnitBatches:
 
     def __init__(
         self,
-        batches: Batches,
+        batches: Batches | Sequence[FrameBatch],
         utterances: list[np.ndarray],
         lengths: list[np.ndarray],
         indices: Sequence[Tensor | None],

@@ -82,6 +82,7 @@ class MemoryPlan:
         passes: peak of a pass.
         recomputed: share of the largest curvature sample whose activations are made anew for
             each product.
+        features: bytes of features that stay on the device, a part of `base`.
     """
 
     chunk_frames: int
@@ -91,6 +92,7 @@ class MemoryPlan:
     optimiser: int
     passes: int
     recomputed: float
+    features: int = 0
 
     @property
     def peak(self) -> int:
@@ -108,7 +110,8 @@ class MemoryPlan:
         """Return one line for the log."""
         again = f", {self.recomputed:.0%} of the curvature sample's activations made anew"
         return (
-            f"memory: {_gb(self.peak)} predicted at most: {_gb(self.base)} held already, "
+            f"memory: {_gb(self.peak)} predicted at most: {_gb(self.base)} held already "
+            f"({_gb(self.features)} of it features), "
             f"{_gb(self.optimiser)} optimiser, {_gb(self.passes)} passes in chunks of "
             f"{self.chunk_frames} frames{again if self.recomputed else ''}"
         )
@@ -223,6 +226,16 @@ def _line(points: list[tuple[int, int]]) -> Line:
     return Line(max(0.0, low - slope * few), slope)
 
 
+def _chunk_within(free: float, passes: Passes, need: MemoryNeed, max_frames: int) -> int:
+    """Halve the chunk until a pass takes half of what is free: the rest keeps activations."""
+    chunk = max_frames
+    while chunk > _FEWEST_CHUNK_FRAMES and (
+        max(passes.sums(chunk, need), passes.products(chunk)) > free / 2
+    ):
+        chunk //= 2
+    return chunk
+
+
 def plan_memory(
     objective: FrameObjective, need: MemoryNeed, max_frames: int, budget: int | None
 ) -> MemoryPlan:
@@ -245,15 +258,11 @@ def plan_memory(
     passes = measure_passes(objective, bool(need.curvature_frames))
     longest = int(max(objective.unit_frames(split).max() for split in Split))
     base = held_now(objective.device)
+    features = sum(source.resident_bytes for source in objective.sources.values())
     chunk = max_frames
     if budget is not None:
-        usual = 0 if objective.device.type == "cuda" else _USUAL_BASE
-        free = budget - usual - need.bytes
-        # Half for a pass, where it can be: the rest keeps activations.
-        while chunk > _FEWEST_CHUNK_FRAMES and (
-            max(passes.sums(chunk, need), passes.products(chunk)) > free / 2
-        ):
-            chunk //= 2
+        usual = 0 if objective.device.type == "cuda" else _USUAL_BASE + features
+        chunk = _chunk_within(budget - usual - need.bytes, passes, need, max_frames)
     largest = max(chunk, longest)
     chunks = math.ceil(need.curvature_frames / largest)
     whole = passes.kept.fixed * chunks + passes.kept.per_frame * need.curvature_frames
@@ -275,4 +284,13 @@ def plan_memory(
     again = passes.kept.at(largest) if recomputed else 0.0
     products = kept + again + passes.product.at(largest) if whole else 0.0
     peak = int(max(passes.sums(largest, need), products))
-    return MemoryPlan(chunk, bound, passes.kept, base, need.bytes, peak, recomputed)
+    return MemoryPlan(
+        chunk,
+        bound,
+        passes.kept,
+        base,
+        need.bytes,
+        peak,
+        recomputed,
+        features,
+    )

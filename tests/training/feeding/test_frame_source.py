@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_hf.curvature.precision import Precision
+from asr_hf.data.splice import splice_at
 from asr_hf.hf.objective import Sample, Split
 from asr_hf.training.feeding import frame_source
 from asr_hf.training.feeding.frame_source import (
@@ -20,6 +21,7 @@ from asr_hf.training.feeding.frame_source import (
     room_for_features,
 )
 from asr_hf.training.feeding.minibatches import ShuffledFrames
+from asr_hf.training.feeding.units import Units
 
 CPU = torch.device("cpu")
 WAYS = {"map": {}, "ahead": {"prefetch": True}, "resident": {"resident": True}}
@@ -155,6 +157,24 @@ def ways_of(objective):
         yield objective
 
 
+@pytest.mark.parametrize("used", [None, np.array([1, 4, 5, 9, 20])])
+def test_strided_units_are_the_same_frames_from_memory_and_from_files(stores, used):
+    store = stores[Split.TRAIN]
+    found = []
+    for resident in (False, True):
+        units = Units(FrameSource(store, CPU, resident), stride=3, utterances=used)
+        order = np.random.default_rng(0).permutation(len(units.frame_counts))
+        found.append(
+            [
+                (unit.labels, splice_at(unit.batch, unit.index, 2, 3, torch.float32))
+                for unit in units.batches(order, 20)
+            ]
+        )
+    assert len(found[0]) > 3
+    for (labels, windows), (same_labels, same_windows) in zip(*found, strict=True):
+        assert torch.equal(labels, same_labels) and torch.equal(windows, same_windows)
+
+
 @pytest.mark.parametrize("kept", [0, 2, 99])
 def test_sums_are_the_same_bits_by_every_way(make_objective, kept):
     objective = make_objective(chunk_frames=30, dtype=torch.float32)
@@ -206,7 +226,25 @@ def test_room_on_a_gpu_is_half_of_what_is_free_or_may_be_taken(monkeypatch):
     assert room_for_features(gpu, None, 10**6) == 500
     assert room_for_features(gpu, 700, 600) == 700
     assert room_for_features(gpu, 0, None) == 0
-    assert room_for_features(CPU, None, None) == room_for_features(CPU, 10**9, None) == 0
+
+
+def test_room_in_memory_is_shared_and_within_a_budget_the_same_each_time(monkeypatch):
+    for free in (1000, 3000):
+        monkeypatch.setattr(frame_source, "free_memory", lambda free=free: free)
+        assert room_for_features(CPU, None, None) == free / 2
+        assert room_for_features(CPU, None, None, sharing=5) == free / 10
+        assert room_for_features(CPU, None, 400, sharing=5) == 100
+        assert room_for_features(CPU, 700, 600) == 700
+        assert room_for_features(CPU, 0, None) == 0
+
+
+def test_resident_utterances_are_read_and_their_checksums_compared_once(watched):
+    source = FrameSource(watched, CPU, resident=True)
+    read = len(watched.read_by)
+    assert sum(len(units) for _, units in watched.read_by) == watched.num_units
+    for units in ([3, 1, 2], [5, 6, 7], [3]):
+        source.gather(np.array(units))
+    assert len(watched.read_by) == read
 
 
 def test_a_precision_raised_in_mid_run_reads_the_chunks_again(make_objective):

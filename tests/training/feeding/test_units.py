@@ -19,6 +19,8 @@ class Store:
 class Source:
     """Gives the numbers of the frames as their labels."""
 
+    resident = False
+
     def __init__(self, lengths):
         self.store = Store(lengths)
 

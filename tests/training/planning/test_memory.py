@@ -19,6 +19,7 @@ from asr_hf.hf.memory import MemoryNeed
 from asr_hf.hf.objective import Sample, Split
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_json
+from asr_hf.training.feeding.frame_source import FrameSource, resident_size
 from asr_hf.training.planning.allocation_probe import measured
 from asr_hf.training.planning.memory import (
     Line,
@@ -147,6 +148,25 @@ threading.Thread(target=watch, daemon=True).start()
 hf.step()
 print(json.dumps([plan.peak, peak[0], plan.recomputed]))
 """
+
+
+@pytest.mark.parametrize("resident", [True, False])
+def test_resident_features_are_foretold_and_leave_less_to_chunks(make_objective, resident):
+    objective = make_objective(dtype=torch.float32, hidden_sizes=[512, 512])
+    sources = objective.sources
+    sizes = {split: resident_size(source.store) for split, source in sources.items()}
+    objective.sources = {
+        split: FrameSource(source.store, CPU, resident) for split, source in sources.items()
+    }
+    need = MemoryNeed(10**6, curvature_frames=50_000)
+    plan = plan_memory(objective, need, 8192, None)
+    assert plan.features == (sum(sizes.values()) if resident else 0)
+    # A budget in which the chunks just have their half.
+    passes = measure_passes(objective, curvature=True)
+    half = max(passes.sums(8192, need), passes.products(8192))
+    budget = int(500e6 + need.bytes + 2 * half) + 1000
+    chunk = plan_memory(objective, need, 8192, budget).chunk_frames
+    assert chunk == (4096 if resident else 8192)
 
 
 @pytest.fixture(scope="module")
