@@ -87,13 +87,11 @@ $(DATA): data-%: setup
 study: data-prompts5 ## optimisers compared on five languages, many hours; resumes (ARGS="--preset fast": minutes)
 	$(BIN)/python -m benchmarks.study $(ARGS)
 
-<<<<<<< HEAD
 race: setup ## ours against today's optimisers, hours; resumes (ARGS="--minutes 60 --workloads prompts5-relu-rms")
 	$(BIN)/python -m benchmarks.race $(ARGS)
-=======
+
 paper-table: data-prompts5x data-queen ## the paper's table on sMBR, hours; resumes (ARGS="--minutes 60", "--corpora prompts5": quick)
 	$(BIN)/python -m benchmarks.paper_table $(ARGS)
->>>>>>> table
 
 bench: $(VENV)/.bench ## measure speed beside peers, 15 minutes (ARGS="--quick": one)
 	$(BIN)/python -m benchmarks.run $(ARGS)
