@@ -64,7 +64,7 @@ class StochasticHessianFree:
     """
 
     name = "hf"
-    needs = OptimiserNeeds(whole_vectors=False)
+    needs = OptimiserNeeds(whole_vectors=False, coarse_gradients=True)
 
     def __init__(
         self,

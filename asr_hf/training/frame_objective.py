@@ -242,18 +242,7 @@ class FrameObjective(WorkCounter):
         return self._shuffled.count(batch_frames)
 
     def minibatches(self, seed: int, epoch: int, batch_frames: int) -> Iterator[Minibatch]:
-        """Go through all training frames in an order fixed by (seed, epoch).
-
-        Frames are shuffled across utterances; under a criterion of whole utterances, these are.
-
-        Args:
-            seed: seed of the order.
-            epoch: number of the epoch.
-            batch_frames: number of frames of a minibatch.
-
-        Yields:
-            The model's inputs, the targets and the number of frames of each minibatch.
-        """
+        """See `MinibatchObjective`; under a criterion of whole utterances, these are shuffled."""
         for number, unit in enumerate(self._shuffled.epoch(seed, epoch, batch_frames)):
             targets = self.targets.of(Split.TRAIN, unit)
             batch = self._draws.of_minibatch(unit, seed, epoch, number)
