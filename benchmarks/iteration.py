@@ -66,7 +66,7 @@ class TimedObjective:
         self.unit_frames, self.space = inner.unit_frames, inner.space
         self.layers, self.weights = inner.layers, inner.weights
         self.accumulate = inner.accumulate
-        self.statistics_of_samples = inner.statistics_of_samples
+        self.statistics_of_samples, self.common = inner.statistics_of_samples, inner.common
         self.statistics, self.renew_statistics = inner.statistics, inner.renew_statistics
         self.begin_iteration = inner.begin_iteration
         self.clock = PhaseClock(inner.device)

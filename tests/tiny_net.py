@@ -71,6 +71,9 @@ class TinyNet:
         logits = self.logits(self.parts(theta), x)
         return torch.nn.functional.cross_entropy(logits, y, reduction="none")
 
+    def common(self, value: float) -> float:
+        return value
+
     def statistics_of_samples(self) -> AbstractContextManager[None]:
         return nullcontext()
 

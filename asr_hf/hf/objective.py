@@ -163,6 +163,10 @@ class Objective(Protocol):
         """
         ...
 
+    def common(self, value: float) -> float:
+        """Return the value that the first of the processes has, on all of them."""
+        ...
+
     def statistics_of_samples(self) -> AbstractContextManager[None]:
         """Let gradients normalise by the sample at hand inside the block; `statistics` follow.
 

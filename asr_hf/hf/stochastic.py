@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import torch
@@ -23,7 +22,7 @@ from asr_hf.hf.state import State, nest, nested
 from asr_hf.hf.statistics import SampleStatistics
 from asr_hf.hf.step_length import ModelLength
 from asr_hf.hf.weight_decay import with_decay
-from asr_hf.runtime.clock import PhaseClock
+from asr_hf.runtime.clock import PhaseClock, Stopwatch
 
 # Iterations whose passes are counted before a run that ends by its seconds.
 _COUNTED_ITERATIONS = 1000
@@ -100,7 +99,7 @@ class StochasticHessianFree:
         self.average = self.theta.clone() if averaging else None
         self.iteration = 0
         # What the horizon is measured by.
-        self.frames, self.seconds = 0, 0.0
+        self.frames, self.seconds, self.stopwatch = 0, 0.0, Stopwatch()
 
     @property
     def estimate(self) -> Tensor:
@@ -145,7 +144,11 @@ class StochasticHessianFree:
 
     def step(self) -> dict[str, Any]:
         """Run one outer iteration and return its event."""
-        start, clock = time.perf_counter(), PhaseClock(self.objective.device)
+        with self.stopwatch:
+            return self._step()
+
+    def _step(self) -> dict[str, Any]:
+        clock = PhaseClock(self.objective.device)
         self.objective.begin_iteration(self.iteration)
         sizes = self.sampling.sizes(self.iteration, self.sampler.total)
         total = frames = 0.0
@@ -164,13 +167,12 @@ class StochasticHessianFree:
                 if number > 0:
                     direction = self.preconditioner.apply(gradient)
                 self._move(direction, factor)
-            self.frames += loss.num_frames
+            self._advance(loss.num_frames)
             if self.finished:
                 break
         self.iteration += 1
         if self.average is not None:
             add_to_mean(self.average, self.theta, self.averaging, self.iteration)
-        self.seconds += time.perf_counter() - start
         self.annealing.observe(self.progress, total / frames)
         return {
             "iteration": self.iteration,
@@ -184,6 +186,12 @@ class StochasticHessianFree:
             "gradient_norm": self.space.norm(gradient),
             "phase_seconds": clock.seconds,
         }
+
+    def _advance(self, frames: int) -> None:
+        """Go on along the horizon; all processes by one clock."""
+        self.frames += frames
+        if self.horizon.seconds is not None:
+            self.seconds = self.objective.common(self.stopwatch.seconds)
 
     def _steps(self, iteration: int) -> int:
         return min(self.steps, 1 << min(iteration, 30))
@@ -225,7 +233,7 @@ class StochasticHessianFree:
             "values": {
                 "iteration": self.iteration,
                 "frames": self.frames,
-                "seconds": self.seconds,
+                "seconds": self.stopwatch.seconds,
                 "position": self.sampler.position,
                 "length": self.length.state_dict(),
                 "annealing": self.annealing.state_dict(),
@@ -243,6 +251,7 @@ class StochasticHessianFree:
             self.average.copy_(tensors["average"])
         self.iteration, self.frames = values["iteration"], values["frames"]
         self.seconds, self.sampler.position = values["seconds"], values["position"]
+        self.stopwatch = Stopwatch(self.seconds)
         self.length.load_state_dict(values["length"])
         self.annealing.load_state_dict(values["annealing"])
         self.sampling.load_state_dict(values["sampling"])

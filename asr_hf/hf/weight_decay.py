@@ -73,6 +73,10 @@ class WeightDecay:
         """See `Objective`."""
         return self._inner.renew_statistics(theta, sample, total)
 
+    def common(self, value: float) -> float:
+        """See `Objective`."""
+        return self._inner.common(value)
+
     def statistics_of_samples(self) -> AbstractContextManager[None]:
         """See `Objective`."""
         return self._inner.statistics_of_samples()

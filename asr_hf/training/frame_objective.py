@@ -141,6 +141,10 @@ class FrameObjective(WorkCounter):
 
         return self._statistics.renew(forward, total)
 
+    def common(self, value: float) -> float:
+        """Return the value: there is one process."""
+        return value
+
     def statistics_of_samples(self) -> AbstractContextManager[None]:
         """See `Objective`; statistics are those of a chunk, and follow it."""
         return self._statistics.by_minibatch()

@@ -63,6 +63,9 @@ class SoftmaxRegression:
     def _frames(self, sample: Sample) -> Tensor:
         return torch.isin(self.unit, torch.tensor(sample.units)).nonzero().squeeze(1)
 
+    def common(self, value: float) -> float:
+        return value
+
     def statistics_of_samples(self) -> AbstractContextManager[None]:
         return nullcontext()
 

@@ -12,7 +12,8 @@ import torch
 from asr_hf.cli.compose import load_config
 from asr_hf.curvature.unit_moments import UnitMoments
 from asr_hf.hf.acceptance import Backtracking
-from asr_hf.hf.annealing import Horizon, Linear
+from asr_hf.hf.annealing import Linear
+from asr_hf.hf.horizon import Horizon
 from asr_hf.hf.damping import DampedOperator, LevenbergMarquardt
 from asr_hf.hf.hessian_free import HessianFree, Stopping
 from asr_hf.hf.objective import Sample, Split

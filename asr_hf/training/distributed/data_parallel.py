@@ -70,6 +70,11 @@ class DataParallel(WorkCounter):
         self.frames_by_pass["loss"] += passes * shard.num_frames
         return passes
 
+    def common(self, value: float) -> float:
+        """Return the value that the first rank has."""
+        own = torch.tensor(value if self._group.rank == 0 else 0.0, dtype=torch.float64)
+        return float(self._group.all_reduce(own.to(self.device)))
+
     @contextmanager
     def statistics_of_samples(self) -> Iterator[None]:
         """Let each rank's gradients normalise by its part; the ranks' statistics then are meant."""
