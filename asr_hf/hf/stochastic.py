@@ -35,13 +35,11 @@ class StochasticHessianFree:
     small sample, and the quadratic model there gives the length α of steps along M⁻¹g (see
     `ModelLength`). Then several gradient samples move θ by
 
-        p ← μ p + M⁻¹ g,    θ ← θ - (1 - μ) s α a p,
+        p ← μ p + M⁻¹ g,    θ ← θ - (1 - μ) α a p,
 
     with the momentum μ in the place of CG's start, and the annealing a(t), which takes the noise
     of small samples out of θ in the end. No loss is measured and no rate is tuned: α is the length
-    at which the model is least, 1 - μ makes the sum over steps a mean, and s makes good that α is
-    measured along single gradients, in whose noise the model sees more curvature than along their
-    mean.
+    at which the model is least, and 1 - μ makes the sum over steps a mean.
 
     Args:
         objective: the loss, its gradient and curvature.
@@ -56,7 +54,6 @@ class StochasticHessianFree:
         steps: gradient steps of an iteration; the first iterations, in which the curvature changes
             fast, have 1, 2, 4, ... of them.
         length_decay: decay of the measurements of α (see `ModelLength`).
-        length_scale: s.
         averaging: ᾱ; `estimate` is the running mean θ̄ ← ᾱ θ̄ + (1 - ᾱ) θ over iterations. 0
             reports the iterates themselves.
         seed: fixes every sample.
@@ -74,25 +71,24 @@ class StochasticHessianFree:
         sampling: SamplingSchedule,
         annealing: Annealing,
         horizon: Horizon,
-        damping: float = 3e-3,
+        damping: float = 5e-3,
         momentum: float = 0.9,
         weight_decay: float = 0.0,
-        steps: int = 20,
+        steps: int = 30,
         length_decay: float = 0.9,
-        length_scale: float = 2.0,
         averaging: float = 0.0,
         seed: int = 0,
     ) -> None:
-        if not (min(damping, length_scale) > 0 and steps >= 1):
-            raise ValueError("trainer: needs damping > 0, length_scale > 0 and steps >= 1")
-        if not (0 <= momentum < 1 and 0 <= averaging < 1):
-            raise ValueError("trainer: needs 0 <= momentum < 1 and 0 <= averaging < 1")
+        if not (damping > 0 and 0 <= momentum < 1 and steps >= 1 and 0 <= averaging < 1):
+            raise ValueError(
+                "trainer: needs damping > 0, 0 <= momentum < 1, steps >= 1, 0 <= averaging < 1"
+            )
         self.objective, self.theta = with_decay(objective, weight_decay), theta.clone()
         self.weight_decay = weight_decay
         self.preconditioner, self.sampling = preconditioner, sampling
         self.annealing, self.horizon, self.length = annealing, horizon, ModelLength(length_decay)
         self.damping, self.momentum, self.steps = damping, momentum, steps
-        self.length_scale, self.averaging, self.seed = length_scale, averaging, seed
+        self.averaging, self.seed = averaging, seed
         self.sampler = UnitSampler(objective.unit_frames(Split.TRAIN), seed)
         self.space = preconditioner.space = objective.space
         self.velocity = torch.zeros_like(self.space.shard(self.theta))
@@ -217,7 +213,7 @@ class StochasticHessianFree:
     def _move(self, direction: Tensor, factor: float) -> None:
         """Take one step, given M⁻¹g [n] and the annealing's factor."""
         self.velocity.mul_(self.momentum).add_(direction)
-        length = (1 - self.momentum) * self.length_scale * self.length.value * factor
+        length = (1 - self.momentum) * self.length.value * factor
         self.theta.add_(self.space.whole(self.velocity), alpha=-length)
 
     def state_dict(self) -> State:

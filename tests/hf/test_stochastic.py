@@ -26,7 +26,6 @@ def trainer(net, theta, **changes):
         "horizon": Horizon(epochs=30),
         "damping": 1e-2,
         "steps": 4,
-        "length_scale": 1.0,
         "seed": 3,
     }
     return StochasticHessianFree(**(settings | changes))
@@ -97,10 +96,10 @@ def test_a_run_that_anneals_itself_ends_before_its_horizon(net, theta):
 
 
 def test_a_step_is_its_definition(net, theta):
-    hf = trainer(net, theta, momentum=0.5, steps=2, length_scale=2.0, annealing=Constant())
+    hf = trainer(net, theta, momentum=0.5, steps=2, annealing=Constant())
     assert hf.step()["gradient_frames"] < hf.step()["gradient_frames"], "first one step, then two"
     by_hand, velocity = theta.clone(), torch.zeros_like(theta)
-    twin = trainer(net, theta, momentum=0.5, steps=2, length_scale=2.0, annealing=Constant())
+    twin = trainer(net, theta, momentum=0.5, steps=2, annealing=Constant())
     for count in (1, 2):
         for number in range(count):
             sample = twin.sampler.draw(32)
@@ -112,7 +111,7 @@ def test_a_step_is_its_definition(net, theta):
                 sizes = twin.sampling.sizes(twin.iteration, twin.sampler.total)
                 twin._learn_curvature(sizes, gradient, loss.num_frames)
             velocity = 0.5 * velocity + twin.preconditioner.apply(gradient)
-            by_hand = by_hand - 0.5 * 2 * twin.length.value * velocity
+            by_hand = by_hand - 0.5 * twin.length.value * velocity
     torch.testing.assert_close(hf.theta, by_hand, rtol=1e-12, atol=1e-14)
 
 
@@ -135,7 +134,7 @@ def test_a_run_of_seconds_ends_by_them(net, theta):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"damping": 0.0}, {"momentum": 1.0}, {"steps": 0}, {"length_scale": 0.0}, {"averaging": 1.0}],
+    [{"damping": 0.0}, {"momentum": 1.0}, {"steps": 0}, {"averaging": 1.0}],
 )
 def test_settings_out_of_range_are_refused(net, theta, wrong):
     with pytest.raises(ValueError, match="trainer: needs"):

@@ -13,9 +13,9 @@ from asr_hf.cli.compose import load_config
 from asr_hf.curvature.unit_moments import UnitMoments
 from asr_hf.hf.acceptance import Backtracking
 from asr_hf.hf.annealing import Linear
-from asr_hf.hf.horizon import Horizon
 from asr_hf.hf.damping import DampedOperator, LevenbergMarquardt
 from asr_hf.hf.hessian_free import HessianFree, Stopping
+from asr_hf.hf.horizon import Horizon
 from asr_hf.hf.objective import Sample, Split
 from asr_hf.hf.preconditioners.diagonal import DiagonalPreconditioner
 from asr_hf.hf.preconditioners.identity import IdentityPreconditioner
