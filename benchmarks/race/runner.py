@@ -9,14 +9,18 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 import torch
 
+from asr_hf.cli.compose import load_config
+from asr_hf.cli.typed import settings_of
 from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.files import read_json
+from asr_hf.stages.sources.layout import store_folder
 from benchmarks.machine import describe
 from benchmarks.race.plan import ROOT, Plan, commit_of
 from benchmarks.race.results import Results, record_of
@@ -159,8 +163,10 @@ def known_frames(plan: Plan, results: Results) -> dict[str, int]:
     return {**results.content.get("frames", {}), **there}
 
 
+@cache
 def _store(corpus: str) -> Path:
-    return ROOT / "data" / corpus / "store" / "train" / "store.json"
+    settings = settings_of(load_config([f"+recipe={corpus}"]))
+    return ROOT / store_folder(settings, settings.corpus.train_set) / "store.json"
 
 
 def sitting(plan: Plan) -> dict[str, Any]:
