@@ -12,7 +12,7 @@ from asr_hf.hf.objective import Objective, Split
 from asr_hf.hf.sampling.base import UnitSampler
 from asr_hf.models.normalisation import batch_layers
 
-_FRAMES_AT_START = 50_000
+_FRAMES_AT_START = 10_000
 
 
 class BatchStatistics:

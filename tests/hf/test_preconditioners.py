@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from asr_hf.hf.damping import DampedOperator
 from asr_hf.hf.memory import ProblemSize
-from asr_hf.hf.objective import Split
+from asr_hf.hf.objective import Sample, Split
 from asr_hf.hf.preconditioners.diagonal import DiagonalPreconditioner
 from asr_hf.hf.preconditioners.identity import IdentityPreconditioner
 from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
@@ -300,6 +301,31 @@ def test_kfac_equals_the_dense_kronecker_inverse(damping):
         exact = torch.linalg.solve(torch.kron(b, a), wb.reshape(-1)).view(fan_out, fan_in + 1)
         torch.testing.assert_close(found[start:split].view(fan_out, fan_in), exact[:, :-1])
         torch.testing.assert_close(found[split:stop], exact[:, -1])
+
+
+def test_a_diagonal_factor_is_that_of_a_diagonal_matrix():
+    whole = random_factor(2, 4, 3, 1)
+    diagonal = whole.outputs.diagonal().clone()
+    r = torch.randn(20, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    found, expected = KFACPreconditioner(), KFACPreconditioner()
+    found.prepare(0.1, Factors([KroneckerFactor(2, whole.inputs, diagonal)]))
+    expected.prepare(0.1, Factors([KroneckerFactor(2, whole.inputs, diagonal.diag())]))
+    torch.testing.assert_close(found.apply(r), expected.apply(r))
+
+
+@pytest.mark.parametrize(("most", "kept"), [(None, True), (3, True), (2, False)])
+def test_kfac_takes_the_diagonal_of_many_classes(net, theta, most, kept):
+    """The last layer of the tiny net has 3 outputs."""
+    sample = Sample(Split.TRAIN, np.arange(4))
+    gradient = torch.zeros_like(theta)
+    statistics = SampleStatistics(net, theta, sample, gradient, 1)
+    whole = KFACPreconditioner().factors(statistics)
+    found = KFACPreconditioner(most_classes=most).factors(statistics)
+    assert len(net.layers) > 1 and net.layers[-1].outputs == 3
+    for one, other in zip(whole[:-1], found[:-1], strict=True):
+        torch.testing.assert_close(one.outputs, other.outputs)
+    expected = whole[-1].outputs if kept else whole[-1].outputs.diagonal()
+    torch.testing.assert_close(found[-1].outputs, expected)
 
 
 def test_kfac_is_symmetric_positive_definite():

@@ -26,16 +26,21 @@ class FisherFactors:
     Args:
         layers: the affine layers of the network.
         seed: seed of the labels.
+        diagonal: number of a layer of whose B the diagonal alone is wanted; None for none.
     """
 
     layers: tuple[AffineLayer, ...]
     seed: int
+    diagonal: int | None = None
 
     def sums(self, passes: SamplePasses) -> Sums:
         """Return Σ (a, 1)(a, 1)', whose corner counts the rows, and Σ gg', layer by layer."""
         new = passes.theta.new_zeros
         inputs = [new(x.inputs + 1, x.inputs + 1) for x in self.layers]
-        outputs = [new(x.outputs, x.outputs) for x in self.layers]
+        outputs = [
+            new(x.outputs) if number == self.diagonal else new(x.outputs, x.outputs)
+            for number, x in enumerate(self.layers)
+        ]
 
         def add_input(layer: int, a: Tensor) -> None:
             total, corner = inputs[layer], a.shape[1]
@@ -46,7 +51,10 @@ class FisherFactors:
             total[corner, corner] += len(a)
 
         def add_gradient(layer: int, g: Tensor) -> None:
-            outputs[layer].addmm_(g.T, g)
+            if layer == self.diagonal:
+                outputs[layer] += g.square().sum(0)
+            else:
+                outputs[layer].addmm_(g.T, g)
 
         passes.layer_gradients(self.seed, add_input, add_gradient)
         return Sums(others=[*inputs, *outputs])
@@ -61,10 +69,33 @@ class FisherFactors:
 
 
 class KFACPreconditioner(KroneckerPreconditioner):
-    """A = E[(a, 1)(a, 1)'] and B = E[gg'], labels drawn from the model (see `FisherFactors`)."""
+    """A = E[(a, 1)(a, 1)'] and B = E[gg'], labels drawn from the model (see `FisherFactors`).
+
+    Args:
+        decay: see `KroneckerPreconditioner`.
+        refresh_every: see `KroneckerPreconditioner`.
+        invert_every: see `KroneckerPreconditioner`.
+        most_classes: number of outputs of the last layer above which its B is taken as diagonal.
+            There B = E[diag(p) - pp'] for posteriors p, whose diagonal is most of it, while a
+            product with thousands of classes squared costs as much as a gradient. None keeps it
+            whole.
+    """
 
     method: ClassVar[str] = "K-FAC"
 
+    def __init__(
+        self,
+        decay: float = 0.9,
+        refresh_every: int = 1,
+        invert_every: int = 1,
+        most_classes: int | None = None,
+    ) -> None:
+        super().__init__(decay, refresh_every, invert_every)
+        self.most_classes = most_classes
+
     def factors(self, statistics: CurvatureStatistics) -> list[KroneckerFactor]:
         """See `KroneckerPreconditioner`."""
-        return statistics.accumulate(FisherFactors(statistics.layers, statistics.seed))
+        layers = statistics.layers
+        many = self.most_classes is not None and layers[-1].outputs > self.most_classes
+        diagonal = len(layers) - 1 if many else None
+        return statistics.accumulate(FisherFactors(layers, statistics.seed, diagonal))

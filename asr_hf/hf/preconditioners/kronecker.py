@@ -28,7 +28,7 @@ class KroneckerFactor:
     Args:
         start: place in θ where the layer's W [out, in] begins; its b [out] follows.
         inputs: A [in+1, in+1], for the layer's inputs and, last, its bias.
-        outputs: B [out, out].
+        outputs: B [out, out], or its diagonal [out].
     """
 
     start: int
@@ -158,8 +158,13 @@ class KroneckerPreconditioner(Unobserving, ABC):
             # B⁻¹ [W b] A⁻¹ with the last row and column of A⁻¹ taken apart.
             inner = self._scratch_for(weight)
             torch.mm(weight, a[:-1, :-1], out=inner).addr_(bias, a[-1, :-1])
-            torch.mm(b, inner, out=weight_out)
-            torch.mv(b, torch.addmv(bias * a[-1, -1], weight, a[:-1, -1]), out=bias_out)
+            inner_bias = torch.addmv(bias * a[-1, -1], weight, a[:-1, -1])
+            if b.dim() == 1:
+                torch.mul(b[:, None], inner, out=weight_out)
+                torch.mul(b, inner_bias, out=bias_out)
+            else:
+                torch.mm(b, inner, out=weight_out)
+                torch.mv(b, inner_bias, out=bias_out)
         return result
 
     def _scratch_for(self, weight: Tensor) -> Tensor:
@@ -205,7 +210,7 @@ class KroneckerPreconditioner(Unobserving, ABC):
 
 
 def _invert(block: _Block, damping: float) -> None:
-    a, b = block.inputs.diagonal().double(), block.outputs.diagonal().double()
+    a, b = _diagonal(block.inputs).double(), _diagonal(block.outputs).double()
     pi = (a.mean().clamp_min(1e-30) / b.mean().clamp_min(1e-30)).sqrt()
     root, block.damping = damping**0.5, damping
     # The old ones first, so that they need not stand beside the new.
@@ -214,8 +219,19 @@ def _invert(block: _Block, damping: float) -> None:
     block.inverse_outputs = _inverse(block.outputs, root / pi)
 
 
+def _diagonal(factor: Tensor) -> Tensor:
+    return factor if factor.dim() == 1 else factor.diagonal()
+
+
 def _inverse(matrix: Tensor, shift: Tensor) -> Tensor:
-    """Return (matrix + shift I)⁻¹ in the matrix's dtype, computed in float64."""
+    """Return (matrix + shift I)⁻¹ in the matrix's dtype, computed in float64.
+
+    Args:
+        matrix: a factor [d, d], or the diagonal of one [d].
+        shift: damping [].
+    """
+    if matrix.dim() == 1:
+        return (matrix.double() + shift).reciprocal().to(matrix)
     damped = matrix.to(torch.float64, copy=True)
     damped.diagonal().add_(shift)
     lower = torch.linalg.cholesky(damped)
