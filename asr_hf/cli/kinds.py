@@ -77,6 +77,8 @@ DECLARED: dict[str, Kinds] = {
     "corpus.subsets_scored": frozenset({GROUP}),
     "features.sample_rate": _COUNT,
     "features.transforms": _PATHS,
+    "features.perturb.level": frozenset({LIST, NOTHING}),
+    "preconditioner.most_classes": _COUNT,
     "alignment.max_utterances": _COUNT,
     "alignment.tree": frozenset({GROUP, NOTHING}),
     "alignment.tree.max_utterances": _COUNT,

@@ -163,10 +163,14 @@ def known_frames(plan: Plan, results: Results) -> dict[str, int]:
     return {**results.content.get("frames", {}), **there}
 
 
-@cache
 def _store(corpus: str) -> Path:
+    return ROOT / _store_folder(corpus) / "store.json"
+
+
+@cache
+def _store_folder(corpus: str) -> Path:
     settings = settings_of(load_config([f"+recipe={corpus}"]))
-    return ROOT / store_folder(settings, settings.corpus.train_set) / "store.json"
+    return store_folder(settings, settings.corpus.train_set)
 
 
 def sitting(plan: Plan) -> dict[str, Any]:

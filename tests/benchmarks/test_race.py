@@ -224,7 +224,7 @@ def test_a_wrong_command_ends_the_race_and_time_that_is_up_starts_no_run(
 def test_a_corpus_that_is_missing_is_named_with_what_makes_it(root):
     with pytest.raises(InputError, match="make data-queen"):
         check_corpora(PLAN, ["queen-relu-batch"])
-    store = root / "data/queen/store/train/store.json"
+    store = root / "data/queen/store-triphone/train/store.json"
     store.parent.mkdir(parents=True)
     store.write_text(json.dumps({"frames": 7}))
     check_corpora(PLAN, ["queen-relu-batch"])

@@ -17,7 +17,8 @@ from asr_hf.curvature.chunks import CurvaturePath
 from asr_hf.curvature.precision import Precision
 from asr_hf.data.frame_draws import FrameDraws, key_of
 from asr_hf.hf.acceptance import Backtracking
-from asr_hf.hf.annealing import Horizon, Linear
+from asr_hf.hf.annealing import Linear
+from asr_hf.hf.horizon import Horizon
 from asr_hf.hf.damping import LevenbergMarquardt
 from asr_hf.hf.hessian_free import HessianFree, Stopping
 from asr_hf.hf.objective import Sample, Split
