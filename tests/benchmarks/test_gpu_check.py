@@ -80,7 +80,7 @@ def test_without_a_gpu_it_says_so(tmp_path: Path, monkeypatch, capsys) -> None:
 
 
 def test_a_trial_on_a_cpu_measures_and_trains(tmp_path: Path) -> None:
-    chosen = ["tests", "graphs-A", "adamw"]
+    chosen = ["graphs-A", "adamw"]
     given = ["--quick", "--device", "cpu", "--commit", "abc", "--out", str(tmp_path)]
     assert main([*given, "--steps", *chosen]) == 0
     results = read_json(tmp_path / "gpu.json")
@@ -88,9 +88,6 @@ def test_a_trial_on_a_cpu_measures_and_trains(tmp_path: Path) -> None:
     figures = {entry["name"]: entry["figures"] for entry in results["steps"]}
     assert list(figures) == chosen
     assert {entry["status"] for entry in results["steps"]} == {"done"}
-    assert figures["tests"]["failed"] == 0
-    if not torch.cuda.is_available():
-        assert figures["tests"]["passed"] == 0 < figures["tests"]["skipped"]
     for by_frames in figures["graphs-A"].values():
         assert by_frames["32"]["difference"] == 0
     curve = [look["heldout_loss"] for look in figures["adamw"]["curve"]]

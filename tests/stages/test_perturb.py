@@ -10,7 +10,6 @@ import pytest
 
 from asr_hf.cli.compose import load_config
 from asr_hf.data.alignment import Alignments
-from asr_hf.data.lattice_store import LatticeStore
 from asr_hf.data.store import FrameStore
 from asr_hf.hf.objective import Split
 from asr_hf.runtime.errors import InputError
@@ -68,7 +67,7 @@ def test_only_the_store_that_is_trained_on_has_copies_and_they_have_the_labels_o
     assert "store/train" in said and "features.perturb" in said and "asr-hf align" in said
 
 
-def test_levels_leave_alignments_alone_and_copies_have_lattices_but_are_not_decoded(place):
+def test_levels_leave_alignments_alone_and_copies_are_not_decoded(place):
     place.well("features")
     place.well("align")
     kept = files(place, "fbank", "align", "store/dev")
@@ -84,10 +83,6 @@ def test_levels_leave_alignments_alone_and_copies_have_lattices_but_are_not_deco
     place.well("decode", str(place.run), *sets, *LEVELS, *COPIES)
     lines = (place.run / "decode/train/hyp.txt").read_text().splitlines()
     assert {line.split()[0] for line in lines} == set(plain.utterances)
-    few = [f"lattices.from_run={place.run}", "lattices.sets=[train]", "lattices.utterances=2"]
-    place.well("lattices", *few, *LEVELS, *COPIES)
-    made = LatticeStore.open(place.corpus / "lattices" / "train").utterances
-    assert len(made) == 2 and all(name.startswith("sp") for name in made)
 
 
 def test_copies_of_what_has_no_alignment_are_not_trained_on(place):

@@ -18,9 +18,9 @@ from asr_hf.curvature.precision import Precision
 from asr_hf.data.frame_draws import FrameDraws, key_of
 from asr_hf.hf.acceptance import Backtracking
 from asr_hf.hf.annealing import Linear
-from asr_hf.hf.horizon import Horizon
 from asr_hf.hf.damping import LevenbergMarquardt
 from asr_hf.hf.hessian_free import HessianFree, Stopping
+from asr_hf.hf.horizon import Horizon
 from asr_hf.hf.objective import Sample, Split
 from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
 from asr_hf.hf.sampling.fixed import FixedSampling
@@ -312,7 +312,7 @@ def test_optimisers_train_with_it(make, which, name):
 
 
 def sgd(objective):
-    config = load_config(["+recipe=prompts", *OPTIONS["sgd"], "trainer.max_epochs=5"])
+    config = load_config(["+recipe=prompts", *OPTIONS["sgd"], "trainer.horizon.epochs=5"])
     return instantiate(config.trainer)(objective=objective, theta=objective.model.flat.clone())
 
 
