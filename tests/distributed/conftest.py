@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -35,13 +36,8 @@ def write_store():
     return make_store
 
 
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory):
-    """Every case trained by every number of processes: {(case, count): what worker.py found}.
-
-    Under "hang" is what rank 0 said when rank 1 did not answer.
-    """
-    folder = tmp_path_factory.mktemp("ranks")
+def train_all(folder: Path) -> None:
+    """Train every case by every number of processes."""
     for seed, part in enumerate(("train", "heldout")):
         make_store(folder / part, seed)
     script = str(Path(__file__).parent / "worker.py")
@@ -63,6 +59,25 @@ def trained(tmp_path_factory):
     finally:
         for worker in workers:
             worker.kill()
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """Every case trained by every number of processes: {(case, count): what worker.py found}.
+
+    Under "hang" is what rank 0 said when rank 1 did not answer.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # What one of pytest's own processes has trained serves the others, which wait for it.
+        folder = folder.parent
+    folder = folder / "ranks"
+    folder.mkdir(exist_ok=True)
+    with open(folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "done").exists():
+            train_all(folder)
+            (folder / "done").touch()
     found = {
         (case, count): json.loads((folder / f"{case}-{count}.json").read_text())
         for cases, counts in ((CASES, COUNTS), (DIVIDED, (2, 3)))
