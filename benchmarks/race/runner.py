@@ -164,13 +164,14 @@ def known_frames(plan: Plan, results: Results) -> dict[str, int]:
 
 
 def _store(corpus: str) -> Path:
-    return ROOT / _store_folder(corpus) / "store.json"
+    return ROOT / "data" / corpus / _store_folder(corpus) / "store.json"
 
 
 @cache
 def _store_folder(corpus: str) -> Path:
+    """Return the folder of what is trained on, in that of the corpus."""
     settings = settings_of(load_config([f"+recipe={corpus}"]))
-    return store_folder(settings, settings.corpus.train_set)
+    return store_folder(settings, settings.corpus.train_set).relative_to(settings.corpus.dir)
 
 
 def sitting(plan: Plan) -> dict[str, Any]:
