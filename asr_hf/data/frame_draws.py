@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
+
+from asr_hf.data.split_mix import GOLDEN, mixed, signed
 
 
 @dataclass(frozen=True)
@@ -35,31 +36,10 @@ class FrameDraws:
             Numbers of 64 random bits, int64 [...].
         """
         numbers = frames if self.numbers is None else self.numbers[frames]
-        of_frame = _mixed(numbers * _GOLDEN + self.key)
-        return _mixed(of_frame + _signed((stream + 1) * _GOLDEN))
+        of_frame = mixed(numbers * GOLDEN + self.key)
+        return mixed(of_frame + signed((stream + 1) * GOLDEN))
 
 
 def key_of(*parts: int) -> int:
     """Make a key from numbers of 0 or more; others give other keys."""
-    return _signed(int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0]))
-
-
-def _signed(number: int) -> int:
-    """Return a number modulo 2^64 as int64 has it."""
-    return (number + (1 << 63)) % (1 << 64) - (1 << 63)
-
-
-_GOLDEN = _signed(0x9E3779B97F4A7C15)
-_FIRST, _SECOND = _signed(0xBF58476D1CE4E5B9), _signed(0x94D049BB133111EB)
-
-
-def _mixed(bits: Tensor) -> Tensor:
-    """Apply SplitMix64's finaliser to words, int64 [...]; products wrap around."""
-    bits = (bits ^ _shifted(bits, 30)) * _FIRST
-    bits = (bits ^ _shifted(bits, 27)) * _SECOND
-    return bits ^ _shifted(bits, 31)
-
-
-def _shifted(bits: Tensor, by: int) -> Tensor:
-    """Shift words to the right, zeros coming in from the left."""
-    return torch.bitwise_and(bits >> by, (1 << (64 - by)) - 1)
+    return signed(int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0]))

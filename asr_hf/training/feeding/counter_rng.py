@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+from asr_hf.data.split_mix import GOLDEN, mixed, shifted, signed
 
 
 def frame_uniforms(seed: int, frame_numbers: np.ndarray) -> np.ndarray:
@@ -20,16 +21,9 @@ def frame_uniforms(seed: int, frame_numbers: np.ndarray) -> np.ndarray:
     Returns:
         Numbers [F, 2], float64.
     """
-    start = _mixed(np.array([seed], dtype=np.int64).astype(np.uint64) * _GOLDEN + _GOLDEN)
-    counters = 2 * frame_numbers.astype(np.uint64)[:, None] + np.arange(1, 3, dtype=np.uint64)
-    bits = _mixed(start + counters * _GOLDEN)
-    numbers: np.ndarray = (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    start = mixed(torch.tensor([signed(seed * GOLDEN + GOLDEN)]))
+    frames = torch.from_numpy(frame_numbers.astype(np.int64))
+    bits = mixed(start + (2 * frames[:, None] + torch.arange(1, 3)) * GOLDEN)
+    # Below 2^53, as float64 has room for.
+    numbers: np.ndarray = shifted(bits, 11).numpy() * 2.0**-53
     return numbers
-
-
-def _mixed(bits: np.ndarray) -> np.ndarray:
-    """Apply SplitMix64's finaliser to 64-bit words [...]."""
-    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: np.ndarray = bits ^ (bits >> np.uint64(31))
-    return mixed
