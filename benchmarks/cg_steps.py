@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,7 +33,7 @@ from asr_hf.hf.solvers.base import SolverResult
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
 from asr_hf.hf.solvers.stopping import FixedSteps
 from asr_hf.hf.statistics import SampleStatistics
-from asr_hf.runtime.errors import AsrHfError
+from asr_hf.runtime.ending import with_exit_code
 from asr_hf.runtime.files import write_json, write_text
 from asr_hf.runtime.logs import configure_logging
 from asr_hf.runtime.progress import progress
@@ -251,7 +250,8 @@ def study(run: Path, frames: int, dampings: list[float], steps: int) -> list[dic
     return places
 
 
-def main() -> int:
+@with_exit_code
+def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cg_steps", description=__doc__)
     parser.add_argument("runs", nargs="+", type=Path, help="folders of finished runs")
@@ -262,15 +262,11 @@ def main() -> int:
     options = parser.parse_args()
     configure_logging(debug=False)
     torch.set_num_threads(options.threads)
-    try:
-        places = [
-            place
-            for run in options.runs
-            for place in study(run, options.frames, options.damping, options.steps)
-        ]
-    except AsrHfError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
+    places = [
+        place
+        for run in options.runs
+        for place in study(run, options.frames, options.damping, options.steps)
+    ]
     settings = {"frames": options.frames, "steps": options.steps}
     machine = describe(torch.device("cpu"))
     results = ROOT / "benchmarks" / "results"
@@ -282,7 +278,6 @@ def main() -> int:
     ]
     write_text(results / "cg-steps.md", "# CG steps\n\n" + "\n\n".join(sections) + "\n")
     log.info("figures in %s", results / "cg-steps.md")
-    return 0
 
 
 if __name__ == "__main__":

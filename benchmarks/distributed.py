@@ -27,7 +27,7 @@ from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
 from asr_hf.hf.sampling.fixed import FixedSampling
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
 from asr_hf.hf.solvers.stopping import FixedSteps
-from asr_hf.runtime.errors import AsrHfError
+from asr_hf.runtime.ending import with_exit_code
 from asr_hf.runtime.files import read_json, write_json
 from asr_hf.runtime.launch import run_processes
 from asr_hf.runtime.process_group import ProcessGroup, process_group_from_environment
@@ -161,7 +161,8 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def main(given: list[str]) -> int:
+@with_exit_code
+def main(given: list[str]) -> None:
     """Measure, write benchmarks/results/distributed.json, and print a summary."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a small net, into build/bench")
@@ -172,17 +173,12 @@ def main(given: list[str]) -> int:
     options = parser.parse_args(given)
     if options.worker is not None:
         work_as_rank(QUICK if options.quick else FULL, options.iterations, options.worker)
-        return 0
+        return
     folder = ROOT / ("build/bench" if options.quick else "benchmarks/results")
-    try:
-        result = compare(options)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "distributed.json", result)
-    except AsrHfError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
+    result = compare(options)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "distributed.json", result)
     print({key: result[key] for key in ("seconds", "efficiency")})
-    return 0
 
 
 if __name__ == "__main__":

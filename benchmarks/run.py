@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from asr_hf.curvature.precision import Precision
-from asr_hf.runtime.errors import AsrHfError, InputError
+from asr_hf.runtime.ending import with_exit_code
+from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json, write_json, write_text
 from asr_hf.runtime.logs import configure_logging
 from benchmarks.chart import draw
@@ -163,7 +164,8 @@ def parse(given: list[str]) -> argparse.Namespace:
     return options
 
 
-def main(given: list[str]) -> int:
+@with_exit_code
+def main(given: list[str]) -> None:
     """Measure, write, and show the tables."""
     options = parse(given)
     configure_logging(debug=False)
@@ -171,14 +173,9 @@ def main(given: list[str]) -> int:
         torch.set_num_threads(options.threads)
     folder = ROOT / ("build/bench" if options.quick else "benchmarks/results")
     path = folder / "curvature.json"
-    try:
-        results = measure(options, read_json(path) if path.exists() else {})
-        save(results, folder, None if options.quick else ROOT / "docs/speed.md")
-    except AsrHfError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
+    results = measure(options, read_json(path) if path.exists() else {})
+    save(results, folder, None if options.quick else ROOT / "docs/speed.md")
     print(tables(results))
-    return 0
 
 
 if __name__ == "__main__":

@@ -18,11 +18,12 @@ import importlib
 import sys
 from pathlib import Path
 
-from asr_hf.runtime.errors import AsrHfError
+from asr_hf.runtime.ending import with_exit_code
 from asr_hf.runtime.resources import load_recipe
 
 
-def main(arguments: list[str]) -> int:
+@with_exit_code
+def main(arguments: list[str]) -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(description="Make a replica of Switchboard.")
     parser.add_argument("folder", type=Path, help="whose content is replaced")
@@ -33,19 +34,14 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     load_recipe("switchboard")
     replica = importlib.import_module("asr_hf_recipes.switchboard.replica.make")
-    try:
-        replica.make_replica(
-            options.folder,
-            replica.read_prompts(options.prompts, ["train", "dev"], options.most),
-            replica.read_prompts(options.prompts, ["test"], options.most),
-            replica.read_pronunciations(options.prompts, "en"),
-            options.seed,
-            options.truncated,
-        )
-    except AsrHfError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    return 0
+    replica.make_replica(
+        options.folder,
+        replica.read_prompts(options.prompts, ["train", "dev"], options.most),
+        replica.read_prompts(options.prompts, ["test"], options.most),
+        replica.read_pronunciations(options.prompts, "en"),
+        options.seed,
+        options.truncated,
+    )
 
 
 if __name__ == "__main__":

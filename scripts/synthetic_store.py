@@ -11,7 +11,6 @@ can learn them. Train on the corpus with
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ from asr_hf.data.checksums import FILE_NAME as CHECKSUMS
 from asr_hf.data.checksums import crc32, with_checksums
 from asr_hf.data.store import FORMAT
 from asr_hf.data.store_writer import SMALL_FILES
-from asr_hf.runtime.errors import AsrHfError
+from asr_hf.runtime.ending import with_exit_code
 from asr_hf.runtime.files import replaced_folder, write_json, write_text
 from asr_hf.runtime.progress import progress
 
@@ -83,7 +82,8 @@ def write_store(folder: Path, frames: int, pdfs: int, dim: int, seed: int) -> No
         write_json(part / "store.json", with_checksums(part, about, SMALL_FILES))
 
 
-def main() -> int:
+@with_exit_code
+def main() -> None:
     """Write training and held-out stores."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path)
@@ -93,14 +93,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     frames = int(options.hours * _FRAMES_AN_HOUR)
-    try:
-        for number, (name, count) in enumerate({"train": frames, "dev": 100_000}.items()):
-            folder = options.folder / "store" / name
-            write_store(folder, count, options.pdfs, options.dim, options.seed + number)
-    except AsrHfError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    return 0
+    for number, (name, count) in enumerate({"train": frames, "dev": 100_000}.items()):
+        folder = options.folder / "store" / name
+        write_store(folder, count, options.pdfs, options.dim, options.seed + number)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from asr_hf.data.store import FrameStore
 from asr_hf.runtime import artefact
-from asr_hf.runtime.errors import AsrHfError, InputError
+from asr_hf.runtime.ending import with_exit_code
+from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import atomic_path, replaced_folder
 from asr_hf.runtime.logs import configure_logging
 from asr_hf.runtime.provenance import indented
@@ -121,7 +122,8 @@ def unpack(packed: Path, folder: Path) -> Path:
     return folder / corpora[0].name
 
 
-def main(given: list[str]) -> int:
+@with_exit_code
+def main(given: list[str]) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(
         prog="make gpu-pack", description=(__doc__ or "").split("\n")[0]
@@ -131,13 +133,8 @@ def main(given: list[str]) -> int:
     parser.add_argument("--data", type=Path, default=ROOT / "data", help="prepared corpora")
     options = parser.parse_args(given)
     configure_logging(debug=False)
-    try:
-        size = pack(options.data / options.corpus, options.file)
-    except AsrHfError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
+    size = pack(options.data / options.corpus, options.file)
     log.info("%s: %.1f MiB", options.file, size / 2**20)
-    return 0
 
 
 if __name__ == "__main__":

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from asr_hf.runtime.errors import AsrHfError
+from asr_hf.runtime.ending import with_exit_code
 from asr_hf.runtime.files import read_json, write_json
 from asr_hf.runtime.logs import configure_logging
 from benchmarks.machine import describe
@@ -87,7 +86,8 @@ def make(names: Sequence[str], seeds: Sequence[int], runner: Runner | None, page
     log.info("figures in %s, page in %s", RESULTS, page)
 
 
-def main(given: Sequence[str] | None = None) -> int:
+@with_exit_code
+def main(given: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.paper_table", description=__doc__)
     parser.add_argument("--corpora", nargs="+", choices=sorted(CORPORA), default=list(TABLE))
@@ -98,12 +98,7 @@ def main(given: Sequence[str] | None = None) -> int:
     options = parser.parse_args(given)
     configure_logging(debug=False)
     runner = None if options.write_only else Runner(ROOT, options.minutes)
-    try:
-        make(options.corpora, options.seeds, runner, options.page)
-    except AsrHfError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    return 0
+    make(options.corpora, options.seeds, runner, options.page)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +29,7 @@ from asr_hf.hf.sampling.base import UnitSampler
 from asr_hf.hf.solvers.base import SolverResult
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
 from asr_hf.hf.statistics import SampleStatistics
-from asr_hf.runtime.errors import AsrHfError
+from asr_hf.runtime.ending import with_exit_code
 from asr_hf.runtime.files import read_json, write_json
 from asr_hf.runtime.logs import configure_logging
 from asr_hf.runtime.run_config import read_run_config
@@ -201,7 +200,8 @@ def study(
             yield place | {"gradient_share": share, "rho": rho, "trials": trials}
 
 
-def main(given: Sequence[str] | None = None) -> int:
+@with_exit_code
+def main(given: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.paper_table.reasons")
     parser.add_argument("run", type=Path, help="folder of a row's run, with its models")
@@ -213,16 +213,11 @@ def main(given: Sequence[str] | None = None) -> int:
     configure_logging(debug=False)
     torch.set_num_threads(1)
     known = read_json(RESULTS)["places"] if RESULTS.exists() else []
-    try:
-        for place in study(
-            options.run, options.iteration, options.share, options.frames, options.damping
-        ):
-            known = [*(k for k in known if not _same(k, place)), place]
-            write_json(RESULTS, {"machine": describe(torch.device("cpu")), "places": known})
-    except AsrHfError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    return 0
+    for place in study(
+        options.run, options.iteration, options.share, options.frames, options.damping
+    ):
+        known = [*(k for k in known if not _same(k, place)), place]
+        write_json(RESULTS, {"machine": describe(torch.device("cpu")), "places": known})
 
 
 def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:

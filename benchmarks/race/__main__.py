@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from asr_hf.runtime.errors import AsrHfError
+from asr_hf.runtime.ending import with_exit_code
 from asr_hf.runtime.logs import configure_logging
 from benchmarks.race import gemm, steps, words
 from benchmarks.race.page import write_page
@@ -86,34 +85,30 @@ def plan_file(given: Sequence[str] | None) -> Path:
     return path
 
 
-def main(given: Sequence[str] | None = None) -> int:
+@with_exit_code
+def main(given: Sequence[str] | None = None) -> None:
     """Run the command line."""
     configure_logging(debug=False)
+    path = plan_file(given)
+    plan = read_plan(path)
+    options = options_of(plan, given)
+    own = path == WORKLOADS
+    results = Results(RESULTS if own else TRIED / RESULTS.name)
+    page = PAGE if own else TRIED / PAGE.name
     try:
-        path = plan_file(given)
-        plan = read_plan(path)
-        options = options_of(plan, given)
-        own = path == WORKLOADS
-        results = Results(RESULTS if own else TRIED / RESULTS.name)
-        page = PAGE if own else TRIED / PAGE.name
-        try:
-            if not options.page:
-                selection = Selection(
-                    tuple(options.workloads),
-                    tuple(options.methods),
-                    tuple(options.studies),
-                    options.trials,
-                )
-                pool = Pool(results, options.jobs, options.minutes)
-                race(plan, selection, options.only, pool)
-        finally:
-            summarise(plan, results)
-            write_page(plan, results, page)
-        log.info("figures in %s, page in %s", results.path, page)
-    except AsrHfError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    return 0
+        if not options.page:
+            selection = Selection(
+                tuple(options.workloads),
+                tuple(options.methods),
+                tuple(options.studies),
+                options.trials,
+            )
+            pool = Pool(results, options.jobs, options.minutes)
+            race(plan, selection, options.only, pool)
+    finally:
+        summarise(plan, results)
+        write_page(plan, results, page)
+    log.info("figures in %s, page in %s", results.path, page)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import replace
 
 import torch
 
-from asr_hf.runtime.errors import AsrHfError
+from asr_hf.runtime.ending import with_exit_code
 from asr_hf.runtime.files import read_json, write_json
 from asr_hf.runtime.logs import configure_logging
 from benchmarks.machine import describe
@@ -38,7 +37,8 @@ def train(study: Study) -> None:
             do(study, best.name.rpartition("-seed")[0], seed)
 
 
-def main() -> int:
+@with_exit_code
+def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sequence", description=__doc__)
     parser.add_argument("--study", choices=sorted(STUDIES), default="full")
@@ -49,18 +49,13 @@ def main() -> int:
     study = STUDIES[options.study]
     if options.seeds:
         study = replace(study, seeds=tuple(options.seeds))
-    try:
-        if not options.write_only:
-            train(study)
-        known = read_json(RESULTS) if RESULTS.exists() else {}
-        results_of_study = figures(study) | {"machine": describe(torch.device("cpu"))}
-        results = known | {options.study: results_of_study}
-        write_json(RESULTS, results)
-        write_page(results, PAGE)
-    except AsrHfError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    return 0
+    if not options.write_only:
+        train(study)
+    known = read_json(RESULTS) if RESULTS.exists() else {}
+    results_of_study = figures(study) | {"machine": describe(torch.device("cpu"))}
+    results = known | {options.study: results_of_study}
+    write_json(RESULTS, results)
+    write_page(results, PAGE)
 
 
 if __name__ == "__main__":

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from pathlib import Path
 
 import torch
 
-from asr_hf.runtime.errors import AsrHfError
+from asr_hf.runtime.ending import with_exit_code
 from asr_hf.runtime.files import write_json
 from asr_hf.runtime.logs import configure_logging
 from benchmarks.machine import describe
@@ -55,7 +54,8 @@ def write(name: str, out: tuple[Path, Path]) -> None:
     log.info("figures in %s, page in %s", figures_file, page_file)
 
 
-def main() -> int:
+@with_exit_code
+def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="make study", description=__doc__)
     keys = [method.key for method in METHODS]
@@ -65,14 +65,9 @@ def main() -> int:
     parser.add_argument("--write-only", action="store_true", help="from the runs there are")
     options = parser.parse_args()
     configure_logging(debug=False)
-    try:
-        if not options.write_only:
-            train(PRESETS[options.preset], options.methods, options.jobs)
-        write(options.preset, PLACES[options.preset])
-    except AsrHfError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    return 0
+    if not options.write_only:
+        train(PRESETS[options.preset], options.methods, options.jobs)
+    write(options.preset, PLACES[options.preset])
 
 
 if __name__ == "__main__":
