@@ -16,22 +16,14 @@ from asr_hf.criteria.cross_entropy import CrossEntropy
 from asr_hf.curvature.chunks import CurvaturePath
 from asr_hf.curvature.precision import Precision
 from asr_hf.data.frame_draws import FrameDraws, key_of
-from asr_hf.hf.acceptance import Backtracking
-from asr_hf.hf.annealing import Linear
-from asr_hf.hf.damping import LevenbergMarquardt
-from asr_hf.hf.hessian_free import HessianFree, Stopping
-from asr_hf.hf.horizon import Horizon
 from asr_hf.hf.objective import Sample, Split
-from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
-from asr_hf.hf.sampling.fixed import FixedSampling
-from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
-from asr_hf.hf.stochastic import StochasticHessianFree
 from asr_hf.models.tdnn import TDNN
 from asr_hf.training.frame_objective import FrameObjective
 from asr_hf.training.planning.memory import measure_passes
 
 from .exactness import assert_gradient_is_exact, assert_memory_is_foretold
 from .killed import Killed, events, run
+from .optimisers import hessian_free, stochastic
 
 CPU = torch.device("cpu")
 UNITS = np.array([2, 3, 7, 11, 12, 13, 29])
@@ -258,33 +250,6 @@ def test_replayed_products_have_the_masks_of_their_iteration(make):
         objective.loss(theta, SAMPLE)
         for _ in range(2):
             torch.testing.assert_close(recorded.product(v), expected, rtol=1e-12, atol=1e-12)
-
-
-def hessian_free(objective):
-    return HessianFree(
-        objective=objective,
-        theta=objective.model.flat.clone(),
-        solver=FlexibleConjugateGradient(max_iterations=5),
-        preconditioner=KFACPreconditioner(),
-        sampling=FixedSampling(0.6, 0.3),
-        damping=LevenbergMarquardt(),
-        acceptance=Backtracking(),
-        stopping=Stopping(max_iterations=5, patience=0),
-        seed=1,
-    )
-
-
-def stochastic(objective):
-    return StochasticHessianFree(
-        objective=objective,
-        theta=objective.model.flat.clone(),
-        preconditioner=KFACPreconditioner(),
-        sampling=FixedSampling(0.3, 0.3),
-        annealing=Linear(),
-        horizon=Horizon(epochs=5),
-        steps=4,
-        seed=1,
-    )
 
 
 OPTIONS = {

@@ -16,16 +16,8 @@ from asr_hf.criteria.cross_entropy import CrossEntropy
 from asr_hf.curvature.chunks import CurvaturePath
 from asr_hf.curvature.normalisation import Normalisation
 from asr_hf.curvature.precision import Precision
-from asr_hf.hf.acceptance import Backtracking
-from asr_hf.hf.annealing import Linear
-from asr_hf.hf.damping import LevenbergMarquardt
-from asr_hf.hf.hessian_free import HessianFree, Stopping
 from asr_hf.hf.horizon import Horizon
 from asr_hf.hf.objective import Sample, Split
-from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
-from asr_hf.hf.sampling.fixed import FixedSampling
-from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
-from asr_hf.hf.stochastic import StochasticHessianFree
 from asr_hf.models.tdnn import TDNN
 from asr_hf.training.batch_statistics import measure_at_start
 from asr_hf.training.frame_objective import FrameObjective
@@ -35,6 +27,7 @@ from asr_hf.training.pretraining import pretrain_layers
 
 from .exactness import assert_gradient_is_exact, assert_memory_is_foretold
 from .killed import Killed, events, run
+from .optimisers import hessian_free, stochastic
 
 CPU = torch.device("cpu")
 UNITS = np.array([2, 3, 7, 11, 12, 13, 29])
@@ -215,33 +208,6 @@ def test_minibatches_and_samples_are_normalised_by_themselves(make_objective, of
     assert all(int(t) == 1 for n, t in before.items() if n.endswith("renewals"))
     objective.loss(theta, whole(objective, Split.HELDOUT))
     assert all(torch.equal(t, before[n]) for n, t in objective.statistics.items())
-
-
-def hessian_free(objective):
-    return HessianFree(
-        objective=objective,
-        theta=objective.model.flat.clone(),
-        solver=FlexibleConjugateGradient(max_iterations=5),
-        preconditioner=KFACPreconditioner(),
-        sampling=FixedSampling(0.6, 0.3),
-        damping=LevenbergMarquardt(),
-        acceptance=Backtracking(),
-        stopping=Stopping(max_iterations=6, patience=0),
-        seed=1,
-    )
-
-
-def stochastic(objective):
-    return StochasticHessianFree(
-        objective=objective,
-        theta=objective.model.flat.clone(),
-        preconditioner=KFACPreconditioner(),
-        sampling=FixedSampling(0.3, 0.3),
-        annealing=Linear(),
-        horizon=Horizon(epochs=8),
-        steps=4,
-        seed=1,
-    )
 
 
 def sgd(objective):
