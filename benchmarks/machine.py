@@ -15,7 +15,7 @@ _PEERS = ("curvlinops-for-pytorch", "backpack-for-pytorch")
 def describe(device: torch.device) -> dict[str, object]:
     """Describe processor, libraries and threads."""
     return {
-        "cpu": _cpu_model(),
+        "cpu": cpu(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "gpu": gpu_name() if device.type == "cuda" else None,
@@ -31,6 +31,11 @@ def gpu_name() -> str:
     """Name the GPU and its memory."""
     properties = torch.cuda.get_device_properties(0)
     return f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
+
+
+def cpu() -> str:
+    """Name the processor, and the widest vector instructions that torch finds in it."""
+    return f"{_cpu_model()}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def _cpu_model() -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from asr_hf.runtime.ending import with_exit_code
 from asr_hf.runtime.logs import configure_logging
+from benchmarks.machine import cpu
 from benchmarks.race import gemm, steps, words
 from benchmarks.race.page import write_page
 from benchmarks.race.plan import ROOT, WORKLOADS, Plan, read_plan
@@ -31,7 +32,7 @@ def race(plan: Plan, selection: Selection, parts: Sequence[str], pool: Pool) -> 
     """Do what is selected and not done, as far as the sitting's time goes."""
     check_corpora(plan, selection.workloads)
     results = pool.results
-    results.change(sitting(plan))
+    results.change(sitting(plan, results))
     tracks = [track for track in ("tuned", "self") if track in parts]
     if tracks:
         pool.train(ordered(plan, selection, tracks))
@@ -93,7 +94,7 @@ def main(given: Sequence[str] | None = None) -> None:
     plan = read_plan(path)
     options = options_of(plan, given)
     own = path == WORKLOADS
-    results = Results(RESULTS if own else TRIED / RESULTS.name)
+    results = Results(RESULTS if own else TRIED / RESULTS.name, cpu())
     page = PAGE if own else TRIED / PAGE.name
     try:
         if not options.page:

@@ -63,13 +63,11 @@ def _any_run(results: Results, workload: Workload) -> bool:
 
 
 def _introduction(plan: Plan, results: Results) -> str:
-    machine = results.content.get("machine")
-    at = f" on {machine['cpu']}, torch {machine['torch']}" if machine else ""
     said = results.content.get("plan", {})
     commit = said.get("commit", "unknown")
     return (
         "# Our HF against first-order optimisers of today\n\n"
-        f"Made by `make race`{at}; every run has one thread on a core of its own. Workloads, "
+        "Made by `make race`; every run has one thread on a core of its own. Workloads, "
         "budgets and the search space are those of "
         "[`benchmarks/race/workloads.yaml`](../benchmarks/race/workloads.yaml), "
         f"which was committed before any run (commit `{commit[:12]}{commit[40:]}`, SHA-256 "
@@ -83,7 +81,8 @@ def _introduction(plan: Plan, results: Results) -> str:
         "which the best baseline reached the target, over the least time that ours takes to it; "
         "the median over studies. **Self-tuned track.** The same against published settings of "
         "AdamW and Muon alone. Time is the seconds of training, looks at held-out data excluded, "
-        "and held-out losses are over all held-out frames. A speed-up below 1 is a defeat.\n\n"
+        "and held-out losses are over all held-out frames. A speed-up below 1 is a defeat. "
+        "All runs of a workload that are compared are of one machine.\n\n"
         '`make race` goes on where it was left; of a part: `make race ARGS="--workloads '
         f'{next(iter(plan.workloads))} --only tuned self --minutes 60"`, and `--methods soap '
         "shampoo` with the package pytorch_optimizer.\n"
@@ -149,7 +148,11 @@ def _workload(plan: Plan, results: Results, workload: Workload) -> str:
         for each in of_studies[key]
     ]
     heads = ("method", "loss of its best run", "time to the target", "runs", "failed")
-    return f"## {workload.label}\n\n{table(heads, rows)}\n" + "\n".join(lines) + "\n"
+    return (
+        f"## {workload.label}\n\nOn {of_studies['machine']}.\n\n{table(heads, rows)}\n"
+        + "\n".join(lines)
+        + "\n"
+    )
 
 
 def _steps(plan: Plan, results: Results, out: Path) -> str:
@@ -254,28 +257,29 @@ def _not_run(plan: Plan, results: Results) -> str:
             lines.append(f"- {workload.label}: word error rates")
     if results.content["sequential_steps_speedup_8k"] is None:
         lines.append("- steps against minibatches, as far as the table above has gaps")
-    others = sorted({r["method"] for r in results.runs.values()} | set(plan.first_wave))
+    others = sorted({r["method"] for r in results.records} | set(plan.first_wave))
     lines += [f"- {m.label}: nowhere" for m in plan.methods.values() if m.key not in others]
-    stale = len(results.runs) - results.content["runs_counted"]
+    stale = len(results.records) - results.content["runs_counted"]
     if stale:
-        lines.append(f"- {stale} results of other settings than today's are kept and not counted")
-    disturbed = sum(r["core_share"] < _WHOLE_CORE for r in results.runs.values())
+        lines.append(
+            f"- {stale} results of other settings than today's, or of a machine that did less of "
+            "a workload, are kept and not counted"
+        )
+    disturbed = sum(r["core_share"] < _WHOLE_CORE for r in results.records)
     if disturbed:
         lines.append(
             f"- undisturbed: {disturbed} runs had less than {100 * _WHOLE_CORE:.0f} % of a core "
             "(`core_share` in race.json)"
         )
-    machines = {(r["cpu"], r["torch"]) for r in results.runs.values()}
-    if len(machines) > 1:
-        lines.append(f"- runs are of {len(machines)} machines or versions of torch")
     return "## What was not run\n\n" + ("\n".join(lines) or "Nothing.") + "\n"
 
 
 def _runs(plan: Plan, results: Results) -> str:
-    lines = [_line(record) for record in results.runs.values()]
-    if not lines:
-        return ""
-    return "## All runs\n\n```\n" + "\n".join(lines) + "\n```\n"
+    blocks = [
+        f"On {machine}:\n\n```\n" + "\n".join(map(_line, runs.values())) + "\n```\n"
+        for machine, runs in sorted(results.runs.items())
+    ]
+    return "\n".join(["## All runs\n", *blocks]) if blocks else ""
 
 
 def _line(record: Record) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,33 +16,69 @@ Record = dict[str, Any]
 
 
 class Results:
-    """The results of runs by their names, which tell settings apart; several threads may add.
+    """The results of runs by machine and by their names, which tell settings apart.
+
+    Times of two machines do not compare: a workload's results are those of one machine. Several
+    threads may add.
 
     Args:
         path: the file; it need not exist.
+        machine: the processor that runs are done on, and whose results count.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path, self._lock = path, threading.Lock()
+    def __init__(self, path: Path, machine: str) -> None:
+        self.path, self._machine, self._lock = path, machine, threading.Lock()
         self.content: dict[str, Any] = read_json(path) if path.exists() else {}
-        self.runs: dict[str, Record] = self.content.setdefault("runs", {})
+        self.content.setdefault("runs", {})
+        self._chosen: dict[str, str] = {}
+
+    @property
+    def runs(self) -> dict[str, dict[str, Record]]:
+        """The results by machine and name."""
+        runs: dict[str, dict[str, Record]] = self.content["runs"]
+        return runs
+
+    @property
+    def records(self) -> list[Record]:
+        """All results, of all machines and settings."""
+        return [record for of_machine in self.runs.values() for record in of_machine.values()]
 
     def of(self, trial: Trial) -> Record | None:
         """Return the result of a run with just these settings; None where there is none."""
-        return self.runs.get(trial.name)
+        return self.runs.get(self.machine_of(trial.workload), {}).get(trial.name)
+
+    def machine_of(self, workload: str) -> str:
+        """Return the machine whose results of a workload count."""
+        return self._chosen.get(workload, self._machine)
+
+    def choose_machines(self, expected: Mapping[str, Collection[str]]) -> None:
+        """Let count, for each workload, the machine that has most of the runs expected of it.
+
+        Args:
+            expected: names of runs by workload.
+        """
+        for workload, names in expected.items():
+            done = {machine: len(runs.keys() & set(names)) for machine, runs in self.runs.items()}
+            if done:
+                self._chosen[workload] = max(done, key=lambda m: (done[m], m == self._machine))
 
     def add(self, trial: Trial, record: Record) -> None:
-        """Keep the result of a run."""
-        self.change({"runs": {**self.runs, trial.name: record}})
+        """Keep the result of a run that was done here."""
+        with self._lock:
+            of_machine = self.runs.setdefault(self._machine, {})
+            of_machine[trial.name] = record
+            self.runs[self._machine] = dict(sorted(of_machine.items()))
+            self._write()
 
     def change(self, content: Mapping[str, Any]) -> None:
-        """Change some of the file's entries, and write it."""
+        """Change some of the file's other entries, and write it."""
         with self._lock:
-            runs = {**self.runs, **content.get("runs", {})}
-            self.content |= {**content, "runs": dict(sorted(runs.items()))}
-            self.runs = self.content["runs"]
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            write_json(self.path, self.content)
+            self.content |= content
+            self._write()
+
+    def _write(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(self.path, self.content)
 
 
 def record_of(trial: Trial, about: Mapping[str, Any], failure: str = "") -> Record:

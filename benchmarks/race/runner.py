@@ -21,7 +21,7 @@ from asr_hf.cli.typed import settings_of
 from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.files import read_json
 from asr_hf.stages.sources.layout import store_folder
-from benchmarks.machine import describe
+from benchmarks.machine import cpu, describe
 from benchmarks.race.plan import ROOT, Plan, commit_of
 from benchmarks.race.results import Results, record_of
 from benchmarks.race.trials import Trial
@@ -57,8 +57,7 @@ class Pool:
         self._cores: SimpleQueue[int] = SimpleQueue()
         for core in cores[:jobs]:
             self._cores.put(core)
-        machine = describe(torch.device("cpu"))
-        self._about = {"cpu": machine["cpu"], "torch": machine["torch"], "commit": commit_of()}
+        self._about = {"cpu": cpu(), "torch": torch.__version__, "commit": commit_of()}
 
     @property
     def over(self) -> bool:
@@ -174,12 +173,12 @@ def _store_folder(corpus: str) -> Path:
     return store_folder(settings, settings.corpus.train_set).relative_to(settings.corpus.dir)
 
 
-def sitting(plan: Plan) -> dict[str, Any]:
-    """Describe the machine of a sitting, and the file of workloads."""
+def sitting(plan: Plan, results: Results) -> dict[str, Any]:
+    """Describe the machine of a sitting beside those of former ones, and the file of workloads."""
     commit = commit_of(plan.path)
     if commit.endswith("+"):
         log.warning("%s has changes that are in no commit", plan.path)
     return {
-        "machine": describe(torch.device("cpu")),
+        "machines": results.content.get("machines", {}) | {cpu(): describe(torch.device("cpu"))},
         "plan": {"digest": plan.digest, "commit": commit},
     }

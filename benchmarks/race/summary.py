@@ -9,7 +9,7 @@ from benchmarks.race.figures import planned_trials, workload_figures
 from benchmarks.race.plan import ROOT, Plan
 from benchmarks.race.results import Results
 from benchmarks.race.runner import known_frames
-from benchmarks.race.steps import every_trial, steps_figures
+from benchmarks.race.steps import Frames, every_trial, steps_figures
 from benchmarks.race.words import sides, word_figures
 
 PAPER_TABLE = ROOT / "benchmarks/results/paper-table.json"
@@ -19,23 +19,33 @@ def summarise(plan: Plan, results: Results) -> None:
     """Compute all figures from the runs there are, and write them beside the runs."""
     results.change({"frames": known_frames(plan, results)})
     frames = results.content["frames"]
+    expected = _expected(plan, frames)
+    results.choose_machines(expected)
     workloads: dict[str, Any] = {}
-    again = set()
+    counted = 0
     for name, workload in plan.workloads.items():
-        mine = [record for record in results.runs.values() if record["workload"] == name]
+        again = {t.name for side in sides(plan, workload, results).values() for t in side}
+        mine = results.runs.get(results.machine_of(name), {}).keys()
+        counted += len(mine & (expected[name] | again))
         workloads[name] = {
             **workload_figures(plan, workload, results),
             **word_figures(plan, workload, results),
-            "begun": bool(mine),
+            "machine": results.machine_of(name),
+            "begun": bool(mine & expected[name]),
         }
-        again |= {t.name for side in sides(plan, workload, results).values() for t in side}
-    expected = again | {trial.name for trial in planned_trials(plan)}
-    expected |= {trial.name for trial in every_trial(plan, frames)}
     results.change(
         {
             "workloads": workloads,
             **steps_figures(plan, results, frames),
             "paper_table": read_json(PAPER_TABLE) if PAPER_TABLE.exists() else None,
-            "runs_counted": len(expected & results.runs.keys()),
+            "runs_counted": counted,
         }
     )
+
+
+def _expected(plan: Plan, frames: Frames) -> dict[str, set[str]]:
+    """Return the names of all runs that are planned, by workload."""
+    names: dict[str, set[str]] = {name: set() for name in plan.workloads}
+    for trial in (*planned_trials(plan), *every_trial(plan, frames)):
+        names[trial.workload].add(trial.name)
+    return names

@@ -61,7 +61,7 @@ def lost(trial: Trial) -> dict[str, Any]:
 
 @pytest.fixture
 def results(tmp_path):
-    return Results(tmp_path / "race.json")
+    return Results(tmp_path / "race.json", "a CPU")
 
 
 @pytest.fixture
@@ -196,9 +196,9 @@ def test_nothing_is_done_twice_and_failures_are_results(root, results, monkeypat
     monkeypatch.setattr(runner, "run", runs)
     Pool(results, 1).train(listed[:3])
     assert [name for _, name in runs.done] == [trial.name for trial in listed[:3]]
-    Pool(Results(results.path), 1).train(listed)
+    Pool(Results(results.path, "a CPU"), 1).train(listed)
     assert [name for _, name in runs.done] == [trial.name for trial in listed]
-    kept = Results(results.path)
+    kept = Results(results.path, "a CPU")
     assert [kept.of(trial)["state"] for trial in listed] == ["done", "failed", *["done"] * 3]
     assert "loss is nan" in kept.of(listed[1])["failure"]
     # What comes before the first step is outside of the time.
@@ -272,6 +272,24 @@ def test_the_figure_of_a_workload_is_the_median_over_studies(results):
     ratios = profile(PLAN, results)
     assert ratios[OURS] == [1.0, 2.0, math.inf] and ratios["adamw"] == [2.0, 1.0, 1.0]
     assert "sgd" not in ratios
+
+
+def test_a_workload_has_the_machine_that_has_most_of_it(tmp_path):
+    path = tmp_path / "race.json"
+    ours, here = our_trials(PLAN, RMS, 0), Results(path, "here")
+    here.add(ours[0], record(ours[0], 5.0, 2.0))
+    other = Results(path, "there")
+    for trial in (*ours[1:3], *our_trials(PLAN, QUEEN, 0)[:1]):
+        other.add(trial, record(trial, 5.0, 1.0))
+    results = Results(path, "here")
+    assert results.of(ours[1]) is None
+    expected = {w.name: {t.name for t in our_trials(PLAN, w, 0)} for w in (RMS, QUEEN)}
+    results.choose_machines(expected)
+    assert results.machine_of(RMS.name) == results.machine_of(QUEEN.name) == "there"
+    assert results.of(ours[0]) is None and results.of(ours[1]) is not None
+    # As much of both: that of here.
+    results.choose_machines({RMS.name: {ours[0].name, ours[1].name}})
+    assert results.machine_of(RMS.name) == "here"
 
 
 def test_words_are_those_of_the_best_trial_with_every_seed(results):
