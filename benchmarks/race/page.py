@@ -229,7 +229,7 @@ def _paper(results: Results) -> str:
             f"{found[key]['wer']:.1f} %",
         )
         for key, label in _PAPER.items()
-        if key in found
+        if found[key]["runs"]
     ]
     ratio = _speed(found.get("both_over_plain_seconds"))
     return (

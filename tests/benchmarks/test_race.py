@@ -13,7 +13,7 @@ import pytest
 from asr_hf.cli.check import check_targets
 from asr_hf.cli.compose import load_config
 from asr_hf.runtime.errors import InputError, RunError
-from benchmarks.race import runner, trials, words
+from benchmarks.race import runner, summary, trials, words
 from benchmarks.race.figures import finished, method_figures, profile, speedup, workload_figures
 from benchmarks.race.page import write_page
 from benchmarks.race.plan import OURS, Plan, read_plan
@@ -69,6 +69,7 @@ def root(tmp_path, monkeypatch):
     for module in (trials, runner):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr(runner, "commit_of", lambda path=None: "0" * 40)
+    monkeypatch.setattr(summary, "PAPER_TABLE", tmp_path / "paper-table.json")
     return tmp_path
 
 
@@ -382,6 +383,19 @@ def test_the_page_prints_defeats_failures_and_results_that_do_not_count(results,
     assert kept["workloads"][RMS.name]["tuned_speedup"] == 0.5
     assert kept["workloads"][QUEEN.name]["tuned_speedup"] is None
     assert kept["sequential_steps_speedup_8k"] is None and kept["paper_table"] is None
+
+
+def test_the_paper_s_rows_are_entries_of_their_own(results, root):
+    rows = {
+        key: {"seconds": 10.0 * n, "work": 1e6, "cg_iterations": 9, "wer": 20.0, "runs": 1}
+        for n, key in enumerate(("plain", "preconditioner", "sampling", "both"), start=1)
+    }
+    table = {"rows": rows, "both_over_plain_seconds": 0.25, "runs": [], "corpora": {}}
+    (root / "paper-table.json").write_text(json.dumps(table))
+    text = write(results, root)
+    kept = json.loads(results.path.read_text())["paper_table"]
+    assert kept == {**rows, "both_over_plain_seconds": 0.25}
+    assert "both over plain: 0.25×" in text and "| both | 40 s |" in text
 
 
 def test_the_page_has_a_speed_up_of_nought_as_not_reached(results, root):
