@@ -101,6 +101,11 @@ class LBFGS:
         """Return the memory of the pairs, of torch's vectors and of the remembered points."""
         return MemoryNeed(size.vectors(2 * self.history_size + 6 + 2 * _REMEMBERED))
 
+    @property
+    def seconds_given(self) -> None:
+        """It ends by its iterations."""
+        return None
+
     def pass_costs(self) -> list[PassCost]:
         """Return the passes of each iteration: a gradient, two in every other line search."""
         frames = int(self.objective.unit_frames(Split.TRAIN).sum())

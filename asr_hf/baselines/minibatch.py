@@ -114,6 +114,11 @@ class MinibatchTrainer(ABC):
         """Return the memory of the running means of its updates."""
         return MemoryNeed(size.vectors(self.state_vectors), gradient_frames=self.batch_frames)
 
+    @property
+    def seconds_given(self) -> float | None:
+        """See `Optimiser`: `trainer.horizon.seconds`."""
+        return self.horizon.seconds
+
     def pass_costs(self) -> list[PassCost]:
         """Return the passes of each part of an epoch, without those for reports.
 

@@ -148,6 +148,11 @@ class HessianFree:
             vectors += size.vectors(2)
         return MemoryNeed(vectors + parts, self.sampling.max_curvature(self.sampler.total))
 
+    @property
+    def seconds_given(self) -> None:
+        """It ends by its iterations."""
+        return None
+
     def pass_costs(self) -> list[PassCost]:
         """Return the passes of every iteration; variance-tested samples do not grow here."""
         heldout = int(self.objective.unit_frames(Split.HELDOUT)[self.heldout.units].sum())

@@ -24,8 +24,8 @@ from asr_hf.hf.step_length import ModelLength
 from asr_hf.hf.weight_decay import with_decay
 from asr_hf.runtime.clock import PhaseClock, Stopwatch
 
-# Iterations whose passes are counted before a run that ends by its seconds.
-_COUNTED_ITERATIONS = 1000
+# Iterations whose passes are counted for a run that ends by its seconds: the first are shorter.
+_COUNTED_ITERATIONS = 10
 
 
 class StochasticHessianFree:
@@ -124,6 +124,11 @@ class StochasticHessianFree:
             own += size.vectors(2)
         parts = self.preconditioner.memory(size)
         return MemoryNeed(own + parts, self.sampling.max_curvature(self.sampler.total))
+
+    @property
+    def seconds_given(self) -> float | None:
+        """See `Optimiser`: `trainer.horizon.seconds`."""
+        return self.horizon.seconds
 
     def pass_costs(self) -> list[PassCost]:
         """Return the passes of each iteration; a run of so many seconds counts some of them."""

@@ -60,6 +60,11 @@ class Optimiser(Protocol):
         ...
 
     @property
+    def seconds_given(self) -> float | None:
+        """Seconds of training after which it ends; `pass_costs` then holds its first iterations."""
+        ...
+
+    @property
     def finished(self) -> bool:
         """Whether training has ended."""
         ...

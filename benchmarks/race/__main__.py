@@ -28,7 +28,9 @@ TRIED = ROOT / "build/race"
 PARTS = ("tuned", "self", "wer", "steps", "gemm")
 
 
-def race(plan: Plan, selection: Selection, parts: Sequence[str], pool: Pool) -> None:
+def race(
+    plan: Plan, selection: Selection, parts: Sequence[str], batches: Sequence[int], pool: Pool
+) -> None:
     """Do what is selected and not done, as far as the sitting's time goes."""
     check_corpora(plan, selection.workloads)
     results = pool.results
@@ -40,7 +42,7 @@ def race(plan: Plan, selection: Selection, parts: Sequence[str], pool: Pool) -> 
         words.count_words(plan, selection.workloads, pool)
     frames = known_frames(plan, results)
     while "steps" in parts and not pool.over:
-        trials = steps.pending(plan, results, selection.workloads, frames)
+        trials = steps.pending(plan, results, selection.workloads, frames, batches)
         if not trials:
             break
         pool.train(trials)
@@ -60,6 +62,8 @@ def options_of(plan: Plan, given: Sequence[str] | None) -> argparse.Namespace:
     choose("--methods", list(plan.methods), whole.methods)
     choose("--studies", whole.studies, whole.studies, int)
     choose("--only", PARTS, PARTS)
+    sizes = list(plan.steps.batches)
+    choose("--batches", sizes, sizes, int)
     points = range(1, plan.trials + 1)
     parser.add_argument("--trials", type=int, choices=points, default=plan.trials)
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time, a core each")
@@ -105,7 +109,7 @@ def main(given: Sequence[str] | None = None) -> None:
                 options.trials,
             )
             pool = Pool(results, options.jobs, options.minutes)
-            race(plan, selection, options.only, pool)
+            race(plan, selection, options.only, options.batches, pool)
     finally:
         summarise(plan, results)
         write_page(plan, results, page)

@@ -168,7 +168,7 @@ def _steps(plan: Plan, results: Results, out: Path) -> str:
     draw_steps(plan, measured, picture)
     text = (
         f"## Steps against minibatches\n\nSteps (changes of θ) to a held-out loss of "
-        f"{found['target']:g} by frames of a minibatch: of runs of ever more steps, annealed to "
+        f"{found['target']:g} by frames of a minibatch: of runs of several lengths, annealed to "
         "their end, the fewest with which one gets there, the baselines at their best rate. In "
         f"brackets the time that it would take on {plan.steps.workers} workers, by a model: they "
         "share what grows with the minibatch, all repeat the rest (updates, orthogonalisation, "

@@ -78,28 +78,60 @@ def _trial(
     return Trial(workload.name, method, f"{label}-r{rate:g}", seed, tuple(overrides))
 
 
-def pending(plan: Plan, results: Results, workloads: Sequence[str], frames: Frames) -> list[Trial]:
-    """List the next runs: of each ladder the lowest rung that is not done, until one gets there."""
+def pending(
+    plan: Plan,
+    results: Results,
+    workloads: Sequence[str],
+    frames: Frames,
+    batches: Sequence[int] = (),
+) -> list[Trial]:
+    """List the next runs: of each ladder those of the rung that halves what is open.
+
+    Args:
+        plan: the race.
+        results: results so far.
+        workloads: names of workloads.
+        frames: number of training frames of the corpora.
+        batches: sizes of minibatches; none for all.
+
+    Returns:
+        The runs; none where all is known.
+    """
     listed: list[Trial] = []
-    for rungs in _ladders(plan, workloads, frames):
-        for trials in rungs:
-            left = [trial for trial in trials if results.of(trial) is None]
-            listed += left
-            if left or _fewest(plan, results, trials) is not None:
-                break
+    for rungs in _ladders(plan, workloads, frames, batches):
+        rung = _next_rung(plan, results, rungs)
+        if rung is not None:
+            listed += [trial for trial in rungs[rung] if results.of(trial) is None]
     return listed
+
+
+def _next_rung(plan: Plan, results: Results, rungs: Sequence[Sequence[Trial]]) -> int | None:
+    """Return the rung that tells most of where a ladder gets there; None once that is known.
+
+    Longer runs are taken to get where shorter ones do.
+    """
+    below, reached = -1, len(rungs)
+    for number, trials in enumerate(rungs):
+        if all(results.of(trial) is not None for trial in trials):
+            if _fewest(plan, results, trials) is None:
+                below = number
+            else:
+                reached = min(reached, number)
+    return (below + reached) // 2 if reached - below > 1 else None
 
 
 def every_trial(plan: Plan, frames: Frames) -> list[Trial]:
     """List all runs that may be done, of the corpora whose number of frames is known."""
-    ladders = _ladders(plan, plan.steps.workloads, frames)
+    ladders = _ladders(plan, plan.steps.workloads, frames, ())
     return [trial for rungs in ladders for trials in rungs for trial in trials]
 
 
-def _ladders(plan: Plan, workloads: Sequence[str], frames: Frames) -> list[list[list[Trial]]]:
+def _ladders(
+    plan: Plan, workloads: Sequence[str], frames: Frames, batches: Sequence[int]
+) -> list[list[list[Trial]]]:
     return [
         ladder(plan, workload, method, batch, frames[workload.corpus])
-        for batch in plan.steps.batches
+        for batch in batches or plan.steps.batches
         for workload in _workloads(plan, workloads, frames)
         for method in (OURS, *plan.steps.rates)
     ]
@@ -155,7 +187,8 @@ def _of_method(
         rungs = ladder(plan, workload, method, batch, frames)
         every = [trial for trials in rungs for trial in trials]
         runs = [record for trial in every if (record := results.of(trial)) is not None]
-        fewest = _fewest(plan, results, every)
+        known = _next_rung(plan, results, rungs) is None
+        fewest = _fewest(plan, results, every) if known else None
         for record in (record for record in runs if record["state"] == DONE):
             updates = record["looks"][-1]["gradient_frames"] / batch
             measured[batch] = (record["seconds"] / updates, record["iterations"] / updates)
@@ -164,7 +197,7 @@ def _of_method(
             "steps": None if fewest is None else fewest / batch,
             "runs": len(runs),
             "failed": sum(record["state"] == FAILED for record in runs),
-            "exhausted": len(runs) == len(every) and fewest is None,
+            "exhausted": known and fewest is None,
         }
     _add_modelled(plan, method, sizes, measured, parameters)
     return sizes

@@ -63,7 +63,7 @@ def say_duration(
     if not pass_costs:
         return
     rates = measure_rates(objective, any(cost.curvature for cost in pass_costs))
-    log.info("%s", estimate(rates, pass_costs, shares).describe())
+    log.info("%s", estimate(rates, pass_costs, shares, optimiser.seconds_given).describe())
 
 
 def _with_looks(cost: PassCost, heldout_frames: int, look_share: float | None) -> PassCost:

@@ -46,6 +46,7 @@ class Duration:
         last: seconds of the last iteration.
         total: seconds of all iterations.
         iterations: the most iterations that there can be.
+        given: seconds after which it ends, where it does not end by its iterations.
     """
 
     rates: Rates
@@ -53,6 +54,7 @@ class Duration:
     last: tuple[float, float]
     total: tuple[float, float]
     iterations: int
+    given: float | None = None
 
     def describe(self) -> str:
         """Return one line for the log."""
@@ -61,19 +63,24 @@ class Duration:
             f", {1 / product:.0f} product frames/s" if product else ""
         )
         grown = "" if self.last == self.first else f" growing to {_range(self.last)}"
-        return (
-            f"time: {_range(self.first)} an iteration{grown}, at most {self.iterations} of them: "
-            f"{_range(self.total)}; by its passes, at {speed}"
+        end = (
+            f"at most {self.iterations} of them: {_range(self.total)}"
+            if self.given is None
+            else f"for the {_seconds(self.given)} given"
         )
+        return f"time: {_range(self.first)} an iteration{grown}, {end}; by its passes, at {speed}"
 
 
-def estimate(rates: Rates, pass_costs: Sequence[PassCost], shares: int = 1) -> Duration:
+def estimate(
+    rates: Rates, pass_costs: Sequence[PassCost], shares: int = 1, given: float | None = None
+) -> Duration:
     """Estimate the duration of a run.
 
     Args:
         rates: seconds a frame of its passes.
         pass_costs: the passes of every iteration.
         shares: number of processes that samples are dealt to.
+        given: see `Duration`.
 
     Returns:
         The duration with few and with many products.
@@ -82,9 +89,8 @@ def estimate(rates: Rates, pass_costs: Sequence[PassCost], shares: int = 1) -> D
         [rates.seconds(cost, cost.products[which], shares) for cost in pass_costs]
         for which in (0, 1)
     )
-    return Duration(
-        rates, (few[0], many[0]), (few[-1], many[-1]), (sum(few), sum(many)), len(pass_costs)
-    )
+    first, last, total = (few[0], many[0]), (few[-1], many[-1]), (sum(few), sum(many))
+    return Duration(rates, first, last, total, len(pass_costs), given)
 
 
 def measure_rates(objective: FrameObjective, curvature: bool) -> Rates:

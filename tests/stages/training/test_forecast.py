@@ -20,11 +20,12 @@ def test_looks_are_foretold_by_their_share_of_the_work(monkeypatch, look_share, 
     monkeypatch.setattr(
         forecast,
         "estimate",
-        lambda rates, pass_costs, shares: (
+        lambda rates, pass_costs, shares, given: (
             costs.extend(pass_costs) or SimpleNamespace(describe=lambda: "")
         ),
     )
     objective = SimpleNamespace(unit_frames=lambda split: np.array([4000, 5000]))
-    optimiser = SimpleNamespace(pass_costs=lambda: [PassCost(1000, 400, 200, (2, 50))])
+    passes = [PassCost(1000, 400, 200, (2, 50))]
+    optimiser = SimpleNamespace(pass_costs=lambda: passes, seconds_given=None)
     forecast.say_duration(objective, optimiser, 1, look_share)
     assert costs == [PassCost(1000, 400 + looked, 200, (2, 50))]

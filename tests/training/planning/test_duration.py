@@ -50,6 +50,7 @@ def test_an_iteration_of_hf():
             Duration(RATES, (0.5, 3), (90, 650), (60, 36_000), 5),
             ["0.5 s to 3 s", "1.5 min to 11 m"],
         ),
+        (Duration(Rates(1e-3, 0), (2, 2), (2, 2), (20, 20), 10, 90.0), ["for the 1.5 min given"]),
     ],
 )
 def test_durations_are_said_in_units_a_person_reads(duration, words):
