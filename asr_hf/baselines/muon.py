@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from asr_hf.baselines.adamw import AdamW
+from asr_hf.baselines.orthogonal import muon_class
 from asr_hf.baselines.parameters import ParameterViews
 
 
@@ -14,9 +15,10 @@ class Muon(AdamW):
     """Orthogonalised momentum (Jordan et al. 2024), scaled to AdamW's steps (Liu et al. 2025).
 
     The momentum of each hidden layer's weight matrix is brought near the closest matrix with
-    orthonormal rows or columns by Newton-Schulz steps in bfloat16. Scaled by 0.2 √max(rows,
-    columns), its entries are as large as AdamW's, so that one learning rate and one weight decay
-    serve both. AdamW has the output layer, the biases, and weights that are no matrices.
+    orthonormal rows or columns by Newton-Schulz steps, in bfloat16 where that is faster. Scaled by
+    0.2 √max(rows, columns), its entries are as large as AdamW's, so that one learning rate and one
+    weight decay serve both. AdamW has the output layer, the biases, and weights that are no
+    matrices.
 
     Args:
         momentum: decay of the mean of gradients of the matrices, in [0, 1).
@@ -46,7 +48,7 @@ class Muon(AdamW):
         adamw = self.fused_adamw(views.other_weights, views.biases)
         if not views.hidden:
             return [adamw]
-        muon = torch.optim.Muon(
+        muon = muon_class(views.hidden[0].device)(
             views.hidden,
             lr=self.learning_rate,
             weight_decay=self.weight_decay,

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from asr_hf.baselines import orthogonal
 from asr_hf.baselines.objective import heldout_loss
 from asr_hf.baselines.parameters import ParameterViews
 from asr_hf.baselines.schedules import Constant, Cosine, Linear, Newbob, Schedule
@@ -72,10 +73,46 @@ ORACLES: dict[str, Callable[[nn.Module], list[torch.optim.Optimizer]]] = {
 }
 
 
+@pytest.mark.parametrize("units", ["", "AMX"])
+@pytest.mark.parametrize("shape", [(5, 9), (9, 5)])
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_muon_is_torch_s_whether_or_not_bfloat16_is_fast(
+    units: str, shape: tuple[int, int], nesterov: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orthogonal, "arithmetic_units", lambda device: units)
+    settings: dict[str, Any] = {"lr": 0.1, "weight_decay": 0.1, "nesterov": nesterov}
+    kind = orthogonal.muon_class(torch.device("cpu"))
+    assert (kind is torch.optim.Muon) == bool(units)
+    torch.manual_seed(0)
+    start, ours, theirs = torch.randn(shape), *(nn.Parameter(torch.zeros(shape)) for _ in range(2))
+    for weight, one in ((ours, kind), (theirs, torch.optim.Muon)):
+        generator = torch.Generator().manual_seed(1)
+        weight.data = start.clone()
+        optimiser = one([weight], adjust_lr_fn="match_rms_adamw", **settings)
+        for _ in range(3):
+            weight.grad = torch.randn(shape, generator=generator)
+            optimiser.step()
+    # The steps in bfloat16 are off by some per cent of themselves.
+    moved = (theirs - start).norm()
+    assert moved > 0.1 and (ours - theirs).norm() < 0.02 * moved
+
+
+def test_orthogonalising_brings_singular_values_near_one() -> None:
+    torch.manual_seed(0)
+    matrix = torch.randn(40, 12, dtype=torch.float64)
+    found = orthogonal.orthogonalised(matrix, (3.4445, -4.7750, 2.0315), 5, 1e-7)
+    u, _, v = torch.linalg.svd(matrix, full_matrices=False)
+    assert (torch.linalg.svdvals(found) - 1).abs().max() < 0.5
+    # The same singular vectors.
+    inner = u.T @ found @ v.T
+    torch.testing.assert_close(inner, torch.diag(inner.diagonal()), rtol=0, atol=1e-10)
+
+
 @pytest.mark.parametrize("name", ORACLES)
 def test_an_epoch_is_that_of_torch_s_own_optimiser_on_a_module(
-    name: str, network: Network, make_trainer: Make
+    name: str, network: Network, make_trainer: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(orthogonal, "arithmetic_units", lambda device: "AMX")
     settings = {"schedule": Constant(), "learning_rate": RATE, "weight_decay": DECAY}
     trainer = make_trainer(name, network, **settings)
     module = module_of(network)

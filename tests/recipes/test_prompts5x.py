@@ -87,6 +87,11 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
+def test_training_asks_for_the_alignments_that_the_clean_recordings_have():
+    clean, copied = (load_config([f"+recipe={name}"]) for name in ("prompts5", "prompts5x"))
+    assert copied.alignment == clean.alignment
+
+
 def test_the_training_set_is_the_clean_one_and_so_many_copies_of_each(made):
     clean, copied = sets_of(made, "prompts5"), sets_of(made, "prompts5x")
     config = configuration(made)
