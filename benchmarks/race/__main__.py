@@ -39,7 +39,7 @@ def race(
     if tracks:
         pool.train(ordered(plan, selection, tracks))
     if "wer" in parts:
-        words.count_words(plan, selection.workloads, pool)
+        words.count_words(plan, selection.workloads, selection.studies, pool)
     frames = known_frames(plan, results)
     while "steps" in parts and not pool.over:
         trials = steps.pending(plan, results, selection.workloads, frames, batches)

@@ -58,11 +58,11 @@ def _again(plan: Plan, workload: Workload, trial: Trial, seed: int) -> Trial:
     return baseline(plan, workload, trial.method, label, seed, chosen)
 
 
-def count_words(plan: Plan, workloads: Sequence[str], pool: Pool) -> None:
-    """Train what is missing, decode and score."""
+def count_words(plan: Plan, workloads: Sequence[str], studies: Sequence[int], pool: Pool) -> None:
+    """Train what is missing of some studies, decode and score."""
     for name in workloads:
         chosen = sides(plan, plan.workloads[name], pool.results)
-        trials = [trial for side in chosen.values() for trial in side]
+        trials = [t for side in chosen.values() for t in side if t.seed in studies]
         pool.train(trials)
         pool.each(
             lambda trial, core: _score(trial, core, pool.results),

@@ -309,11 +309,11 @@ def test_words_are_counted_once_after_what_is_missing_is_trained(root, results, 
     runs = Runs()
     for module in (runner, words):
         monkeypatch.setattr(module, "run", runs)
-    words.count_words(PLAN, [RMS.name], Pool(results, 1))
+    words.count_words(PLAN, [RMS.name], PLAN.studies, Pool(results, 1))
     # Two further seeds of the best trial; both sides' runs of three seeds.
     verbs = [verb for verb, _ in runs.done]
     assert verbs.count("train") == 2 and verbs.count("decode") == verbs.count("score") == 6
-    words.count_words(PLAN, [RMS.name], Pool(results, 1))
+    words.count_words(PLAN, [RMS.name], PLAN.studies, Pool(results, 1))
     assert len(runs.done) == len(verbs)
     figures = words.word_figures(PLAN, RMS, results)
     assert figures["wer_ours"] == figures["wer_best"] == 12.5 and figures["wer_best_seeds"] == 3
