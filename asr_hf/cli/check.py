@@ -14,7 +14,7 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.own_code import find_class, parameters_of
 
 CHOICES = {
-    "features.cmvn": ("utterance", "speaker", "none"),
+    "features.cmvn": ("utterance", "speaker", "online", "none"),
     "features.window": ("hamming", "hanning", "povey", "blackman", "rectangular"),
     "features.dtype": ("float16", "float32"),
     "priors": ("alignment", "posteriors"),

@@ -5,20 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from asr_hf.data.ark import ArkReader
 from asr_hf.data.kaldi_dir import Utterance
+from asr_hf.data.online_cmvn import OnlineCmvn
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json
 
 
 class CmvnMode(StrEnum):
-    """The frames over which statistics are pooled: an utterance's, a speaker's, or none."""
+    """The frames over which statistics are pooled.
+
+    Those of an utterance, of a speaker, those just before each frame, or none.
+    """
 
     UTTERANCE = "utterance"
     SPEAKER = "speaker"
+    ONLINE = "online"
     NONE = "none"
 
     def key(self, utterance: Utterance) -> str:
@@ -87,13 +93,16 @@ class CmvnSource:
 
     Args:
         mode: what statistics are pooled over.
-        stats: archive of the statistics; None for no normalisation.
+        stats: archive of the statistics, with online CMVN of each speaker's earlier utterances;
+            None where none are needed.
         options: Kaldi's options.
+        online: online CMVN; None with other modes.
     """
 
     mode: CmvnMode
     stats: ArkReader | None
     options: CmvnOptions = CmvnOptions()
+    online: OnlineCmvn | None = None
 
     @classmethod
     def open(cls, feature_folder: Path, allow_pipes: bool = False) -> CmvnSource:
@@ -120,6 +129,8 @@ class CmvnSource:
                 remedy="run asr-hf features again",
             )
         mode = CmvnMode(name)
+        if mode is CmvnMode.ONLINE:
+            return cls._online(path, description, allow_pipes)
         stats = (
             None if mode is CmvnMode.NONE else ArkReader(feature_folder / "cmvn.scp", allow_pipes)
         )
@@ -132,6 +143,20 @@ class CmvnSource:
             )
         norm_vars, reverse = description.get("norm_vars", True), description.get("reverse", False)
         return cls(mode, stats, CmvnOptions(bool(norm_vars), bool(reverse), tuple(skipped)))
+
+    @classmethod
+    def _online(cls, path: Path, description: dict[str, Any], allow_pipes: bool) -> CmvnSource:
+        try:
+            online = OnlineCmvn.of(description)
+        except ValueError as error:
+            raise InputError(
+                f"{path}: {error}",
+                expected="options of online CMVN and statistics of the training set",
+                remedy="run asr-hf features again",
+            ) from error
+        earlier = path.with_name("cmvn.scp") if online.options.speaker_frames else None
+        stats = None if earlier is None else ArkReader(earlier, allow_pipes)
+        return cls(CmvnMode.ONLINE, stats, online=online)
 
     def apply(self, utterance: Utterance, features: np.ndarray) -> np.ndarray:
         """Normalise an utterance's features.
@@ -146,19 +171,37 @@ class CmvnSource:
         Raises:
             InputError: the statistics are missing, damaged or of another dimension.
         """
+        key = self.mode.key(utterance)
+        if self.online is not None:
+            self._check(utterance, key, self.online.global_stats, features)
+            earlier = None if self.stats is None or key not in self.stats else self.stats[key]
+            if earlier is not None:
+                self._check(utterance, key, earlier, features)
+            return self.online.apply(features, earlier)
         if self.stats is None:
             return features
-        key = self.mode.key(utterance)
         if key not in self.stats:
             raise InputError(
                 f"{self.stats.path}: no CMVN statistics of {key} (utterance {utterance.id})",
                 remedy="run asr-hf features again",
             )
         stats = self.stats[key]
+        self._check(utterance, key, stats, features)
+        return apply_cmvn(features, stats, self.options)
+
+    def _check(
+        self, utterance: Utterance, key: str, stats: np.ndarray, features: np.ndarray
+    ) -> None:
+        """Refuse statistics that do not fit an utterance's features.
+
+        Raises:
+            InputError: they are damaged or of another dimension.
+        """
+        place = "fbank.json" if self.stats is None else str(self.stats.path)
         dim, rows = features.shape[1], (2,) if self.options.norm_vars else (1, 2)
         if stats.ndim != 2 or stats.shape[0] not in rows or stats.shape[1] != dim + 1:
             raise InputError(
-                f"{self.stats.path}: statistics of {key} are {stats.shape}",
+                f"{place}: statistics of {key} are {stats.shape}",
                 expected=f"(2, {dim + 1}) for utterance {utterance.id}",
                 remedy="run asr-hf features again",
             )
@@ -170,8 +213,7 @@ class CmvnSource:
             )
         if not np.isfinite(stats).all() or stats[0, -1] <= 0:
             raise InputError(
-                f"{self.stats.path}: statistics of {key}: {stats[0, -1]} frames, or not finite",
+                f"{place}: statistics of {key}: {stats[0, -1]} frames, or not finite",
                 expected=f"finite sums over frames for utterance {utterance.id}",
                 remedy="run asr-hf features again",
             )
-        return apply_cmvn(features, stats, self.options)

@@ -19,6 +19,7 @@ from asr_hf.data.augment.perturb import Perturbation, altered
 from asr_hf.data.cmvn import CmvnMode, cmvn_stats
 from asr_hf.data.fbank import FbankOptions, fbank
 from asr_hf.data.kaldi_dir import DataDir, Utterance
+from asr_hf.data.online_cmvn import OnlineCmvn, OnlineCmvnOptions, earlier_stats
 from asr_hf.runtime.artefact import current_or_make
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_json
@@ -64,6 +65,7 @@ def extract_features(
     allow_pipes: bool = False,
     resample: bool = False,
     perturbation: Perturbation | None = None,
+    online: OnlineCmvnOptions | OnlineCmvn | None = None,
 ) -> dict[str, Any]:
     """Write feats.ark/scp, cmvn.ark/scp and fbank.json into a folder, unless they are current.
 
@@ -71,12 +73,14 @@ def extract_features(
         data: data directory with the utterances.
         folder: folder of the files.
         options: options of the filterbank.
-        cmvn: what statistics are pooled over: "utterance", "speaker" or "none".
+        cmvn: what statistics are pooled over: "utterance", "speaker", "online" or "none".
         jobs: largest number of processes; a small set takes fewer.
         max_skipped: largest share of utterances whose audio may be unusable.
         allow_pipes: whether commands in wav.scp, which end in "|", are run in a shell.
         resample: whether audio of another sample rate is resampled; otherwise it is unusable.
         perturbation: copies and levels of the set; None for the set as it was recorded.
+        online: online CMVN with the statistics of the training set, or its options where this set
+            is the training set; None with another `cmvn`.
 
     Returns:
         The content of fbank.json: options, counts, skipped utterances and why.
@@ -86,7 +90,7 @@ def extract_features(
         RunError: the folder cannot be written to, or a process died.
     """
     mode, stage = CmvnMode(cmvn), f"features of {data.path.name}"
-    spec = features_spec(data, options, cmvn, resample, perturbation)
+    spec = features_spec(data, options, cmvn, resample, perturbation, online)
     perturbed = {} if perturbation is None else {"perturb": perturbation.to_dict()}
     data = data if perturbation is None else perturbation.of(data)
     for utterance in data.utterances:
@@ -97,6 +101,9 @@ def extract_features(
         extractor = _Extractor(options, allow_pipes, resample)
         with ArkWriter(part, "feats") as ark, _outcomes(data, extractor, jobs, stage) as outcomes:
             frames, stats = _write_features(ark, outcomes, len(data.utterances), mode, skips)
+        rule: dict[str, Any] = {}
+        if online is not None:
+            rule, stats = _online(online, data, stats)
         if mode is not CmvnMode.NONE:
             with ArkWriter(part, "cmvn") as ark:
                 for key, value in sorted(stats.items()):
@@ -109,6 +116,7 @@ def extract_features(
             "frames": frames,
             "skipped": skips.reasons,
             **perturbed,
+            **rule,
         }
         write_json(part / "fbank.json", about)
         return about
@@ -122,6 +130,7 @@ def features_spec(
     cmvn: str,
     resample: bool,
     perturbation: Perturbation | None = None,
+    online: OnlineCmvnOptions | OnlineCmvn | None = None,
 ) -> ArtefactSpec:
     """Return the spec of a set's features as an artefact.
 
@@ -134,6 +143,7 @@ def features_spec(
         cmvn: see `extract_features`.
         resample: see `extract_features`.
         perturbation: see `extract_features`.
+        online: see `extract_features`.
     """
     settings = {f"features.{key}": value for key, value in options.to_dict().items()}
     settings |= {"features.cmvn": str(CmvnMode(cmvn)), "features.resample": bool(resample)}
@@ -144,6 +154,11 @@ def features_spec(
         }
     audio = [[name, wav, *_stamp(wav)] for name, wav in sorted(data.wavs.items())]
     sources = {"segments": segments_source(data), "audio": Source.of_values(audio)}
+    if isinstance(online, OnlineCmvn):
+        sources["global statistics"] = Source.of_values(online.global_stats.tolist())
+        online = online.options
+    if online is not None:
+        settings["features.online_cmvn"] = online.to_dict()
     return ArtefactSpec(KIND, settings, sources)
 
 
@@ -184,6 +199,23 @@ def _write_features(
         stats[key] = stats.get(key, 0) + cmvn_stats(features)
     skips.check(total)
     return frames, stats
+
+
+def _online(
+    online: OnlineCmvnOptions | OnlineCmvn, data: DataDir, stats: dict[str, np.ndarray]
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return what fbank.json says of online CMVN, and the statistics that cmvn.ark holds.
+
+    Args:
+        online: see `extract_features`.
+        data: the set.
+        stats: statistics of each utterance, by its name.
+    """
+    if isinstance(online, OnlineCmvnOptions):
+        total: np.ndarray = np.sum(list(stats.values()), axis=0)
+        online = OnlineCmvn(online, total)
+    needed = online.options.speaker_frames > 0
+    return online.to_dict(), earlier_stats(data.utterances, stats) if needed else {}
 
 
 @contextmanager

@@ -24,6 +24,23 @@ class PerturbSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OnlineCmvnSettings:
+    """Settings of online CMVN, under Kaldi's names.
+
+    Attributes:
+        cmn_window: number of frames that a mean is taken over.
+        speaker_frames: most frames of the speaker's earlier utterances that fill the window up.
+        global_frames: most frames of the training set that fill it up after these.
+        norm_vars: whether variances are normalised too.
+    """
+
+    cmn_window: int = 600
+    speaker_frames: int = 0
+    global_frames: int = 200
+    norm_vars: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class FeatureSettings:
     """Settings of filterbank features and their normalisation.
 
@@ -37,7 +54,8 @@ class FeatureSettings:
         frame_length: length of the window (ms).
         frame_shift: time between two frames (ms).
         preemphasis: coefficient of the pre-emphasis, in [0, 1].
-        cmvn: what mean and variance are taken over: utterance, speaker or none.
+        cmvn: what mean and variance are taken over: utterance, speaker, online or none.
+        online_cmvn: settings of cmvn=online.
         transforms: archives and folders with transforms of the normalised features; None applies
             none.
         perturb: settings of altered copies of the training set.
@@ -57,6 +75,7 @@ class FeatureSettings:
     frame_shift: float
     preemphasis: float
     cmvn: str
+    online_cmvn: OnlineCmvnSettings = field(default_factory=OnlineCmvnSettings)
     transforms: tuple[Path, ...] | None = field(default=None, metadata=ONE_OR_MORE)
     perturb: PerturbSettings = field(default_factory=PerturbSettings)
     dtype: str

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from asr_hf.runtime.files import read_json
 from asr_hf.stages import decode
+from asr_hf.training.model_file import load_model
 
 MORE = ["name=other"]
 
@@ -54,6 +56,32 @@ def test_features_made_anew_with_other_options_are_not_passed_on(place, setting,
     place.well("features")
     place.well("align")
     place.well("decode", str(place.run))
+
+
+def test_online_cmvn_goes_from_the_training_set_into_the_run(place):
+    online = ["features.cmvn=online", "features.online_cmvn.cmn_window=50"]
+    for verb in ("features", "align"):
+        place.well(verb, *online)
+    place.well("train", "name=online", *online)
+    run = place.root / "exp" / "online"
+    place.well("decode", str(run))
+    # A live decoder needs nothing but the run folder.
+    about = load_model(run / "model.safetensors")[1]
+    stats = read_json(place.corpus / "fbank/train/fbank.json")["global_stats"]
+    assert about["global_stats"] == stats
+    assert about["features"]["online_cmvn"]["cmn_window"] == 50
+    told = "features.online_cmvn: {'cmn_window': 50"
+    assert told in place.refused("train", "name=more", "features.cmvn=online")
+    # With an utterance less in the training set, the features of all sets start elsewhere.
+    lost = (place.corpus / "train/text").read_text().splitlines()[-1].split()[0]
+    for file in ("text", "utt2spk", "utt2lang", "wav.scp", "segments", "spk2utt"):
+        if (path := place.corpus / "train" / file).is_file():
+            kept = [line for line in path.read_text().splitlines() if line.split()[0] != lost]
+            kept = [line.replace(f" {lost}", "") for line in kept] if file == "spk2utt" else kept
+            path.write_text("".join(f"{line}\n" for line in kept))
+    for verb in ("features", "align"):
+        place.well(verb, *online)
+    assert "statistics of another training set" in place.refused("decode", str(run))
 
 
 def test_a_store_that_was_packed_elsewhere_from_other_features_is_refused(place, tmp_path):

@@ -176,12 +176,23 @@ def features_fit(features: Source, about: Mapping[str, Any], model: Path) -> Non
         if (in_training := trained[key.removeprefix("features.")]) != value
         and in_training is not None
     ]
+    if about.get("global_stats") is not None and features.folder:
+        present = _global_stats(Path(features.folder))
+        if present is not None and present != about["global_stats"]:
+            changed.append("features.cmvn=online: statistics of another training set")
     if changed:
         raise InputError(
             f"{features.folder}: other features than {model} was trained on:\n{indented(changed)}",
             expected="those of its training",
             remedy="make them again with the settings of the run: asr-hf features, asr-hf align",
         )
+
+
+def _global_stats(folder: Path) -> Any:
+    """Return the statistics of the training set that online CMVN of a folder started from."""
+    if (folder / "store.json").is_file():
+        return (read_json(folder / "store.json").get("features") or {}).get("global_stats")
+    return read_json(folder / "fbank.json").get("global_stats")
 
 
 def states_fit(states: str, about: Mapping[str, Any], model: Path, hmms: Path) -> None:

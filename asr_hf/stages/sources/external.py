@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from typing import Any
 from asr_hf.data.alignment import Alignments
 from asr_hf.data.cmvn import CmvnMode, CmvnOptions
 from asr_hf.data.kaldi_dir import DataDir
+from asr_hf.data.online_cmvn import OnlineCmvn, OnlineCmvnOptions
 from asr_hf.kaldi.alignments import read_alignments
-from asr_hf.kaldi.features import file_stamps, link_features, processing
+from asr_hf.kaldi.features import file_stamps, link_features, online_cmvn, processing
 from asr_hf.kaldi.options import read_cmvn_options
 from asr_hf.kaldi.transforms import (
     FeatureTransforms,
@@ -25,7 +27,7 @@ from asr_hf.runtime.files import read_json
 from asr_hf.runtime.provenance import Source
 from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.kaldi_sets import decode_data, kaldi_sets
-from asr_hf.stages.sources.layout import store_folder
+from asr_hf.stages.sources.layout import features_folder, store_folder
 from asr_hf.stages.sources.packing import pack
 from asr_hf.stages.sources.perturbed import TrainedOn, frame_grid
 
@@ -120,13 +122,35 @@ def _link(settings: Settings, sets: Mapping[str, DataDir]) -> None:
     if not sets:
         return
     mode, options = _cmvn(settings)
+    online = _online(settings) if mode is CmvnMode.ONLINE else None
     folders: dict[Path, list[Path]] = {}
     for name, data in sets.items():
         folders.setdefault(data.path, []).append(settings.corpus.dir / "fbank" / name)
     for source, of_sets in folders.items():
         allow_pipes = settings.features.allow_pipes
         transformed = bool(transform_paths(settings))
-        link_features(source, of_sets, mode, options, allow_pipes, transformed)
+        link_features(source, of_sets, mode, options, allow_pipes, transformed, online)
+
+
+def _online(settings: Settings) -> OnlineCmvn:
+    """Return online CMVN with the statistics of the training set, asr-hf's own or Kaldi's.
+
+    Raises:
+        InputError: there are no such statistics.
+    """
+    kaldi, name = settings.corpus.kaldi, settings.corpus.train_set
+    folder = features_folder(settings, name)
+    if kaldi is None or kaldi.train_data is None:
+        about = read_json(folder / "fbank.json")
+        try:
+            return OnlineCmvn.of(about)
+        except ValueError as error:
+            raise InputError(
+                f"{folder}: features.cmvn=online, but {error}",
+                remedy="asr-hf features with the same overrides",
+            ) from error
+    options = OnlineCmvnOptions(**asdict(settings.features.online_cmvn))
+    return online_cmvn(kaldi.train_data, folder, options, settings.features.allow_pipes)
 
 
 def _check_as_trained(settings: Settings, name: str) -> None:
@@ -161,7 +185,7 @@ def _cmvn(settings: Settings) -> tuple[CmvnMode, CmvnOptions]:
         InputError: folders contradict one another, or the configuration contradicts transforms.
     """
     mode, kaldi = CmvnMode(settings.features.cmvn), settings.corpus.kaldi
-    if kaldi is None:
+    if kaldi is None or mode is CmvnMode.ONLINE:
         # Features that asr-hf made are normalised in mean and variance.
         return mode, CmvnOptions()
     chosen = kaldi.norm_vars

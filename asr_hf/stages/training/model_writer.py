@@ -41,6 +41,9 @@ class ModelWriter:
         hmms = system_folder(self.settings)
         states = states_digest(hmms) if (hmms / "hmm.json").is_file() else None
         about = {"corpus": self.settings.corpus.name, "features": features, "states": states}
+        # Online CMVN starts from them, whatever is decoded.
+        if global_stats := self.train.about.get("features", {}).get("global_stats"):
+            about["global_stats"] = global_stats
         if self.settings.priors == "posteriors":
             seed = self.settings.runtime.seed
             counts = expected_counts(model, self.train, model.flat.device, seed)
