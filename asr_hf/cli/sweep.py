@@ -228,15 +228,16 @@ def _as_one_run(job: Any) -> DictConfig:
 
 def _tabulate(jobs: Path) -> None:
     """Print a table of the runs that have a result, and write it to a file beside them."""
-    from asr_hf.report.compare import compare
+    from asr_hf.report.comparison.tables import as_text
+    from asr_hf.stages.compare import compare
 
     noted = sorted(jobs.glob("[0-9]*"))
     listed = dict.fromkeys(Path(note.read_text(encoding="utf-8")) for note in noted)
     folders = [folder for folder in listed if (folder / "result.json").exists()]
     if not folders:
         return
-    table, _ = compare(folders, [unquote(folder.name) for folder in folders])
-    print(table)
+    table = as_text(compare(folders, [unquote(folder.name) for folder in folders]))
+    print(table, end="")
     target = Path(os.path.commonpath([folder.parent for folder in folders])) / "sweep.md"
-    write_text(target, table + "\n")
+    write_text(target, table)
     print(f"table: {target}")

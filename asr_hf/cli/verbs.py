@@ -11,6 +11,7 @@ VERBS = {
     "lattices": "make lattices for sequence training",
     "decode": "tune on dev, decode the test sets",
     "score": "count word errors of what was decoded",
+    "compare": "compare runs: curves, settings, word errors with a paired test",
     "export": "write a trained model, or its scores, for other programs",
     "config": "print the resolved configuration of any command",
     "info": "print versions, devices, and what data and runs there are",

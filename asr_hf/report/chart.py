@@ -19,7 +19,7 @@ class Line:
 
     Args:
         name: name in the legend.
-        colour: class in the style sheet.
+        colour: class in the style sheet, or several; d1, d2 and d3 are ways to dash a line.
         points: points (x, y) in their order; a y of None breaks the line.
     """
 
@@ -50,6 +50,7 @@ class Axes:
     Args:
         x_label: label of the horizontal axis, with the unit.
         y_label: label of the vertical axis, with the unit.
+        log_x: whether the horizontal axis is logarithmic; it starts at zero where not.
         log_y: whether the vertical axis is logarithmic.
         from_zero: whether the vertical axis starts at zero.
         guides: value and text of each horizontal reference line.
@@ -58,6 +59,7 @@ class Axes:
 
     x_label: str
     y_label: str
+    log_x: bool = False
     log_y: bool = False
     from_zero: bool = False
     guides: Sequence[tuple[float, str]] = field(default=())
@@ -89,7 +91,10 @@ def line_chart(
     ys += [value for value, _ in axes.guides]
     if axes.top is not None:
         ys = [min(y, axes.top) for y in ys]
-    across = fit([0.0, *xs], _LEFT, WIDTH - _RIGHT, from_zero=True)
+    if axes.log_x:
+        across = fit(xs, _LEFT, WIDTH - _RIGHT, logarithmic=True)
+    else:
+        across = fit([0.0, *xs], _LEFT, WIDTH - _RIGHT, from_zero=True)
     up = fit(ys, HEIGHT - _BOTTOM, _TOP, logarithmic=axes.log_y, from_zero=axes.from_zero)
     parts = _frame(axes, across, up)
     parts += _clipped([part for line in lines for part in _draw_line(line, across, up)])
@@ -202,7 +207,7 @@ def _draw_line(line: Line, across: Scale, up: Scale) -> list[str]:
     placed = [
         (x, y, across(x), up(y))
         for x, y in line.points
-        if y is not None and (y > 0 or not up.logarithmic)
+        if y is not None and (y > 0 or not up.logarithmic) and (x > 0 or not across.logarithmic)
     ]
     known = {x for x, *_ in placed}
     commands, pen_down = [], False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ def page(run: RunData) -> str:
         body.append("<h2>Training</h2>")
         if note := describe_ending(run.result):
             body.append(f"<p>{escape(note[0].upper() + note[1:])}.</p>")
-        body.append(f'<div class="figures">{"".join(map(_figure, drawn))}</div>')
+        body.append(f'<div class="figures">{"".join(map(figure_html, drawn))}</div>')
         body.append(iterations_table(run))
     else:
         body.append("<h2>Training</h2><p>No iteration has ended yet.</p>")
@@ -66,14 +67,28 @@ def page(run: RunData) -> str:
         body.append(worst_html(run))
     if run.config:
         body.append("<h2>Configuration</h2>" + settings_html(run))
+    footer = (
+        "Written by asr-hf from config.yaml, events.jsonl, result.json and score.json of this "
+        "folder."
+    )
+    return document(run.name, body, footer)
+
+
+def document(title: str, body: Sequence[str], footer: str) -> str:
+    """Return a page as HTML, without scripts, which loads nothing.
+
+    Args:
+        title: title of the page, as text.
+        body: parts of the page, as HTML.
+        footer: last line of the page, as text.
+    """
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(run.name)} · asr-hf</title><style>{STYLE}</style></head>\n"
+        f"<title>{escape(title)} · asr-hf</title><style>{STYLE}</style></head>\n"
         f"<body><main>{''.join(body)}"
-        "<footer>Written by asr-hf from config.yaml, events.jsonl, result.json and score.json of "
-        "this folder.</footer></main></body></html>\n"
+        f"<footer>{escape(footer)}</footer></main></body></html>\n"
     )
 
 
@@ -131,7 +146,8 @@ def _frames(run: RunData) -> str:
     return ", ".join(f"{si(count)} {name}" for name, count in frames.items() if count)
 
 
-def _figure(figure: Figure) -> str:
+def figure_html(figure: Figure) -> str:
+    """Return a figure with its title, note and legend as HTML."""
     legend = "".join(
         f'<li class="{colour}"><i></i><span>{escape(name)}</span></li>'
         for colour, name in figure.legend

@@ -67,7 +67,7 @@ class RunData:
             path=path,
             events=read_events(events) if events.exists() else [],
             config=_read_config(path / "config.yaml"),
-            result=read_json(result) if result.exists() else {},
+            result=_read_result(result) if result.exists() else {},
             worst=read_json(score)["worst"] if score.exists() else [],
         )
 
@@ -116,6 +116,17 @@ def number(event: Event, key: str) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if math.isfinite(value) else None
+
+
+def _read_result(path: Path) -> dict[str, Any]:
+    result = read_json(path)
+    if not isinstance(result, dict):
+        raise InputError(
+            f"{path}: not the result of a run",
+            expected="names with their values, as asr-hf train writes them",
+            remedy="remove it, and give the command of the training again",
+        )
+    return result
 
 
 def _read_config(path: Path) -> dict[str, Any]:

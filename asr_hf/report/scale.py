@@ -87,6 +87,23 @@ def readable_top(values: Sequence[float]) -> float | None:
     return top if lowest < top < max(values) else None
 
 
+def shared_top(curves: Sequence[Sequence[float]]) -> float | None:
+    """Return where to cut off the steep starts of several falling curves, but never a whole one.
+
+    Args:
+        curves: values of each curve in their order.
+
+    Returns:
+        The value above which nothing is shown; None for no cut.
+    """
+    curves = [values for values in curves if values]
+    top = readable_top([value for values in curves for value in values])
+    if top is None:
+        return None
+    lowest, worst = (choose(map(min, curves)) for choose in (min, max))
+    return max(top, worst + 0.3 * (worst - lowest))
+
+
 def si(value: float) -> str:
     """Return a number as text of about four characters.
 

@@ -30,8 +30,7 @@ def parts_chosen(run: RunData) -> list[str]:
 def settings_html(run: RunData) -> str:
     """Return all settings as HTML, by section, in a block that opens on demand."""
     sections = {"run": {k: v for k, v in run.config.items() if not isinstance(v, dict)}}
-    used = {"hf": _HF_PARTS, "lbfgs": ()}.get(run.optimiser, _MINIBATCH_PARTS)
-    unused = {*_HF_PARTS, *_MINIBATCH_PARTS} - set(used)
+    unused = unused_groups(run)
     # The trainer repeats groups that have their own sections.
     repeated = {*_HF_PARTS, *_MINIBATCH_PARTS} & run.config.keys()
     for name, section in run.config.items():
@@ -49,9 +48,15 @@ def settings_html(run: RunData) -> str:
     )
 
 
+def unused_groups(run: RunData) -> set[str]:
+    """Return the groups of a run's configuration that its optimiser makes no use of."""
+    used = {"hf": _HF_PARTS, "lbfgs": ()}.get(run.optimiser, _MINIBATCH_PARTS)
+    return {*_HF_PARTS, *_MINIBATCH_PARTS} - set(used)
+
+
 def _rows(section: dict[str, Any]) -> str:
     return "".join(
-        f"<dt>{escape(key)}</dt><dd>{escape(_shown(value))}</dd>"
+        f"<dt>{escape(key)}</dt><dd>{escape(shown(value))}</dd>"
         for key, value in _flat(section).items()
     )
 
@@ -70,13 +75,14 @@ def _flat(section: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return rows
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Return the value of a setting as text."""
     if value is None:
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
-        return ", ".join(map(_shown, value))
+        return ", ".join(map(shown, value))
     return str(value).strip()
 
 

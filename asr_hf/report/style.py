@@ -71,6 +71,16 @@ svg .cross { stroke: var(--c5); stroke-width: 1.8; fill: none; }
 .c1 { color: var(--c1); } .c2 { color: var(--c2); } .c3 { color: var(--c3); }
 .c4 { color: var(--c4); } .c5 { color: var(--c5); } .c6 { color: var(--c6); }
 .c7 { color: var(--c7); }
+svg .d1 { stroke-dasharray: 7 3; } svg .d2 { stroke-dasharray: 2 3; }
+svg .d3 { stroke-dasharray: 8 3 2 3; }
+.legend .d1 i, .legend .d2 i, .legend .d3 i { width: 18px; height: 4px; vertical-align: 3px; }
+.legend .d1 i { background: repeating-linear-gradient(90deg, currentColor 0 7px, #0000 7px 10px); }
+.legend .d2 i { background: repeating-linear-gradient(90deg, currentColor 0 2px, #0000 2px 5px); }
+.legend .d3 i { background: linear-gradient(90deg, currentColor 0 8px, #0000 8px 11px,
+  currentColor 11px 13px, #0000 13px); }
+a { color: inherit; text-decoration-color: var(--c6); }
+.amiss dl { margin: 8px 0; display: grid; grid-template-columns: auto 1fr; gap: 4px 18px; }
+.amiss dt { font-weight: 600; } .amiss dd { margin: 0; overflow-wrap: anywhere; }
 .legend span { color: var(--ink); }
 .panel { padding: 4px 16px; overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .92rem;

@@ -62,6 +62,33 @@ def hold_folder(folder: Path, what: str) -> Iterator[None]:
             yield
 
 
+def holder_of(folder: Path) -> Holder | None:
+    """Return the process that holds a folder, as far as one can see without taking its locks.
+
+    A holder of this machine lives as long as its process, one elsewhere as long as its time stamp
+    is fresh.
+
+    Args:
+        folder: the folder.
+    """
+    try:
+        descriptor = os.open(folder / FILE_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        holder, stamp = Holder.read(descriptor), os.fstat(descriptor).st_mtime
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    if holder is None:
+        return None
+    here = Holder.here("")
+    if (holder.boot, holder.namespace) == (here.boot, here.namespace):
+        return holder if start_time(holder.pid) == holder.started else None
+    return holder if time.time() - stamp < _DEAD_SECONDS else None
+
+
 def _taken(folder: Path, what: str, resources: ExitStack) -> _Lock:
     """Take the lock of a folder, or raise the InputError that says which process has it."""
     path = folder / FILE_NAME

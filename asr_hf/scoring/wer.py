@@ -82,21 +82,6 @@ class WerResult:
         }
 
 
-@dataclass(frozen=True)
-class PairedComparison:
-    """The difference between systems B and A on the same utterances.
-
-    Args:
-        difference: WER of B minus WER of A (percentage points); negative if B is better.
-        interval: 95 % bootstrap confidence interval of the difference.
-        probability: share of resampled test sets on which B makes fewer errors than A.
-    """
-
-    difference: float
-    interval: tuple[float, float]
-    probability: float
-
-
 def score(
     refs: Transcripts, hyps: Transcripts, *, missing_as_deleted: bool = False, seed: int = 0
 ) -> WerResult:
@@ -140,40 +125,6 @@ def pooled(results: Sequence[WerResult], *, seed: int = 0) -> WerResult:
     errors = np.concatenate([result.utterance_errors for result in results])
     words = np.concatenate([result.utterance_words for result in results])
     return _result(errors, words, totals, seed)
-
-
-def paired_bootstrap(
-    refs: Transcripts, hyps_a: Transcripts, hyps_b: Transcripts, *, seed: int = 0
-) -> PairedComparison:
-    """Test whether system B differs from system A, with the same resampled test sets for both.
-
-    The difficulty of the utterances cancels out, so that the test is far more sensitive than a
-    comparison of two separate intervals (Bisani & Ney 2004, section 4).
-
-    Args:
-        refs: reference words of each utterance.
-        hyps_a: hypothesis words of system A for each utterance.
-        hyps_b: hypothesis words of system B for each utterance.
-        seed: seed of the bootstrap.
-
-    Returns:
-        The difference, with its confidence interval.
-
-    Raises:
-        InputError: utterances lack a hypothesis or a reference, or there is no reference word.
-    """
-    counts = [list(utterance_counts(refs, hyps).values()) for hyps in (hyps_a, hyps_b)]
-    errors = np.array([[c.errors for c in system] for system in counts], dtype=np.int64)
-    words = np.array([c.words for c in counts[0]], dtype=np.int64)
-    if not words.sum():
-        raise InputError("nothing to compare: there is not a single reference word")
-    a, b = resampled_percentages(errors, words, seed=seed)
-    total_a, total_b = errors.sum(-1)
-    return PairedComparison(
-        difference=float(100.0 * (total_b - total_a) / words.sum()),
-        interval=quantile_interval(b - a),
-        probability=float(np.mean(b < a)),
-    )
 
 
 def utterance_counts(

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from asr_hf.report.compare import COLOURS
+from asr_hf.report.picture import COLOURS
 from asr_hf.runtime.files import atomic_path
 from benchmarks.race.figures import best_of, finished, trials_of
 from benchmarks.race.plan import OURS, Plan, Workload

@@ -8,8 +8,9 @@ from typing import Any
 
 from asr_hf.report.run_data import RunData, number
 from asr_hf.runtime.files import read_json
+from asr_hf.scoring.paired import PairedBootstrap
 from asr_hf.scoring.transcripts import read_table
-from asr_hf.scoring.wer import paired_bootstrap
+from asr_hf.scoring.wer import score
 from benchmarks.sequence.steps import FACTORS, SGD, Study
 
 Figures = dict[str, Any]
@@ -88,7 +89,7 @@ def against(study: Study, kind: str, seeds: list[int]) -> Figures:
             start = study.folder("ce", seed)
             hyps = [read_table(f / "decode" / name / "hyp.txt") for f in (start, folder)]
             refs = read_table(start / "decode" / name / "ref.txt")
-            test = paired_bootstrap(refs, *hyps)
+            test = PairedBootstrap([score(refs, one) for one in hyps]).between(0, 1)
             before, after = (wers(f, study.tests)["wer"][name]["errors"] for f in (start, folder))
             changes.append((after - before) / before)
             tests.append({"difference": test.difference, "interval": list(test.interval)})

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from asr_hf.report.compare import plot_compare
+from asr_hf.report.picture import plot_compare
 from asr_hf.runtime.files import write_text
 from benchmarks.sequence.figures import chosen
 from benchmarks.sequence.steps import ROOT, STUDIES, Study, commands

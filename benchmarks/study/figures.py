@@ -8,8 +8,9 @@ from statistics import median
 from typing import Any
 
 from asr_hf.report.run_data import RunData, number
+from asr_hf.scoring.paired import PairedBootstrap
 from asr_hf.scoring.transcripts import read_table
-from asr_hf.scoring.wer import paired_bootstrap
+from asr_hf.scoring.wer import score
 from benchmarks.study.methods import METHODS, Preset
 from benchmarks.study.runs import Run, grid, tuned
 
@@ -146,7 +147,7 @@ def _wer_differences(preset: Preset, before: str, after: str) -> dict[str, Any] 
     for name in preset.tests:
         refs = read_table(_decoded(runs[0], name, "ref"))
         hyps = [read_table(_decoded(run, name, "hyp")) for run in runs]
-        test = paired_bootstrap(refs, *hyps)
+        test = PairedBootstrap([score(refs, one) for one in hyps]).between(0, 1)
         differences[name] = {"difference": test.difference, "interval": list(test.interval)}
     return differences
 

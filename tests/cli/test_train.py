@@ -126,7 +126,7 @@ def test_launchers_run_a_sweep_in_processes_of_their_own(launcher, asr_hf, corpu
     assert asr_hf("train", *corpus, STEPS.format(1), "name=alone").code == 0
     table = (tmp_path / "exp" / "prompts" / "sweep.md").read_text()
     assert table in outcome.out
-    rows = [line for line in table.splitlines() if "preconditioner=" in line]
+    rows = [line for line in table.splitlines() if line.startswith("| preconditioner=")]
     assert [name in row for name, row in zip(("identity", "lbfgs"), rows, strict=True)] == [
         True
     ] * 2

@@ -5,14 +5,18 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from asr_hf.report.comparison.page import page
+from asr_hf.report.comparison.tables import as_csv, as_json, as_text
 from asr_hf.report.html import write_report
 from asr_hf.runtime.errors import InputError
+from asr_hf.stages.compare import compare
 
 EVIL = "</td><img src=x onerror=alert(1)>\"'><script>alert(2)</script>"
 COUNTS = ("errors", "words", "substitutions", "deletions", "insertions", "utterances")
@@ -169,3 +173,51 @@ def test_a_file_of_another_kind_is_refused_or_shown_without_markup(tmp_path, fil
         assert str(tmp_path) in error.problem
     else:
         assert not {"img", "script", "onerror"} & Tags(page).names
+
+
+def compared(folder: Path) -> list[str]:
+    """A page and texts of the run in a folder beside one as asr-hf writes it."""
+    comparison = compare([folder, folder.parent / "sound"])
+    assert len(comparison.rows) == 2
+    json.loads(as_json(comparison))
+    return [page(comparison, folder.parent, "both"), as_text(comparison), as_csv(comparison)]
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """A run folder to be written to, and a sound one beside it; both have decoded a set."""
+    for name in ("sound", EVIL.replace("/", "")):
+        words = tmp_path / name / "decode" / "test"
+        words.mkdir(parents=True)
+        write(tmp_path / name, FILES)
+        for file in ("ref.txt", "hyp.txt"):
+            (words / file).write_text(f"{EVIL.replace(' ', '')} {EVIL}\n")
+    return tmp_path / name
+
+
+@pytest.mark.parametrize("what", ["value", "key"])
+@pytest.mark.parametrize("file", ["events.jsonl", "config.yaml", "result.json"])
+def test_no_value_and_no_name_of_any_run_becomes_markup_of_a_comparison(pair, file, what):
+    for path in places(FILES[file]):
+        if file == "events.jsonl" and path[0] != 1:
+            continue
+        write(pair, replaced((file, *path), what))
+        text, *_ = compared(pair)
+        assert not {"img", "script", "onerror"} & Tags(text).names, path
+        assert escape(pair.name) in text
+
+
+@pytest.mark.parametrize("file", ["events.jsonl", "result.json", "config.yaml"])
+@pytest.mark.parametrize("content", [[], "text", 3, None, {"worst": 3}, [EVIL]])
+def test_a_run_with_a_file_of_another_kind_is_compared_or_named(pair, file, content):
+    write(pair, FILES)
+    (pair / file).write_text(json.dumps(content) + "\n")
+    text, *_ = compared(pair)
+    assert not {"img", "script", "onerror"} & Tags(text).names
+
+
+@pytest.mark.parametrize("content", [[], "text", 3, None, {"held-out labels.bin": [EVIL]}])
+def test_inputs_of_another_kind_are_compared_or_named(pair, content):
+    (pair / "inputs.json").write_text(json.dumps(content))
+    text, *_ = compared(pair)
+    assert not {"img", "script", "onerror"} & Tags(text).names

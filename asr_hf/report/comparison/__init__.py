@@ -1,0 +1,1 @@
+"""Comparison of several runs: their figures, their settings, their words; tables and a page."""
