@@ -120,10 +120,7 @@ class MinibatchTrainer(ABC):
         return self.horizon.seconds
 
     def pass_costs(self) -> list[PassCost]:
-        """Return the passes of each part of an epoch, without those for reports.
-
-        Of a run that ends by its seconds they are those of one epoch.
-        """
+        """Return the passes of each part of an epoch, or of one where seconds end the run."""
         frames = int(self.objective.unit_frames(Split.TRAIN).sum())
         part = frames // self.evaluations_per_epoch
         epochs = self.horizon.epochs if self.horizon.seconds is None else 1.0

@@ -91,8 +91,9 @@ def extract_features(
     """
     mode, stage = CmvnMode(cmvn), f"features of {data.path.name}"
     spec = features_spec(data, options, cmvn, resample, perturbation, online)
-    perturbed = {} if perturbation is None else {"perturb": perturbation.to_dict()}
-    data = data if perturbation is None else perturbation.of(data)
+    perturbed: dict[str, Any] = {}
+    if perturbation is not None:
+        perturbed, data = {"perturb": perturbation.to_dict()}, perturbation.of(data)
     for utterance in data.utterances:
         check_pipe(data.wavs[utterance.recording], allow_pipes)
     skips = SkipList(stage, max_skipped, "features.max_skipped")
@@ -101,27 +102,22 @@ def extract_features(
         extractor = _Extractor(options, allow_pipes, resample)
         with ArkWriter(part, "feats") as ark, _outcomes(data, extractor, jobs, stage) as outcomes:
             frames, stats = _write_features(ark, outcomes, len(data.utterances), mode, skips)
-        rule: dict[str, Any] = {}
-        if online is not None:
-            rule, stats = _online(online, data, stats)
+        rule, stats = ({}, stats) if online is None else _online(online, data, stats)
         if mode is not CmvnMode.NONE:
-            with ArkWriter(part, "cmvn") as ark:
-                for key, value in sorted(stats.items()):
-                    ark.write(key, value)
-        about = {
-            "format": FORMAT,
-            "options": options.to_dict(),
-            "cmvn": str(mode),
-            "utterances": len(data.utterances) - len(skips.reasons),
-            "frames": frames,
-            "skipped": skips.reasons,
-            **perturbed,
-            **rule,
-        }
+            _write_statistics(part, stats)
+        about: dict[str, Any] = {"format": FORMAT, "options": options.to_dict(), "cmvn": str(mode)}
+        about |= {"utterances": len(data.utterances) - len(skips.reasons), "frames": frames}
+        about |= {"skipped": skips.reasons, **perturbed, **rule}
         write_json(part / "fbank.json", about)
         return about
 
     return current_or_make(folder, spec, make, skips=(skips, len(data.utterances))).about
+
+
+def _write_statistics(folder: Path, stats: dict[str, np.ndarray]) -> None:
+    with ArkWriter(folder, "cmvn") as ark:
+        for key, value in sorted(stats.items()):
+            ark.write(key, value)
 
 
 def features_spec(
