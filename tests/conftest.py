@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 import torch
 from hypothesis import settings
@@ -25,3 +27,9 @@ _LONG = ("test_real_speech.py", "test_messy_corpus.py", "test_tutorial.py")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest tests."""
     items.sort(key=lambda item: item.path.name not in _LONG)
+
+
+def pytest_collection_finish() -> None:
+    """Spare collections of garbage the half million objects of what has been imported."""
+    gc.collect()
+    gc.freeze()

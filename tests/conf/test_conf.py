@@ -1,7 +1,8 @@
-"""Every file of the configuration tree composes, and every class it names exists."""
+"""Every file of conf/ composes, the classes it names exist, and it makes settings."""
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -16,14 +17,18 @@ from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.resources import conf_dir
 from asr_hf.training.model_file import build_model
 
+BASES = {"recipe": [], "corpus": ["name=x"]}
 OPTIONS = [(group, option) for group, options in groups().items() for option in options]
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_composes_and_its_classes_take_its_settings(group, option):
-    added = plus(group)
-    base = [] if group == "recipe" else ["+recipe=prompts"]
-    check_targets(load_config([*base, f"{added}{group}={option}"]))
+    base = BASES.get(group, ["+recipe=prompts"])
+    config = load_config([*base, f"{plus(group)}{group}={option}"])
+    check_targets(config)
+    settings = settings_of(config)
+    assert json.loads(json.dumps(settings.tree)) == settings.tree
+    assert settings.changed("name", "other").name == "other"
 
 
 def test_a_setting_that_no_class_takes_would_be_noticed():

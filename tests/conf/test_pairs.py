@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import zip_longest
 
 import pytest
 from hydra.utils import instantiate
@@ -20,39 +19,57 @@ from asr_hf.training.model_file import build_model
 # What is set under one option only: conf/<group>/<option>/<group>/<option>.yaml.
 PARTS = sorted(conf_dir().glob("*/*/*/*.yaml"))
 # What sets keys of other groups: all stages, presets and debug options, and a recipe with parts.
-SETTERS = [(g, o) for g in ("stage", "preset", "debug") for o in groups()[g]]
-SETTERS += [(p.parts[-4], p.parts[-3]) for p in PARTS if p.parts[-4] == "recipe"][:1]
+SETTING = ("stage", "preset", "debug")
+SETTERS = [f"+{g}={o}" for g in SETTING for o in groups()[g]]
+WITH_PARTS = [p.parts[-3] for p in PARTS if p.parts[-4] == "recipe"][:1]
+# Configurations are composed in blocks, each with one of these in all of them.
+BLOCKS = [("preset", o) for o in groups()["preset"]] + [("recipe", o) for o in WITH_PARTS]
 # Groups whose options differ in the keys they have.
 CHOSEN = [g for g in groups() if not plus(g) and g not in ("corpus", "export", "features")]
 CHEAP = ("solver", "cg_stopping", "preconditioner", "sampling", "damping", "acceptance")
 CHEAP += ("criterion",)
 
 
-def rounds(besides: str) -> list[list[str]]:
-    """Overrides, one of every group but one, that have every option in one of them at least."""
-    others = {g: options for g, options in groups().items() if g not in (besides, "recipe")}
-    if besides != "recipe":
-        others["recipe"] = groups()["recipe"]
-    columns = [[f"{plus(g)}{g}={o}" for o in options] for g, options in others.items()]
-    filled = zip_longest(*columns)
-    return [
-        [o or options[number % len(options)] for o, options in zip(row, columns, strict=True)]
-        for number, row in enumerate(filled)
-    ]
+def configurations(number: int) -> list[list[str]]:
+    """The overrides of a block, an option of every group.
+
+    Every option of the groups is in one of them at least. Those that set keys begin with another
+    in each block, so that they meet all.
+    """
+    group, fixed = BLOCKS[number]
+    columns = {g: options for g, options in groups().items() if g not in (group, "recipe")}
+    if group != "recipe":
+        columns["recipe"] = groups()["recipe"]
+    made = []
+    for row in range(max(map(len, columns.values()))):
+        given = [f"+{group}={fixed}"]
+        for name, options in columns.items():
+            shift = number if name in SETTING else 0
+            given.append(f"{plus(name)}{name}={options[(row + shift) % len(options)]}")
+        # Presets before stages, and stages before presets.
+        given = given[::-1] if number % 2 else given
+        # The recipe comes first, as people give it.
+        made.append(sorted(given, key=lambda o: not o.startswith("+recipe")))
+    return made
 
 
-def ordered(overrides: list[str]) -> list[str]:
-    """As people give them: the recipe first."""
-    return sorted(overrides, key=lambda o: not o.startswith("+recipe"))
+def test_whatever_sets_keys_is_beside_every_option_of_every_group():
+    beside = {o: set() for o in [*SETTERS, *(f"+recipe={o}" for o in WITH_PARTS)]}
+    for number in range(len(BLOCKS)):
+        for given in configurations(number):
+            for setter in beside.keys() & set(given):
+                beside[setter].update(given)
+    for setter, met in beside.items():
+        of_group = setter.lstrip("+").partition("=")[0]
+        assert met - {setter} == {
+            f"{plus(g)}{g}={o}" for g, options in groups().items() for o in options if g != of_group
+        }
 
 
-@pytest.mark.parametrize(("group", "option"), SETTERS, ids=lambda value: value)
-def test_whatever_sets_keys_composes_with_every_option_of_every_group(group, option):
-    base = [] if group == "recipe" else ["+recipe=prompts"]
-    seen = set()
-    for row in rounds(group):
-        given = ordered([f"+{group}={option}", *row])
-        config = load_config(given if any(o.startswith("+recipe") for o in given) else base + given)
+@pytest.mark.parametrize("number", range(len(BLOCKS)), ids=lambda number: "-".join(BLOCKS[number]))
+def test_options_compose_with_one_another(number):
+    for given in configurations(number):
+        config = load_config(given)
         check_targets(config)
         if criterion_needs(settings_of(config).criterion).acoustic_scale:
             # Else that of the run of init_from.
@@ -60,13 +77,9 @@ def test_whatever_sets_keys_composes_with_every_option_of_every_group(group, opt
         for part in CHEAP:
             instantiate(config[part])
         for name in CHOSEN:
-            chosen = next(o for o in row if o.partition("=")[0] == name).partition("=")[2]
+            chosen = next(o for o in given if o.partition("=")[0] == name).partition("=")[2]
             target = OmegaConf.load(conf_dir() / name / f"{chosen}.yaml").get("_target_")
             assert target is None or config[name]._target_ == target
-        seen.update(row)
-    assert seen >= {
-        f"{plus(g)}{g}={o}" for g, options in groups().items() for o in options if g != group
-    }
 
 
 @pytest.mark.parametrize("path", PARTS, ids=lambda p: "-".join(p.parts[-4:]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ..once import once
 from ..toy_store import write_clusters
 
 PDFS, DIM = 5, 4
@@ -67,17 +67,7 @@ def trained(tmp_path_factory):
 
     Under "hang" is what rank 0 said when rank 1 did not answer.
     """
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        # What one of pytest's own processes has trained serves the others, which wait for it.
-        folder = folder.parent
-    folder = folder / "ranks"
-    folder.mkdir(exist_ok=True)
-    with open(folder / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "done").exists():
-            train_all(folder)
-            (folder / "done").touch()
+    folder = once(tmp_path_factory, "ranks", train_all)
     found = {
         (case, count): json.loads((folder / f"{case}-{count}.json").read_text())
         for cases, counts in ((CASES, COUNTS), (DIVIDED, (2, 3)))

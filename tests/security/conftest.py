@@ -17,6 +17,8 @@ from safetensors.torch import load_file, save_file
 from asr_hf.cli.main import main
 from asr_hf.training.model_header import with_checksum
 
+from ..once import once
+
 OWN = Path(__file__).resolve().parents[1] / "own_classes"
 SECRET = "hunter2-of-the-user"
 TONES = [
@@ -71,9 +73,7 @@ class Place:
         return [f"paths.data={self.root}/data", f"paths.exp={self.root}/exp"]
 
 
-@pytest.fixture(scope="session")
-def made(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("made")
+def make(root: Path) -> None:
     sys.path.insert(0, str(OWN))
     try:
         for verb in ("prepare", "features", "align", "train", "decode", "score", "lattices"):
@@ -83,7 +83,11 @@ def made(tmp_path_factory) -> Path:
             assert main([verb, *given]) == 0, verb
     finally:
         sys.path.remove(str(OWN))
-    return root
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory) -> Path:
+    return once(tmp_path_factory, "security", make)
 
 
 @pytest.fixture

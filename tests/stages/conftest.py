@@ -12,6 +12,8 @@ import pytest
 
 from asr_hf.cli.main import main
 
+from ..once import once
+
 OWN = Path(__file__).resolve().parents[1] / "own_classes"
 TONES = [
     *("--config-dir", str(OWN / "conf")),
@@ -80,13 +82,15 @@ def paths(root: Path) -> list[str]:
     return [f"paths.data={root}/data", f"paths.exp={root}/exp"]
 
 
-@pytest.fixture(scope="session")
-def made(tmp_path_factory) -> Path:
-    root = tmp_path_factory.mktemp("made")
+def make(root: Path) -> None:
     lattices = ["lattices", f"lattices.from_run={root}/exp/first"]
     for verb, *given in (["prepare"], ["features"], ["align"], ["train"], lattices):
         assert main([verb, *TONES, *paths(root), "name=first", *given]) == 0, verb
-    return root
+
+
+@pytest.fixture(scope="session")
+def made(importable, tmp_path_factory) -> Path:
+    return once(tmp_path_factory, "stages", make)
 
 
 @pytest.fixture(scope="session", autouse=True)
