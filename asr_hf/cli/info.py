@@ -24,7 +24,7 @@ from asr_hf.runtime.resources import conf_dir
 # Files that show that a folder below paths.data is a corpus, and how many levels below it they are.
 _SIGNS = (("*/corpus.json", 0), ("*/fbank/*/fbank.json", 2), ("*/store*/*/store.json", 2))
 
-_PACKAGES = ("torch", "torchaudio", "hydra-core", "kaldifst", "kaldi-hmm-gmm", "kaldi-decoder")
+_PACKAGES = ("torch", "torchaudio", "hydra-core", "kaldifst", "kaldi-hmm-gmm")
 
 
 def run(arguments: list[str]) -> None:

@@ -1,7 +1,7 @@
 """The Kaldi libraries; nothing else in the project imports them.
 
-Importing kaldi_decoder after kaldilm never returns (kaldi_decoder 0.2.11, kaldilm 1.15.5), and
-kaldilm ends the process when a language model is malformed: it runs in a process of its own.
+Importing kaldifst after kaldilm never returns (kaldifst 1.7.17, kaldilm 1.15.5), and kaldilm ends
+the process when a language model is malformed: it runs in a process of its own.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from pathlib import Path
 from asr_hf.runtime.children import run_text_command
 from asr_hf.runtime.errors import InputError
 
-if "kaldilm" in sys.modules and "kaldi_decoder" not in sys.modules:
-    raise ImportError("kaldilm was imported before asr_hf.hmm: kaldi_decoder would hang after it")
+if "kaldilm" in sys.modules and "kaldifst" not in sys.modules:
+    raise ImportError("kaldilm was imported before asr_hf.hmm: kaldifst would hang after it")
 
-import kaldi_decoder
 import kaldi_hmm_gmm
 import kaldifst
 
@@ -25,7 +24,7 @@ log = logging.getLogger(__name__)
 # The library itself stops at 30.
 _MAX_WARNINGS = 10
 
-__all__ = ["arpa_to_text", "kaldi_decoder", "kaldi_hmm_gmm", "kaldifst"]
+__all__ = ["arpa_to_text", "kaldi_hmm_gmm", "kaldifst"]
 
 
 def arpa_to_text(arpa: Path, words_file: Path, name: str) -> str:

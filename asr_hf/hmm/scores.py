@@ -51,20 +51,9 @@ class ScoreColumns(Protocol):
         """Pdf of each transition id [transition ids + 1], entry 0 unused."""
         ...
 
-    def columns(self, log_likelihoods: Scores, scale: float, utterance: str) -> Scores:
-        """Scale the scores and spread them over the transition ids.
-
-        Args:
-            log_likelihoods: scores [frames, pdfs].
-            scale: weight of the scores.
-            utterance: the utterance's name, for messages.
-
-        Returns:
-            Scaled scores for each transition id, float32 [frames, transition ids].
-
-        Raises:
-            AlignmentError: the scores are bad.
-        """
+    @property
+    def num_pdfs(self) -> int:
+        """The number of pdfs."""
         ...
 
 
@@ -74,9 +63,3 @@ class PdfColumns:
 
     pdf_of: NDArray[np.int32]
     num_pdfs: int
-
-    def columns(self, log_likelihoods: Scores, scale: float, utterance: str) -> Scores:
-        """See `ScoreColumns`."""
-        check_scores(log_likelihoods, self.num_pdfs, utterance)
-        scaled = (scale * log_likelihoods).astype(np.float32, copy=False)
-        return np.ascontiguousarray(scaled[:, self.pdf_of[1:]])

@@ -20,7 +20,8 @@ class DecodeSettings:
         beam: width of the search.
         lattice_beam: how far below the best path a path may lie and be kept.
         lattice_scale: acoustic scale of the search.
-        max_active: largest number of states a frame in the search for the best partial path.
+        max_active: largest number of an utterance's states that a frame goes on from; None for any.
+        max_arcs_per_frame: mean number of arcs a frame to which lattices are pruned; None for any.
         jobs: number of processes.
         max_skipped: largest share of utterances that may be skipped.
         choose: number of kept models among which one is chosen first; 0 takes the run's model.
@@ -36,7 +37,8 @@ class DecodeSettings:
     beam: float
     lattice_beam: float
     lattice_scale: float
-    max_active: int
+    max_active: int | None
+    max_arcs_per_frame: int | None
     jobs: int
     max_skipped: float
     choose: int

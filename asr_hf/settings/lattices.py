@@ -23,7 +23,8 @@ class LatticeSettings:
         lm_order: order of the language model.
         beam: width of the search.
         lattice_beam: how far below the best path a path may lie and be kept.
-        max_arcs_per_frame: mean number of arcs a frame above which a lattice is pruned further.
+        max_active: largest number of an utterance's states that a frame goes on from; None for any.
+        max_arcs_per_frame: mean number of arcs a frame to which lattices are pruned; None for any.
         max_frames: length of the longest utterances that have lattices made (frames).
         max_skipped: largest share of utterances without a lattice.
         jobs: number of processes.
@@ -39,7 +40,8 @@ class LatticeSettings:
     lm_order: int
     beam: float
     lattice_beam: float
-    max_arcs_per_frame: int
+    max_active: int | None
+    max_arcs_per_frame: int | None
     max_frames: int
     max_skipped: float
     jobs: int

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from asr_hf.hmm.alignment.align import Transcript
-from asr_hf.hmm.alignment.segments import Segment, ctm_lines
-from asr_hf.hmm.search.decode import DecodingJob, decode_all, weight_grid, weights_at_edge
+from asr_hf.hmm.alignment.segments import ctm_lines
+from asr_hf.hmm.search.decode import weight_grid, weights_at_edge
 from asr_hf.hmm.search.rescore import SearchWeights
 from asr_hf.runtime.artefact import Maker, current_or_make, make_anew
-from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_json, write_text
-from asr_hf.runtime.progress import progress
 from asr_hf.runtime.provenance import ArtefactSpec, Source
 from asr_hf.runtime.skips import SkipList
 from asr_hf.scoring.alignment import add_counts
 from asr_hf.scoring.wer import score, utterance_counts
 from asr_hf.settings.settings import Settings
+from asr_hf.stages.recognition.recognised_sets import SetRecogniser
 from asr_hf.stages.recognition.recognisers import Recogniser, recogniser
 from asr_hf.stages.recognition.score_sources import (
     Identified,
@@ -42,7 +40,7 @@ _TRIED = {
     "insertion_penalty": "decode.insertion_penalties",
 }
 # Settings of the search.
-_SEARCH = ("beam", "lattice_beam", "lattice_scale", "max_active")
+_SEARCH = ("beam", "lattice_beam", "lattice_scale", "max_active", "max_arcs_per_frame")
 
 
 def run(settings: Settings) -> dict[str, Any]:
@@ -131,7 +129,8 @@ class _Decoding:
     """
 
     def __init__(self, settings: Settings, graphs: Recogniser, scores: ScoreSource) -> None:
-        self.settings, self.graphs, self.scores = settings, graphs, scores
+        self.settings, self.graphs = settings, graphs
+        self._sets = SetRecogniser(settings, graphs, scores)
         self.transcripts = cache(graphs.transcripts)
         # Scores of a network have an identity; artefacts made from other scores are not kept.
         self._network = scores if isinstance(scores, Identified) else None
@@ -209,9 +208,9 @@ class _Decoding:
         name = self.settings.decode.tune_on
         transcripts = self.transcripts(name)
         hypotheses: list[Words] = [{} for _ in weights]
-        for utterance, by_weights in self._decode(name, transcripts, weights):
-            for words_of, (words, _) in zip(hypotheses, by_weights, strict=True):
-                words_of[utterance] = words
+        for one in self._sets.recognise(name, transcripts, weights):
+            for words_of, path in zip(hypotheses, one.paths, strict=True):
+                words_of[one.utterance] = self.graphs.words(path, one.language)
         scored = scoring_rule(self.settings)
         references = {u: scored(transcripts[u].words) for u in hypotheses[0]}
         hypotheses = [{u: scored(words) for u, words in h.items()} for h in hypotheses]
@@ -235,7 +234,7 @@ class _Decoding:
         if unfinished := result["unfinished"]:
             log.warning(
                 "%s: no path reached the end of %d utterances (%s), whose last words may be "
-                "missing and which the ctm leaves out; a larger decode.beam helps",
+                "missing, in the ctm too; a larger decode.beam helps",
                 name,
                 len(unfinished),
                 " ".join(unfinished[:3]) + (" ..." if len(unfinished) > 3 else ""),
@@ -246,11 +245,13 @@ class _Decoding:
         transcripts = self.transcripts(name)
         hypotheses: Words = {}
         lines, unfinished = [], []
-        for utterance, [(words, segments)] in self._decode(name, transcripts, [weights]):
-            hypotheses[utterance] = words
-            if words and not segments and self.graphs.tells_times:
-                unfinished.append(utterance)
-            lines.append(ctm_lines(utterance, segments, self.settings.features.frame_shift / 1000))
+        frame_shift = self.settings.features.frame_shift / 1000
+        for one in self._sets.recognise(name, transcripts, [weights]):
+            words, segments = self.graphs.recognised(one.paths[0], one.language)
+            hypotheses[one.utterance] = words
+            if not one.complete:
+                unfinished.append(one.utterance)
+            lines.append(ctm_lines(one.utterance, segments, frame_shift))
         skips = self._skips(name, {})
         for utterance in transcripts.keys() - hypotheses.keys():
             skips.add(utterance, "no scores; its words count as deleted")
@@ -270,28 +271,6 @@ class _Decoding:
         }
         result["skipped"] = skips.reasons
         result["unfinished"] = unfinished
+        result["search"] = self._sets.bounds.about()
         write_json(folder / "result.json", result)
         return result
-
-    def _decode(
-        self, name: str, transcripts: dict[str, Transcript], weights: Sequence[SearchWeights]
-    ) -> Iterator[tuple[str, list[tuple[list[str], list[Segment]]]]]:
-        """Yield the words and segments of each utterance, under each of the weights."""
-        order: list[str] = []
-
-        def jobs() -> Iterator[DecodingJob]:
-            for utterance, log_likelihoods in self.scores(name):
-                if utterance not in transcripts:
-                    raise InputError(
-                        f"{utterance}: scores, but no such utterance in {name}",
-                        remedy="run asr-hf align again after changing the data",
-                    )
-                order.append(utterance)
-                yield DecodingJob(utterance, transcripts[utterance].language, log_likelihoods)
-
-        paths = decode_all(self.graphs.source, jobs(), weights, self.settings.decode.jobs)
-        bar = progress(paths, desc=f"decoding {name}", total=len(transcripts), unit="utt")
-        for number, by_weights in enumerate(bar):
-            utterance = order[number]
-            language = transcripts[utterance].language
-            yield utterance, [self.graphs.recognised(path, language) for path in by_weights]

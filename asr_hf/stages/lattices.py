@@ -59,8 +59,9 @@ def run(settings: Settings, scores: ScoreSource | None = None) -> dict[str, Any]
     search = LatticeOptions(
         beam=options.beam,
         lattice_beam=options.lattice_beam,
-        acoustic_scale=decoding_scale(run_dir) if scale is None else scale,
+        max_active=options.max_active,
         max_arcs_per_frame=options.max_arcs_per_frame,
+        acoustic_scale=decoding_scale(run_dir) if scale is None else scale,
         max_frames=options.max_frames,
     )
     folder, graphs = _graphs(settings, system)

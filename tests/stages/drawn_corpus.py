@@ -113,6 +113,7 @@ def configuration(root: Path) -> DictConfig:
                 "lattice_beam": 12.0,
                 "lattice_scale": 0.3,
                 "max_active": 2000,
+                "max_arcs_per_frame": None,
                 "choose": 0,
                 "jobs": 1,
                 "max_skipped": 0.2,

@@ -58,6 +58,7 @@ def configuration(root: Path, **changes) -> DictConfig:
         "lm_order": 1,
         "beam": 30.0,
         "lattice_beam": 4.0,
+        "max_active": 2000,
         "max_arcs_per_frame": 200,
         "max_frames": 6000,
         "max_skipped": 0.2,
@@ -128,7 +129,7 @@ def test_the_same_command_again_does_nothing_and_changed_input_remakes(root):
     assert lattices.run(typed(config), scores_in_order(root, log=log)) == first
     assert {p: p.stat().st_mtime_ns for p in folder.parent.rglob("*.bin")} == times
     assert len(log) == 8
-    for number, change in enumerate(("beam", "lattice_beam", "model", "text"), start=2):
+    for number, change in enumerate(("beam", "max_active", "model", "text"), start=2):
         if change == "model":
             (root / "exp" / "model.safetensors").write_bytes(b"another network")
         elif change == "text":

@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from asr_hf.hmm.graph.arpa import write_plain
-from asr_hf.hmm.graph.fst_file import Labels, check_vector_fst, is_const_fst, to_vector_fst
+from asr_hf.hmm.graph.fst_file import (
+    FstArrays,
+    Labels,
+    is_const_fst,
+    read_vector_fst,
+    to_vector_fst,
+)
 from asr_hf.hmm.graph.lexicon import SymbolTable
 from asr_hf.hmm.kaldi import arpa_to_text, kaldifst
 from asr_hf.runtime.errors import InputError, RunError
@@ -21,6 +27,8 @@ log = logging.getLogger(__name__)
 
 Fst = Any  # kaldifst.StdVectorFst; the library has no type stubs
 Arc = tuple[int, int, int, int, float]
+
+_REMEDY = "remove it and run asr-hf align"
 
 
 def build(arcs: Iterable[Arc], final: Iterable[int], states: int, start: int = 0) -> Fst:
@@ -132,12 +140,6 @@ def remove_input_symbols(fst: Fst, symbols: Iterable[int], num_kept: int) -> Fst
     return compose(build([*keep, *drop], [0], 1), fst)
 
 
-def add_word_penalty(fst: Fst, penalty: float, words: int) -> Fst:
-    """Copy `fst` so that each word, with ids 1 to `words`, costs `penalty` more."""
-    price = math.exp(-penalty)
-    return compose(fst, build([(0, 0, word, word, price) for word in range(1, words + 1)], [0], 1))
-
-
 def write(fst: Fst, path: str | os.PathLike[str]) -> None:
     """Write a transducer in OpenFst's binary form.
 
@@ -162,33 +164,69 @@ def read(path: str | os.PathLike[str], max_labels: Labels | None = None) -> Fst:
     Raises:
         InputError: the file is missing or damaged, or has larger labels.
     """
-    remedy = "remove it and run asr-hf align"
+    converted, _ = _checked(path, max_labels)
+    if converted is None:
+        fst = kaldifst.StdVectorFst.read(str(path))
+    else:
+        # The library reads files only.
+        with tempfile.TemporaryDirectory(prefix="asr-hf-") as folder:
+            copy = Path(folder) / "graph.fst"
+            copy.write_bytes(converted)
+            fst = kaldifst.StdVectorFst.read(str(copy))
+    if fst is None:
+        raise InputError(f"{path}: not a transducer, or cut short", remedy=_REMEDY)
+    return fst
+
+
+def read_arrays(path: str | os.PathLike[str], max_labels: Labels | None = None) -> FstArrays:
+    """Read a transducer as `read` does, but as arrays.
+
+    Returns:
+        The arrays.
+
+    Raises:
+        InputError: the file is missing or damaged, or has larger labels.
+    """
+    return _checked(path, max_labels)[1]
+
+
+def arrays(fst: Fst) -> FstArrays:
+    """Copy a transducer into arrays."""
+    # The library hands out arcs one by one, or all of them as a file.
+    with tempfile.TemporaryDirectory(prefix="asr-hf-") as folder:
+        path = Path(folder) / "graph.fst"
+        write(fst, path)
+        return read_arrays(path)
+
+
+def _checked(
+    path: str | os.PathLike[str], max_labels: Labels | None
+) -> tuple[bytes | None, FstArrays]:
+    """Read a file of either kind.
+
+    Returns:
+        The bytes of a VectorFst where the file is of the other kind, and the arrays.
+
+    Raises:
+        InputError: the file is missing or damaged, or has larger labels.
+    """
     try:
         data = Path(path).read_bytes()
-        fixed = is_const_fst(data)
-        labels = check_vector_fst(data := to_vector_fst(data) if fixed else data)
+        converted = to_vector_fst(data) if is_const_fst(data) else None
+        read = read_vector_fst(data if converted is None else converted)
     except OSError as error:
         reason = "no such graph" if isinstance(error, FileNotFoundError) else error.strerror
         raise InputError(f"{path}: {reason}", remedy="run asr-hf align") from error
     except ValueError as error:
-        raise InputError(f"{path}: not a transducer, or damaged: {error}", remedy=remedy) from error
+        problem = f"{path}: not a transducer, or damaged: {error}"
+        raise InputError(problem, remedy=_REMEDY) from error
+    labels = read.labels
     if max_labels is not None and (
         labels.input > max_labels.input or labels.output > max_labels.output
     ):
         raise InputError(
             f"{path}: labels up to {labels.input} and {labels.output}",
             expected=f"at most {max_labels.input} transition ids and {max_labels.output} words",
-            remedy=remedy,
+            remedy=_REMEDY,
         )
-    fst = _read_vector(data) if fixed else kaldifst.StdVectorFst.read(str(path))
-    if fst is None:
-        raise InputError(f"{path}: not a transducer, or cut short", remedy=remedy)
-    return fst
-
-
-def _read_vector(data: bytes) -> Fst | None:
-    # The library reads files only.
-    with tempfile.TemporaryDirectory(prefix="asr-hf-") as folder:
-        path = Path(folder) / "graph.fst"
-        path.write_bytes(data)
-        return kaldifst.StdVectorFst.read(str(path))
+    return converted, read

@@ -1,6 +1,6 @@
-"""Checks files of transducers before the libraries in C++ read them.
+"""Reads files of transducers, and checks them before the libraries in C++ read them.
 
-They take memory for whatever sizes a file declares, and follow its arcs without looking.
+These take memory for whatever sizes a file declares, and follow its arcs without looking.
 """
 
 from __future__ import annotations
@@ -35,11 +35,36 @@ class Labels:
     output: int
 
 
-def check_vector_fst(data: bytes) -> Labels:
-    """Check the file of an OpenFst VectorFst over standard arcs.
+@dataclass(frozen=True)
+class FstArrays:
+    """A transducer as arrays.
+
+    Attributes:
+        start: the initial state.
+        counts: number of arcs of each state [S].
+        arcs: input label, output label, bits of the float32 cost, and next state of each arc
+            [A, 4], int32, in the order of the states that they leave.
+        finals: cost of ending in each state [S], float32, infinity where no path may end.
+    """
+
+    start: int
+    counts: NDArray[np.int64]
+    arcs: NDArray[np.int32]
+    finals: NDArray[np.float32]
+
+    @property
+    def labels(self) -> Labels:
+        """The largest labels."""
+        if not len(self.arcs):
+            return Labels(0, 0)
+        return Labels(int(self.arcs[:, 0].max()), int(self.arcs[:, 1].max()))
+
+
+def read_vector_fst(data: bytes) -> FstArrays:
+    """Read the file of an OpenFst VectorFst over standard arcs, and check it.
 
     Returns:
-        Its largest labels.
+        The transducer.
 
     Raises:
         ValueError: it is of another kind, cut short or damaged.
@@ -65,16 +90,17 @@ def check_vector_fst(data: bytes) -> Labels:
     ):
         raise ValueError(f"{states} states from {start} on, flags {flags}, in {len(data)} bytes")
     body = np.frombuffer(data, "<i4", words_left, at)
-    arcs = body[_arc_places(data, at, states)[:, None] + np.arange(_ARC_WORDS)]
-    if not len(arcs):
-        return Labels(0, 0)
-    if arcs[:, :2].min() < 0 or arcs[:, 3].min() < 0 or arcs[:, 3].max() >= states:
+    counts, places = _arc_places(data, at, states)
+    arcs = body[places[:, None] + np.arange(_ARC_WORDS)]
+    before = np.cumsum(counts) - counts
+    finals = body[_STATE_WORDS * np.arange(states) + _ARC_WORDS * before].view("<f4")
+    if len(arcs) and (arcs[:, :2].min() < 0 or arcs[:, 3].min() < 0 or arcs[:, 3].max() >= states):
         raise ValueError(f"arcs with negative labels, or to none of its {states} states")
-    return Labels(int(arcs[:, 0].max()), int(arcs[:, 1].max()))
+    return FstArrays(start, counts, arcs, finals)
 
 
-def _arc_places(data: bytes, at: int, states: int) -> NDArray[np.int64]:
-    """Find where each arc begins [arcs], in words of 4 bytes from byte `at` on."""
+def _arc_places(data: bytes, at: int, states: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Count the arcs of each state, and find where each begins, in words from byte `at` on."""
     max_arcs = (len(data) - at) // 4
     firsts, counts = np.zeros(states, np.int64), np.zeros(states, np.int64)
     place = 0
@@ -90,7 +116,7 @@ def _arc_places(data: bytes, at: int, states: int) -> NDArray[np.int64]:
     before = np.cumsum(counts) - counts
     within = np.arange(counts.sum()) - np.repeat(before, counts)
     places: NDArray[np.int64] = np.repeat(firsts, counts) + _ARC_WORDS * within
-    return places
+    return counts, places
 
 
 def is_const_fst(data: bytes) -> bool:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from asr_hf.hmm.graph import fst as fsts
 from asr_hf.hmm.graph.fst import Fst
 from asr_hf.hmm.kaldi import kaldi_hmm_gmm as khg
-from asr_hf.hmm.scores import PdfColumns, Scores
+from asr_hf.hmm.scores import Scores, check_scores
 from asr_hf.kaldi.tree import ContextDependency
 from asr_hf.runtime.errors import InputError
 
@@ -85,8 +85,22 @@ class TransitionModel:
         return np.unique(self.pdf_of[sorted(fsts.input_labels(graph) - {0})])
 
     def columns(self, log_likelihoods: Scores, scale: float, utterance: str) -> Scores:
-        """See `ScoreColumns`."""
-        return PdfColumns(self.pdf_of, self.num_pdfs).columns(log_likelihoods, scale, utterance)
+        """Scale the scores and spread them over the transition ids.
+
+        Args:
+            log_likelihoods: scores [frames, pdfs].
+            scale: weight of the scores.
+            utterance: the utterance's name, for messages.
+
+        Returns:
+            Scaled scores for each transition id, float32 [frames, transition ids].
+
+        Raises:
+            AlignmentError: the scores are bad.
+        """
+        check_scores(log_likelihoods, self.num_pdfs, utterance)
+        scaled = (scale * log_likelihoods).astype(np.float32, copy=False)
+        return np.ascontiguousarray(scaled[:, self.pdf_of[1:]])
 
     def __reduce__(self) -> tuple[Any, ...]:
         return TransitionModel, (self.topology, self.log_probs, self.tree)

@@ -1,4 +1,4 @@
-"""Paths of a lattice: the best, their number, the nearest to the reference; pruning.
+"""Paths of a lattice: the best, their number, the nearest to the reference.
 
 Plain loops over the arcs: at the ten to thirty arcs a frame that lattices have, numpy's calls for
 each level of a lattice would take longer.
@@ -14,10 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_hf.data.lattice import FINAL, Lattice
-from asr_hf.hmm.search.raw_lattice import RawLattice, to_lattice
-
-# Sums taken in another order differ in their last digits.
-_ROUNDING = 1e-6
 
 
 def arc_scores(lattice: Lattice, acoustic_scale: float) -> NDArray[np.float64]:
@@ -26,39 +22,6 @@ def arc_scores(lattice: Lattice, acoustic_scale: float) -> NDArray[np.float64]:
     scores: NDArray[np.float64] = acoustic_scale * arcs["acoustic"].astype(np.float64)
     scores += arcs["graph"]
     return scores
-
-
-def slack(lattice: Lattice, acoustic_scale: float) -> NDArray[np.float64]:
-    """Compute how far the best path through each arc [A] falls short of the best path of all."""
-    scores = arc_scores(lattice, acoustic_scale)
-    ahead, behind = _ahead(lattice, scores), _behind(lattice, scores)
-    scores += ahead[lattice.arcs["source"]] + behind[lattice.arcs["target"]]
-    short: NDArray[np.float64] = behind[0] - scores
-    return short
-
-
-def prune(lattice: Lattice, acoustic_scale: float, beam: float, max_arcs: int) -> Lattice:
-    """Keep the arcs whose best path is within `beam` of the best, and at most `max_arcs` of them.
-
-    Args:
-        lattice: the lattice to prune.
-        acoustic_scale: weight of the acoustic scores.
-        beam: log-probability width.
-        max_arcs: maximum number of arcs. When more are within the beam, the worst go, but the best
-            path stays; of arcs equally good, all stay or none.
-
-    Returns:
-        The pruned lattice.
-    """
-    short = slack(lattice, acoustic_scale)
-    keep = short <= beam + _ROUNDING
-    if keep.sum() > max_arcs:
-        least_gone = np.partition(short, max_arcs)[max_arcs]
-        keep = (short < least_gone - _ROUNDING) | (short <= _ROUNDING)
-    if keep.all():
-        return lattice
-    raw = RawLattice(0, lattice.num_states, lattice.arcs[keep], lattice.finals)
-    return to_lattice(raw, lattice.utterance)
 
 
 def best_path(lattice: Lattice, acoustic_scale: float) -> Lattice:
@@ -125,18 +88,6 @@ def _next_row(row: NDArray[Any], differs: NDArray[np.bool_], ramp: NDArray[Any])
     np.minimum(following[1:], row[:-1] + differs, out=following[1:])
     deleted: NDArray[Any] = np.minimum.accumulate(following - ramp) + ramp
     return deleted
-
-
-def _ahead(lattice: Lattice, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Score the best path from the start to each state [S]."""
-    best = [-math.inf] * lattice.num_states
-    best[0] = 0.0
-    columns = (lattice.arcs["source"].tolist(), lattice.arcs["target"].tolist(), scores.tolist())
-    for source, target, score in zip(*columns, strict=True):
-        total = best[source] + score
-        if total > best[target]:
-            best[target] = total
-    return np.asarray(best)
 
 
 def _behind(lattice: Lattice, scores: NDArray[np.float64]) -> NDArray[np.float64]:

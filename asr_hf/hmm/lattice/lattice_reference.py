@@ -14,7 +14,9 @@ from asr_hf.hmm.graph.transitions import TransitionModel
 from asr_hf.hmm.lattice.lattice_paths import best_path
 from asr_hf.hmm.scores import AlignmentError, Scores
 from asr_hf.hmm.search.lattice_decoder import LatticeDecoder
+from asr_hf.hmm.search.limits import SearchLimits
 from asr_hf.hmm.search.raw_lattice import NoPathError, RawLattice, to_lattice, with_acoustics
+from asr_hf.hmm.search.search_graph import SearchGraph
 
 # Far beyond any graph score: a path that leaves the alignment in one frame shows it.
 _OFF = -10_000.0
@@ -63,14 +65,16 @@ def reference_path(
         )
     followed = np.full_like(log_likelihoods, _OFF)
     followed[np.arange(len(alignment)), alignment] = 0
-    decoder = LatticeDecoder(transitions, restricted, _BEAM, lattice_beam=1.0)
+    limits = SearchLimits(_BEAM, lattice_beam=1.0, max_active=None, max_arcs_per_frame=None)
+    decoder = LatticeDecoder(transitions, SearchGraph.of(fsts.arrays(restricted)), limits)
     try:
-        path = best_path(decoder.decode(followed, 1.0, utterance), 1.0)
+        path = best_path(decoder.decode_one(utterance, followed, 1.0), 1.0)
         if path.arcs["acoustic"].min() == 0:
             return with_acoustics(path, log_likelihoods, transitions.pdf_of)
     except NoPathError:
         pass  # The alignment ends inside a phone, as one does that was trimmed.
-    return best_path(decoder.decode(log_likelihoods, acoustic_scale, utterance), acoustic_scale)
+    lattice = decoder.decode_one(utterance, log_likelihoods, acoustic_scale)
+    return best_path(lattice, acoustic_scale)
 
 
 def add_path(lattice: Lattice, path: Lattice) -> Lattice:

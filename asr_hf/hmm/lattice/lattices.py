@@ -17,31 +17,26 @@ from asr_hf.hmm.graph import fst as fsts
 from asr_hf.hmm.graph.fst import Fst
 from asr_hf.hmm.graph.fst_file import Labels
 from asr_hf.hmm.graph.lexicon import SILENCE_PHONES, UNKNOWN, map_unknown
-from asr_hf.hmm.lattice.lattice_paths import best_path, log_paths, oracle_errors, prune
+from asr_hf.hmm.lattice.lattice_paths import best_path, log_paths, oracle_errors
 from asr_hf.hmm.lattice.lattice_reference import add_path, reference_path
-from asr_hf.hmm.scores import AlignmentError, Scores
-from asr_hf.hmm.search.lattice_decoder import LatticeDecoder
+from asr_hf.hmm.scores import AlignmentError, Scores, check_scores
+from asr_hf.hmm.search.batches import batches
+from asr_hf.hmm.search.decode import SearchOptions
+from asr_hf.hmm.search.lattice_decoder import Found, LatticeDecoder
+from asr_hf.hmm.search.search_graph import SearchGraph
 from asr_hf.hmm.system import HmmSystem, graph_folder
 from asr_hf.runtime.worker_pool import worker_pool
 from asr_hf.runtime.workers import Task
 
 
 @dataclass(frozen=True)
-class LatticeOptions:
+class LatticeOptions(SearchOptions):
     """Settings of the lattices.
 
     Attributes:
-        beam: log-probability width of the search.
-        lattice_beam: how far below the best path a path may lie.
-        acoustic_scale: weight of the acoustic scores in search and pruning.
-        max_arcs_per_frame: maximum number of arcs a frame; lattices with more are pruned further.
         max_frames: maximum number of frames; longer utterances are left out.
     """
 
-    beam: float
-    lattice_beam: float
-    acoustic_scale: float
-    max_arcs_per_frame: int
     max_frames: int
 
 
@@ -67,6 +62,7 @@ class LatticeFacts:
         best_errors: word errors of the best path.
         log_paths: natural logarithm of the number of paths.
         merged: whether the reference was missing.
+        limited_frames: number of frames whose states were limited.
         narrowed: whether the lattice beam had to be narrowed.
     """
 
@@ -78,6 +74,7 @@ class LatticeFacts:
     best_errors: int
     log_paths: float
     merged: bool
+    limited_frames: int
     narrowed: bool
 
 
@@ -109,27 +106,43 @@ class LatticeMaker:
             graph = fsts.read(graph_folder(graphs, name) / "HCLG.fst", max_labels)
             self._graphs[name] = graph
             self._decoders[name] = LatticeDecoder(
-                system.transitions, graph, options.beam, options.lattice_beam
+                system.transitions, SearchGraph.of(fsts.arrays(graph)), options
             )
 
-    def make(self, job: LatticeJob) -> LatticeResult:
-        """Make the lattice of one utterance, in which the reference has a path."""
-        try:
-            return self._make(job)
-        except AlignmentError as error:
-            reason = error.problem.removeprefix(f"{job.utterance}: ")
-            return LatticeResult(job.utterance, reason=reason)
+    def make(self, jobs: list[LatticeJob]) -> list[LatticeResult]:
+        """Make the lattices of a batch of utterances, in each of which the reference has a path."""
+        references: dict[str, list[int]] = {}
+        results: dict[str, LatticeResult] = {}
+        for job in jobs:
+            try:
+                references[job.utterance] = self._reference(job)
+            except AlignmentError as error:
+                results[job.utterance] = _without(job, error)
+        jobs_of: dict[str, list[LatticeJob]] = {}
+        for job in jobs:
+            if job.utterance in references:
+                jobs_of.setdefault(job.transcript.language, []).append(job)
+        for language, some in jobs_of.items():
+            batch = [(job.utterance, job.log_likelihoods) for job in some]
+            found = self._decoders[language].decode(batch, self._options.acoustic_scale)
+            for job, one in zip(some, found, strict=True):
+                try:
+                    results[job.utterance] = self._result(job, one, references[job.utterance])
+                except AlignmentError as error:
+                    results[job.utterance] = _without(job, error)
+        return [results[job.utterance] for job in jobs]
 
-    def _make(self, job: LatticeJob) -> LatticeResult:
-        options, num_frames = self._options, len(job.log_likelihoods)
-        if num_frames > options.max_frames:
-            reason = f"{num_frames} frames, more than lattices.max_frames={options.max_frames}"
-            return LatticeResult(job.utterance, reason=reason)
-        reference = self._reference(job)
-        scale, language = options.acoustic_scale, job.transcript.language
-        unpruned = self._decoders[language].decode(job.log_likelihoods, scale, job.utterance)
-        max_arcs = options.max_arcs_per_frame * num_frames
-        lattice = prune(unpruned, scale, options.lattice_beam, max_arcs)
+    def _result(self, job: LatticeJob, found: Found, reference: list[int]) -> LatticeResult:
+        """Make the lattice of one utterance of what its search has found.
+
+        Returns:
+            The lattice and its figures.
+
+        Raises:
+            AlignmentError: no path reached the end, or the graph has none for the reference.
+        """
+        scale, num_frames = self._options.acoustic_scale, len(job.log_likelihoods)
+        lattice = found.whole(job.utterance, num_frames)
         errors = oracle_errors(lattice, reference)
         facts = LatticeFacts(
             frames=num_frames,
@@ -140,12 +153,13 @@ class LatticeMaker:
             best_errors=oracle_errors(best_path(lattice, scale), reference),
             log_paths=log_paths(lattice),
             merged=errors > 0,
-            narrowed=len(unpruned.arcs) > max_arcs,
+            limited_frames=found.limited_frames,
+            narrowed=found.narrowed,
         )
         if errors:
             path = reference_path(
                 self._system.transitions,
-                self._graphs[language],
+                self._graphs[job.transcript.language],
                 reference,
                 job.alignment,
                 job.log_likelihoods,
@@ -156,14 +170,19 @@ class LatticeMaker:
         return LatticeResult(job.utterance, lattice, facts)
 
     def _reference(self, job: LatticeJob) -> list[int]:
-        """Look up the word ids of the transcript.
+        """Look up the word ids of the transcript, and check that a lattice can be made.
 
         Returns:
             The ids, with that of `<unk>` for unknown words.
 
         Raises:
-            AlignmentError: a word is unknown, and the lexicon has no `<unk>`.
+            AlignmentError: the utterance is too long, its scores are bad, or a word is unknown and
+                the lexicon has no `<unk>`.
         """
+        num_frames, max_frames = len(job.log_likelihoods), self._options.max_frames
+        if num_frames > max_frames:
+            raise AlignmentError(f"{num_frames} frames, more than lattices.max_frames={max_frames}")
+        check_scores(job.log_likelihoods, self._system.transitions.num_pdfs, job.utterance)
         language = self._system.language(job.transcript.language, job.utterance)
         words, unknown = map_unknown(job.transcript.words, language.lexicon)
         if unknown and UNKNOWN not in language.lexicon:
@@ -172,6 +191,11 @@ class LatticeMaker:
                 remedy=f"add it to lang/{language.name}/lexicon.txt",
             )
         return language.words.ids(words)
+
+
+def _without(job: LatticeJob, error: AlignmentError) -> LatticeResult:
+    reason = error.problem.removeprefix(f"{job.utterance}: ")
+    return LatticeResult(job.utterance, reason=reason)
 
 
 @dataclass(frozen=True)
@@ -205,7 +229,8 @@ def make_lattices(
         An iterator of one result an utterance.
     """
     with worker_pool(LATTICES, source, processes, "lattices") as workers:
-        yield workers.map(LatticeMaker.make, jobs)
+        made = workers.map(LatticeMaker.make, batches(jobs))
+        yield (result for results in made for result in results)
 
 
 def label_map(system: HmmSystem) -> LabelMap:

@@ -4,40 +4,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 from asr_hf.hmm.graph import fst as fsts
-from asr_hf.hmm.graph.fst import Fst
 from asr_hf.hmm.graph.fst_file import Labels
 from asr_hf.hmm.scores import PdfColumns, ScoreColumns, Scores
+from asr_hf.hmm.search.batches import batches
 from asr_hf.hmm.search.lattice_decoder import LatticeDecoder
-from asr_hf.hmm.search.raw_lattice import NoPathError
+from asr_hf.hmm.search.limits import SearchLimits
 from asr_hf.hmm.search.rescore import SearchWeights, best_paths
-from asr_hf.hmm.search.search import BestPath, BestPathDecoder
-from asr_hf.runtime.errors import InputError
+from asr_hf.hmm.search.search import BestPath
+from asr_hf.hmm.search.search_graph import SearchGraph
+from asr_hf.runtime.errors import InputError, RunError
 from asr_hf.runtime.worker_pool import worker_pool
 from asr_hf.runtime.workers import Task
 
 
 @dataclass(frozen=True)
-class SearchOptions:
-    """Width of the search.
+class SearchOptions(SearchLimits):
+    """How a search is done whose paths are scored anew under other weights.
 
     Attributes:
-        beam: log-probability width.
-        lattice_beam: how far below the best path a path may lie and be kept for rescoring.
         acoustic_scale: weight of the acoustic scores in the search; other weights are tried on the
             paths it keeps.
-        max_active: maximum number of states kept a frame, when no path reaches the end and the best
-            partial path is searched for.
     """
 
-    beam: float = 18.0
-    lattice_beam: float = 12.0
-    acoustic_scale: float = 0.2
-    max_active: int = 7000
+    acoustic_scale: float
 
 
 @dataclass(frozen=True)
@@ -49,54 +43,73 @@ class DecodingJob:
     log_likelihoods: Scores
 
 
+@dataclass(frozen=True)
+class Decoded:
+    """What was recognised in one utterance.
+
+    Attributes:
+        paths: the best path under each of the weights, in their order.
+        frames: number of frames.
+        complete: whether the paths reach the end of the graph; otherwise they are partial.
+        limited_frames: number of frames that had more than `max_active` states.
+        narrowed: whether the lattice had more than `max_arcs_per_frame` arcs a frame.
+    """
+
+    paths: list[BestPath]
+    frames: int
+    complete: bool
+    limited_frames: int
+    narrowed: bool
+
+
 class Decoder:
     """Finds the best words for score matrices, under many weights at once.
 
     One search keeps every path near the best in a lattice, which is then rescored under all
-    weights. Where no path reaches the end of the utterance, one search for each of them gives the
-    best partial path, as Kaldi does.
+    weights. Where no path reaches the end of the utterance, the lattice holds those that reach its
+    last frame, and the best of them is the best partial path.
 
     Args:
-        transitions: the transition model that the graph was made with.
+        transitions: tells the pdfs of the graph's transition ids.
         graph: a decoding graph.
-        words: the largest word id.
         options: width of the search.
     """
 
     def __init__(
-        self, transitions: ScoreColumns, graph: Fst, words: int, options: SearchOptions
+        self, transitions: ScoreColumns, graph: SearchGraph, options: SearchOptions
     ) -> None:
-        self._transitions, self._graph = transitions, graph
-        self._words, self._options = words, options
-        self._lattices = LatticeDecoder(transitions, graph, options.beam, options.lattice_beam)
+        self._scale = options.acoustic_scale
+        self._lattices = LatticeDecoder(transitions, graph, options)
 
     def decode(
-        self, log_likelihoods: Scores, weights: Sequence[SearchWeights], utterance: str
-    ) -> list[BestPath]:
-        """Find the best path for scores [frames, pdfs] under each of the weights.
+        self, batch: Sequence[tuple[str, Scores]], weights: Sequence[SearchWeights]
+    ) -> list[Decoded]:
+        """Find the best path of utterances under each of the weights.
+
+        Args:
+            batch: name and scores [frames, pdfs] of each utterance.
+            weights: the weights.
 
         Returns:
-            One path for each of the weights, in their order.
+            What was recognised in each utterance.
 
         Raises:
-            AlignmentError: the scores are of the wrong shape or not finite.
-            RunError: the search lost every path.
+            AlignmentError: scores are of the wrong shape or not finite.
+            RunError: the search lost every path of an utterance.
         """
-        scale = self._options.acoustic_scale
-        try:
-            lattice = self._lattices.decode(log_likelihoods, scale, utterance)
-        except NoPathError:
-            return [self._partial(log_likelihoods, weight, utterance) for weight in weights]
-        return best_paths(lattice, weights)
-
-    def _partial(self, log_likelihoods: Scores, weights: SearchWeights, utterance: str) -> BestPath:
-        # The search knows no scale of the graph: the others are divided by it.
-        lm = weights.lm_scale
-        graph = fsts.add_word_penalty(self._graph, weights.insertion_penalty / lm, self._words)
-        options = self._options
-        search = BestPathDecoder(self._transitions, graph, options.beam, options.max_active)
-        path = search.decode(log_likelihoods, weights.acoustic_scale / lm, utterance)
-        return replace(path, score=path.score * lm)
+        decoded = []
+        found = self._lattices.decode(batch, self._scale)
+        for (utterance, scores), one in zip(batch, found, strict=True):
+            if one.lattice is None:
+                raise RunError(
+                    f"{utterance}: the search lost every path",
+                    remedy="raise decode.beam, or look at the graph, whose states may lead nowhere",
+                )
+            paths = best_paths(one.lattice, weights)
+            decoded.append(
+                Decoded(paths, len(scores), one.complete, one.limited_frames, one.narrowed)
+            )
+        return decoded
 
 
 @dataclass(frozen=True)
@@ -118,7 +131,9 @@ class DecoderSource:
         max_input = len(self.columns.pdf_of) - 1
         return {
             language: Decoder(
-                self.columns, fsts.read(path, Labels(max_input, words)), words, self.options
+                self.columns,
+                SearchGraph.of(fsts.read_arrays(path, Labels(max_input, words))),
+                self.options,
             )
             for language, (path, words) in self.graphs.items()
         }
@@ -129,16 +144,15 @@ def decode_all(
     jobs: Iterable[DecodingJob],
     weights: Sequence[SearchWeights],
     processes: int,
-) -> Iterator[list[BestPath]]:
+) -> Iterator[Decoded]:
     """Decode utterances under all weights, in order.
 
-    Kaldi's decoders hold Python's lock, so that only processes run side by side.
-
     Yields:
-        For each utterance, one path for each of the weights.
+        What was recognised in each utterance.
     """
     with worker_pool(DECODING, (source, list(weights)), processes, "decoding") as workers:
-        yield from workers.map(_Decoders.decode, jobs)
+        for decoded in workers.map(_Decoders.decode, batches(jobs)):
+            yield from decoded
 
 
 class _Decoders:
@@ -148,17 +162,21 @@ class _Decoders:
         source, self._weights = made_of
         self._decoders = source.decoders()
 
-    def decode(self, job: DecodingJob) -> list[BestPath]:
-        """Find one path for each of the weights."""
-        decoder = self._decoders[job.language]
-        return decoder.decode(job.log_likelihoods, self._weights, job.utterance)
+    def decode(self, jobs: list[DecodingJob]) -> list[Decoded]:
+        """Decode the utterances of one batch."""
+        decoded: dict[str, Decoded] = {}
+        for language in dict.fromkeys(job.language for job in jobs):
+            batch = [(j.utterance, j.log_likelihoods) for j in jobs if j.language == language]
+            found = self._decoders[language].decode(batch, self._weights)
+            decoded |= dict(zip((utterance for utterance, _ in batch), found, strict=True))
+        return [decoded[job.utterance] for job in jobs]
 
 
 DECODING = Task(
     "decoding",
     _Decoders,
     (_Decoders.decode,),
-    (DecoderSource, PdfColumns, SearchOptions, SearchWeights, DecodingJob, BestPath),
+    (DecoderSource, PdfColumns, SearchOptions, SearchWeights, DecodingJob, Decoded, BestPath),
 )
 
 

@@ -1,67 +1,115 @@
-"""Beam search that keeps every path near the best one."""
+"""Beam search that keeps every path near the best one, of as many as its limits allow."""
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from asr_hf.data.lattice import Lattice
-from asr_hf.hmm.graph.fst import Fst
-from asr_hf.hmm.kaldi import kaldi_decoder
-from asr_hf.hmm.scores import ScoreColumns, Scores
-from asr_hf.hmm.search.raw_lattice import NoPathError, parse_openfst, to_lattice, with_acoustics
-from asr_hf.runtime.errors import RunError
+from asr_hf.hmm.scores import ScoreColumns, Scores, check_scores
+from asr_hf.hmm.search.beam_search import BeamSearch, Ending
+from asr_hf.hmm.search.limits import SearchLimits
+from asr_hf.hmm.search.raw_lattice import NoPathError
+from asr_hf.hmm.search.search_graph import SearchGraph
+from asr_hf.hmm.search.token_lattice import TokenArcs, token_arcs
+
+# States of all utterances that are searched at once: 128 MB.
+_MAX_PLACES = 16 * 2**20
+_ANY = 2**62
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search has found.
+
+    Attributes:
+        lattice: lattice with unscaled acoustic scores; None where every path got lost.
+        complete: whether its paths end in final states; otherwise no path reached one, and all
+            paths to the last frame are kept.
+        limited_frames: number of frames that had more than `max_active` states.
+        narrowed: whether the lattice had too many arcs.
+    """
+
+    lattice: Lattice | None
+    complete: bool
+    limited_frames: int
+    narrowed: bool
+
+    def whole(self, utterance: str, frames: int) -> Lattice:
+        """Return the lattice if its paths end in final states.
+
+        Raises:
+            NoPathError: no path reached a final state with the last frame.
+        """
+        if self.lattice is None or not self.complete:
+            raise NoPathError(
+                f"{utterance}: no path reached the end of its {frames} frames",
+                expected="a final state after the last frame",
+                remedy="raise the beam, or look at the recording's end",
+            )
+        return self.lattice
 
 
 class LatticeDecoder:
-    """Searches a graph for lattices; holds graph and transition model.
-
-    The search has no limit on its states; its links are pruned every 25 frames.
+    """Searches a graph for lattices.
 
     Args:
-        transitions: the transition model that the graph was made with.
+        transitions: tells the pdfs of the graph's transition ids.
         graph: a decoding graph.
-        beam: log-probability width of the search.
-        lattice_beam: how far below the best path's score a path may lie and be kept.
+        limits: width of the search.
     """
 
-    def __init__(
-        self, transitions: ScoreColumns, graph: Fst, beam: float, lattice_beam: float
-    ) -> None:
-        self._transitions = transitions
-        self._graph = graph
-        self._options = kaldi_decoder.LatticeSimpleDecoderConfig(
-            beam=beam, lattice_beam=lattice_beam
-        )
+    def __init__(self, transitions: ScoreColumns, graph: SearchGraph, limits: SearchLimits) -> None:
+        self._graph, self._limits = graph, limits
+        self._num_pdfs, self._all_pdfs = transitions.num_pdfs, transitions.pdf_of
+        self._pdf_of = transitions.pdf_of[graph.emitting.label]
 
-    def decode(self, log_likelihoods: Scores, acoustic_scale: float, utterance: str) -> Lattice:
-        """Search with scores [frames, pdfs].
+    def decode(self, batch: Sequence[tuple[str, Scores]], acoustic_scale: float) -> list[Found]:
+        """Search several utterances at once, which is faster than one after another.
+
+        Args:
+            batch: name and scores [frames, pdfs] of each utterance.
+            acoustic_scale: weight of the scores.
 
         Returns:
-            The lattice, its acoustic scores unscaled.
+            What was found for each utterance, whatever the others are.
+
+        Raises:
+            AlignmentError: the scores are bad.
+        """
+        for utterance, scores in batch:
+            check_scores(scores, self._num_pdfs, utterance)
+        size = max(1, _MAX_PLACES // self._graph.num_states)
+        parts = [batch[first:][:size] for first in range(0, len(batch), size)]
+        return [found for part in parts for found in self._search(part, acoustic_scale)]
+
+    def decode_one(self, utterance: str, scores: Scores, acoustic_scale: float) -> Lattice:
+        """Search one utterance, whose paths must reach the end.
+
+        Returns:
+            The lattice.
 
         Raises:
             NoPathError: no path reached a final state with the last frame.
             AlignmentError: the scores are bad.
-            RunError: the disk is full.
         """
-        scores = self._transitions.columns(log_likelihoods, acoustic_scale, utterance)
-        # A used one visits states in another order, which decides what a narrow beam keeps.
-        decoder = kaldi_decoder.LatticeSimpleDecoder(self._graph, self._options)
-        reached = decoder.decode(kaldi_decoder.DecodableCtc(scores))
-        if not reached or decoder.final_relative_cost() == float("inf"):
-            raise NoPathError(
-                f"{utterance}: no path reached the end of its {len(scores)} frames",
-                expected="a final state after the last frame",
-                remedy="raise the beam, or look at the recording's end",
-            )
-        complete, raw = decoder.get_raw_lattice(use_final_probs=True)
-        if not complete:
-            raise NoPathError(f"{utterance}: the search lost every path", remedy="raise the beam")
-        # The library hands out lattices only as text of six digits or as files.
-        with tempfile.TemporaryDirectory(prefix="asr-hf-") as folder:
-            path = Path(folder) / "lattice"
-            if not raw.write(str(path)):
-                raise RunError(f"{path}: cannot be written", remedy="check free space")
-            lattice = to_lattice(parse_openfst(path.read_bytes()), utterance)
-        return with_acoustics(lattice, log_likelihoods, self._transitions.pdf_of)
+        (found,) = self.decode([(utterance, scores)], acoustic_scale)
+        return found.whole(utterance, len(scores))
+
+    def _search(self, batch: Sequence[tuple[str, Scores]], acoustic_scale: float) -> list[Found]:
+        order = sorted(range(len(batch)), key=lambda number: -len(batch[number][1]))
+        scores = [batch[number][1] for number in order]
+        search = BeamSearch(self._graph, self._pdf_of, scores, acoustic_scale, self._limits)
+        endings = search.run()
+        per_frame = self._limits.max_arcs_per_frame
+        max_links = [_ANY if per_frame is None else per_frame * len(one) for one in scores]
+        parts = token_arcs(search.history, self._graph, max_links)
+        found = {
+            number: self._found(part, batch[number], ending)
+            for number, part, ending in zip(order, parts, endings, strict=True)
+        }
+        return [found[number] for number in range(len(batch))]
+
+    def _found(self, arcs: TokenArcs, job: tuple[str, Scores], ending: Ending) -> Found:
+        lattice = arcs.lattice(*job, self._all_pdfs) if len(arcs.arcs) else None
+        return Found(lattice, ending.complete, ending.limited_frames, arcs.narrowed)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_hf.data.lattice import ARC, FINAL, Lattice
+from asr_hf.data.lattice import Lattice
 from asr_hf.hmm.scores import AlignmentError, Scores
 
 
@@ -25,44 +24,6 @@ class RawLattice:
     num_states: int
     arcs: NDArray[Any]
     finals: NDArray[Any]
-
-
-def parse_openfst(data: bytes) -> RawLattice:
-    """Read a lattice in OpenFst's binary form, which keeps every bit of the scores.
-
-    The header is magic number, type and arc type (each a length and its letters), version,
-    flags, properties, start, states and arcs; then for each state its final cost, the count of
-    its arcs, and the arcs: labels, cost (graph, acoustic) and target.
-
-    Returns:
-        Its arcs and final states, with the scores as negated costs.
-    """
-    at = 4
-    for _ in range(2):
-        at += 4 + struct.unpack_from("<i", data, at)[0]
-    start, num_states = struct.unpack_from("<qq", data, at + 16)
-    body = np.frombuffer(data, "<i4", offset=at + 40)
-    heads = np.empty(num_states, np.int64)
-    counts = np.empty(num_states, np.int64)
-    position = 0
-    for state in range(num_states):
-        count = int(body[position + 2])
-        heads[state], counts[state] = position, count
-        position += 4 + 5 * count
-    inside = np.ones(position, bool)
-    inside[(heads[:, None] + np.arange(4)).ravel()] = False
-    rows = body[:position][inside].reshape(-1, 5)
-    arcs = np.zeros(len(rows), ARC)
-    arcs["source"] = np.repeat(np.arange(num_states), counts)
-    arcs["target"], arcs["label"], arcs["word"] = rows[:, 4], rows[:, 0], rows[:, 1]
-    # Their negations, but no negative zeros.
-    arcs["graph"] = 0 - np.ascontiguousarray(rows[:, 2]).view("<f4")
-    arcs["acoustic"] = 0 - np.ascontiguousarray(rows[:, 3]).view("<f4")
-    costs = np.ascontiguousarray(body[heads]).view("<f4")
-    final = np.flatnonzero(np.isfinite(costs))
-    finals = np.zeros(len(final), FINAL)
-    finals["state"], finals["graph"] = final, 0 - costs[final]
-    return RawLattice(start, num_states, arcs, finals)
 
 
 def to_lattice(raw: RawLattice, utterance: str) -> Lattice:
@@ -98,6 +59,36 @@ def to_lattice(raw: RawLattice, utterance: str) -> Lattice:
     finals["state"] = number[finals["state"]]
     finals = finals[np.argsort(finals["state"])]
     return Lattice(utterance, arcs, frame[order].astype(np.int32), finals)
+
+
+def depths(
+    states: int, source: NDArray[np.int64], target: NDArray[np.int64], utterance: str
+) -> NDArray[np.int64]:
+    """Count the most epsilon arcs that lead one after another to each state.
+
+    Args:
+        states: number of states.
+        source: state that each epsilon arc leaves [A].
+        target: state that each epsilon arc enters [A].
+        utterance: name of the utterance, for messages.
+
+    Returns:
+        The counts [states].
+
+    Raises:
+        AlignmentError: the arcs form a circle.
+    """
+    depth = np.zeros(states, np.int64)
+    for _ in range(len(source) + 1):
+        behind = depth[target] <= depth[source]
+        if not behind.any():
+            return depth
+        np.maximum.at(depth, target[behind], depth[source[behind]] + 1)
+    raise AlignmentError(
+        f"{utterance}: epsilon arcs of its lattice form a circle",
+        expected="a language model that cannot back off for ever",
+        remedy="make language model and graph again",
+    )
 
 
 def with_acoustics(lattice: Lattice, log_likelihoods: Scores, pdf_of: NDArray[np.int32]) -> Lattice:

@@ -10,7 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_hf.data.lattice import Lattice
+from asr_hf.hmm.search.raw_lattice import depths
 from asr_hf.hmm.search.search import BestPath
+
+# Scores of arcs under different weights that are held at once: about 100 MB.
+_MAX_SCORES = 4 * 2**20
 
 
 @dataclass(frozen=True, order=True)
@@ -38,7 +42,7 @@ class SearchWeights:
 
 
 def best_paths(lattice: Lattice, weights: Sequence[SearchWeights]) -> list[BestPath]:
-    """Find the best path under each of the weights, by one Viterbi pass over the lattice's levels.
+    """Find the best path under each of the weights, by Viterbi passes over the lattice's levels.
 
     Args:
         lattice: a lattice whose acoustic scores are unscaled.
@@ -47,6 +51,19 @@ def best_paths(lattice: Lattice, weights: Sequence[SearchWeights]) -> list[BestP
     Returns:
         The best paths [K].
     """
+    # Each pass takes as many of the weights as the memory allows.
+    count = max(1, _MAX_SCORES // len(lattice.arcs))
+    level = _levels(lattice)
+    return [
+        path
+        for first in range(0, len(weights), count)
+        for path in _best_paths(lattice, level, weights[first:][:count])
+    ]
+
+
+def _best_paths(
+    lattice: Lattice, level: NDArray[np.int64], weights: Sequence[SearchWeights]
+) -> list[BestPath]:
     arcs = lattice.arcs
     acoustic, penalty, lm = (
         np.array([getattr(each, name) for each in weights], np.float64)
@@ -55,7 +72,7 @@ def best_paths(lattice: Lattice, weights: Sequence[SearchWeights]) -> list[BestP
     scores = np.multiply.outer(arcs["acoustic"].astype(np.float64), acoustic)
     scores += np.multiply.outer(arcs["graph"].astype(np.float64), lm)
     scores -= np.multiply.outer((arcs["word"] > 0).astype(np.float64), penalty)
-    best, entered_by = _viterbi(lattice, scores)
+    best, entered_by = _viterbi(lattice, level, scores)
     finals = lattice.finals
     ends = best[finals["state"]] + np.multiply.outer(finals["graph"].astype(np.float64), lm)
     chosen = ends.argmax(axis=0)
@@ -66,11 +83,10 @@ def best_paths(lattice: Lattice, weights: Sequence[SearchWeights]) -> list[BestP
 
 
 def _viterbi(
-    lattice: Lattice, scores: NDArray[np.float64]
+    lattice: Lattice, level: NDArray[np.int64], scores: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Find the best score of each state [S, K], and the arc that reaches it so, -1 at the start."""
     arcs, states, num_weights = lattice.arcs, lattice.num_states, scores.shape[1]
-    level = _levels(lattice)
     order = np.lexsort((arcs["target"], level[arcs["target"]]))
     target = arcs["target"][order]
     # Where the arcs into another state begin, and where another level's do.
@@ -96,13 +112,8 @@ def _viterbi(
 def _levels(lattice: Lattice) -> NDArray[np.int64]:
     """Number the states so that every arc leads to a higher level, with the fewest levels."""
     still = lattice.arcs["label"] == 0
-    source, target = (lattice.arcs[name][still] for name in ("source", "target"))
-    depth = np.zeros(lattice.num_states, np.int64)
-    while True:
-        behind = depth[target] <= depth[source]
-        if not behind.any():
-            break
-        np.maximum.at(depth, target[behind], depth[source[behind]] + 1)
+    source, target = (lattice.arcs[name][still].astype(np.int64) for name in ("source", "target"))
+    depth = depths(lattice.num_states, source, target, lattice.utterance)
     levels: NDArray[np.int64] = lattice.frame_of * (depth.max() + 1) + depth
     return levels
 

@@ -1,7 +1,6 @@
-"""Searches for the best path of an utterance, through its transcript or through a decoding graph.
+"""Searches for the best path of an utterance through its transcript.
 
-The libraries keep no references to what their objects are built on, and answer NaN with an error
-count. Here every object holds what it needs, and bad scores become errors that name the utterance.
+The library answers NaN with an error count. Here bad scores become errors that name the utterance.
 """
 
 from __future__ import annotations
@@ -13,10 +12,9 @@ from numpy.typing import NDArray
 
 from asr_hf.hmm.graph.fst import Fst
 from asr_hf.hmm.graph.transitions import TransitionModel
-from asr_hf.hmm.kaldi import kaldi_decoder, kaldifst
 from asr_hf.hmm.kaldi import kaldi_hmm_gmm as khg
-from asr_hf.hmm.scores import AlignmentError, ScoreColumns, Scores
-from asr_hf.runtime.errors import RunError
+from asr_hf.hmm.kaldi import kaldifst
+from asr_hf.hmm.scores import AlignmentError, Scores
 
 
 @dataclass(frozen=True)
@@ -76,41 +74,3 @@ def align(
             remedy="check its transcript, or raise alignment.retry_beam",
         )
     return BestPath(np.asarray(transition_ids, np.int32), list(words), float(score))
-
-
-class BestPathDecoder:
-    """Beam search for the best word sequence; holds graph and transition model.
-
-    Args:
-        transitions: the transition model that the graph was made with.
-        graph: a decoding graph.
-        beam: log-probability width of the search.
-        max_active: maximum number of states kept a frame.
-    """
-
-    def __init__(self, transitions: ScoreColumns, graph: Fst, beam: float, max_active: int) -> None:
-        self._transitions = transitions
-        self._graph = graph
-        options = kaldi_decoder.FasterDecoderOptions(beam=beam, max_active=max_active)
-        self._decoder = kaldi_decoder.FasterDecoder(graph, options)
-
-    def decode(self, log_likelihoods: Scores, acoustic_scale: float, utterance: str) -> BestPath:
-        """Search with scores [frames, pdfs].
-
-        Returns:
-            The best path; it may be partial.
-
-        Raises:
-            AlignmentError: the scores are bad.
-            RunError: the search lost every path.
-        """
-        scores = self._transitions.columns(log_likelihoods, acoustic_scale, utterance)
-        decodable = kaldi_decoder.DecodableCtc(scores)
-        self._decoder.decode(decodable)
-        # Without a final state reached, the best partial path is the answer, as in Kaldi.
-        complete, lattice = self._decoder.get_best_path(use_final_probs=True)
-        if not complete:
-            raise RunError(f"{utterance}: the search lost every path", remedy="raise decode.beam")
-        _, transition_ids, words, weight = kaldifst.get_linear_symbol_sequence(lattice)
-        score = -(weight.value1 + weight.value2)
-        return BestPath(np.asarray(transition_ids, np.int32), list(words), float(score))

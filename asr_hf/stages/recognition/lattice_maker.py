@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +35,7 @@ from asr_hf.runtime.skips import SkipList
 from asr_hf.settings.settings import Settings
 from asr_hf.stages.recognition.lattice_statistics import statistics
 from asr_hf.stages.recognition.score_sources import ScoreSource
+from asr_hf.stages.recognition.search_bounds import SearchBounds
 from asr_hf.stages.recognition.select_checkpoint import MODEL_FILE
 from asr_hf.stages.sources.expected import store_source
 from asr_hf.stages.sources.layout import lattices_folder, store_folder
@@ -129,12 +129,17 @@ class LatticeMaker:
         for number in missing:
             units[drawn[number * _PART :][:_PART]] = True
         jobs = self._jobs(name, store, transcripts, units)
-        with make_lattices(self.source, jobs, self.settings.lattices.jobs) as results:
-            made = progress(results, desc=f"lattices of {name}", total=int(units.sum()), unit="utt")
-            remaining = iter(made)
+        lengths = np.diff(store.offsets)
+        bar: Any = progress(
+            desc=f"lattices of {name}", total=int(lengths[units].sum()), unit="frames"
+        )
+        with bar, make_lattices(self.source, jobs, self.settings.lattices.jobs) as results:
             for number in missing:
-                start, size = time.perf_counter(), drawn[number * _PART :][:_PART].size
-                chunk = list(islice(remaining, size))
+                start, numbers = time.perf_counter(), drawn[number * _PART :][:_PART]
+                chunk = []
+                for length, result in zip(lengths[numbers].tolist(), results, strict=False):
+                    chunk.append(result)
+                    bar.update(length)
                 seconds = time.perf_counter() - start
                 make_anew(
                     paths[number], spec, partial(self._write_part, chunk, seconds), whole=True
@@ -196,12 +201,17 @@ class LatticeMaker:
         seconds = sum(part.about["seconds"] for part in parts)
         figures = statistics(facts, skips.reasons, shift, seconds)
         log.info("%s: the reference was merged into %d lattices", skips.stage, figures["merged"])
+        options = self.settings.lattices
+        bounds = SearchBounds("lattices", options.max_active, options.max_arcs_per_frame)
+        for utterance, fact in facts.items():
+            bounds.add(utterance, fact.frames, fact.limited_frames, fact.narrowed)
+        bounds.log(skips.stage)
         about = {
             "from_run": str(self.settings.lattices.from_run),
             "options": asdict(self.source.options) | {"lm_order": self.settings.lattices.lm_order},
             "drawn": total,
             "merged": [u for u, f in facts.items() if f.merged],
-            "narrowed": [u for u, f in facts.items() if f.narrowed],
+            **bounds.about(),
             "skipped": skips.reasons,
         }
         return about, figures

@@ -71,6 +71,15 @@ class NetworkScores:
             digests["features"] = features[2].digest
         return Source.of_values(digests)
 
+    def num_frames(self, name: str) -> int:
+        """Return the number of frames of a set, those that `align` left out among them."""
+        recorded, features = self._recorded(name), self._features(name)
+        stored = 0 if recorded is None else recorded[0].num_frames
+        if features is None:
+            return stored
+        known = artefact.find(features[1].features.path.parent)
+        return stored if known is None else max(stored, int(known.about.get("frames", 0)))
+
     def lacking(self, name: str, utterances: list[str]) -> dict[str, str]:
         """Return the utterances that have no frames, and the reason for each."""
         with_frames, features = self._stored(name), self._features(name)

@@ -61,6 +61,10 @@ class Recogniser(Protocol):
         """Return the transcripts of a set, by utterance."""
         ...
 
+    def words(self, path: BestPath, language: str) -> list[str]:
+        """Return the words of a path."""
+        ...
+
     def recognised(self, path: BestPath, language: str) -> Recognised:
         """Return the words of a path and their times; no times where these are not known."""
         ...
@@ -80,7 +84,11 @@ def recogniser(settings: Settings) -> Recogniser:
     """
     options = settings.decode
     search = SearchOptions(
-        options.beam, options.lattice_beam, options.lattice_scale, options.max_active
+        options.beam,
+        options.lattice_beam,
+        options.max_active,
+        options.max_arcs_per_frame,
+        options.lattice_scale,
     )
     if options.graph is not None:
         return KaldiRecogniser(settings, options.graph, search)
@@ -116,12 +124,17 @@ class OwnRecogniser:
         """See `Recogniser`."""
         return transcripts_of(DataDir.read(self._corpus / name), self.languages)
 
+    def words(self, path: BestPath, language: str) -> list[str]:
+        """See `Recogniser`."""
+        symbols = self._system.languages[language].words.symbols
+        return [symbols[word] for word in path.words]
+
     def recognised(self, path: BestPath, language: str) -> Recognised:
         """See `Recogniser`."""
-        system_language = self._system.languages[language]
-        words = [system_language.words.symbols[word] for word in path.words]
+        words = self.words(path, language)
         phones = phone_segments(path.transition_ids, self._system.transitions, self._system.phones)
-        return words, word_segments(phones, words, system_language.lexicon.pronunciations) or []
+        pronunciations = self._system.languages[language].lexicon.pronunciations
+        return words, word_segments(phones, words, pronunciations) or []
 
 
 class KaldiRecogniser:
@@ -182,9 +195,13 @@ class KaldiRecogniser:
                 remedy=f"name its data directory: +corpus.decode_data.{name}=data/{name}",
             )
 
+    def words(self, path: BestPath, language: str) -> list[str]:
+        """See `Recogniser`."""
+        return [self._graph.words[word] for word in path.words]
+
     def recognised(self, path: BestPath, language: str) -> Recognised:
         """See `Recogniser`."""
-        words = [self._graph.words[word] for word in path.words]
+        words = self.words(path, language)
         entries = self._graph.pronunciations
         if entries is None:
             return words, []

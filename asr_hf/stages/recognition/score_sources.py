@@ -32,6 +32,10 @@ class Identified(Protocol):
         """Return the source that identifies the frames of a set."""
         ...
 
+    def num_frames(self, name: str) -> int:
+        """Return the number of frames of a set."""
+        ...
+
     def lacking(self, name: str, utterances: list[str]) -> dict[str, str]:
         """Return the utterances that have no frames, and the reason for each."""
         ...

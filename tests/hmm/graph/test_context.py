@@ -9,12 +9,14 @@ from asr_hf.hmm.alignment.align import Transcript, TranscriptGraphs
 from asr_hf.hmm.gmm.gmm import Gmm
 from asr_hf.hmm.graph import fst as fsts
 from asr_hf.hmm.graph.transitions import TransitionModel
-from asr_hf.hmm.search.search import BestPathDecoder, align
+from asr_hf.hmm.search.search import align
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.kaldi.reader import KaldiReader
 from asr_hf.kaldi.transition_model import KaldiTransitionModel
 from asr_hf.kaldi.tree import PDF_CLASS, ContextDependency, Leaf, Node, Split, Table
 from asr_hf.runtime.errors import InputError
+
+from .. import kaldi_decoders
 
 SIL, A, X = 1, 2, 3
 STATES = {SIL: 5, A: 3, X: 3}
@@ -76,7 +78,7 @@ def test_a_tree_without_questions_is_the_monophone_model(system, without_context
         np.testing.assert_array_equal(same.transition_ids, mono.transition_ids)
         assert (same.words, same.score) == (mono.words, pytest.approx(mono.score, abs=5e-3))
         mono, same = (
-            BestPathDecoder(s.transitions, graph, 1000.0, 100_000).decode(scores, 1.0, "u")
+            kaldi_decoders.best_path(s.transitions, graph, scores)
             for s, graph in zip((system, tied), graphs, strict=True)
         )
         np.testing.assert_array_equal(same.transition_ids, mono.transition_ids)
@@ -118,8 +120,7 @@ def test_each_phone_has_the_pdfs_of_its_context(system, tree, arpa, scores_for, 
     found = best(tied, scores, words)
     np.testing.assert_array_equal(tied.transitions.pdf_of[found.transition_ids], expected)
     graph = tied.languages["en"].decoding_graph(arpa, tied.transitions)
-    decoder = BestPathDecoder(tied.transitions, graph, 1000.0, 100_000)
-    decoded = decoder.decode(scores, 1.0, "u")
+    decoded = kaldi_decoders.best_path(tied.transitions, graph, scores)
     np.testing.assert_array_equal(tied.transitions.pdf_of[decoded.transition_ids], expected)
 
 

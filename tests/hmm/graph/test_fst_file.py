@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import struct
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_hf.hmm.graph import fst as fsts
-from asr_hf.hmm.graph.fst_file import Labels, check_vector_fst, is_const_fst, to_vector_fst
+from asr_hf.hmm.graph.fst_file import Labels, is_const_fst, read_vector_fst, to_vector_fst
 from asr_hf.hmm.kaldi import kaldifst
 from asr_hf.runtime.errors import InputError
 
@@ -27,14 +28,21 @@ def written(path, arcs, states=5):
 
 
 @given(arcs=ARCS)
-def test_the_largest_labels_are_those_that_the_library_sees(tmp_path_factory, arcs):
+def test_labels_arcs_and_final_states_are_those_that_the_library_sees(tmp_path_factory, arcs):
     path = tmp_path_factory.mktemp("fst") / "a.fst"
     fst = written(path, arcs)
     every = [a for s in range(fst.num_states) for a in kaldifst.ArcIterator(fst, s)]
     wanted = Labels(
         max((a.ilabel for a in every), default=0), max((a.olabel for a in every), default=0)
     )
-    assert check_vector_fst(path.read_bytes()) == wanted
+    read = read_vector_fst(path.read_bytes())
+    assert read.labels == wanted
+    assert read.counts.tolist() == [fst.num_arcs(s) for s in range(fst.num_states)]
+    rows = [(a.ilabel, a.olabel, a.nextstate) for a in every]
+    assert [tuple(row) for row in read.arcs[:, [0, 1, 3]].tolist()] == rows
+    costs = np.ascontiguousarray(read.arcs[:, 2]).view(np.float32)
+    np.testing.assert_array_equal(costs, np.array([a.weight.value for a in every], np.float32))
+    np.testing.assert_array_equal(read.finals, [np.inf] * 4 + [0])
     again = fsts.read(path, wanted)
     assert again.num_states == fst.num_states
     assert fsts.input_labels(again) == fsts.input_labels(fst)
@@ -45,7 +53,7 @@ def test_every_file_that_is_cut_short_is_refused(tmp_path):
     whole = (tmp_path / "a.fst").read_bytes()
     for size in range(len(whole)):
         with pytest.raises(ValueError, match=r"cut short|not a|in \d+ bytes|arcs of state"):
-            check_vector_fst(whole[:size])
+            read_vector_fst(whole[:size])
 
 
 @pytest.mark.parametrize(
@@ -94,9 +102,11 @@ def test_a_file_that_cannot_grow_is_read_as_the_one_that_can(tmp_path_factory, a
     kaldifst.StdConstFst(fst).write(str(folder / "const.fst"))
     const = (folder / "const.fst").read_bytes()
     assert is_const_fst(const) and not is_const_fst((folder / "vector.fst").read_bytes())
-    assert check_vector_fst(to_vector_fst(const)) == check_vector_fst(
-        (folder / "vector.fst").read_bytes()
-    )
+    read = read_vector_fst(to_vector_fst(const))
+    same = read_vector_fst((folder / "vector.fst").read_bytes())
+    assert read.start == same.start
+    for name in ("counts", "arcs", "finals"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(same, name))
     assert fsts.read(folder / "const.fst").to_str() == fst.to_str()
 
 

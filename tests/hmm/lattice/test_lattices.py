@@ -18,9 +18,11 @@ from asr_hf.hmm.lattice.lattice_paths import (
 )
 from asr_hf.hmm.lattice.lattices import LatticeJob, LatticeMaker, LatticeOptions, label_map
 from asr_hf.hmm.search.lattice_decoder import LatticeDecoder
-from asr_hf.hmm.search.search import BestPathDecoder
+from asr_hf.hmm.search.limits import SearchLimits
+from asr_hf.hmm.search.search_graph import SearchGraph
 from asr_hf.hmm.system import HmmSystem
 
+from .. import kaldi_decoders
 from ..conftest import random_scores
 from .enumeration import readings
 
@@ -33,6 +35,7 @@ def make(system: HmmSystem, arpa: Path, tmp_path: Path):
         options = {
             "beam": 30.0,
             "lattice_beam": 2.0,
+            "max_active": None,
             "acoustic_scale": 0.5,
             "max_arcs_per_frame": 200,
             "max_frames": 100,
@@ -59,7 +62,7 @@ def words_in(lattice: Lattice, words: list[int]) -> bool:
 
 
 def test_a_reference_in_the_lattice_is_left_alone(system, make, scores_for):
-    made = make().make(job(system, "a x", "en_a en_x", scores_for))
+    made = make().make([job(system, "a x", "en_a en_x", scores_for)])[0]
     assert made.facts.oracle_errors == 0 and not made.facts.merged
     assert made.facts.arcs == len(made.lattice.arcs)
     assert made.facts.words == 2
@@ -67,12 +70,12 @@ def test_a_reference_in_the_lattice_is_left_alone(system, make, scores_for):
 
 def test_a_lost_reference_is_merged_along_its_alignment(system, make, scores_for):
     lost = job(system, "x ax", "en_x en_a en_x", scores_for, wrong_phones="en_a en_a en_a")
-    made = make().make(lost)
+    made = make().make([lost])[0]
     assert made.facts.merged and made.facts.oracle_errors > 0
     made.lattice.check(system.transitions.num_transition_ids)
     words = system.languages["en"].words.ids(["x", "ax"])
     assert words_in(made.lattice, words)
-    plain = make().make(job(system, "a a a", "en_a en_a en_a", scores_for)).lattice
+    plain = make().make([job(system, "a a a", "en_a en_a en_a", scores_for)])[0].lattice
     assert log_paths(made.lattice) == pytest.approx(
         math.log(math.exp(log_paths(plain)) + 1), abs=1e-9
     )
@@ -88,10 +91,12 @@ def test_a_lost_reference_is_merged_along_its_alignment(system, make, scores_for
 def test_a_merged_path_has_the_graph_score_of_its_words(system, graph, make, scores_for):
     """The decoder, given scores that leave only that path, finds the same."""
     lost = job(system, "x ax", "en_x en_a en_x", scores_for, wrong_phones="en_a en_a en_a")
-    made = make().make(lost)
+    made = make().make([lost])[0]
     words = system.languages["en"].words.ids(["x", "ax"])
     only = scores_for(lost.alignment, system.transitions.num_pdfs, -1e4)
-    wide = LatticeDecoder(system.transitions, graph, 1000.0, 50.0).decode(only, 1.0, "u")
+    limits = SearchLimits(1000.0, 50.0, None, None)
+    decoder = LatticeDecoder(system.transitions, SearchGraph.of(fsts.arrays(graph)), limits)
+    wide = decoder.decode_one("u", only, 1.0)
     expected = max(
         score
         for score, _, found in readings(0, wide.arcs, wide.finals, 1.0)
@@ -110,7 +115,7 @@ def test_merging_a_reference_leaves_no_trace_in_the_graph(system, make, scores_f
     used = make()
     graph = used._graphs["en"]
     before = graph.to_str(show_weight_one=True)
-    assert used.make(lost).facts.merged
+    assert used.make([lost])[0].facts.merged
     assert graph.to_str(show_weight_one=True) == before
 
 
@@ -120,12 +125,13 @@ def test_an_alignment_that_the_graph_cannot_follow_gives_way_to_the_scores(
     lost = job(system, "x ax", "en_x en_a en_x", scores_for, wrong_phones="en_a en_a en_a")
     lost.alignment[0] = system.transitions.num_pdfs - 1  # In the middle of a phone.
     lost.log_likelihoods[:] += random_scores(system, 18, 0)
-    made = make(lattice_beam=0.5).make(lost)
+    made = make(lattice_beam=0.5).make([lost])[0]
     assert made.facts.merged
     words = system.languages["en"].words.ids(["x", "ax"])
     acceptor = fsts.build([(i, i + 1, w, w, 1.0) for i, w in enumerate(words)], [2], 3)
-    only = BestPathDecoder(system.transitions, fsts.compose(graph, acceptor), 1e4, 100_000)
-    expected = only.decode(lost.log_likelihoods, 0.5, "u")
+    expected = kaldi_decoders.best_path(
+        system.transitions, fsts.compose(graph, acceptor), lost.log_likelihoods, 0.5
+    )
     scores = [
         score
         for score, _, found in readings(0, made.lattice.arcs, made.lattice.finals, 0.5)
@@ -137,7 +143,7 @@ def test_an_alignment_that_the_graph_cannot_follow_gives_way_to_the_scores(
 def test_an_alignment_cut_off_inside_a_phone_gives_way_to_the_scores(system, make, scores_for):
     lost = job(system, "x ax", "en_x en_a en_x", scores_for, wrong_phones="en_a en_a en_a")
     cut = LatticeJob("u", lost.transcript, lost.alignment[:-3], lost.log_likelihoods[:-3])
-    made = make().make(cut)
+    made = make().make([cut])[0]
     assert words_in(made.lattice, system.languages["en"].words.ids(["x", "ax"]))
 
 
@@ -150,14 +156,14 @@ def test_an_alignment_cut_off_inside_a_phone_gives_way_to_the_scores(system, mak
     ],
 )
 def test_what_has_no_lattice_says_why(system, make, scores_for, words, phones, changes, reason):
-    made = make(**changes).make(job(system, words, phones, scores_for))
+    made = make(**changes).make([job(system, words, phones, scores_for)])[0]
     assert made.lattice is None and made.facts is None and reason in made.reason
 
 
 def test_a_lattice_of_too_many_arcs_is_narrowed(system, make, scores_for):
     one = job(system, "a x", "en_a en_x", scores_for)
-    wide = make(lattice_beam=25.0).make(one)
-    few = make(lattice_beam=25.0, max_arcs_per_frame=2).make(one)
+    wide = make(lattice_beam=25.0).make([one])[0]
+    few = make(lattice_beam=25.0, max_arcs_per_frame=2).make([one])[0]
     assert not wide.facts.narrowed and few.facts.narrowed
     assert wide.facts.arcs > 24
     assert few.facts.arcs <= max(24, len(best_path(few.lattice, 0.5).arcs))

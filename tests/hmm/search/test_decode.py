@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 import math
 
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 
 from asr_hf.hmm.graph import fst as fsts
 from asr_hf.hmm.scores import AlignmentError
+from asr_hf.hmm.search import batches
 from asr_hf.hmm.search.decode import (
     Decoder,
     DecodingJob,
@@ -22,12 +22,13 @@ from asr_hf.hmm.search.decode import (
     weights_at_edge,
 )
 from asr_hf.hmm.search.rescore import SearchWeights
-from asr_hf.hmm.search.search import BestPathDecoder
+from asr_hf.hmm.search.search_graph import SearchGraph
 from asr_hf.runtime.errors import InputError
 
+from .. import kaldi_decoders
 from ..conftest import BACKOFFS, BIGRAMS, PRONUNCIATIONS, UNIGRAMS, random_scores
 
-WIDE = SearchOptions(beam=1000.0, lattice_beam=1000.0, acoustic_scale=0.5, max_active=100_000)
+WIDE = SearchOptions(1000.0, 1000.0, None, None, acoustic_scale=0.5)
 LEFT_TO_RIGHT = np.array([[0.75, 0.25, 0, 0], [0, 0.75, 0.25, 0], [0, 0, 0.75, 0.25]])
 PAUSE = np.array(
     [[0.25, 0.25, 0.25, 0.25, 0, 0]]
@@ -88,10 +89,18 @@ def exhaustive(scores, first_pdf, penalty):
 
 
 @pytest.fixture
-def decoder(system, arpa):
-    graph = system.languages["en"].decoding_graph(arpa, system.transitions)
-    words = len(system.languages["en"].words) - 1
-    return Decoder(system.transitions, graph, words, WIDE)
+def search_graph(graph):
+    return SearchGraph.of(fsts.arrays(graph))
+
+
+@pytest.fixture
+def decoder(system, search_graph):
+    return Decoder(system.transitions, search_graph, WIDE)
+
+
+def paths_of(decoder, scores, weights):
+    (decoded,) = decoder.decode([("u", scores)], weights)
+    return decoded.paths
 
 
 @settings(
@@ -111,25 +120,11 @@ def test_best_words_and_cost_equal_exhaustive_search(system, decoder, seed, fram
         p: int(system.transitions.pdfs_of_phone(phones.id(p))[0]) for p in phones.symbols[1:]
     }
     cost, words = exhaustive(scale * scores, first_pdf, penalty)
-    (path,) = decoder.decode(scores, [SearchWeights(scale, penalty)], "u")
+    (path,) = paths_of(decoder, scores, [SearchWeights(scale, penalty)])
     symbols = system.languages["en"].words.symbols
     assert path.score == pytest.approx(-cost, abs=2e-3)
     assert tuple(symbols[w] for w in path.words) == words
     assert len(path.transition_ids) == frames
-
-
-def test_decoder_outlives_what_it_was_built_on(system, arpa):
-    def make():
-        graph = system.languages["en"].decoding_graph(arpa, system.transitions)
-        return Decoder(system.transitions, graph, 7, WIDE)
-
-    decoder, scores = make(), random_scores(system)
-    (first,) = decoder.decode(scores, [SearchWeights(1.0)], "u")
-    gc.collect()
-    [make() for _ in range(3)]
-    (again,) = decoder.decode(scores, [SearchWeights(1.0)], "u")
-    assert first.words == again.words
-    assert first.score == again.score
 
 
 @pytest.mark.parametrize(
@@ -145,68 +140,83 @@ def test_bad_scores_are_refused_by_name(system, decoder, damage, message):
     scores = random_scores(system)
     assert scores.shape == (12, 11)
     with pytest.raises(AlignmentError, match=message):
-        decoder.decode(damage(scores), [SearchWeights(1.0)], "utt7")
+        decoder.decode([("utt7", damage(scores))], [SearchWeights(1.0)])
 
 
 def test_processes_give_what_one_process_gives(system, arpa, tmp_path):
     system.save(tmp_path)
     system.make_graphs(tmp_path, {"en": arpa})
     source = system.decoder_source(tmp_path, WIDE)
-    jobs = [DecodingJob(f"u{i}", "en", random_scores(system, seed=i)) for i in range(11)]
+    jobs = [DecodingJob(f"u{i}", "en", random_scores(system, seed=i)) for i in range(40)]
     weights = [SearchWeights(1.0, 0.0), SearchWeights(0.5, 2.0)]
     one = list(decode_all(source, iter(jobs), weights, 1))
     two = list(decode_all(source, iter(jobs), weights, 2))
-    assert [[p.words for p in paths] for paths in one] == [[p.words for p in ps] for ps in two]
+    words = [[[p.words for p in decoded.paths] for decoded in found] for found in (one, two)]
+    assert words[0] == words[1]
     assert len(one) == len(jobs)
-    assert all(len(paths) == 2 for paths in one)
+    assert all(len(decoded.paths) == 2 for decoded in one)
 
 
 def test_all_weightsat_once_give_what_each_gives_alone(system, decoder):
     scores = random_scores(system, frames=20, seed=3)
     weights = weight_grid([0.2, 1.0], [1.0, 0.5], [0.0, 1.5, -1.0])
-    together = decoder.decode(scores, weights, "u")
+    together = paths_of(decoder, scores, weights)
     for setting, path in zip(weights, together, strict=True):
-        (alone,) = decoder.decode(scores, [setting], "u")
+        (alone,) = paths_of(decoder, scores, [setting])
         assert alone.words == path.words
         assert alone.score == path.score
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_lattice_scored_anew_gives_what_a_search_for_each_weighting_finds(system, arpa, seed):
+def test_a_lattice_scored_anew_gives_what_a_search_for_each_weighting_finds(
+    system, graph, search_graph, seed
+):
     """The search for each has its penalty in the graph; the lattice is kept at one scale only."""
-    graph = system.languages["en"].decoding_graph(arpa, system.transitions)
     words = len(system.languages["en"].words) - 1
-    options = SearchOptions(beam=60.0, lattice_beam=40.0, acoustic_scale=0.5)
+    options = SearchOptions(60.0, 40.0, None, None, acoustic_scale=0.5)
     scores = random_scores(system, frames=30, seed=seed)
     tried = weight_grid([0.1, 0.5, 1.0], [1.0], [0.0, -2.0, 2.0])
-    found = Decoder(system.transitions, graph, words, options).decode(scores, tried, "u")
+    found = paths_of(Decoder(system.transitions, search_graph, options), scores, tried)
     assert len({tuple(path.words) for path in found}) > 2
     for setting, path in zip(tried, found, strict=True):
-        penalised = fsts.add_word_penalty(graph, setting.insertion_penalty, words)
-        search = BestPathDecoder(system.transitions, penalised, 1000.0, 100_000)
-        anew = search.decode(scores, setting.acoustic_scale, "u")
+        penalised = kaldi_decoders.with_word_penalty(graph, setting.insertion_penalty, words)
+        scale = setting.acoustic_scale
+        anew = kaldi_decoders.best_path(system.transitions, penalised, scores, scale)
         assert path.words == anew.words
         assert path.score == pytest.approx(anew.score, abs=2e-3)
 
 
 def test_the_scale_of_the_graph_is_that_of_the_others_turned_round(system, decoder):
     scores = random_scores(system, frames=20, seed=4)
-    halved, doubled = decoder.decode(
-        scores, [SearchWeights(0.4, 0.6, 0.5), SearchWeights(0.8, 1.2, 1.0)], "u"
-    )
+    weights = [SearchWeights(0.4, 0.6, 0.5), SearchWeights(0.8, 1.2, 1.0)]
+    halved, doubled = paths_of(decoder, scores, weights)
     assert halved.words == doubled.words
     assert halved.score == pytest.approx(doubled.score / 2, rel=1e-6)
 
 
-def test_a_path_that_cannot_end_is_given_as_far_as_it_goes(system, arpa):
-    graph = system.languages["en"].decoding_graph(arpa, system.transitions)
-    words = len(system.languages["en"].words) - 1
-    narrow = Decoder(system.transitions, graph, words, SearchOptions(beam=1.0))
+def test_a_path_that_cannot_end_is_given_as_far_as_it_goes(system, search_graph):
+    narrow = Decoder(system.transitions, search_graph, SearchOptions(1.0, 1.0, None, None, 1.0))
     # Two frames are too few for any word or pause.
-    paths = narrow.decode(
-        random_scores(system, frames=2), weight_grid([1.0], [1.0], [0.0, 1.0]), "u"
-    )
-    assert [len(path.transition_ids) for path in paths] == [2, 2]
+    scores, weights = random_scores(system, frames=2), weight_grid([1.0], [1.0], [0.0, 1.0])
+    (decoded,) = narrow.decode([("u", scores)], weights)
+    assert [len(path.transition_ids) for path in decoded.paths] == [2, 2]
+    assert not decoded.complete and decoded.frames == 2
+
+
+def test_batches_have_a_limit_in_number_and_in_memory(monkeypatch):
+    def sizes(frames):
+        jobs = [DecodingJob("u", "en", np.zeros((n, 2), np.float32)) for n in frames]
+        found = list(batches.batches(jobs))
+        assert [job for batch in found for job in batch] == jobs
+        return [len(batch) for batch in found]
+
+    monkeypatch.setattr(batches, "_MAX_UTTERANCES", 3)
+    monkeypatch.setattr(batches, "_MAX_BYTES", 80)
+    assert sizes([1] * 7) == [3, 3, 1]
+    assert sizes([4, 4, 4, 11, 1, 9, 2]) == [2, 1, 1, 2, 1]
+    monkeypatch.setattr(batches, "_MAX_FRAMES", 5)
+    assert sizes([4, 4, 1, 11, 1]) == [1, 2, 1, 1]
+    assert sizes([]) == []
 
 
 def test_the_grid_has_every_combination_and_its_edges_are_named():

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr_hf.data.lattice import ARC, FINAL, Lattice
+from asr_hf.hmm.search import rescore
 from asr_hf.hmm.search.rescore import SearchWeights, best_paths
 
 
@@ -66,6 +67,15 @@ def test_every_setting_s_best_path_is_found(seed, frames):
         assert path.score == pytest.approx(score, abs=1e-9)
         assert path.words == words
         assert len(path.transition_ids) == frames
+
+
+def test_weights_in_several_passes_give_the_same_paths(monkeypatch):
+    lattice = draw(3, 6)
+    tried = [SearchWeights(0.1 * n, n % 3) for n in range(1, 12)]
+    together = best_paths(lattice, tried)
+    monkeypatch.setattr(rescore, "_MAX_SCORES", 4 * len(lattice.arcs))
+    for one, other in zip(best_paths(lattice, tried), together, strict=True):
+        assert (one.words, one.score) == (other.words, other.score)
 
 
 def test_a_setting_is_told_in_words():
