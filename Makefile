@@ -16,7 +16,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 	2>/dev/null && echo $$p && break; done)
 
 .PHONY: help setup test demo demo-smbr $(DATA) bench gpu-pack gpu-check study race paper-table \
-	faults fuzz clean
+	wheel-check faults fuzz clean
 
 help: ## list the targets
 	@echo 'asr-hf: Hessian-free training of DNN-HMM acoustic models'
@@ -108,6 +108,9 @@ gpu-pack: setup ## pack prompts5's frame stores for another machine (ARGS="build
 GPU_PYTHON ?= $(BIN)/python
 gpu-check: ## check and time everything on an NVIDIA GPU, eight minutes (ARGS="--device cpu --quick": a trial)
 	PYTHONPATH=.$${PYTHONPATH:+:$$PYTHONPATH} $(GPU_PYTHON) -m benchmarks.gpu $(ARGS)
+
+wheel-check: setup ## run docs/python.md from the installed wheel on Python 3.11 and 3.13, 10 GB (ARGS="--pythons python3.12")
+	$(BIN)/python scripts/check_wheel.py $(ARGS)
 
 faults: setup ## kill, fill and damage small trainings; none may lose anything (ARGS="--count 100 --seed 0")
 	OMP_NUM_THREADS=1 $(BIN)/python -m scripts.faults $(ARGS)

@@ -98,11 +98,12 @@ def upward(imports: dict[str, set[str]], order: list[str]) -> list[str]:
             return -1
         return order.index(parts[1]) if parts[1] in order else len(order)
 
+    # The package itself is the door for programs in Python: late, and for type checkers.
     return [
         f"{name} imports {other}"
         for name, others in sorted(imports.items())
         for other in sorted(others)
-        if height(other) > height(name)
+        if name != PACKAGE and height(other) > height(name)
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from torch import nn
 
@@ -10,7 +10,9 @@ from asr_hf.curvature.affine import AffineLayer
 from asr_hf.models.flat import parameter_slices
 
 
-def linear_layers(network: nn.Module) -> dict[str, AffineLayer]:
+def linear_layers(
+    network: nn.Module, slices: Mapping[str, slice] | None = None
+) -> dict[str, AffineLayer]:
     """Find the layers y = W a + b of a network, each with its bias right behind its weights.
 
     A class derived from torch.nn.Linear with a `forward` of its own is none of them, nor is one
@@ -18,11 +20,12 @@ def linear_layers(network: nn.Module) -> dict[str, AffineLayer]:
 
     Args:
         network: any module.
+        slices: places of parameters in a vector; None for all of them in their order.
 
     Returns:
         The layers by name, in the order in which they are registered.
     """
-    slices = parameter_slices(network)
+    slices = parameter_slices(network) if slices is None else slices
     return {
         name: AffineLayer(weight.start, layer.in_features, layer.out_features)
         for name, layer in network.named_modules()

@@ -19,12 +19,12 @@ from asr_hf.curvature.gauss_newton import ChunkCurvature, OutputCurvature, Sampl
 from asr_hf.curvature.precision import Precision, narrow_layers
 from asr_hf.curvature.space import UNSHARDED, Space
 from asr_hf.curvature.statistic import SamplePasses, Statistic, Sums
+from asr_hf.data.counter_rng import frame_uniforms
 from asr_hf.data.store import FrameStore
 from asr_hf.hf.objective import LossSum, Sample, Split
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
 from asr_hf.training.batch_statistics import BatchStatistics
-from asr_hf.training.feeding.counter_rng import frame_uniforms
 from asr_hf.training.feeding.frame_source import FrameSource, make_sources
 from asr_hf.training.feeding.mask_draws import MaskDraws
 from asr_hf.training.feeding.minibatches import shuffled

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from asr_hf.data.counter_rng import frame_uniforms
 from asr_hf.data.frame_draws import FrameDraws, key_of
 from asr_hf.data.store import FrameBatch
 from asr_hf.models.dnn import DNN
 from asr_hf.models.dropout import Dropout
 from asr_hf.models.tdnn import TDNN
 from asr_hf.runtime.errors import InputError
-from asr_hf.training.feeding.counter_rng import frame_uniforms
 from asr_hf.training.model_file import load_model, save_model
 
 MakeDNN = Callable[..., DNN]

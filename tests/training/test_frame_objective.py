@@ -7,11 +7,11 @@ import torch
 from asr_hf.criteria.cross_entropy import CrossEntropy
 from asr_hf.curvature.chunks import CurvaturePath
 from asr_hf.curvature.precision import Precision
+from asr_hf.data.counter_rng import frame_uniforms
 from asr_hf.data.splice import splice
 from asr_hf.hf.objective import Sample, Split
 from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
 from asr_hf.hf.statistics import SampleStatistics
-from asr_hf.training.feeding.counter_rng import frame_uniforms
 from asr_hf.training.feeding.units import chunk_bounds
 from asr_hf.training.frame_objective import FrameObjective
 from asr_hf.training.planning.memory import problem_size

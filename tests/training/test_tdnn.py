@@ -12,10 +12,10 @@ from asr_hf.cli.compose import load_config
 from asr_hf.criteria.cross_entropy import CrossEntropy
 from asr_hf.curvature.chunks import CurvaturePath
 from asr_hf.curvature.precision import Precision
+from asr_hf.data.counter_rng import frame_uniforms
 from asr_hf.hf.objective import Sample, Split
 from asr_hf.models.tdnn import TDNN
 from asr_hf.runtime.errors import InputError
-from asr_hf.training.feeding.counter_rng import frame_uniforms
 from asr_hf.training.frame_objective import FrameObjective
 from asr_hf.training.model_file import build_model, load_model, save_model
 from asr_hf.training.posteriors import batches_of, log_likelihoods

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_hf.training.feeding.counter_rng import frame_uniforms
+from asr_hf.data.counter_rng import frame_uniforms
 
 
 @given(st.integers(0, 2**40), st.permutations(list(range(50))))
