@@ -23,12 +23,16 @@ class Float32Muon(torch.optim.Muon):
     """`torch.optim.Muon(adjust_lr_fn="match_rms_adamw")` in the arithmetic of the weights."""
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:
+    def step(self, closure: Callable[[], float] | None = None) -> Any:
         """Take one step along the gradients that the parameters hold.
 
         Args:
-            closure: as torch's optimisers take it; not used.
+            closure: computes loss and gradients, as with torch's optimisers.
+
+        Returns:
+            The closure's loss; None without one.
         """
+        loss = None if closure is None else torch.enable_grad()(closure)()
         for group in self.param_groups:
             rate, momentum = float(group["lr"]), group["momentum"]
             for weight in group["params"]:
@@ -42,6 +46,7 @@ class Float32Muon(torch.optim.Muon):
                 )
                 weight.mul_(1 - rate * group["weight_decay"])
                 weight.add_(update, alpha=-rate * 0.2 * max(weight.shape) ** 0.5)
+        return loss
 
 
 def orthogonalised(

@@ -36,9 +36,7 @@ def batches(jobs: Iterable[J]) -> Iterator[list[J]]:
     for job in jobs:
         frames += len(job.log_likelihoods)
         size += job.log_likelihoods.nbytes
-        if batch and (
-            len(batch) >= _MAX_UTTERANCES or frames > _MAX_FRAMES or size > _MAX_BYTES
-        ):
+        if batch and (len(batch) >= _MAX_UTTERANCES or frames > _MAX_FRAMES or size > _MAX_BYTES):
             yield batch
             batch, frames, size = [], len(job.log_likelihoods), job.log_likelihoods.nbytes
         batch.append(job)
