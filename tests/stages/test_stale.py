@@ -11,6 +11,7 @@ import pytest
 
 from asr_hf.runtime.files import read_json
 from asr_hf.stages import decode
+from asr_hf.stages.recognition import recognised_sets
 from asr_hf.training.model_file import load_model
 
 MORE = ["name=other"]
@@ -203,7 +204,7 @@ def test_what_has_no_features_is_said_before_the_work_and_costs_none_of_it(place
     loose = ["features.max_skipped=0.9", "alignment.max_skipped=0.9"]
     place.well("features", *loose)
     place.well("align", *loose)
-    monkeypatch.setattr(decode, "decode_all", lambda *_: pytest.fail("decoding has begun"))
+    monkeypatch.setattr(recognised_sets, "decode_all", lambda *_: pytest.fail("decoding has begun"))
     said = place.refused("decode", str(place.run))
     assert "decoding of test: 3 of 6 utterances" in said and "raise decode.max_skipped" in said
     assert "truncated" in said and "likewise" in said
