@@ -8,7 +8,10 @@ import pytest
 import torch
 from hypothesis import settings
 
+from asr_hf.cli import compose
+
 from .command import asr_hf, command, corpus
+from .composed import composed
 from .kaldi.experiments import real, s5
 
 # Fixtures that several rooms share.
@@ -18,6 +21,8 @@ torch.set_num_threads(1)
 # Shared machines stall; a test is slow only by its time limit.
 settings.register_profile("asr-hf", deadline=None, derandomize=True)
 settings.load_profile("asr-hf")
+# Hydra takes a tenth of a second, and there are thousands.
+compose._compose = composed
 
 
 # What trains on real speech, minutes each: begun last, these would keep one of two workers waiting.

@@ -159,7 +159,7 @@ def test_realignment_with_the_network_trains_on(corpus, trained):
 
 def test_sequence_training_lowers_the_expected_errors(corpus, decoded):
     stage = ["+stage=smbr", f"init_from={decoded}", "name=smbr", "trainer.heldout_frames=null"]
-    narrow = ["lattices.beam=12.0", "lattices.lattice_beam=7.0", "lattices.utterances=200"]
+    narrow = ["lattices.beam=12.0", "lattices.lattice_beam=7.0", "lattices.utterances=120"]
     run("lattices", corpus, *stage, *narrow)
     run("train", corpus, *stage, *narrow, "trainer.stopping.max_iterations=4")
     folder = corpus / "exp" / "smbr"
@@ -180,7 +180,7 @@ def test_sequence_training_lowers_the_expected_errors(corpus, decoded):
 
 def test_the_replica_of_switchboard_goes_from_sphere_files_to_nist_s_score(corpus, tmp_path):
     replica, script = tmp_path / "ldc", ROOT / "scripts" / "make_switchboard_replica.py"
-    made = [sys.executable, script, replica, "--prompts", corpus / "data/prompts", "--most", "250"]
+    made = [sys.executable, script, replica, "--prompts", corpus / "data/prompts", "--most", "200"]
     assert subprocess.run(made, check=False).returncode == 0
     own = [
         "+recipe=switchboard",
@@ -206,7 +206,8 @@ def test_the_replica_of_switchboard_goes_from_sphere_files_to_nist_s_score(corpu
     for verb in ("train", "decode", "score"):
         asr_hf(verb, "name=ce")
     smbr = ["+stage=smbr", f"init_from={tmp_path}/exp/ce", "name=smbr", "decode.choose=2"]
-    smbr += ["lattices.beam=12.0", "lattices.lattice_beam=7.0", "trainer.stopping.max_iterations=2"]
+    smbr += ["lattices.beam=12.0", "lattices.lattice_beam=7.0", "lattices.utterances=40"]
+    smbr.append("trainer.stopping.max_iterations=2")
     for verb in ("lattices", "train", "decode"):
         asr_hf(verb, *smbr)
     table = asr_hf("score", *smbr)

@@ -23,7 +23,8 @@ PARTS = (
     *("asr_hf", "conf", "recipes", "Makefile", "pyproject.toml", "docs/architecture.md"),
     *("setup.py", "constraints.txt"),
     # With what the first of them imports.
-    *("tests/conftest.py", "tests/command.py", "tests/toy_store.py", "tests/kaldi", *WATCHING),
+    *("tests/conftest.py", "tests/command.py", "tests/composed.py", "tests/toy_store.py"),
+    *("tests/kaldi", *WATCHING),
 )
 
 

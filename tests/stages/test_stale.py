@@ -39,6 +39,13 @@ def flip(path: Path) -> None:
 )
 def test_features_made_anew_with_other_options_are_not_passed_on(place, setting, told):
     place.well("features", setting)
+    said = place.refused("train", *MORE)
+    assert told in said and "asr-hf align" in said
+
+
+def test_features_made_anew_are_told_by_each_verb_until_all_is_made_of_them(place):
+    setting, told = "features.num_mel_bins=30", "features.num_mel_bins: 40 -> 30"
+    place.well("features", setting)
     for verb, *given in (
         ["train", *MORE],
         ["decode", str(place.run)],

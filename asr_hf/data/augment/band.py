@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import butter, sosfiltfilt
 
 from asr_hf.data.augment.draws import check_probability, check_range, happens
 from asr_hf.runtime.errors import InputError
@@ -75,6 +74,9 @@ def limit_band(
     Returns:
         The filtered samples [N].
     """
+    # Every command would wait most of a second for it.
+    from scipy.signal import butter, sosfiltfilt
+
     sections = butter(_ORDER, edges, "bandpass", fs=sample_rate, output="sos")
     limited: NDArray[np.float64] = sosfiltfilt(sections, samples, padtype=None)
     return limited

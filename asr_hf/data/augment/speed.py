@@ -7,7 +7,6 @@ from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
 
 from asr_hf.runtime.errors import InputError
 
@@ -48,6 +47,9 @@ def change_speed(samples: NDArray[np.float64], factor: float) -> NDArray[np.floa
     Returns:
         The resampled samples [ceil(N / factor)].
     """
+    # Every command would wait most of a second for it.
+    from scipy.signal import resample_poly
+
     ratio = Fraction(factor).limit_denominator(100)
     if ratio == 1:
         return samples
