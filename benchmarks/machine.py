@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+_NUMBERS = (("family", "cpu family"), ("model", "model"))
 _PEERS = ("curvlinops-for-pytorch", "backpack-for-pytorch")
 
 
@@ -39,10 +40,15 @@ def cpu() -> str:
 
 
 def _cpu_model() -> str:
+    """Name the model; with its numbers, as clouds give several generations one name."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text().splitlines() if path.exists() else []
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or "unknown"
+    # The last of the processors; all are alike.
+    told = {name.strip(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
+    if "model name" not in told:
+        return platform.processor() or "unknown"
+    numbers = [f"{what} {told[key]}" for what, key in _NUMBERS if key in told]
+    return told["model name"] + (f" ({', '.join(numbers)})" if numbers else "")
 
 
 def _blas(device: torch.device) -> str:

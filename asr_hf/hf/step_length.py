@@ -20,7 +20,7 @@ class ModelLength:
         decay: decay of a measurement's weight with each one after it.
     """
 
-    def __init__(self, decay: float = 0.9) -> None:
+    def __init__(self, decay: float = 0.5) -> None:
         if not 0 <= decay < 1:
             raise ValueError("trainer.length_decay: needs 0 <= length_decay < 1")
         self.decay = decay

@@ -75,7 +75,7 @@ class StochasticHessianFree:
         momentum: float = 0.9,
         weight_decay: float = 0.0,
         steps: int = 30,
-        length_decay: float = 0.9,
+        length_decay: float = 0.5,
         averaging: float = 0.0,
         seed: int = 0,
     ) -> None:
