@@ -1,7 +1,7 @@
 """Hessian-free training of DNN-HMM acoustic models.
 
 In Python: `HessianFree` and `StochasticHessianFree` optimise any torch.nn.Module, `load_model`
-opens a trained acoustic model. `docs/python.md` shows how.
+opens a trained acoustic model, `Recogniser` writes down recordings. `docs/python.md` shows how.
 """
 
 from __future__ import annotations
@@ -10,18 +10,30 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from asr_hf.cli.recogniser import Recogniser
     from asr_hf.optim import HessianFree, StochasticHessianFree
+    from asr_hf.scoring.transcription import Transcription
     from asr_hf.training.trained_model import TrainedModel, load_model
 
 __version__ = "0.1.0"
 
-__all__ = ["HessianFree", "StochasticHessianFree", "TrainedModel", "__version__", "load_model"]
+__all__ = [
+    "HessianFree",
+    "Recogniser",
+    "StochasticHessianFree",
+    "TrainedModel",
+    "Transcription",
+    "__version__",
+    "load_model",
+]
 
 # Imported when they are first asked for: `import asr_hf` itself does not wait for torch.
 _PLACES = {
     "HessianFree": "asr_hf.optim",
+    "Recogniser": "asr_hf.cli.recogniser",
     "StochasticHessianFree": "asr_hf.optim",
     "TrainedModel": "asr_hf.training.trained_model",
+    "Transcription": "asr_hf.scoring.transcription",
     "load_model": "asr_hf.training.trained_model",
 }
 

@@ -8,10 +8,8 @@ import pytest
 import torch
 from hypothesis import settings
 
-from asr_hf.cli import compose
-
+from . import composed
 from .command import asr_hf, command, corpus
-from .composed import composed
 from .kaldi.experiments import real, s5
 
 # Fixtures that several rooms share.
@@ -22,7 +20,7 @@ torch.set_num_threads(1)
 settings.register_profile("asr-hf", deadline=None, derandomize=True)
 settings.load_profile("asr-hf")
 # Hydra takes a tenth of a second, and there are thousands.
-compose._compose = composed
+composed.use()
 
 
 # What trains on real speech, minutes each: begun last, these would keep one of two workers waiting.

@@ -17,25 +17,28 @@ command names, or, where it names a folder of runs, of the one with the fewest e
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr_hf.cli.compose import load_config
+from asr_hf.cli.options import split_options
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
 
 if TYPE_CHECKING:
     from asr_hf.report.comparison.comparison import Comparison
 
-_FORMATS = ("text", "html", "json", "csv")
+_OPTIONS: dict[str, str | Sequence[str]] = {
+    "--format": ("text", "html", "json", "csv"),
+    "--output": "the name of a file",
+}
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Arguments:
     """What the command says.
 
@@ -46,10 +49,10 @@ class _Arguments:
         output: file of the result; None for the usual place.
     """
 
-    folders: list[Path] = field(default_factory=list)
-    overrides: list[str] = field(default_factory=list)
-    format: str = "text"
-    output: Path | None = None
+    folders: list[Path]
+    overrides: list[str]
+    format: str
+    output: Path | None
 
 
 def run(arguments: list[str]) -> None:
@@ -98,41 +101,13 @@ def _write_page(
 
 
 def _parsed(arguments: Sequence[str]) -> _Arguments:
-    given, rest = _Arguments(), list(arguments)
-    while rest:
-        argument = rest.pop(0)
-        option, equals, value = argument.partition("=")
-        if option in ("--format", "--output"):
-            if not equals:
-                value = rest.pop(0) if rest else ""
-            _take(given, option, value)
-        elif argument.startswith("-"):
-            near = difflib.get_close_matches(option, ("--format", "--output"), n=1)
-            raise InputError(
-                f"asr-hf compare: there is no option {option}",
-                expected="--format or --output",
-                remedy=f"did you mean {near[0]}?" if near else "asr-hf compare --help",
-            )
-        elif equals and not Path(argument).exists():
-            given.overrides.append(argument)
-        else:
-            given.folders.append(Path(argument))
-    if given.folders and given.overrides:
+    options, rest = split_options("compare", arguments, _OPTIONS)
+    overrides = [a for a in rest if "=" in a and not Path(a).exists()]
+    folders = [Path(a) for a in rest if a not in overrides]
+    if folders and overrides:
         raise InputError(
-            f"{given.overrides[0]}: no such folder, and an override has no use beside folders",
+            f"{overrides[0]}: no such folder, and an override has no use beside folders",
             expected="run folders, or paths.exp=DIR",
         )
-    return given
-
-
-def _take(given: _Arguments, option: str, value: str) -> None:
-    if option == "--output" and value:
-        given.output = Path(value)
-        return
-    if option == "--format" and value in _FORMATS:
-        given.format = value
-        return
-    raise InputError(
-        f"asr-hf compare: {option} {value}".rstrip(),
-        expected="the name of a file" if option == "--output" else f"one of {', '.join(_FORMATS)}",
-    )
+    output = Path(options["--output"]) if "--output" in options else None
+    return _Arguments(folders, overrides, options.get("--format", "text"), output)

@@ -17,6 +17,8 @@ USED: dict[str, tuple[str, ...]] = {
     "lattices": (*_DATA, *_LABELS, "lattices", "stage", "preset", "hardware"),
     "decode": (*_DATA, *_LABELS, "decode", "stage", "preset", "hardware"),
     "score": (*_DATA, "decode", "stage"),
+    "pack": ("decode",),
+    "transcribe": ("decode", "hardware"),
     "export": (*_DATA, *_LABELS, "decode", "export", "stage", "preset"),
     "config": tuple(groups()),
 }
@@ -29,6 +31,7 @@ _OFTEN = {
     "lattices": "lattices.from_run=exp/NAME lattices.jobs=4",
     "decode": "decode.sets=[test] decode.jobs=4",
     "score": "decode.sets=[test]",
+    "transcribe": "decode.beam=12 decode.jobs=4",
     "export": "export.sets=[test] export.text=true",
 }
 

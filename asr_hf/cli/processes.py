@@ -32,6 +32,7 @@ _TASKS = {
     "training": ("asr_hf.hmm.alignment.training_set", "TRAINING"),
     "alignment": ("asr_hf.hmm.alignment.align", "ALIGNMENT"),
     "decoding": ("asr_hf.hmm.search.decode", "DECODING"),
+    "transcription": ("asr_hf.hmm.search.hear", "HEARING"),
     "lattices": ("asr_hf.hmm.lattice.lattices", "LATTICES"),
 }
 

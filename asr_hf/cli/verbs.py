@@ -11,6 +11,8 @@ VERBS = {
     "lattices": "make lattices for sequence training",
     "decode": "tune on dev, decode the test sets",
     "score": "count word errors of what was decoded",
+    "pack": "put all that transcribe needs of a run into one file",
+    "transcribe": "write down what is said in recordings of any kind",
     "compare": "compare runs: curves, settings, word errors with a paired test",
     "export": "write a trained model, or its scores, for other programs",
     "config": "print the resolved configuration of any command",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from asr_hf.data.cmvn import CmvnMode, apply_cmvn, cmvn_stats
 from asr_hf.data.fbank import FbankOptions, fbank
+from asr_hf.data.online_cmvn import OnlineCmvn
 from asr_hf.data.store import FrameBatch
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
@@ -47,6 +48,7 @@ class TrainedModel(nn.Module):
         self.features = make(FeatureSettings, about.get("features"), "features")
         self.corpus = str(about.get("corpus", ""))
         self.feature_dim, self.num_pdfs = network.feature_dim, network.num_pdfs
+        self._online = _online_cmvn(self.features, about)
 
     def forward(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Compute logits, before the softmax over pdfs.
@@ -101,13 +103,15 @@ class TrainedModel(nn.Module):
             )
         given = {f.name: vars(settings)[f.name] for f in fields(FbankOptions)}
         options = FbankOptions(**given)
-        frames = fbank(_full_scale(torch.as_tensor(samples)), options).numpy()
+        frames = fbank(full_scale(torch.as_tensor(samples)), options).numpy()
         if not len(frames):
             raise InputError(
                 f"a recording of {len(samples)} samples",
                 expected=f"at least a window of {options.window_samples}",
             )
-        if settings.cmvn != CmvnMode.NONE:
+        if self._online is not None:
+            frames = self._online.apply(frames)
+        elif settings.cmvn != CmvnMode.NONE:
             frames = apply_cmvn(frames, cmvn_stats(frames))
         return torch.from_numpy(frames)
 
@@ -153,7 +157,36 @@ def load_model(path: str | Path, *, named: str | None = None) -> TrainedModel:
     return TrainedModel(network, about).eval()
 
 
-def _full_scale(samples: Tensor) -> Tensor:
+def _online_cmvn(features: FeatureSettings, about: dict[str, Any]) -> OnlineCmvn | None:
+    """Return the online CMVN of the training; None where it had another.
+
+    Raises:
+        InputError: the model file lacks the statistics of the training set.
+    """
+    if features.cmvn != CmvnMode.ONLINE:
+        return None
+    described = {"online_cmvn": asdict(features.online_cmvn)}
+    try:
+        return OnlineCmvn.of(described | {"global_stats": about.get("global_stats")})
+    except ValueError as error:
+        raise InputError(
+            f"features.cmvn=online, but in the model file {error}",
+            remedy="train the network again",
+        ) from error
+
+
+def full_scale(samples: Tensor) -> Tensor:
+    """Bring samples to the range of 16-bit integers.
+
+    Args:
+        samples: samples [T], floating in [-1, 1], or whole numbers of 16 bits.
+
+    Returns:
+        The same samples [T] in that range, float32.
+
+    Raises:
+        InputError: they are of another kind, or of several channels.
+    """
     if samples.dim() != 1:
         raise InputError(f"samples {list(samples.shape)}", expected="one channel [T]")
     if samples.is_floating_point():

@@ -11,6 +11,7 @@ import torch
 
 from asr_hf.data.cmvn import apply_cmvn, cmvn_stats
 from asr_hf.data.fbank import FbankOptions, fbank
+from asr_hf.data.online_cmvn import OnlineCmvn, OnlineCmvnOptions
 from asr_hf.data.store import FrameBatch
 from asr_hf.models.dnn import DNN
 from asr_hf.runtime.errors import InputError
@@ -83,6 +84,24 @@ def test_features_of_a_recording_are_those_of_the_training(tmp_path, dtype):
     raw = fbank(torch.from_numpy(samples.astype(np.float32)), options).numpy()
     torch.testing.assert_close(found, torch.from_numpy(apply_cmvn(raw, cmvn_stats(raw))))
     assert model(found).shape == (48, 5)
+
+
+def test_online_cmvn_starts_from_the_statistics_of_the_training_set(tmp_path):
+    random = np.random.default_rng(0)
+    stats = cmvn_stats(random.normal(5, 2, (300, 12)).astype(np.float32))
+    window = {"cmn_window": 50, "speaker_frames": 0, "global_frames": 20, "norm_vars": False}
+    about = {"features": FEATURES | {"cmvn": "online", "online_cmvn": window}}
+    path = tmp_path / "model.safetensors"
+    save_model(path, network(), CONFIG, about | {"global_stats": stats.tolist()})
+    samples = random.integers(-3000, 3000, 4000).astype(np.int16)
+    options = FbankOptions(sample_rate=8000, num_mel_bins=12)
+    raw = fbank(torch.from_numpy(samples.astype(np.float32)), options).numpy()
+    expected = OnlineCmvn(OnlineCmvnOptions(**window), stats).apply(raw)
+    found = load_model(path).extract(samples, 8000)
+    torch.testing.assert_close(found, torch.from_numpy(expected))
+    save_model(path, network(), CONFIG, about)
+    with pytest.raises(InputError, match="train the network again"):
+        load_model(path)
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+from asr_hf.data.lattice import Lattice
 from asr_hf.hmm.graph import fst as fsts
 from asr_hf.hmm.graph.fst_file import Labels
 from asr_hf.hmm.scores import PdfColumns, ScoreColumns, Scores
 from asr_hf.hmm.search.batches import batches
-from asr_hf.hmm.search.lattice_decoder import LatticeDecoder
+from asr_hf.hmm.search.lattice_decoder import Found, LatticeDecoder
 from asr_hf.hmm.search.limits import SearchLimits
 from asr_hf.hmm.search.rescore import SearchWeights, best_paths
 from asr_hf.hmm.search.search import BestPath
@@ -98,18 +99,37 @@ class Decoder:
             RunError: the search lost every path of an utterance.
         """
         decoded = []
-        found = self._lattices.decode(batch, self._scale)
-        for (utterance, scores), one in zip(batch, found, strict=True):
+        for (_, scores), (lattice, found) in zip(batch, self.lattices(batch), strict=True):
+            paths = best_paths(lattice, weights)
+            decoded.append(
+                Decoded(paths, len(scores), found.complete, found.limited_frames, found.narrowed)
+            )
+        return decoded
+
+    def lattices(self, batch: Sequence[tuple[str, Scores]]) -> list[tuple[Lattice, Found]]:
+        """Search utterances.
+
+        Args:
+            batch: name and scores [frames, pdfs] of each utterance.
+
+        Returns:
+            The lattice of each utterance, with unscaled acoustic scores, and what else was found.
+
+        Raises:
+            AlignmentError: scores are of the wrong shape or not finite.
+            RunError: the search lost every path of an utterance.
+        """
+        lattices = []
+        for (utterance, _), one in zip(
+            batch, self._lattices.decode(batch, self._scale), strict=True
+        ):
             if one.lattice is None:
                 raise RunError(
                     f"{utterance}: the search lost every path",
                     remedy="raise decode.beam, or look at the graph, whose states may lead nowhere",
                 )
-            paths = best_paths(one.lattice, weights)
-            decoded.append(
-                Decoded(paths, len(scores), one.complete, one.limited_frames, one.narrowed)
-            )
-        return decoded
+            lattices.append((one.lattice, one))
+        return lattices
 
 
 @dataclass(frozen=True)

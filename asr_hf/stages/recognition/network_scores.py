@@ -106,7 +106,7 @@ class NetworkScores:
             if utterance.id in stored or utterance.id not in source.features:
                 continue
             if len(matrix := source.frames(utterance)):
-                yield utterance.id, _batch(matrix).to(self._device)
+                yield utterance.id, unlabelled_batch(matrix).to(self._device)
 
     def _stored(self, name: str) -> set[str]:
         opened = self._recorded(name)
@@ -151,7 +151,7 @@ class NetworkScores:
         return data, source, known
 
 
-def _batch(features: np.ndarray) -> FrameBatch:
+def unlabelled_batch(features: np.ndarray) -> FrameBatch:
     """Make a batch of the features [frames, D] of one utterance, without labels."""
     count = len(features)
     return FrameBatch(

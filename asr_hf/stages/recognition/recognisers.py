@@ -82,20 +82,54 @@ def recogniser(settings: Settings) -> Recogniser:
     Raises:
         InputError: there is no such graph, or no HMM system.
     """
+    search = search_options(settings)
+    if settings.decode.graph is not None:
+        return KaldiRecogniser(settings, settings.decode.graph, search)
+    return OwnRecogniser(settings, search)
+
+
+def search_options(settings: Settings) -> SearchOptions:
+    """Return the options of the search that settings ask for."""
     options = settings.decode
-    search = SearchOptions(
+    return SearchOptions(
         options.beam,
         options.lattice_beam,
         options.max_active,
         options.max_arcs_per_frame,
         options.lattice_scale,
     )
-    if options.graph is not None:
-        return KaldiRecogniser(settings, options.graph, search)
-    return OwnRecogniser(settings, search)
 
 
-class OwnRecogniser:
+class SystemWords:
+    """The meaning of the labels of an HMM system's own graphs.
+
+    Args:
+        system: the system.
+        source: graphs, pdfs and options of the search.
+
+    Attributes:
+        languages: languages that have a graph.
+        source: graphs, pdfs and options of the search.
+    """
+
+    def __init__(self, system: HmmSystem, source: DecoderSource) -> None:
+        self._system, self.source = system, source
+        self.languages = list(system.languages)
+
+    def words(self, path: BestPath, language: str) -> list[str]:
+        """Return the words of a path."""
+        symbols = self._system.languages[language].words.symbols
+        return [symbols[word] for word in path.words]
+
+    def recognised(self, path: BestPath, language: str) -> Recognised:
+        """Return the words of a path and their times; none where the path was cut short."""
+        words = self.words(path, language)
+        phones = phone_segments(path.transition_ids, self._system.transitions, self._system.phones)
+        pronunciations = self._system.languages[language].lexicon.pronunciations
+        return words, word_segments(phones, words, pronunciations) or []
+
+
+class OwnRecogniser(SystemWords):
     """A recogniser with the HMM system and the graphs that asr-hf align made."""
 
     tells_times = True
@@ -109,11 +143,10 @@ class OwnRecogniser:
                 remedy=f"run asr-hf align {chosen_by(settings)} without alignment.from_ark, "
                 "or name a graph of Kaldi's with decode.graph=DIR",
             )
-        self._system = HmmSystem.load(hmms)
-        self.languages = list(self._system.languages)
+        system = HmmSystem.load(hmms)
+        super().__init__(system, system.decoder_source(hmms, search))
         models = {name: self._corpus / "lang" / name / "lm.arpa" for name in self.languages}
-        self.sources = self._system.make_graphs(hmms, models)
-        self.source = self._system.decoder_source(hmms, search)
+        self.sources = system.make_graphs(hmms, models)
         self._hmms = hmms
 
     def check_model(self, about: Mapping[str, Any], path: Path) -> None:
@@ -123,18 +156,6 @@ class OwnRecogniser:
     def transcripts(self, name: str) -> dict[str, Transcript]:
         """See `Recogniser`."""
         return transcripts_of(DataDir.read(self._corpus / name), self.languages)
-
-    def words(self, path: BestPath, language: str) -> list[str]:
-        """See `Recogniser`."""
-        symbols = self._system.languages[language].words.symbols
-        return [symbols[word] for word in path.words]
-
-    def recognised(self, path: BestPath, language: str) -> Recognised:
-        """See `Recogniser`."""
-        words = self.words(path, language)
-        phones = phone_segments(path.transition_ids, self._system.transitions, self._system.phones)
-        pronunciations = self._system.languages[language].lexicon.pronunciations
-        return words, word_segments(phones, words, pronunciations) or []
 
 
 class KaldiRecogniser:

@@ -1,0 +1,40 @@
+"""Pack a run for transcription elsewhere.
+
+usage: asr-hf pack exp/RUN FILE.asrhf [key=value ...]
+
+The file holds network, graph, words, features and decoding weights, and needs neither the corpus
+nor the run: asr-hf transcribe FILE.asrhf takes it in the place of a run folder, on any machine. A
+name without .asrhf makes a folder with the same content. Settings of the search that are given here
+(decode.beam, decode.max_active) travel along.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from asr_hf.cli.options import split_options
+from asr_hf.cli.run_settings import load_run_config
+from asr_hf.cli.stage import run_stage
+from asr_hf.runtime.errors import InputError
+
+
+def run(arguments: list[str]) -> None:
+    """Pack a run.
+
+    Raises:
+        InputError: there is no such run, it cannot be packed, or no place is named.
+    """
+    options, rest = split_options("pack", arguments, {"--config-dir": "a folder of groups"})
+    overrides = [a for a in rest if "=" in a]
+    places = [a for a in rest if "=" not in a]
+    if len(places) != 2:
+        raise InputError(
+            f"asr-hf pack: {len(places)} names",
+            expected="asr-hf pack exp/RUN FILE.asrhf",
+        )
+    if folder := options.get("--config-dir"):
+        overrides = ["--config-dir", folder, *overrides]
+    run_dir, target = places
+    config = load_run_config([run_dir, *overrides])
+    size = run_stage("pack", config, target=Path(target))["bytes"]
+    print(f"{target}: {size / 1e6:.1f} MB")
