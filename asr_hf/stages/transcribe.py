@@ -99,11 +99,12 @@ def transcribe(
                 begun.append((number, stretch))
                 yield transcriber.job(name, stretch)
 
-    seconds = round(sum(recording.size.seconds for recording in recordings))
-    bar: Any = progress(desc="transcribing", total=seconds, unit="s")
+    seconds = sum(recording.size.seconds for recording in recordings)
+    total = round(seconds / transcriber.shift)
+    bar: Any = progress(desc="transcribing", total=total, unit="frames")
     with bar:
         for heard in hear_all(transcriber.source, jobs(), transcriber.weights, processes):
             number, stretch = begun.popleft()
             transcriber.add(found[number], stretch, heard)
-            bar.update(round(transcriber.shift * heard.frames, 2))
+            bar.update(heard.frames)
     return found
