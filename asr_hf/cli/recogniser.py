@@ -10,16 +10,13 @@ import torch
 import torchaudio
 from torch import Tensor
 
-from asr_hf.cli.compose import load_config
-from asr_hf.cli.run_settings import load_run_config
+from asr_hf.cli.speech import speech_config
 from asr_hf.cli.typed import settings_of
 from asr_hf.hmm.search.batches import batches
 from asr_hf.hmm.search.hear import Listener
 from asr_hf.runtime.errors import InputError
 from asr_hf.scoring.transcription import Transcription
-from asr_hf.stages.transcription.pack import pack_overrides, read_pack
-from asr_hf.stages.transcription.pack_files import is_pack
-from asr_hf.stages.transcription.speech_model import speech_model
+from asr_hf.stages.transcription.pack import model_of
 from asr_hf.stages.transcription.transcriber import Transcriber
 from asr_hf.training.trained_model import full_scale
 
@@ -65,14 +62,9 @@ class Recogniser:
         Raises:
             InputError: there is no run, no network, no graph or no such language.
         """
-        if is_pack(path := Path(place)):
-            config = load_config(["+recipe=prompts", *pack_overrides(path), *overrides])
-            settings = settings_of(config)
-            model = read_pack(path, settings)
-        else:
-            settings = settings_of(load_run_config([str(place), *overrides]))
-            model = speech_model(settings)
-        return cls(Transcriber(model, settings, language, longest))
+        config, pack = speech_config(str(place), overrides)
+        settings = settings_of(config)
+        return cls(Transcriber(model_of(pack, settings), settings, language, longest))
 
     def transcribe(self, samples: Tensor | np.ndarray, sample_rate: int) -> Transcription:
         """Write down a recording.

@@ -26,9 +26,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asr_hf.cli.compose import load_config
 from asr_hf.cli.options import split_options
-from asr_hf.cli.run_settings import load_run_config
 from asr_hf.cli.stage import run_stage
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
@@ -112,16 +110,10 @@ def run(arguments: list[str]) -> None:
     )
     place.check(paths)
     # Late, so that help does not wait for torch.
+    from asr_hf.cli.speech import speech_config
     from asr_hf.stages.transcribe import TranscriptionOptions
-    from asr_hf.stages.transcription.pack import pack_overrides
-    from asr_hf.stages.transcription.pack_files import is_pack
 
-    pack = Path(run_dir) if is_pack(Path(run_dir)) else None
-    if pack is None:
-        config = load_run_config([run_dir, *overrides])
-    else:
-        # The recipe fills the rest of the configuration, which a pack does not read.
-        config = load_config(["+recipe=prompts", *pack_overrides(pack), *overrides])
+    config, pack = speech_config(run_dir, overrides)
     channel = options.get("--channel")
     given = TranscriptionOptions(
         options.get("--language"),

@@ -86,8 +86,13 @@ def write_ctm(path: Path, words: Iterable[CtmWord]) -> None:
     Raises:
         InputError: a time is negative or not finite, or a field is empty or holds a space.
     """
+    write_text(path, ctm_text(words))
+
+
+def ctm_text(words: Iterable[CtmWord]) -> str:
+    """Return the text of a ctm file; see `write_ctm`."""
     ordered = sorted(words, key=lambda word: (word.recording, word.channel, word.start))
-    write_text(path, "".join(ctm_line(word) + "\n" for word in ordered))
+    return "".join(_ctm_line(word) + "\n" for word in ordered)
 
 
 def write_stm(path: Path, segments: Iterable[StmSegment]) -> None:
@@ -118,12 +123,7 @@ def _parse(fields: list[str], place: str) -> CtmWord:
     return word
 
 
-def ctm_line(word: CtmWord) -> str:
-    """Return the line of a word, without its end.
-
-    Raises:
-        InputError: a time is negative or not finite, or a field is empty or holds a space.
-    """
+def _ctm_line(word: CtmWord) -> str:
     place = f"word {word.word!r} of {word.recording}"
     _check_times(place, word.start, word.duration)
     _check_fields(place, word.recording, word.channel, word.word)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asr_hf.scoring.ctm import CtmWord, ctm_line
+from asr_hf.scoring.ctm import CtmWord, ctm_text
 from asr_hf.scoring.transcription import SpokenWord, Transcription
 
 # Subtitles: letters of a cue (two lines of 42), its longest time (seconds), and the pause between
@@ -66,7 +66,7 @@ def as_json(found: Sequence[Transcription]) -> str:
 
 def as_ctm(found: Sequence[Transcription]) -> str:
     """Return NIST's ctm, sorted as sclite wants it."""
-    words = [
+    return ctm_text(
         CtmWord(
             Path(one.name).stem.replace(" ", "_"),
             "1",
@@ -77,9 +77,7 @@ def as_ctm(found: Sequence[Transcription]) -> str:
         )
         for one in found
         for word in one.words
-    ]
-    words.sort(key=lambda word: (word.recording, word.start))
-    return "".join(ctm_line(word) + "\n" for word in words)
+    )
 
 
 def as_srt(found: Sequence[Transcription]) -> str:

@@ -15,9 +15,8 @@ from asr_hf.runtime.progress import progress
 from asr_hf.scoring.transcription import Transcription
 from asr_hf.settings.settings import Settings
 from asr_hf.stages.transcription.frames import Stretch
-from asr_hf.stages.transcription.pack import read_pack
+from asr_hf.stages.transcription.pack import model_of
 from asr_hf.stages.transcription.recordings import AudioInput, audio_inputs
-from asr_hf.stages.transcription.speech_model import speech_model
 from asr_hf.stages.transcription.transcriber import Transcriber
 
 log = logging.getLogger(__name__)
@@ -58,7 +57,7 @@ def run(settings: Settings, paths: Sequence[Path], options: TranscriptionOptions
         InputError: a recording cannot be read, or see `Transcriber`.
     """
     recordings = audio_inputs(paths, options.channel)
-    model = speech_model(settings) if options.pack is None else read_pack(options.pack, settings)
+    model = model_of(options.pack, settings)
     transcriber = Transcriber(model, settings, options.language, options.longest)
     found = transcribe(transcriber, recordings, settings.decode.jobs)
     transcriber.bounds.log("transcribing")

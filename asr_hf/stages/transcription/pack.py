@@ -119,6 +119,11 @@ class _PackedWords(SystemWords):
     kept: ExitStack | None = None
 
 
+def model_of(pack: Path | None, settings: Settings) -> SpeechModel:
+    """Return what a pack holds, or the run of the settings where there is none."""
+    return speech_model(settings) if pack is None else read_pack(pack, settings)
+
+
 def read_pack(path: Path, settings: Settings) -> SpeechModel:
     """Read a pack.
 
@@ -148,9 +153,10 @@ def read_pack(path: Path, settings: Settings) -> SpeechModel:
                 f"beside {fed[0]} features and {fed[1]} states",
             )
         source = system.decoder_source(folder / HMM, search_options(settings))
-        words = _PackedWords(system, source)
+        words, weights = _PackedWords(system, source), weights_of(about.get("weights"), path)
+        # Only what is wholly read keeps the folder.
         words.kept = stack.pop_all()
-    return SpeechModel(network, trained, frontend, words, weights_of(about.get("weights"), path))
+    return SpeechModel(network, frontend, words, weights)
 
 
 def _frontend(about: dict[str, Any], path: Path) -> Frontend:

@@ -50,14 +50,12 @@ class SpeechModel:
 
     Args:
         network: the network.
-        about: description in its file.
         frontend: features.
         graphs: graphs and words.
         weights: decoding weights.
     """
 
     network: AcousticModel
-    about: Mapping[str, Any]
     frontend: Frontend
     graphs: WordGraphs
     weights: SearchWeights
@@ -81,7 +79,7 @@ def speech_model(settings: Settings) -> SpeechModel:
     graphs = recogniser(settings)
     graphs.check_model(about, path)
     frontend = _frontend(settings, about, path)
-    return SpeechModel(network, about, frontend, graphs, tuned_weights(settings))
+    return SpeechModel(network, frontend, graphs, tuned_weights(settings))
 
 
 def _frontend(settings: Settings, about: Mapping[str, Any], model: Path) -> Frontend:

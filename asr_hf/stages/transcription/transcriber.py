@@ -29,7 +29,7 @@ class Transcriber:
 
     Args:
         model: network, graphs and features.
-        settings: settings of the command: how it computes, and the limits of the search.
+        settings: settings of the command, which say where it computes.
         language: language of the speech; None where the model has but one.
         longest: longest stretch (seconds) that is searched at once.
 
