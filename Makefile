@@ -10,6 +10,8 @@ RECIPES := prompts prompts5 prompts5x queen fillets switchboard
 DATA := $(RECIPES:%=data-%)
 # More overrides for the commands of a target: make data-prompts ARGS="corpus.source=DIR".
 ARGS ?=
+# Those of the data targets; where ARGS are options of another program, they get none.
+DATA_ARGS = $(ARGS)
 # The interpreter the environment is made with: the first that is fit for it.
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 	$$p -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
@@ -80,17 +82,20 @@ data-switchboard: CORPORA = $(if $(SWBD)$(MSU),corpus.sets=[train$(COMMA)dev$(TE
 	$(if $(FISHER),'corpus.fisher=["$(subst $(COMMA),"$(COMMA)",$(FISHER))"]')
 
 $(DATA): data-%: setup
-	$(ASR_HF) prepare +recipe=$* $(CORPORA) $(ARGS)
-	$(ASR_HF) features +recipe=$* $(CORPORA) $(ARGS)
-	$(ASR_HF) align +recipe=$* $(CORPORA) $(ARGS)
+	$(ASR_HF) prepare +recipe=$* $(CORPORA) $(DATA_ARGS)
+	$(ASR_HF) features +recipe=$* $(CORPORA) $(DATA_ARGS)
+	$(ASR_HF) align +recipe=$* $(CORPORA) $(DATA_ARGS)
 
+study paper-table: DATA_ARGS =
 study: data-prompts5 ## optimisers compared on five languages, many hours; resumes (ARGS="--preset fast": minutes)
 	$(BIN)/python -m benchmarks.study $(ARGS)
 
 race: setup ## ours against today's optimisers, hours; resumes (ARGS="--minutes 60 --workloads prompts5-relu-rms")
 	$(BIN)/python -m benchmarks.race $(ARGS)
 
-paper-table: data-prompts5x data-queen ## the paper's table on sMBR, hours; resumes (ARGS="--minutes 60", "--corpora prompts5": quick)
+# The corpora after --corpora, or those of the whole table.
+TABLE := $(if $(filter --corpora,$(ARGS)),$(filter $(RECIPES),$(ARGS)),prompts5x queen)
+paper-table: $(TABLE:%=data-%) ## the paper's table on sMBR, hours; resumes (ARGS="--minutes 60", "--corpora prompts5": quick)
 	$(BIN)/python -m benchmarks.paper_table $(ARGS)
 
 bench: $(VENV)/.bench ## measure speed beside peers, 15 minutes (ARGS="--quick": one)

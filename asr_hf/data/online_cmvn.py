@@ -1,6 +1,6 @@
 """Normalisation of each frame over the frames before it, as Kaldi's online CMVN does it.
 
-It needs no end of the utterance, so that live decoders (Kaldi's online2, Vosk) can do the same.
+It needs no end of the utterance, so that live decoders (Kaldi's online2) can do the same.
 """
 
 from __future__ import annotations

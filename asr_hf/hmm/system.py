@@ -9,16 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from asr_hf.data.fields import read_lines, words_of
 from asr_hf.hmm.gmm.gmm import Gmm
 from asr_hf.hmm.graph import fst as fsts
 from asr_hf.hmm.graph.language import Language
 from asr_hf.hmm.graph.lexicon import Lexicon, SymbolTable, phone_table, read_lexicon
 from asr_hf.hmm.graph.states import TREE
-from asr_hf.hmm.graph.topology import topology_text
+from asr_hf.hmm.graph.topology import SUBSAMPLINGS, topology_text
+from asr_hf.hmm.graph.transition_table import read_log_probs, transitions_text
 from asr_hf.hmm.graph.transitions import TransitionModel
 from asr_hf.hmm.scores import PdfColumns
 from asr_hf.hmm.search.decode import DecoderSource, SearchOptions
@@ -43,12 +40,14 @@ class HmmSystem:
         transitions: the transition model.
         languages: lexicon and word table by language.
         gmm: the trained mixtures; None until there are any.
+        subsampling: k, where the HMMs emit every k-th frame.
     """
 
     phones: SymbolTable
     transitions: TransitionModel
     languages: dict[str, Language]
     gmm: Gmm | None = None
+    subsampling: int = 1
 
     @classmethod
     def create(cls, lexicons: Iterable[Lexicon]) -> HmmSystem:
@@ -83,6 +82,8 @@ class HmmSystem:
         if self.transitions.tree is not None:
             write_text(folder / TREE, _tree_text(self.transitions.tree))
             about["tree"] = TREE
+        if self.subsampling > 1:
+            about["subsampling"] = self.subsampling
         write_json(folder / "hmm.json", about)
 
     @classmethod
@@ -116,7 +117,17 @@ class HmmSystem:
             for name in names
         }
         gmm = Gmm.load(folder / "gmm.npz") if about.get("gaussians") else None
-        return cls(phones, transitions, languages, gmm)
+        return cls(phones, transitions, languages, gmm, _subsampling(about, folder))
+
+    def require_gmm(self) -> Gmm:
+        """Return the mixtures.
+
+        Raises:
+            InputError: there are none.
+        """
+        if self.gmm is None:
+            raise InputError("the HMM system has no GMM", remedy="run asr-hf align")
+        return self.gmm
 
     def language(self, name: str, utterance: str) -> Language:
         """Look up the language `name` of `utterance`.
@@ -242,46 +253,17 @@ def _read_transitions(
         ) from error
 
 
+def _subsampling(about: Mapping[str, Any], folder: Path) -> int:
+    every = about.get("subsampling", 1)
+    if type(every) is not int or every not in SUBSAMPLINGS:
+        raise InputError(
+            f"{folder / 'hmm.json'}: subsampling {str(every)[:20]}",
+            expected=f"one of {', '.join(map(str, SUBSAMPLINGS))}",
+            remedy=_REMEDY,
+        )
+    return every
+
+
 def graph_folder(folder: str | os.PathLike[str], language: str) -> Path:
     """Name the folder of a language's decoding graph."""
     return Path(folder) / "graph" / language
-
-
-def transitions_text(transitions: TransitionModel, phones: SymbolTable) -> str:
-    """Write the transition model as a table, one line a transition id."""
-    lines = ["# transition phone state pdf kind log_prob\n"]
-    columns = zip(
-        transitions.phone_of,
-        transitions.state_of,
-        transitions.pdf_of,
-        transitions.is_self_loop,
-        transitions.log_probs,
-        strict=True,
-    )
-    for number, (phone, state, pdf, loop, log_prob) in enumerate(columns):
-        if number:
-            kind = "loop" if loop else "forward"
-            name = phones.symbols[int(phone)]
-            # Nine digits bring a float32 back exactly.
-            lines.append(f"{number} {name} {state} {pdf} {kind} {float(log_prob):.9g}\n")
-    return "".join(lines)
-
-
-def read_log_probs(path: str | os.PathLike[str]) -> NDArray[np.float32]:
-    """Read the log probabilities from a table that `transitions_text` made.
-
-    Returns:
-        Natural logarithms [transition ids + 1], entry 0 unused.
-
-    Raises:
-        InputError: the file is missing or damaged.
-    """
-    try:
-        lines = read_lines(path, "the transitions")[1:]
-        return np.asarray([0.0, *(float(words_of(line)[5]) for line in lines)], np.float32)
-    except (ValueError, IndexError) as error:
-        raise InputError(
-            f"{path}: cannot be read: {error}",
-            expected="six columns, the last a log probability",
-            remedy=_REMEDY,
-        ) from error

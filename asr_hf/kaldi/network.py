@@ -54,6 +54,7 @@ class Network:
         layers: from the input up; softmax follows the last one.
         log_priors: [pdfs].
         context: frames to the left and to the right that an output depends on.
+        subsampling: k, where every k-th frame is emitted.
     """
 
     feature_dim: int
@@ -63,6 +64,7 @@ class Network:
     layers: tuple[Layer, ...]
     log_priors: Floats
     context: tuple[int, int]
+    subsampling: int = 1
 
     @property
     def num_pdfs(self) -> int:
@@ -93,6 +95,7 @@ def network_of(model: AcousticModel) -> Network:
         tuple(_layers(description)),
         _array(model.log_priors),
         description.context,
+        model.subsampling,
     )
 
 

@@ -22,7 +22,8 @@ def write_onnx(path: Path, network: Network, about: dict[str, str]) -> None:
     """Write a graph from one utterance's frames to its scores.
 
     Input `features` [frames, feature_dim] float32: normalised by CMVN, unspliced. Outputs
-    `log_posteriors` and `log_likelihoods` (posteriors over priors) [frames, pdfs].
+    `log_posteriors` and `log_likelihoods` (posteriors over priors) [frames, pdfs], of every k-th
+    frame where the network emits these.
 
     Args:
         path: the file.
@@ -46,9 +47,12 @@ def write_onnx(path: Path, network: Network, about: dict[str, str]) -> None:
         if layer.activation is not None:
             rows = graph.node(_ACTIVATIONS[layer.activation], rows)
         rows = _normalised(graph, rows, layer)
+    if network.subsampling > 1:
+        rows = graph.every(rows, network.subsampling)
     posteriors = graph.node("LogSoftmax", rows, axis=1, output="log_posteriors")
     graph.node("Sub", posteriors, graph.constant(network.log_priors), output="log_likelihoods")
-    model = graph.model(network.feature_dim, network.num_pdfs, about)
+    emitted = "frames" if network.subsampling == 1 else "emitted"
+    model = graph.model(network.feature_dim, (emitted, network.num_pdfs), about)
     with atomic_path(path) as temporary:
         temporary.write_bytes(model.SerializeToString())
 
@@ -99,11 +103,16 @@ class _Graph:
             pieces.append(self.node("Slice", rows, *map(self.constant, (start, end, axis))))
         return self.node("Concat", *pieces, axis=1)
 
-    def model(self, features: int, pdfs: int, about: dict[str, str]) -> Any:
+    def every(self, rows: str, step: int) -> str:
+        """Take the first row and every `step`-th after it."""
+        ends = (np.array([value], np.int64) for value in (0, _END, 0, step))
+        return self.node("Slice", rows, *map(self.constant, ends))
+
+    def model(self, features: int, scores: tuple[str, int], about: dict[str, str]) -> Any:
         helper, real = self.onnx.helper, self.onnx.TensorProto.FLOAT
         inputs = [helper.make_tensor_value_info("features", real, ["frames", features])]
         outputs = [
-            helper.make_tensor_value_info(name, real, ["frames", pdfs])
+            helper.make_tensor_value_info(name, real, list(scores))
             for name in ("log_posteriors", "log_likelihoods")
         ]
         graph = helper.make_graph(self.nodes, "acoustic-model", inputs, outputs, self.constants)

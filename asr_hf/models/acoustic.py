@@ -41,6 +41,8 @@ class AcousticModel(FlatModule):
 
     # Share of hidden units that `inputs` of a batch with `draws` drops; 0 where that is not done.
     dropout: float = 0.0
+    # In decoding and over lattices the model emits every k-th frame; frame criteria train on all.
+    subsampling: int = 1
     input_mean: Tensor
     input_scale: Tensor
     log_priors: Tensor

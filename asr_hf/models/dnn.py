@@ -31,6 +31,7 @@ class DNN(FeedForward):
         normalisation: none, rms, layer or batch: what follows each activation (see
             `Normalisation`).
         dropout: share of each hidden layer's outputs that training drops (see `Dropout`).
+        subsampling: k, where every k-th frame is emitted in decoding and over lattices.
         left: number of frames of context before each frame.
         right: number of frames of context after each frame.
         initialisation: glorot, he or sparse (see `models/initialisation.py`).
@@ -50,6 +51,7 @@ class DNN(FeedForward):
         activation: str = "sigmoid",
         normalisation: str = "none",
         dropout: float = 0.0,
+        subsampling: int = 1,
         left: int = 0,
         right: int = 0,
         initialisation: str = "glorot",
@@ -67,6 +69,7 @@ class DNN(FeedForward):
             activation=activation,
             normalisation=normalisation,
             dropout=dropout,
+            subsampling=subsampling,
             initialisation=initialisation,
             seed=seed,
         )
@@ -108,6 +111,7 @@ class DNN(FeedForward):
             activation=self.activation,
             normalisation=self.normalisation,
             dropout=self.dropout,
+            subsampling=self.subsampling,
             left=self.left,
             right=self.right,
             initialisation=self.initialisation,

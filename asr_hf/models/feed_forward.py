@@ -42,12 +42,13 @@ class FeedForward(AcousticModel):
         normalisation: none, rms, layer or batch: what follows each activation (see
             `Normalisation`).
         dropout: share of each hidden layer's outputs that training drops (see `Dropout`).
+        subsampling: k, where every k-th frame is emitted in decoding and over lattices.
         initialisation: glorot, he or sparse (see `models/initialisation.py`).
         seed: seed of the initial weights.
 
     Raises:
-        InputError: an activation, normalisation or initialisation is unknown, a layer is empty, or
-            the dropout is no share.
+        InputError: an activation, normalisation or initialisation is unknown, a layer is empty, the
+            dropout is no share, or the subsampling is none.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class FeedForward(AcousticModel):
         activation: str,
         normalisation: str,
         dropout: float,
+        subsampling: int,
         initialisation: str,
         seed: int,
     ) -> None:
@@ -74,6 +76,9 @@ class FeedForward(AcousticModel):
             raise InputError(
                 f"model.hidden_sizes: {list(hidden_sizes)}", expected="sizes of 1 or more"
             )
+        if subsampling < 1:
+            raise InputError(f"model.subsampling={subsampling}", expected="1 or more")
+        self.subsampling = subsampling
         self.hidden_sizes = [int(size) for size in hidden_sizes]
         self.activation, self.initialisation, self.seed = activation, initialisation, seed
         self.normalisation = Normalisation(normalisation)

@@ -55,6 +55,7 @@ class TDNN(FeedForward):
         normalisation: none, rms, layer or batch: what follows each activation (see
             `Normalisation`).
         dropout: share of each hidden layer's outputs that training drops (see `Dropout`).
+        subsampling: k, where every k-th frame is emitted in decoding and over lattices.
         initialisation: glorot, he or sparse (see `models/initialisation.py`).
         seed: seed of the initial weights.
 
@@ -72,6 +73,7 @@ class TDNN(FeedForward):
         activation: str = "sigmoid",
         normalisation: str = "none",
         dropout: float = 0.0,
+        subsampling: int = 1,
         initialisation: str = "glorot",
         seed: int = 0,
     ) -> None:
@@ -96,6 +98,7 @@ class TDNN(FeedForward):
             activation=activation,
             normalisation=normalisation,
             dropout=dropout,
+            subsampling=subsampling,
             initialisation=initialisation,
             seed=seed,
         )
@@ -104,9 +107,12 @@ class TDNN(FeedForward):
 
     def inputs(self, batch: FrameBatch, index: Tensor | None = None) -> TDNNInputs:
         """Return the padded utterances of `batch`, or what the frames at `index` [F] need."""
-        if index is None:
+        # Every k-th frame of whole utterances: their windows have most in common.
+        dense = self.subsampling > 1 and index is not None
+        if index is None or (dense and len(index) * self.subsampling >= len(batch.features)):
             picked, rows = self._padded(batch)
             features = batch.features[picked].to(self.flat.dtype)
+            rows = rows if index is None else rows[index]
             return TDNNInputs(features, rows, 0, self._draws(batch, self._rows_above(picked)))
         below, *above = self._times
         features = batch.features[_frames_at(batch, index, below)].to(self.flat.dtype)

@@ -53,8 +53,10 @@ class ExportSettings:
         format: name of the format.
         sets: names of the sets whose scores or words are written.
         text: whether archives and vectors are written as text.
+        word_times: whether a model for Vosk must give right word times.
     """
 
     format: str | None
     sets: tuple[str, ...]
     text: bool
+    word_times: bool

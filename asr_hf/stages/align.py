@@ -16,6 +16,7 @@ from asr_hf.hmm.alignment.segments import ctm_lines
 from asr_hf.hmm.graph.language import check_languages
 from asr_hf.hmm.scores import Scores
 from asr_hf.hmm.system import HmmSystem
+from asr_hf.hmm.tree.sampled import label_frames
 from asr_hf.runtime.artefact import current_or_make
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
@@ -25,11 +26,11 @@ from asr_hf.runtime.run_config import FILE_NAME as CONFIG
 from asr_hf.runtime.run_config import read_run_config
 from asr_hf.runtime.skips import SkipList
 from asr_hf.settings.settings import Settings
-from asr_hf.stages.recognition.score_sources import ScoreSource, network_scores
+from asr_hf.stages.recognition.score_sources import Identified, ScoreSource, network_scores
 from asr_hf.stages.recognition.select_checkpoint import MODEL_FILE
 from asr_hf.stages.sources.expected import features_source
 from asr_hf.stages.sources.external import alignments_from_outside, pack_external
-from asr_hf.stages.sources.hmms import hmm_system, transcripts_source
+from asr_hf.stages.sources.hmms import CorpusHmms, corpus_hmms, transcripts_source
 from asr_hf.stages.sources.layout import alignment_folder, system_folder
 from asr_hf.stages.sources.packing import pack
 from asr_hf.stages.sources.perturbed import TrainedOn, frame_grid
@@ -84,16 +85,15 @@ def run(settings: Settings, scores: ScoreSource | None = None) -> dict[str, Any]
     languages = list(settings.corpus.languages)
     transcripts = {name: transcripts_of(d, languages) for name, d in data.items()}
     check_languages(corpus / "lang", languages)
-    system, artefact = hmm_system(settings, data, transcripts)
-    aligner = _Aligner(settings, system, artefact.source, transcripts, scores)
+    hmms = corpus_hmms(settings, data, transcripts)
+    aligner = _Aligner(settings, hmms, transcripts, scores)
     sets = {name: aligner.set(directory) for name, directory in data.items()}
-    system.make_graphs(
+    hmms.system.make_graphs(
         system_folder(settings), {name: corpus / "lang" / name / "lm.arpa" for name in languages}
     )
-    assert system.gmm is not None
     return {
-        "pdfs": system.transitions.num_pdfs,
-        "gaussians": system.gmm.num_gaussians,
+        "pdfs": hmms.system.transitions.num_pdfs,
+        "gaussians": (hmms.mixtures or hmms.system).require_gmm().num_gaussians,
         "sets": sets,
     }
 
@@ -103,8 +103,7 @@ class _Aligner:
 
     Args:
         settings: settings of the command.
-        system: HMM system.
-        origin: source that identifies the HMM system.
+        hmms: HMMs of the corpus.
         transcripts: transcripts of each set, by utterance.
         scores: log likelihoods of a set's utterances; None for those of the mixtures or of the
             network of `alignment.from_run`.
@@ -113,17 +112,17 @@ class _Aligner:
     def __init__(
         self,
         settings: Settings,
-        system: HmmSystem,
-        origin: Source,
+        hmms: CorpusHmms,
         transcripts: dict[str, dict[str, Transcript]],
         scores: ScoreSource | None,
     ) -> None:
-        self._settings, self._system, self._transcripts = settings, system, transcripts
-        self._sources = {"system": origin}
+        self._settings, self._hmms, self._transcripts = settings, hmms, transcripts
+        self._sources = {"system": hmms.source}
         if settings.alignment.from_run is not None:
             scores = scores or _network_scores(settings, settings.alignment.from_run)
             self._sources["network"] = _network(settings.alignment.from_run)
         self._scores = scores
+        self._rate = scores.subsampling if isinstance(scores, Identified) else 1
         self._carries = settings.corpus.clean is not None and scores is None
 
     def set(self, data: DataDir) -> dict[str, Any]:
@@ -180,12 +179,34 @@ class _Aligner:
         )
         bar = progress(matrices, desc=f"aligning {name}", total=len(transcripts), unit="utt")
         jobs = min(options.jobs, 1 + len(transcripts) // _WORTH_A_PROCESS)
-        aligned = align_set(self._system, bar, transcripts, beams, skips, by_gmm=by_gmm, jobs=jobs)
+        system, target = self._aligning(), self._hmms.system
+        aligned = align_set(system, bar, transcripts, beams, skips, by_gmm=by_gmm, jobs=jobs)
         skips.check(len(transcripts))
-        Alignments(aligned.pdfs, self._system.transitions.num_pdfs).write(folder)
+        if target.subsampling > 1:
+            features = ArkReader(fbank / "feats.scp")
+            label_frames(aligned, target, self._rate, lambda name: len(features[name]))
+        Alignments(aligned.pdfs, target.transitions.num_pdfs).write(folder)
         _write_ctm(self._settings, folder, aligned)
         _write_fits(folder, name, aligned.fits)
         return {"unknown_words": aligned.unknown, "skipped": skips.reasons}
+
+    def _aligning(self) -> HmmSystem:
+        """Return the HMMs whose states have the scores that sets are aligned by.
+
+        Raises:
+            InputError: the scores are those of a network at another rate.
+        """
+        hmms = self._hmms
+        if self._rate == hmms.system.subsampling:
+            return hmms.system
+        if self._rate == 1 and hmms.mixtures is not None:
+            return hmms.mixtures
+        raise InputError(
+            f"alignment.from_run={self._settings.alignment.from_run}: a network of every "
+            f"{self._rate}. frame",
+            expected=f"model.subsampling={hmms.system.subsampling}, as in this command",
+            remedy=f"give model.subsampling={self._rate}, or name another run",
+        )
 
     def _carried(self, data: DataDir, fbank: Path, folder: Path, skips: SkipList) -> dict[str, Any]:
         """Carry over the alignments of a set of copies; return what its record says."""
@@ -224,8 +245,10 @@ def _write_fits(folder: Path, name: str, fits: dict[str, float]) -> None:
 def _network_scores(settings: Settings, run_dir: Path) -> ScoreSource:
     # The network reads the store it was trained on; the tagged one is still to be made.
     if (run_dir / CONFIG).exists():
-        recorded = read_run_config(run_dir, sections=["alignment"]).get("alignment") or {}
-        settings = settings.changed("alignment.tag", recorded.get("tag"))
+        recorded = read_run_config(run_dir, sections=["alignment", "model"])
+        settings = settings.changed("alignment.tag", (recorded.get("alignment") or {}).get("tag"))
+        every = (recorded.get("model") or {}).get("subsampling", 1)
+        settings = settings.changed("model.subsampling", every)
     return network_scores(settings, run_dir)
 
 

@@ -245,7 +245,8 @@ class _Decoding:
         transcripts = self.transcripts(name)
         hypotheses: Words = {}
         lines, unfinished = [], []
-        frame_shift = self.settings.features.frame_shift / 1000
+        rate = 1 if self._network is None else self._network.subsampling
+        frame_shift = rate * self.settings.features.frame_shift / 1000
         for one in self._sets.recognise(name, transcripts, [weights]):
             words, segments = self.graphs.recognised(one.paths[0], one.language)
             hypotheses[one.utterance] = words

@@ -29,7 +29,11 @@ FORMATS = {
         of_layers=True,
     ),
     "nnet3": ExportFormat(
-        "final.raw as text with final.config; final.mdl too where alignment.from_kaldi is given",
+        "final.raw as text with final.config; final.mdl too, with the HMMs of the alignments",
+        of_layers=True,
+    ),
+    "vosk": ExportFormat(
+        "vosk-<language>/, a model folder for Vosk; export.word_times=false without word times",
         of_layers=True,
     ),
     "onnx": ExportFormat(

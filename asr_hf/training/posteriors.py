@@ -38,20 +38,29 @@ def log_likelihoods(
         device: the device to compute on.
 
     Yields:
-        The utterance and its scores [frames, pdfs], float32.
+        The utterance and its scores [frames, pdfs], float32; those of every k-th frame, the first
+        among them, of a model that emits these.
 
     Raises:
         RunError: scores are not finite, naming the utterance.
     """
     model = model.to(device)
     for utterance, batch in batches:
-        scores = model.log_likelihoods(model.inputs(batch)).float().cpu().numpy()
+        index = emitted(batch, model.subsampling)
+        scores = model.log_likelihoods(model.inputs(batch, index)).float().cpu().numpy()
         if not np.isfinite(scores).all():
             raise RunError(
                 f"utterance {utterance}: the model's scores are not finite",
                 remedy="look at the run's held-out loss: the model may have diverged",
             )
         yield utterance, scores
+
+
+def emitted(batch: FrameBatch, every: int) -> torch.Tensor | None:
+    """Return the numbers of every k-th frame of an utterance; None for all of them."""
+    if every == 1:
+        return None
+    return torch.arange(0, len(batch.features), every, device=batch.features.device)
 
 
 @torch.no_grad()

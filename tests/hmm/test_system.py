@@ -7,9 +7,10 @@ from asr_hf.hmm.gmm.gmm import Gmm
 from asr_hf.hmm.graph import fst as fsts
 from asr_hf.hmm.graph.lexicon import Lexicon, phone_table
 from asr_hf.hmm.graph.topology import topology_text
+from asr_hf.hmm.graph.transition_table import read_log_probs
 from asr_hf.hmm.graph.transitions import TransitionModel
 from asr_hf.hmm.lattice.lattices import label_map
-from asr_hf.hmm.system import HmmSystem, graph_folder, read_log_probs
+from asr_hf.hmm.system import HmmSystem, graph_folder
 from asr_hf.runtime.errors import InputError
 
 

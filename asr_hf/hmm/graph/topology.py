@@ -9,6 +9,8 @@ from asr_hf.hmm.graph.lexicon import SILENCE_PHONES, SymbolTable
 PHONE_STATES = 3
 SILENCE_STATES = 5
 SELF_LOOP = 0.75
+# A phone takes a frame a state, so that every third frame still meets each phone.
+SUBSAMPLINGS = tuple(range(1, PHONE_STATES + 1))
 
 
 def topology_text(phones: SymbolTable) -> str:
@@ -27,6 +29,23 @@ def topology_text(phones: SymbolTable) -> str:
     if speech:
         entries.append(_entry(speech, _left_to_right(PHONE_STATES)))
     return "<Topology>\n" + "".join(entries) + "</Topology>\n"
+
+
+def sampled_topology_text(phones: SymbolTable) -> str:
+    """Write the topology of phones that are seen at every k-th frame only.
+
+    One state, whose first frame has a pdf of its own: a phone takes a frame or more (Povey et al.,
+    Purely Sequence-Trained Neural Networks for ASR Based on Lattice-Free MMI, 2016, section 2.4).
+
+    Returns:
+        The topology in Kaldi's text form.
+    """
+    ids = " ".join(map(str, range(1, len(phones))))
+    return (
+        f"<Topology>\n<TopologyEntry>\n<ForPhones>\n{ids}\n</ForPhones>\n"
+        "<State> 0 <ForwardPdfClass> 0 <SelfLoopPdfClass> 1 <Transition> 0 0.5 <Transition> 1 0.5 "
+        "</State>\n<State> 1 </State>\n</TopologyEntry>\n</Topology>\n"
+    )
 
 
 def _entry(phones: Sequence[int], states: list[dict[int, float]]) -> str:

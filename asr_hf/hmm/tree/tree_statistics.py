@@ -110,7 +110,9 @@ def log_likelihood(moments: Moments) -> NDArray[np.float64]:
     return total
 
 
-def questions(statistics: ContextStatistics, silence: Sequence[int]) -> list[frozenset[int]]:
+def questions(
+    statistics: ContextStatistics, silence: Sequence[int], state: int = 1
+) -> list[frozenset[int]]:
     """Find sets of phones that sound alike: what a tree may ask about a neighbour.
 
     Phones are merged two by two, the pair first that costs the least likelihood; each set on the
@@ -119,14 +121,15 @@ def questions(statistics: ContextStatistics, silence: Sequence[int]) -> list[fro
     Args:
         statistics: counts and moments of all contexts.
         silence: phone ids that are no speech, the pause first; they are not merged with speech.
+        state: the state whose frames are compared.
 
     Returns:
         The questions, each once.
     """
-    middle = statistics.contexts[:, 3] == 1
+    compared = statistics.contexts[:, 3] == state
     phones = statistics.contexts[:, 1]
     speech = [int(p) for p in np.unique(phones) if p not in silence]
-    sums = np.stack([statistics.moments[middle & (phones == p)].sum(axis=0) for p in speech])
+    sums = np.stack([statistics.moments[compared & (phones == p)].sum(axis=0) for p in speech])
     pause = frozenset([0, *silence[:1]])
     quiet = [pause, *(frozenset([p]) for p in silence[1:]), frozenset([0, *silence])]
     sets = [*quiet, *(frozenset([p]) for p in speech), *_merged(speech, sums)]

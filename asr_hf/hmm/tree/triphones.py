@@ -29,7 +29,6 @@ from asr_hf.hmm.tree.tree_statistics import (
     states_in_context,
 )
 from asr_hf.kaldi.tree import ContextDependency
-from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.skips import SkipList
 
 log = logging.getLogger(__name__)
@@ -119,9 +118,7 @@ def evenly_spaced(names: Sequence[str], count: int | None) -> list[str]:
 def _contexts(training: TrainingSet, skips: SkipList) -> dict[str, NDArray[np.int64]]:
     """Find phones and states of each frame [frames, 4] of the utterances that can be aligned."""
     system, contexts = training.system, {}
-    if system.gmm is None:
-        raise InputError("the HMM system has no GMM", remedy="run asr-hf align")
-    for name, path in training.align(system.gmm).items():
+    for name, path in training.align(system.require_gmm()).items():
         if isinstance(path, str):
             skips.add(name, path)
         else:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from asr_hf.kaldi.nnet1 import write_nnet1
 from asr_hf.kaldi.writer import KaldiWriter
+from asr_hf.runtime.errors import InputError
 from asr_hf.settings.settings import Settings
 from asr_hf.stages.exports.priors import write_priors
 from asr_hf.stages.exports.trained import trained_network
@@ -25,6 +26,12 @@ def write(settings: Settings, folder: Path) -> list[Path]:
         InputError: there is no trained model, or nnet1 cannot hold it.
     """
     network, _ = trained_network(settings)
+    if network.subsampling > 1:
+        raise InputError(
+            f"model.subsampling={network.subsampling}: nnet-forward emits every frame",
+            expected="a network of every frame",
+            remedy="asr-hf export nnet3, onnx or loglikes",
+        )
     writer = KaldiWriter(binary=False)
     write_nnet1(network, writer)
     return [

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from asr_hf.hmm.graph.kaldi_transitions import kaldi_transitions
+from asr_hf.hmm.system import HmmSystem
 from asr_hf.kaldi.network import Network
 from asr_hf.kaldi.nnet3 import nnet3_config, write_nnet3, write_nnet3_acoustic_model
-from asr_hf.kaldi.transition_model import read_transition_model
+from asr_hf.kaldi.transition_model import KaldiTransitionModel, read_transition_model
 from asr_hf.kaldi.writer import KaldiWriter
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
 from asr_hf.settings.settings import Settings
 from asr_hf.stages.exports.trained import trained_network
-from asr_hf.stages.sources.external import alignment_folders
+from asr_hf.stages.sources.external import alignment_folders, alignments_from_outside
+from asr_hf.stages.sources.layout import system_folder
+
+# The file that every HMM system has.
+TABLE = "hmm.json"
 
 
 def write(settings: Settings, folder: Path) -> list[Path]:
-    """Write final.raw and final.config.
+    """Write final.raw and final.config; and final.mdl, where the transition model is known.
 
-    With `alignment.from_kaldi`, write final.mdl too, with the transition model of the alignments.
+    It is that of `alignment.from_kaldi`, or that of asr-hf's own alignments.
 
     Args:
         settings: settings of the command.
@@ -37,13 +43,19 @@ def write(settings: Settings, folder: Path) -> list[Path]:
     written = [writer.save(folder / "final.raw"), folder / "final.config"]
     write_text(written[1], nnet3_config(network))
     if settings.alignment.from_kaldi is not None:
-        written.append(_acoustic_model(settings, network, folder / "final.mdl"))
+        source = alignment_folders(settings)[0] / "final.mdl"
+        transitions = read_transition_model(source)
+        written.append(_acoustic_model(transitions, source, network, folder / "final.mdl"))
+    elif not alignments_from_outside(settings) and (system_folder(settings) / TABLE).is_file():
+        source = system_folder(settings)
+        transitions = kaldi_transitions(HmmSystem.load(source).transitions)
+        written.append(_acoustic_model(transitions, source, network, folder / "final.mdl"))
     return written
 
 
-def _acoustic_model(settings: Settings, network: Network, path: Path) -> Path:
-    source = alignment_folders(settings)[0] / "final.mdl"
-    transitions = read_transition_model(source)
+def _acoustic_model(
+    transitions: KaldiTransitionModel, source: Path, network: Network, path: Path
+) -> Path:
     if transitions.num_pdfs != network.num_pdfs:
         raise InputError(
             f"{source}: a model of {transitions.num_pdfs} pdfs",

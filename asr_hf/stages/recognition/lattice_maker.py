@@ -165,8 +165,9 @@ class LatticeMaker:
                     f"{store.folder}: utterance {utterance} is not in {name}",
                     remedy="run asr-hf align again after changing the data",
                 )
-            labels = store.read(np.array([unit])).labels.numpy().astype(np.int32)
-            yield LatticeJob(utterance, transcripts[utterance], labels, log_likelihoods)
+            labels = store.read(np.array([unit])).labels[:: self.system.subsampling]
+            alignment = labels.numpy().astype(np.int32)
+            yield LatticeJob(utterance, transcripts[utterance], alignment, log_likelihoods)
 
     def _write_part(self, chunk: list[LatticeResult], seconds: float, path: Path) -> dict[str, Any]:
         about = {
@@ -197,7 +198,7 @@ class LatticeMaker:
             for utterance, reason in part.about["skipped"].items():
                 skips.add(utterance, reason)
         skips.check(total)
-        shift = self.settings.features.frame_shift / 1000
+        shift = self.system.subsampling * self.settings.features.frame_shift / 1000
         seconds = sum(part.about["seconds"] for part in parts)
         figures = statistics(facts, skips.reasons, shift, seconds)
         log.info("%s: the reference was merged into %d lattices", skips.stage, figures["merged"])

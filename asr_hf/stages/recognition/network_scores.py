@@ -41,7 +41,7 @@ class NetworkScores:
     def __init__(self, settings: Settings, path: Path) -> None:
         self._settings, self.path = settings, path
         self.model, self.about = load_model(path, settings.model.target)
-        self.source = Source.of_file(path)
+        self.source, self.subsampling = Source.of_file(path), self.model.subsampling
         self._device = choose_device(settings.runtime.device, settings.runtime.threads)
         # Opening checks them against their sources, so each is opened once.
         self._store, self._features = cache(self._open_store), cache(self._open_features)
@@ -72,13 +72,16 @@ class NetworkScores:
         return Source.of_values(digests)
 
     def num_frames(self, name: str) -> int:
-        """Return the number of frames of a set, those that `align` left out among them."""
+        """Return the number of frames of a set that have scores, about.
+
+        Those of utterances that `align` left out are among them.
+        """
         recorded, features = self._recorded(name), self._features(name)
         stored = 0 if recorded is None else recorded[0].num_frames
-        if features is None:
-            return stored
-        known = artefact.find(features[1].features.path.parent)
-        return stored if known is None else max(stored, int(known.about.get("frames", 0)))
+        known = None if features is None else artefact.find(features[1].features.path.parent)
+        if known is not None:
+            stored = max(stored, int(known.about.get("frames", 0)))
+        return -(-stored // self.subsampling)
 
     def lacking(self, name: str, utterances: list[str]) -> dict[str, str]:
         """Return the utterances that have no frames, and the reason for each."""

@@ -22,18 +22,20 @@ class Identified(Protocol):
         path: model file.
         about: description in the model file.
         source: source that identifies the network.
+        subsampling: k, where every k-th frame has scores.
     """
 
     path: Path
     about: dict[str, Any]
     source: Source
+    subsampling: int
 
     def frames_source(self, name: str) -> Source:
         """Return the source that identifies the frames of a set."""
         ...
 
     def num_frames(self, name: str) -> int:
-        """Return the number of frames of a set."""
+        """Return the number of frames of a set that have scores."""
         ...
 
     def lacking(self, name: str, utterances: list[str]) -> dict[str, str]:

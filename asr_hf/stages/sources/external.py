@@ -27,7 +27,7 @@ from asr_hf.runtime.files import read_json
 from asr_hf.runtime.provenance import Source
 from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.kaldi_sets import decode_data, kaldi_sets
-from asr_hf.stages.sources.layout import features_folder, store_folder
+from asr_hf.stages.sources.layout import features_folder, store_folder, subsampling
 from asr_hf.stages.sources.packing import pack
 from asr_hf.stages.sources.perturbed import TrainedOn, frame_grid
 
@@ -63,6 +63,11 @@ def pack_external(settings: Settings) -> dict[str, Any]:
             "alignment.from_kaldi=null: a corpus of Kaldi's has no other alignments",
             expected=settings.corpus.needs,
             remedy="alignment.from_kaldi=exp/tri4_ali, for example",
+        )
+    if (every := subsampling(settings)) > 1:
+        raise InputError(
+            f"model.subsampling={every}: alignments from outside give no states for that",
+            expected="model.subsampling=1, or alignments of asr-hf's own",
         )
     sets = _data(settings)
     alignments = cache(lambda: _alignments(settings))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,20 @@ from asr_hf.hmm.alignment.align import Transcript
 from asr_hf.hmm.alignment.corpus import lexicons_of, train_system
 from asr_hf.hmm.alignment.flat_start import FlatStartOptions
 from asr_hf.hmm.system import HmmSystem
+from asr_hf.hmm.tree.sampled import SamplingOptions, train_sampled
 from asr_hf.hmm.tree.triphones import TyingOptions, train_triphones
 from asr_hf.runtime.artefact import current, make_anew
 from asr_hf.runtime.provenance import Artefact, ArtefactSpec, Source
 from asr_hf.runtime.skips import SkipList
 from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.expected import features_source
-from asr_hf.stages.sources.layout import monophone_folder, system_folder
+from asr_hf.stages.sources.layout import (
+    features_folder,
+    full_rate_folder,
+    monophone_folder,
+    subsampling,
+    system_folder,
+)
 from asr_hf.stages.sources.transfer_alignments import clean_system
 
 log = logging.getLogger(__name__)
@@ -28,14 +35,30 @@ log = logging.getLogger(__name__)
 _KIND, _LIMIT = "HMM system", "alignment.max_skipped"
 
 
-def hmm_system(
+@dataclass(frozen=True)
+class CorpusHmms:
+    """The HMMs of a corpus.
+
+    Args:
+        system: the system whose states a network has, with graphs to decode with.
+        mixtures: the system that has mixtures, and emits every frame; None in a corpus of copies.
+        source: source that identifies `system`.
+    """
+
+    system: HmmSystem
+    mixtures: HmmSystem | None
+    source: Source
+
+
+def corpus_hmms(
     settings: Settings,
     data: dict[str, DataDir],
     transcripts: dict[str, dict[str, Transcript]],
-) -> tuple[HmmSystem, Artefact]:
+) -> CorpusHmms:
     """Train the HMM system, or load the one that is current.
 
-    The HMM system of a corpus of copies is that of its clean corpus.
+    The HMM system of a corpus of copies is that of its clean corpus. With `model.subsampling`, HMMs
+    that emit every k-th frame are made from those that emit every one.
 
     Args:
         settings: settings of the command.
@@ -43,7 +66,7 @@ def hmm_system(
         transcripts: transcripts of each set, by utterance.
 
     Returns:
-        The HMM system, and the artefact that holds it.
+        The HMMs.
 
     Raises:
         InputError: data are missing, or too many utterances cannot be aligned.
@@ -51,10 +74,53 @@ def hmm_system(
     if settings.corpus.clean is not None:
         system, clean = clean_system(settings)
         carried = ArtefactSpec(_KIND, {}, {"clean system": clean})
-        return _kept(system_folder(settings), carried, lambda: system)
+        system, known = _kept(system_folder(settings), carried, lambda: system)
+        return CorpusHmms(system, None, known.source)
     name = settings.corpus.train_set
     train, train_transcripts = data[name], transcripts[name]
-    monophones, known = _monophones(settings, train, train_transcripts)
+    mixtures, known = _full_rate(settings, train, train_transcripts)
+    if subsampling(settings) == 1:
+        return CorpusHmms(mixtures, mixtures, known.source)
+    system, known = _sampled(settings, train, train_transcripts, mixtures, known.source)
+    return CorpusHmms(system, mixtures, known.source)
+
+
+def _sampled(
+    settings: Settings,
+    train: DataDir,
+    transcripts: dict[str, Transcript],
+    mixtures: HmmSystem,
+    source: Source,
+) -> tuple[HmmSystem, Artefact]:
+    """Make HMMs that emit every k-th frame of those that emit every one."""
+    tree, every = settings.alignment.tree, subsampling(settings)
+    limits = settings.alignment if tree is None else tree
+    states = None if tree is None else tree.states
+    options = SamplingOptions(every, states, limits.max_utterances)
+    group = "alignment" if tree is None else "alignment.tree"
+    recorded = {
+        "model.subsampling": every,
+        "alignment.tree.states": states,
+        f"{group}.max_utterances": limits.max_utterances,
+    }
+
+    def make() -> HmmSystem:
+        skips = SkipList(f"HMMs of every frame of {every}", settings.alignment.max_skipped, _LIMIT)
+        fbank = ArkReader(features_folder(settings, train.path.name) / "feats.scp")
+        return train_sampled(
+            mixtures, train, fbank, transcripts, options, skips, settings.alignment.jobs
+        )
+
+    spec = ArtefactSpec(_KIND, recorded, {"HMMs of every frame": source})
+    return _kept(system_folder(settings), spec, make)
+
+
+def _full_rate(
+    settings: Settings, train: DataDir, transcripts: dict[str, Transcript]
+) -> tuple[HmmSystem, Artefact]:
+    """Train HMMs that emit every frame: monophones, and tied states where these are asked for."""
+    name = settings.corpus.train_set
+    monophones, known = _monophones(settings, train, transcripts)
     if settings.alignment.tree is None:
         return monophones, known
     tying = TyingOptions(**asdict(settings.alignment.tree), seed=settings.alignment.seed)
@@ -65,11 +131,11 @@ def hmm_system(
         skips = SkipList("state tying", settings.alignment.max_skipped, _LIMIT)
         fbank = ArkReader(settings.corpus.dir / "fbank" / name / "feats.scp")
         return train_triphones(
-            monophones, train, fbank, train_transcripts, tying, skips, settings.alignment.jobs
+            monophones, train, fbank, transcripts, tying, skips, settings.alignment.jobs
         )
 
     spec = ArtefactSpec(_KIND, options, {"monophones": known.source})
-    return _kept(system_folder(settings), spec, tied)
+    return _kept(full_rate_folder(settings), spec, tied)
 
 
 def _monophones(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from asr_hf.hmm.graph.topology import SUBSAMPLINGS
 from asr_hf.runtime import artefact
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json
@@ -52,8 +53,28 @@ def store_folder(settings: Settings, name: str) -> Path:
     return settings.corpus.dir / _tagged(settings, "store") / name
 
 
+def subsampling(settings: Settings) -> int:
+    """Return k where the model emits every k-th frame, and the HMMs with it; 1 for all frames.
+
+    Raises:
+        InputError: there are no HMMs for that.
+    """
+    every = settings.plain("model.subsampling", 1)
+    if type(every) is not int or every not in SUBSAMPLINGS:
+        raise InputError(
+            f"model.subsampling={every}: a phone of as few frames would be missed",
+            expected=f"one of {', '.join(map(str, SUBSAMPLINGS))}",
+        )
+    return every
+
+
 def system_folder(settings: Settings) -> Path:
     """Return the folder of the HMM system and its decoding graphs."""
+    return settings.corpus.dir / _sampled(settings, settings.alignment.system)
+
+
+def full_rate_folder(settings: Settings) -> Path:
+    """Return the folder of the HMM system that emits every frame."""
     return settings.corpus.dir / settings.alignment.system
 
 
@@ -80,7 +101,7 @@ def clean_corpus(settings: Settings) -> Path:
 
 def clean_system_folder(settings: Settings) -> Path:
     """Return the folder of the HMM system of the clean corpus."""
-    return clean_corpus(settings) / settings.alignment.system
+    return clean_corpus(settings) / _sampled(settings, settings.alignment.system)
 
 
 def clean_alignment_folder(settings: Settings, name: str) -> Path:
@@ -136,4 +157,9 @@ def check_decoded(folder: Path, run_dir: Path) -> None:
 
 def _tagged(settings: Settings, kind: str) -> str:
     tag = settings.alignment.tag
-    return kind if tag is None else f"{kind}-{tag}"
+    return _sampled(settings, kind if tag is None else f"{kind}-{tag}")
+
+
+def _sampled(settings: Settings, name: str) -> str:
+    every = subsampling(settings)
+    return name if every == 1 else f"{name}-every{every}"

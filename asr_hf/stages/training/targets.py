@@ -54,6 +54,7 @@ def _lattice_targets(
         used[split] = usable(
             store,
             lattices[split],
+            model.subsampling,
             SkipList(f"lattices of {folder}", limit, "lattices.max_skipped"),
             longest,
         )
@@ -61,16 +62,17 @@ def _lattice_targets(
 
 
 def usable(
-    store: FrameStore, lattices: LatticeStore, skips: SkipList, max_frames: int
+    store: FrameStore, lattices: LatticeStore, every: int, skips: SkipList, max_frames: int
 ) -> np.ndarray:
     """Return the numbers of the utterances whose lattices can be trained on.
 
-    Such a lattice has as many frames as the utterance, and at most `max_frames`. Utterances that
-    `lattices.utterances` left out are not counted as skipped.
+    Such a lattice has as many frames as the model emits for the utterance, and at most
+    `max_frames`. Utterances that `lattices.utterances` left out are not counted as skipped.
 
     Args:
         store: frame store of the utterances.
         lattices: lattices of the utterances.
+        every: k, where the model emits every k-th frame.
         skips: list that the other utterances are added to.
         max_frames: largest number of frames; longer utterances would not fit into memory.
 
@@ -83,7 +85,7 @@ def usable(
             expected=f"{store.num_pdfs}, as in {store.folder}",
             remedy="make them again with: asr-hf lattices",
         )
-    lengths = np.diff(store.offsets)
+    lengths = -(-np.diff(store.offsets) // every)
     kept: list[int] = []
     skipped, drawn = lattices.about.get("skipped", {}), lattices.about.get("drawn", len(lengths))
     for number, (name, num_frames) in enumerate(
@@ -93,7 +95,7 @@ def usable(
             if drawn == len(lengths) or name in skipped:
                 skips.add(name, "has no lattice")
         elif (in_lattice := lattices.num_frames(name)) != num_frames:
-            skips.add(name, f"its lattice has {in_lattice} frames, its features have {num_frames}")
+            skips.add(name, f"its lattice has {in_lattice} frames, {num_frames} are needed")
         elif num_frames > max_frames:
             skips.add(name, f"{num_frames} frames, more than lattices.max_frames={max_frames}")
         else:

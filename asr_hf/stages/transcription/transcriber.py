@@ -38,7 +38,7 @@ class Transcriber:
         weights: decoding weights.
         language: language of the speech.
         sample_rate: sample rate of the samples that are taken (Hz).
-        shift: time between two frames (seconds).
+        shift: time between two frames that have scores (seconds).
         bounds: where the limits of the search took hold.
 
     Raises:
@@ -52,7 +52,8 @@ class Transcriber:
         self.source, self.weights = model.graphs.source, model.weights
         self.language = _language(model.graphs.languages, language)
         options = model.frontend.options
-        self.sample_rate, self.shift = options.sample_rate, options.frame_shift / 1000
+        self.sample_rate = options.sample_rate
+        self.shift = model.network.subsampling * options.frame_shift / 1000
         self._device = choose_device(settings.runtime.device, settings.runtime.threads)
         limits = model.graphs.source.options
         self.bounds = SearchBounds("decode", limits.max_active, limits.max_arcs_per_frame)

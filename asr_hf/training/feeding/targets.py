@@ -25,9 +25,11 @@ class TargetSource(Protocol):
 
     Attributes:
         whole_utterances: whether targets belong to whole utterances, which then stay uncut.
+        every: k, where each utterance has targets for every k-th frame only.
     """
 
     whole_utterances: bool
+    every: int
 
     def utterances(self, split: Split) -> np.ndarray | None:
         """Return the numbers of the store's utterances with targets, rising; None for all."""
@@ -41,7 +43,7 @@ class TargetSource(Protocol):
 class LabelTargets:
     """The labels [F] of the frames."""
 
-    whole_utterances = False
+    whole_utterances, every = False, 1
 
     def utterances(self, split: Split) -> np.ndarray | None:
         """See `TargetSource`."""
@@ -72,6 +74,7 @@ class LatticeTargets:
         model: AcousticModel,
     ) -> None:
         self._stores, self._lattices, self._used, self._model = stores, lattices, used, model
+        self.every = model.subsampling
         self._phone_of_pdf = {
             split: torch.from_numpy(phones_of_pdfs(store))
             for split, store in lattices.items()
@@ -119,7 +122,8 @@ def cut_units(
             expected="frame_stride=1",
         )
     return {
-        split: Units(source, stride, targets.utterances(split)) for split, source in sources.items()
+        split: Units(source, stride, targets.utterances(split), every=targets.every)
+        for split, source in sources.items()
     }
 
 

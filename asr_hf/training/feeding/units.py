@@ -47,6 +47,8 @@ class Units:
         source: brings utterances to the device.
         stride: stride k; 1 makes every utterance a unit.
         utterances: numbers of the store's utterances that are used, rising; None for all.
+        every: with a stride of 1, how many frames lie from one frame of a unit to the next; those
+            between are in no unit.
 
     Attributes:
         frame_counts: number of frames of each unit [U], int64; 0 for some of short utterances.
@@ -56,11 +58,16 @@ class Units:
     """
 
     def __init__(
-        self, source: FrameSource, stride: int = 1, utterances: np.ndarray | None = None
+        self,
+        source: FrameSource,
+        stride: int = 1,
+        utterances: np.ndarray | None = None,
+        *,
+        every: int = 1,
     ) -> None:
         if stride < 1:
             raise InputError(f"frame_stride={stride}", expected="1 or more")
-        self._source, self._stride = source, stride
+        self._source, self._stride, self._every = source, stride, every * stride
         # Frames far apart are then taken from where they lie, and the utterances not copied.
         self._whole = source.whole if stride > 1 and source.resident else None
         everything = np.arange(source.store.num_units)
@@ -68,7 +75,7 @@ class Units:
         lengths = np.diff(source.store.offsets)[self._utterances]
         phases = np.arange(stride)
         self.frame_counts: np.ndarray = np.maximum(
-            0, (lengths[:, None] - phases + stride - 1) // stride
+            0, (lengths[:, None] - phases + self._every - 1) // self._every
         ).reshape(-1)
 
     def frame_numbers(self, units: np.ndarray) -> np.ndarray:
@@ -94,7 +101,8 @@ class Units:
         if self._stride == 1:
             utterances = [self._utterances[group] for group in groups]
             batches = self._source.batches(utterances)
-            return UnitBatches(batches, utterances, lengths, [None] * len(groups))
+            used = [self._emitted(*x) for x in zip(utterances, lengths, strict=True)]
+            return UnitBatches(batches, utterances, lengths, used)
         if self._whole is not None:
             everything = np.arange(self._source.store.num_units)
             return UnitBatches(
@@ -107,6 +115,14 @@ class Units:
         indices = [self._index(*x) for x in zip(groups, whole, lengths, strict=True)]
         utterances = [self._utterances[places] for places in whole]
         return UnitBatches(self._source.batches(utterances), utterances, lengths, indices)
+
+    def _emitted(self, utterances: np.ndarray, lengths: np.ndarray) -> Tensor | None:
+        """Return where the frames of whole `utterances` that are used [F] lie in their batch."""
+        if self._every == 1:
+            return None
+        offsets = self._source.store.offsets
+        sizes = offsets[utterances + 1] - offsets[utterances]
+        return self._steps(np.cumsum(sizes) - sizes, lengths)
 
     def _index(self, group: np.ndarray, whole: np.ndarray, lengths: np.ndarray) -> Tensor:
         """Return where the frames of `group` [F] lie in a batch of the utterances at `whole`."""
@@ -125,7 +141,7 @@ class Units:
         """Return the numbers [F] of every k-th frame, given the `first` of each unit [U]."""
         before = np.cumsum(lengths) - lengths
         steps = np.arange(int(lengths.sum())) - np.repeat(before, lengths)
-        return torch.from_numpy(np.repeat(first, lengths) + self._stride * steps)
+        return torch.from_numpy(np.repeat(first, lengths) + self._every * steps)
 
 
 class UnitBatches:

@@ -82,3 +82,15 @@ def test_whole_utterances_come_in_the_order_asked_for():
     assert chunk.labels.tolist() == [5, 0, 1]
     assert chunk.lengths.tolist() == [1, 2]
     assert chunk.utterances.tolist() == [2, 0]
+
+
+@given(LENGTHS, st.integers(2, 5), st.data())
+def test_every_kth_frame_of_whole_utterances_and_none_between(lengths, every, data):
+    chosen = np.array(data.draw(st.permutations(range(len(lengths)))))
+    units = Units(Source(lengths), every=every)
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    wanted = [range(starts[u], starts[u + 1], every) for u in chosen]
+    chunks = list(units.batches(chosen, 30))
+    assert torch.cat([chunk.labels for chunk in chunks]).tolist() == [f for r in wanted for f in r]
+    assert np.concatenate([c.utterances for c in chunks]).tolist() == chosen.tolist()
+    assert np.concatenate([c.lengths for c in chunks]).tolist() == [len(r) for r in wanted]
