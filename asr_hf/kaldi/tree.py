@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,8 +55,6 @@ class Split:
 
 
 Node = Leaf | Table | Split
-# The values that each key may have.
-_Context = dict[int, frozenset[int]]
 
 
 @dataclass(frozen=True)
@@ -78,31 +76,10 @@ class ContextDependency:
         event = dict(enumerate(phones)) | {PDF_CLASS: pdf_class}
         return _answer(self.root, event)
 
-    def possible_pairs(
-        self, phone: int, forward: int, loop: int, phones: Iterable[int]
-    ) -> list[tuple[int, int]]:
-        """List the pdfs that the tree has for two pdf classes of a phone, both in one context.
-
-        Args:
-            phone: the phone.
-            forward: the first pdf class.
-            loop: the second pdf class.
-            phones: all phones; 0, the edge of an utterance, is one more neighbour.
-
-        Returns:
-            The pairs of pdfs, rising.
-        """
-        neighbours = frozenset([0, *phones])
-        context: _Context = dict.fromkeys(range(self.width), neighbours)
-        context |= {self.central: frozenset([phone]), PDF_CLASS: frozenset([forward])}
-        second_class = {PDF_CLASS: frozenset([loop])}
-        return sorted(
-            {
-                (first.answer, second.answer)
-                for first, known in _leaves_in(self.root, context)
-                for second, _ in _leaves_in(self.root, known | second_class)
-            }
-        )
+    def possible_pdfs(self, phone: int, pdf_class: int) -> list[int]:
+        """List every pdf, rising, that the tree has for a phone's pdf class in some context."""
+        known = {self.central: phone, PDF_CLASS: pdf_class}
+        return sorted({leaf.answer for leaf in _leaves(self.root, known)})
 
     @property
     def num_pdfs(self) -> int:
@@ -165,38 +142,21 @@ def _answer(node: Node | None, event: Mapping[int, int]) -> int | None:
     return None if node is None else node.answer
 
 
-def _leaves(root: Node) -> Iterator[Leaf]:
-    """List all leaves."""
+def _leaves(root: Node, known: Mapping[int, int] | None = None) -> Iterator[Leaf]:
+    """Find the leaves that an event may reach when only the keys in `known` are known of it."""
     waiting: list[Node] = [root]
     while waiting:
         node = waiting.pop()
         if isinstance(node, Leaf):
             yield node
-        elif isinstance(node, Split):
-            waiting += [node.yes, node.no]
-        else:
-            waiting += [branch for branch in node.branches if branch is not None]
-
-
-def _leaves_in(root: Node, context: _Context) -> Iterator[tuple[Leaf, _Context]]:
-    """Find the leaves that events in a context may reach, each with the part of it that does."""
-    waiting: list[tuple[Node, _Context]] = [(root, context)]
-    while waiting:
-        node, known = waiting.pop()
-        if isinstance(node, Leaf):
-            yield node, known
             continue
-        values = known.get(node.key, frozenset())
+        value = None if known is None else known.get(node.key)
         if isinstance(node, Split):
-            parts = [(node.yes, values.intersection(node.values))]
-            parts.append((node.no, values.difference(node.values)))
+            branches = [node.yes, node.no]
+            waiting += branches if value is None else [branches[value not in node.values]]
         else:
-            parts = [
-                (branch, frozenset([value]))
-                for value in values
-                if 0 <= value < len(node.branches) and (branch := node.branches[value]) is not None
-            ]
-        waiting += [(branch, known | {node.key: part}) for branch, part in parts if part]
+            matching = node.branches if value is None else node.branches[value : value + 1]
+            waiting += [branch for branch in matching if branch is not None]
 
 
 def _read_node(reader: KaldiReader, depth: int) -> Node | None:

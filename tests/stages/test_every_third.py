@@ -88,10 +88,13 @@ def test_the_network_realigns_its_corpus(tones, run):
     given = [f"alignment.from_run={run}", "alignment.tag=again"]
     assert call(tones, "align", *given, "name=again") == 0
     corpus = tones / "data" / "tones"
-    before = ArkReader(corpus / "align-every3" / "train" / "ali.scp")
-    after = ArkReader(corpus / "align-again-every3" / "train" / "ali.scp")
-    same = [np.mean(before[name] == after[name]) for name in after]
-    assert np.mean(same) > 0.8
+    before, after = (
+        read_ctm(corpus / folder / "train" / "phones.ctm")
+        for folder in ("align-every3", "align-again-every3")
+    )
+    assert [(p.recording, p.word) for p in before] == [(p.recording, p.word) for p in after]
+    moved = [abs(a.start - b.start) for a, b in zip(before, after, strict=True)]
+    assert np.quantile(moved, 0.9) <= NEAR
 
 
 def test_transcribe_gives_the_words_and_times_of_decode(tones, run, capsys):

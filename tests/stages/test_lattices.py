@@ -268,7 +268,7 @@ def test_lattices_of_some_utterances_are_spread_over_the_set_and_the_rest_is_lef
     chosen = [store.utterances[(number * count) // 5] for number in range(5)]
     assert list(made.utterances) == chosen and count > 5
     skips = SkipList("lattices", 0.0)
-    assert usable(store, made, skips, 6000).tolist() == [(n * count) // 5 for n in range(5)]
+    assert usable(store, made, 1, skips, 6000).tolist() == [(n * count) // 5 for n in range(5)]
     assert not skips.reasons
 
 
@@ -279,11 +279,11 @@ def test_an_utterance_drawn_but_without_a_lattice_is_counted(root):
     made = LatticeStore.open(lattices_folder(typed(config), "train"))
     made.about["skipped"] = {store.utterances[1]: "no path"}
     skips = SkipList("lattices", 0.5)
-    usable(store, made, skips, 6000)
+    usable(store, made, 1, skips, 6000)
     assert skips.reasons == {store.utterances[1]: "has no lattice"}
     made.about["drawn"] = len(store.utterances)
     with pytest.raises(InputError, match="lattices"):
-        usable(store, made, SkipList("lattices", 0.0), 6000)
+        usable(store, made, 1, SkipList("lattices", 0.0), 6000)
 
 
 @settings(max_examples=50)

@@ -12,10 +12,9 @@ from asr_hf.runtime.errors import InputError
 
 @dataclass(frozen=True)
 class _State:
-    """A state of a phone: its pdf classes, and the states that its transitions lead to."""
+    """A state of a phone: its pdf class, and the states that its transitions lead to."""
 
-    forward_class: int
-    loop_class: int
+    pdf_class: int
     targets: tuple[int, ...]
 
 
@@ -39,17 +38,13 @@ class ContextHmms:
         # The last state of a topology is the end of the phone.
         self._states = {
             phone: [
-                _State(
-                    state.forward_pdf_class,
-                    state.self_loop_pdf_class,
-                    tuple(to for to, _ in state.transitions),
-                )
+                _State(state.forward_pdf_class, tuple(to for to, _ in state.transitions))
                 for state in topo.topology_for_phone(phone)[:-1]
             ]
             for phone in topo.phones
         }
         self._number = {
-            state_tuple.__getstate__(): number for number, state_tuple in enumerate(tuples, 1)
+            state_tuple.__getstate__()[:3]: number for number, state_tuple in enumerate(tuples, 1)
         }
 
     def num_states(self, window: Sequence[int]) -> int:
@@ -71,15 +66,14 @@ class ContextHmms:
         """
         phone = window[self.tree.central]
         for number, state in enumerate(self._states[phone]):
-            forward = self.tree.pdf(window, state.forward_class)
-            loop = self.tree.pdf(window, state.loop_class)
-            if forward is None or loop is None:
+            pdf = self.tree.pdf(window, state.pdf_class)
+            if pdf is None:
                 raise InputError(
                     f"the tree has no pdf for state {number} of phones {list(window)}",
                     expected="one in every context",
                     remedy="remove the folder and run asr-hf align again",
                 )
-            transition_state = self._number[phone, number, forward, loop]
+            transition_state = self._number[phone, number, pdf]
             for index, target in enumerate(state.targets):
                 if target != number:
                     transition = self._first[transition_state] + index

@@ -43,7 +43,7 @@ def _with_self_loops(transitions: TransitionModel, graph: Fst, scale: float) -> 
     return khg.add_self_loops(
         self_loop_scale=scale,
         disambig_syms=[],
-        reorder=transitions.reordered,
+        reorder=False,
         trans_model=transitions.kaldi,
         ifst=graph,
     )
@@ -132,7 +132,7 @@ class TrainingGraphs:
             self._hmms = ContextHmms(transitions, transitions.tree)
         else:
             options = khg.TrainingGraphCompilerOptions(
-                transition_scale=0.0, self_loop_scale=0.0, reorder=transitions.reordered
+                transition_scale=0.0, self_loop_scale=0.0, reorder=False
             )
             self._compiler = khg.TrainingGraphCompiler(
                 transitions.kaldi, transitions.monophones, self._lexicon, [], options

@@ -34,18 +34,14 @@ def topology_text(phones: SymbolTable) -> str:
 def sampled_topology_text(phones: SymbolTable) -> str:
     """Write the topology of phones that are seen at every k-th frame only.
 
-    One state, whose first frame has a pdf of its own: a phone takes a frame or more (Povey et al.,
-    Purely Sequence-Trained Neural Networks for ASR Based on Lattice-Free MMI, 2016, section 2.4).
+    A phone has a first frame, others, and a last one; a short one has the first alone, or no others
+    between the two.
 
     Returns:
         The topology in Kaldi's text form.
     """
-    ids = " ".join(map(str, range(1, len(phones))))
-    return (
-        f"<Topology>\n<TopologyEntry>\n<ForPhones>\n{ids}\n</ForPhones>\n"
-        "<State> 0 <ForwardPdfClass> 0 <SelfLoopPdfClass> 1 <Transition> 0 0.5 <Transition> 1 0.5 "
-        "</State>\n<State> 1 </State>\n</TopologyEntry>\n</Topology>\n"
-    )
+    arcs = [{1: 1 / 3, 2: 1 / 3, 3: 1 / 3}, {1: 0.5, 2: 0.5}, {3: 1.0}]
+    return "<Topology>\n" + _entry(range(1, len(phones)), arcs) + "</Topology>\n"
 
 
 def _entry(phones: Sequence[int], states: list[dict[int, float]]) -> str:

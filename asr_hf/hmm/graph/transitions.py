@@ -28,8 +28,6 @@ class TransitionModel:
         tree: pdfs of phones in context; None for monophones.
 
     Attributes:
-        reordered: whether self-loops come after the transition into the next state, in place of
-            before it; a first frame with a pdf of its own asks for that.
         pdf_of, phone_of: int32 [transition ids + 1].
         is_self_loop, is_final: bool [transition ids + 1]; a final transition ends its phone.
 
@@ -56,7 +54,6 @@ class TransitionModel:
             raise InputError(f"HMM topology refused: {error}") from error
         if tree is not None:
             self.kaldi = _tied(self.kaldi, tree)
-        self.reordered = not topo.is_hmm
         self.num_pdfs = int(self.kaldi.num_pdfs)
         self.num_transition_ids = int(self.kaldi.num_transition_ids)
         ids = range(1, self.num_transition_ids + 1)
@@ -81,11 +78,24 @@ class TransitionModel:
 
     @property
     def states(self) -> list[tuple[int, int, int, int]]:
-        """Phone, HMM state, forward pdf and self-loop pdf of each transition state, from the first.
+        """Phone, HMM state, and pdf twice, of each transition state; as Kaldi's files have them.
 
         A state's transitions have numbers one behind the other, in the order of the topology.
         """
         return [state.__getstate__() for state in self.kaldi.__getstate__()[0]]
+
+    @property
+    def numbers(self) -> dict[tuple[int, int, int], dict[int, int]]:
+        """The transition ids of each phone, HMM state and pdf, by the state that they lead to."""
+        _, topo, first, *_ = self.kaldi.__getstate__()
+        targets = {
+            phone: [[to for to, _ in state.transitions] for state in topo.topology_for_phone(phone)]
+            for phone in topo.phones
+        }
+        return {
+            (phone, state, pdf): {to: first[n] + i for i, to in enumerate(targets[phone][state])}
+            for n, (phone, state, pdf, _) in enumerate(self.states, 1)
+        }
 
     def pdfs_of_phone(self, phone: int) -> NDArray[np.int32]:
         """List the pdfs of a phone id, rising; a monophone's are in the order of its states."""
@@ -156,16 +166,15 @@ def _tied(monophones: Any, tree: ContextDependency) -> Any:
     all_log_probs, all_leaving = [0.0], [0.0]
     for number, state_tuple in enumerate(states, 1):
         phone, state, *_ = state_tuple.__getstate__()
-        kind = topo.topology_for_phone(phone)[state]
-        classes = kind.forward_pdf_class, kind.self_loop_pdf_class
-        targets = [to for to, _ in kind.transitions]
-        for forward, loop in tree.possible_pairs(phone, *classes, phones=topo.phones):
-            tuples.append(type(state_tuple)(phone, state, forward, loop))
+        pdf_class = topo.topology_for_phone(phone)[state].forward_pdf_class
+        for pdf in tree.possible_pdfs(phone, pdf_class):
+            tuples.append(type(state_tuple)(phone, state, pdf, pdf))
             starts.append(len(state_of))
-            all_log_probs += log_probs[first[number] : first[number + 1]]
+            transitions = slice(first[number], first[number + 1])
+            all_log_probs += log_probs[transitions]
             all_leaving.append(leaving[number])
-            state_of += [len(tuples)] * len(targets)
-            pdf_of += [loop if to == state else forward for to in targets]
+            state_of += [len(tuples)] * (transitions.stop - transitions.start)
+            pdf_of += [pdf] * (transitions.stop - transitions.start)
     _check_fit(tree, states, [t.__getstate__() for t in tuples])
     starts.append(len(state_of))
     return _restored(
@@ -177,8 +186,7 @@ def _check_fit(tree: ContextDependency, states: Any, tuples: list[tuple[int, ...
     """Refuse a tree that lacks a state of a phone, or has numbers that no state has."""
     expected = {state_tuple.__getstate__()[:2] for state_tuple in states}
     missing = sorted(expected - {state_tuple[:2] for state_tuple in tuples})
-    used = {pdf for state_tuple in tuples for pdf in state_tuple[2:] if pdf >= 0}
-    unused = tree.num_pdfs - len(used)
+    unused = tree.num_pdfs - len({state_tuple[2] for state_tuple in tuples if state_tuple[2] >= 0})
     if missing or unused:
         raise InputError(
             f"the tree has {tree.num_pdfs} pdfs, {unused} of them for no state of a phone"

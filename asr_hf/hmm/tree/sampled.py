@@ -1,8 +1,9 @@
 """HMMs for networks that emit every k-th frame, made from HMMs that emit every frame.
 
-A phone has one state, whose first frame has a pdf of its own (Povey et al., 2016, section 2.4). Its
-frames are labelled at the full rate, so that a network can be trained on all of them: whichever
-every k-th frames are taken, one that falls into a phone's first k frames is its first.
+A phone has three states: its first frame, its last one, and those between. Its frames are labelled
+at the full rate, so that a network can be trained on all of them: the first k frames of a phone as
+its first, the last k of the others as its last. Whichever every k-th frames are taken, just one of
+the first k is among them, and just one of the last k.
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ from asr_hf.kaldi.tree import ContextDependency
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.skips import SkipList
 
-# The pdf classes of a phone: its first frame, and the others.
-_CLASSES = _FIRST, _LATER = 0, 1
+# The states of a phone, and what follows the last one.
+_STATES = _FIRST, _MIDDLE, _LAST = 0, 1, 2
+_END = 3
 # Phone before, phone, phone after, first frame and number of frames.
 _Placed = tuple[int, int, int, int, int]
 
@@ -44,7 +46,7 @@ class SamplingOptions:
 
     Attributes:
         every: k; every k-th frame is emitted.
-        states: largest number of tied states; None has none tied: two states a phone.
+        states: largest number of tied states; None has none tied.
         max_utterances: largest number of utterances that the tree is grown on, spread evenly; None
             takes all.
     """
@@ -90,7 +92,7 @@ def train_sampled(
     contexts = np.concatenate([_contexts(placed, options.every) for placed in spoken.values()])
     statistics, _ = accumulate(contexts, stacked)
     silence = [base.phones.id(p) for p in (SILENCE, SPOKEN_NOISE) if p in base.phones]
-    states = dict.fromkeys(range(1, len(base.phones)), len(_CLASSES))
+    states = dict.fromkeys(range(1, len(base.phones)), len(_STATES))
     limit = sum(states.values()) if options.states is None else options.states
     tree = grow_tree(statistics, states, questions(statistics, silence, _FIRST), silence, limit)
     transitions = TransitionModel(sampled_topology_text(base.phones), tree=tree)
@@ -111,20 +113,26 @@ def label_frames(
     """
     tree = system.transitions.tree
     assert tree is not None
-    pdfs_of = _pair_finder(tree)
+    pdfs_of = _pdf_finder(tree)
     for name, phones in aligned.phones.items():
         if rate > 1:
             total = num_frames(name)
             aligned.words[name] = _at_full_rate(aligned.words[name], rate, total)
             aligned.phones[name] = phones = _at_full_rate(phones, rate, total)
-        pieces = []
         placed = _placed([(s.label, s.start, s.num_frames) for s in phones], system.phones)
-        for before, phone, after, _, frames in placed:
-            first, later = pdfs_of(before, phone, after)
-            row = np.full(frames, later, np.int32)
-            row[: system.subsampling] = first
-            pieces.append(row)
+        pieces = [
+            np.array(pdfs_of(before, phone, after), np.int32)[_states(frames, system.subsampling)]
+            for before, phone, after, _, frames in placed
+        ]
         aligned.pdfs[name] = np.concatenate(pieces)
+
+
+def _states(frames: int, every: int) -> NDArray[np.int64]:
+    """Return the state of each frame of a phone at the full rate [frames]."""
+    states = np.full(frames, _MIDDLE)
+    states[max(frames - every, 0) :] = _LAST
+    states[:every] = _FIRST
+    return states
 
 
 def _at_full_rate(segments: Sequence[Segment], rate: int, total: int) -> list[Segment]:
@@ -161,11 +169,11 @@ def _placed(
 
 
 def _contexts(placed: Iterable[_Placed], every: int) -> NDArray[np.int64]:
-    """Return phone before, phone, phone after and pdf class of each frame [frames, 4]."""
+    """Return phone before, phone, phone after and state of each frame [frames, 4]."""
     rows = []
     for before, phone, after, _, frames in placed:
-        row = np.tile(np.array([before, phone, after, _LATER], np.int64), (frames, 1))
-        row[:every, 3] = _FIRST
+        row = np.tile(np.array([before, phone, after, 0], np.int64), (frames, 1))
+        row[:, 3] = _states(frames, every)
         rows.append(row)
     return np.concatenate(rows)
 
@@ -178,38 +186,37 @@ def _counts(
 ) -> NDArray[np.int64]:
     """Count transitions, whichever every k-th frames are taken [transition ids + 1]."""
     counts = np.zeros(transitions.num_transition_ids + 1, np.int64)
-    pdfs_of, numbers = _pair_finder(tree), _transitions_of(transitions)
+    pdfs_of, numbers = _pdf_finder(tree), transitions.numbers
     for placed in spoken:
         for before, phone, after, start, frames in placed:
-            forward, loop = numbers[phone, *pdfs_of(before, phone, after)]
+            pdfs = pdfs_of(before, phone, after)
             offsets = (start + np.arange(frames)) % every
-            taken = np.bincount(offsets, minlength=every)
-            counts[forward] += np.count_nonzero(taken)
-            counts[loop] += int(np.maximum(taken - 1, 0).sum())
+            for taken in np.bincount(offsets, minlength=every).tolist():
+                for state, target in _steps(taken):
+                    counts[numbers[phone, state, pdfs[state]][target]] += 1
     return counts
 
 
-def _transitions_of(transitions: TransitionModel) -> dict[tuple[int, int, int], tuple[int, int]]:
-    """Return forward transition and self-loop by phone and their pdfs."""
-    edges = np.flatnonzero(np.diff(transitions.state_of[1:], prepend=0, append=-1)) + 1
-    numbers = {}
-    for first, last in pairwise(edges.tolist()):
-        loop, forward = sorted(range(first, last), key=lambda n: not transitions.is_self_loop[n])
-        pdfs = int(transitions.pdf_of[forward]), int(transitions.pdf_of[loop])
-        numbers[int(transitions.phone_of[first]), *pdfs] = forward, loop
-    return numbers
+def _steps(frames: int) -> list[tuple[int, int]]:
+    """Return the states that a phone of some emitted frames goes through, and the next of each."""
+    if not frames:
+        return []
+    between = [_MIDDLE] * (frames - 2)
+    path = [_FIRST, *between, _LAST, _END] if frames > 1 else [_FIRST, _END]
+    return list(pairwise(path))
 
 
-def _pair_finder(tree: ContextDependency) -> Callable[[int, int, int], tuple[int, int]]:
+def _pdf_finder(tree: ContextDependency) -> Callable[[int, int, int], tuple[int, ...]]:
     @cache
-    def pdfs_of(before: int, phone: int, after: int) -> tuple[int, int]:
-        first, later = (tree.pdf((before, phone, after), number) for number in _CLASSES)
-        if first is None or later is None:
+    def pdfs_of(before: int, phone: int, after: int) -> tuple[int, ...]:
+        pdfs = [tree.pdf((before, phone, after), state) for state in _STATES]
+        known = tuple(pdf for pdf in pdfs if pdf is not None)
+        if len(known) < len(pdfs):
             raise InputError(
                 f"the tree has no pdf for phone {phone} between {before} and {after}",
-                expected="two in every context",
+                expected="three in every context",
                 remedy="remove the folder and run asr-hf align again",
             )
-        return first, later
+        return known
 
     return pdfs_of

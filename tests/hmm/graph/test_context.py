@@ -89,10 +89,7 @@ def test_transition_ids_are_numbered_as_in_kaldis_files(system, tree):
     """A model file's ids follow from its tuples (phone, state, pdf), which are sorted."""
     tied = system.tied(tree).transitions
     tuples = sorted(
-        (p, s, pdf)
-        for p, n in STATES.items()
-        for s in range(n)
-        for pdf, _ in tree.possible_pairs(p, s, s, STATES)
+        (p, s, pdf) for p, n in STATES.items() for s in range(n) for pdf in tree.possible_pdfs(p, s)
     )
     lines = "".join(f"{p} {s} {pdf}\n" for p, s, pdf in tuples)
     zeros = " ".join(["0"] * (tied.num_transition_ids + 1))

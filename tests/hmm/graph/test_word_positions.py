@@ -22,8 +22,11 @@ from ..conftest import random_scores
 
 
 def every_third(system: HmmSystem) -> HmmSystem:
-    a = Table(PDF_CLASS, (Split(0, (3,), Leaf(5), Leaf(2)), Split(2, (0, 1), Leaf(1), Leaf(6))))
-    kinds = (Table(PDF_CLASS, (Leaf(0), Leaf(7))), a, Table(PDF_CLASS, (Leaf(3), Leaf(4))))
+    a = Table(
+        PDF_CLASS, (Split(0, (3,), Leaf(5), Leaf(2)), Split(2, (0, 1), Leaf(1), Leaf(6)), Leaf(8))
+    )
+    kinds = (Table(PDF_CLASS, (Leaf(0), Leaf(7), Leaf(9))), a)
+    kinds += (Table(PDF_CLASS, (Leaf(3), Leaf(4), Leaf(10))),)
     tree = ContextDependency(3, 1, Table(1, (None, *kinds)))
     transitions = TransitionModel(sampled_topology_text(system.phones), tree=tree)
     return HmmSystem(system.phones, transitions, system.languages, subsampling=3)
@@ -63,7 +66,7 @@ def test_the_tree_answers_as_for_the_phones_that_are_marked(known, marked):
             expected = known.transitions.pdfs_of_phone(origins[0]).tolist()
             assert [tree.pdf(window, s) for s in range(len(expected))] == expected
             continue
-        for pdf_class in (0, 1):
+        for pdf_class in (0, 1, 2):
             assert tree.pdf(window, pdf_class) == original.pdf(origins, pdf_class)
 
 

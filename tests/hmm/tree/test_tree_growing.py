@@ -76,11 +76,7 @@ def test_the_one_question_that_matters_is_asked_and_the_rest_is_tied(coarticulat
 
 def test_phones_share_no_pdfs_and_all_are_used(coarticulated):
     tree = grow_tree(coarticulated, PHONE_STATES, ASKED, [SIL], 500)
-    sets = [
-        {f for f, _ in tree.possible_pairs(p, s, s, PHONE_STATES)}
-        for p in PHONE_STATES
-        for s in (0, 1)
-    ]
+    sets = [tree.possible_pdfs(p, s) for p in PHONE_STATES for s in (0, 1)]
     assert sorted(itertools.chain(*sets)) == list(range(tree.num_pdfs))
 
 
