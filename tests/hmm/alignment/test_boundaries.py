@@ -27,6 +27,7 @@ from asr_hf.hmm.graph import fst as fsts
 from asr_hf.hmm.kaldi import kaldi_hmm_gmm as khg
 from asr_hf.hmm.scores import AlignmentError
 from asr_hf.hmm.search.search import with_transition_probs
+from asr_hf.hmm.system import HmmSystem
 from asr_hf.runtime.skips import SkipList
 
 from ..conftest import random_scores
@@ -189,6 +190,15 @@ def test_phones_follow_one_another_and_last_a_frame_at_least(system, seed, frame
             assert at <= begin + 1e-6
             at = end
     assert at <= frames + 0.5
+
+
+def test_unknown_words_keep_their_spelling(lexicon):
+    system = HmmSystem.create([lexicon.with_unknown()])
+    scores, bounds = spoken_scores(system, ["en_a", "spn"], np.full(8, 3), -60.0)
+    timer = Timer(system, OPTIONS, 1.0, by_gmm=False)
+    (_, (word, (noise,))) = timer.words("u", Transcript(["a", "zebra"], "en"), scores)
+    assert (word, noise.segment.label) == ("zebra", "spn")
+    assert quantiles(noise.begin, [0.5])[0] == pytest.approx(bounds[1], abs=1e-3)
 
 
 def test_a_weaker_scale_is_less_sure(system):
