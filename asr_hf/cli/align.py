@@ -1,23 +1,59 @@
-"""Align a corpus and pack its training data.
+"""Align a corpus and pack its training data; write when words and phones are said.
+
+usage: asr-hf align +recipe=NAME [--format FORMAT] [group=OPTION ...] [key=value ...]
 
 Flat-starts a monophone GMM on the training set, aligns every set by force, and packs features and
 labels into <corpus.dir>/store/<set>. alignment.from_run=<run folder> realigns with a trained model;
 alignment.from_kaldi=<folder with ali.*.gz and final.mdl> and alignment.from_ark=<ark of pdf ids>
 take alignments from outside. What is there already and current is left alone.
+
+  --format FORMAT    write times of words and phones as well:
+{forms}
+  --output DIR       write them into DIR/<set>, in place of <alignment folder>/<set>/times/FORMAT
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from asr_hf.cli.compose import load_config
+from asr_hf.cli.options import split_options
 from asr_hf.cli.stage import run_stage
 from asr_hf.cli.typed import settings_of
+from asr_hf.runtime.errors import InputError
+from asr_hf.scoring.time_forms import TIME_FORMS
 from asr_hf.stages.sources.layout import store_folder
+
+__doc__ = (__doc__ or "").format(
+    forms="\n".join(f"      {name:<15}{form.about}" for name, form in TIME_FORMS.items())
+)
+
+_OPTIONS: dict[str, str | Sequence[str]] = {"--format": list(TIME_FORMS), "--output": "a folder"}
 
 
 def run(arguments: list[str]) -> None:
-    """Run the verb with its overrides, and print the stores that training reads."""
-    config = load_config(arguments)
-    made = run_stage("align", config)
+    """Run the verb with its overrides, and print the stores that training reads.
+
+    Raises:
+        InputError: a folder is given for times, and no form of them.
+    """
+    options, overrides = split_options("align", arguments, _OPTIONS, others_read=True)
+    form, folder = options.get("--format"), options.get("--output")
+    if folder is not None and form is None:
+        raise InputError(
+            f"--output {folder}: without a form of the times",
+            expected=f"--format as well, one of {', '.join(TIME_FORMS)}",
+        )
+    config = load_config(overrides)
+    if form is None:
+        made = run_stage("align", config)
+    else:
+        # Late, so that help does not wait for the Kaldi libraries.
+        from asr_hf.stages.timing.timed_sets import TimesWanted
+
+        wanted = TimesWanted(form, None if folder is None else Path(folder))
+        made = run_stage("align", config, times=wanted)
     settings = settings_of(config)
     for name, about in made["sets"].items():
         minutes = about["frames"] * settings.features.frame_shift / 60_000
@@ -26,3 +62,7 @@ def run(arguments: list[str]) -> None:
             f"{store_folder(settings, name)}: {about['utterances']} utterances, "
             f"{minutes:.1f} minutes{skipped}; {made['pdfs']} pdfs"
         )
+    for written in made.get("times", {}).values():
+        skipped = f", {written['skipped']} utterances skipped" if written["skipped"] else ""
+        files = "1 file" if written["files"] == 1 else f"{written['files']} files"
+        print(f"{written['folder']}: times of {written['words']} words in {files}{skipped}")

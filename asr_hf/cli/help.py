@@ -26,7 +26,7 @@ USED: dict[str, tuple[str, ...]] = {
 _OFTEN = {
     "prepare": "corpus.source=DIR       take the recordings from a folder of yours",
     "features": "features.sample_rate=16000 features.jobs=4",
-    "align": "alignment=triphone alignment.tree.states=500 alignment.jobs=4",
+    "align": "alignment=triphone alignment.tree.states=500 alignment.jobs=4 --format textgrid",
     "train": "model.hidden_sizes=[512,512,512] runtime.threads=2 runtime.seed=0",
     "lattices": "lattices.from_run=exp/NAME lattices.jobs=4",
     "decode": "decode.sets=[test] decode.jobs=4",

@@ -9,7 +9,10 @@ from asr_hf.runtime.errors import InputError
 
 
 def split_options(
-    verb: str, arguments: Sequence[str], known: Mapping[str, str | Sequence[str]]
+    verb: str,
+    arguments: Sequence[str],
+    known: Mapping[str, str | Sequence[str]],
+    others_read: bool = False,
 ) -> tuple[dict[str, str], list[str]]:
     """Part `--option value` and `--option=value` from other arguments.
 
@@ -17,6 +20,7 @@ def split_options(
         verb: verb, for messages.
         arguments: arguments of the verb.
         known: what each option takes: the values that it may have, or words that describe them.
+        others_read: whether somebody else reads other options, as --config-dir.
 
     Returns:
         The options given, and the other arguments in their order; a single "-" is one of these.
@@ -32,6 +36,9 @@ def split_options(
             others.append(argument)
             continue
         option, equals, value = argument.partition("=")
+        if option not in known and others_read:
+            others.append(argument)
+            continue
         if option not in known:
             near = difflib.get_close_matches(option, known, n=1)
             raise InputError(

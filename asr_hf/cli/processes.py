@@ -31,6 +31,7 @@ _TASKS = {
     "copies": ("asr_hf.data.augment.copies", "COPYING"),
     "training": ("asr_hf.hmm.alignment.training_set", "TRAINING"),
     "alignment": ("asr_hf.hmm.alignment.align", "ALIGNMENT"),
+    "times": ("asr_hf.hmm.alignment.times", "TIMING"),
     "decoding": ("asr_hf.hmm.search.decode", "DECODING"),
     "transcription": ("asr_hf.hmm.search.hear", "HEARING"),
     "lattices": ("asr_hf.hmm.lattice.lattices", "LATTICES"),

@@ -89,10 +89,10 @@ def write_ctm(path: Path, words: Iterable[CtmWord]) -> None:
     write_text(path, ctm_text(words))
 
 
-def ctm_text(words: Iterable[CtmWord]) -> str:
-    """Return the text of a ctm file; see `write_ctm`."""
+def ctm_text(words: Iterable[CtmWord], digits: int = 2) -> str:
+    """Return the text of a ctm file, with so many digits of a second; see `write_ctm`."""
     ordered = sorted(words, key=lambda word: (word.recording, word.channel, word.start))
-    return "".join(_ctm_line(word) + "\n" for word in ordered)
+    return "".join(_ctm_line(word, digits) + "\n" for word in ordered)
 
 
 def write_stm(path: Path, segments: Iterable[StmSegment]) -> None:
@@ -123,11 +123,12 @@ def _parse(fields: list[str], place: str) -> CtmWord:
     return word
 
 
-def _ctm_line(word: CtmWord) -> str:
+def _ctm_line(word: CtmWord, digits: int) -> str:
     place = f"word {word.word!r} of {word.recording}"
     _check_times(place, word.start, word.duration)
     _check_fields(place, word.recording, word.channel, word.word)
-    line = f"{word.recording} {word.channel} {word.start:.2f} {word.duration:.2f} {word.word}"
+    start, duration = (f"{seconds:.{digits}f}" for seconds in (word.start, word.duration))
+    line = f"{word.recording} {word.channel} {start} {duration} {word.word}"
     return line if word.confidence is None else f"{line} {word.confidence:.3f}"
 
 

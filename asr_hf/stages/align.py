@@ -15,7 +15,6 @@ from asr_hf.hmm.alignment.corpus import speaker_features, transcripts_of
 from asr_hf.hmm.alignment.segments import ctm_lines
 from asr_hf.hmm.graph.language import check_languages
 from asr_hf.hmm.scores import Scores
-from asr_hf.hmm.system import HmmSystem
 from asr_hf.hmm.tree.sampled import label_frames
 from asr_hf.runtime.artefact import current_or_make
 from asr_hf.runtime.errors import InputError
@@ -31,7 +30,7 @@ from asr_hf.stages.recognition.select_checkpoint import MODEL_FILE
 from asr_hf.stages.sources.expected import features_source
 from asr_hf.stages.sources.external import alignments_from_outside, pack_external
 from asr_hf.stages.sources.hmms import CorpusHmms, corpus_hmms, transcripts_source
-from asr_hf.stages.sources.layout import alignment_folder, system_folder
+from asr_hf.stages.sources.layout import alignment_folder, features_folder, system_folder
 from asr_hf.stages.sources.packing import pack
 from asr_hf.stages.sources.perturbed import TrainedOn, frame_grid
 from asr_hf.stages.sources.transfer_alignments import (
@@ -40,6 +39,7 @@ from asr_hf.stages.sources.transfer_alignments import (
     clean_alignment,
     copies_source,
 )
+from asr_hf.stages.timing.timed_sets import TimedSets, TimesWanted
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,9 @@ _KIND, _LIMIT = "alignments", "alignment.max_skipped"
 _MAX_NAMED = 3
 
 
-def run(settings: Settings, scores: ScoreSource | None = None) -> dict[str, Any]:
+def run(
+    settings: Settings, scores: ScoreSource | None = None, times: TimesWanted | None = None
+) -> dict[str, Any]:
     """Make the alignments and the frame stores of a corpus.
 
     The GMM flat start on the training set aligns all sets, with states tied in context where
@@ -64,15 +66,22 @@ def run(settings: Settings, scores: ScoreSource | None = None) -> dict[str, Any]
         settings: settings of the command.
         scores: log likelihoods of a set's utterances under the network of `alignment.from_run`;
             by default they are computed from that run folder.
+        times: form of the times of words and phones that are written as well; None writes none.
 
     Returns:
-        The numbers of pdfs and Gaussians; and for each set its numbers of utterances and frames,
-        the unknown words and the skipped utterances.
+        The numbers of pdfs and Gaussians; for each set its numbers of utterances and frames, the
+        unknown words and the skipped utterances; and what was written of times (`TimedSets`).
 
     Raises:
         InputError: data are missing or damaged, or too many utterances cannot be aligned.
     """
     if alignments_from_outside(settings):
+        if times is not None:
+            raise InputError(
+                "alignments made elsewhere have no times of words and phones",
+                expected="an alignment of our own, or by a network: alignment.from_run",
+                remedy="leave out --format, or alignment.from_kaldi and alignment.from_ark",
+            )
         return pack_external(settings)
     if settings.features.transforms is not None:
         raise InputError(
@@ -91,10 +100,12 @@ def run(settings: Settings, scores: ScoreSource | None = None) -> dict[str, Any]
     hmms.system.make_graphs(
         system_folder(settings), {name: corpus / "lang" / name / "lm.arpa" for name in languages}
     )
+    gmm = (hmms.mixtures or hmms.system).gmm
     return {
         "pdfs": hmms.system.transitions.num_pdfs,
-        "gaussians": (hmms.mixtures or hmms.system).require_gmm().num_gaussians,
+        "gaussians": None if gmm is None else gmm.num_gaussians,
         "sets": sets,
+        "times": aligner.times(data, times) if times is not None else {},
     }
 
 
@@ -172,14 +183,10 @@ class _Aligner:
         options, name, by_gmm = self._settings.alignment, data.path.name, self._scores is None
         transcripts = self._transcripts[name]
         beams = AlignOptions(options.acoustic_scale, options.beam, options.retry_beam)
-        matrices: Iterator[tuple[str, Scores]] = (
-            self._scores(name)
-            if self._scores
-            else speaker_features(data, ArkReader(fbank / "feats.scp"))
-        )
+        matrices = self._matrices(data)
         bar = progress(matrices, desc=f"aligning {name}", total=len(transcripts), unit="utt")
         jobs = min(options.jobs, 1 + len(transcripts) // _WORTH_A_PROCESS)
-        system, target = self._aligning(), self._hmms.system
+        system, target = self._hmms.scored_at(self._rate), self._hmms.system
         aligned = align_set(system, bar, transcripts, beams, skips, by_gmm=by_gmm, jobs=jobs)
         skips.check(len(transcripts))
         if target.subsampling > 1:
@@ -190,23 +197,38 @@ class _Aligner:
         _write_fits(folder, name, aligned.fits)
         return {"unknown_words": aligned.unknown, "skipped": skips.reasons}
 
-    def _aligning(self) -> HmmSystem:
-        """Return the HMMs whose states have the scores that sets are aligned by.
+    def _matrices(self, data: DataDir) -> Iterator[tuple[str, Scores]]:
+        """Return the scores of a set under the network, or its features for the mixtures."""
+        if self._scores is not None:
+            return self._scores(data.path.name)
+        fbank = features_folder(self._settings, data.path.name)
+        return speaker_features(data, ArkReader(fbank / "feats.scp"))
+
+    def times(self, data: dict[str, DataDir], wanted: TimesWanted) -> dict[str, Any]:
+        """Write the times of all sets.
+
+        Returns:
+            What was written of each set.
 
         Raises:
-            InputError: the scores are those of a network at another rate.
+            InputError: the network scores every k-th frame only.
         """
-        hmms = self._hmms
-        if self._rate == hmms.system.subsampling:
-            return hmms.system
-        if self._rate == 1 and hmms.mixtures is not None:
-            return hmms.mixtures
-        raise InputError(
-            f"alignment.from_run={self._settings.alignment.from_run}: a network of every "
-            f"{self._rate}. frame",
-            expected=f"model.subsampling={hmms.system.subsampling}, as in this command",
-            remedy=f"give model.subsampling={self._rate}, or name another run",
+        if self._rate > 1:
+            raise InputError(
+                f"alignment.from_run={self._settings.alignment.from_run}: scores of every "
+                f"{self._rate}. frame are too coarse for --format",
+                expected="a network of every frame, or the mixtures",
+                remedy="leave out alignment.from_run, or name a run with model.subsampling=1",
+            )
+        timed = TimedSets(
+            self._settings,
+            self._hmms.scored_at(self._rate),
+            self._sources,
+            self._transcripts,
+            self._matrices,
+            by_gmm=self._scores is None,
         )
+        return {name: timed.write(directory, wanted) for name, directory in data.items()}
 
     def _carried(self, data: DataDir, fbank: Path, folder: Path, skips: SkipList) -> dict[str, Any]:
         """Carry over the alignments of a set of copies; return what its record says."""

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from asr_hf.hmm.graph.dictionary import read_entries
+from asr_hf.hmm.graph.g2p import Pronouncer
 from asr_hf.hmm.graph.lexicon import UNKNOWN
+from asr_hf.runtime.files import write_text
 
 from .text import graphemes
 
+log = logging.getLogger("asr_hf.recipes.table")
+
+# A warning names so many words.
+MAX_NAMED = 10
 Entries = list[tuple[str, list[str]]]
 
 
@@ -27,6 +34,47 @@ def looked_up(words: Iterable[str], dictionary: dict[str, list[list[str]]]) -> E
     """Look up the pronunciations of those words that a dictionary has."""
     known = (word for word in sorted(set(words)) if word in dictionary)
     return _complete((word, phones) for word in known for phones in dictionary[word])
+
+
+def guessed(
+    words: Iterable[str], dictionary: dict[str, list[list[str]]], language: str, list_file: Path
+) -> Entries:
+    """Guess pronunciations of words that a dictionary lacks, from its own; see `Pronouncer`.
+
+    Words with letters that are in no word of the dictionary, or with other signs, get none.
+
+    Args:
+        words: words of transcripts.
+        dictionary: pronunciations by word.
+        language: name of the language, for the warning.
+        list_file: file that lists what is guessed; none is written where nothing is.
+
+    Returns:
+        The guesses.
+    """
+    missing = sorted(set(words) - dictionary.keys())
+    if not missing:
+        return []
+    pronouncer = Pronouncer(
+        [
+            (letters, tuple(variant))
+            for word, variants in dictionary.items()
+            if (letters := graphemes(word))
+            for variant in variants
+        ]
+    )
+    found = ((word, pronouncer.pronounce(graphemes(word) or [])) for word in missing)
+    guesses = [(word, list(phones)) for word, phones in found if phones]
+    if guesses:
+        write_text(list_file, "".join(f"{word} {' '.join(phones)}\n" for word, phones in guesses))
+        log.warning(
+            "%s: pronunciations of %d words that are not in the dictionary are guessed: %s "
+            "(guessed.txt has all; put right ones into corpus.lexicon where they are wrong)",
+            language,
+            len(guesses),
+            " ".join(word for word, _ in guesses[:MAX_NAMED]) + " ..." * (len(guesses) > MAX_NAMED),
+        )
+    return guesses
 
 
 def _complete(entries: Iterable[tuple[str, list[str]]]) -> Entries:

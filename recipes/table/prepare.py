@@ -22,7 +22,7 @@ from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.corpus import make_corpus, rules_source
 
 from .collect import Collector, Item, numbers_of, of_languages
-from .lexicon import Entries, looked_up, read_dictionary, spelled
+from .lexicon import MAX_NAMED, Entries, guessed, looked_up, read_dictionary, spelled
 from .rows import Row, read_rows
 from .settings import TableSettings
 from .split import MANY_SPEAKERS, split_by
@@ -32,6 +32,7 @@ from .text import read_transcript
 log = logging.getLogger("asr_hf.recipes.table")
 
 _FOLDER = Path(__file__).parent
+_MISSING_WORDS = ("noise", "g2p")
 # Settings that a corpus depends on.
 _SETTINGS = (
     "corpus.languages",
@@ -39,6 +40,7 @@ _SETTINGS = (
     "corpus.sample_rate",
     "corpus.tidy",
     "corpus.numbers",
+    "corpus.missing_words",
     "corpus.held_out",
     "corpus.audio",
     "lm.order",
@@ -85,6 +87,11 @@ def prepare(settings: Settings) -> dict[str, Any]:
             remedy="asr-hf prepare table=my.tsv",
         )
     recipe_settings = make(TableSettings, corpus.own, "corpus")
+    if recipe_settings.missing_words not in _MISSING_WORDS:
+        raise InputError(
+            f"corpus.missing_words={recipe_settings.missing_words}",
+            expected=f"one of {', '.join(_MISSING_WORDS)}",
+        )
     making = _Making(corpus, recipe_settings, corpus.table, settings.lm.order)
     numbers_of(recipe_settings.numbers, corpus.languages)
     rows = read_rows(corpus.table)
@@ -226,9 +233,9 @@ def _write_language(
     sentences += _more_text(making, language)
     spoken = {word for members in by_set.values() for item in members for word in item.words}
     written = {word for sentence in sentences for word in sentence}
-    entries = _entries(making, language, spoken | written)
-    known = {word for word, _ in entries}
     folder = part / "lang" / language
+    entries = _entries(making, language, spoken | written, folder)
+    known = {word for word, _ in entries}
     lexicon = "".join(f"{word} {' '.join(phones)}\n" for word, phones in entries)
     write_text(folder / "lexicon.txt", lexicon)
     write_text(folder / "lm_text", "".join(" ".join(words) + "\n" for words in sentences))
@@ -242,7 +249,7 @@ def _write_language(
             "%s: %d words are not in the dictionary and become <unk>, most often %s (missing.txt)",
             language,
             len(missing),
-            " ".join(word for word, _ in missing.most_common(10)),
+            " ".join(word for word, _ in missing.most_common(MAX_NAMED)),
         )
     return {name: count_set(members, vocabulary) for name, members in by_set.items()}
 
@@ -261,7 +268,8 @@ def _more_text(making: _Making, language: str) -> list[list[str]]:
     return [spoken.words for spoken in transcripts if spoken.words]
 
 
-def _entries(making: _Making, language: str, words: set[str]) -> Entries:
+def _entries(making: _Making, language: str, words: set[str], folder: Path) -> Entries:
+    """Return pronunciations of the words of a language; write into `folder` which are guessed."""
     path = making.of_languages("lexicon").get(language)
     if path is None:
         return spelled(words, language)
@@ -275,7 +283,10 @@ def _entries(making: _Making, language: str, words: set[str]) -> Entries:
             word: [[_language_phone(phone, language) for phone in phones] for phones in variants]
             for word, variants in dictionary.items()
         }
-    return looked_up(words, dictionary)
+    entries = looked_up(words, dictionary)
+    if making.settings.missing_words == "g2p":
+        entries += guessed(words, dictionary, language, folder / "guessed.txt")
+    return entries
 
 
 def _language_phone(phone: str, language: str) -> str:

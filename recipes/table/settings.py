@@ -21,6 +21,7 @@ class TableSettings:
         tidy: whether words are lower-cased and punctuation is taken off.
         numbers: language that numbers are read in; None leaves them as they are.
         lexicon: file of a dictionary; None spells words by their letters.
+        missing_words: what becomes of words that the dictionary lacks: noise or g2p.
         lm_text: file with more text for the language model.
         max_skipped: largest share of lines that may be skipped.
     """
@@ -31,5 +32,6 @@ class TableSettings:
     tidy: bool
     numbers: ByLanguage
     lexicon: ByLanguage
+    missing_words: str
     lm_text: ByLanguage
     max_skipped: float

@@ -266,6 +266,24 @@ def test_a_dictionary_s_words_are_pronounced_and_others_counted(folder):
     assert sum(row["unknown_words"] for row in about["summary"]["xx"].values()) >= 4
 
 
+def test_words_that_a_dictionary_lacks_are_guessed_where_that_is_asked_for(folder, caplog):
+    dictionary = folder / "words.dict"
+    known = ["uno U N O", "tres T R E S", "cuadro K U A D R O", "cuota K U O T A"]
+    dictionary.write_text("\n".join(known) + "\n")
+    overrides = [f"corpus.lexicon={dictionary}", "corpus.missing_words=g2p"]
+    lines = [*rows()[:-1], "wavs/a11.wav\tñu"]
+    prepared(folder, lines, *overrides)
+    lang = folder / "data/mine/lang/xx"
+    lexicon = read_lexicon(lang / "lexicon.txt", "xx")
+    assert lexicon.pronunciations["cuatro"] == (("K", "U", "A", "T", "R", "O"),)
+    guesses = [line.split()[0] for line in (lang / "guessed.txt").read_text().splitlines()]
+    assert guesses == ["cuatro", "dos"]
+    assert (lang / "missing.txt").read_text() == "ñu 1\n"
+    assert "2 words that are not in the dictionary are guessed: cuatro dos (" in caplog.text
+    with pytest.raises(InputError, match=r"corpus\.missing_words=letters"):
+        prepared(folder, lines, *overrides, "corpus.missing_words=letters")
+
+
 def test_more_text_makes_more_words_known(folder):
     more = folder / "more.txt"
     more.write_text("Cinco, seis.\n\n")

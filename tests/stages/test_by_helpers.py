@@ -15,6 +15,7 @@ from asr_hf.hmm.tree import tree_growing
 from asr_hf.runtime.helpers import serve_first_rank, using_helpers
 from asr_hf.runtime.process_group import ProcessGroup
 from asr_hf.stages import align, decode, lattices
+from asr_hf.stages.timing.timed_sets import TimesWanted
 
 from ..typed import typed
 from . import drawn_corpus
@@ -57,7 +58,7 @@ def test_alignments_trees_and_words_are_those_of_one_process(root, tmp_path, mon
         for folder in folders:
             shutil.rmtree(root / folder, ignore_errors=True)
         align.run(typed(drawn_corpus.configuration(root)))
-        align.run(typed(drawn_corpus.tied(root)))
+        align.run(typed(drawn_corpus.tied(root)), times=TimesWanted("ctm"))
         decode.decode_sets(
             typed(drawn_corpus.tied(root)), drawn_corpus.scores_of(root, "align-tied")
         )
@@ -66,7 +67,8 @@ def test_alignments_trees_and_words_are_those_of_one_process(root, tmp_path, mon
     alone = make()
     with two_helpers(tmp_path):
         assert make() == alone
-    assert {"align/gmm.npz", "align-tied/tree", "exp/decode/test/hyp.txt"} <= alone.keys()
+    expected = {"align/gmm.npz", "align-tied/tree", "exp/decode/test/hyp.txt"}
+    assert {*expected, "align-tied/test/times/times.jsonl"} <= alone.keys()
 
 
 def test_lattices_are_those_of_one_process(root, tmp_path, monkeypatch):

@@ -84,9 +84,11 @@ def test_labels_are_at_the_full_rate(tones):
     assert all(len(labels[name]) == len(features[name]) for name in labels)
 
 
-def test_the_network_realigns_its_corpus(tones, run):
+def test_the_network_realigns_its_corpus(tones, run, capsys):
     given = [f"alignment.from_run={run}", "alignment.tag=again"]
     assert call(tones, "align", *given, "name=again") == 0
+    assert call(tones, "align", *given, "name=again", "--format", "ctm") == 2
+    assert "too coarse" in capsys.readouterr().err
     corpus = tones / "data" / "tones"
     before, after = (
         read_ctm(corpus / folder / "train" / "phones.ctm")

@@ -31,6 +31,23 @@ def estimate_ngram(sentences: Iterable[list[str]], vocabulary: Collection[str], 
     """
     if order < 1:
         raise InputError(f"lm.order: {order} is no order of an n-gram model", expected="1 or more")
+    return _arpa(*interpolated(sentences, vocabulary, order))
+
+
+def interpolated(
+    sentences: Iterable[list[str]], vocabulary: Collection[str], order: int
+) -> tuple[list[dict[Ngram, float]], list[dict[Ngram, float]]]:
+    """Estimate the model that `estimate_ngram` writes.
+
+    Args:
+        sentences: sentences as lists of words.
+        vocabulary: every word; words of sentences beyond it are `<unk>`.
+        order: maximum length of n-grams, 1 and up.
+
+    Returns:
+        Probabilities of the n-grams seen, for each length; and back-off weights of their contexts,
+        for each length but the last.
+    """
     closed_vocabulary = {*vocabulary, UNK} - {BOS, EOS}
     padded = [
         (BOS, *(w if w in closed_vocabulary else UNK for w in sentence), EOS)
@@ -48,7 +65,7 @@ def estimate_ngram(sentences: Iterable[list[str]], vocabulary: Collection[str], 
         else:
             backoffs.append(weights)
         probabilities.append(estimates)
-    return _arpa(probabilities, backoffs)
+    return probabilities, backoffs
 
 
 def _adjusted_counts(padded: list[Ngram], order: int) -> dict[int, Counter[Ngram]]:

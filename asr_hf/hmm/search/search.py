@@ -32,6 +32,15 @@ class BestPath:
     score: float
 
 
+def with_transition_probs(transitions: TransitionModel, graph: Fst) -> Fst:
+    """Return a copy of a training graph with the probabilities of its transitions."""
+    ready = kaldifst.StdVectorFst(graph)
+    # Weak transition probabilities, as in Kaldi: with acoustic scores ten times too sure of
+    # themselves, the self-loops' would otherwise decide little and cost much.
+    khg.add_transition_probs(transitions.kaldi, [], 1.0, 0.1, ready)
+    return ready
+
+
 def align(
     transitions: TransitionModel,
     graph: Fst,
@@ -58,10 +67,7 @@ def align(
         AlignmentError: no path reaches the end, or the scores are bad.
     """
     decodable = khg.DecodableCtc(transitions.columns(log_likelihoods, acoustic_scale, utterance))
-    ready = kaldifst.StdVectorFst(graph)
-    # Weak transition probabilities, as in Kaldi: with acoustic scores ten times too sure of
-    # themselves, the self-loops' would otherwise decide little and cost much.
-    khg.add_transition_probs(transitions.kaldi, [], 1.0, 0.1, ready)
+    ready = with_transition_probs(transitions, graph)
     config = khg.AlignConfig(beam=beams[0], retry_beam=beams[1], careful=False)
     done, _, _, score, _, transition_ids, words = khg.align_utterance_wrapper(
         config, utterance, acoustic_scale, ready, decodable, 0, 0, 0, 0.0, 0

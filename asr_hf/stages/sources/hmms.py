@@ -17,6 +17,7 @@ from asr_hf.hmm.system import HmmSystem
 from asr_hf.hmm.tree.sampled import SamplingOptions, train_sampled
 from asr_hf.hmm.tree.triphones import TyingOptions, train_triphones
 from asr_hf.runtime.artefact import current, make_anew
+from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.provenance import Artefact, ArtefactSpec, Source
 from asr_hf.runtime.skips import SkipList
 from asr_hf.settings.settings import Settings
@@ -48,6 +49,29 @@ class CorpusHmms:
     system: HmmSystem
     mixtures: HmmSystem | None
     source: Source
+
+    def scored_at(self, rate: int) -> HmmSystem:
+        """Return the HMMs whose states have the scores of every frame, or of every k-th one.
+
+        Args:
+            rate: 1 for those of every frame, k for others.
+
+        Returns:
+            The HMMs.
+
+        Raises:
+            InputError: there are none at this rate.
+        """
+        if rate == self.system.subsampling:
+            return self.system
+        if rate == 1 and self.mixtures is not None:
+            return self.mixtures
+        raise InputError(
+            f"the states of this corpus are for model.subsampling={self.system.subsampling}, and "
+            f"the scores to align with for {rate}",
+            expected="one and the same",
+            remedy=f"model.subsampling={rate}, or another run in alignment.from_run",
+        )
 
 
 def corpus_hmms(
