@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 # Of a normal distribution: the standard deviation over the median absolute deviation.
 _MAD_TO_DEVIATION = 1.4826
+# Unknown words that a warning names.
+_MAX_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -234,7 +236,9 @@ def align_set(
             )
     if aligned.unknown:
         total = sum(aligned.unknown.values())
-        log.warning("%d words outside the lexicon became %s", total, UNKNOWN)
+        often = sorted(aligned.unknown, key=lambda word: (-aligned.unknown[word], word))
+        named = " ".join(often[:_MAX_NAMED]) + " ..." * (len(often) > _MAX_NAMED)
+        log.warning("%d words outside the lexicon became %s: %s", total, UNKNOWN, named)
     return aligned
 
 

@@ -131,7 +131,7 @@ def test_unknown_words_are_spoken_noise_and_counted(lexicon, scores_for, caplog)
     assert found.unknown == {"zebra": 2}
     assert [s.label for s in found.words["u"]] == ["a", "<unk>"]
     np.testing.assert_array_equal(found.pdfs["u"], truth)
-    assert "2 words outside the lexicon" in caplog.text
+    assert "2 words outside the lexicon became <unk>: zebra" in caplog.text
 
 
 def test_each_utterance_uses_its_own_language(scores_for):
