@@ -20,6 +20,7 @@ from asr_hf.runtime.provenance import Artefact, ArtefactSpec, Source
 from asr_hf.runtime.skips import SkipList
 from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.expected import features_source
+from asr_hf.stages.sources.inherited_states import inherited_states
 from asr_hf.stages.sources.layout import monophone_folder, system_folder
 from asr_hf.stages.sources.transfer_alignments import clean_system
 
@@ -35,7 +36,8 @@ def hmm_system(
 ) -> tuple[HmmSystem, Artefact]:
     """Train the HMM system, or load the one that is current.
 
-    The HMM system of a corpus of copies is that of its clean corpus.
+    The HMM system of a corpus of copies is that of its clean corpus. With `alignment.states_from`
+    it has the states of another corpus's.
 
     Args:
         settings: settings of the command.
@@ -54,6 +56,9 @@ def hmm_system(
         return _kept(system_folder(settings), carried, lambda: system)
     name = settings.corpus.train_set
     train, train_transcripts = data[name], transcripts[name]
+    if settings.alignment.states_from is not None:
+        sources, system_of = inherited_states(settings, train_transcripts)
+        return _kept(system_folder(settings), ArtefactSpec(_KIND, {}, sources), system_of)
     monophones, known = _monophones(settings, train, train_transcripts)
     if settings.alignment.tree is None:
         return monophones, known
