@@ -1,4 +1,4 @@
-"""Adapt a trained network to other speech: other voices, a channel, new words or a new language.
+"""Adapt a trained network to other speech: a voice, a channel, new words or a new language.
 
 usage: asr-hf adapt exp/RUN table=FILE [name=NAME] [key=value ...]
        asr-hf adapt exp/RUN table=FILE adapt.states=new [alignment=OPTION] [key=value ...]
@@ -53,8 +53,10 @@ def run(arguments: list[str]) -> None:
     if settings.corpus.recipe is not None:
         run_stage("prepare", task.new)
     check_rate(settings)
-    for verb in ("features", "align"):
-        run_stage(verb, task.new)
+    run_stage("features", task.new)
+    aligned = run_stage("align", task.new)["sets"][settings.corpus.train_set]
+    minutes = aligned["frames"] * settings.features.frame_shift / 60_000
+    print(f"{settings.corpus.dir}: {minutes:.1f} minutes of speech to adapt to")
     if task.same:
         missing = not_decoded(old.run_dir, settings.adapt.old_sets)
         if missing or not (old.run_dir / "decode" / "best.json").is_file():

@@ -1,4 +1,4 @@
-"""The configurations of an adaptation: that of the run which is adapted, and that of the new one."""
+"""The configurations of an adaptation: those of the run that is adapted and of the new one."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def _words_of_old(old: DictConfig, chosen: DictConfig, given: set[str]) -> dict[
     if OmegaConf.select(chosen, "corpus.table") is None:
         return {}
     languages = list(map(str, chosen.corpus.languages))
-    defaults = {}
+    defaults: dict[str, str] = {}
     if "corpus.languages" not in given and len(old.corpus.get("languages") or []) == 1:
         languages = list(map(str, old.corpus.languages))
         defaults["corpus.languages"] = f"[{as_text(languages[0])}]"

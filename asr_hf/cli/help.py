@@ -14,7 +14,7 @@ USED: dict[str, tuple[str, ...]] = {
     "features": (*_DATA, "features"),
     "align": (*_DATA, *_LABELS, "preset", "hardware"),
     "train": tuple(sorted(set(groups()) - {"export"})),
-    "adapt": (*_DATA, "alignment", "trainer", "decode", "preset", "hardware"),
+    "adapt": (*_DATA, *_LABELS, "decode", "preset", "hardware"),
     "lattices": (*_DATA, *_LABELS, "lattices", "stage", "preset", "hardware"),
     "decode": (*_DATA, *_LABELS, "decode", "stage", "preset", "hardware"),
     "score": (*_DATA, "decode", "stage"),

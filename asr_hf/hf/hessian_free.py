@@ -77,7 +77,7 @@ class HessianFree:
             which hurts whenever the step taken is shorter than d_N.)
         weight_decay: ρ; training data have ½ρ‖W‖² beside their loss per frame (see `Penalised`).
             Neither acceptance nor reports do.
-        pull: ρ of ½ρ‖θ - θ₀‖², which training data have likewise; θ₀ is `theta`.
+        pull: ρ of ½ρ‖θ - θ₀‖², which they have likewise; θ₀ is `theta`.
         heldout_frames: bound on the frames of the acceptance test; None takes all.
         averaging: ᾱ; `estimate` is the running mean θ̄ ← ᾱ θ̄ + (1 - ᾱ) θ, the k-th iterate weighing
             at least 1 / (k + 1) (Martens & Grosse 2015, section 10). It evens out what small
@@ -142,7 +142,7 @@ class HessianFree:
         return "trainer.stopping.max_iterations" if ended else ""
 
     def memory(self, size: ProblemSize) -> MemoryNeed:
-        """Return the memory of gradient, its negative, a trial θ, a mean, θ₀, and of its parts."""
+        """Return the memory of gradient, its negative, a trial θ, a mean, θ₀, and its parts."""
         parts = self.solver.memory(size) + self.preconditioner.memory(size)
         vectors = size.shards(2) + size.vectors(1 + bool(self.averaging) + bool(self.pull))
         if size.shares > 1:

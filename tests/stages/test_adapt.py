@@ -27,7 +27,7 @@ from .conftest import TONES, paths
 
 RATE = 8000
 # A voice in whose speech the tones of the old one lie elsewhere.
-VOICE = {"la": 460, "mi": 1030, "so": 1830, "ti": 2950}
+VOICE = {"la": 560, "mi": 1150, "so": 1950, "ti": 3150}
 OLD = [
     *("name=first", "features.cmvn=utterance", "corpus.utterances.train=48"),
     *("model.hidden_sizes=[32]", "trainer.stopping.max_iterations=15"),
@@ -125,14 +125,13 @@ def test_states_priors_and_weights_are_those_of_the_run(adapted):
     systems = adapted / "data/tones/align", adapted / "data/voice/align-first"
     assert states_digest(systems[0]) == states_digest(systems[1])
     assert set(HmmSystem.load(systems[1]).languages) == {"xx"}
-    models = [load_model(adapted / "exp" / n / "model.safetensors") for n in ("first", "first-voice")]
-    (before, about), (after, now) = models
+    runs = [adapted / "exp" / name for name in ("first", "first-voice")]
+    (before, about), (after, now) = (load_model(run / "model.safetensors") for run in runs)
     assert about["states"] == now["states"]
     assert torch.equal(before.log_priors, after.log_priors)
     assert torch.equal(before.input_mean, after.input_mean)
     assert 0 < float((after.flat - before.flat).norm()) < 0.2 * float(before.flat.norm())
-    best = [adapted / "exp" / n / "decode/best.json" for n in ("first", "first-voice")]
-    first, second = (json.loads(path.read_text())["best"] for path in best)
+    first, second = (json.loads((run / "decode/best.json").read_text())["best"] for run in runs)
     assert first == second
 
 
@@ -194,8 +193,9 @@ def test_new_states_keep_the_hidden_layers(root):
     names = {"la": "o1", "mi": "o2", "so": "o3", "ti": "o4"}
     words = [(a, b) for a in VOICE for b in VOICE if a != b]
     lexicon.write_text("".join(f"{a}{b} {names[a]} {names[b]}\n" for a, b in words))
-    given = ["adapt.states=new", f"corpus.lexicon={lexicon}", "corpus.name=other", "trainer.pull=1e4"]
-    given += ["alignment.iterations=6", "alignment.gaussians=40", "decode.acoustic_scales=[0.3]"]
+    given = ["adapt.states=new", f"corpus.lexicon={lexicon}", "corpus.name=other"]
+    given += ["trainer.pull=10", "alignment.iterations=6", "alignment.gaussians=40"]
+    given += ["decode.acoustic_scales=[0.3]"]
     assert main(["adapt", *arguments(root, *given)]) == 0
     run = root / "exp" / "first-other"
     (row,) = [r for key, r in rows_of(run).items() if key[1] == "test"]
@@ -206,7 +206,7 @@ def test_new_states_keep_the_hidden_layers(root):
     output = output_parameters(after)
     for name, parameter in after.named_parameters():
         if name not in output:
-            torch.testing.assert_close(parameter, weights[name], atol=1e-3, rtol=0)
+            torch.testing.assert_close(parameter, weights[name], atol=2e-2, rtol=0)
     phones = HmmSystem.load(root / "data/other/align").phones.symbols
     assert set(names.values()) <= set(phones)
     assert not (run / "before").exists() and not (run / "forgotten").exists()
@@ -233,8 +233,9 @@ REFUSED = {
     "features": (["features.num_mel_bins=20"], "features.num_mel_bins=40"),
     "weights": (["decode.acoustic_scales=[0.1]"], "weights that the old run"),
     "states": (["adapt.states=sane"], "did you mean adapt.states=same"),
+    "no test set": (["corpus.sets=[train,dev]", "corpus.name=x"], "has no set 'test'"),
     "old set": (["adapt.old_sets=[eval]"], "no set 'eval'"),
-    "pull": (["trainer.pull=-1", "name=x"], "trainer.pull: needs 0 or more"),
+    "pull": (["trainer.pull=-1", "name=x"], "trainer.pull=-1"),
     "trainer": (["trainer=adamw", "+trainer.pull=1", "name=x"], "trainer.pull"),
 }
 
@@ -261,7 +262,7 @@ def test_recordings_of_a_lower_rate_and_silence_are_refused(root, tmp_path, refu
     assert "recordings of 4000 Hz" in refused(*given)
     for wav in (root / "voice").glob("*.wav"):
         soundfile.write(wav, np.zeros(RATE), RATE)
-    assert "silent" in refused(*arguments(root, "corpus.name=silent"))
+    assert "silent" in refused(*arguments(root, "corpus.name=quiet"))
 
 
 def test_an_end_before_the_model_is_pulled_needs_a_model(adapted, capfd):

@@ -26,8 +26,8 @@ def check_start(settings: Settings, old: Settings) -> None:
         old: settings of the run that is adapted.
 
     Raises:
-        InputError: there is no such model, or it was trained on what new recordings lack; or the
-            command would write into the old run or its corpus.
+        InputError: there is no such model, or it was trained on what new recordings lack; the
+            command would write into the old run or its corpus, or decode a set that is not there.
     """
     run = old.run_dir
     load_model(run / FILE_NAME, old.model.target)
@@ -49,6 +49,14 @@ def check_start(settings: Settings, old: Settings) -> None:
             expected="a folder of its own for the new corpus",
             remedy="corpus.name=OTHER, or paths.data=DIR",
         )
+    for name in dict.fromkeys((settings.decode.tune_on, *settings.decode.sets)):
+        if name not in settings.corpus.sets:
+            raise InputError(
+                f"decode.sets, decode.tune_on: the corpus {settings.corpus.name!r} has no set "
+                f"{name!r}",
+                expected=f"some of {', '.join(settings.corpus.sets)}",
+                remedy=f"decode.sets=[{settings.corpus.heldout_set}]",
+            )
     if keeps_states(settings):
         _check_states(old)
 

@@ -113,10 +113,12 @@ def _check_start(settings: Settings) -> None:
     """Refuse settings that speak of a starting model where there is none.
 
     Raises:
-        InputError: there is a pull or a new output layer, and no run to start from; or pretraining
-            would move what the pull is towards.
+        InputError: there is a pull or a new output layer, and no run to start from; the pull is
+            negative; or pretraining would move what it is towards.
     """
     pull = settings.trainer.get("pull", 0.0)
+    if not pull >= 0:
+        raise InputError(f"trainer.pull={pull}", expected="0 or more")
     asking = {"new_output=true": settings.new_output, f"trainer.pull={pull}": pull}
     for key in (key for key, asked in asking.items() if asked and settings.init_from is None):
         raise InputError(
