@@ -65,11 +65,12 @@ def adaptation(arguments: Sequence[str]) -> Adaptation:
     folder, given, searched = _parted(arguments)
     shared = [o for o in given if key_of(o).startswith(_FOR_BOTH)]
     old = load_run_config([folder, *searched, *shared])
-    chosen = load_config([*searched, *given, _STAGE])
+    overrides = [*searched, *_with_stage(given)]
+    chosen = load_config(overrides)
     same = str(chosen.adapt.states) == "same"
     _check_given(given, same)
     defaults = _defaults(old, chosen, {key_of(o) for o in given}, same)
-    new = load_config([*searched, *given, _STAGE, *defaults])
+    new = load_config([*overrides, *defaults])
     _inherit_features(old, new, given)
     return Adaptation(old, new, same)
 
@@ -93,6 +94,12 @@ def _parted(arguments: Sequence[str]) -> tuple[str, list[str], list[str]]:
             remedy="asr-hf info lists the runs that there are",
         )
     return folders[0], given, searched
+
+
+def _with_stage(given: Sequence[str]) -> list[str]:
+    """Put the stage behind what chooses the corpus, and before presets, which change it."""
+    corpus = [o for o in given if key_of(o) in ("recipe", "corpus", "table")]
+    return [*corpus, _STAGE, *(o for o in given if o not in corpus)]
 
 
 def _check_given(given: Sequence[str], same: bool) -> None:
