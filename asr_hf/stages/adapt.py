@@ -33,9 +33,7 @@ def run(settings: Settings, old: Settings) -> dict[str, Any]:
     decoded = settings.run_dir / "decode"
     if keeps_states(settings):
         before, forgotten = (settings.run_dir / name for name in ("before", "forgotten"))
-        decode_sets(
-            settings.changed("run_dir", str(before)), network_scores(settings, old.run_dir)
-        )
+        decode_sets(settings.changed("run_dir", str(before)), network_scores(settings, old.run_dir))
         rows = [
             row(settings, name, before / "decode" / name, decoded / name)
             for name in settings.decode.sets

@@ -143,14 +143,14 @@ def test_the_page_has_the_table(adapted):
 
 def test_the_same_command_keeps_what_is_there(root, capfd):
     run = root / "exp" / "first-voice"
-    kept = ["model.safetensors", "result.json", "forgotten/decode/test/hyp.txt", "decode/best.json"]
-    before = {name: (run / name).read_bytes() for name in kept}
+    kept = ["model.safetensors", "forgotten/decode/test/hyp.txt", "decode/best.json"]
+    before, rows = {name: (run / name).read_bytes() for name in kept}, rows_of(run)
     times = {p: p.stat().st_mtime_ns for p in run.rglob("hyp.txt")}
     steps = len(read_events(run / "events.jsonl"))
     assert main(["adapt", *arguments(root)]) == 0
     said = capfd.readouterr()
     assert re.search(r"voice test +\d+ +[\d.]+ % +[\d.]+ % +-[\d.]+ %", said.out)
-    assert {name: (run / name).read_bytes() for name in kept} == before
+    assert {name: (run / name).read_bytes() for name in kept} == before and rows_of(run) == rows
     assert {p: p.stat().st_mtime_ns for p in times} == times
     assert len(read_events(run / "events.jsonl")) == steps
 
