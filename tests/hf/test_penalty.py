@@ -281,7 +281,7 @@ def test_short_steps_shrink_weights_too(net, theta, on_weights):
 
 def moved(net, theta, everything, pull):
     """How far θ gets from its start, and the loss there."""
-    stopping = Stopping(max_iterations=20, patience=0)
+    stopping = Stopping(max_iterations=6, patience=0)
     hf = hessian_free(net, theta, acceptance=OnTraining(), stopping=stopping, pull=pull)
     while not hf.finished:
         hf.step()
@@ -289,9 +289,9 @@ def moved(net, theta, everything, pull):
 
 
 def test_a_stronger_pull_keeps_theta_nearer_its_start(net, theta, everything):
-    pulls = (0.003, 0.03, 0.3, 3)
+    pulls = (0.03, 0.3, 3)
     ways, losses = zip(*(moved(net, theta, everything, p) for p in pulls), strict=True)
-    assert list(ways) == sorted(ways, reverse=True) and ways[-1] < 0.2 * ways[0]
+    assert list(ways) == sorted(ways, reverse=True) and ways[-1] < 0.3 * ways[0]
     assert list(losses) == sorted(losses)
 
 

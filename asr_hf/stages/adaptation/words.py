@@ -98,7 +98,7 @@ def _scored(folder: Path) -> WerResult:
 
 def table(rows: Iterable[Mapping[str, Any]]) -> str:
     """Lay out rows for the terminal."""
-    lines = [("set", "words", "before", "after", "change", "95 % interval")]
+    lines: list[tuple[str, ...]] = [("set", "words", "before", "after", "change", "95 % interval")]
     for one in rows:
         before, after = one["before"], one["after"]
         cells = ["–", f"{after['percent']:.1f} %", "", ""]
