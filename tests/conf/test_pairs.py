@@ -46,7 +46,8 @@ def configurations(number: int) -> list[list[str]]:
     for row in range(max(map(len, columns.values()))):
         given = [f"+{group}={fixed}"]
         for name, options in columns.items():
-            given.append(f"{plus(name)}{name}={options[(row + shifts.get(name, 0)) % len(options)]}")
+            option = options[(row + shifts.get(name, 0)) % len(options)]
+            given.append(f"{plus(name)}{name}={option}")
         # Presets before stages, and stages before presets.
         given = given[::-1] if number % 2 else given
         # The recipe comes first, as people give it.

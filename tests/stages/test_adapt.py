@@ -29,7 +29,7 @@ RATE = 8000
 # A voice in whose speech the tones of the old one lie elsewhere.
 VOICE = {"la": 560, "mi": 1150, "so": 1950, "ti": 3150}
 OLD = [
-    *("name=first", "features.cmvn=utterance", "corpus.utterances.train=48"),
+    *("name=first", "features.cmvn=utterance", "corpus.utterances.train=36"),
     *("model.hidden_sizes=[32]", "trainer.stopping.max_iterations=15"),
 ]
 NEW = [
@@ -258,16 +258,21 @@ def test_models_that_are_missing_or_of_another_version_are_refused(root, refused
     assert "there is no trained model" in refused(*arguments(root, "name=x"))
 
 
-def test_recordings_of_a_lower_rate_and_silence_are_refused(root, tmp_path, refused):
+def test_recordings_of_a_lower_rate_are_refused(adapted, tmp_path, refused):
     table = write_table(tmp_path / "low", rate=4000)
-    given = [f"{root}/exp/first", f"table={table}", *NEW, *paths(root), "corpus.name=low"]
+    given = [f"{adapted}/exp/first", f"table={table}", *NEW, *paths(tmp_path), "corpus.name=low"]
     assert "recordings of 4000 Hz" in refused(*given)
-    for wav in (root / "voice").glob("*.wav"):
+
+
+def test_silence_is_refused(adapted, tmp_path, refused):
+    table = write_table(tmp_path / "quiet")
+    for wav in table.parent.glob("*.wav"):
         soundfile.write(wav, np.zeros(RATE), RATE)
-    assert "silent" in refused(*arguments(root, "corpus.name=quiet"))
+    given = [f"{adapted}/exp/first", f"table={table}", *NEW, *paths(tmp_path), "corpus.name=x"]
+    assert "silent" in refused(*given)
 
 
-def test_an_end_before_the_model_is_pulled_needs_a_model(adapted, capfd):
+def test_what_starts_from_a_model_needs_one(adapted, capfd):
     for setting in ("trainer.pull=0.1", "new_output=true"):
         train = ["train", *TONES, *paths(adapted), *OLD, "name=x", setting]
         assert main(train) == 2
