@@ -64,7 +64,7 @@ class TimedObjective:
         self._inner = inner
         self.num_parameters, self.device = inner.num_parameters, inner.device
         self.unit_frames, self.space = inner.unit_frames, inner.space
-        self.layers, self.weights = inner.layers, inner.weights
+        self.layers, self.weights, self.pulled = inner.layers, inner.weights, inner.pulled
         self.accumulate = inner.accumulate
         self.statistics_of_samples, self.common = inner.statistics_of_samples, inner.common
         self.statistics, self.renew_statistics = inner.statistics, inner.renew_statistics

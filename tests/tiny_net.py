@@ -37,6 +37,7 @@ class TinyNet:
             slice(hidden * (inputs + 1), hidden * (inputs + 4)),
         )
         self.num_parameters = sum(int(np.prod(s)) for s in self.shapes)
+        self.pulled = (slice(0, self.num_parameters),)
         self.device = torch.device("cpu")
         self.frames_by_pass = {"gradient": 0, "curvature": 0, "loss": 0}
         rng = np.random.default_rng(0)

@@ -14,6 +14,7 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.own_code import find_class, parameters_of
 
 CHOICES = {
+    "adapt.states": ("same", "new"),
     "features.cmvn": ("utterance", "speaker", "online", "none"),
     "features.window": ("hamming", "hanning", "povey", "blackman", "rectangular"),
     "features.dtype": ("float16", "float32"),

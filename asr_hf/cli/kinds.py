@@ -86,6 +86,7 @@ DECLARED: dict[str, Kinds] = {
     "alignment.from_ark": _PATH,
     "alignment.num_pdfs": _COUNT,
     "alignment.from_run": _PATH,
+    "alignment.states_from": _PATH,
     "alignment.tag": _PATH,
     "criterion.acoustic_scale": _COUNT,
     "decode.graph": _PATH,

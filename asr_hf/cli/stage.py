@@ -89,4 +89,4 @@ def _written_by(verb: str, settings: Settings) -> Path | None:
     if verb in below:
         return corpus / below[verb] if corpus.is_dir() else None
     run = settings.run_dir
-    return run / verb if verb == "decode" and run.is_dir() else None
+    return run / "decode" if verb in ("decode", "adapt") and run.is_dir() else None

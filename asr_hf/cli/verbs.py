@@ -8,6 +8,7 @@ VERBS = {
     "features": "extract filterbank features and CMVN statistics",
     "align": "flat-start a GMM, align, and pack the training data",
     "train": "train an acoustic model (-m sweeps)",
+    "adapt": "adapt a trained model to other speech; words before and after",
     "lattices": "make lattices for sequence training",
     "decode": "tune on dev, decode the test sets",
     "score": "count word errors of what was decoded",

@@ -95,7 +95,7 @@ class CurvatureStatistics(Protocol):
 
     @property
     def decay(self) -> float:
-        """ρ of weight decay, which the curvature holds beside that of the data."""
+        """ρ of weight decay and pull, which the curvature holds beside that of the data."""
         ...
 
     def accumulate(self, statistic: Statistic[AnyT]) -> AnyT:

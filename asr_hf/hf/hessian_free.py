@@ -18,13 +18,13 @@ from asr_hf.hf.memory import MemoryNeed, ProblemSize
 from asr_hf.hf.needs import OptimiserNeeds
 from asr_hf.hf.objective import LossSum, Objective, Sample, Split
 from asr_hf.hf.pass_cost import PassCost, hf_pass_costs
+from asr_hf.hf.penalty import penalised
 from asr_hf.hf.preconditioners.base import Preconditioner
 from asr_hf.hf.sampling.base import SamplingSchedule, UnitSampler
 from asr_hf.hf.solvers.base import Solver, SolverResult
 from asr_hf.hf.state import State, nest, nested
 from asr_hf.hf.statistics import SampleStatistics
 from asr_hf.hf.verdict import Verdict
-from asr_hf.hf.weight_decay import with_decay
 from asr_hf.runtime.clock import PhaseClock
 
 
@@ -75,8 +75,9 @@ class HessianFree:
         stopping: ends training.
         warm_start_decay: β; CG is given β times the step taken before. (The paper gives β d_N,
             which hurts whenever the step taken is shorter than d_N.)
-        weight_decay: ρ; training data have ½ρ‖W‖² beside their loss per frame (see `WeightDecay`).
+        weight_decay: ρ; training data have ½ρ‖W‖² beside their loss per frame (see `Penalised`).
             Neither acceptance nor reports do.
+        pull: ρ of ½ρ‖θ - θ₀‖², which they have likewise; θ₀ is `theta`.
         heldout_frames: bound on the frames of the acceptance test; None takes all.
         averaging: ᾱ; `estimate` is the running mean θ̄ ← ᾱ θ̄ + (1 - ᾱ) θ, the k-th iterate weighing
             at least 1 / (k + 1) (Martens & Grosse 2015, section 10). It evens out what small
@@ -100,14 +101,15 @@ class HessianFree:
         stopping: Stopping,
         warm_start_decay: float = 0.95,
         weight_decay: float = 0.0,
+        pull: float = 0.0,
         heldout_frames: int | None = None,
         averaging: float = 0.0,
         seed: int = 0,
     ) -> None:
         if not 0 <= averaging < 1:
             raise ValueError(f"trainer.averaging: needs 0 <= averaging < 1, found {averaging}")
-        self.objective, self.theta = with_decay(objective, weight_decay), theta.clone()
-        self.weight_decay = weight_decay
+        self.objective = penalised(objective, theta, weight_decay, pull)
+        self.theta, self.weight_decay, self.pull = theta.clone(), weight_decay, pull
         self.solver, self.preconditioner, self.sampling = solver, preconditioner, sampling
         self.damping, self.acceptance, self.stopping = damping, acceptance, stopping
         self.warm_start_decay, self.averaging, self.seed = warm_start_decay, averaging, seed
@@ -140,9 +142,9 @@ class HessianFree:
         return "trainer.stopping.max_iterations" if ended else ""
 
     def memory(self, size: ProblemSize) -> MemoryNeed:
-        """Return the memory of gradient, its negative, a trial θ, a mean, and of its parts."""
+        """Return the memory of gradient, its negative, a trial θ, a mean, θ₀, and its parts."""
         parts = self.solver.memory(size) + self.preconditioner.memory(size)
-        vectors = size.shards(2) + size.vectors(2 if self.averaging else 1)
+        vectors = size.shards(2) + size.vectors(1 + bool(self.averaging) + bool(self.pull))
         if size.shares > 1:
             # A whole vector before a product, and one after it.
             vectors += size.vectors(2)
@@ -215,7 +217,7 @@ class HessianFree:
             sample,
             gradient,
             self.seed + self.iteration,
-            self.weight_decay,
+            self.weight_decay + self.pull,
         )
         self.sampling.observe(statistics, gradient_frames)
         # First what needs passes of its own: the curvature then fills the memory that is left.

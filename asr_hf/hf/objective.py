@@ -47,7 +47,7 @@ class LossSum:
         num_frames: number of frames summed over.
         errors: number of frames whose most probable class is not the label.
         per_unit: loss summed over each unit of the sample [U], float64.
-        penalty: what of it is weight decay (nats per frame).
+        penalty: what of it is weight decay and pull (nats per frame).
     """
 
     total: float
@@ -63,7 +63,7 @@ class LossSum:
 
     @property
     def data_mean(self) -> float:
-        """Loss per frame without weight decay (nats)."""
+        """Loss per frame without weight decay and pull (nats)."""
         return self.mean - self.penalty
 
     @property
@@ -114,6 +114,8 @@ class Objective(Protocol):
         layers: the affine layers of the network.
         weights: places in θ of what weight decay shrinks: all parameters but vectors, which are
             biases and scales.
+        pulled: places in θ of what a pull holds: all parameters, but those of an output layer that
+            the starting model does not have.
         statistics: what the loss depends on beside θ, by name; `renew_statistics` changes them.
     """
 
@@ -122,6 +124,7 @@ class Objective(Protocol):
     space: Space
     layers: tuple[AffineLayer, ...]
     weights: tuple[slice, ...]
+    pulled: tuple[slice, ...]
 
     @property
     def statistics(self) -> dict[str, Tensor]:

@@ -16,12 +16,12 @@ from asr_hf.hf.memory import MemoryNeed, ProblemSize
 from asr_hf.hf.needs import OptimiserNeeds
 from asr_hf.hf.objective import Objective, Split
 from asr_hf.hf.pass_cost import PassCost
+from asr_hf.hf.penalty import penalised
 from asr_hf.hf.preconditioners.base import Preconditioner
 from asr_hf.hf.sampling.base import SampleSizes, SamplingSchedule, UnitSampler
 from asr_hf.hf.state import State, nest, nested
 from asr_hf.hf.statistics import SampleStatistics
 from asr_hf.hf.step_length import ModelLength
-from asr_hf.hf.weight_decay import with_decay
 from asr_hf.runtime.clock import PhaseClock, Stopwatch
 
 # Iterations whose passes are counted for a run that ends by its seconds: the first are shorter.
@@ -50,7 +50,8 @@ class StochasticHessianFree:
         horizon: the end of the run.
         damping: λ.
         momentum: μ.
-        weight_decay: ρ; the loss has ½ρ‖W‖² beside it per frame (see `WeightDecay`).
+        weight_decay: ρ; the loss has ½ρ‖W‖² beside it per frame (see `Penalised`).
+        pull: ρ of ½ρ‖θ - θ₀‖², which the loss has likewise; θ₀ is `theta`.
         steps: gradient steps of an iteration; the first iterations, in which the curvature changes
             fast, have 1, 2, 4, ... of them.
         length_decay: decay of the measurements of α (see `ModelLength`).
@@ -74,6 +75,7 @@ class StochasticHessianFree:
         damping: float = 5e-3,
         momentum: float = 0.9,
         weight_decay: float = 0.0,
+        pull: float = 0.0,
         steps: int = 30,
         length_decay: float = 0.5,
         averaging: float = 0.0,
@@ -83,8 +85,8 @@ class StochasticHessianFree:
             raise ValueError(
                 "trainer: needs damping > 0, 0 <= momentum < 1, steps >= 1, 0 <= averaging < 1"
             )
-        self.objective, self.theta = with_decay(objective, weight_decay), theta.clone()
-        self.weight_decay = weight_decay
+        self.objective = penalised(objective, theta, weight_decay, pull)
+        self.theta, self.weight_decay, self.pull = theta.clone(), weight_decay, pull
         self.preconditioner, self.sampling = preconditioner, sampling
         self.annealing, self.horizon, self.length = annealing, horizon, ModelLength(length_decay)
         self.damping, self.momentum, self.steps = damping, momentum, steps
@@ -118,8 +120,8 @@ class StochasticHessianFree:
         return self.horizon.key if self.progress >= 1.0 else ""
 
     def memory(self, size: ProblemSize) -> MemoryNeed:
-        """Return what it will allocate: gradient, direction, product, velocity, and its parts."""
-        own = size.shards(3) + size.vectors(2 if self.averaging else 1)
+        """Return what it will allocate: gradient, direction, product, velocity, θ₀, its parts."""
+        own = size.shards(3) + size.vectors(1 + bool(self.averaging) + bool(self.pull))
         if size.shares > 1:
             own += size.vectors(2)
         parts = self.preconditioner.memory(size)
@@ -206,7 +208,7 @@ class StochasticHessianFree:
             sample,
             gradient,
             self.seed + self.iteration,
-            self.weight_decay,
+            self.weight_decay + self.pull,
         )
         self.sampling.observe(statistics, num_frames)
         self.preconditioner.prepare(self.damping, statistics)

@@ -65,6 +65,7 @@ class ModuleObjective:
         self.num_parameters, self.device = network.size, network.device
         self.layers: tuple[AffineLayer, ...] = network.affine_layers()
         self.weights = network.weights
+        self.pulled: tuple[slice, ...] = (slice(0, network.size),)
         self._gradients, self._iteration = UnitGradients(network, loss), 0
 
     def check(self, numbers: np.ndarray) -> None:

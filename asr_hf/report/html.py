@@ -13,7 +13,7 @@ from asr_hf.report.run_data import OPTIMISERS, RunData
 from asr_hf.report.scale import duration, si
 from asr_hf.report.settings import parts_chosen, settings_html
 from asr_hf.report.style import STYLE
-from asr_hf.report.tables import iterations_table, wer_table, worst_html
+from asr_hf.report.tables import adaptation_table, iterations_table, wer_table, worst_html
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
 
@@ -53,6 +53,9 @@ def write_report(run_dir: Path) -> Path:
 def page(run: RunData) -> str:
     """Return the page of a run as HTML."""
     body = [_header(run), _cards(run)]
+    if adapted := run.result.get("adaptation"):
+        came = f"From {escape(Path(adapted['from']).name)}, before and after."
+        body.append(f"<h2>Adaptation</h2><p>{came}</p>" + adaptation_table(adapted))
     drawn = figures(run)
     if drawn:
         body.append("<h2>Training</h2>")

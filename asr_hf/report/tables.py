@@ -75,6 +75,34 @@ def wer_table(wer: dict[str, Any]) -> str:
     )
 
 
+def adaptation_table(adapted: dict[str, Any]) -> str:
+    """Return the table of word error rates before and after adaptation as HTML.
+
+    Args:
+        adapted: entry "adaptation" of result.json.
+    """
+    titles = ("set", "words", "before", "after", "change", "95 % interval, points")
+    head = "".join(f'<th scope="col">{title}</th>' for title in titles)
+    rows = []
+    for one in adapted["rows"]:
+        before, after = one["before"], one["after"]
+        cells = [str(after["words"]), "–", f"{after['percent']:.2f} %", "–", "–"]
+        if before is not None:
+            cells[1] = f"{before['percent']:.2f} %"
+            cells[3] = "–" if one["relative"] is None else f"{one['relative']:+.1f} %"
+            cells[4] = "{:+.1f} to {:+.1f}".format(*one["interval"])
+        name = f"{one['corpus']} {one['set']}"
+        rows.append(
+            f'<tr><th scope="row">{escape(name)}</th>'
+            + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+            + "</tr>"
+        )
+    return (
+        f'<div class="panel"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
 def worst_html(run: RunData) -> str:
     """Return the worst utterances of the headline set as HTML, word by word."""
     headline = run.result["wer"].get("set")

@@ -43,6 +43,7 @@ EXTENDABLE = (
     "lattices.jobs",
     "decode",
     "export",
+    "adapt.old_sets",
     "run_dir",
     "command",
     "paths",

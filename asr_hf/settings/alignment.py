@@ -47,6 +47,7 @@ class AlignmentSettings:
         from_ark: archive of pdf alignments, which takes the place of the flat start.
         num_pdfs: number of pdfs of those alignments.
         from_run: run folder whose network realigns the corpus.
+        states_from: folder of another corpus's HMM system, which takes the place of the flat start.
         tag: what keeps alignments and stores apart from others of the corpus.
     """
 
@@ -65,4 +66,5 @@ class AlignmentSettings:
     from_ark: Path | None
     num_pdfs: int | None
     from_run: Path | None
+    states_from: Path | None = None
     tag: str | None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from asr_hf.settings.adapt import AdaptSettings
 from asr_hf.settings.alignment import AlignmentSettings
 from asr_hf.settings.component import Builder, Component
 from asr_hf.settings.corpus import CorpusSettings, corpus_settings
@@ -38,6 +39,8 @@ class Settings:
         frame_stride: distance of the frames of a unit that samples are drawn in; 1 takes whole
             utterances.
         init_from: run folder whose model training starts from; None starts from random weights.
+        new_output: whether that model gets a new output layer.
+        adapt: settings of adaptation to other speech.
         overfit: whether held-out data may be trained on.
         priors: what the trained model's priors are: alignment or posteriors.
         precision: arithmetic of curvature products and gradients: fp32, tf32 or bf16.
@@ -79,6 +82,8 @@ class Settings:
     criterion: Component
     trainer: Component
     pretraining: PretrainingSettings | None = None
+    new_output: bool = False
+    adapt: AdaptSettings = field(default_factory=AdaptSettings)
     tree: Mapping[str, Any] = field(repr=False)
     formulas: Mapping[str, Any] = field(repr=False)
 

@@ -265,6 +265,9 @@ def _write_fits(folder: Path, name: str, fits: dict[str, float]) -> None:
 
 
 def _network_scores(settings: Settings, run_dir: Path) -> ScoreSource:
+    if settings.alignment.states_from is not None:
+        # It knows nothing of this corpus, whose stores hold other labels or are still to be made.
+        return network_scores(settings, run_dir, stored=False)
     # The network reads the store it was trained on; the tagged one is still to be made.
     if (run_dir / CONFIG).exists():
         recorded = read_run_config(run_dir, sections=["alignment", "model"])

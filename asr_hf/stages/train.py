@@ -52,6 +52,7 @@ from asr_hf.training.feeding.frame_source import FrameSource, make_sources, room
 from asr_hf.training.frame_objective import FrameObjective
 from asr_hf.training.loop import TrainingLoop
 from asr_hf.training.model_file import FILE_NAME
+from asr_hf.training.parameter_places import hidden_slices
 from asr_hf.training.planning.memory import parse_bytes
 from asr_hf.training.pretraining import pretrain_layers
 from asr_hf.training.try_out import try_criterion, try_preconditioner
@@ -184,6 +185,8 @@ def make_objective(
         record=recorder(settings, device),
         seed=settings.runtime.seed,
     )
+    if settings.new_output:
+        objective.pulled = hidden_slices(model)
     choose_gradients(settings, objective)
     return objective
 
@@ -232,13 +235,14 @@ def keep_in(folder: Path, writer: ModelWriter) -> Callable[[int, Tensor], None]:
 
 
 def _scores_of(path: Path, best: Best) -> dict[str, Any]:
-    """Return the word error rates in result.json, if they belong to the best model of this run."""
+    """Return what result.json says of words, if it belongs to the best model of this run."""
     previous = read_json(path) if path.exists() else {}
     same_model = (
         previous.get("heldout_loss") == best.loss
         and previous.get("best_iteration") == best.iteration
     )
-    return {"wer": previous["wer"]} if same_model and "wer" in previous else {}
+    kept = ("wer", "adaptation") if same_model else ()
+    return {key: previous[key] for key in kept if key in previous}
 
 
 def open_sources(

@@ -91,6 +91,7 @@ class FrameObjective(WorkCounter):
         self.device = model.flat.device
         self.layers = tuple(model.affine_layers().values())
         self.parameters, self.weights = parameter_places(model), weight_slices(model)
+        self.pulled: tuple[slice, ...] = (slice(0, self.num_parameters),)
         # Given the number of frames of each chunk, how many chunks keep their activations.
         self.chunks_kept: Callable[[list[int]], int] = len
         self.sources = sources or make_sources(stores, self.device, max_bytes=0)

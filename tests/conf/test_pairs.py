@@ -40,12 +40,14 @@ def configurations(number: int) -> list[list[str]]:
     columns = {g: options for g, options in groups().items() if g not in (group, "recipe")}
     if group != "recipe":
         columns["recipe"] = groups()["recipe"]
+    # Stages and debug options have even numbers: in step, half of them would never meet.
+    shifts = dict.fromkeys(SETTING, number) | {"debug": number // 2}
     made = []
     for row in range(max(map(len, columns.values()))):
         given = [f"+{group}={fixed}"]
         for name, options in columns.items():
-            shift = number if name in SETTING else 0
-            given.append(f"{plus(name)}{name}={options[(row + shift) % len(options)]}")
+            option = options[(row + shifts.get(name, 0)) % len(options)]
+            given.append(f"{plus(name)}{name}={option}")
         # Presets before stages, and stages before presets.
         given = given[::-1] if number % 2 else given
         # The recipe comes first, as people give it.

@@ -195,6 +195,7 @@ def hessian_free(case, objective, theta, ranks, in_cg):
         acceptance=acceptance,
         stopping=Stopping(max_iterations=ITERATIONS, patience=0),
         weight_decay=1e-3 if case == "variance" else 0.0,
+        pull=1e-2 if case == "variance" else 0.0,
         averaging=0.9 if case == "kfac" else 0.0,
         seed=1,
     )

@@ -33,13 +33,14 @@ class NetworkScores:
     Args:
         settings: settings of the command.
         path: model file.
+        stored: whether frame stores are read; otherwise all is read from the features.
 
     Raises:
         InputError: there is no such model, or it is damaged.
     """
 
-    def __init__(self, settings: Settings, path: Path) -> None:
-        self._settings, self.path = settings, path
+    def __init__(self, settings: Settings, path: Path, stored: bool = True) -> None:
+        self._settings, self.path, self._reads_stores = settings, path, stored
         self.model, self.about = load_model(path, settings.model.target)
         self.source, self.subsampling = Source.of_file(path), self.model.subsampling
         self._device = choose_device(settings.runtime.device, settings.runtime.threads)
@@ -126,7 +127,7 @@ class NetworkScores:
             InputError: the store is not current, or does not fit the network.
         """
         folder = store_folder(self._settings, name)
-        if not (folder / "store.json").is_file():
+        if not self._reads_stores or not (folder / "store.json").is_file():
             return None
         source = store_source(self._settings, folder)
         features_fit(source, self.about, self.path)

@@ -43,17 +43,27 @@ class Identified(Protocol):
         ...
 
 
-def network_scores(settings: Settings, run_dir: Path) -> ScoreSource:
+def network_scores(settings: Settings, run_dir: Path, stored: bool = True) -> ScoreSource:
     """Return the scores of a corpus's sets under the network in `run_dir`.
+
+    Args:
+        settings: settings of the command.
+        run_dir: run folder of the network.
+        stored: whether frame stores are read where there are some; otherwise the features are.
 
     Raises:
         InputError: there is no trained model.
     """
-    return model_scores(settings, run_dir / MODEL_FILE)
+    return model_scores(settings, run_dir / MODEL_FILE, stored)
 
 
-def model_scores(settings: Settings, path: Path) -> ScoreSource:
+def model_scores(settings: Settings, path: Path, stored: bool = True) -> ScoreSource:
     """Return the scores of a corpus's sets under the network in the file `path`.
+
+    Args:
+        settings: settings of the command.
+        path: model file.
+        stored: see `network_scores`.
 
     Raises:
         InputError: there is no trained model.
@@ -61,4 +71,4 @@ def model_scores(settings: Settings, path: Path) -> ScoreSource:
     # Aligning with GMMs and decoding given scores need none of the network's libraries.
     from asr_hf.stages.recognition.network_scores import NetworkScores
 
-    return NetworkScores(settings, path)
+    return NetworkScores(settings, path, stored)

@@ -168,7 +168,10 @@ def features_fit(features: Source, about: Mapping[str, Any], model: Path) -> Non
     recorded = {
         key: value
         for key, value in all_settings(features).items()
-        if key.startswith("features.") and key.removeprefix("features.") in trained
+        if key.startswith("features.")
+        and key.removeprefix("features.") in trained
+        # How recordings came to the sample rate is none of the network's business.
+        and key != "features.resample"
     }
     changed = [
         f"{key}: {in_training} -> {value}"

@@ -22,6 +22,7 @@ from asr_hf.runtime.provenance import Artefact, ArtefactSpec, Source
 from asr_hf.runtime.skips import SkipList
 from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.expected import features_source
+from asr_hf.stages.sources.inherited_states import inherited_states
 from asr_hf.stages.sources.layout import (
     features_folder,
     full_rate_folder,
@@ -81,8 +82,9 @@ def corpus_hmms(
 ) -> CorpusHmms:
     """Train the HMM system, or load the one that is current.
 
-    The HMM system of a corpus of copies is that of its clean corpus. With `model.subsampling`, HMMs
-    that emit every k-th frame are made from those that emit every one.
+    The HMM system of a corpus of copies is that of its clean corpus. With `alignment.states_from`
+    it has the states of another corpus's. With `model.subsampling`, HMMs that emit every k-th frame
+    are made from those that emit every one.
 
     Args:
         settings: settings of the command.
@@ -102,6 +104,11 @@ def corpus_hmms(
         return CorpusHmms(system, None, known.source)
     name = settings.corpus.train_set
     train, train_transcripts = data[name], transcripts[name]
+    if settings.alignment.states_from is not None:
+        sources, system_of = inherited_states(settings, train_transcripts)
+        spec = ArtefactSpec(_KIND, {}, sources)
+        system, known = _kept(system_folder(settings), spec, system_of)
+        return CorpusHmms(system, None, known.source)
     mixtures, known = _full_rate(settings, train, train_transcripts)
     if subsampling(settings) == 1:
         return CorpusHmms(mixtures, mixtures, known.source)

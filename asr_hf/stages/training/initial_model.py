@@ -14,6 +14,7 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.layout import decoding_scale
 from asr_hf.stages.training.declared import criterion_needs
+from asr_hf.stages.training.new_output import with_new_output
 from asr_hf.training.model_file import FILE_NAME, build_model, load_model, model_config
 from asr_hf.training.try_out import try_model
 
@@ -38,8 +39,9 @@ def inherit_settings(settings: Settings) -> Settings:
 
     Raises:
         InputError: there is no such run, or it was not decoded; or no run is named, and the
-            criterion needs one.
+            criterion or another setting needs one.
     """
+    _check_start(settings)
     needs = criterion_needs(settings.criterion)
     needs_scale = needs.acoustic_scale and settings.criterion.get("acoustic_scale") is None
     if settings.init_from is None:
@@ -107,20 +109,43 @@ def initial_model(settings: Settings, train: FrameStore, device: torch.device) -
     return model.to(device)
 
 
+def _check_start(settings: Settings) -> None:
+    """Refuse settings that speak of a starting model where there is none.
+
+    Raises:
+        InputError: there is a pull or a new output layer, and no run to start from; the pull is
+            negative; or pretraining would move what it is towards.
+    """
+    pull = settings.trainer.get("pull", 0.0)
+    if not pull >= 0:
+        raise InputError(f"trainer.pull={pull}", expected="0 or more")
+    asking = {"new_output=true": settings.new_output, f"trainer.pull={pull}": pull}
+    for key in (key for key, asked in asking.items() if asked and settings.init_from is None):
+        raise InputError(
+            f"{key}: there is no model to start from",
+            expected="init_from=<run folder>",
+            remedy="name the run, or leave this out",
+        )
+    if pull and settings.pretraining is not None:
+        raise InputError(
+            f"trainer.pull={pull}: pretraining would change the model that it is towards",
+            remedy="pretraining=null",
+        )
+
+
 def _loaded(settings: Settings, run_dir: Path, train: FrameStore) -> AcousticModel:
     path = run_dir / FILE_NAME
     model, _ = load_model(path, settings.model.target)
-    for what, count, expected in (
-        ("features", model.feature_dim, train.dim),
-        ("pdfs", model.num_pdfs, train.num_pdfs),
-    ):
+    fits = [("features", model.feature_dim, train.dim), ("pdfs", model.num_pdfs, train.num_pdfs)]
+    for what, count, expected in fits[: 1 if settings.new_output else 2]:
         if count != expected:
             raise InputError(
                 f"{path}: the model has {count} {what}",
                 expected=f"{expected}, as in {train.folder}",
-                remedy="start from a run on the same features and alignments",
+                remedy="start from a run on the same features and alignments"
+                + (", or give it a new output layer: new_output=true" if what == "pdfs" else ""),
             )
-    return model
+    return with_new_output(settings, model, path, train) if settings.new_output else model
 
 
 def make_model(settings: Settings, train: FrameStore) -> AcousticModel:

@@ -46,7 +46,7 @@ class DataParallel(WorkCounter):
         self.frames_by_pass.update(frames_by_pass)
         self._inner, self._group = inner, group
         self.num_parameters, self.device = inner.num_parameters, inner.device
-        self.layers, self.weights = inner.layers, inner.weights
+        self.layers, self.weights, self.pulled = inner.layers, inner.weights, inner.pulled
 
     def unit_frames(self, split: Split) -> np.ndarray:
         """Return the number of frames of each unit of `split` [U], int64, whoever has it."""

@@ -1,8 +1,8 @@
-"""Weight decay in the objective, against dense matrices in float64."""
+"""Weight decay and pull in the objective, against dense matrices in float64."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -17,6 +17,7 @@ from asr_hf.hf.damping import DampedOperator, LevenbergMarquardt
 from asr_hf.hf.hessian_free import HessianFree, Stopping
 from asr_hf.hf.horizon import Horizon
 from asr_hf.hf.objective import Sample, Split
+from asr_hf.hf.penalty import penalised
 from asr_hf.hf.preconditioners.diagonal import DiagonalPreconditioner
 from asr_hf.hf.preconditioners.identity import IdentityPreconditioner
 from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
@@ -25,7 +26,7 @@ from asr_hf.hf.sampling.fixed import FixedSampling
 from asr_hf.hf.solvers.cg import ConjugateGradient
 from asr_hf.hf.statistics import SampleStatistics
 from asr_hf.hf.stochastic import StochasticHessianFree
-from asr_hf.hf.weight_decay import with_decay
+from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.process_group import ProcessGroup
 from asr_hf.training.distributed.sharded import Sharded
 
@@ -33,9 +34,43 @@ RHO = 0.3
 HELDOUT = Sample(Split.HELDOUT, np.arange(12))
 
 
+@dataclass
+class Case:
+    """Strengths of decay and pull, and what the pull is towards [n].
+
+    Args:
+        decay: ρ of weight decay.
+        pull: ρ of the pull.
+        centre: where the pull is towards.
+        on_weights: 1 at the weights, 0 at the biases [n].
+    """
+
+    decay: float
+    pull: float
+    centre: torch.Tensor
+    on_weights: torch.Tensor
+
+    def value(self, theta: torch.Tensor) -> torch.Tensor:
+        away = (theta - self.centre).square().sum()
+        return 0.5 * (self.decay * (theta * self.on_weights).square().sum() + self.pull * away)
+
+    def gradient(self, theta: torch.Tensor) -> torch.Tensor:
+        return self.decay * theta * self.on_weights + self.pull * (theta - self.centre)
+
+    @property
+    def curvature(self) -> torch.Tensor:
+        return self.decay * self.on_weights + self.pull
+
+
+@pytest.fixture(params=[(RHO, 0.0), (0.0, 0.7), (RHO, 0.7)], ids=["decay", "pull", "both"])
+def case(request, theta, on_weights):
+    centre = torch.randn(len(theta), generator=torch.Generator().manual_seed(7)).double()
+    return Case(*request.param, centre, on_weights)
+
+
 @pytest.fixture
-def decayed(net):
-    return with_decay(net, RHO)
+def decayed(net, case):
+    return penalised(net, case.centre, case.decay, case.pull)
 
 
 @pytest.fixture
@@ -49,10 +84,9 @@ def frames_of(net, sample):
     return int(net.unit_frames(sample.split)[sample.units].sum())
 
 
-def test_loss_and_gradient_are_those_of_the_sum(net, decayed, theta, everything, on_weights):
+def test_loss_and_gradient_are_those_of_the_sum(net, decayed, theta, everything, case):
     frames, leaf = frames_of(net, everything), theta.clone().requires_grad_()
-    penalty = 0.5 * RHO * (leaf * on_weights).square().sum()
-    expected = net.losses(leaf, everything).sum() + frames * penalty
+    expected = net.losses(leaf, everything).sum() + frames * case.value(leaf)
     (at,) = torch.autograd.grad(expected, leaf)
     loss, gradient = decayed.gradient(theta, everything)
     torch.testing.assert_close(gradient, at, rtol=1e-12, atol=1e-12)
@@ -62,9 +96,9 @@ def test_loss_and_gradient_are_those_of_the_sum(net, decayed, theta, everything,
         assert found.data_mean == pytest.approx(net.loss(theta, everything).mean, rel=1e-12)
 
 
-def test_products_have_rho_on_the_weights(net, decayed, theta, everything, on_weights):
+def test_products_have_rho_on_the_diagonal(net, decayed, theta, everything, case):
     dense = net.dense_gauss_newton(theta, everything)
-    dense += frames_of(net, everything) * RHO * torch.diag(on_weights)
+    dense += frames_of(net, everything) * torch.diag(case.curvature)
     curvature = decayed.curvature(theta, everything)
     assert curvature.num_frames == frames_of(net, everything)
     for seed in range(2):
@@ -93,10 +127,36 @@ def test_two_halves_add_up_to_the_whole(decayed, theta, everything):
 
 
 def test_without_it_the_objective_is_the_data_s_and_less_is_refused(net):
-    assert with_decay(net, 0.0) is net
+    zero = torch.zeros(net.num_parameters)
+    assert penalised(net, zero) is net
     for wrong in (-0.1, float("nan")):
-        with pytest.raises(ValueError, match=r"trainer\.weight_decay"):
-            with_decay(net, wrong)
+        for key in ("weight_decay", "pull"):
+            with pytest.raises(ValueError, match=rf"trainer\.{key}"):
+                penalised(net, zero, **{key: wrong})
+
+
+def test_the_centre_is_where_the_pull_began_whatever_becomes_of_the_vector(net, theta, everything):
+    start = theta.clone()
+    pulled = penalised(net, start, pull=0.7)
+    start.add_(1.0)
+    assert pulled.loss(theta, everything).penalty == 0.0
+
+
+def test_a_new_output_layer_is_not_pulled(net, theta, everything):
+    net.pulled = (slice(0, net.layers[1].start),)
+    pulled = penalised(net, torch.zeros_like(theta), pull=0.7)
+    gradient = pulled.gradient(theta, everything)[1] - net.gradient(theta, everything)[1]
+    expected = 0.7 * frames_of(net, everything) * theta
+    expected[net.pulled[0].stop :] = 0
+    torch.testing.assert_close(gradient, expected)
+
+
+def test_a_pull_keeps_statistics(net, theta, everything, monkeypatch):
+    asked = []
+    monkeypatch.setattr(net, "renew_statistics", lambda *given: asked.append(given) or 1)
+    assert penalised(net, theta, weight_decay=RHO).renew_statistics(theta, everything) == 1
+    assert penalised(net, theta, pull=RHO).renew_statistics(theta, everything) == 0
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
@@ -116,12 +176,12 @@ def statistics_of(objective, theta, sample, decay=0.0):
     return SampleStatistics(objective, theta, sample, gradient / loss.num_frames, 3, decay)
 
 
-def test_the_variance_of_gradients_is_that_of_the_data(net, decayed, theta, everything, on_weights):
+def test_the_variance_of_gradients_is_that_of_the_data(net, decayed, theta, everything, case):
     plain, found = (statistics_of(x, theta, everything) for x in (net, decayed))
     before, after = (x.accumulate(UnitMoments(x.gradient, x.space)) for x in (plain, found))
     assert after.variance == pytest.approx(before.variance, rel=1e-9)
     units, frames = net.unit_gradients(theta, everything), frames_of(net, everything)
-    squares = sum((g + n * RHO * theta * on_weights).square() for n, g in units) / frames
+    squares = sum((g + n * case.gradient(theta)).square() for n, g in units) / frames
     torch.testing.assert_close(after.squares, squares)
 
 
@@ -133,20 +193,20 @@ def test_it_is_damping_to_preconditioners_by_statistics(net, theta, everything, 
     assert torch.equal(one.apply(r), two.apply(r))
 
 
-def test_pairs_hold_it_once(net, decayed, theta, everything, on_weights):
-    """The newest pair meets the secant equation of G + ρI on the weights + λI."""
+def test_pairs_hold_it_once(net, decayed, theta, everything, case):
+    """The newest pair meets the secant equation of G, the quadratics' curvature and λI."""
     preconditioner, pairs = LBFGSPreconditioner(pairs=4), []
     inner = preconditioner.observe
     preconditioner.observe = lambda s, g: (pairs.append(s.clone()), inner(s, g))
     operator = DampedOperator(decayed.curvature(theta, everything), 0.1)
-    statistics = statistics_of(decayed, theta, everything, RHO)
+    statistics = statistics_of(decayed, theta, everything, case.decay + case.pull)
     preconditioner.prepare(0.1, statistics)
     b = -statistics.gradient
     ConjugateGradient(max_iterations=4).solve(operator, b, torch.zeros_like(b), preconditioner)
     preconditioner.finish()
     preconditioner.prepare(0.1, statistics)
     dense = net.dense_gauss_newton(theta, everything) / frames_of(net, everything)
-    dense += RHO * torch.diag(on_weights) + 0.1 * torch.eye(len(theta))
+    dense += torch.diag(case.curvature) + 0.1 * torch.eye(len(theta))
     torch.testing.assert_close(preconditioner.apply(dense @ pairs[-1]), pairs[-1])
 
 
@@ -172,16 +232,18 @@ class OnTraining(Backtracking):
 
 
 @pytest.mark.parametrize("preconditioner", [KFACPreconditioner, LBFGSPreconditioner])
-def test_hf_minimises_the_sum(net, decayed, theta, everything, preconditioner):
-    """At the end the gradient of the data balances the decay; events tell the data's loss."""
+@pytest.mark.parametrize("key", ["weight_decay", "pull"])
+def test_hf_minimises_the_sum(net, theta, everything, preconditioner, key):
+    """At the end the gradient of the data balances the quadratic; events tell the data's loss."""
+    decayed = penalised(net, theta, **{key: RHO})
     before = net.loss(theta, everything).mean
     hf = hessian_free(
         net,
         theta,
         preconditioner=preconditioner(),
         acceptance=OnTraining(),
-        weight_decay=RHO,
         damping=LevenbergMarquardt(value=0.1),
+        **{key: RHO},
         stopping=Stopping(max_iterations=20, patience=0),
     )
     assert hf.step()["train_loss"] == pytest.approx(before, rel=1e-12)
@@ -217,7 +279,65 @@ def test_short_steps_shrink_weights_too(net, theta, on_weights):
     assert trained(0.05) < 0.7 * trained(0.0)
 
 
+def moved(net, theta, everything, pull):
+    """How far θ gets from its start, and the loss there."""
+    stopping = Stopping(max_iterations=6, patience=0)
+    hf = hessian_free(net, theta, acceptance=OnTraining(), stopping=stopping, pull=pull)
+    while not hf.finished:
+        hf.step()
+    return float((hf.theta - theta).norm()), net.loss(hf.theta, everything).mean
+
+
+def test_a_stronger_pull_keeps_theta_nearer_its_start(net, theta, everything):
+    pulls = (0.03, 0.3, 3)
+    ways, losses = zip(*(moved(net, theta, everything, p) for p in pulls), strict=True)
+    assert list(ways) == sorted(ways, reverse=True) and ways[-1] < 0.3 * ways[0]
+    assert list(losses) == sorted(losses)
+
+
+def test_a_resumed_run_is_pulled_to_the_same_place(net, theta):
+    """The centre is what the optimiser is made with, not what a checkpoint holds."""
+
+    def made():
+        return hessian_free(net, theta, acceptance=OnTraining(), pull=RHO)
+
+    whole, first, second = made(), made(), made()
+    for _ in range(3):
+        whole.step()
+        first.step()
+    second.load_state_dict(first.state_dict())
+    assert not torch.equal(second.theta, theta)
+    for hf in (whole, second):
+        hf.step()
+    assert torch.equal(whole.theta, second.theta)
+
+
+def test_short_steps_are_pulled_too(net, theta):
+    def way(strength):
+        optimiser = StochasticHessianFree(
+            objective=net,
+            theta=theta,
+            preconditioner=KFACPreconditioner(),
+            sampling=FixedSampling(0.5, 0.5),
+            annealing=Linear(),
+            horizon=Horizon(epochs=10),
+            damping=0.1,
+            pull=strength,
+        )
+        while not optimiser.finished:
+            optimiser.step()
+        return float((optimiser.theta - theta).norm())
+
+    assert way(1.0) < 0.5 * way(0.0)
+
+
 @pytest.mark.parametrize("trainer", ["hf", "hf_sequence", "hf_stochastic"])
-def test_the_key_is_there_and_off(trainer):
+def test_the_keys_are_there_and_off(trainer):
     config = load_config(["+recipe=prompts", f"trainer={trainer}"])
-    assert config.trainer.weight_decay == 0.0
+    assert config.trainer.weight_decay == config.trainer.pull == 0.0
+
+
+@pytest.mark.parametrize("trainer", ["sgd", "adamw", "nadamw", "muon", "lbfgs"])
+def test_trainers_without_a_pull_refuse_it_by_name(trainer):
+    with pytest.raises(InputError, match=r"trainer\.pull"):
+        load_config(["+recipe=prompts", f"trainer={trainer}", "trainer.pull=0.1"])

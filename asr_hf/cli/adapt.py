@@ -1,0 +1,70 @@
+"""Adapt a trained network to other speech: a voice, a channel, new words or a new language.
+
+usage: asr-hf adapt exp/RUN table=FILE [name=NAME] [key=value ...]
+       asr-hf adapt exp/RUN table=FILE adapt.states=new [alignment=OPTION] [key=value ...]
+
+A few minutes of transcribed speech are enough. The command prepares the table, extracts features
+as those of the run, aligns, trains from the run's network, decodes, and prints word error rates
+before and after, of the new sets and of the run's own test set. What is there already is kept: the
+same command continues what was cut off. The new network is in exp/NAME, by default
+exp/RUN-<corpus>; the run itself is only read, but for its decoded words where there are none yet.
+
+adapt.states=same (the default) keeps phones, HMM states and output layer; the run's network aligns
+the new speech. trainer.pull holds the network to what it was. Language, dictionary and text of the
+language model are those of the run's corpus unless corpus.languages, corpus.lexicon and
+corpus.lm_text name others.
+
+adapt.states=new is for other phones, states or another language: the new speech gets an alignment
+of its own, and the network a new output layer above the hidden layers of the old one.
+"""
+
+from __future__ import annotations
+
+from omegaconf import OmegaConf
+
+from asr_hf.cli.adaptation import adaptation
+from asr_hf.cli.one_run import say_where, train
+from asr_hf.cli.stage import run_stage
+from asr_hf.cli.typed import settings_of
+
+
+def run(arguments: list[str]) -> None:
+    """Run the verb with its arguments.
+
+    Raises:
+        InputError: there is no such run, it cannot be adapted, or the new corpus does not fit it.
+    """
+    task = adaptation(arguments)
+    # Late, so that errors in overrides do not wait for torch.
+    from asr_hf.stages.adaptation.start import check_old_sets, check_rate, check_start
+    from asr_hf.stages.adaptation.words import (
+        decoding_weights,
+        not_decoded,
+        recorded_search,
+        table,
+    )
+
+    settings, old = settings_of(task.new), settings_of(task.old)
+    check_start(settings, old)
+    if task.same:
+        check_old_sets(settings, old)
+        for key, value in recorded_search(old.run_dir).items():
+            OmegaConf.update(task.old, key, value, merge=False)
+    if settings.corpus.recipe is not None:
+        run_stage("prepare", task.new)
+    check_rate(settings)
+    run_stage("features", task.new)
+    aligned = run_stage("align", task.new)["sets"][settings.corpus.train_set]
+    minutes = aligned["frames"] * settings.features.frame_shift / 60_000
+    print(f"{settings.corpus.dir}: {minutes:.1f} minutes of speech to adapt to")
+    if task.same:
+        missing = not_decoded(old.run_dir, settings.adapt.old_sets)
+        if missing or not (old.run_dir / "decode" / "best.json").is_file():
+            OmegaConf.update(task.old, "decode.sets", missing, merge=False)
+            run_stage("decode", task.old)
+        task.take_weights(dict(decoding_weights(old.run_dir)))
+    train(task.new)
+    for verb in ("decode", "score"):
+        run_stage(verb, task.new)
+    print(table(run_stage("adapt", task.new, old=settings_of(task.old))["rows"]))
+    say_where(task.new.run_dir)
