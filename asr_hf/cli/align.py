@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from asr_hf.cli.compose import load_config
-from asr_hf.cli.options import split_options
+from asr_hf.cli.options import CONFIG_DIR, split_options
 from asr_hf.cli.stage import run_stage
 from asr_hf.cli.typed import settings_of
 from asr_hf.runtime.errors import InputError
@@ -29,7 +29,11 @@ __doc__ = (__doc__ or "").format(
     forms="\n".join(f"      {name:<15}{form.about}" for name, form in TIME_FORMS.items())
 )
 
-_OPTIONS: dict[str, str | Sequence[str]] = {"--format": list(TIME_FORMS), "--output": "a folder"}
+_OPTIONS: dict[str, str | Sequence[str]] = {
+    "--format": list(TIME_FORMS),
+    "--output": "a folder",
+    **CONFIG_DIR,
+}
 
 
 def run(arguments: list[str]) -> None:
@@ -38,14 +42,14 @@ def run(arguments: list[str]) -> None:
     Raises:
         InputError: a folder is given for times, and no form of them.
     """
-    options, overrides = split_options("align", arguments, _OPTIONS, others_read=True)
+    options, folders, overrides = split_options("align", arguments, _OPTIONS)
     form, folder = options.get("--format"), options.get("--output")
     if folder is not None and form is None:
         raise InputError(
             f"--output {folder}: without a form of the times",
             expected=f"--format as well, one of {', '.join(TIME_FORMS)}",
         )
-    config = load_config(overrides)
+    config = load_config([*folders, *overrides])
     if form is None:
         made = run_stage("align", config)
     else:

@@ -101,7 +101,7 @@ def _write_page(
 
 
 def _parsed(arguments: Sequence[str]) -> _Arguments:
-    options, rest = split_options("compare", arguments, _OPTIONS)
+    options, _, rest = split_options("compare", arguments, _OPTIONS)
     overrides = [a for a in rest if "=" in a and not Path(a).exists()]
     folders = [Path(a) for a in rest if a not in overrides]
     if folders and overrides:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from asr_hf.cli.options import split_options
+from asr_hf.cli.options import CONFIG_DIR, split_options
 from asr_hf.cli.run_settings import load_run_config
 from asr_hf.cli.stage import run_stage
 from asr_hf.runtime.errors import InputError
@@ -24,16 +24,14 @@ def run(arguments: list[str]) -> None:
     Raises:
         InputError: there is no such run, it cannot be packed, or no place is named.
     """
-    options, rest = split_options("pack", arguments, {"--config-dir": "a folder of groups"})
-    overrides = [a for a in rest if "=" in a]
+    _, folders, rest = split_options("pack", arguments, CONFIG_DIR)
+    overrides = [*folders, *(a for a in rest if "=" in a)]
     places = [a for a in rest if "=" not in a]
     if len(places) != 2:
         raise InputError(
             f"asr-hf pack: {len(places)} names",
             expected="asr-hf pack exp/RUN FILE.asrhf",
         )
-    if folder := options.get("--config-dir"):
-        overrides = ["--config-dir", folder, *overrides]
     run_dir, target = places
     config = load_run_config([run_dir, *overrides])
     size = run_stage("pack", config, target=Path(target))["bytes"]

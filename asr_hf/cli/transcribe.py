@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asr_hf.cli.options import split_options
+from asr_hf.cli.options import CONFIG_DIR, split_options
 from asr_hf.cli.stage import run_stage
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_text
@@ -43,7 +43,7 @@ _OPTIONS: dict[str, str | Sequence[str]] = {
     "--language": "the name of a language",
     "--channel": "the number of a channel, from 1",
     "--longest": "a number of seconds",
-    "--config-dir": "a folder with groups of your own",
+    **CONFIG_DIR,
 }
 # Seconds that a stretch may at most have: shorter ones have no context, longer ones need memory.
 _SHORTEST, _LONGEST = 2.0, 300.0
@@ -98,10 +98,8 @@ def run(arguments: list[str]) -> None:
         InputError: an argument is wrong, a recording cannot be read, or no word was recognised in
             one.
     """
-    options, rest = split_options("transcribe", arguments, _OPTIONS)
+    options, folders, rest = split_options("transcribe", arguments, _OPTIONS)
     overrides = [a for a in rest if "=" in a and not Path(a).is_file()]
-    if folder := options.get("--config-dir"):
-        overrides = ["--config-dir", folder, *overrides]
     run_dir, *names = [a for a in rest if a not in overrides] or [""]
     paths = _paths(run_dir, names)
     place = _Place(
@@ -113,7 +111,7 @@ def run(arguments: list[str]) -> None:
     from asr_hf.cli.speech import speech_config
     from asr_hf.stages.transcribe import TranscriptionOptions
 
-    config, pack = speech_config(run_dir, overrides)
+    config, pack = speech_config(run_dir, [*folders, *overrides])
     channel = options.get("--channel")
     given = TranscriptionOptions(
         options.get("--language"),

@@ -57,10 +57,11 @@ def write_pack(settings: Settings, target: Path) -> int:
             "decode.graph: a graph of Kaldi's cannot be packed",
             expected="a run that decodes with the graphs of asr-hf align",
         )
-    model = speech_model(settings)
-    # What is read without a class that the command names can be read anywhere.
-    load_model(settings.run_dir / FILE_NAME)
+    # What stands in the place of the pack is looked at before the model is loaded.
     with new_pack(target) as folder:
+        model = speech_model(settings)
+        # What is read without a class that the command names can be read anywhere.
+        load_model(settings.run_dir / FILE_NAME)
         _fill(folder, settings, model)
     files = [target] if target.is_file() else [p for p in target.rglob("*") if p.is_file()]
     return sum(path.stat().st_size for path in files)
