@@ -57,6 +57,7 @@ def run(arguments: list[str]) -> None:
     aligned = run_stage("align", task.new)["sets"][settings.corpus.train_set]
     minutes = aligned["frames"] * settings.features.frame_shift / 60_000
     print(f"{settings.corpus.dir}: {minutes:.1f} minutes of speech to adapt to")
+    task.take_pull(aligned["frames"])
     if task.same:
         missing = not_decoded(old.run_dir, settings.adapt.old_sets)
         if missing or not (old.run_dir / "decode" / "best.json").is_file():

@@ -21,6 +21,7 @@ _STAGE = "+stage=adapt"
 _NOT_INHERITED = ("jobs", "max_skipped", "allow_pipes", "perturb", "resample")
 # Overrides that hold for commands on the old run, too: where and how to compute.
 _FOR_BOTH = ("runtime.", "decode.jobs", "features.allow_pipes", "model")
+_PULL = "trainer.pull"
 _WEIGHTS = ("acoustic_scale", "lm_scale", "insertion_penalty")
 # Outer iterations from an output layer that knows nothing.
 _NEW_OUTPUT_ITERATIONS = 40
@@ -34,11 +35,24 @@ class Adaptation:
         old: configuration of the run that is adapted.
         new: configuration of the adapted run.
         same: whether the network keeps its states.
+        pulled: whether the command says how strong the pull is.
     """
 
     old: DictConfig
     new: DictConfig
     same: bool
+    pulled: bool
+
+    def take_pull(self, frames: int) -> None:
+        """Weaken the pull where there is more speech to learn from, unless it is given.
+
+        Args:
+            frames: number of training frames.
+        """
+        usual = OmegaConf.select(self.new, _PULL)
+        if not self.pulled and usual is not None:
+            pull = min(usual, float(f"{self.new.adapt.weight / frames:.2g}"))
+            OmegaConf.update(self.new, _PULL, pull)
 
     def take_weights(self, best: dict[str, float]) -> None:
         """Decode with the weights that the old run was tuned to.
@@ -72,7 +86,7 @@ def adaptation(arguments: Sequence[str]) -> Adaptation:
     defaults = _defaults(old, chosen, {key_of(o) for o in given}, same)
     new = load_config([*overrides, *defaults])
     _inherit_features(old, new, given)
-    return Adaptation(old, new, same)
+    return Adaptation(old, new, same, _PULL in {key_of(o) for o in given})
 
 
 def _parted(arguments: Sequence[str]) -> tuple[str, list[str], list[str]]:

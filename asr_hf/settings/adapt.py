@@ -12,8 +12,10 @@ class AdaptSettings:
     Attributes:
         states: what the network's outputs stand for: same (the old run's HMM states) or new (those
             that the new corpus is aligned with).
+        weight: frames of the new speech that the old parameters weigh as much as.
         old_sets: sets of the old run's corpus that are decoded with the new network, too.
     """
 
     states: str = "same"
+    weight: float = 800
     old_sets: tuple[str, ...] = ("test",)

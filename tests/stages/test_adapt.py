@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+import yaml
 
 from asr_hf.cli.main import main
 from asr_hf.hmm.graph.states import states_digest
@@ -35,6 +36,8 @@ OLD = [
 NEW = [
     *("--config-dir", TONES[1], "runtime.device=cpu", "runtime.checkpoint_seconds=0"),
     *("alignment.jobs=1", "features.jobs=1", "decode.jobs=1", "alignment.max_skipped=0.3"),
+    # Tones differ more than voices do.
+    "adapt.weight=20",
 ]
 
 
@@ -133,6 +136,13 @@ def test_states_priors_and_weights_are_those_of_the_run(adapted):
     assert 0 < float((after.flat - before.flat).norm()) < 0.2 * float(before.flat.norm())
     first, second = (json.loads((run / "decode/best.json").read_text())["best"] for run in runs)
     assert first == second
+
+
+def test_the_pull_falls_where_there_is_more_speech(adapted):
+    config = yaml.safe_load((adapted / "exp/first-voice/config.yaml").read_text())
+    about = json.loads((adapted / "data/voice/store-first/train/store.json").read_text())
+    assert config["adapt"]["weight"] == 20
+    assert config["trainer"]["pull"] == pytest.approx(20 / about["frames"], rel=0.05)
 
 
 def test_the_page_has_the_table(adapted):
