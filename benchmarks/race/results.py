@@ -18,8 +18,9 @@ Record = dict[str, Any]
 class Results:
     """The results of runs by machine and by their names, which tell settings apart.
 
-    Times of two machines do not compare: a workload's results are those of one machine. Several
-    threads may add.
+    Times of two machines do not compare: a workload's results are those of one machine. Where runs
+    end by their epochs and steps are counted, those of any machine are taken. Several threads may
+    add.
 
     Args:
         path: the file; it need not exist.
@@ -45,7 +46,11 @@ class Results:
 
     def of(self, trial: Trial) -> Record | None:
         """Return the result of a run with just these settings; None where there is none."""
-        return self.runs.get(self.machine_of(trial.workload), {}).get(trial.name)
+        machines = [self.machine_of(trial.workload)]
+        if trial.seconds is None:
+            machines += [machine for machine in self.runs if machine not in machines]
+        found = (self.runs.get(machine, {}).get(trial.name) for machine in machines)
+        return next((record for record in found if record is not None), None)
 
     def machine_of(self, workload: str) -> str:
         """Return the machine whose results of a workload count."""

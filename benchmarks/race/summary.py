@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from asr_hf.runtime.files import read_json
@@ -9,7 +10,8 @@ from benchmarks.race.figures import planned_trials, workload_figures
 from benchmarks.race.plan import ROOT, Plan
 from benchmarks.race.results import Results
 from benchmarks.race.runner import known_frames
-from benchmarks.race.steps import Frames, every_trial, steps_figures
+from benchmarks.race.steps import every_trial, steps_figures
+from benchmarks.race.trials import Trial
 from benchmarks.race.words import sides, word_figures
 
 PAPER_TABLE = ROOT / "benchmarks/results/paper-table.json"
@@ -19,8 +21,9 @@ def summarise(plan: Plan, results: Results) -> None:
     """Compute all figures from the runs there are, and write them beside the runs."""
     results.change({"frames": known_frames(plan, results)})
     frames = results.content["frames"]
-    expected = _expected(plan, frames)
-    results.choose_machines(expected)
+    timed = _names(plan, planned_trials(plan))
+    results.choose_machines(timed)
+    expected = _names(plan, (*planned_trials(plan), *every_trial(plan, frames)))
     workloads: dict[str, Any] = {}
     counted = 0
     for name, workload in plan.workloads.items():
@@ -43,10 +46,10 @@ def summarise(plan: Plan, results: Results) -> None:
     )
 
 
-def _expected(plan: Plan, frames: Frames) -> dict[str, set[str]]:
-    """Return the names of all runs that are planned, by workload."""
+def _names(plan: Plan, trials: Iterable[Trial]) -> dict[str, set[str]]:
+    """Return the names of runs, by workload."""
     names: dict[str, set[str]] = {name: set() for name in plan.workloads}
-    for trial in (*planned_trials(plan), *every_trial(plan, frames)):
+    for trial in trials:
         names[trial.workload].add(trial.name)
     return names
 
