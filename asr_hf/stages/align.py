@@ -270,10 +270,8 @@ def _network_scores(settings: Settings, run_dir: Path) -> ScoreSource:
         return network_scores(settings, run_dir, stored=False)
     # The network reads the store it was trained on; the tagged one is still to be made.
     if (run_dir / CONFIG).exists():
-        recorded = read_run_config(run_dir, sections=["alignment", "model"])
-        settings = settings.changed("alignment.tag", (recorded.get("alignment") or {}).get("tag"))
-        every = (recorded.get("model") or {}).get("subsampling", 1)
-        settings = settings.changed("model.subsampling", every)
+        recorded = read_run_config(run_dir, sections=["alignment"]).get("alignment") or {}
+        settings = settings.changed("alignment.tag", recorded.get("tag"))
     return network_scores(settings, run_dir)
 
 

@@ -120,7 +120,7 @@ def test_the_model_is_chosen_before_any_set_but_the_tuning_one_is_read(root, mon
     (root / "exp" / "model.safetensors").write_text("the last one")
     clean, read = scores_of(root), []
 
-    def scores(_, path):
+    def scores(_, path, __=True):
         noise, random = float(path.read_text()), np.random.default_rng(0)
 
         def of_set(name):

@@ -160,7 +160,7 @@ def tried(kind, stores, **more):
 def test_a_model_without_a_fault_passes_and_stays_as_it_is(stores, caplog):
     with caplog.at_level("INFO"):
         tried(Own, stores)
-    assert "not nnet1, nnet3 or onnx" in caplog.text
+    assert "not nnet1, nnet3, vosk or onnx" in caplog.text
 
 
 @pytest.mark.parametrize("kind", FAULTS)

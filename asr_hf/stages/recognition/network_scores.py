@@ -18,7 +18,7 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.provenance import Source
 from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.expected import features_fit, features_source, store_source
-from asr_hf.stages.sources.layout import store_folder
+from asr_hf.stages.sources.layout import store_folder, subsampling
 from asr_hf.stages.sources.sets import perturbation
 from asr_hf.training.model_file import load_model
 from asr_hf.training.posteriors import batches_of, log_likelihoods
@@ -40,9 +40,13 @@ class NetworkScores:
     """
 
     def __init__(self, settings: Settings, path: Path, stored: bool = True) -> None:
-        self._settings, self.path, self._reads_stores = settings, path, stored
+        self.path, self._reads_stores = path, stored
         self.model, self.about = load_model(path, settings.model.target)
         self.source, self.subsampling = Source.of_file(path), self.model.subsampling
+        if self.subsampling != subsampling(settings):
+            # So that the store is read that it was trained on.
+            settings = settings.changed("model.subsampling", self.subsampling)
+        self._settings = settings
         self._device = choose_device(settings.runtime.device, settings.runtime.threads)
         # Opening checks them against their sources, so each is opened once.
         self._store, self._features = cache(self._open_store), cache(self._open_features)
