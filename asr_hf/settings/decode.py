@@ -59,4 +59,4 @@ class ExportSettings:
     format: str | None
     sets: tuple[str, ...]
     text: bool
-    word_times: bool
+    word_times: bool = True
