@@ -210,6 +210,7 @@ class _Aligner:
             self._transcripts,
             self._matrices,
             by_gmm=self._scores is None,
+            shift=self._settings.features.frame_shift / 1000,
         )
         return {name: timed.write(directory, wanted) for name, directory in data.items()}
 

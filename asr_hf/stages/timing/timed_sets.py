@@ -64,6 +64,7 @@ class TimedSets:
         matrices: function that returns a set's utterances with their log likelihoods
             [frames, pdfs], or with the features [frames, dim] that the mixtures score.
         by_gmm: whether the mixtures score.
+        shift: time between two frames of the scores (seconds).
     """
 
     settings: Settings
@@ -72,6 +73,7 @@ class TimedSets:
     transcripts: Mapping[str, dict[str, Transcript]]
     matrices: Matrices
     by_gmm: bool
+    shift: float
 
     def write(self, data: DataDir, wanted: TimesWanted) -> dict[str, Any]:
         """Write the times of a set; find them first unless they are current.
@@ -126,12 +128,12 @@ class TimedSets:
 
     def _made(self, data: DataDir, folder: Path, skips: SkipList) -> dict[str, Any]:
         """Find the times of a set; return what their record says."""
-        options, name, features = self.settings.alignment, data.path.name, self.settings.features
+        options, name = self.settings.alignment, data.path.name
         transcripts = self.transcripts[name]
         wanted = TimesOptions(
             AlignOptions(options.acoustic_scale, options.beam, options.retry_beam),
             self._scale,
-            FrameTimes(features.frame_shift / 1000, features.frame_length / 1000),
+            FrameTimes(self.shift, self.settings.features.frame_length / 1000),
         )
         matrices: Iterable[tuple[str, Scores]] = progress(
             self.matrices(data), desc=f"times of {name}", total=len(transcripts), unit="utt"
