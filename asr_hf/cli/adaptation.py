@@ -15,6 +15,8 @@ from asr_hf.cli.groups import key_of
 from asr_hf.cli.quoting import as_text
 from asr_hf.cli.run_settings import load_run_config
 from asr_hf.runtime.errors import InputError
+from asr_hf.settings.settings import Settings
+from asr_hf.stages.sources.layout import subsampling, system_folder
 
 _STAGE = "+stage=adapt"
 # Settings of features that are no property of these, or that only training sees.
@@ -83,9 +85,13 @@ def adaptation(arguments: Sequence[str]) -> Adaptation:
     chosen = load_config(overrides)
     same = str(chosen.adapt.states) == "same"
     _check_given(given, same)
-    defaults = _defaults(old, chosen, {key_of(o) for o in given}, same)
+    # Late, so that errors in overrides do not wait for torch.
+    from asr_hf.cli.typed import settings_of
+
+    settings = settings_of(old)
+    defaults = _defaults(old, settings, chosen, {key_of(o) for o in given}, same)
     new = load_config([*overrides, *defaults])
-    _inherit_features(old, new, given)
+    _inherit_features(old, settings, new, given)
     return Adaptation(old, new, same, _PULL in {key_of(o) for o in given})
 
 
@@ -131,16 +137,20 @@ def _check_given(given: Sequence[str], same: bool) -> None:
             )
 
 
-def _defaults(old: DictConfig, chosen: DictConfig, given: set[str], same: bool) -> list[str]:
+def _defaults(
+    old: DictConfig, settings: Settings, chosen: DictConfig, given: set[str], same: bool
+) -> list[str]:
     """Return the overrides that follow from the old run, but for those that are given."""
     run = Path(old.run_dir)
     defaults = {"init_from": as_text(str(run)), "name": as_text(_run_name(run, chosen))}
+    if (every := subsampling(settings)) > 1:
+        # Its states are those of every k-th frame, whoever makes them.
+        defaults["model.subsampling"] = str(every)
     if same:
         tag = table_name(run.name)
-        system = Path(old.corpus.dir) / str(old.alignment.system)
         defaults |= {
             "alignment.from_run": as_text(str(run)),
-            "alignment.states_from": as_text(os.path.abspath(system)),
+            "alignment.states_from": as_text(os.path.abspath(system_folder(settings))),
             "alignment.system": as_text(f"align-{tag}"),
             "alignment.tag": as_text(tag),
             **_words_of_old(old, chosen, given),
@@ -182,17 +192,17 @@ def _words_of_old(old: DictConfig, chosen: DictConfig, given: set[str]) -> dict[
     return defaults
 
 
-def _inherit_features(old: DictConfig, new: DictConfig, given: Sequence[str]) -> None:
+def _inherit_features(
+    old: DictConfig, settings: Settings, new: DictConfig, given: Sequence[str]
+) -> None:
     """Give the new corpus features as the old network was trained on.
 
     Raises:
         InputError: the command asks for others.
     """
     # Late, so that errors in overrides do not wait for torch.
-    from asr_hf.cli.typed import settings_of
     from asr_hf.stages.features import fbank_options
 
-    settings = settings_of(old)
     features: Any = OmegaConf.to_container(old.features, resolve=True)
     if settings.corpus.kaldi is None and settings.features.transforms is None:
         features["sample_rate"] = fbank_options(settings).sample_rate

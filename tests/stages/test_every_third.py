@@ -21,6 +21,7 @@ from asr_hf.training.model_file import load_model
 
 from ..once import once
 from .conftest import TONES, paths
+from .test_adapt import NEW, write_table
 
 RATE = 8000
 THIRD = ["model.subsampling=3", "features.cmvn=none", "corpus.utterances.train=64"]
@@ -205,3 +206,16 @@ def test_models_that_vosk_would_mishear_are_refused(place):
         found = " ".join(w["word"] for w in heard(model, wav))
         hyp = (run / "decode" / "test" / "hyp.txt").read_text().splitlines()
         assert f"{wav.stem} {found}".strip() in [line.strip() for line in hyp]
+
+
+@pytest.mark.parametrize("states", ["same", "new"])
+def test_the_network_is_adapted_with_states_of_every_third_frame(tones, run, tmp_path, states):
+    table = write_table(tmp_path / "voice")
+    # What it makes stays apart from the corpus and the run.
+    given = [f"paths.data={tmp_path}/data", f"paths.exp={tmp_path}/exp", f"adapt.states={states}"]
+    assert main(["adapt", str(run), f"table={table}", *NEW, *given, "name=voice"]) == 0
+    (folder,) = (tmp_path / "data" / "voice").glob("align*-every3/hmm.json")
+    assert HmmSystem.load(folder.parent).subsampling == 3
+    model, _ = load_model(tmp_path / "exp" / "voice" / "model.safetensors")
+    assert model.subsampling == 3
+    assert read_ctm(tmp_path / "exp" / "voice" / "decode" / "test" / "words.ctm")
