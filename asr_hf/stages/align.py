@@ -10,9 +10,10 @@ from typing import Any
 from asr_hf.data.alignment import Alignments
 from asr_hf.data.ark import ArkReader
 from asr_hf.data.kaldi_dir import DataDir
-from asr_hf.hmm.alignment.align import AlignedSet, AlignOptions, Transcript, align_set, fit_outliers
+from asr_hf.hmm.alignment.align import AlignedSet, align_set, fit_outliers
 from asr_hf.hmm.alignment.corpus import speaker_features, transcripts_of
 from asr_hf.hmm.alignment.segments import ctm_lines
+from asr_hf.hmm.alignment.spoken_path import AlignOptions, Transcript
 from asr_hf.hmm.graph.language import check_languages
 from asr_hf.hmm.scores import Scores
 from asr_hf.hmm.tree.sampled import label_frames
@@ -25,7 +26,7 @@ from asr_hf.runtime.run_config import FILE_NAME as CONFIG
 from asr_hf.runtime.run_config import read_run_config
 from asr_hf.runtime.skips import SkipList
 from asr_hf.settings.settings import Settings
-from asr_hf.stages.recognition.score_sources import Identified, ScoreSource, network_scores
+from asr_hf.stages.recognition.score_sources import ScoreSource, network_scores, rate_of
 from asr_hf.stages.recognition.select_checkpoint import MODEL_FILE
 from asr_hf.stages.sources.expected import features_source
 from asr_hf.stages.sources.external import alignments_from_outside, pack_external
@@ -133,7 +134,7 @@ class _Aligner:
             scores = scores or _network_scores(settings, settings.alignment.from_run)
             self._sources["network"] = _network(settings.alignment.from_run)
         self._scores = scores
-        self._rate = scores.subsampling if isinstance(scores, Identified) else 1
+        self._rate = rate_of(scores)
         self._carries = settings.corpus.clean is not None and scores is None
 
     def set(self, data: DataDir) -> dict[str, Any]:

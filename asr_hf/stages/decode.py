@@ -26,6 +26,7 @@ from asr_hf.stages.recognition.score_sources import (
     ScoreSource,
     model_scores,
     network_scores,
+    rate_of,
 )
 from asr_hf.stages.recognition.select_checkpoint import choose_model
 from asr_hf.stages.recognition.word_errors import Words, only, scoring_rule, summary, write_words
@@ -245,8 +246,7 @@ class _Decoding:
         transcripts = self.transcripts(name)
         hypotheses: Words = {}
         lines, unfinished = [], []
-        rate = 1 if self._network is None else self._network.subsampling
-        frame_shift = rate * self.settings.features.frame_shift / 1000
+        frame_shift = rate_of(self._sets.scores) * self.settings.features.frame_shift / 1000
         for one in self._sets.recognise(name, transcripts, [weights]):
             words, segments = self.graphs.recognised(one.paths[0], one.language)
             hypotheses[one.utterance] = words

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from asr_hf.data.ark import ArkReader
 from asr_hf.data.kaldi_dir import DataDir
-from asr_hf.hmm.alignment.align import AlignOptions
 from asr_hf.hmm.alignment.boundaries import Spread, mean, quantiles, within
 from asr_hf.hmm.alignment.corpus import speaker_features, transcripts_of
+from asr_hf.hmm.alignment.spoken_path import AlignOptions
 from asr_hf.hmm.alignment.times import FrameTimes, SpokenPhone, Timer
 from asr_hf.hmm.scores import AlignmentError, Scores
 from asr_hf.hmm.system import HmmSystem

@@ -260,21 +260,26 @@ def test_the_quadratic_model_foretells_the_decayed_loss(net, theta):
     assert hf.step()["rho"] == pytest.approx(1.0, abs=0.02)
 
 
+def by_short_steps(net, theta, **penalty):
+    """θ after ten epochs of short steps."""
+    optimiser = StochasticHessianFree(
+        objective=net,
+        theta=theta,
+        preconditioner=KFACPreconditioner(),
+        sampling=FixedSampling(0.5, 0.5),
+        annealing=Linear(),
+        horizon=Horizon(epochs=10),
+        damping=0.1,
+        **penalty,
+    )
+    while not optimiser.finished:
+        optimiser.step()
+    return optimiser.theta
+
+
 def test_short_steps_shrink_weights_too(net, theta, on_weights):
     def trained(strength):
-        optimiser = StochasticHessianFree(
-            objective=net,
-            theta=theta,
-            preconditioner=KFACPreconditioner(),
-            sampling=FixedSampling(0.5, 0.5),
-            annealing=Linear(),
-            horizon=Horizon(epochs=10),
-            damping=0.1,
-            weight_decay=strength,
-        )
-        while not optimiser.finished:
-            optimiser.step()
-        return float((optimiser.theta * on_weights).norm())
+        return float((by_short_steps(net, theta, weight_decay=strength) * on_weights).norm())
 
     assert trained(0.05) < 0.7 * trained(0.0)
 
@@ -314,19 +319,7 @@ def test_a_resumed_run_is_pulled_to_the_same_place(net, theta):
 
 def test_short_steps_are_pulled_too(net, theta):
     def way(strength):
-        optimiser = StochasticHessianFree(
-            objective=net,
-            theta=theta,
-            preconditioner=KFACPreconditioner(),
-            sampling=FixedSampling(0.5, 0.5),
-            annealing=Linear(),
-            horizon=Horizon(epochs=10),
-            damping=0.1,
-            pull=strength,
-        )
-        while not optimiser.finished:
-            optimiser.step()
-        return float((optimiser.theta - theta).norm())
+        return float((by_short_steps(net, theta, pull=strength) - theta).norm())
 
     assert way(1.0) < 0.5 * way(0.0)
 

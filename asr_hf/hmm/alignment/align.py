@@ -5,18 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_hf.hmm.alignment.segments import Segment, phone_segments, word_segments
-from asr_hf.hmm.graph.fst import Fst
-from asr_hf.hmm.graph.graphs import TrainingGraphs
-from asr_hf.hmm.graph.lexicon import SILENCE, UNKNOWN, map_unknown
+from asr_hf.hmm.alignment.segments import Segment
+from asr_hf.hmm.alignment.spoken_path import AlignOptions, PathFinder, Transcript
+from asr_hf.hmm.graph.lexicon import UNKNOWN
 from asr_hf.hmm.scores import AlignmentError
-from asr_hf.hmm.search.search import align
 from asr_hf.hmm.system import HMM_KINDS, HmmSystem
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.skips import SkipList
@@ -29,23 +26,6 @@ log = logging.getLogger(__name__)
 _MAD_TO_DEVIATION = 1.4826
 # Unknown words that a warning names.
 _MAX_NAMED = 10
-
-
-@dataclass(frozen=True)
-class Transcript:
-    """The words of an utterance and their language."""
-
-    words: Sequence[str]
-    language: str
-
-
-@dataclass(frozen=True)
-class AlignOptions:
-    """Settings of forced alignment: weight of the scores, beams of the first and second try."""
-
-    acoustic_scale: float = 0.1
-    beam: float = 10.0
-    retry_beam: float = 40.0
 
 
 @dataclass
@@ -65,59 +45,6 @@ class AlignedSet:
     words: dict[str, list[Segment]] = field(default_factory=dict)
     unknown: dict[str, int] = field(default_factory=dict)
     fits: dict[str, float] = field(default_factory=dict)
-
-
-class TranscriptGraphs:
-    """Makes training graphs of transcripts, each with its own language's lexicon."""
-
-    def __init__(self, system: HmmSystem) -> None:
-        self.system = system
-
-    @cached_property
-    def _compilers(self) -> dict[str, TrainingGraphs]:
-        return {
-            name: TrainingGraphs(self.system.transitions, language.lexicon_fst())
-            for name, language in self.system.languages.items()
-        }
-
-    def words(self, utterance: str, transcript: Transcript) -> tuple[list[str], list[str]]:
-        """Replace the unknown words of a transcript by `<unk>`.
-
-        Returns:
-            The words to align, and the unknown words.
-
-        Raises:
-            AlignmentError: a word is unknown, and the lexicon has no `<unk>`.
-        """
-        language = self.system.language(transcript.language, utterance)
-        words, unknown = map_unknown(transcript.words, language.lexicon)
-        if unknown and UNKNOWN not in language.lexicon:
-            raise AlignmentError(
-                f"{utterance}: the word {unknown[0]!r} is not in the lexicon of {language.name}",
-                expected="known words: no training transcript had an unknown one to learn from",
-                remedy=f"add {unknown[0]!r} to lang/{language.name}/lexicon.txt",
-            )
-        return words, unknown
-
-    def graph(self, utterance: str, transcript: Transcript) -> Fst:
-        """Make the training graph of one utterance.
-
-        Returns:
-            The graph, without transition probabilities.
-
-        Raises:
-            AlignmentError: the transcript is empty, or has an unknown word and there is no `<unk>`.
-        """
-        words, _ = self.words(utterance, transcript)
-        language = self.system.language(transcript.language, utterance)
-        return self._compilers[language.name].compile(language.words.ids(words), utterance)
-
-    def first_phones(self, utterance: str, transcript: Transcript) -> list[int]:
-        """List the phone ids of an utterance: first pronunciations, with silence at both ends."""
-        language = self.system.language(transcript.language, utterance)
-        words, _ = self.words(utterance, transcript)
-        names = [p for word in words for p in language.lexicon.pronunciations[word][0]]
-        return self.system.phones.ids([SILENCE, *names, SILENCE])
 
 
 @dataclass(frozen=True)
@@ -146,9 +73,7 @@ class _SetAligner:
     """Aligns utterances, on one worker."""
 
     def __init__(self, made_of: tuple[HmmSystem, AlignOptions, bool]) -> None:
-        system, options, by_gmm = made_of
-        self._graphs, self._options = TranscriptGraphs(system), options
-        self._scorer = system.gmm.scorer() if by_gmm and system.gmm else None
+        self._finder, self._scale = PathFinder(*made_of), made_of[1].acoustic_scale
 
     def align(self, spoken: _Unaligned) -> _Aligned:
         """Align one utterance."""
@@ -158,30 +83,16 @@ class _SetAligner:
             return _Aligned(spoken.name, reason=error.problem)
 
     def _align(self, spoken: _Unaligned) -> _Aligned:
-        graphs, options, name = self._graphs, self._options, spoken.name
-        transitions, transcript = graphs.system.transitions, spoken.transcript
-        graph, matrix = graphs.graph(name, transcript), spoken.matrix
-        if self._scorer is not None:
-            # No other pdf can be on the path.
-            matrix = self._scorer.log_likelihoods(matrix, transitions.pdfs_in(graph))
-        path = align(
-            transitions,
-            graph,
-            matrix,
-            name,
-            acoustic_scale=options.acoustic_scale,
-            beams=(options.beam, options.retry_beam),
-        )
-        language = graphs.system.language(transcript.language, name)
-        words = [language.words.symbols[word] for word in path.words]
-        phones = phone_segments(path.transition_ids, transitions, graphs.system.phones)
+        graphs, name = self._finder.graphs, spoken.name
+        path = self._finder.find(name, spoken.transcript, spoken.matrix)
+        transition_ids = path.best.transition_ids
         return _Aligned(
             name,
-            transitions.pdf_of[path.transition_ids],
-            phones,
-            word_segments(phones, words, language.lexicon.pronunciations) or [],
-            graphs.words(name, transcript)[1],
-            path.score / options.acoustic_scale / max(1, len(path.transition_ids)),
+            graphs.system.transitions.pdf_of[transition_ids],
+            path.phones,
+            path.words or [],
+            graphs.words(name, spoken.transcript)[1],
+            path.best.score / self._scale / max(1, len(transition_ids)),
         )
 
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from asr_hf.data.ark import ArkReader
 from asr_hf.data.fields import composed, other_space, words_of
 from asr_hf.data.kaldi_dir import DataDir, Utterance
-from asr_hf.hmm.alignment.align import Transcript
 from asr_hf.hmm.alignment.flat_start import FlatStartOptions, flat_start
+from asr_hf.hmm.alignment.spoken_path import Transcript
 from asr_hf.hmm.alignment.training_set import open_training_set
 from asr_hf.hmm.gmm.cepstra import cepstra, normalise
 from asr_hf.hmm.graph.lexicon import SILENCE_PHONES, Lexicon, read_lexicon

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_hf.data.times import Boundary, TimedPhone, TimedWord
-from asr_hf.hmm.alignment.align import AlignOptions, Transcript, TranscriptGraphs
 from asr_hf.hmm.alignment.boundaries import (
     Spread,
     either,
@@ -20,11 +19,12 @@ from asr_hf.hmm.alignment.boundaries import (
     within,
 )
 from asr_hf.hmm.alignment.boundary_graph import boundary_graph
-from asr_hf.hmm.alignment.segments import Segment, phone_segments, word_segments
+from asr_hf.hmm.alignment.segments import Segment
+from asr_hf.hmm.alignment.spoken_path import AlignOptions, PathFinder, Transcript
 from asr_hf.hmm.graph import fst as fsts
 from asr_hf.hmm.graph.lexicon import SILENCE
 from asr_hf.hmm.scores import AlignmentError
-from asr_hf.hmm.search.search import align, with_transition_probs
+from asr_hf.hmm.search.search import with_transition_probs
 from asr_hf.hmm.system import HMM_KINDS, HmmSystem
 from asr_hf.runtime.skips import SkipList
 from asr_hf.runtime.worker_pool import worker_pool
@@ -110,9 +110,8 @@ class Timer:
     def __init__(
         self, system: HmmSystem, options: AlignOptions, scale: float, by_gmm: bool
     ) -> None:
-        self._graphs, self._options, self._scale = TranscriptGraphs(system), options, scale
+        self._finder, self._scale = PathFinder(system, options, by_gmm), scale
         self._pauses = (system.phones.id(SILENCE),)
-        self._scorer = system.gmm.scorer() if by_gmm and system.gmm else None
 
     def words(
         self, utterance: str, transcript: Transcript, matrix: NDArray[np.floating[Any]]
@@ -131,37 +130,24 @@ class Timer:
         Raises:
             AlignmentError: no path leads through the transcript.
         """
-        system, options = self._graphs.system, self._options
-        graph, scores = self._graphs.graph(utterance, transcript), matrix
-        if self._scorer is not None:
-            # No other pdf can be on a path.
-            scores = self._scorer.log_likelihoods(matrix, system.transitions.pdfs_in(graph))
-        path = align(
-            system.transitions,
-            graph,
-            scores,
-            utterance,
-            acoustic_scale=options.acoustic_scale,
-            beams=(options.beam, options.retry_beam),
-        )
-        segments = phone_segments(path.transition_ids, system.transitions, system.phones)
-        spoken = [segment for segment in segments if segment.label != SILENCE]
+        system = self._finder.graphs.system
+        path = self._finder.find(utterance, transcript, matrix)
+        spoken = [segment for segment in path.phones if segment.label != SILENCE]
         paths = boundary_graph(
-            fsts.arrays(with_transition_probs(system.transitions, graph)),
+            fsts.arrays(with_transition_probs(system.transitions, path.graph)),
             system.transitions,
             system.phones.ids(segment.label for segment in spoken),
             self._pauses,
         )
-        language = system.language(transcript.language, utterance)
-        known = [language.words.symbols[word] for word in path.words]
-        words = word_segments(segments, known, language.lexicon.pronunciations)
+        words = path.words
         if not spoken or paths is None or words is None:
             raise AlignmentError(
                 f"{utterance}: the best path does not say its words",
                 expected="a path through the whole transcript",
                 remedy="raise alignment.retry_beam",
             )
-        found = phone_boundaries(paths, scores, system.transitions.pdf_of, self._scale, utterance)
+        pdf_of = system.transitions.pdf_of
+        found = phone_boundaries(paths, path.scores, pdf_of, self._scale, utterance)
         begins, ends = _joined(spoken, found.begins, found.ends)
         phones = [SpokenPhone(*parts) for parts in zip(spoken, begins, ends, strict=True)]
         starts = [segment.start for segment in spoken]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_hf.hmm.alignment.align import Transcript, TranscriptGraphs
+from asr_hf.hmm.alignment.spoken_path import Transcript, TranscriptGraphs
 from asr_hf.hmm.gmm.gmm import Gmm
 from asr_hf.hmm.graph.fst import Fst
 from asr_hf.hmm.scores import AlignmentError
@@ -145,6 +145,24 @@ class TrainingSet:
                 strict=True,
             )
         )
+
+    def paths(self, gmm: Gmm, skips: SkipList) -> dict[str, NDArray[np.int32]]:
+        """Align every utterance under the mixtures; those that cannot be are skipped.
+
+        Args:
+            gmm: the mixtures.
+            skips: receives the utterances that are left out.
+
+        Returns:
+            Transition ids [frames] by utterance.
+        """
+        found = {}
+        for name, path in self.align(gmm).items():
+            if isinstance(path, str):
+                skips.add(name, path)
+            else:
+                found[name] = path
+        return found
 
 
 @contextmanager

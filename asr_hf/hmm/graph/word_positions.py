@@ -10,8 +10,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from asr_hf.hmm.graph.language import Language
 from asr_hf.hmm.graph.lexicon import SILENCE, Lexicon, Pronunciation, SymbolTable
 from asr_hf.hmm.graph.transitions import TransitionModel
@@ -101,22 +99,13 @@ def _transitions(known: TransitionModel, origin: tuple[int, ...]) -> TransitionM
     topology = re.sub(r"(<ForPhones>)([\d\s]+)(</ForPhones>)", marked_phones, known.topology)
     tree = known.tree or _monophone_tree(known)
     marked = TransitionModel(topology, tree=_marked_tree(tree, forms, origin))
-    firsts = _firsts(known)
-    log_probs = marked.log_probs.copy()
-    for (phone, *rest), transitions in _firsts(marked).items():
-        log_probs[transitions] = known.log_probs[firsts[origin[phone], *rest]]
+    numbers, known_log_probs, log_probs = known.numbers, known.log_probs, marked.log_probs.copy()
+    for (phone, state, pdf), onward in marked.numbers.items():
+        original = numbers[origin[phone], state, pdf]
+        for target, number in onward.items():
+            log_probs[number] = known_log_probs[original[target]]
     marked.set_log_probs(log_probs)
     return marked
-
-
-def _firsts(transitions: TransitionModel) -> dict[tuple[int, ...], slice]:
-    """Return the transitions of each transition state, by phone, state and pdfs."""
-    counts = np.bincount(transitions.state_of)[1:]
-    ends = np.cumsum(counts) + 1
-    return {
-        tuple(state): slice(int(end - count), int(end))
-        for state, count, end in zip(transitions.states, counts, ends, strict=True)
-    }
 
 
 def _monophone_tree(transitions: TransitionModel) -> ContextDependency:

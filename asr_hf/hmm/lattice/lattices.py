@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from asr_hf.data.lattice import Lattice
 from asr_hf.data.lattice_writer import LabelMap
-from asr_hf.hmm.alignment.align import Transcript
+from asr_hf.hmm.alignment.spoken_path import Transcript
 from asr_hf.hmm.graph import fst as fsts
 from asr_hf.hmm.graph.fst import Fst
 from asr_hf.hmm.graph.fst_file import Labels

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from asr_hf.data.ark import ArkReader
 from asr_hf.data.kaldi_dir import DataDir
-from asr_hf.hmm.alignment.align import AlignedSet, Transcript
+from asr_hf.hmm.alignment.align import AlignedSet
 from asr_hf.hmm.alignment.corpus import training_features
 from asr_hf.hmm.alignment.segments import Segment, phone_spans
+from asr_hf.hmm.alignment.spoken_path import Transcript
 from asr_hf.hmm.alignment.training_set import open_training_set
-from asr_hf.hmm.graph.lexicon import SILENCE, SPOKEN_NOISE, SymbolTable
+from asr_hf.hmm.graph.lexicon import SILENCE, SPOKEN_NOISE
 from asr_hf.hmm.graph.topology import sampled_topology_text
 from asr_hf.hmm.graph.transitions import TransitionModel
 from asr_hf.hmm.system import HmmSystem
@@ -86,17 +87,18 @@ def train_sampled(
     features = training_features(data, fbank, chosen, skips)
     with open_training_set(base, features, transcripts, skips, jobs) as training:
         skips.check(len(chosen))
-        spoken = _phones(training.align(base.require_gmm()), base.transitions, skips)
+        paths = training.paths(base.require_gmm(), skips)
     skips.check(len(chosen))
-    stacked = np.concatenate([features[name] for name in spoken])
-    contexts = np.concatenate([_contexts(placed, options.every) for placed in spoken.values()])
+    spoken = [_placed(phone_spans(path, base.transitions)) for path in paths.values()]
+    stacked = np.concatenate([features[name] for name in paths])
+    contexts = np.concatenate([_contexts(placed, options.every) for placed in spoken])
     statistics, _ = accumulate(contexts, stacked)
     silence = [base.phones.id(p) for p in (SILENCE, SPOKEN_NOISE) if p in base.phones]
     states = dict.fromkeys(range(1, len(base.phones)), len(_STATES))
     limit = sum(states.values()) if options.states is None else options.states
     tree = grow_tree(statistics, states, questions(statistics, silence, _FIRST), silence, limit)
     transitions = TransitionModel(sampled_topology_text(base.phones), tree=tree)
-    transitions.update(_counts(spoken.values(), transitions, tree, options.every))
+    transitions.update(_counts(spoken, transitions, tree, options.every))
     return HmmSystem(base.phones, transitions, base.languages, subsampling=options.every)
 
 
@@ -119,7 +121,7 @@ def label_frames(
             total = num_frames(name)
             aligned.words[name] = _at_full_rate(aligned.words[name], rate, total)
             aligned.phones[name] = phones = _at_full_rate(phones, rate, total)
-        placed = _placed([(s.label, s.start, s.num_frames) for s in phones], system.phones)
+        placed = _placed([(system.phones.id(s.label), s.start, s.num_frames) for s in phones])
         pieces = [
             np.array(pdfs_of(before, phone, after), np.int32)[_states(frames, system.subsampling)]
             for before, phone, after, _, frames in placed
@@ -144,24 +146,16 @@ def _at_full_rate(segments: Sequence[Segment], rate: int, total: int) -> list[Se
     ]
 
 
-def _phones(
-    paths: Mapping[str, NDArray[np.int32] | str], transitions: TransitionModel, skips: SkipList
-) -> dict[str, list[_Placed]]:
-    """Find the phones of each utterance that can be aligned."""
-    spoken = {}
-    for name, path in paths.items():
-        if isinstance(path, str):
-            skips.add(name, path)
-        else:
-            spoken[name] = _placed(phone_spans(path, transitions), None)
-    return spoken
+def _placed(spans: Sequence[tuple[int, int, int]]) -> list[_Placed]:
+    """Put each phone between its neighbours; 0 is the edge of the utterance.
 
+    Args:
+        spans: phone id, first frame and number of frames of each phone.
 
-def _placed(
-    spans: Sequence[tuple[int | str, int, int]], phones: SymbolTable | None
-) -> list[_Placed]:
-    """Put each phone between its neighbours; 0 is the edge of the utterance."""
-    ids = [0, *(int(p) if phones is None else phones.id(str(p)) for p, *_ in spans), 0]
+    Returns:
+        The same, with the phones before and after.
+    """
+    ids = [0, *(phone for phone, *_ in spans), 0]
     return [
         (ids[n], ids[n + 1], ids[n + 2], start, frames)
         for n, (_, start, frames) in enumerate(spans)

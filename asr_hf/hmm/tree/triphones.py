@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from asr_hf.data.ark import ArkReader
 from asr_hf.data.kaldi_dir import DataDir
-from asr_hf.hmm.alignment.align import Transcript
 from asr_hf.hmm.alignment.corpus import training_features
 from asr_hf.hmm.alignment.mixtures import Passes, train_mixtures
-from asr_hf.hmm.alignment.training_set import TrainingSet, open_training_set
+from asr_hf.hmm.alignment.spoken_path import Transcript
+from asr_hf.hmm.alignment.training_set import open_training_set
 from asr_hf.hmm.gmm.gmm import Gmm
 from asr_hf.hmm.graph.lexicon import SILENCE, SPOKEN_NOISE
 from asr_hf.hmm.graph.transitions import TransitionModel
@@ -89,11 +89,12 @@ def train_triphones(
     features = training_features(data, fbank, chosen, skips)
     with open_training_set(system, features, transcripts, skips, jobs) as training:
         skips.check(len(chosen))
-        contexts = _contexts(training, skips)
+        paths = training.paths(system.require_gmm(), skips)
     skips.check(len(chosen))
-    features = {name: features[name] for name in contexts}
+    features = {name: features[name] for name in paths}
     stacked = np.concatenate(list(features.values()))
-    statistics, rows = accumulate(np.concatenate(list(contexts.values())), stacked)
+    contexts = [states_in_context(path, system.transitions) for path in paths.values()]
+    statistics, rows = accumulate(np.concatenate(contexts), stacked)
     tree = _tree(system, statistics, options.states)
     del stacked
     windows = statistics.contexts.tolist()
@@ -113,17 +114,6 @@ def evenly_spaced(names: Sequence[str], count: int | None) -> list[str]:
     if count is None or count >= len(names):
         return list(names)
     return [names[i * len(names) // count] for i in range(count)]
-
-
-def _contexts(training: TrainingSet, skips: SkipList) -> dict[str, NDArray[np.int64]]:
-    """Find phones and states of each frame [frames, 4] of the utterances that can be aligned."""
-    system, contexts = training.system, {}
-    for name, path in training.align(system.require_gmm()).items():
-        if isinstance(path, str):
-            skips.add(name, path)
-        else:
-            contexts[name] = states_in_context(path, system.transitions)
-    return contexts
 
 
 def _tree(system: HmmSystem, statistics: ContextStatistics, states: int) -> ContextDependency:

@@ -17,9 +17,6 @@ from asr_hf.stages.exports.trained import trained_network
 from asr_hf.stages.sources.external import alignment_folders, alignments_from_outside
 from asr_hf.stages.sources.layout import system_folder
 
-# The file that every HMM system has.
-TABLE = "hmm.json"
-
 
 def write(settings: Settings, folder: Path) -> list[Path]:
     """Write final.raw and final.config; and final.mdl, where the transition model is known.
@@ -42,15 +39,24 @@ def write(settings: Settings, folder: Path) -> list[Path]:
     write_nnet3(network, writer)
     written = [writer.save(folder / "final.raw"), folder / "final.config"]
     write_text(written[1], nnet3_config(network))
+    if (known := _transitions(settings)) is not None:
+        written.append(_acoustic_model(*known, network, folder / "final.mdl"))
+    return written
+
+
+def _transitions(settings: Settings) -> tuple[KaldiTransitionModel, Path] | None:
+    """Return the transition model of the alignments and where it is from; None where there is none.
+
+    Raises:
+        InputError: it is damaged.
+    """
     if settings.alignment.from_kaldi is not None:
         source = alignment_folders(settings)[0] / "final.mdl"
-        transitions = read_transition_model(source)
-        written.append(_acoustic_model(transitions, source, network, folder / "final.mdl"))
-    elif not alignments_from_outside(settings) and (system_folder(settings) / TABLE).is_file():
-        source = system_folder(settings)
-        transitions = kaldi_transitions(HmmSystem.load(source).transitions)
-        written.append(_acoustic_model(transitions, source, network, folder / "final.mdl"))
-    return written
+        return read_transition_model(source), source
+    hmms = system_folder(settings)
+    if alignments_from_outside(settings) or not (hmms / "hmm.json").is_file():
+        return None
+    return kaldi_transitions(HmmSystem.load(hmms).transitions), hmms
 
 
 def _acoustic_model(

@@ -16,8 +16,8 @@ import numpy as np
 from asr_hf.data.lattice_store import LatticeStore
 from asr_hf.data.lattice_writer import write_lattices
 from asr_hf.data.store import FrameStore
-from asr_hf.hmm.alignment.align import Transcript
 from asr_hf.hmm.alignment.corpus import transcripts_of
+from asr_hf.hmm.alignment.spoken_path import Transcript
 from asr_hf.hmm.lattice.lattices import (
     LatticeFacts,
     LatticeJob,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from asr_hf.hmm.alignment.align import Transcript
+from asr_hf.hmm.alignment.spoken_path import Transcript
 from asr_hf.hmm.search.decode import DecodingJob, decode_all
 from asr_hf.hmm.search.rescore import SearchWeights
 from asr_hf.hmm.search.search import BestPath

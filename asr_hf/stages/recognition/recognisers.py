@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 from asr_hf.data.fields import words_of
 from asr_hf.data.kaldi_dir import DataDir
-from asr_hf.hmm.alignment.align import Transcript
 from asr_hf.hmm.alignment.corpus import transcripts_of
 from asr_hf.hmm.alignment.segments import Segment, phone_segments, phone_spans, word_segments
+from asr_hf.hmm.alignment.spoken_path import Transcript
 from asr_hf.hmm.graph.states import states_digest
 from asr_hf.hmm.scores import PdfColumns
 from asr_hf.hmm.search.decode import DecoderSource, SearchOptions

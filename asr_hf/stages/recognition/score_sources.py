@@ -43,6 +43,11 @@ class Identified(Protocol):
         ...
 
 
+def rate_of(scores: ScoreSource | None) -> int:
+    """Return k where scores are those of every k-th frame; 1 for others."""
+    return scores.subsampling if isinstance(scores, Identified) else 1
+
+
 def network_scores(settings: Settings, run_dir: Path, stored: bool = True) -> ScoreSource:
     """Return the scores of a corpus's sets under the network in `run_dir`.
 

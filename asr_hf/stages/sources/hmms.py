@@ -10,9 +10,9 @@ from typing import Any
 
 from asr_hf.data.ark import ArkReader
 from asr_hf.data.kaldi_dir import DataDir
-from asr_hf.hmm.alignment.align import Transcript
 from asr_hf.hmm.alignment.corpus import lexicons_of, train_system
 from asr_hf.hmm.alignment.flat_start import FlatStartOptions
+from asr_hf.hmm.alignment.spoken_path import Transcript
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.hmm.tree.sampled import SamplingOptions, train_sampled
 from asr_hf.hmm.tree.triphones import TyingOptions, train_triphones

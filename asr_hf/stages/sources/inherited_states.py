@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from asr_hf.hmm.alignment.align import Transcript
 from asr_hf.hmm.alignment.corpus import lexicons_of
+from asr_hf.hmm.alignment.spoken_path import Transcript
 from asr_hf.hmm.graph.language import Language
 from asr_hf.hmm.graph.lexicon import SPOKEN_NOISE, UNKNOWN, Lexicon, SymbolTable
 from asr_hf.hmm.system import HmmSystem

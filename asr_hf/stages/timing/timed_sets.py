@@ -10,7 +10,7 @@ from typing import Any
 from asr_hf.data.audio_check import measure
 from asr_hf.data.kaldi_dir import DataDir, Utterance
 from asr_hf.data.times import TimedRecording, TimedUtterance
-from asr_hf.hmm.alignment.align import AlignOptions, Transcript
+from asr_hf.hmm.alignment.spoken_path import AlignOptions, Transcript
 from asr_hf.hmm.alignment.times import FrameTimes, TimesOptions, time_set
 from asr_hf.hmm.scores import Scores
 from asr_hf.hmm.system import HmmSystem

@@ -9,14 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from asr_hf.hmm.alignment.align import (
-    AlignOptions,
-    Transcript,
-    TranscriptGraphs,
-    align_set,
-    fit_outliers,
-)
+from asr_hf.hmm.alignment.align import align_set, fit_outliers
 from asr_hf.hmm.alignment.segments import Segment
+from asr_hf.hmm.alignment.spoken_path import AlignOptions, Transcript, TranscriptGraphs
 from asr_hf.hmm.graph.lexicon import Lexicon
 from asr_hf.hmm.scores import AlignmentError
 from asr_hf.hmm.system import HmmSystem

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from asr_hf.hmm.alignment.align import AlignOptions, Transcript, TranscriptGraphs
 from asr_hf.hmm.alignment.boundaries import (
     Spread,
     either,
@@ -22,6 +21,7 @@ from asr_hf.hmm.alignment.boundaries import (
 )
 from asr_hf.hmm.alignment.boundary_graph import boundary_graph
 from asr_hf.hmm.alignment.segments import phone_spans
+from asr_hf.hmm.alignment.spoken_path import AlignOptions, Transcript, TranscriptGraphs
 from asr_hf.hmm.alignment.times import FrameTimes, Timer, TimesOptions, time_set
 from asr_hf.hmm.graph import fst as fsts
 from asr_hf.hmm.kaldi import kaldi_hmm_gmm as khg

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from asr_hf.hmm.alignment import training_set
-from asr_hf.hmm.alignment.align import AlignOptions, Transcript, align_set
+from asr_hf.hmm.alignment.align import align_set
 from asr_hf.hmm.alignment.flat_start import FlatStartOptions, equal_alignment, flat_start
+from asr_hf.hmm.alignment.spoken_path import AlignOptions, Transcript
 from asr_hf.hmm.alignment.training_set import open_training_set
 from asr_hf.hmm.graph.lexicon import Lexicon
 from asr_hf.hmm.system import HmmSystem

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asr_hf.hmm.alignment.align import Transcript, TranscriptGraphs
+from asr_hf.hmm.alignment.spoken_path import Transcript, TranscriptGraphs
 from asr_hf.hmm.gmm.gmm import Gmm
 from asr_hf.hmm.graph import fst as fsts
 from asr_hf.hmm.graph.transitions import TransitionModel

@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
-from asr_hf.hmm.alignment.align import Transcript
 from asr_hf.hmm.alignment.corpus import lexicons_of
+from asr_hf.hmm.alignment.spoken_path import Transcript
 from asr_hf.hmm.graph.dictionary import read_entries
 from asr_hf.hmm.graph.lexicon import phone_table, read_lexicon
 from asr_hf.runtime.errors import InputError

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from asr_hf.data.lattice import Lattice
-from asr_hf.hmm.alignment.align import Transcript
+from asr_hf.hmm.alignment.spoken_path import Transcript
 from asr_hf.hmm.graph import fst as fsts
 from asr_hf.hmm.lattice.lattice_paths import (
     best_path,

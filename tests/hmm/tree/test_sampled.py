@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from asr_hf.hmm.alignment.align import AlignedSet, Transcript, TranscriptGraphs
+from asr_hf.hmm.alignment.align import AlignedSet
 from asr_hf.hmm.alignment.segments import Segment, phone_spans, word_segments
+from asr_hf.hmm.alignment.spoken_path import Transcript, TranscriptGraphs
 from asr_hf.hmm.graph.topology import sampled_topology_text
 from asr_hf.hmm.graph.transitions import TransitionModel
 from asr_hf.hmm.search.search import align

@@ -9,9 +9,10 @@ import pytest
 
 from asr_hf.data.ark import ArkReader, ArkWriter
 from asr_hf.data.kaldi_dir import DataDir, Utterance
-from asr_hf.hmm.alignment.align import AlignOptions, Transcript, align_set
+from asr_hf.hmm.alignment.align import align_set
 from asr_hf.hmm.alignment.corpus import speaker_features, train_system
 from asr_hf.hmm.alignment.flat_start import FlatStartOptions
+from asr_hf.hmm.alignment.spoken_path import AlignOptions, Transcript
 from asr_hf.hmm.gmm.cepstra import cepstra
 from asr_hf.hmm.graph.lexicon import Lexicon
 from asr_hf.hmm.tree.triphones import TyingOptions, evenly_spaced, train_triphones
