@@ -10,11 +10,14 @@ class Targets(StrEnum):
     """What the outputs are held against.
 
     LABELS are the pdf of each frame [F]. LATTICES are whole utterances with their labels and the
-    lattices that `asr-hf lattices` makes, as `SequenceTargets`.
+    lattices that `asr-hf lattices` makes, as `SequenceTargets`. NUMERATORS are the same with graphs
+    of what was said in the lattices' place, which `asr-hf align` makes with `alignment.chain`; the
+    criterion's own argument `denominator` is the folder of the graph of everything.
     """
 
     LABELS = "labels"
     LATTICES = "lattices"
+    NUMERATORS = "numerators"
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,13 @@ class AcousticModel(FlatModule):
     def start_at_priors(self) -> None:
         """Set the output layer so that posteriors of fresh weights start near `log_priors`."""
 
+    def drop_priors(self) -> None:
+        """Let the logits be log likelihoods as they are, as lattice-free MMI trains them.
+
+        A class that knows its output layer takes the priors out of what it gives before.
+        """
+        self.log_priors.zero_()
+
     def affine_layers(self) -> dict[str, AffineLayer]:
         """Return the layers y = W a + b that a Kronecker-factored preconditioner takes apart.
 

@@ -201,6 +201,12 @@ class FeedForward(AcousticModel):
         if self.activation == "sigmoid" and self.hidden_sizes:
             output.bias.add_(centring_bias(output.weight, self.normalisation))
 
+    @torch.no_grad()
+    def drop_priors(self) -> None:
+        """See `AcousticModel`: the output bias loses them."""
+        self.linear_layers()[-1].bias.sub_(self.log_priors)
+        super().drop_priors()
+
 
 def _one_of(key: str, value: str, known: Iterable[str]) -> None:
     if value not in known:

@@ -27,6 +27,23 @@ class TreeSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChainSettings:
+    """Settings of the states and graphs of lattice-free MMI.
+
+    Attributes:
+        states: largest number of tied states.
+        lm_order: order of the phone language model.
+        lm_states: largest number of its states for histories longer than two phones.
+        tolerance: time by which phones may begin earlier or end later than they are aligned (ms).
+    """
+
+    states: int
+    lm_order: int
+    lm_states: int
+    tolerance: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class AlignmentSettings:
     """Settings of the flat start and of forced alignment.
 
@@ -42,6 +59,7 @@ class AlignmentSettings:
         jobs: number of processes.
         max_skipped: largest share of utterances that may be skipped.
         tree: settings of tied states; None keeps monophones.
+        chain: settings of lattice-free MMI; None makes nothing for it.
         system: folder of the HMM system and its graphs, in that of the corpus.
         from_kaldi: folders of Kaldi's alignments, which take the place of the flat start.
         from_ark: archive of pdf alignments, which takes the place of the flat start.
@@ -61,6 +79,7 @@ class AlignmentSettings:
     jobs: int
     max_skipped: float
     tree: TreeSettings | None
+    chain: ChainSettings | None = None
     system: str
     from_kaldi: tuple[Path, ...] | None = field(default=None, metadata=ONE_OR_MORE)
     from_ark: Path | None

@@ -34,6 +34,7 @@ from asr_hf.stages.sources.hmms import CorpusHmms, corpus_hmms, transcripts_sour
 from asr_hf.stages.sources.layout import alignment_folder, features_folder, system_folder
 from asr_hf.stages.sources.packing import pack
 from asr_hf.stages.sources.perturbed import TrainedOn, frame_grid
+from asr_hf.stages.sources.phone_graphs import PhoneGraphs
 from asr_hf.stages.sources.transfer_alignments import (
     carried_alignments,
     carried_ctm,
@@ -61,7 +62,8 @@ def run(
     and `alignment.from_kaldi` and `alignment.from_ark` take alignments made elsewhere. A corpus of
     copies (`corpus.clean`) has the HMM system and alignments of its clean recordings. Altered
     copies of the training set (`features.perturb`) are in its store alone, with the labels of the
-    utterances that they are copies of. Files that are current, made from the same input, are kept.
+    utterances that they are copies of. `alignment.chain` adds the graphs of lattice-free MMI. Files
+    that are current, made from the same input, are kept.
 
     Args:
         settings: settings of the command.
@@ -101,6 +103,8 @@ def run(
     hmms.system.make_graphs(
         system_folder(settings), {name: corpus / "lang" / name / "lm.arpa" for name in languages}
     )
+    if settings.alignment.chain is not None:
+        PhoneGraphs(settings, hmms).make()
     gmm = (hmms.mixtures or hmms.system).gmm
     return {
         "pdfs": hmms.system.transitions.num_pdfs,

@@ -31,20 +31,21 @@ def topology_text(phones: SymbolTable) -> str:
     return "<Topology>\n" + "".join(entries) + "</Topology>\n"
 
 
-def sampled_topology_text(phones: SymbolTable) -> str:
+def sampled_topology_text(phones: SymbolTable, states: Sequence[dict[int, float]]) -> str:
     """Write the topology of phones that are seen at every k-th frame only.
 
-    A phone has a first frame, others, and a last one; a short one has the first alone, or no others
-    between the two.
+    Args:
+        phones: the phones, noises among them.
+        states: the probability of each next state, for each state of a phone.
 
     Returns:
         The topology in Kaldi's text form.
     """
-    arcs = [{1: 1 / 3, 2: 1 / 3, 3: 1 / 3}, {1: 0.5, 2: 0.5}, {3: 1.0}]
-    return "<Topology>\n" + _entry(range(1, len(phones)), arcs) + "</Topology>\n"
+    entry = _entry(range(1, len(phones)), states)
+    return f"<Topology>\n{entry}</Topology>\n"
 
 
-def _entry(phones: Sequence[int], states: list[dict[int, float]]) -> str:
+def _entry(phones: Sequence[int], states: Sequence[dict[int, float]]) -> str:
     lines = ["<TopologyEntry>", "<ForPhones>", " ".join(map(str, phones)), "</ForPhones>"]
     for state, transitions in enumerate(states):
         arcs = " ".join(f"<Transition> {to} {p:g}" for to, p in transitions.items())

@@ -1,9 +1,6 @@
 """HMMs for networks that emit every k-th frame, made from HMMs that emit every frame.
 
-A phone has three states: its first frame, its last one, and those between. Its frames are labelled
-at the full rate, so that a network can be trained on all of them: the first k frames of a phone as
-its first, the last k of the others as its last. Whichever every k-th frames are taken, just one of
-the first k is among them, and just one of the last k.
+Frames are labelled at the full rate, so that a network can be trained on all of them.
 """
 
 from __future__ import annotations
@@ -11,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +20,9 @@ from asr_hf.hmm.alignment.segments import Segment, phone_spans
 from asr_hf.hmm.alignment.spoken_path import Transcript
 from asr_hf.hmm.alignment.training_set import open_training_set
 from asr_hf.hmm.graph.lexicon import SILENCE, SPOKEN_NOISE
-from asr_hf.hmm.graph.topology import sampled_topology_text
 from asr_hf.hmm.graph.transitions import TransitionModel
 from asr_hf.hmm.system import HmmSystem
+from asr_hf.hmm.tree.sampled_states import FIRST, SampledStates
 from asr_hf.hmm.tree.tree_growing import grow_tree
 from asr_hf.hmm.tree.tree_statistics import accumulate, questions
 from asr_hf.hmm.tree.triphones import evenly_spaced
@@ -34,9 +30,6 @@ from asr_hf.kaldi.tree import ContextDependency
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.skips import SkipList
 
-# The states of a phone, and what follows the last one.
-_STATES = _FIRST, _MIDDLE, _LAST = 0, 1, 2
-_END = 3
 # Phone before, phone, phone after, first frame and number of frames.
 _Placed = tuple[int, int, int, int, int]
 
@@ -47,12 +40,14 @@ class SamplingOptions:
 
     Attributes:
         every: k; every k-th frame is emitted.
+        kind: what the states of a phone stand for.
         states: largest number of tied states; None has none tied.
         max_utterances: largest number of utterances that the tree is grown on, spread evenly; None
             takes all.
     """
 
     every: int
+    kind: SampledStates
     states: int | None
     max_utterances: int | None
 
@@ -91,14 +86,17 @@ def train_sampled(
     skips.check(len(chosen))
     spoken = [_placed(phone_spans(path, base.transitions)) for path in paths.values()]
     stacked = np.concatenate([features[name] for name in paths])
-    contexts = np.concatenate([_contexts(placed, options.every) for placed in spoken])
+    contexts = np.concatenate([_contexts(placed, options) for placed in spoken])
     statistics, _ = accumulate(contexts, stacked)
     silence = [base.phones.id(p) for p in (SILENCE, SPOKEN_NOISE) if p in base.phones]
-    states = dict.fromkeys(range(1, len(base.phones)), len(_STATES))
+    kind = options.kind
+    states = dict.fromkeys(range(1, len(base.phones)), kind.count)
     limit = sum(states.values()) if options.states is None else options.states
-    tree = grow_tree(statistics, states, questions(statistics, silence, _FIRST), silence, limit)
-    transitions = TransitionModel(sampled_topology_text(base.phones), tree=tree)
-    transitions.update(_counts(spoken, transitions, tree, options.every))
+    asked = questions(statistics, silence, FIRST)
+    tree = grow_tree(statistics, states, asked, silence, limit, kind.neighbours)
+    transitions = TransitionModel(kind.topology(base.phones), tree=tree)
+    if kind.trained:
+        transitions.update(_counts(spoken, transitions, tree, options.every))
     return HmmSystem(base.phones, transitions, base.languages, subsampling=options.every)
 
 
@@ -115,7 +113,7 @@ def label_frames(
     """
     tree = system.transitions.tree
     assert tree is not None
-    pdfs_of = _pdf_finder(tree)
+    pdfs_of, kind = _pdf_finder(tree), SampledStates.of(tree)
     for name, phones in aligned.phones.items():
         if rate > 1:
             total = num_frames(name)
@@ -123,18 +121,12 @@ def label_frames(
             aligned.phones[name] = phones = _at_full_rate(phones, rate, total)
         placed = _placed([(system.phones.id(s.label), s.start, s.num_frames) for s in phones])
         pieces = [
-            np.array(pdfs_of(before, phone, after), np.int32)[_states(frames, system.subsampling)]
+            np.array(pdfs_of(before, phone, after), np.int32)[
+                kind.of_frames(frames, system.subsampling)
+            ]
             for before, phone, after, _, frames in placed
         ]
         aligned.pdfs[name] = np.concatenate(pieces)
-
-
-def _states(frames: int, every: int) -> NDArray[np.int64]:
-    """Return the state of each frame of a phone at the full rate [frames]."""
-    states = np.full(frames, _MIDDLE)
-    states[max(frames - every, 0) :] = _LAST
-    states[:every] = _FIRST
-    return states
 
 
 def _at_full_rate(segments: Sequence[Segment], rate: int, total: int) -> list[Segment]:
@@ -162,12 +154,12 @@ def _placed(spans: Sequence[tuple[int, int, int]]) -> list[_Placed]:
     ]
 
 
-def _contexts(placed: Iterable[_Placed], every: int) -> NDArray[np.int64]:
+def _contexts(placed: Iterable[_Placed], options: SamplingOptions) -> NDArray[np.int64]:
     """Return phone before, phone, phone after and state of each frame [frames, 4]."""
     rows = []
     for before, phone, after, _, frames in placed:
         row = np.tile(np.array([before, phone, after, 0], np.int64), (frames, 1))
-        row[:, 3] = _states(frames, every)
+        row[:, 3] = options.kind.of_frames(frames, options.every)
         rows.append(row)
     return np.concatenate(rows)
 
@@ -180,35 +172,28 @@ def _counts(
 ) -> NDArray[np.int64]:
     """Count transitions, whichever every k-th frames are taken [transition ids + 1]."""
     counts = np.zeros(transitions.num_transition_ids + 1, np.int64)
-    pdfs_of, numbers = _pdf_finder(tree), transitions.numbers
+    pdfs_of, numbers, kind = _pdf_finder(tree), transitions.numbers, SampledStates.of(tree)
     for placed in spoken:
         for before, phone, after, start, frames in placed:
             pdfs = pdfs_of(before, phone, after)
             offsets = (start + np.arange(frames)) % every
             for taken in np.bincount(offsets, minlength=every).tolist():
-                for state, target in _steps(taken):
+                for state, target in kind.steps(taken):
                     counts[numbers[phone, state, pdfs[state]][target]] += 1
     return counts
 
 
-def _steps(frames: int) -> list[tuple[int, int]]:
-    """Return the states that a phone of some emitted frames goes through, and the next of each."""
-    if not frames:
-        return []
-    between = [_MIDDLE] * (frames - 2)
-    path = [_FIRST, *between, _LAST, _END] if frames > 1 else [_FIRST, _END]
-    return list(pairwise(path))
-
-
 def _pdf_finder(tree: ContextDependency) -> Callable[[int, int, int], tuple[int, ...]]:
+    states = range(SampledStates.of(tree).count)
+
     @cache
     def pdfs_of(before: int, phone: int, after: int) -> tuple[int, ...]:
-        pdfs = [tree.pdf((before, phone, after), state) for state in _STATES]
+        pdfs = [tree.pdf((before, phone, after), state) for state in states]
         known = tuple(pdf for pdf in pdfs if pdf is not None)
         if len(known) < len(pdfs):
             raise InputError(
                 f"the tree has no pdf for phone {phone} between {before} and {after}",
-                expected="three in every context",
+                expected="one of each state in every context",
                 remedy="remove the folder and run asr-hf align again",
             )
         return known

@@ -13,9 +13,9 @@ from asr_hf.hmm.tree.tree_statistics import ContextStatistics, Moments, log_like
 from asr_hf.kaldi.tree import PDF_CLASS, ContextDependency, Leaf, Node, Split, Table
 from asr_hf.runtime.errors import InputError
 
-# Triphones.
-WIDTH = 3
+# Place of the phone itself in its context; before and behind it stand its neighbours.
 CENTRE = 1
+BEFORE, AFTER = 0, 2
 # A question must make the data this much likelier, in nats; neighbouring frames say nearly the
 # same, so that a gain by chance is larger than independent frames' would be (Kaldi's default).
 LEAST_GAIN = 300.0
@@ -55,6 +55,7 @@ def grow_tree(
     phone_sets: Sequence[frozenset[int]],
     untied: Sequence[int],
     max_leaves: int,
+    neighbours: Sequence[int] = (BEFORE, AFTER),
 ) -> ContextDependency:
     """Grow a tree of at most `max_leaves` leaves, always splitting the leaf with the largest gain.
 
@@ -67,9 +68,10 @@ def grow_tree(
         phone_sets: the questions, sets of phone ids.
         untied: phones without context (silence).
         max_leaves: maximum number of leaves.
+        neighbours: places of the neighbours that are asked about: both, or the one before.
 
     Returns:
-        The tree.
+        The tree; without the phone after, its window ends with the phone itself.
 
     Raises:
         InputError: the phones without context already have more states than that.
@@ -86,13 +88,14 @@ def grow_tree(
             remedy="raise it, or use alignment=monophone",
         )
     may_grow = [cell for (phone, _), cell in roots.items() if phone not in untied]
-    _split_leaves(may_grow, phone_sets, max_leaves - len(roots))
+    _split_leaves(may_grow, phone_sets, max_leaves - len(roots), neighbours)
     numbered: list[int] = []
     trees: dict[int, list[Node]] = {}
     for (phone, _), cell in roots.items():
         trees.setdefault(phone, []).append(_frozen(cell, numbered))
     phones = [Table(PDF_CLASS, tuple(trees[phone])) for phone in sorted(trees)]
-    return ContextDependency(WIDTH, CENTRE, Table(CENTRE, (None, *phones)))
+    width = 1 + max(CENTRE, *neighbours)
+    return ContextDependency(width, CENTRE, Table(CENTRE, (None, *phones)))
 
 
 def _root(statistics: ContextStatistics, phone: int, state: int) -> _GrowingNode:
@@ -101,7 +104,10 @@ def _root(statistics: ContextStatistics, phone: int, state: int) -> _GrowingNode
 
 
 def _split_leaves(
-    cells: Sequence[_GrowingNode], phone_sets: Sequence[frozenset[int]], max_splits: int
+    cells: Sequence[_GrowingNode],
+    phone_sets: Sequence[frozenset[int]],
+    max_splits: int,
+    neighbours: Sequence[int],
 ) -> None:
     """Split leaves, the one with the greatest gain first, at most `max_splits` times."""
     queue: list[tuple[float, int, _GrowingNode, _Question]] = []
@@ -109,7 +115,7 @@ def _split_leaves(
 
     def consider(cell: _GrowingNode) -> None:
         nonlocal pushed
-        if (best := _best_question(cell, phone_sets)) is not None:
+        if (best := _best_question(cell, phone_sets, neighbours)) is not None:
             heapq.heappush(queue, (-best.gain, pushed, cell, best))
         pushed += 1
 
@@ -126,15 +132,17 @@ def _split_leaves(
         max_splits -= 1
 
 
-def _best_question(cell: _GrowingNode, phone_sets: Sequence[frozenset[int]]) -> _Question | None:
+def _best_question(
+    cell: _GrowingNode, phone_sets: Sequence[frozenset[int]], neighbours: Sequence[int]
+) -> _Question | None:
     """Find the question with the largest gain, the first among equals; None when none pays."""
     if len(cell.contexts) < 2:
         return None
     total = cell.moments.sum(axis=0)
     unsplit = float(log_likelihood(total))
     best: _Question | None = None
-    for side, position in enumerate((0, 2)):
-        present, rows = np.unique(cell.contexts[:, side], return_inverse=True)
+    for position in neighbours:
+        present, rows = np.unique(cell.contexts[:, position // 2], return_inverse=True)
         sums = np.zeros((len(present), cell.moments.shape[1]))
         np.add.at(sums, rows, cell.moments)
         member = np.asarray(

@@ -65,8 +65,8 @@ def _check_states(old: Settings) -> None:
     """Refuse a run whose states or normalisation another corpus cannot have.
 
     Raises:
-        InputError: its HMMs are not asr-hf's own, or its features start from the statistics of its
-            own training set.
+        InputError: its HMMs are not asr-hf's own, its outputs are no posteriors, or its features
+            start from the statistics of its own training set.
     """
     run, system = old.run_dir, system_folder(old)
     if alignments_from_outside(old) or not (system / "hmm.json").is_file():
@@ -74,6 +74,13 @@ def _check_states(old: Settings) -> None:
             f"{run}: no HMM system of asr-hf's own in {system}, so nothing says what its outputs "
             "stand for",
             expected="a run on labels that asr-hf align made, with its corpus in place",
+            remedy="adapt.states=new keeps its hidden layers alone",
+        )
+    if old.alignment.chain is not None:
+        raise InputError(
+            f"{run}: its outputs are log likelihoods of lattice-free MMI, and adaptation goes by "
+            "posteriors of the same states",
+            expected="a run of criterion=cross_entropy, or of a sequence criterion after it",
             remedy="adapt.states=new keeps its hidden layers alone",
         )
     if old.features.cmvn == CmvnMode.ONLINE:

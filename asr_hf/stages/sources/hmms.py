@@ -15,6 +15,7 @@ from asr_hf.hmm.alignment.flat_start import FlatStartOptions
 from asr_hf.hmm.alignment.spoken_path import Transcript
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.hmm.tree.sampled import SamplingOptions, train_sampled
+from asr_hf.hmm.tree.sampled_states import CHAIN, EDGES
 from asr_hf.hmm.tree.triphones import TyingOptions, train_triphones
 from asr_hf.runtime.artefact import current, make_anew
 from asr_hf.runtime.errors import InputError
@@ -124,16 +125,21 @@ def _sampled(
     source: Source,
 ) -> tuple[HmmSystem, Artefact]:
     """Make HMMs that emit every k-th frame of those that emit every one."""
-    tree, every = settings.alignment.tree, subsampling(settings)
+    tree, every, chain = settings.alignment.tree, subsampling(settings), settings.alignment.chain
     limits = settings.alignment if tree is None else tree
     states = None if tree is None else tree.states
-    options = SamplingOptions(every, states, limits.max_utterances)
+    kind = EDGES
     group = "alignment" if tree is None else "alignment.tree"
     recorded = {
         "model.subsampling": every,
-        "alignment.tree.states": states,
         f"{group}.max_utterances": limits.max_utterances,
     }
+    if chain is not None:
+        kind, states = CHAIN, chain.states
+        recorded["alignment.chain.states"] = states
+    else:
+        recorded["alignment.tree.states"] = states
+    options = SamplingOptions(every, kind, states, limits.max_utterances)
 
     def make() -> HmmSystem:
         skips = SkipList(f"HMMs of every frame of {every}", settings.alignment.max_skipped, _LIMIT)

@@ -65,6 +65,12 @@ def subsampling(settings: Settings) -> int:
             f"model.subsampling={every}: a phone of as few frames would be missed",
             expected=f"one of {', '.join(map(str, SUBSAMPLINGS))}",
         )
+    if settings.alignment.chain is not None and every == 1:
+        raise InputError(
+            "alignment.chain: states of every k-th frame, and model.subsampling=1",
+            expected="model.subsampling=3, or 2",
+            remedy="+stage=lfmmi sets both",
+        )
     return every
 
 
@@ -86,6 +92,16 @@ def monophone_folder(settings: Settings) -> Path:
 def alignment_folder(settings: Settings, name: str) -> Path:
     """Return the folder of the alignments of the set `name`."""
     return settings.corpus.dir / _tagged(settings, "align") / name
+
+
+def denominator_folder(settings: Settings) -> Path:
+    """Return the folder of the denominator graph of lattice-free MMI."""
+    return numerators_folder(settings, "denominator")
+
+
+def numerators_folder(settings: Settings, name: str) -> Path:
+    """Return the folder of the numerator graphs of the set `name`."""
+    return settings.corpus.dir / _tagged(settings, "graphs") / name
 
 
 def lattices_folder(settings: Settings, name: str) -> Path:
@@ -162,4 +178,6 @@ def _tagged(settings: Settings, kind: str) -> str:
 
 def _sampled(settings: Settings, name: str) -> str:
     every = subsampling(settings)
+    if settings.alignment.chain is not None:
+        return f"{name}-chain{every}"
     return name if every == 1 else f"{name}-every{every}"

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from asr_hf.criteria.needs import CriterionNeeds, Targets
 from asr_hf.data.store import FrameStore
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
 from asr_hf.settings.settings import Settings
-from asr_hf.stages.sources.layout import decoding_scale
+from asr_hf.stages.sources.layout import decoding_scale, denominator_folder
+from asr_hf.stages.training.branch import has_branch, with_branch
 from asr_hf.stages.training.declared import criterion_needs
 from asr_hf.stages.training.new_output import with_new_output
 from asr_hf.training.model_file import FILE_NAME, build_model, load_model, model_config
@@ -43,6 +46,7 @@ def inherit_settings(settings: Settings) -> Settings:
     """
     _check_start(settings)
     needs = criterion_needs(settings.criterion)
+    settings = _with_denominator(settings, needs)
     needs_scale = needs.acoustic_scale and settings.criterion.get("acoustic_scale") is None
     if settings.init_from is None:
         if needs.starting_model:
@@ -67,6 +71,35 @@ def inherit_settings(settings: Settings) -> Settings:
         settings = settings.changed("criterion.acoustic_scale", scale)
         log.info("acoustic scale %g: the one that %s decodes best with", scale, run_dir)
     return settings
+
+
+def _with_denominator(settings: Settings, needs: CriterionNeeds) -> Settings:
+    """Fill in the denominator of lattice-free MMI: that of the corpus's alignment.
+
+    Returns:
+        The settings with it.
+
+    Raises:
+        InputError: the alignment makes none, or priors are asked for.
+    """
+    key = "denominator"
+    if needs.targets is not Targets.NUMERATORS:
+        return settings
+    if settings.priors != "alignment":
+        raise InputError(
+            f"priors={settings.priors}: criterion {settings.criterion.target} trains log "
+            "likelihoods, which are divided by no priors",
+            expected="priors=alignment, which it leaves out",
+        )
+    if settings.criterion.get(key) is not None:
+        return settings
+    if settings.alignment.chain is None:
+        raise InputError(
+            f"alignment.chain=null: criterion {settings.criterion.target} needs graphs of phones",
+            expected="the settings that +stage=lfmmi has",
+            remedy="asr-hf align and asr-hf train with +stage=lfmmi",
+        )
+    return settings.changed(f"criterion.{key}", str(denominator_folder(settings)))
 
 
 def initial_model(settings: Settings, train: FrameStore, device: torch.device) -> AcousticModel:
@@ -96,6 +129,11 @@ def initial_model(settings: Settings, train: FrameStore, device: torch.device) -
         ),
         str(settings.export.format),
     )
+    if criterion_needs(settings.criterion).targets is Targets.NUMERATORS:
+        posteriors = copy.deepcopy(model)
+        model.drop_priors()
+        if has_branch(settings):
+            model = with_branch(settings, model, posteriors)
     log.info(
         "%s: %d parameters, %d frames of %d features in, %d pdfs out; %d training frames on %s",
         type(model).__name__,

@@ -13,6 +13,7 @@ from asr_hf.hmm.graph.states import states_digest
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.layout import system_folder
+from asr_hf.stages.training.branch import without_branch
 from asr_hf.training.model_file import save_model
 from asr_hf.training.posteriors import expected_counts
 
@@ -20,6 +21,8 @@ from asr_hf.training.posteriors import expected_counts
 @dataclass(frozen=True)
 class ModelWriter:
     """Saves a model with parameters found in training, and with the priors that `priors` names.
+
+    A second output layer, which training alone has, is left out.
 
     Args:
         settings: settings of the run.
@@ -48,5 +51,7 @@ class ModelWriter:
             seed = self.settings.runtime.seed
             counts = expected_counts(model, self.train, model.flat.device, seed)
             model.set_log_priors(counts)
-        save_model(path, model, self.settings.model.tree, about)
+        whole = model.num_pdfs == self.train.num_pdfs
+        kept = model if whole else without_branch(self.settings, model)
+        save_model(path, kept, self.settings.model.tree, about)
         model.log_priors.copy_(before)

@@ -19,12 +19,15 @@ from asr_hf.runtime.provenance import digest, file_digest
 from asr_hf.runtime.run_folder import flattened
 from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.expected import require
-from asr_hf.stages.sources.layout import lattices_folder
+from asr_hf.stages.sources.layout import lattices_folder, numerators_folder
 from asr_hf.stages.training.declared import criterion_needs
 from asr_hf.training.model_file import FILE_NAME
 
 _NAMES = {Split.TRAIN: "training", Split.HELDOUT: "held-out"}
-_LATTICES = "asr-hf lattices with the same overrides"
+_LATTICES, _ALIGN = (
+    "asr-hf lattices with the same overrides",
+    "asr-hf align with the same overrides",
+)
 # What rounding may change in statistics that two machines compute.
 _TOLERANCE = 1e-4
 
@@ -45,16 +48,32 @@ def inputs_of(settings: Settings, stores: Mapping[Split, FrameStore]) -> dict[st
     digests: dict[str, str] = {}
     for split, store in stores.items():
         digests |= _named(_NAMES[split], store.digests())
-    if criterion_needs(settings.criterion).targets is Targets.LATTICES:
-        corpus = settings.corpus
-        for name, split in ((corpus.train_set, Split.TRAIN), (corpus.heldout_set, Split.HELDOUT)):
-            folder = lattices_folder(settings, name)
-            if folder.is_dir():
-                require(folder, _LATTICES)
-                lattices = LatticeStore.open(folder).digests()
-                digests |= _named(f"{_NAMES[split]} lattices:", lattices)
+    digests |= _of_targets(settings, criterion_needs(settings.criterion).targets)
     if settings.init_from is not None:
         digests["starting model"] = file_digest(settings.init_from / FILE_NAME)
+    return digests
+
+
+def _of_targets(settings: Settings, targets: Targets) -> dict[str, str]:
+    """Return the digests of the lattices or numerators that a criterion needs, and its graph's."""
+    if targets is Targets.LABELS:
+        return {}
+    corpus, digests = settings.corpus, {}
+    kinds = {
+        Targets.LATTICES: (lattices_folder, "lattices", _LATTICES),
+        Targets.NUMERATORS: (numerators_folder, "numerators", _ALIGN),
+    }
+    folder_of, what, remedy = kinds[targets]
+    for name, split in ((corpus.train_set, Split.TRAIN), (corpus.heldout_set, Split.HELDOUT)):
+        folder = folder_of(settings, name)
+        if folder.is_dir():
+            require(folder, remedy)
+            digests |= _named(f"{_NAMES[split]} {what}:", LatticeStore.open(folder).digests())
+    if targets is Targets.NUMERATORS:
+        folder = Path(str(settings.criterion.get("denominator")))
+        require(folder, _ALIGN)
+        arrays = {path.name: file_digest(path) for path in sorted(folder.glob("*.npy"))}
+        digests |= _named("denominator", arrays)
     return digests
 
 

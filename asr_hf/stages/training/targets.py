@@ -14,7 +14,7 @@ from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.skips import SkipList
 from asr_hf.settings.settings import Settings
-from asr_hf.stages.sources.layout import lattices_folder
+from asr_hf.stages.sources.layout import lattices_folder, numerators_folder
 from asr_hf.stages.training.declared import criterion_needs
 from asr_hf.training.feeding.targets import LabelTargets, LatticeTargets, TargetSource
 
@@ -40,15 +40,16 @@ def open_targets(
             return LabelTargets()
         case Targets.LATTICES:
             return _lattice_targets(settings, stores, model)
+        case Targets.NUMERATORS:
+            return _numerator_targets(settings, stores, model)
 
 
 def _lattice_targets(
     settings: Settings, stores: Mapping[Split, FrameStore], model: AcousticModel
 ) -> LatticeTargets:
-    names = {Split.TRAIN: settings.corpus.train_set, Split.HELDOUT: settings.corpus.heldout_set}
     lattices, used = {}, {}
     for split, store in stores.items():
-        folder = lattices_folder(settings, names[split])
+        folder = lattices_folder(settings, _name(settings, split))
         lattices[split] = LatticeStore.open(folder)
         limit, longest = settings.lattices.max_skipped, settings.lattices.max_frames
         used[split] = usable(
@@ -61,8 +62,32 @@ def _lattice_targets(
     return LatticeTargets(stores, lattices, used, model)
 
 
+def _numerator_targets(
+    settings: Settings, stores: Mapping[Split, FrameStore], model: AcousticModel
+) -> LatticeTargets:
+    graphs, used = {}, {}
+    for split, store in stores.items():
+        folder = numerators_folder(settings, _name(settings, split))
+        if not (folder / "lattices.json").is_file():
+            raise InputError(
+                f"{folder}: no numerator graphs",
+                expected="what asr-hf align makes with alignment.chain",
+                remedy="asr-hf align with the same overrides makes them",
+            )
+        graphs[split] = LatticeStore.open(folder)
+        limit = settings.alignment.max_skipped
+        skips = SkipList(f"numerators of {folder}", limit, "alignment.max_skipped")
+        used[split] = usable(store, graphs[split], model.subsampling, skips, None)
+    return LatticeTargets(stores, graphs, used, model)
+
+
+def _name(settings: Settings, split: Split) -> str:
+    corpus = settings.corpus
+    return corpus.train_set if split is Split.TRAIN else corpus.heldout_set
+
+
 def usable(
-    store: FrameStore, lattices: LatticeStore, every: int, skips: SkipList, max_frames: int
+    store: FrameStore, lattices: LatticeStore, every: int, skips: SkipList, max_frames: int | None
 ) -> np.ndarray:
     """Return the numbers of the utterances whose lattices can be trained on.
 
@@ -74,7 +99,8 @@ def usable(
         lattices: lattices of the utterances.
         every: k, where the model emits every k-th frame.
         skips: list that the other utterances are added to.
-        max_frames: largest number of frames; longer utterances would not fit into memory.
+        max_frames: largest number of frames; longer utterances would not fit into memory. None
+            takes any.
 
     Raises:
         InputError: too many utterances are skipped, or the lattices have other pdfs.
@@ -96,7 +122,7 @@ def usable(
                 skips.add(name, "has no lattice")
         elif (in_lattice := lattices.num_frames(name)) != num_frames:
             skips.add(name, f"its lattice has {in_lattice} frames, {num_frames} are needed")
-        elif num_frames > max_frames:
+        elif max_frames is not None and num_frames > max_frames:
             skips.add(name, f"{num_frames} frames, more than lattices.max_frames={max_frames}")
         else:
             kept.append(number)

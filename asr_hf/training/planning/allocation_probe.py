@@ -85,7 +85,9 @@ class _Followed(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def _tensors(value: Any) -> Iterator[Tensor]:
     if isinstance(value, Tensor):
-        yield value
+        # Sparse ones lie in strided ones, which are counted where they are made.
+        if value.layout is torch.strided:
+            yield value
     elif isinstance(value, dict):
         yield from _tensors(tuple(value.values()))
     elif isinstance(value, tuple | list):

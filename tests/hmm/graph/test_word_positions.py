@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from asr_hf.hmm.graph.kaldi_transitions import kaldi_transitions
-from asr_hf.hmm.graph.topology import sampled_topology_text
 from asr_hf.hmm.graph.transitions import TransitionModel
 from asr_hf.hmm.graph.word_positions import MarkedPhones
 from asr_hf.hmm.system import HmmSystem
+from asr_hf.hmm.tree.sampled_states import EDGES
 from asr_hf.kaldi.reader import KaldiReader
 from asr_hf.kaldi.transition_model import KaldiTransitionModel
 from asr_hf.kaldi.tree import PDF_CLASS, ContextDependency, Leaf, Split, Table
@@ -28,7 +28,7 @@ def every_third(system: HmmSystem) -> HmmSystem:
     kinds = (Table(PDF_CLASS, (Leaf(0), Leaf(7), Leaf(9))), a)
     kinds += (Table(PDF_CLASS, (Leaf(3), Leaf(4), Leaf(10))),)
     tree = ContextDependency(3, 1, Table(1, (None, *kinds)))
-    transitions = TransitionModel(sampled_topology_text(system.phones), tree=tree)
+    transitions = TransitionModel(EDGES.topology(system.phones), tree=tree)
     return HmmSystem(system.phones, transitions, system.languages, subsampling=3)
 
 

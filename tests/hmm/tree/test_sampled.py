@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from asr_hf.hmm.alignment.align import AlignedSet
 from asr_hf.hmm.alignment.segments import Segment, phone_spans, word_segments
 from asr_hf.hmm.alignment.spoken_path import Transcript, TranscriptGraphs
-from asr_hf.hmm.graph.topology import sampled_topology_text
 from asr_hf.hmm.graph.transitions import TransitionModel
 from asr_hf.hmm.search.search import align
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.hmm.tree import sampled
+from asr_hf.hmm.tree.sampled_states import CHAIN, EDGES
 from asr_hf.kaldi.tree import PDF_CLASS, ContextDependency, Leaf, Node, Split, Table
 from asr_hf.runtime.errors import InputError
 
@@ -39,7 +39,7 @@ def tree() -> ContextDependency:
 
 @pytest.fixture
 def every_third(system, tree) -> HmmSystem:
-    transitions = TransitionModel(sampled_topology_text(system.phones), tree=tree)
+    transitions = TransitionModel(EDGES.topology(system.phones), tree=tree)
     return HmmSystem(system.phones, transitions, system.languages, subsampling=3)
 
 
@@ -104,6 +104,30 @@ def test_whichever_third_frames_are_taken_labels_follow_the_path(every_third, ph
     assert all(count > 0 for _, count in taken)
     path = path_of(every_third, taken)
     np.testing.assert_array_equal(labels[phase::3], every_third.transitions.pdf_of[path])
+
+
+@given(SPOKEN, st.integers(0, 2))
+@SETTINGS
+def test_labels_of_first_and_other_frames_follow_the_path_too(system, phones, phase):
+    """The states of lattice-free MMI: whichever third frames are taken, one is a phone's first."""
+    kinds = {phone: (Leaf(2 * phone - 2), Leaf(2 * phone - 1)) for phone in PHONES}
+    tables = [Table(PDF_CLASS, kinds[phone]) for phone in PHONES]
+    tree = ContextDependency(2, 1, Table(1, (None, *tables)))
+    transitions = TransitionModel(CHAIN.topology(system.phones), tree=tree)
+    chain = HmmSystem(system.phones, transitions, system.languages, subsampling=3)
+    lengths = [frames + 2 for _, frames in phones]
+    starts = np.cumsum([0, *lengths]).tolist()
+    segments = [
+        Segment(system.phones.symbols[phone], start, length)
+        for (phone, _), start, length in zip(phones, starts, lengths, strict=False)
+    ]
+    aligned = AlignedSet(phones={"u": segments}, words={"u": []})
+    sampled.label_frames(aligned, chain, 1, lambda _: 0)
+    expected = []
+    for (phone, _), start, length in zip(phones, starts, lengths, strict=False):
+        taken = len(range(start + (phase - start) % 3, start + length, 3))
+        expected += [2 * phone - 2, *[2 * phone - 1] * (taken - 1)]
+    assert aligned.pdfs["u"][phase::3].tolist() == expected
 
 
 @given(SPOKEN)
