@@ -1,6 +1,6 @@
 """Times lattice-free MMI: its denominator, and a gradient of it beside one of cross-entropy.
 
-python -m benchmarks.lattice_free data/prompts5/graphs-chain3/denominator [options]
+python -m benchmarks.lattice_free.speed data/prompts5/graphs-chain3/denominator [options]
 """
 
 from __future__ import annotations
@@ -109,7 +109,9 @@ def figures(rounds: Rounds, speech: float) -> dict[str, Any]:
 @with_exit_code
 def main(given: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.lattice_free", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.lattice_free.speed", description=__doc__
+    )
     parser.add_argument("denominator", type=Path)
     parser.add_argument("--utterances", type=int, nargs="+", default=[16])
     parser.add_argument("--frames", type=int, default=100)

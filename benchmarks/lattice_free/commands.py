@@ -1,0 +1,56 @@
+"""The commands of `asr-hf` that make the runs of the table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.lattice_free.settings import COMMON, CorpusSettings
+
+ROOT = Path(__file__).resolve().parents[2]
+Command = list[str]
+CROSS_ENTROPY, SMBR, LATTICE_FREE = CRITERIA = ("cross_entropy", "smbr", "lfmmi")
+
+
+def name_of(corpus: CorpusSettings, criterion: str, seed: int) -> str:
+    """Return the name of a run."""
+    return f"lattice-free/{corpus.recipe}-{criterion}-seed{seed}"
+
+
+def folder_of(corpus: CorpusSettings, criterion: str, seed: int) -> Path:
+    """Return the folder of a run."""
+    return ROOT / "exp" / name_of(corpus, criterion, seed)
+
+
+def align_commands(corpus: CorpusSettings) -> list[Command]:
+    """List the commands that make what lattice-free MMI is trained on."""
+    return [["align", f"+recipe={corpus.recipe}", "+stage=lfmmi"]]
+
+
+def commands(corpus: CorpusSettings, criterion: str, seed: int) -> list[Command]:
+    """List the commands that train and decode by a criterion.
+
+    sMBR starts from the cross-entropy run of its seed, on lattices of the first seed's.
+
+    Args:
+        corpus: the corpus.
+        criterion: one of `CRITERIA`.
+        seed: seed of weights and samples.
+
+    Returns:
+        The verbs with their overrides.
+    """
+    shared = [f"+recipe={corpus.recipe}", *COMMON.split(), f"runtime.seed={seed}"]
+    network, name = corpus.network.split(), f"name={name_of(corpus, criterion, seed)}"
+    horizon = f"trainer.horizon.seconds={corpus.seconds}"
+    sets = f"decode.sets=[dev,{','.join(corpus.tests)}]"
+    if criterion == CROSS_ENTROPY:
+        words = [*shared, *network, "+preset=kfac", horizon, sets, name]
+        return [["train", *words], ["decode", *words]]
+    if criterion == LATTICE_FREE:
+        words = [*shared, "+stage=lfmmi", *network, horizon, sets, name]
+        return [["train", *words], ["decode", *words]]
+    start = folder_of(corpus, CROSS_ENTROPY, seed)
+    words = [*shared, "+stage=smbr", f"init_from={start}", sets, name, "lattices.tag=lattice-free"]
+    words.append(f"lattices.from_run={folder_of(corpus, CROSS_ENTROPY, 0)}")
+    lattices = [["lattices", *words]] if seed == 0 else []
+    return [*lattices, ["train", *words], ["decode", *words]]

@@ -1,0 +1,49 @@
+"""All settings of the table of word errors: corpora, networks, criteria and lengths of runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# Every command has these: one thread a run, so that two runs share two cores.
+COMMON = "runtime.threads=1 runtime.device=cpu"
+SEEDS = (0, 1, 2)
+
+
+@dataclass(frozen=True)
+class CorpusSettings:
+    """A corpus of the table.
+
+    Args:
+        recipe: recipe of the corpus.
+        network: overrides of the network, the same for all criteria.
+        seconds: seconds of training by cross-entropy, and as many by LF-MMI.
+        tests: sets whose word errors are added up.
+    """
+
+    recipe: str
+    network: str
+    seconds: int
+    tests: tuple[str, ...] = ("test",)
+
+
+_RELU = "model.activation=relu model.initialisation=he"
+
+CORPORA = {
+    "prompts5": CorpusSettings(
+        "prompts5",
+        f"model=dnn model.hidden_sizes=[256,256,256,256,256] {_RELU} model.normalisation=rms",
+        180,
+    ),
+    "queen": CorpusSettings(
+        "queen",
+        f"model=dnn model.hidden_sizes=[512,512,512,512] {_RELU} model.normalisation=batch",
+        240,
+    ),
+    "fillets": CorpusSettings(
+        "fillets",
+        "model=tdnn model.context=[[-2,-1,0,1,2],[-1,2],[-3,3],[0]] model.hidden_sizes=[256] "
+        f"{_RELU} model.normalisation=rms",
+        240,
+        ("voices",),
+    ),
+}
