@@ -45,12 +45,16 @@ def commands(corpus: CorpusSettings, criterion: str, seed: int) -> list[Command]
     sets = f"decode.sets=[dev,{','.join(corpus.tests)}]"
     if criterion == CROSS_ENTROPY:
         words = [*shared, *network, "+preset=kfac", horizon, sets, name]
-        return [["train", *words], ["decode", *words]]
+        return _run(words)
     if criterion == LATTICE_FREE:
         words = [*shared, "+stage=lfmmi", *network, horizon, sets, name]
-        return [["train", *words], ["decode", *words]]
+        return _run(words)
     start = folder_of(corpus, CROSS_ENTROPY, seed)
     words = [*shared, "+stage=smbr", f"init_from={start}", sets, name, "lattices.tag=lattice-free"]
     words.append(f"lattices.from_run={folder_of(corpus, CROSS_ENTROPY, 0)}")
     lattices = [["lattices", *words]] if seed == 0 else []
-    return [*lattices, ["train", *words], ["decode", *words]]
+    return [*lattices, *_run(words)]
+
+
+def _run(words: Command) -> list[Command]:
+    return [[verb, *words] for verb in ("train", "decode", "score")]
