@@ -1,6 +1,7 @@
 """Word errors of LF-MMI beside cross-entropy and sMBR: python -m benchmarks.lattice_free [options].
 
-The corpora have to be there (make data-prompts5 data-queen data-fillets). It goes on where it was left.
+The corpora have to be there (make data-prompts5 data-queen data-fillets). It goes on where it was
+left.
 """
 
 from __future__ import annotations
