@@ -1,0 +1,47 @@
+"""The table of LF-MMI's words, and its timed tasks."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from asr_hf.data.denominator_graph import ARC, DenominatorGraph
+from benchmarks.lattice_free import commands
+from benchmarks.lattice_free.__main__ import figures
+from benchmarks.lattice_free.settings import CORPORA
+from benchmarks.lattice_free.speed import main
+
+
+def run(wer: float, diverged: bool = False) -> dict:
+    return {"errors": int(wer), "words": 100, "wer": wer, "diverged": diverged}
+
+
+def test_figures_are_medians_over_seeds():
+    runs = {f"cross_entropy/seed{n}": run(wer) for n, wer in enumerate((20.0, 10.0, 18.0))}
+    runs |= {f"lfmmi/seed{n}": run(wer, n == 1) for n, wer in enumerate((9.0, 30.0, 12.0))}
+    found = figures(runs, CORPORA["prompts5"])
+    assert (found["wer_cross_entropy"], found["wer_lfmmi"]) == (18.0, 12.0)
+    assert found["wer_smbr"] is None
+    assert found["wer_relative_to_cross_entropy"] == pytest.approx(12 / 18 - 1)
+    assert (found["test_words"], found["diverged"]) == (100, 1)
+
+
+def test_smbr_starts_from_the_run_of_its_seed_on_lattices_of_the_first():
+    corpus = CORPORA["queen"]
+    first, second = (commands.commands(corpus, commands.SMBR, seed) for seed in (0, 1))
+    assert [command[0] for command in first] == ["lattices", "train", "decode", "score"]
+    assert [command[0] for command in second] == ["train", "decode", "score"]
+    assert f"init_from={commands.folder_of(corpus, commands.CROSS_ENTROPY, 1)}" in second[0]
+    assert f"lattices.from_run={commands.folder_of(corpus, commands.CROSS_ENTROPY, 0)}" in second[0]
+
+
+def test_speed_is_measured_on_any_graph(tmp_path, capsys):
+    arcs = np.array([(0, 0, 0, 1, 0.5), (0, 1, 1, 2, 0.5), (1, 0, 2, 1, 1.0)], ARC)
+    DenominatorGraph(arcs, np.array([0.5, 0.5]), 3).save(tmp_path)
+    given = [str(tmp_path), "--utterances", "2", "--frames", "4", "--hidden", "8", "--rounds", "1"]
+    assert main(given) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["arcs"] == 3
+    assert found["2 utterances"]["denominator_times_real_time"] > 0
