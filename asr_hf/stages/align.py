@@ -104,7 +104,7 @@ def run(
         system_folder(settings), {name: corpus / "lang" / name / "lm.arpa" for name in languages}
     )
     if settings.alignment.chain is not None:
-        PhoneGraphs(settings, hmms).make()
+        PhoneGraphs(settings, hmms, data).make()
     gmm = (hmms.mixtures or hmms.system).gmm
     return {
         "pdfs": hmms.system.transitions.num_pdfs,

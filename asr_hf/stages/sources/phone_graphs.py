@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from asr_hf.data.ark import ArkReader
+from asr_hf.data.augment.carry import FrameGrid
 from asr_hf.data.denominator_graph import DenominatorGraph
+from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.data.lattice import Lattice
 from asr_hf.data.lattice_writer import write_lattices
 from asr_hf.hmm.chain.denominator import PhoneStates, denominator_graph
@@ -26,7 +31,7 @@ from asr_hf.scoring.ctm import read_ctm
 from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.hmms import CorpusHmms
 from asr_hf.stages.sources.layout import alignment_folder, denominator_folder, numerators_folder
-from asr_hf.stages.sources.sets import perturbation
+from asr_hf.stages.sources.perturbed import TrainedOn, frame_grid
 
 log = logging.getLogger(__name__)
 
@@ -39,20 +44,13 @@ class PhoneGraphs:
     Args:
         settings: settings of the command, with `alignment.chain`.
         hmms: HMMs of the corpus.
-
-    Raises:
-        InputError: the training set has altered copies.
+        data: data directory of each set.
     """
 
-    def __init__(self, settings: Settings, hmms: CorpusHmms) -> None:
+    def __init__(self, settings: Settings, hmms: CorpusHmms, data: Mapping[str, DataDir]) -> None:
         chain = settings.alignment.chain
         assert chain is not None
-        if perturbation(settings, settings.corpus.train_set) is not None:
-            raise InputError(
-                "features.perturb: altered copies have no numerators yet",
-                expected="features.perturb=null beside alignment.chain",
-                remedy="leave it out, or train by another criterion",
-            )
+        self._data = data
         self._settings, self._chain = settings, chain
         self._system, self._source = hmms.system, hmms.source
         self._folder = denominator_folder(settings)
@@ -109,15 +107,18 @@ class PhoneGraphs:
         """Make the numerators of a set, unless they are current; return their record."""
         limit, key = self._settings.alignment.max_skipped, "alignment.max_skipped"
         skips = SkipList(f"numerators of {name}", limit, key)
+        trained_on = TrainedOn.of(self._settings, name, self._data[name])
         spec = ArtefactSpec(
             "numerator graphs",
             {"alignment.chain.tolerance": self._chain.tolerance},
             {
                 "denominator": artefact.read(self._folder, _REMEDY).source,
                 "alignments": artefact.read(self._aligned(name), _REMEDY).source,
+                "features": trained_on.source,
             },
         )
         spoken = self._spans(name)
+        spoken |= _of_copies(spoken, trained_on, frame_grid(self._settings))
 
         def make(part: Path) -> dict[str, Any]:
             graphs = self._numerators(name, spoken, skips)
@@ -160,3 +161,26 @@ class PhoneGraphs:
             frames = round(segment.duration / shift)
             spoken.setdefault(segment.recording, []).append((*span, frames))
         return spoken
+
+
+def _of_copies(
+    spoken: Mapping[str, list[Span]], trained_on: TrainedOn, grid: FrameGrid
+) -> dict[str, list[Span]]:
+    """Return the phones of altered copies, at the times that their speeds give."""
+    features, found = ArkReader(trained_on.folder / "feats.scp"), {}
+    for copy in trained_on.data.utterances:
+        alteration = copy.alteration if copy.is_copy else None
+        if alteration is None or alteration.of not in spoken or copy.id not in features:
+            continue
+        spans = spoken[alteration.of]
+        numbers = np.repeat(np.arange(len(spans)), [frames for _, _, frames in spans])
+        try:
+            carried = grid.carry(numbers, len(features[copy.id]), alteration.speed)
+        except InputError:
+            continue  # packing counts it among the skipped
+        ends = np.searchsorted(carried, np.arange(len(spans)), side="right").tolist()
+        found[copy.id] = [
+            (phone, start, end - start)
+            for (phone, _, _), start, end in zip(spans, [0, *ends], ends, strict=False)
+        ]
+    return found
