@@ -69,7 +69,8 @@ class DenominatorRecursion:
             rows: np.ndarray, columns: np.ndarray, values: np.ndarray, shape: tuple[int, int]
         ) -> Tensor:
             places = torch.from_numpy(np.stack([rows, columns]))
-            with warnings.catch_warnings(), check_sparse_tensor_invariants():
+            checked = check_sparse_tensor_invariants()  # type: ignore[no-untyped-call]
+            with warnings.catch_warnings(), checked:
                 # torch calls its compressed rows a beta; the products used here are old.
                 warnings.filterwarnings("ignore", message="Sparse CSR tensor support")
                 matrix = torch.sparse_coo_tensor(places, torch.from_numpy(values).to(dtype), shape)

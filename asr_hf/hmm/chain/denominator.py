@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -105,14 +107,15 @@ def denominator_graph(states: PhoneStates, num_pdfs: int) -> DenominatorGraph:
     return DenominatorGraph(arcs, _means(arcs, len(states.lm.states)), num_pdfs)
 
 
-def _means(arcs: NDArray[np.void], states: int) -> NDArray[np.float64]:
+def _means(arcs: NDArray[Any], states: int) -> NDArray[np.float64]:
     """Return the mean probability of each state over the steps from the first one [S]."""
     here, total = np.zeros(states), np.zeros(states)
     here[0] = 1.0
     for _ in range(_STEPS):
         total += here
-        here = np.bincount(arcs["target"], here[arcs["source"]] * arcs["weight"], states)
+        moved = here[arcs["source"]] * arcs["weight"]
+        here = np.bincount(arcs["target"], moved, states).astype(np.float64)
         # A sentence's last phones may have nothing after them.
         here /= here.sum()
-    mean: NDArray[np.float64] = total / _STEPS
-    return mean / mean.sum()
+    mean: NDArray[np.float64] = total / total.sum()
+    return mean

@@ -58,7 +58,8 @@ def _of_targets(settings: Settings, targets: Targets) -> dict[str, str]:
     """Return the digests of the lattices or numerators that a criterion needs, and its graph's."""
     if targets is Targets.LABELS:
         return {}
-    corpus, digests = settings.corpus, {}
+    corpus = settings.corpus
+    digests: dict[str, str] = {}
     kinds = {
         Targets.LATTICES: (lattices_folder, "lattices", _LATTICES),
         Targets.NUMERATORS: (numerators_folder, "numerators", _ALIGN),
