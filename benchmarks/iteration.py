@@ -65,6 +65,7 @@ class TimedObjective:
         self.num_parameters, self.device = inner.num_parameters, inner.device
         self.unit_frames, self.space = inner.unit_frames, inner.space
         self.layers, self.weights, self.pulled = inner.layers, inner.weights, inner.pulled
+        self.old_fisher = inner.old_fisher
         self.accumulate = inner.accumulate
         self.statistics_of_samples, self.common = inner.statistics_of_samples, inner.common
         self.statistics, self.renew_statistics = inner.statistics, inner.renew_statistics

@@ -22,7 +22,7 @@ from asr_hf.hf.objective import LossSum, Sample, Split
 class TinyNet:
     """Softmax over tanh units on Gaussian clusters; θ = (W1, b1, W2, b2) in one vector."""
 
-    space, statistics = UNSHARDED, {}
+    space, statistics, old_fisher = UNSHARDED, {}, ()
 
     def __init__(
         self, dtype: torch.dtype = torch.float64, inputs: int = 4, hidden: int = 5

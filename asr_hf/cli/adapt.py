@@ -10,9 +10,9 @@ same command continues what was cut off. The new network is in exp/NAME, by defa
 exp/RUN-<corpus>; the run itself is only read, but for its decoded words where there are none yet.
 
 adapt.states=same (the default) keeps phones, HMM states and output layer; the run's network aligns
-the new speech. trainer.pull holds the network to what it was. Language, dictionary and text of the
-language model are those of the run's corpus unless corpus.languages, corpus.lexicon and
-corpus.lm_text name others.
+the new speech. trainer.pull holds the network to what it was, trainer.pull_fisher to what its own
+training set needs of it. Language, dictionary and text of the language model are those of the run's
+corpus unless corpus.languages, corpus.lexicon and corpus.lm_text name others.
 
 adapt.states=new is for other phones, states or another language: the new speech gets an alignment
 of its own, and the network a new output layer above the hidden layers of the old one.
@@ -36,6 +36,7 @@ def run(arguments: list[str]) -> None:
     """
     task = adaptation(arguments)
     # Late, so that errors in overrides do not wait for torch.
+    from asr_hf.stages.adaptation.fisher import keep_fisher
     from asr_hf.stages.adaptation.start import check_old_sets, check_rate, check_start
     from asr_hf.stages.adaptation.words import (
         decoding_weights,
@@ -64,6 +65,7 @@ def run(arguments: list[str]) -> None:
             OmegaConf.update(task.old, "decode.sets", missing, merge=False)
             run_stage("decode", task.old)
         task.take_weights(dict(decoding_weights(old.run_dir)))
+    keep_fisher(settings_of(task.new), settings_of(task.old))
     train(task.new)
     for verb in ("decode", "score"):
         run_stage(verb, task.new)

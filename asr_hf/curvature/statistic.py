@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from torch import Tensor
 
 from asr_hf.curvature.affine import AffineLayer, OnLayer
+from asr_hf.curvature.kronecker import KroneckerFactor
 from asr_hf.curvature.space import Space
 
 AnyT = TypeVar("AnyT")
@@ -96,6 +97,11 @@ class CurvatureStatistics(Protocol):
     @property
     def decay(self) -> float:
         """ρ of weight decay and pull, which the curvature holds beside that of the data."""
+        ...
+
+    @property
+    def fisher(self) -> Sequence[KroneckerFactor]:
+        """ρF of a pull in that metric, which the curvature holds beside these."""
         ...
 
     def accumulate(self, statistic: Statistic[AnyT]) -> AnyT:

@@ -13,6 +13,7 @@ from asr_hf.hf.acceptance import Acceptance, Proposal
 from asr_hf.hf.averaging import add_to_mean
 from asr_hf.hf.damping import DampedOperator, Damping
 from asr_hf.hf.event import IterationRecord
+from asr_hf.hf.fisher_pull import pull_memory, strengthened
 from asr_hf.hf.gradient import mean_gradient
 from asr_hf.hf.memory import MemoryNeed, ProblemSize
 from asr_hf.hf.needs import OptimiserNeeds
@@ -78,6 +79,7 @@ class HessianFree:
         weight_decay: ρ; training data have ½ρ‖W‖² beside their loss per frame (see `Penalised`).
             Neither acceptance nor reports do.
         pull: ρ of ½ρ‖θ - θ₀‖², which they have likewise; θ₀ is `theta`.
+        pull_fisher: ρ of ½ρ(θ - θ₀)'F(θ - θ₀), likewise; F is the objective's `old_fisher`.
         heldout_frames: bound on the frames of the acceptance test; None takes all.
         averaging: ᾱ; `estimate` is the running mean θ̄ ← ᾱ θ̄ + (1 - ᾱ) θ, the k-th iterate weighing
             at least 1 / (k + 1) (Martens & Grosse 2015, section 10). It evens out what small
@@ -102,13 +104,15 @@ class HessianFree:
         warm_start_decay: float = 0.95,
         weight_decay: float = 0.0,
         pull: float = 0.0,
+        pull_fisher: float = 0.0,
         heldout_frames: int | None = None,
         averaging: float = 0.0,
         seed: int = 0,
     ) -> None:
         if not 0 <= averaging < 1:
             raise ValueError(f"trainer.averaging: needs 0 <= averaging < 1, found {averaging}")
-        self.objective = penalised(objective, theta, weight_decay, pull)
+        self.fisher = strengthened(objective, pull_fisher)
+        self.objective = penalised(objective, theta, weight_decay, pull, self.fisher)
         self.theta, self.weight_decay, self.pull = theta.clone(), weight_decay, pull
         self.solver, self.preconditioner, self.sampling = solver, preconditioner, sampling
         self.damping, self.acceptance, self.stopping = damping, acceptance, stopping
@@ -144,7 +148,8 @@ class HessianFree:
     def memory(self, size: ProblemSize) -> MemoryNeed:
         """Return the memory of gradient, its negative, a trial θ, a mean, θ₀, and its parts."""
         parts = self.solver.memory(size) + self.preconditioner.memory(size)
-        vectors = size.shards(2) + size.vectors(1 + bool(self.averaging) + bool(self.pull))
+        parts += pull_memory(size, self.pull, self.fisher)
+        vectors = size.shards(2) + size.vectors(1 + bool(self.averaging))
         if size.shares > 1:
             # A whole vector before a product, and one after it.
             vectors += size.vectors(2)
@@ -218,6 +223,7 @@ class HessianFree:
             gradient,
             self.seed + self.iteration,
             self.weight_decay + self.pull,
+            self.fisher,
         )
         self.sampling.observe(statistics, gradient_frames)
         # First what needs passes of its own: the curvature then fills the memory that is left.

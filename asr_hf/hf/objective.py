@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from asr_hf.curvature.affine import AffineLayer
+from asr_hf.curvature.kronecker import KroneckerFactor
 from asr_hf.curvature.precision import Precision
 from asr_hf.curvature.space import Space
 from asr_hf.curvature.statistic import Statistic, Sums
@@ -116,6 +117,8 @@ class Objective(Protocol):
             biases and scales.
         pulled: places in θ of what a pull holds: all parameters, but those of an output layer that
             the starting model does not have.
+        old_fisher: the Fisher matrix of the starting model on its own training data, a product of
+            each layer that the starting model has; nothing where it is not known.
         statistics: what the loss depends on beside θ, by name; `renew_statistics` changes them.
     """
 
@@ -125,6 +128,7 @@ class Objective(Protocol):
     layers: tuple[AffineLayer, ...]
     weights: tuple[slice, ...]
     pulled: tuple[slice, ...]
+    old_fisher: tuple[KroneckerFactor, ...]
 
     @property
     def statistics(self) -> dict[str, Tensor]:

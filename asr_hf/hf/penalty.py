@@ -5,17 +5,44 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from asr_hf.curvature.kronecker import KroneckerFactor
 from asr_hf.curvature.precision import Precision
 from asr_hf.curvature.space import Space
 from asr_hf.curvature.statistic import SamplePasses, Statistic, Sums
 from asr_hf.curvature.vectors import dot
+from asr_hf.hf.fisher_pull import FisherQuadratic
 from asr_hf.hf.objective import Curvature, LossSum, Objective, Sample, Split
+
+
+class Term(Protocol):
+    """A quadratic in θ that stands beside the loss of a frame."""
+
+    @property
+    def centre(self) -> Tensor | None:
+        """What it pulls to [n]; None for weight decay."""
+        ...
+
+    def value(self, theta: Tensor) -> float:
+        """Return the value at θ [n]."""
+        ...
+
+    def add_gradient(self, target: Tensor, theta: Tensor, frames: float) -> Tensor:
+        """Add the gradient at θ [n], times a number of frames, to `target` [n], and return that."""
+        ...
+
+    def add_product(self, target: Tensor, vector: Tensor, frames: float) -> Tensor:
+        """Add the curvature times a vector, and frames, to `target` [n], and return that."""
+        ...
+
+    def held(self, space: Space) -> Term:
+        """Return what works on this process's part of a vector."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -62,15 +89,20 @@ def _from_centre(vector: Tensor, place: slice, centre: Tensor | None) -> Tensor:
 
 
 def penalised(
-    objective: Objective, theta: Tensor, weight_decay: float = 0.0, pull: float = 0.0
+    objective: Objective,
+    theta: Tensor,
+    weight_decay: float = 0.0,
+    pull: float = 0.0,
+    fisher: Sequence[KroneckerFactor] = (),
 ) -> Objective:
-    """Return the objective with weight decay and a pull, or itself where both are 0.
+    """Return the objective with weight decay and pulls, or itself where there are none.
 
     Args:
         objective: the loss of the data.
-        theta: parameters [n] that the pull is towards.
+        theta: parameters θ₀ [n] that pulls are towards.
         weight_decay: ρ of ½ρ‖W‖² over the weights (nats per frame and squared weight).
         pull: ρ of ½ρ‖θ - θ₀‖² over what a pull holds (nats per frame and squared parameter).
+        fisher: ρF of ½(θ - θ₀)'ρF(θ - θ₀), layer by layer; nothing without such a pull.
 
     Returns:
         The objective.
@@ -81,11 +113,15 @@ def penalised(
     for key, strength in (("weight_decay", weight_decay), ("pull", pull)):
         if not strength >= 0:
             raise ValueError(f"trainer.{key}: needs 0 or more, found {strength}")
-    terms = []
+    terms: list[Term] = []
     if weight_decay:
         terms.append(Quadratic(weight_decay, objective.weights))
-    if pull:
-        terms.append(Quadratic(pull, objective.pulled, theta.clone()))
+    if pull or fisher:
+        start = theta.clone()
+        if pull:
+            terms.append(Quadratic(pull, objective.pulled, start))
+        if fisher:
+            terms.append(FisherQuadratic(fisher, start))
     return Penalised(objective, terms) if terms else objective
 
 
@@ -93,9 +129,10 @@ class Penalised:
     """L(θ) and quadratics per frame of training data; the loss of held-out data stays as it is.
 
     Weight decay is over the weights, without biases; a pull is over all parameters, but those of a
-    new output layer. Gradient and curvature have ρ(θ - c) and ρI there, so that conjugate gradients
-    see the same function that the line search does. It stands above all processes that share the
-    data: a quadratic is counted once, whoever has the frames.
+    new output layer. Gradient and curvature have ρ(θ - c) and ρI there, those of a pull in another
+    metric ρF(θ - c) and ρF, so that conjugate gradients see the same function that the line search
+    does. It stands above all processes that share the data: a quadratic is counted once, whoever
+    has the frames.
 
     Under a pull the statistics of batch normalisation stay as well: they are a part of the network
     that it is towards.
@@ -105,11 +142,12 @@ class Penalised:
         terms: the quadratics.
     """
 
-    def __init__(self, inner: Objective, terms: Sequence[Quadratic]) -> None:
+    def __init__(self, inner: Objective, terms: Sequence[Term]) -> None:
         self._inner, self._terms = inner, tuple(terms)
         self.num_parameters, self.device = inner.num_parameters, inner.device
         self.space, self.layers = inner.space, inner.layers
         self.weights, self.pulled = inner.weights, inner.pulled
+        self.old_fisher = inner.old_fisher
         self._held = [term.held(self.space) for term in self._terms]
         self._pulls = any(term.centre is not None for term in self._terms)
 
@@ -182,14 +220,14 @@ class Penalised:
 
 
 class PenalisedCurvature:
-    """G + ρI on some parameters, summed over frames; see `Curvature`.
+    """G and the curvature of quadratics, summed over frames; see `Curvature`.
 
     Args:
         inner: G.
         terms: the quadratics, as this process's part of a vector has them.
     """
 
-    def __init__(self, inner: Curvature, terms: Iterable[Quadratic]) -> None:
+    def __init__(self, inner: Curvature, terms: Iterable[Term]) -> None:
         self._inner, self._terms = inner, tuple(terms)
         self.num_frames = inner.num_frames
 
@@ -221,20 +259,21 @@ class _OfPenalised:
     """A statistic whose unit gradients have the quadratics of their frames; the sums add up.
 
     The gradients at the outputs of layers, from labels that the model draws, have none: what
-    stands for the quadratics in factors is `SampleStatistics.decay`.
+    stands for the quadratics in factors are `decay` and `fisher` of `SampleStatistics`.
     """
 
     inner: Statistic[Any]
-    terms: tuple[Quadratic, ...]
+    terms: tuple[Term, ...]
 
     def sums(self, passes: SamplePasses) -> Sums:
         """See `Statistic`."""
 
         def unit_gradients() -> Iterator[tuple[int, Tensor]]:
+            of_a_frame = torch.zeros_like(passes.theta)
+            for term in self.terms:
+                term.add_gradient(of_a_frame, passes.theta, 1.0)
             for frames, gradient in passes.unit_gradients():
-                for term in self.terms:
-                    term.add_gradient(gradient, passes.theta, frames)
-                yield frames, gradient
+                yield frames, gradient.add_(of_a_frame, alpha=frames)
 
         return self.inner.sums(replace(passes, unit_gradients=unit_gradients))
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from torch import Tensor
 
 from asr_hf.curvature.affine import AffineLayer
+from asr_hf.curvature.kronecker import KroneckerFactor
 from asr_hf.curvature.space import Space
 from asr_hf.curvature.statistic import Statistic
 from asr_hf.hf.objective import Objective, Sample
@@ -26,6 +28,7 @@ class SampleStatistics:
         gradient: mean gradient of the gradient sample [n], divided as vectors of CG are.
         seed: seed of the labels that statistics draw from the model.
         decay: see `CurvatureStatistics`.
+        fisher: see `CurvatureStatistics`.
     """
 
     def __init__(
@@ -36,9 +39,11 @@ class SampleStatistics:
         gradient: Tensor,
         seed: int,
         decay: float = 0.0,
+        fisher: Sequence[KroneckerFactor] = (),
     ) -> None:
         self._objective, self._theta, self._sample = objective, theta, sample
-        self.gradient, self.seed, self.decay = gradient, seed, decay
+        self.gradient, self.seed = gradient, seed
+        self.decay, self.fisher = decay, fisher
         self._known: dict[Statistic[Any], Any] = {}
 
     @property

@@ -10,6 +10,7 @@ from torch import Tensor
 from asr_hf.hf.annealing import Annealing
 from asr_hf.hf.averaging import add_to_mean
 from asr_hf.hf.damping import DampedOperator
+from asr_hf.hf.fisher_pull import pull_memory, strengthened
 from asr_hf.hf.gradient import mean_gradient
 from asr_hf.hf.horizon import Horizon
 from asr_hf.hf.memory import MemoryNeed, ProblemSize
@@ -52,6 +53,7 @@ class StochasticHessianFree:
         momentum: μ.
         weight_decay: ρ; the loss has ½ρ‖W‖² beside it per frame (see `Penalised`).
         pull: ρ of ½ρ‖θ - θ₀‖², which the loss has likewise; θ₀ is `theta`.
+        pull_fisher: ρ of ½ρ(θ - θ₀)'F(θ - θ₀), likewise; F is the objective's `old_fisher`.
         steps: gradient steps of an iteration; the first iterations, in which the curvature changes
             fast, have 1, 2, 4, ... of them.
         length_decay: decay of the measurements of α (see `ModelLength`).
@@ -76,6 +78,7 @@ class StochasticHessianFree:
         momentum: float = 0.9,
         weight_decay: float = 0.0,
         pull: float = 0.0,
+        pull_fisher: float = 0.0,
         steps: int = 30,
         length_decay: float = 0.5,
         averaging: float = 0.0,
@@ -85,7 +88,8 @@ class StochasticHessianFree:
             raise ValueError(
                 "trainer: needs damping > 0, 0 <= momentum < 1, steps >= 1, 0 <= averaging < 1"
             )
-        self.objective = penalised(objective, theta, weight_decay, pull)
+        self.fisher = strengthened(objective, pull_fisher)
+        self.objective = penalised(objective, theta, weight_decay, pull, self.fisher)
         self.theta, self.weight_decay, self.pull = theta.clone(), weight_decay, pull
         self.preconditioner, self.sampling = preconditioner, sampling
         self.annealing, self.horizon, self.length = annealing, horizon, ModelLength(length_decay)
@@ -121,10 +125,10 @@ class StochasticHessianFree:
 
     def memory(self, size: ProblemSize) -> MemoryNeed:
         """Return what it will allocate: gradient, direction, product, velocity, θ₀, its parts."""
-        own = size.shards(3) + size.vectors(1 + bool(self.averaging) + bool(self.pull))
+        own = size.shards(3) + size.vectors(1 + bool(self.averaging))
         if size.shares > 1:
             own += size.vectors(2)
-        parts = self.preconditioner.memory(size)
+        parts = self.preconditioner.memory(size) + pull_memory(size, self.pull, self.fisher)
         return MemoryNeed(own + parts, self.sampling.max_curvature(self.sampler.total))
 
     @property
@@ -209,6 +213,7 @@ class StochasticHessianFree:
             gradient,
             self.seed + self.iteration,
             self.weight_decay + self.pull,
+            self.fisher,
         )
         self.sampling.observe(statistics, num_frames)
         self.preconditioner.prepare(self.damping, statistics)

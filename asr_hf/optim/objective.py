@@ -15,6 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from asr_hf.curvature.affine import AffineLayer, OnLayer
 from asr_hf.curvature.gauss_newton import ChunkCurvature, KeptDoubleBackward, SampleCurvature
+from asr_hf.curvature.kronecker import KroneckerFactor
 from asr_hf.curvature.precision import Precision, narrow_layers
 from asr_hf.curvature.space import UNSHARDED, Space
 from asr_hf.curvature.statistic import SamplePasses, Statistic, Sums
@@ -66,6 +67,7 @@ class ModuleObjective:
         self.layers: tuple[AffineLayer, ...] = network.affine_layers()
         self.weights = network.weights
         self.pulled: tuple[slice, ...] = (slice(0, network.size),)
+        self.old_fisher: tuple[KroneckerFactor, ...] = ()
         self._gradients, self._iteration = UnitGradients(network, loss), 0
 
     def check(self, numbers: np.ndarray) -> None:

@@ -36,6 +36,7 @@ from asr_hf.stages.training.forecast import fit_memory, say_duration
 from asr_hf.stages.training.heldout import check_heldout
 from asr_hf.stages.training.initial_model import inherit_settings, initial_model
 from asr_hf.stages.training.model_writer import ModelWriter
+from asr_hf.stages.training.old_fisher import old_fisher
 from asr_hf.stages.training.run_inputs import (
     changed_inputs,
     inputs_of,
@@ -168,7 +169,7 @@ def make_objective(
         The objective of this process.
 
     Raises:
-        InputError: a setting does not fit, or lattices are missing.
+        InputError: a setting does not fit, or lattices or the Fisher matrix of a pull are missing.
     """
     criterion = settings.criterion.build()
     try_criterion(criterion, model, stores[Split.TRAIN])
@@ -187,6 +188,7 @@ def make_objective(
     )
     if settings.new_output:
         objective.pulled = hidden_slices(model)
+    objective.old_fisher = old_fisher(settings, model)
     choose_gradients(settings, objective)
     return objective
 

@@ -16,6 +16,7 @@ from asr_hf.curvature.affine import LayerTap, OnLayer
 from asr_hf.curvature.chunks import ChunkMaker, CurvaturePath
 from asr_hf.curvature.cuda_graph import Recorder
 from asr_hf.curvature.gauss_newton import ChunkCurvature, OutputCurvature, SampleCurvature
+from asr_hf.curvature.kronecker import KroneckerFactor
 from asr_hf.curvature.precision import Precision, narrow_layers
 from asr_hf.curvature.space import UNSHARDED, Space
 from asr_hf.curvature.statistic import SamplePasses, Statistic, Sums
@@ -60,6 +61,7 @@ class FrameObjective(WorkCounter):
     """
 
     space: Space = UNSHARDED
+    old_fisher: tuple[KroneckerFactor, ...] = ()
 
     def __init__(
         self,
@@ -80,8 +82,7 @@ class FrameObjective(WorkCounter):
         if chunk_frames < 1:
             raise InputError(f"runtime.chunk_frames={chunk_frames}", expected="1 or more")
         self.targets = targets or LabelTargets()
-        self.model, self.criterion, self.stores = model, criterion, stores
-        self.seed = seed
+        self.model, self.criterion, self.stores, self.seed = model, criterion, stores, seed
         self._statistics = BatchStatistics(model)
         self.chunk_frames = chunk_frames
         self.precision, self.gradient_precision = precision, Precision.FP32

@@ -67,7 +67,8 @@ def frozen_preset(preset: str) -> str:
     trainer = OmegaConf.to_container(config.trainer, resolve=True)
     assert isinstance(trainer, dict)
     # Runs start from random weights, which nothing is held to.
-    trainer.pop("pull")
+    for key in ("pull", "pull_fisher"):
+        trainer.pop(key)
     return json.dumps([trainer, config.frame_stride], sort_keys=True)
 
 

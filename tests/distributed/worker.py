@@ -23,9 +23,9 @@ from asr_hf.data.store import FrameStore
 from asr_hf.hf.acceptance import Backtracking, PairedTest
 from asr_hf.hf.damping import LevenbergMarquardt
 from asr_hf.hf.hessian_free import HessianFree, Stopping
-from asr_hf.hf.objective import Split
+from asr_hf.hf.objective import Sample, Split
 from asr_hf.hf.preconditioners.diagonal import DiagonalPreconditioner
-from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
+from asr_hf.hf.preconditioners.kfac import FisherFactors, KFACPreconditioner
 from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
 from asr_hf.hf.sampling.fixed import FixedSampling
 from asr_hf.hf.sampling.geometric import GeometricSampling
@@ -116,11 +116,22 @@ def objective_of(case, stores):
     return FrameObjective(model, MinimumBayesRisk(0.5), stores, 40, targets=targets)
 
 
+def measured(objective):
+    """The Fisher matrix at the start, on the held-out data."""
+    sample = Sample(Split.HELDOUT, np.arange(len(objective.unit_frames(Split.HELDOUT))))
+    statistic, theta = FisherFactors(objective.layers, 5), objective.model.flat.detach()
+    with objective.uncounted():
+        totals = objective.accumulate(theta, sample, statistic)
+    return tuple(statistic.finish(totals, int(objective.unit_frames(Split.HELDOUT).sum())))
+
+
 def parts_of(case):
     """Preconditioner, sampling, acceptance and CG steps."""
     if case == "kfac":
         few = FixedSampling(0.5, 0.3)
         return KFACPreconditioner(refresh_every=2), few, PairedTest(), 1
+    if case == "fisher":
+        return KFACPreconditioner(refresh_every=2), FixedSampling(0.5, 0.3), Backtracking(), 4
     if case == "variance":
         return (
             DiagonalPreconditioner(),
@@ -139,6 +150,8 @@ def train(case, stores, ranks):
     """
     case, _, how = case.partition("-")
     inner, in_cg, events = objective_of(case, stores), [], []
+    if case == "fisher":
+        inner.old_fisher = measured(inner)
     counted, state, optimiser = dict(inner.frames_by_pass), None, None
     for iteration in range(ITERATIONS):
         if iteration in (0, 4, 7) and (iteration == 0 or how == "changing"):
@@ -196,6 +209,7 @@ def hessian_free(case, objective, theta, ranks, in_cg):
         stopping=Stopping(max_iterations=ITERATIONS, patience=0),
         weight_decay=1e-3 if case == "variance" else 0.0,
         pull=1e-2 if case == "variance" else 0.0,
+        pull_fisher=0.1 if case == "fisher" else 0.0,
         averaging=0.9 if case == "kfac" else 0.0,
         seed=1,
     )

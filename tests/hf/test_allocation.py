@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from asr_hf.curvature.gauss_newton import SampleCurvature
+from asr_hf.curvature.kronecker import KroneckerFactor
 from asr_hf.curvature.r_operator import Activation, MLPCurvature
 from asr_hf.curvature.space import UNSHARDED
 from asr_hf.curvature.unit_moments import Moments, UnitMoments
 from asr_hf.hf.damping import DampedOperator
-from asr_hf.hf.preconditioners.kronecker import KroneckerFactor
+from asr_hf.hf.fisher_pull import FisherQuadratic
+from asr_hf.hf.penalty import PenalisedCurvature
 from asr_hf.hf.solvers.stopping import RelativeProgress
 
 from .options import classes, make, options
@@ -47,7 +51,7 @@ class LargestNew(TorchDispatchMode):
 class Statistics:
     """Ready-made statistics of the two layers."""
 
-    layers, seed, decay = (), 0, 0.0
+    layers, seed, decay, fisher = (), 0, 0.0, ()
     gradient, space = torch.zeros(N), UNSHARDED
 
     def accumulate(self, statistic):
@@ -88,4 +92,18 @@ def test_a_second_run_allocates_no_vector(kind, name, monkeypatch):
             solver.solve(operator, b, start, preconditioner)
         preconditioner.finish()
     # Not even a layer's weights, let alone all of θ.
+    assert largest.bytes < 4 * 300 * 100, largest.operation
+
+
+@pytest.mark.parametrize("diagonal", [False, True])
+def test_products_of_a_pull_s_fisher_matrix_allocate_no_vector(diagonal):
+    factors = Statistics().accumulate(None)
+    if diagonal:
+        factors[-1] = replace(factors[-1], outputs=torch.ones(SIZES[-1][0]))
+    pull = FisherQuadratic(factors, torch.zeros(N))
+    operator = DampedOperator(PenalisedCurvature(curvature(), [pull]), 0.1)
+    v, out = torch.ones(N), torch.empty(N)
+    operator.curvature_product(v, out)
+    with LargestNew() as largest:
+        operator.curvature_product(v, out)
     assert largest.bytes < 4 * 300 * 100, largest.operation

@@ -327,7 +327,7 @@ def test_short_steps_are_pulled_too(net, theta):
 @pytest.mark.parametrize("trainer", ["hf", "hf_sequence", "hf_stochastic"])
 def test_the_keys_are_there_and_off(trainer):
     config = load_config(["+recipe=prompts", f"trainer={trainer}"])
-    assert config.trainer.weight_decay == config.trainer.pull == 0.0
+    assert config.trainer.weight_decay == config.trainer.pull == config.trainer.pull_fisher == 0.0
 
 
 @pytest.mark.parametrize("trainer", ["sgd", "adamw", "nadamw", "muon", "lbfgs"])

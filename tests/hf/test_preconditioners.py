@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from asr_hf.curvature.kronecker import KroneckerFactor
 from asr_hf.hf.damping import DampedOperator
 from asr_hf.hf.memory import ProblemSize
 from asr_hf.hf.objective import Sample, Split
 from asr_hf.hf.preconditioners.diagonal import DiagonalPreconditioner
 from asr_hf.hf.preconditioners.identity import IdentityPreconditioner
 from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
-from asr_hf.hf.preconditioners.kronecker import KroneckerFactor
 from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
 from asr_hf.hf.preconditioners.pairs import Keep, PairStore
 from asr_hf.hf.preconditioners.shampoo import ShampooPreconditioner
@@ -261,7 +261,7 @@ def test_cg_pairs_are_conjugate(net, theta, everything):
 class Factors:
     """Statistics of a sample whose factors are known."""
 
-    layers, seed, decay = (), 0, 0.0
+    layers, seed, decay, fisher = (), 0, 0.0, ()
 
     def __init__(self, factors):
         self.factors = factors

@@ -248,6 +248,7 @@ REFUSED = {
     "no test set": (["corpus.sets=[train,dev]", "corpus.name=x"], "has no set 'test'"),
     "old set": (["adapt.old_sets=[eval]"], "no set 'eval'"),
     "pull": (["trainer.pull=-1", "name=x"], "trainer.pull=-1"),
+    "Fisher pull": (["trainer.pull_fisher=-1", "name=x"], "trainer.pull_fisher=-1"),
     "trainer": (["trainer=adamw", "+trainer.pull=1", "name=x"], "trainer.pull"),
 }
 
@@ -283,7 +284,7 @@ def test_silence_is_refused(adapted, tmp_path, refused):
 
 
 def test_what_starts_from_a_model_needs_one(adapted, capfd):
-    for setting in ("trainer.pull=0.1", "new_output=true"):
+    for setting in ("trainer.pull=0.1", "trainer.pull_fisher=0.1", "new_output=true"):
         train = ["train", *TONES, *paths(adapted), *OLD, "name=x", setting]
         assert main(train) == 2
         assert f"{setting}: there is no model to start from" in capfd.readouterr().err

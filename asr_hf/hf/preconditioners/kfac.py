@@ -8,8 +8,9 @@ from typing import ClassVar
 from torch import Tensor
 
 from asr_hf.curvature.affine import AffineLayer
+from asr_hf.curvature.kronecker import KroneckerFactor, joined
 from asr_hf.curvature.statistic import CurvatureStatistics, SamplePasses, Sums
-from asr_hf.hf.preconditioners.kronecker import KroneckerFactor, KroneckerPreconditioner
+from asr_hf.hf.preconditioners.kronecker import KroneckerPreconditioner
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ class FisherFactors:
 class KFACPreconditioner(KroneckerPreconditioner):
     """A = E[(a, 1)(a, 1)'] and B = E[gg'], labels drawn from the model (see `FisherFactors`).
 
+    Under a pull in the metric of a Fisher matrix, its factors are joined with these (see `joined`).
+
     Args:
         decay: see `KroneckerPreconditioner`.
         refresh_every: see `KroneckerPreconditioner`.
@@ -98,4 +101,5 @@ class KFACPreconditioner(KroneckerPreconditioner):
         layers = statistics.layers
         many = self.most_classes is not None and layers[-1].outputs > self.most_classes
         diagonal = len(layers) - 1 if many else None
-        return statistics.accumulate(FisherFactors(layers, statistics.seed, diagonal))
+        found = statistics.accumulate(FisherFactors(layers, statistics.seed, diagonal))
+        return joined(found, statistics.fisher)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from asr_hf.curvature.affine import AffineLayer
+from asr_hf.curvature.kronecker import KroneckerFactor, diagonal_of, times_inputs
 from asr_hf.curvature.space import UNSHARDED
 from asr_hf.curvature.statistic import CurvatureStatistics
 from asr_hf.hf.memory import ProblemSize
@@ -19,21 +20,6 @@ from asr_hf.hf.state import State
 from asr_hf.runtime.errors import InputError
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class KroneckerFactor:
-    """The curvature of one affine layer, A ⊗ B.
-
-    Args:
-        start: place in θ where the layer's W [out, in] begins; its b [out] follows.
-        inputs: A [in+1, in+1], for the layer's inputs and, last, its bias.
-        outputs: B [out, out], or its diagonal [out].
-    """
-
-    start: int
-    inputs: Tensor
-    outputs: Tensor
 
 
 @dataclass
@@ -155,10 +141,9 @@ class KroneckerPreconditioner(Unobserving, ABC):
             assert a is not None and b is not None, "prepare() comes first"
             weight, bias = block.layer.views(residual)
             weight_out, bias_out = block.layer.views(result)
-            # B⁻¹ [W b] A⁻¹ with the last row and column of A⁻¹ taken apart.
+            # B⁻¹ [W b] A⁻¹
             inner = self._scratch_for(weight)
-            torch.mm(weight, a[:-1, :-1], out=inner).addr_(bias, a[-1, :-1])
-            inner_bias = torch.addmv(bias * a[-1, -1], weight, a[:-1, -1])
+            inner_bias = times_inputs(weight, bias, a, inner)
             if b.dim() == 1:
                 torch.mul(b[:, None], inner, out=weight_out)
                 torch.mul(b, inner_bias, out=bias_out)
@@ -210,17 +195,13 @@ class KroneckerPreconditioner(Unobserving, ABC):
 
 
 def _invert(block: _Block, damping: float) -> None:
-    a, b = _diagonal(block.inputs).double(), _diagonal(block.outputs).double()
+    a, b = diagonal_of(block.inputs).double(), diagonal_of(block.outputs).double()
     pi = (a.mean().clamp_min(1e-30) / b.mean().clamp_min(1e-30)).sqrt()
     root, block.damping = damping**0.5, damping
     # The old ones first, so that they need not stand beside the new.
     block.inverse_inputs = block.inverse_outputs = None
     block.inverse_inputs = _inverse(block.inputs, pi * root)
     block.inverse_outputs = _inverse(block.outputs, root / pi)
-
-
-def _diagonal(factor: Tensor) -> Tensor:
-    return factor if factor.dim() == 1 else factor.diagonal()
 
 
 def _inverse(matrix: Tensor, shift: Tensor) -> Tensor:

@@ -8,8 +8,9 @@ from typing import ClassVar
 import torch
 
 from asr_hf.curvature.affine import AffineLayer
+from asr_hf.curvature.kronecker import KroneckerFactor
 from asr_hf.curvature.statistic import CurvatureStatistics, SamplePasses, Sums
-from asr_hf.hf.preconditioners.kronecker import KroneckerFactor, KroneckerPreconditioner
+from asr_hf.hf.preconditioners.kronecker import KroneckerPreconditioner
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from asr_hf.stages.sources.layout import decoding_scale, denominator_folder
 from asr_hf.stages.training.branch import has_branch, with_branch
 from asr_hf.stages.training.declared import criterion_needs
 from asr_hf.stages.training.new_output import with_new_output
+from asr_hf.stages.training.old_fisher import fisher_strength
 from asr_hf.training.model_file import FILE_NAME, build_model, load_model, model_config
 from asr_hf.training.try_out import try_model
 
@@ -151,22 +152,24 @@ def _check_start(settings: Settings) -> None:
     """Refuse settings that speak of a starting model where there is none.
 
     Raises:
-        InputError: there is a pull or a new output layer, and no run to start from; the pull is
+        InputError: there is a pull or a new output layer, and no run to start from; a pull is
             negative; or pretraining would move what it is towards.
     """
-    pull = settings.trainer.get("pull", 0.0)
+    pull, fisher = settings.trainer.get("pull", 0.0), fisher_strength(settings)
     if not pull >= 0:
         raise InputError(f"trainer.pull={pull}", expected="0 or more")
-    asking = {"new_output=true": settings.new_output, f"trainer.pull={pull}": pull}
-    for key in (key for key, asked in asking.items() if asked and settings.init_from is None):
+    strengths = {f"trainer.pull={pull}": pull, f"trainer.pull_fisher={fisher}": fisher}
+    pulls = [key for key, strength in strengths.items() if strength]
+    asking = [*pulls, "new_output=true"] if settings.new_output else pulls
+    if asking and settings.init_from is None:
         raise InputError(
-            f"{key}: there is no model to start from",
+            f"{asking[0]}: there is no model to start from",
             expected="init_from=<run folder>",
             remedy="name the run, or leave this out",
         )
-    if pull and settings.pretraining is not None:
+    if pulls and settings.pretraining is not None:
         raise InputError(
-            f"trainer.pull={pull}: pretraining would change the model that it is towards",
+            f"{pulls[0]}: pretraining would change the model that it is towards",
             remedy="pretraining=null",
         )
 

@@ -21,6 +21,7 @@ from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.expected import require
 from asr_hf.stages.sources.layout import lattices_folder, numerators_folder
 from asr_hf.stages.training.declared import criterion_needs
+from asr_hf.stages.training.old_fisher import fisher_origin
 from asr_hf.training.model_file import FILE_NAME
 
 _NAMES = {Split.TRAIN: "training", Split.HELDOUT: "held-out"}
@@ -43,7 +44,8 @@ def inputs_of(settings: Settings, stores: Mapping[Split, FrameStore]) -> dict[st
         The SHA-256 of each file, by a description of it.
 
     Raises:
-        InputError: lattices are damaged or do not belong to the labels, or a file is missing.
+        InputError: lattices are damaged or do not belong to the labels, or a file is missing, as
+            the Fisher matrix that a pull asks for.
     """
     digests: dict[str, str] = {}
     for split, store in stores.items():
@@ -51,7 +53,7 @@ def inputs_of(settings: Settings, stores: Mapping[Split, FrameStore]) -> dict[st
     digests |= _of_targets(settings, criterion_needs(settings.criterion).targets)
     if settings.init_from is not None:
         digests["starting model"] = file_digest(settings.init_from / FILE_NAME)
-    return digests
+    return digests | fisher_origin(settings)
 
 
 def _of_targets(settings: Settings, targets: Targets) -> dict[str, str]:

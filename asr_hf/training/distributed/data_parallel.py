@@ -47,6 +47,7 @@ class DataParallel(WorkCounter):
         self._inner, self._group = inner, group
         self.num_parameters, self.device = inner.num_parameters, inner.device
         self.layers, self.weights, self.pulled = inner.layers, inner.weights, inner.pulled
+        self.old_fisher = inner.old_fisher
 
     def unit_frames(self, split: Split) -> np.ndarray:
         """Return the number of frames of each unit of `split` [U], int64, whoever has it."""

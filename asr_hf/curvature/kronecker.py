@@ -1,0 +1,87 @@
+"""Kronecker products of two matrices that stand for the curvature of affine layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from asr_hf.curvature.affine import AffineLayer
+
+
+@dataclass(frozen=True)
+class KroneckerFactor:
+    """The curvature of one affine layer, A ⊗ B.
+
+    Args:
+        start: place in θ where the layer's W [out, in] begins; its b [out] follows.
+        inputs: A [in+1, in+1], for the layer's inputs and, last, its bias.
+        outputs: B [out, out], or its diagonal [out].
+    """
+
+    start: int
+    inputs: Tensor
+    outputs: Tensor
+
+    @property
+    def layer(self) -> AffineLayer:
+        """Where the layer lies in θ."""
+        return AffineLayer(self.start, len(self.inputs) - 1, len(self.outputs))
+
+
+def times_inputs(weight: Tensor, bias: Tensor, a: Tensor, out: Tensor) -> Tensor:
+    """Compute [W b] A, with the last row and column of A taken apart.
+
+    Args:
+        weight: W [out, in].
+        bias: b [out].
+        a: A [in+1, in+1], symmetric.
+        out: the first columns of the product [out, in]; written to.
+
+    Returns:
+        The last column of the product [out].
+    """
+    torch.mm(weight, a[:-1, :-1], out=out).addr_(bias, a[-1, :-1])
+    return torch.addmv(bias * a[-1, -1], weight, a[:-1, -1])
+
+
+def joined(
+    factors: Iterable[KroneckerFactor], others: Iterable[KroneckerFactor]
+) -> list[KroneckerFactor]:
+    """Return one Kronecker product in the place of the sum of two, layer by layer.
+
+    A₁ ⊗ B₁ + A₂ ⊗ B₂ becomes A ⊗ (B₁ + B₂) with A = (t₁ A₁ + t₂ A₂) / (t₁ + t₂), t the traces of
+    B₁ and B₂: summed over the outputs, the blocks of both are then the same, (tr B) A.
+
+    Args:
+        factors: the first product of each layer.
+        others: the second product of some layers.
+    """
+    by_start = {other.start: other for other in others}
+    return [_joined(one, by_start.get(one.start)) for one in factors]
+
+
+def _joined(one: KroneckerFactor, other: KroneckerFactor | None) -> KroneckerFactor:
+    if other is None:
+        return one
+    traces = [diagonal_of(factor.outputs).sum() for factor in (one, other)]
+    share = traces[1] / (traces[0] + traces[1]).clamp_min(1e-30)
+    return KroneckerFactor(
+        one.start,
+        torch.lerp(one.inputs, other.inputs, share),
+        one.outputs + _like(other.outputs, one.outputs),
+    )
+
+
+def _like(outputs: Tensor, other: Tensor) -> Tensor:
+    """Return B as a diagonal [out] or a matrix [out, out], as another one is."""
+    if outputs.dim() == other.dim():
+        return outputs
+    return outputs.diag() if outputs.dim() == 1 else outputs.diagonal()
+
+
+def diagonal_of(factor: Tensor) -> Tensor:
+    """Return the diagonal [d] of a factor [d, d], or of one that is its diagonal [d]."""
+    return factor if factor.dim() == 1 else factor.diagonal()

@@ -1,0 +1,167 @@
+"""What asr-hf adapt keeps of the old network by its Fisher matrix, on words of tones."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from asr_hf.cli.adaptation import adaptation
+from asr_hf.cli.main import main
+from asr_hf.cli.typed import settings_of
+from asr_hf.runtime import artefact
+from asr_hf.runtime.errors import InputError
+from asr_hf.runtime.events import read_events
+from asr_hf.runtime.provenance import file_digest
+from asr_hf.stages.adaptation.fisher import keep_fisher
+from asr_hf.stages.training.old_fisher import fisher_origin
+from asr_hf.training.model_file import load_model, save_model
+
+from .test_adapt import adapted, arguments, refused, root, rows_of
+
+__all__ = ["adapted", "refused", "root"]
+
+FISHER = ["trainer.pull_fisher=0.3", "trainer.pull=0.001", "adapt.fisher_frames=500"]
+LAST = "trainer.stopping.max_iterations=2"
+
+
+def record(run: Path) -> artefact.Artefact:
+    return artefact.read(run / "fisher")
+
+
+def measure(root: Path, *given: str) -> artefact.Artefact:
+    """Only the part of the command that measures; no run is begun."""
+    task = adaptation(arguments(root, *FISHER, "name=measured", *given))
+    keep_fisher(settings_of(task.new), settings_of(task.old))
+    return record(root / "exp/measured")
+
+
+@pytest.fixture
+def pulled(root):
+    """(name, overrides) -> the run folder of an adaptation under such a pull."""
+
+    def make(name: str, *given: str) -> Path:
+        assert main(["adapt", *arguments(root, *FISHER, f"name={name}", *given)]) == 0
+        return root / "exp" / name
+
+    return make
+
+
+def test_the_new_voice_is_learnt_and_less_of_the_old_is_lost(root, pulled):
+    run = pulled("pulled")
+    rows = rows_of(run)
+    new, old = rows["voice", "test"], rows["tones", "test"]
+    assert new["before"]["percent"] > 15 and new["relative"] < -30
+    assert old["after"]["percent"] <= old["before"]["percent"] + 6
+    known = record(run)
+    assert known.settings == {"adapt.fisher_frames": 500, "runtime.seed": 0}
+    assert known.sources["network"].digest == file_digest(root / "exp/first/model.safetensors")
+    assert known.sources["frame store"].folder == str(root / "data/tones/store/train")
+    assert 300 < known.about["frames"] < 800 and known.about["layers"] == 2
+    assert "Fisher matrix" in json.loads((run / "inputs.json").read_text())
+
+
+def test_a_killed_adaptation_goes_on_to_the_same_model(root, pulled):
+    patient = "trainer.stopping.patience=0"
+    whole = pulled("whole", patient, "trainer.stopping.max_iterations=4")
+    parts = pulled("parts", patient, LAST)
+    kept = (parts / "fisher/artefact.json").stat().st_mtime_ns
+    pulled("parts", patient, "trainer.stopping.max_iterations=4")
+    assert (parts / "fisher/artefact.json").stat().st_mtime_ns == kept
+    models = [(run / "model.safetensors").read_bytes() for run in (whole, parts)]
+    assert models[0] == models[1]
+    assert len(read_events(parts / "events.jsonl")) == 5
+
+
+def test_a_run_goes_on_without_the_old_frames_once_they_were_measured(root, pulled, refused):
+    few = "trainer.stopping.max_iterations=1"
+    run = pulled("begun", few)
+    shutil.rmtree(root / "data/tones/store/train")
+    pulled("begun", LAST)
+    assert len(read_events(run / "events.jsonl")) == 3
+    said = refused(*arguments(root, *FISHER, "name=late"))
+    assert f"{root}/data/tones/store/train: the frames that {root}/exp/first" in said
+    assert "asr-hf prepare, features and align with +recipe=tones" in said
+    assert "trainer.pull_fisher=0 trainer.pull=0.03" in said
+    plain = ["trainer.pull_fisher=0", "trainer.pull=0.03", "name=plain", few]
+    assert main(["adapt", *arguments(root, *plain)]) == 0
+    assert not (root / "exp/plain/fisher").exists()
+
+
+def shrink(root: Path) -> Path:
+    """Make another network of the old run's."""
+    path = root / "exp/first/model.safetensors"
+    model, about = load_model(path)
+    with torch.no_grad():
+        model.flat.mul_(0.9)
+    save_model(path, model, settings_of(adaptation(arguments(root)).old).model.tree, about)
+    return path
+
+
+def test_it_is_measured_anew_for_another_network_seed_or_number_of_frames(root):
+    first = measure(root)
+    assert measure(root).digest == first.digest
+    assert measure(root, "adapt.fisher_frames=200").about["frames"] < 300
+    assert measure(root, "runtime.seed=1").digest != first.digest
+    assert measure(root).digest == first.digest
+    path = shrink(root)
+    changed = measure(root)
+    assert changed.digest != first.digest
+    assert changed.sources["network"].digest == file_digest(path)
+
+
+def test_a_damaged_one_is_measured_anew(root):
+    before = measure(root)
+    path = before.folder / "fisher.safetensors"
+    path.write_bytes(path.read_bytes()[:-8] + bytes(8))
+    assert measure(root).digest == before.digest
+
+
+def test_training_asks_for_the_command_that_measures(root):
+    settings = settings_of(adaptation(arguments(root, *FISHER, "name=measured")).new)
+    with pytest.raises(InputError, match=r"exp/measured/fisher is not there") as caught:
+        fisher_origin(settings)
+    assert "asr-hf adapt" in caught.value.remedy
+    measure(root)
+    before = fisher_origin(settings)
+    assert fisher_origin(settings) == before and list(before) == ["Fisher matrix"]
+    shrink(root)
+    with pytest.raises(InputError, match="the Fisher matrix of another model than"):
+        fisher_origin(settings)
+    assert fisher_origin(settings.changed("trainer.pull_fisher", 0.0)) == {}
+
+
+def test_no_frames_are_refused(root, refused):
+    said = refused(*arguments(root, *FISHER, "adapt.fisher_frames=0", "name=none"))
+    assert "adapt.fisher_frames=0" in said
+
+
+@pytest.mark.parametrize("trainer", ["trainer=hf_stochastic", "runtime.processes=2"])
+def test_short_steps_and_several_processes_take_it(pulled, trainer):
+    short = "trainer.horizon.epochs=1" if "hf_stochastic" in trainer else LAST
+    run = pulled("with", trainer, short)
+    assert any(event.get("iteration") for event in read_events(run / "events.jsonl"))
+
+
+def test_new_states_take_the_hidden_layers_alone(root):
+    """Those are held; the new output layer is free."""
+    lexicon = root / "other.txt"
+    phones = {"la": "o1", "mi": "o2", "so": "o3", "ti": "o4"}
+    words = [(a, b) for a in phones for b in phones if a != b]
+    lexicon.write_text("".join(f"{a}{b} {phones[a]} {phones[b]}\n" for a, b in words))
+    ways = {}
+    for strength in (1, 1000):
+        given = ["adapt.states=new", f"corpus.lexicon={lexicon}", "corpus.name=other"]
+        given += [f"trainer.pull_fisher={strength}", "trainer.pull=0", f"name=new{strength}"]
+        given += ["alignment.iterations=6", "alignment.gaussians=40"]
+        given += ["decode.acoustic_scales=[0.3]", "trainer.stopping.max_iterations=6"]
+        assert main(["adapt", *arguments(root, *given)]) == 0
+        before = load_model(root / "exp/first/model.safetensors")[0]
+        after = load_model(root / f"exp/new{strength}/model.safetensors")[0]
+        first = "layers.0.weight"
+        away = after.get_parameter(first) - before.get_parameter(first)
+        ways[strength] = float(away.detach().norm())
+    assert ways[1000] < 0.5 * ways[1]
