@@ -26,14 +26,16 @@ class KroneckerFactor:
     """The curvature of one affine layer, A ⊗ B.
 
     Args:
-        start: place in θ where the layer's W [out, in] begins; its b [out] follows.
-        inputs: A [in+1, in+1], for the layer's inputs and, last, its bias.
+        start: place in θ where the layer's W [out, in] begins; its b [out] follows, if it has one.
+        inputs: A [in+1, in+1], for the layer's inputs and, last, its bias; [in, in] without one.
         outputs: B [out, out], or its diagonal [out].
+        bias: whether the layer has a bias.
     """
 
     start: int
     inputs: Tensor
     outputs: Tensor
+    bias: bool = True
 
 
 @dataclass
@@ -43,6 +45,7 @@ class _Block:
     start: int
     inputs: Tensor
     outputs: Tensor
+    bias: bool
     inverse_inputs: Tensor | None = None
     inverse_outputs: Tensor | None = None
     damping: float | None = None
@@ -50,16 +53,17 @@ class _Block:
     @property
     def layer(self) -> AffineLayer:
         """Where the layer lies in θ."""
-        return AffineLayer(self.start, len(self.inputs) - 1, len(self.outputs))
+        inputs = len(self.inputs) - self.bias
+        return AffineLayer(self.start, inputs, len(self.outputs), self.bias)
 
 
 class KroneckerPreconditioner(Unobserving, ABC):
     """M = blockdiag over layers of (A + π√λ I) ⊗ (B + √λ/π I).
 
-    A derived class estimates A [in+1, in+1] and B [out, out] of each layer; both are running means
-    over the curvature samples met. The damping is factored, π² = (tr A / dim A) / (tr B / dim B)
-    (Martens & Grosse 2015, section 6.3); weight decay is damping here. For parameters of no affine
-    layer M is the identity.
+    A derived class estimates A [in+1, in+1] and B [out, out] of each layer, [in, in] for A where a
+    layer has no bias; both are running means over the curvature samples met. The damping is
+    factored, π² = (tr A / dim A) / (tr B / dim B) (Martens & Grosse 2015, section 6.3); weight
+    decay is damping here. For parameters of no affine layer M is the identity.
 
     Args:
         decay: decay of the running means; the k-th estimate weighs at least 1 / k (section 5).
@@ -99,7 +103,7 @@ class KroneckerPreconditioner(Unobserving, ABC):
         """
         if not size.layers:
             raise InputError(
-                f"preconditioner: {self.method} knows fully connected layers with a bias alone, "
+                f"preconditioner: {self.method} knows fully connected layers alone, "
                 "not a network without any",
                 expected="a network with layers of torch.nn.Linear",
                 remedy="preconditioner=lbfgs, diagonal or identity, which serve any network",
@@ -107,7 +111,7 @@ class KroneckerPreconditioner(Unobserving, ABC):
         if size.others and not self._named:
             self._named = True
             log.warning(
-                "preconditioner: %s knows fully connected layers with a bias alone; the identity "
+                "preconditioner: %s knows fully connected layers alone; the identity "
                 "stands for the curvature of %s",
                 self.method,
                 ", ".join(size.others),
@@ -134,7 +138,7 @@ class KroneckerPreconditioner(Unobserving, ABC):
         self._estimates += 1
         keep = min(1 - 1 / self._estimates, self.decay)
         if not self._blocks:
-            self._blocks = [_Block(f.start, f.inputs, f.outputs) for f in factors]
+            self._blocks = [_Block(f.start, f.inputs, f.outputs, f.bias) for f in factors]
             return
         for block, factor in zip(self._blocks, factors, strict=True):
             block.inputs.lerp_(factor.inputs, 1 - keep)
@@ -155,22 +159,21 @@ class KroneckerPreconditioner(Unobserving, ABC):
             assert a is not None and b is not None, "prepare() comes first"
             weight, bias = block.layer.views(residual)
             weight_out, bias_out = block.layer.views(result)
-            # B⁻¹ [W b] A⁻¹ with the last row and column of A⁻¹ taken apart.
+            # B⁻¹ [W b] A⁻¹ with the last row and column of A⁻¹, those of the bias, taken apart.
             inner = self._scratch_for(weight)
-            torch.mm(weight, a[:-1, :-1], out=inner).addr_(bias, a[-1, :-1])
-            inner_bias = torch.addmv(bias * a[-1, -1], weight, a[:-1, -1])
-            if b.dim() == 1:
-                torch.mul(b[:, None], inner, out=weight_out)
-                torch.mul(b, inner_bias, out=bias_out)
-            else:
-                torch.mm(b, inner, out=weight_out)
-                torch.mv(b, inner_bias, out=bias_out)
+            own = weight.shape[1]
+            torch.mm(weight, a[:own, :own], out=inner)
+            if block.bias:
+                inner.addr_(bias, a[-1, :-1])
+                inner_bias = torch.addmv(bias * a[-1, -1], weight, a[:-1, -1])
+                _times(b, inner_bias, bias_out)
+            _times(b, inner, weight_out)
         return result
 
     def _scratch_for(self, weight: Tensor) -> Tensor:
         """Return scratch in the shape of a layer's weights, shared by all layers."""
         if self._scratch is None:
-            largest = max(len(b.outputs) * (len(b.inputs) - 1) for b in self._blocks)
+            largest = max(len(b.outputs) * b.layer.inputs for b in self._blocks)
             self._scratch = weight.new_empty(largest)
         return self._scratch[: weight.numel()].view(weight.shape)
 
@@ -186,6 +189,7 @@ class KroneckerPreconditioner(Unobserving, ABC):
                 tensors[f"inverse_outputs.{number}"] = inverses[1]
         values = {
             "starts": [block.start for block in self._blocks],
+            "biases": [block.bias for block in self._blocks],
             "estimates": self._estimates,
             "runs": self._runs,
             "damping": self._blocks[0].damping if self._blocks else None,
@@ -196,16 +200,19 @@ class KroneckerPreconditioner(Unobserving, ABC):
         """Restore what `state_dict` returned."""
         tensors, values = state["tensors"], state["values"]
         self._estimates, self._runs = values["estimates"], values["runs"]
+        # Checkpoints from before there were layers without a bias do not say.
+        biases = values.get("biases", [True] * len(values["starts"]))
         self._blocks = [
             _Block(
                 start,
                 tensors[f"inputs.{number}"],
                 tensors[f"outputs.{number}"],
+                bias,
                 tensors.get(f"inverse_inputs.{number}"),
                 tensors.get(f"inverse_outputs.{number}"),
                 values["damping"] if f"inverse_inputs.{number}" in tensors else None,
             )
-            for number, start in enumerate(values["starts"])
+            for number, (start, bias) in enumerate(zip(values["starts"], biases, strict=True))
         ]
 
 
@@ -217,6 +224,14 @@ def _invert(block: _Block, damping: float) -> None:
     block.inverse_inputs = block.inverse_outputs = None
     block.inverse_inputs = _inverse(block.inputs, pi * root)
     block.inverse_outputs = _inverse(block.outputs, root / pi)
+
+
+def _times(factor: Tensor, value: Tensor, out: Tensor) -> None:
+    """Write B⁻¹ times a matrix [out, in] or vector [out] to `out`, given B⁻¹ or its diagonal."""
+    if factor.dim() == 1:
+        torch.mul(factor.view(-1, *[1] * (value.dim() - 1)), value, out=out)
+    else:
+        torch.matmul(factor, value, out=out)
 
 
 def _diagonal(factor: Tensor) -> Tensor:
