@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from asr_hf.curvature.precision import Precision
@@ -158,14 +157,7 @@ class Penalised:
         if sample.split is not Split.TRAIN:
             return loss
         penalty = sum(term.value(theta) for term in self._terms)
-        counts = torch.from_numpy(self.unit_frames(sample.split)[sample.units])
-        return LossSum(
-            loss.total + penalty * loss.num_frames,
-            loss.num_frames,
-            loss.errors,
-            loss.per_unit + penalty * counts.to(loss.per_unit),
-            penalty,
-        )
+        return loss.with_penalty(penalty, self.unit_frames(sample.split)[sample.units])
 
     def curvature(self, theta: Tensor, sample: Sample) -> Curvature:
         """Return the Gauss-Newton matrix at θ [n], and the quadratics', summed over `sample`."""
@@ -181,15 +173,23 @@ class Penalised:
         return self._inner.accumulate(theta, sample, statistic)
 
 
+class AddsProduct(Protocol):
+    """The curvature of a term of the objective."""
+
+    def add_product(self, target: Tensor, vector: Tensor, frames: float) -> Tensor:
+        """Add the product with `vector` [n], times a number of frames, to `target` [n]."""
+        ...
+
+
 class PenalisedCurvature:
-    """G + ρI on some parameters, summed over frames; see `Curvature`.
+    """G and the curvature of terms of θ, summed over frames; see `Curvature`.
 
     Args:
         inner: G.
-        terms: the quadratics, as this process's part of a vector has them.
+        terms: the terms, as this process's part of a vector has them.
     """
 
-    def __init__(self, inner: Curvature, terms: Iterable[Quadratic]) -> None:
+    def __init__(self, inner: Curvature, terms: Iterable[AddsProduct]) -> None:
         self._inner, self._terms = inner, tuple(terms)
         self.num_frames = inner.num_frames
 
