@@ -15,11 +15,12 @@ from ..once import once
 from ..toy_store import write_clusters
 
 PDFS, DIM = 5, 4
-COUNTS, CASES = (1, 2, 3), ("lbfgs", "kfac", "variance", "smbr", "batch", "baseline")
+COUNTS = (1, 2, 3)
+CASES = ("lbfgs", "kfac", "variance", "smbr", "batch", "constrained", "baseline")
 # With vectors divided among three ranks, unequally, in all iterations or some.
 DIVIDED = (
     *("lbfgs-sharded", "kfac-sharded", "variance-sharded", "smbr-sharded"),
-    *("batch-sharded", "lbfgs-changing", "kfac-changing"),
+    *("batch-sharded", "constrained-sharded", "lbfgs-changing", "kfac-changing"),
 )
 
 
