@@ -151,10 +151,10 @@ def _normalisers(layer: Layer, number: int, source: str) -> list[_Component]:
     units, name = len(layer.bias), f"normalise{number}"
     if layer.mean is not None and layer.scale is not None:
         centre, dims = f"centre{number}", f"dim={units}"
-        shift, scale = _fixed("<Bias>", -layer.mean), _fixed("<Scales>", layer.scale)
+        bias, scales = _fixed("<Bias>", -layer.mean), _fixed("<Scales>", layer.scale)
         return [
-            _Component(centre, "FixedBiasComponent", source, dims, shift),
-            _Component(name, "FixedScaleComponent", centre, dims, scale),
+            _Component(centre, "FixedBiasComponent", source, dims, bias),
+            _Component(name, "FixedScaleComponent", centre, dims, scales),
         ]
     if layer.normalisation == "rms":
         return [_Component(name, *_normalise(source, units, 1.0))]
