@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from asr_hf.runtime.errors import InputError
@@ -16,23 +17,35 @@ OnLayer = Callable[[int, Tensor], None]
 
 @dataclass(frozen=True)
 class AffineLayer:
-    """A layer y = W a + b of a network.
+    """A layer y = W a + b of a network, or y = W a.
 
     Args:
         start: place in θ where W [out, in] begins; b [out] follows it.
         inputs: length of a.
         outputs: length of y.
+        bias: whether there is a b.
     """
 
     start: int
     inputs: int
     outputs: int
+    bias: bool = True
+
+    @property
+    def columns(self) -> int:
+        """Number of columns of [W b]."""
+        return self.inputs + self.bias
 
     def views(self, vector: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the parts W [out, in] and b [out] of a vector [n] as views."""
+        """Return the parts W [out, in] and b [out], or [0] without one, of a vector as views."""
         middle = self.start + self.outputs * self.inputs
         weight = vector[self.start : middle].view(self.outputs, self.inputs)
-        return weight, vector[middle : middle + self.outputs]
+        return weight, vector[middle : middle + self.outputs * self.bias]
+
+    def matrix(self, vector: Tensor) -> Tensor:
+        """Return the part [W b] of a vector [n], [out, columns]."""
+        weight, bias = self.views(vector)
+        return torch.cat([weight, bias[:, None]], dim=1) if self.bias else weight
 
 
 class LayerTap:

@@ -16,34 +16,40 @@ class KroneckerFactor:
     """The curvature of one affine layer, A ⊗ B.
 
     Args:
-        start: place in θ where the layer's W [out, in] begins; its b [out] follows.
-        inputs: A [in+1, in+1], for the layer's inputs and, last, its bias.
+        start: place in θ where the layer's W [out, in] begins; its b [out] follows, if it has one.
+        inputs: A [in+1, in+1], for the layer's inputs and, last, its bias; [in, in] without one.
         outputs: B [out, out], or its diagonal [out].
+        bias: whether the layer has a bias.
     """
 
     start: int
     inputs: Tensor
     outputs: Tensor
+    bias: bool = True
 
     @property
     def layer(self) -> AffineLayer:
         """Where the layer lies in θ."""
-        return AffineLayer(self.start, len(self.inputs) - 1, len(self.outputs))
+        return AffineLayer(self.start, len(self.inputs) - self.bias, len(self.outputs), self.bias)
 
 
-def times_inputs(weight: Tensor, bias: Tensor, a: Tensor, out: Tensor) -> Tensor:
-    """Compute [W b] A, with the last row and column of A taken apart.
+def times_inputs(weight: Tensor, bias: Tensor, a: Tensor, out: Tensor) -> Tensor | None:
+    """Compute [W b] A, with the last row and column of A, those of the bias, taken apart.
 
     Args:
         weight: W [out, in].
-        bias: b [out].
-        a: A [in+1, in+1], symmetric.
+        bias: b [out]; [0] in a layer without one.
+        a: A [in+1, in+1], symmetric; [in, in] without a bias.
         out: the first columns of the product [out, in]; written to.
 
     Returns:
-        The last column of the product [out].
+        The last column of the product [out]; None without a bias.
     """
-    torch.mm(weight, a[:-1, :-1], out=out).addr_(bias, a[-1, :-1])
+    own = weight.shape[1]
+    torch.mm(weight, a[:own, :own], out=out)
+    if len(a) == own:
+        return None
+    out.addr_(bias, a[-1, :-1])
     return torch.addmv(bias * a[-1, -1], weight, a[:-1, -1])
 
 
@@ -72,6 +78,7 @@ def _joined(one: KroneckerFactor, other: KroneckerFactor | None) -> KroneckerFac
         one.start,
         torch.lerp(one.inputs, other.inputs, share),
         one.outputs + _like(other.outputs, one.outputs),
+        one.bias,
     )
 
 

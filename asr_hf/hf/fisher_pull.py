@@ -78,9 +78,13 @@ class FisherQuadratic:
         inner_bias = times_inputs(weight, bias, factor.inputs, inner)
         if b.dim() == 1:
             to_weight.addcmul_(b[:, None], inner, value=frames)
-            to_bias.addcmul_(b, inner_bias, value=frames)
         else:
             to_weight.addmm_(b, inner, alpha=frames)
+        if inner_bias is None:
+            return
+        if b.dim() == 1:
+            to_bias.addcmul_(b, inner_bias, value=frames)
+        else:
             to_bias.addmv_(b, inner_bias, alpha=frames)
 
     def _scratch_for(self, weight: Tensor) -> Tensor:

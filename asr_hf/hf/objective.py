@@ -48,7 +48,7 @@ class LossSum:
         num_frames: number of frames summed over.
         errors: number of frames whose most probable class is not the label.
         per_unit: loss summed over each unit of the sample [U], float64.
-        penalty: what of it is weight decay and pull (nats per frame).
+        penalty: what of it is no loss of data: weight decay, pull, a constraint (nats per frame).
     """
 
     total: float
@@ -64,8 +64,27 @@ class LossSum:
 
     @property
     def data_mean(self) -> float:
-        """Loss per frame without weight decay and pull (nats)."""
+        """Loss per frame of the data alone (nats)."""
         return self.mean - self.penalty
+
+    def with_penalty(self, penalty: float, frames: np.ndarray) -> LossSum:
+        """Return the loss with a penalty on each frame beside it.
+
+        Args:
+            penalty: the penalty (nats per frame).
+            frames: number of frames of each unit of the sample [U].
+
+        Returns:
+            The sum of both.
+        """
+        counts = torch.from_numpy(frames).to(self.per_unit)
+        return LossSum(
+            self.total + penalty * self.num_frames,
+            self.num_frames,
+            self.errors,
+            self.per_unit + penalty * counts,
+            self.penalty + penalty,
+        )
 
     @property
     def sums(self) -> dict[str, Any]:

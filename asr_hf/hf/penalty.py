@@ -196,14 +196,7 @@ class Penalised:
         if sample.split is not Split.TRAIN:
             return loss
         penalty = sum(term.value(theta) for term in self._terms)
-        counts = torch.from_numpy(self.unit_frames(sample.split)[sample.units])
-        return LossSum(
-            loss.total + penalty * loss.num_frames,
-            loss.num_frames,
-            loss.errors,
-            loss.per_unit + penalty * counts.to(loss.per_unit),
-            penalty,
-        )
+        return loss.with_penalty(penalty, self.unit_frames(sample.split)[sample.units])
 
     def curvature(self, theta: Tensor, sample: Sample) -> Curvature:
         """Return the Gauss-Newton matrix at θ [n], and the quadratics', summed over `sample`."""
@@ -219,15 +212,23 @@ class Penalised:
         return self._inner.accumulate(theta, sample, statistic)
 
 
+class AddsProduct(Protocol):
+    """The curvature of a term of the objective."""
+
+    def add_product(self, target: Tensor, vector: Tensor, frames: float) -> Tensor:
+        """Add the product with `vector` [n], times a number of frames, to `target` [n]."""
+        ...
+
+
 class PenalisedCurvature:
-    """G and the curvature of quadratics, summed over frames; see `Curvature`.
+    """G and the curvature of terms of θ, summed over frames; see `Curvature`.
 
     Args:
         inner: G.
-        terms: the quadratics, as this process's part of a vector has them.
+        terms: the terms, as this process's part of a vector has them.
     """
 
-    def __init__(self, inner: Curvature, terms: Iterable[Term]) -> None:
+    def __init__(self, inner: Curvature, terms: Iterable[AddsProduct]) -> None:
         self._inner, self._terms = inner, tuple(terms)
         self.num_frames = inner.num_frames
 

@@ -11,11 +11,28 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from asr_hf.models.acoustic import AcousticModel
-from asr_hf.models.description import Description
-from asr_hf.models.normalisation import BatchNormalisation, RowNormalisation
+from asr_hf.models.description import DescribedLayer, Description
+from asr_hf.models.normalisation import (
+    BatchNormalisation,
+    NormalisationLayer,
+    RowNormalisation,
+)
 from asr_hf.runtime.errors import InputError
 
 Floats = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A linear map without a bias, and what it sees of the rows below it.
+
+    Args:
+        times: of the rows below that stand side by side in its input, relative to its own.
+        weight: [outputs, len(times) * inputs].
+    """
+
+    times: tuple[int, ...]
+    weight: Floats
 
 
 @dataclass(frozen=True)
@@ -23,13 +40,17 @@ class Layer:
     """An affine layer: what it sees of the layer below, at which times, and what follows.
 
     Args:
-        times: of the rows below that stand side by side in its input, relative to its own.
+        times: of the rows below, or of the bottleneck's, that stand side by side in its input,
+            relative to its own.
         weight: [outputs, len(times) * inputs].
         bias: [outputs].
         activation: sigmoid, relu or tanh; None for the output layer.
         normalisation: what follows the activation: rms (each row over its root mean square), layer
-            (the mean of the row taken out first) or nothing.
-        epsilon: what is added to the mean square.
+            (the mean of the row taken out first), batch (mean and scale of each unit) or nothing.
+        epsilon: what rms and layer add to the mean square.
+        mean, scale: [outputs], those of batch.
+        bottleneck: what the rows below go through first.
+        bypass: factor of the row below at the layer's own time, which is added last.
     """
 
     times: tuple[int, ...]
@@ -38,6 +59,16 @@ class Layer:
     activation: str | None
     normalisation: str | None = None
     epsilon: float = 0.0
+    mean: Floats | None = None
+    scale: Floats | None = None
+    bottleneck: Linear | None = None
+    bypass: float = 0.0
+
+    @property
+    def context(self) -> tuple[int, int]:
+        """Rows below to the left and to the right that a row of the layer depends on."""
+        through = (0,) if self.bottleneck is None else self.bottleneck.times
+        return -through[0] - self.times[0], through[-1] + self.times[-1]
 
 
 @dataclass(frozen=True)
@@ -75,7 +106,7 @@ class Network:
 def network_of(model: AcousticModel) -> Network:
     """Return the arrays of a model that describes itself, in single precision.
 
-    Batch normalisation becomes part of the affine layer after it.
+    Batch normalisation becomes part of the affine layer after it, where nothing else sees its rows.
 
     Raises:
         InputError: the model does not say what its layers are.
@@ -84,7 +115,7 @@ def network_of(model: AcousticModel) -> Network:
     if description is None:
         raise InputError(
             f"{type(model).__name__}: no exported form of this kind of model is known",
-            expected="a DNN or a TDNN",
+            expected="a DNN, a TDNN or a TDNNF",
             remedy="asr-hf export loglikes and priors write the scores of any model",
         )
     return Network(
@@ -100,22 +131,41 @@ def network_of(model: AcousticModel) -> Network:
 
 
 def _layers(description: Description) -> Iterator[Layer]:
-    """Yield the layers, each with the batch normalisation below it folded in."""
+    """Yield the layers, each with the batch normalisation below it folded in where that can be."""
     below: BatchNormalisation | None = None
-    for described in description.layers:
+    for described, above in zip(description.layers, [*description.layers[1:], None], strict=True):
         weight, bias = described.linear.weight.detach(), described.linear.bias.detach()
         if below is not None:
             taps = len(described.times)
             scale, mean = below.scale.double().repeat(taps), below.mean.double().repeat(taps)
             weight = weight.double() * scale
             bias = bias.double() - weight @ mean
-        normaliser = described.normaliser
-        below = normaliser if isinstance(normaliser, BatchNormalisation) else None
         layer = Layer(described.times, _array(weight), _array(bias), described.activation)
-        if isinstance(normaliser, RowNormalisation):
-            kind = "layer" if normaliser.centred else "rms"
-            layer = replace(layer, normalisation=kind, epsilon=normaliser.epsilon)
-        yield layer
+        if (through := described.bottleneck) is not None:
+            layer = replace(layer, bottleneck=Linear(through.times, _array(through.linear.weight)))
+        normaliser = described.normaliser
+        below = None
+        if isinstance(normaliser, BatchNormalisation) and _sees_alone(above, described):
+            below = normaliser
+        else:
+            layer = _normalised(layer, normaliser)
+        yield replace(layer, bypass=described.bypass)
+
+
+def _sees_alone(above: DescribedLayer | None, layer: DescribedLayer) -> bool:
+    """Say whether what a layer normalises goes to one map alone, and that has a bias."""
+    return above is not None and not (layer.bypass or above.bottleneck or above.bypass)
+
+
+def _normalised(layer: Layer, normaliser: NormalisationLayer | None) -> Layer:
+    """Return a layer with a normalisation of its own."""
+    if isinstance(normaliser, RowNormalisation):
+        kind = "layer" if normaliser.centred else "rms"
+        return replace(layer, normalisation=kind, epsilon=normaliser.epsilon)
+    if isinstance(normaliser, BatchNormalisation):
+        mean, scale = _array(normaliser.mean), _array(normaliser.scale)
+        return replace(layer, normalisation="batch", mean=mean, scale=scale)
+    return layer
 
 
 def _array(tensor: Tensor) -> Floats:

@@ -17,6 +17,12 @@ def write_nnet1(network: Network, writer: KaldiWriter) -> None:
     Raises:
         InputError: nnet1 has no component for a layer of the network.
     """
+    if any(layer.bottleneck is not None or layer.bypass for layer in network.layers):
+        raise InputError(
+            "nnet1 has no factorised layers: no maps without a bias, nothing that goes by a layer",
+            expected="a DNN",
+            remedy="asr-hf export nnet3 or onnx takes a factorised TDNN",
+        )
     if any(len(layer.times) > 1 for layer in network.layers):
         raise InputError(
             "nnet1 has no layers over several times",

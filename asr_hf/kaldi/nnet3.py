@@ -104,20 +104,40 @@ def _components(network: Network) -> list[_Component]:
     # Constant units at the end of the rows below, which a layer's weights leave alone.
     constants = 0
     for number, layer in enumerate(network.layers, start=1):
-        name = f"affine{number}" if layer.activation else "output.affine"
-        weight = _with_constants(layer, constants)
-        outputs, inputs = weight.shape
-        source = _window(components[-1].name, layer.times)
-        dims = f"input-dim={inputs} output-dim={outputs}"
-        components.append(
-            _Component(name, "AffineComponent", source, dims, _affine(weight, layer.bias))
-        )
-        kind = _ACTIVATIONS[layer.activation] if layer.activation else "LogSoftmaxComponent"
-        after = f"{layer.activation}{number}" if layer.activation else "output.log-softmax"
-        components.append(_Component(after, kind, name, f"dim={outputs}", _nonlinear(outputs)))
-        components += _normalisers(layer, number, after)
+        components += _layer(layer, number, components[-1].name, constants)
         constants = int(layer.normalisation == "layer")
     return components
+
+
+def _layer(layer: Layer, number: int, below: str, constants: int) -> list[_Component]:
+    """Return the components of a layer, given the node below it and that node's constant units."""
+    made: list[_Component] = []
+    seen = below
+    if layer.bottleneck is not None:
+        seen = f"linear{number}" if layer.activation else "output.linear"
+        weight = _with_constants(layer.bottleneck.weight, layer.bottleneck.times, constants)
+        source, dims = _window(below, layer.bottleneck.times), _dims(weight)
+        made.append(_Component(seen, "LinearComponent", source, dims, _linear(weight)))
+        constants = 0
+    name = f"affine{number}" if layer.activation else "output.affine"
+    weight = _with_constants(layer.weight, layer.times, constants)
+    source, body = _window(seen, layer.times), _affine(weight, layer.bias)
+    made.append(_Component(name, "AffineComponent", source, _dims(weight), body))
+    units = len(layer.bias)
+    kind = _ACTIVATIONS[layer.activation] if layer.activation else "LogSoftmaxComponent"
+    after = f"{layer.activation}{number}" if layer.activation else "output.log-softmax"
+    made.append(_Component(after, kind, name, f"dim={units}", _nonlinear(units)))
+    made += _normalisers(layer, number, after)
+    if layer.bypass:
+        units += int(layer.normalisation == "layer")
+        source = f"Sum(Scale({layer.bypass:.9g}, {below}), {made[-1].name})"
+        dims, body = f"dim={units}", _no_op(units)
+        made.append(_Component(f"bypass{number}", "NoOpComponent", source, dims, body))
+    return made
+
+
+def _dims(weight: Floats) -> str:
+    return f"input-dim={weight.shape[1]} output-dim={weight.shape[0]}"
 
 
 def _normalisers(layer: Layer, number: int, source: str) -> list[_Component]:
@@ -129,6 +149,13 @@ def _normalisers(layer: Layer, number: int, source: str) -> list[_Component]:
     if layer.normalisation is None:
         return []
     units, name = len(layer.bias), f"normalise{number}"
+    if layer.mean is not None and layer.scale is not None:
+        centre, dims = f"centre{number}", f"dim={units}"
+        bias, scales = _fixed("<Bias>", -layer.mean), _fixed("<Scales>", layer.scale)
+        return [
+            _Component(centre, "FixedBiasComponent", source, dims, bias),
+            _Component(name, "FixedScaleComponent", centre, dims, scales),
+        ]
     if layer.normalisation == "rms":
         return [_Component(name, *_normalise(source, units, 1.0))]
     centring = np.eye(units + 1, units) - 1.0 / units
@@ -159,13 +186,12 @@ def _normalise(source: str, units: int, target: float) -> _Rest:
     return "NormalizeComponent", source, dims, body
 
 
-def _with_constants(layer: Layer, constants: int) -> Floats:
-    """Return a layer's weights with columns of zeros for the constant units below it."""
+def _with_constants(weight: Floats, times: tuple[int, ...], constants: int) -> Floats:
+    """Return a map's weights with columns of zeros for the constant units below it."""
     if not constants:
-        return layer.weight
-    outputs = len(layer.weight)
-    taps = layer.weight.reshape(outputs, len(layer.times), -1)
-    return np.pad(taps, ((0, 0), (0, 0), (0, constants))).reshape(outputs, -1)
+        return weight
+    taps = weight.reshape(len(weight), len(times), -1)
+    return np.pad(taps, ((0, 0), (0, 0), (0, constants))).reshape(len(weight), -1)
 
 
 def _window(name: str, times: tuple[int, ...]) -> str:
@@ -202,6 +228,38 @@ def _affine(weight: Floats, bias: Floats) -> _Body:
         writer.vector(bias)
         writer.token("<IsGradient>")
         writer.boolean(False)
+
+    return body
+
+
+def _linear(weight: Floats) -> _Body:
+    def body(writer: KaldiWriter) -> None:
+        writer.token("<LearningRate>")
+        writer.number(_LEARNING_RATE)
+        writer.token("<Params>")
+        writer.matrix(weight)
+        # Kaldi's defaults, for those who train the network further.
+        writer.token("<UseNaturalGradient>")
+        writer.boolean(True)
+        writer.token("<RankInOut>")
+        outputs, inputs = weight.shape
+        writer.integer(min(20, (inputs + 1) // 2), min(80, (outputs + 1) // 2))
+        writer.token("<Alpha>")
+        writer.number(4.0)
+        writer.token("<NumSamplesHistory>")
+        writer.number(2000.0)
+        writer.token("<UpdatePeriod>")
+        writer.integer(4)
+
+    return body
+
+
+def _no_op(dim: int) -> _Body:
+    def body(writer: KaldiWriter) -> None:
+        writer.token("<Dim>")
+        writer.integer(dim)
+        writer.token("<BackpropScale>")
+        writer.number(1.0)
 
     return body
 

@@ -41,12 +41,7 @@ def write_onnx(path: Path, network: Network, about: dict[str, str]) -> None:
     rows = graph.node("Sub", rows, graph.constant(network.mean))
     rows = graph.node("Mul", rows, graph.constant(network.scale))
     for layer in network.layers:
-        rows = graph.window(rows, layer.times)
-        weight, bias = graph.constant(layer.weight), graph.constant(layer.bias)
-        rows = graph.node("Gemm", rows, weight, bias, transB=1)
-        if layer.activation is not None:
-            rows = graph.node(_ACTIVATIONS[layer.activation], rows)
-        rows = _normalised(graph, rows, layer)
+        rows = _layer(graph, rows, layer)
     if network.subsampling > 1:
         rows = graph.every(rows, network.subsampling)
     posteriors = graph.node("LogSoftmax", rows, axis=1, output="log_posteriors")
@@ -57,10 +52,32 @@ def write_onnx(path: Path, network: Network, about: dict[str, str]) -> None:
         temporary.write_bytes(model.SerializeToString())
 
 
+def _layer(graph: _Graph, below: str, layer: Layer) -> str:
+    """Add a layer."""
+    rows = below
+    if layer.bottleneck is not None:
+        rows = graph.window(rows, layer.bottleneck.times)
+        rows = graph.node("Gemm", rows, graph.constant(layer.bottleneck.weight), transB=1)
+    rows = graph.window(rows, layer.times)
+    weight, bias = graph.constant(layer.weight), graph.constant(layer.bias)
+    rows = graph.node("Gemm", rows, weight, bias, transB=1)
+    if layer.activation is not None:
+        rows = graph.node(_ACTIVATIONS[layer.activation], rows)
+    rows = _normalised(graph, rows, layer)
+    if not layer.bypass:
+        return rows
+    factor = graph.constant(np.array([layer.bypass], np.float32))
+    beside = graph.node("Mul", graph.inner(below, *layer.context), factor)
+    return graph.node("Add", rows, beside)
+
+
 def _normalised(graph: _Graph, rows: str, layer: Layer) -> str:
     """Add the normalisation after a layer's activation."""
     if layer.normalisation is None:
         return rows
+    if layer.mean is not None and layer.scale is not None:
+        centred = graph.node("Sub", rows, graph.constant(layer.mean))
+        return graph.node("Mul", centred, graph.constant(layer.scale))
     if layer.normalisation == "layer":
         rows = graph.node("Sub", rows, graph.node("ReduceMean", rows, axes=[1]))
     square = graph.node("ReduceMean", graph.node("Mul", rows, rows), axes=[1])
@@ -95,13 +112,13 @@ class _Graph:
         """Put rows at several times side by side; the outer rows that lack neighbours go."""
         if times == (0,):
             return rows
-        pieces = []
-        for time in times:
-            start = np.array([time - times[0]], np.int64)
-            end = np.array([time - times[-1] if time < times[-1] else _END], np.int64)
-            axis = np.array([0], np.int64)
-            pieces.append(self.node("Slice", rows, *map(self.constant, (start, end, axis))))
+        pieces = [self.inner(rows, time - times[0], times[-1] - time) for time in times]
         return self.node("Concat", *pieces, axis=1)
+
+    def inner(self, rows: str, left: int, right: int) -> str:
+        """Leave out so many of the first and of the last rows."""
+        ends = (np.array([value], np.int64) for value in (left, -right if right else _END, 0))
+        return self.node("Slice", rows, *map(self.constant, ends))
 
     def every(self, rows: str, step: int) -> str:
         """Take the first row and every `step`-th after it."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from asr_hf.curvature.affine import AffineLayer
 from asr_hf.curvature.r_operator import Perceptron
+from asr_hf.curvature.semi_orthogonal import SemiOrthogonal
 from asr_hf.data.store import FrameBatch
 from asr_hf.models.affine import linear_layers
 from asr_hf.models.description import Description
@@ -120,8 +121,8 @@ class AcousticModel(FlatModule):
         preconditioned by the identity.
 
         Returns:
-            The layers by the names of their modules; all plain torch.nn.Linear with a bias, unless
-            a class says otherwise.
+            The layers by the names of their modules; all plain torch.nn.Linear, unless a class says
+            otherwise.
         """
         return linear_layers(self)
 
@@ -138,6 +139,17 @@ class AcousticModel(FlatModule):
 
         Returns:
             The description, or None.
+        """
+        return None
+
+    def constraint(self) -> SemiOrthogonal | None:
+        """Return a term of θ that training adds to the loss of each frame, or None.
+
+        Every optimiser has it in its objective (see `ConstrainedObjective`); the loss of held-out
+        data stays as it is.
+
+        Returns:
+            The term; None where there is none.
         """
         return None
 

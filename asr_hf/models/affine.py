@@ -15,8 +15,8 @@ def linear_layers(
 ) -> dict[str, AffineLayer]:
     """Find the layers y = W a + b of a network, each with its bias right behind its weights.
 
-    A class derived from torch.nn.Linear with a `forward` of its own is none of them, nor is one
-    without a bias or with a parameter that another layer has first.
+    A layer made without a bias is y = W a. A class derived from torch.nn.Linear with a `forward` of
+    its own is none of them, nor is one with a parameter that another layer has first.
 
     Args:
         network: any module.
@@ -27,14 +27,25 @@ def linear_layers(
     """
     slices = parameter_slices(network) if slices is None else slices
     return {
-        name: AffineLayer(weight.start, layer.in_features, layer.out_features)
+        name: AffineLayer(
+            slices[f"{name}.weight"].start,
+            layer.in_features,
+            layer.out_features,
+            layer.bias is not None,
+        )
         for name, layer in network.named_modules()
         if isinstance(layer, nn.Linear)
         and type(layer).forward is nn.Linear.forward
-        and (weight := slices.get(f"{name}.weight"))
-        and (bias := slices.get(f"{name}.bias"))
-        and weight.stop == bias.start
+        and _is_whole(name, layer, slices)
     }
+
+
+def _is_whole(name: str, layer: nn.Linear, slices: Mapping[str, slice]) -> bool:
+    """Say whether the parameters of a layer lie one behind the other in the vector."""
+    weight, bias = slices.get(f"{name}.weight"), slices.get(f"{name}.bias")
+    if weight is None or layer.bias is None:
+        return weight is not None
+    return bias is not None and weight.stop == bias.start
 
 
 def other_parameters(network: nn.Module, layers: Iterable[str]) -> list[str]:

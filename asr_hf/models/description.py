@@ -28,21 +28,44 @@ _FUNCTIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
 
 
 @dataclass(frozen=True)
+class Bottleneck:
+    """A linear map without a bias between a layer and the rows below it.
+
+    Args:
+        linear: the module with W [outputs, len(times) * inputs].
+        times: times of the rows below that stand side by side in its input, rising.
+    """
+
+    linear: nn.Linear
+    times: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class DescribedLayer:
     """An affine layer, what it sees of the rows below, and what follows it.
 
     Args:
         linear: the module with W [outputs, len(times) * inputs] and b [outputs].
-        times: times of the rows below that stand side by side in its input, relative to its own
-            and rising.
+        times: times of the rows below, or of its bottleneck's rows, that stand side by side in its
+            input, relative to its own and rising.
         activation: the non-linearity after it; None after the output layer.
         normaliser: what normalises the activations; None where nothing does.
+        bottleneck: what the rows below go through first; None where nothing does.
+        bypass: factor of the row below at the layer's own time, which is added last; 0 adds none.
     """
 
     linear: nn.Linear
     times: tuple[int, ...]
     activation: Activation | None
     normaliser: NormalisationLayer | None = None
+    bottleneck: Bottleneck | None = None
+    bypass: float = 0.0
+
+    @property
+    def context(self) -> tuple[int, int]:
+        """Rows below to the left and to the right that a row of the layer depends on."""
+        through = (0,) if self.bottleneck is None else self.bottleneck.times
+        return -through[0] - self.times[0], through[-1] + self.times[-1]
 
 
 @dataclass(frozen=True)
@@ -66,8 +89,9 @@ class Description:
     @property
     def context(self) -> tuple[int, int]:
         """Frames to the left and to the right that an output depends on."""
-        windows = [self.splice, *(layer.times for layer in self.layers)]
-        return -sum(times[0] for times in windows), sum(times[-1] for times in windows)
+        reaches = [layer.context for layer in self.layers]
+        left, right = (sum(reach[side] for reach in reaches) for side in (0, 1))
+        return left - self.splice[0], right + self.splice[-1]
 
     def perceptron(
         self, parameters: Sequence[Tensor], first_rows: Callable[[Tensor], Tensor]
@@ -87,6 +111,7 @@ class Description:
         normalise = [x.normaliser.linearised for x in self.layers if x.normaliser is not None]
         if (
             any(layer.times != (0,) for layer in self.layers)
+            or any(layer.bottleneck or layer.bypass for layer in self.layers)
             or [id(p) for p in parameters] != [id(p) for p in in_order]
             or last is not None
             or self.layers[-1].normaliser is not None
@@ -115,11 +140,16 @@ class Description:
         padded = features[times.clamp(0, len(features) - 1)]
         rows = normalise(shifted(padded, self.splice))
         for layer in self.layers:
+            below = rows
+            if layer.bottleneck is not None:
+                rows = layer.bottleneck.linear(shifted(rows, layer.bottleneck.times))
             rows = layer.linear(shifted(rows, layer.times))
             if layer.activation is not None:
                 rows = _FUNCTIONS[layer.activation](rows)
             if layer.normaliser is not None:
                 rows = layer.normaliser(rows)
+            if layer.bypass:
+                rows = rows + layer.bypass * below[layer.context[0] :][: len(rows)]
         return rows
 
 

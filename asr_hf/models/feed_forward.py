@@ -1,4 +1,4 @@
-"""The base of DNN and TDNN: linear layers with an activation between any two."""
+"""The base of the networks: linear layers with an activation between any two."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
 }
 # Frames and taps of a window; more would take long to work out.
-_MAX_FRAMES = 1000
+MAX_FRAMES = 1000
 
 
 class FeedForward(AcousticModel):
@@ -122,7 +122,7 @@ class FeedForward(AcousticModel):
             raise ValueError(f"layers of {str(sizes)[:80]} in {parameters} parameters")
         windows = [max(times, default=0) - min(times, default=0) for times in context]
         frames = [settings.get("left", 0), settings.get("right", 0), sum(windows)]
-        if min(frames) < 0 or max(*frames, sum(map(len, context))) > _MAX_FRAMES:
+        if min(frames) < 0 or max(*frames, sum(map(len, context))) > MAX_FRAMES:
             raise ValueError(f"frames of context {str(frames)[:80]}")
 
     def linear_layers(self) -> list[nn.Linear]:

@@ -132,3 +132,24 @@ def centring_bias(weight: Tensor, normalisation: Normalisation = Normalisation.N
         The bias [out].
     """
     return weight.sum(dim=1).mul(-_SIGMOID_MEAN[normalisation])
+
+
+def orthonormal_maps(
+    sizes: Sequence[int], fan_ins: Sequence[int], generator: Generator
+) -> nn.ModuleList:
+    """Make linear maps without biases whose weights have orthonormal rows (Saxe et al. 2014).
+
+    Args:
+        sizes: number of outputs of each map.
+        fan_ins: number of inputs of each map, no less than of its outputs.
+        generator: source of the random numbers.
+
+    Returns:
+        The maps.
+    """
+    maps = nn.ModuleList()
+    for size, fan_in in zip(sizes, fan_ins, strict=True):
+        layer = nn.utils.skip_init(nn.Linear, fan_in, size, bias=False)  # type: ignore[no-untyped-call]
+        nn.init.orthogonal_(layer.weight, generator=generator)
+        maps.append(layer)
+    return maps

@@ -13,10 +13,11 @@ from asr_hf.models.acoustic import AcousticModel
 from asr_hf.models.dnn import DNN
 from asr_hf.models.settings import GIVEN, check_settings
 from asr_hf.models.tdnn import TDNN
+from asr_hf.models.tdnnf import TDNNF
 from asr_hf.runtime.errors import AsrHfError, InputError
 from asr_hf.runtime.own_code import find_class, parameters_of
 
-KINDS: dict[str, type[AcousticModel]] = {"dnn": DNN, "tdnn": TDNN}
+KINDS: dict[str, type[AcousticModel]] = {"dnn": DNN, "tdnn": TDNN, "tdnnf": TDNNF}
 _KEY = "model._target_"
 _METHODS = ("inputs", "forward", "start_at_priors")
 

@@ -12,6 +12,7 @@ from asr_hf.data.store import FrameBatch
 from asr_hf.models.description import Description, shifted
 from asr_hf.models.feed_forward import FeedForward
 from asr_hf.models.normalisation import batch_layers
+from asr_hf.models.timeline import frames_at, padded_utterances
 from asr_hf.runtime.errors import InputError
 
 
@@ -77,7 +78,7 @@ class TDNN(FeedForward):
         initialisation: str = "glorot",
         seed: int = 0,
     ) -> None:
-        layers = _checked(context)
+        layers = checked_context(context)
         sizes = list(hidden_sizes) * (len(layers) if len(hidden_sizes) == 1 else 1)
         if len(sizes) != len(layers):
             raise InputError(
@@ -110,13 +111,13 @@ class TDNN(FeedForward):
         # Every k-th frame of whole utterances: their windows have most in common.
         dense = self.subsampling > 1 and index is not None
         if index is None or (dense and len(index) * self.subsampling >= len(batch.features)):
-            picked, rows = self._padded(batch)
+            picked, rows = padded_utterances(batch, self.left, self.right)
             features = batch.features[picked].to(self.flat.dtype)
             rows = rows if index is None else rows[index]
             return TDNNInputs(features, rows, 0, self._draws(batch, self._rows_above(picked)))
         below, *above = self._times
-        features = batch.features[_frames_at(batch, index, below)].to(self.flat.dtype)
-        frames = (_frames_at(batch, index, times) for times in above)
+        features = batch.features[frames_at(batch, index, below)].to(self.flat.dtype)
+        frames = (frames_at(batch, index, times) for times in above)
         return TDNNInputs(features, None, len(index), self._draws(batch, frames))
 
     def _draws(self, batch: FrameBatch, frames: Iterable[Tensor]) -> tuple[Tensor, ...]:
@@ -130,22 +131,6 @@ class TDNN(FeedForward):
         for times in self.context:
             picked = picked[-times[0] :][: len(picked) - (times[-1] - times[0])]
             yield picked
-
-    def _padded(self, batch: FrameBatch) -> tuple[Tensor, Tensor]:
-        """Return the frame of each row of the padded utterances [T], and places of outputs [F]."""
-        index = torch.arange(len(batch.starts), device=batch.starts.device)
-        first = batch.starts == index
-        context = self.left + self.right
-        rows = index + (first.cumsum(0) - 1) * context
-        starts, ends = batch.starts[first], batch.ends[first]
-        lengths = ends - starts + context
-        total = len(index) + len(starts) * context
-        # The distance from a row's number to its frame's is the same all through an utterance.
-        distance = starts - self.left - (lengths.cumsum(0) - lengths)
-        bounds = torch.stack([distance, starts, ends - 1])
-        distance, starts, last = bounds.repeat_interleave(lengths, dim=1, output_size=total)
-        picked = torch.arange(total, device=index.device) + distance
-        return torch.minimum(torch.maximum(picked, starts), last), rows
 
     def describe(self) -> Description:
         """See `AcousticModel`."""
@@ -201,13 +186,6 @@ def tapped(rows: Tensor, taps: Tensor, windows: int) -> Tensor:
     return picked.transpose(1, 2).reshape(len(taps) * windows, -1)
 
 
-def _frames_at(batch: FrameBatch, index: Tensor, times: Sequence[int]) -> Tensor:
-    """Return the frames at some times relative to others [F], one time after the other."""
-    numbers = torch.tensor(times, device=index.device)[:, None] + index
-    numbers = torch.minimum(torch.maximum(numbers, batch.starts[index]), batch.ends[index] - 1)
-    return numbers.flatten()
-
-
 def _subsampled(context: Sequence[Sequence[int]]) -> tuple[list[list[int]], list[Tensor]]:
     """Return the times that one frame needs of each layer, and the rows taken of those below.
 
@@ -222,7 +200,18 @@ def _subsampled(context: Sequence[Sequence[int]]) -> tuple[list[list[int]], list
     return needed[::-1], taps[::-1]
 
 
-def _checked(context: Sequence[Sequence[int]]) -> list[list[int]]:
+def checked_context(context: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Check the times that layers see.
+
+    Args:
+        context: times of each layer relative to its own, from the input up.
+
+    Returns:
+        The times as whole numbers.
+
+    Raises:
+        InputError: there is no layer, or times do not rise from 0 or below to 0 or above.
+    """
     layers = [[int(time) for time in times] for times in context]
     for times in layers:
         if not times or sorted(set(times)) != times or times[0] > 0 or times[-1] < 0:

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ from asr_hf.stages.training.stores import open_stores
 from asr_hf.stages.training.targets import open_targets
 from asr_hf.training.batch_statistics import measure_at_start
 from asr_hf.training.best import Best
+from asr_hf.training.constrained_objective import ConstrainedObjective
 from asr_hf.training.distributed.data_parallel import DataParallel
 from asr_hf.training.distributed.replica_consistency import check_same_start
 from asr_hf.training.feeding.frame_source import FrameSource, make_sources, room_for_features
@@ -173,7 +175,10 @@ def make_objective(
     """
     criterion = settings.criterion.build()
     try_criterion(criterion, model, stores[Split.TRAIN])
-    objective = FrameObjective(
+    make: Callable[..., FrameObjective] = FrameObjective
+    if (constraint := model.constraint()) is not None:
+        make = partial(ConstrainedObjective, constraint)
+    objective = make(
         model,
         criterion,
         stores,

@@ -53,8 +53,9 @@ def load_fisher(
     return tuple(
         KroneckerFactor(
             layer.start,
-            _of(tensors, path, f"{name}.inputs", [[layer.inputs + 1] * 2]).to(model.flat),
+            _of(tensors, path, f"{name}.inputs", [[layer.columns] * 2]).to(model.flat),
             _of(tensors, path, f"{name}.outputs", _shapes_of_outputs(layer)).to(model.flat),
+            layer.bias,
         )
         for name, layer in layers.items()
     )

@@ -22,7 +22,7 @@ from asr_hf.curvature.space import UNSHARDED, Space
 from asr_hf.curvature.statistic import SamplePasses, Statistic, Sums
 from asr_hf.data.counter_rng import frame_uniforms
 from asr_hf.data.store import FrameStore
-from asr_hf.hf.objective import LossSum, Sample, Split
+from asr_hf.hf.objective import Curvature, LossSum, Sample, Split
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
 from asr_hf.training.batch_statistics import BatchStatistics
@@ -175,7 +175,7 @@ class FrameObjective(WorkCounter):
         self.frames_by_pass["gradient"] += sums.num_frames
         return sums.result(self._order(sample)), self.model.flat_grad.clone()
 
-    def curvature(self, theta: Tensor, sample: Sample) -> SampleCurvature:
+    def curvature(self, theta: Tensor, sample: Sample) -> Curvature:
         """Return the Gauss-Newton matrix at θ summed over `sample`; θ must not change in use."""
         self._load(theta)
         units = sample.units[self._order(sample)]

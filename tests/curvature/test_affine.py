@@ -47,6 +47,17 @@ def test_a_layer_s_views_are_its_weights_and_its_bias():
     assert not vector[3:11].any()
 
 
+def test_the_matrix_of_a_layer_has_a_column_for_its_bias():
+    vector = torch.arange(20.0)
+    with_bias = AffineLayer(start=3, inputs=4, outputs=2)
+    without = AffineLayer(start=3, inputs=4, outputs=2, bias=False)
+    weight = torch.arange(3.0, 11.0).view(2, 4)
+    assert torch.equal(without.matrix(vector), weight) and without.columns == 4
+    expected = torch.cat([weight, torch.tensor([[11.0], [12.0]])], dim=1)
+    assert torch.equal(with_bias.matrix(vector), expected) and with_bias.columns == 5
+    assert without.views(vector)[1].shape == (0,)
+
+
 def use_twice(net, x):
     return net.last(torch.tanh(net.first(torch.tanh(net.first(x)[:, :3]))))
 

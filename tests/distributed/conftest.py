@@ -16,11 +16,11 @@ from ..toy_store import write_clusters
 
 PDFS, DIM = 5, 4
 COUNTS = (1, 2, 3)
-CASES = ("lbfgs", "kfac", "variance", "fisher", "smbr", "batch", "baseline")
+CASES = ("lbfgs", "kfac", "variance", "fisher", "smbr", "batch", "constrained", "baseline")
 # With vectors divided among three ranks, unequally, in all iterations or some.
 DIVIDED = (
-    *("lbfgs-sharded", "kfac-sharded", "variance-sharded", "smbr-sharded"),
-    *("fisher-sharded", "batch-sharded", "lbfgs-changing", "kfac-changing"),
+    *("lbfgs-sharded", "kfac-sharded", "variance-sharded", "smbr-sharded", "fisher-sharded"),
+    *("batch-sharded", "constrained-sharded", "lbfgs-changing", "kfac-changing"),
 )
 
 

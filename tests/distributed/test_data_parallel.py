@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-CASES = ("lbfgs", "kfac", "variance", "fisher", "smbr", "batch")
+CASES = ("lbfgs", "kfac", "variance", "fisher", "smbr", "batch", "constrained")
 NUMBERS = ("train_loss", "acceptance_loss", "lambda", "cg_value", "gradient_norm", "step")
 EXACT = ("cg_iterations", "cg_reason", "iterate", "gradient_frames", "curvature_frames")
 

@@ -32,8 +32,10 @@ from asr_hf.hf.sampling.geometric import GeometricSampling
 from asr_hf.hf.sampling.variance import VarianceSampling
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
 from asr_hf.models.dnn import DNN
+from asr_hf.models.tdnnf import TDNNF
 from asr_hf.runtime.failures import FailureBoard, LostRank
 from asr_hf.runtime.process_group import ProcessGroup
+from asr_hf.training.constrained_objective import ConstrainedObjective
 from asr_hf.training.distributed.data_parallel import DataParallel
 from asr_hf.training.distributed.replica_consistency import check_in_step
 from asr_hf.training.feeding.targets import LatticeTargets
@@ -96,6 +98,8 @@ class Sausages:
 
 def objective_of(case, stores):
     store = stores[Split.TRAIN]
+    if case == "constrained":
+        return constrained(store, stores)
     model = DNN(
         feature_dim=store.dim,
         num_pdfs=store.num_pdfs,
@@ -123,6 +127,17 @@ def measured(objective):
     with objective.uncounted():
         totals = objective.accumulate(theta, sample, statistic)
     return tuple(statistic.finish(totals, int(objective.unit_frames(Split.HELDOUT).sum())))
+
+
+def constrained(store, stores):
+    """A factorised TDNN, whose constraint is not met at the start."""
+    sizes = {"hidden_size": 6, "bottleneck_size": 4, "prefinal_size": 4}
+    model = TDNNF(
+        feature_dim=store.dim, num_pdfs=store.num_pdfs, strides=[1, 2], seed=3, **sizes
+    ).double()
+    for layer in model.bottlenecks:
+        layer.weight.data[0] *= 2
+    return ConstrainedObjective(model.constraint(), model, CrossEntropy(), stores, 40)
 
 
 def parts_of(case):

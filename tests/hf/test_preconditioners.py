@@ -303,6 +303,28 @@ def test_kfac_equals_the_dense_kronecker_inverse(damping):
         torch.testing.assert_close(found[split:stop], exact[:, -1])
 
 
+@pytest.mark.parametrize("diagonal", [False, True])
+def test_a_layer_without_a_bias_has_the_dense_kronecker_inverse_of_its_weights(diagonal):
+    made = random_factor(0, 3, 3, 1)
+    outputs = made.outputs.diagonal().clone() if diagonal else made.outputs
+    factor = KroneckerFactor(2, made.inputs, outputs, bias=False)
+    other = random_factor(14, 2, 1, 2)
+    preconditioner = KFACPreconditioner()
+    preconditioner.prepare(0.1, Factors([factor, other]))
+    r = torch.randn(18, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    found = preconditioner.apply(r)
+    if diagonal:
+        made = KroneckerFactor(0, made.inputs, outputs.diag())
+    a, b = dense_block(made, 0.1)
+    exact = torch.linalg.solve(torch.kron(b, a), r[2:14])
+    torch.testing.assert_close(found[2:14], exact)
+    assert torch.equal(found[:2], r[:2]) and torch.equal(found[17:], r[17:])
+    again = KFACPreconditioner()
+    again.load_state_dict(preconditioner.state_dict())
+    again.prepare(0.1, Factors([factor, other]))
+    torch.testing.assert_close(again.apply(r), found)
+
+
 def test_a_diagonal_factor_is_that_of_a_diagonal_matrix():
     whole = random_factor(2, 4, 3, 1)
     diagonal = whole.outputs.diagonal().clone()
@@ -372,7 +394,7 @@ def test_what_no_factor_covers_is_named_once(made, method, caplog):
     some = ProblemSize(22, 4, ((3, 4),), 100, others=("norm.scale", "convolution.weight"))
     assert made.memory(some) == made.memory(some)
     (said,) = caplog.messages
-    assert said.startswith(f"preconditioner: {method} knows fully connected layers with a bias")
+    assert said.startswith(f"preconditioner: {method} knows fully connected layers alone")
     assert said.endswith("the identity stands for the curvature of norm.scale, convolution.weight")
     with pytest.raises(InputError, match=f"{method} knows fully connected layers"):
         made.memory(ProblemSize(20, 4, (), 100, others=("convolution.weight",)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from asr_hf.models.acoustic import AcousticModel
 from asr_hf.models.dnn import DNN
 from asr_hf.models.normalisation import batch_layers
 from asr_hf.models.tdnn import TDNN
+from asr_hf.models.tdnnf import TDNNF
 from asr_hf.runtime.errors import InputError
 
 DIM, PDFS = 4, 6
@@ -74,6 +76,20 @@ def tdnn(activation: str = "relu", normalisation: str = "none") -> AcousticModel
             normalisation=normalisation,
         )
     )
+
+
+def tdnnf(normalisation: str = "rms", **changes: object) -> AcousticModel:
+    settings: dict[str, object] = {
+        "strides": [1, 0, 2],
+        "hidden_size": 6,
+        "bottleneck_size": 3,
+        "prefinal_size": 4,
+        "normalisation": normalisation,
+    }
+    model = trained(TDNNF(feature_dim=DIM, num_pdfs=PDFS, **settings | changes))  # type: ignore[arg-type]
+    # Many layers without a norm make logits of which float32 has few digits.
+    model.flat.mul_(0.5)
+    return model
 
 
 def utterance(frames: int) -> np.ndarray:
@@ -144,6 +160,8 @@ class Nnet3:
         self.known: dict[tuple[str, int], np.ndarray] = {}
 
     def at(self, descriptor: str, time: int) -> np.ndarray:
+        if found := re.fullmatch(r"Sum\(Scale\((\S+), (\S+)\), (\S+)\)", descriptor):
+            return float(found[1]) * self.at(found[2], time) + self.at(found[3], time)
         if found := re.fullmatch(r"Append\((.*)\)", descriptor):
             parts = re.findall(r"Offset\([^)]*\)|[\w.-]+", found[1])
             return np.concatenate([self.at(part, time) for part in parts])
@@ -173,6 +191,18 @@ class Nnet3:
             assert told and int(told[1]) == len(x)
             square = (x @ x) / (len(x) * float(told[2]) ** 2)
             return x / np.sqrt(max(square, 2.0**-66))
+        if kind == "Linear":
+            (params,) = blocks
+            told = re.search(
+                r"\]\s*<UseNaturalGradient> T <RankInOut> (\d+) (\d+) <Alpha> 4 ", body
+            )
+            assert params[0] == "Params" and told and int(told[1]) <= 20
+            rows = [numbers(line) for line in params[1].strip().split("\n")]
+            return np.array(rows) @ x
+        if kind == "NoOp":
+            told = re.fullmatch(r"\s*<Dim> (\d+) <BackpropScale> 1 \s*", body)
+            assert told and int(told[1]) == len(x)
+            return x
         if kind == "Affine":
             assert [b[0] for b in blocks] == ["LinearParams", "BiasParams"]
             rows = [numbers(line) for line in blocks[0][1].strip().split("\n")]
@@ -210,6 +240,8 @@ MODELS = {
     "tdnn-rms": lambda: tdnn("sigmoid", "rms"),
     "tdnn-layer": lambda: tdnn("relu", "layer"),
     "tdnn-batch": lambda: tdnn("relu", "batch"),
+    **{f"tdnnf-{kind}": partial(tdnnf, kind) for kind in ("none", "rms", "layer", "batch")},
+    "tdnnf-plain": partial(tdnnf, bypass=0.0, strides=[]),
 }
 
 
@@ -238,6 +270,29 @@ def test_nnet3_config_and_acoustic_model() -> None:
     np.testing.assert_allclose(numbers(tail[1]), np.arange(1, 7) / 21, rtol=1e-6)
 
 
+def test_nnet3_config_of_a_factorised_network() -> None:
+    network = network_of(tdnnf())
+    assert network.context == (4, 4)
+    lines = nnet3_config(network).splitlines()
+    for name, described in {
+        "linear2": "type=LinearComponent input-dim=12 output-dim=3",
+        "affine2": "type=AffineComponent input-dim=6 output-dim=6",
+        "bypass2": "type=NoOpComponent dim=6",
+        "output.linear": "type=LinearComponent input-dim=6 output-dim=4",
+    }.items():
+        assert f"component name={name} {described}" in lines
+    nodes = dict(line.split(" input=") for line in lines if line.startswith("component-node"))
+    for name, source in {
+        "linear2": "Append(Offset(normalise1, -1), normalise1)",
+        "affine2": "Append(linear2, Offset(linear2, 1))",
+        "bypass2": "Sum(Scale(0.66, normalise1), normalise2)",
+        "linear3": "bypass2",
+        "bypass3": "Sum(Scale(0.66, bypass2), normalise3)",
+        "output.linear": "normalise5",
+    }.items():
+        assert nodes[f"component-node name={name} component={name}"] == source
+
+
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
 def test_onnx_gives_the_same_outputs(tmp_path: Path, make: Callable[[], AcousticModel]) -> None:
     runtime = pytest.importorskip("onnxruntime")
@@ -260,6 +315,8 @@ def test_onnx_gives_the_same_outputs(tmp_path: Path, make: Callable[[], Acoustic
 def test_what_nnet1_cannot_hold_is_refused() -> None:
     for model, what in (
         (tdnn(), "several times"),
+        (tdnnf(), "factorised layers"),
+        (tdnnf(context=[0], strides=[0], normalisation="none"), "factorised layers"),
         (dnn("relu"), "relu"),
         (dnn(normalisation="rms"), r"model\.normalisation=rms"),
         (dnn(normalisation="layer"), r"model\.normalisation=layer"),

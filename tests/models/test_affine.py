@@ -28,6 +28,16 @@ class NoBias(Net):
         self.first = nn.Linear(3, 4, bias=False)
 
 
+class Frozen(Net):
+    """A layer whose bias no vector holds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        bias = self.first.bias.detach()
+        del self.first.bias
+        self.first.register_buffer("bias", bias)
+
+
 class Tied(Net):
     def __init__(self) -> None:
         super().__init__()
@@ -68,7 +78,8 @@ class Normed(Net):
     ("kind", "others"),
     [
         (Net, []),
-        (NoBias, ["first.weight"]),
+        (NoBias, []),
+        (Frozen, ["first.weight"]),
         (Tied, ["again.bias"]),
         (Scaled, ["scale"]),
         (Convolved, ["convolution.weight", "convolution.bias"]),
@@ -95,3 +106,12 @@ def test_a_layer_s_place_is_that_in_the_flat_vector():
         ("last", AffineLayer(0, 4, 2)),
         ("first", AffineLayer(10, 3, 4)),
     ]
+
+
+def test_a_layer_made_without_a_bias_is_known_as_such():
+    network = NoBias()
+    layers = linear_layers(network)
+    assert layers["first"] == AffineLayer(10, 3, 4, bias=False)
+    vector = torch.cat([p.detach().flatten() for p in network.parameters()])
+    weight, bias = layers["first"].views(vector)
+    assert torch.equal(weight, network.first.weight) and not len(bias)

@@ -9,10 +9,12 @@ import numpy as np
 import onnxruntime
 import pytest
 import soundfile
+import torch
 import vosk
 
 from asr_hf.cli.main import main
 from asr_hf.data.ark import ArkReader
+from asr_hf.data.store import FrameBatch
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.kaldi.graph import read_symbols
 from asr_hf.kaldi.transition_model import read_transition_model
@@ -219,3 +221,60 @@ def test_the_network_is_adapted_with_states_of_every_third_frame(tones, run, tmp
     model, _ = load_model(tmp_path / "exp" / "voice" / "model.safetensors")
     assert model.subsampling == 3
     assert read_ctm(tmp_path / "exp" / "voice" / "decode" / "test" / "words.ctm")
+
+
+FACTORISED = ["model=tdnnf", "model.strides=[1,0,3]", "model.hidden_size=32"]
+FACTORISED += ["model.bottleneck_size=16", "model.prefinal_size=16"]
+# The settings of the other network are none of its own.
+OWN_THIRD = [setting for setting in THIRD if "hidden_sizes" not in setting]
+OWN_TONES = [setting for setting in TONES if "hidden_sizes" not in setting]
+
+
+@pytest.mark.parametrize("kind", ["rms", "layer", "batch"])
+def test_vosk_hears_what_a_factorised_network_hears(tones, tmp_path, kind):
+    """Kaldi computes it from the exported components: linear maps, sums, scales, no-ops."""
+    given = [*OWN_TONES, *paths(tones), *OWN_THIRD, *FACTORISED, f"model.normalisation={kind}"]
+    given += [f"paths.exp={tmp_path}", "name=factorised"]
+    for verb in ("train", "decode"):
+        assert main([verb, *given]) == 0
+    run = tmp_path / "factorised"
+    assert errors(run) <= 20
+    assert main(["export", "vosk", str(run), *TONES[:2]]) == 0
+    vosk.SetLogLevel(-1)
+    model = vosk.Model(str(run / "export" / "vosk-xx"))
+    expected, words = read_ctm(run / "decode" / "test" / "words.ctm"), 0
+    for wav in sorted((tones / "data" / "tones" / "wav").glob("test-*.wav")):
+        ours, found = [w for w in expected if w.recording == wav.stem], heard(model, wav)
+        assert [w["word"] for w in found] == [w.word for w in ours]
+        for one, other in zip(found, ours, strict=True):
+            assert one["start"] == pytest.approx(other.start, abs=NEAR)
+        words += len(ours)
+    assert words
+
+
+def test_onnx_and_nnet1_of_a_factorised_network(tones, tmp_path, capsys):
+    given = [
+        *OWN_TONES,
+        *paths(tones),
+        *OWN_THIRD,
+        *FACTORISED,
+        "trainer.stopping.max_iterations=2",
+    ]
+    assert main(["train", *given, f"paths.exp={tmp_path}", "name=factorised"]) == 0
+    run = tmp_path / "factorised"
+    assert main(["export", "onnx", str(run), *TONES[:2]]) == 0
+    session = onnxruntime.InferenceSession(str(run / "export" / "model.onnx"))
+    model, _ = load_model(run / "model.safetensors")
+    features = np.random.default_rng(0).normal(size=(20, model.feature_dim)).astype(np.float32)
+    batch = FrameBatch(
+        torch.from_numpy(features),
+        torch.zeros(0, dtype=torch.int64),
+        torch.zeros(20, dtype=torch.int64),
+        torch.full((20,), 20),
+    )
+    expected = model.log_likelihoods(model.inputs(batch, torch.arange(0, 20, 3)))
+    (found,) = session.run(["log_likelihoods"], {"features": features})
+    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=1e-4)
+    capsys.readouterr()
+    assert main(["export", "nnet1", str(run), *TONES[:2]]) == 2
+    assert "model.subsampling=3" in capsys.readouterr().err

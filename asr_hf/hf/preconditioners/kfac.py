@@ -17,12 +17,12 @@ from asr_hf.hf.preconditioners.kronecker import KroneckerPreconditioner
 class FisherFactors:
     """A = E[(a, 1)(a, 1)'] and B = E[gg'] of each affine layer (Martens & Grosse 2015, section 3).
 
-    a is the layer's input and g the gradient at its output of the loss with labels drawn from the
-    model. A layer may have more rows than there are frames, as those of a convolution over time
-    do. Its Fisher block per frame is then taken as mean over rows of (a, 1)(a, 1)' ⊗ sum over
-    rows of gg' per frame: inputs independent of gradients, gradients uncorrelated between rows
-    (Grosse & Martens 2016, theorem 1). Rows that no output uses count among the inputs, with
-    g = 0.
+    a is the layer's input, without the 1 where the layer has no bias, and g the gradient at its
+    output of the loss with labels drawn from the model. A layer may have more rows than there are
+    frames, as those of a convolution over time do. Its Fisher block per frame is then taken as
+    mean over rows of (a, 1)(a, 1)' ⊗ sum over rows of gg' per frame: inputs independent of
+    gradients, gradients uncorrelated between rows (Grosse & Martens 2016, theorem 1). Rows that no
+    output uses count among the inputs, with g = 0.
 
     Args:
         layers: the affine layers of the network.
@@ -64,9 +64,15 @@ class FisherFactors:
         """Divide inputs by the rows, and gradients by the frames."""
         inputs, outputs = totals.others[: len(self.layers)], totals.others[len(self.layers) :]
         return [
-            KroneckerFactor(layer.start, a / a[-1, -1].clamp_min(1), b / max(1, frames))
+            KroneckerFactor(layer.start, _mean(layer, a), b / max(1, frames), layer.bias)
             for layer, a, b in zip(self.layers, inputs, outputs, strict=True)
         ]
+
+
+def _mean(layer: AffineLayer, inputs: Tensor) -> Tensor:
+    """Return E[(a, 1)(a, 1)'], or E[aa'] for a layer without a bias, given the sums."""
+    mean = inputs / inputs[-1, -1].clamp_min(1)
+    return mean if layer.bias else mean[:-1, :-1].contiguous()
 
 
 class KFACPreconditioner(KroneckerPreconditioner):

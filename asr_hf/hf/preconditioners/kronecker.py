@@ -29,6 +29,7 @@ class _Block:
     start: int
     inputs: Tensor
     outputs: Tensor
+    bias: bool
     inverse_inputs: Tensor | None = None
     inverse_outputs: Tensor | None = None
     damping: float | None = None
@@ -36,16 +37,17 @@ class _Block:
     @property
     def layer(self) -> AffineLayer:
         """Where the layer lies in θ."""
-        return AffineLayer(self.start, len(self.inputs) - 1, len(self.outputs))
+        inputs = len(self.inputs) - self.bias
+        return AffineLayer(self.start, inputs, len(self.outputs), self.bias)
 
 
 class KroneckerPreconditioner(Unobserving, ABC):
     """M = blockdiag over layers of (A + π√λ I) ⊗ (B + √λ/π I).
 
-    A derived class estimates A [in+1, in+1] and B [out, out] of each layer; both are running means
-    over the curvature samples met. The damping is factored, π² = (tr A / dim A) / (tr B / dim B)
-    (Martens & Grosse 2015, section 6.3); weight decay is damping here. For parameters of no affine
-    layer M is the identity.
+    A derived class estimates A [in+1, in+1] and B [out, out] of each layer, [in, in] for A where a
+    layer has no bias; both are running means over the curvature samples met. The damping is
+    factored, π² = (tr A / dim A) / (tr B / dim B) (Martens & Grosse 2015, section 6.3); weight
+    decay is damping here. For parameters of no affine layer M is the identity.
 
     Args:
         decay: decay of the running means; the k-th estimate weighs at least 1 / k (section 5).
@@ -85,7 +87,7 @@ class KroneckerPreconditioner(Unobserving, ABC):
         """
         if not size.layers:
             raise InputError(
-                f"preconditioner: {self.method} knows fully connected layers with a bias alone, "
+                f"preconditioner: {self.method} knows fully connected layers alone, "
                 "not a network without any",
                 expected="a network with layers of torch.nn.Linear",
                 remedy="preconditioner=lbfgs, diagonal or identity, which serve any network",
@@ -93,7 +95,7 @@ class KroneckerPreconditioner(Unobserving, ABC):
         if size.others and not self._named:
             self._named = True
             log.warning(
-                "preconditioner: %s knows fully connected layers with a bias alone; the identity "
+                "preconditioner: %s knows fully connected layers alone; the identity "
                 "stands for the curvature of %s",
                 self.method,
                 ", ".join(size.others),
@@ -120,7 +122,7 @@ class KroneckerPreconditioner(Unobserving, ABC):
         self._estimates += 1
         keep = min(1 - 1 / self._estimates, self.decay)
         if not self._blocks:
-            self._blocks = [_Block(f.start, f.inputs, f.outputs) for f in factors]
+            self._blocks = [_Block(f.start, f.inputs, f.outputs, f.bias) for f in factors]
             return
         for block, factor in zip(self._blocks, factors, strict=True):
             block.inputs.lerp_(factor.inputs, 1 - keep)
@@ -144,18 +146,15 @@ class KroneckerPreconditioner(Unobserving, ABC):
             # B⁻¹ [W b] A⁻¹
             inner = self._scratch_for(weight)
             inner_bias = times_inputs(weight, bias, a, inner)
-            if b.dim() == 1:
-                torch.mul(b[:, None], inner, out=weight_out)
-                torch.mul(b, inner_bias, out=bias_out)
-            else:
-                torch.mm(b, inner, out=weight_out)
-                torch.mv(b, inner_bias, out=bias_out)
+            if inner_bias is not None:
+                _times(b, inner_bias, bias_out)
+            _times(b, inner, weight_out)
         return result
 
     def _scratch_for(self, weight: Tensor) -> Tensor:
         """Return scratch in the shape of a layer's weights, shared by all layers."""
         if self._scratch is None:
-            largest = max(len(b.outputs) * (len(b.inputs) - 1) for b in self._blocks)
+            largest = max(len(b.outputs) * b.layer.inputs for b in self._blocks)
             self._scratch = weight.new_empty(largest)
         return self._scratch[: weight.numel()].view(weight.shape)
 
@@ -171,6 +170,7 @@ class KroneckerPreconditioner(Unobserving, ABC):
                 tensors[f"inverse_outputs.{number}"] = inverses[1]
         values = {
             "starts": [block.start for block in self._blocks],
+            "biases": [block.bias for block in self._blocks],
             "estimates": self._estimates,
             "runs": self._runs,
             "damping": self._blocks[0].damping if self._blocks else None,
@@ -181,16 +181,19 @@ class KroneckerPreconditioner(Unobserving, ABC):
         """Restore what `state_dict` returned."""
         tensors, values = state["tensors"], state["values"]
         self._estimates, self._runs = values["estimates"], values["runs"]
+        # Checkpoints from before there were layers without a bias do not say.
+        biases = values.get("biases", [True] * len(values["starts"]))
         self._blocks = [
             _Block(
                 start,
                 tensors[f"inputs.{number}"],
                 tensors[f"outputs.{number}"],
+                bias,
                 tensors.get(f"inverse_inputs.{number}"),
                 tensors.get(f"inverse_outputs.{number}"),
                 values["damping"] if f"inverse_inputs.{number}" in tensors else None,
             )
-            for number, start in enumerate(values["starts"])
+            for number, (start, bias) in enumerate(zip(values["starts"], biases, strict=True))
         ]
 
 
@@ -202,6 +205,14 @@ def _invert(block: _Block, damping: float) -> None:
     block.inverse_inputs = block.inverse_outputs = None
     block.inverse_inputs = _inverse(block.inputs, pi * root)
     block.inverse_outputs = _inverse(block.outputs, root / pi)
+
+
+def _times(factor: Tensor, value: Tensor, out: Tensor) -> None:
+    """Write B⁻¹ times a matrix [out, in] or vector [out] to `out`, given B⁻¹ or its diagonal."""
+    if factor.dim() == 1:
+        torch.mul(factor.view(-1, *[1] * (value.dim() - 1)), value, out=out)
+    else:
+        torch.matmul(factor, value, out=out)
 
 
 def _inverse(matrix: Tensor, shift: Tensor) -> Tensor:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-
 from asr_hf.curvature.affine import AffineLayer
 from asr_hf.curvature.kronecker import KroneckerFactor
 from asr_hf.curvature.statistic import CurvatureStatistics, SamplePasses, Sums
@@ -17,7 +15,8 @@ from asr_hf.hf.preconditioners.kronecker import KroneckerPreconditioner
 class GradientFactors:
     """L = Σ_u G_u G_u' / F and R = Σ_u G_u' G_u / F of each affine layer.
 
-    G_u [out, in+1] is the gradient of unit u by (W, b), summed over its frames, F = Σ_u f_u.
+    G_u [out, in+1] is the gradient of unit u by (W, b), summed over its frames, F = Σ_u f_u; it has
+    one column less where the layer has no bias.
 
     Args:
         layers: the affine layers of the network.
@@ -28,12 +27,11 @@ class GradientFactors:
     def sums(self, passes: SamplePasses) -> Sums:
         """Add up G_u' G_u and G_u G_u', layer by layer."""
         new = passes.theta.new_zeros
-        right = [new(x.inputs + 1, x.inputs + 1) for x in self.layers]
+        right = [new(x.columns, x.columns) for x in self.layers]
         left = [new(x.outputs, x.outputs) for x in self.layers]
         for _, gradient in passes.unit_gradients():
             for layer, r, b in zip(self.layers, right, left, strict=True):
-                weight, bias = layer.views(gradient)
-                g = torch.cat([weight, bias[:, None]], dim=1)
+                g = layer.matrix(gradient)
                 r.addmm_(g.T, g)
                 b.addmm_(g, g.T)
         return Sums(others=[*right, *left])
@@ -42,7 +40,9 @@ class GradientFactors:
         """Divide by the frames, and R once more by its trace."""
         right, left = totals.others[: len(self.layers)], totals.others[len(self.layers) :]
         return [
-            KroneckerFactor(layer.start, r / r.trace().clamp_min(1e-30), b / max(1, frames))
+            KroneckerFactor(
+                layer.start, r / r.trace().clamp_min(1e-30), b / max(1, frames), layer.bias
+            )
             for layer, r, b in zip(self.layers, right, left, strict=True)
         ]
 

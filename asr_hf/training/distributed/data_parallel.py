@@ -114,7 +114,7 @@ class DataParallel(WorkCounter):
         packed[2 + torch.from_numpy(shard.places)] = loss.per_unit.to(packed)
         packed = self._group.all_reduce(packed.to(self.device))
         total, errors = packed[:2].tolist()
-        return LossSum(total, shard.num_frames, int(errors), packed[2:])
+        return LossSum(total, shard.num_frames, int(errors), packed[2:], loss.penalty)
 
     def curvature(self, theta: Tensor, sample: Sample) -> Curvature:
         """Return the Gauss-Newton matrix at θ [n] summed over `sample`."""
