@@ -51,6 +51,7 @@ _SIZE = frozenset({TEXT, NUMBER, NOTHING})
 DECLARED: dict[str, Kinds] = {
     "name": frozenset({TEXT}),
     "init_from": _PATH,
+    "criterion.denominator": _PATH,
     "runtime.threads": _COUNT,
     "runtime.memory": _SIZE,
     "runtime.resident": _SIZE,

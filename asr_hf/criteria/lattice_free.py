@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -19,6 +20,7 @@ from asr_hf.criteria.sample_classes import sample_classes
 from asr_hf.criteria.sequence import SequenceTargets, occupancies, places
 from asr_hf.curvature.gauss_newton import OutputCurvature
 from asr_hf.data.denominator_graph import DenominatorGraph
+from asr_hf.runtime.errors import InputError
 
 
 class DenominatorCurvature(StrEnum):
@@ -53,7 +55,8 @@ class LatticeFreeMMI:
     afterwards (section 2.7.1).
 
     Args:
-        denominator: folder of the denominator graph; filled in from the alignment where it is None.
+        denominator: folder of the denominator graph, read when it is first needed; training fills
+            in that of the alignment where it is None.
         leak: weight η of leaps between any two states (section 3.2).
         output_decay: ρ.
         cross_entropy: h; 0 has no second output layer.
@@ -62,7 +65,6 @@ class LatticeFreeMMI:
 
     Raises:
         ValueError: a setting is out of range.
-        InputError: there is no denominator graph, or it is damaged.
     """
 
     needs = CriterionNeeds(Targets.NUMERATORS)
@@ -76,8 +78,6 @@ class LatticeFreeMMI:
         curvature: str = "paths",
         draws: str = "frames",
     ) -> None:
-        if denominator is None:
-            raise ValueError("denominator: needs a folder that asr-hf align makes")
         if not (0 < leak < 1 and output_decay >= 0 and cross_entropy >= 0):
             raise ValueError(
                 "needs 0 < leak < 1, output_decay >= 0 and cross_entropy >= 0, found "
@@ -85,10 +85,25 @@ class LatticeFreeMMI:
             )
         self.leak, self.output_decay, self.cross_entropy = leak, output_decay, cross_entropy
         self.curvature_kind, self.draws = DenominatorCurvature(curvature), Draws(draws)
-        remedy = "asr-hf align with the same overrides makes it"
-        self.graph = DenominatorGraph.load(Path(denominator), remedy)
+        self._folder = None if denominator is None else Path(denominator)
         self._frames = CrossEntropy()
         self._recursions: dict[tuple[torch.dtype, torch.device], DenominatorRecursion] = {}
+
+    @cached_property
+    def graph(self) -> DenominatorGraph:
+        """The denominator graph.
+
+        Raises:
+            InputError: there is none, or it is damaged.
+        """
+        remedy = "asr-hf align with the same overrides makes it"
+        if self._folder is None:
+            raise InputError(
+                "criterion.denominator=null: LF-MMI needs the graph of everything",
+                expected="the folder of a denominator graph",
+                remedy=remedy,
+            )
+        return DenominatorGraph.load(self._folder, remedy)
 
     def denominator(
         self, scores: Tensor, targets: SequenceTargets, keep: bool = False

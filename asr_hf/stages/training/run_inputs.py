@@ -61,7 +61,7 @@ def _of_targets(settings: Settings, targets: Targets) -> dict[str, str]:
     if targets is Targets.LABELS:
         return {}
     corpus = settings.corpus
-    digests: dict[str, str] = {}
+    found: dict[str, str] = {}
     kinds = {
         Targets.LATTICES: (lattices_folder, "lattices", _LATTICES),
         Targets.NUMERATORS: (numerators_folder, "numerators", _ALIGN),
@@ -71,13 +71,13 @@ def _of_targets(settings: Settings, targets: Targets) -> dict[str, str]:
         folder = folder_of(settings, name)
         if folder.is_dir():
             require(folder, remedy)
-            digests |= _named(f"{_NAMES[split]} {what}:", LatticeStore.open(folder).digests())
+            found |= _named(f"{_NAMES[split]} {what}:", LatticeStore.open(folder).digests())
     if targets is Targets.NUMERATORS:
         folder = Path(str(settings.criterion.get("denominator")))
         require(folder, _ALIGN)
         arrays = {path.name: file_digest(path) for path in sorted(folder.glob("*.npy"))}
-        digests |= _named("denominator", arrays)
-    return digests
+        found |= _named("denominator", arrays)
+    return found
 
 
 def _named(name: str, digests: Mapping[str, str]) -> dict[str, str]:
