@@ -58,14 +58,14 @@ def inputs_of(settings: Settings, stores: Mapping[Split, FrameStore]) -> dict[st
 
 def _of_targets(settings: Settings, targets: Targets) -> dict[str, str]:
     """Return the digests of the lattices or numerators that a criterion needs, and its graph's."""
-    if targets is Targets.LABELS:
-        return {}
     corpus = settings.corpus
     found: dict[str, str] = {}
     kinds = {
         Targets.LATTICES: (lattices_folder, "lattices", _LATTICES),
         Targets.NUMERATORS: (numerators_folder, "numerators", _ALIGN),
     }
+    if targets not in kinds:
+        return found
     folder_of, what, remedy = kinds[targets]
     for name, split in ((corpus.train_set, Split.TRAIN), (corpus.heldout_set, Split.HELDOUT)):
         folder = folder_of(settings, name)
