@@ -122,8 +122,7 @@ class DenominatorPaths:
         keep: bool = False,
     ) -> None:
         self.graph, self.leak = graph, leak
-        self.rows = _side_by_side(lengths, logits.device)
-        order = torch.argsort(lengths, descending=True, stable=True).to(logits.device)
+        order, self.rows = _side_by_side(lengths, logits.device)
         tops = logits.amax(dim=1, keepdim=True)
         self._emissions: list[Tensor] = []
         self.entries: list[Tensor] = []
@@ -224,16 +223,21 @@ class DenominatorPaths:
         return changes
 
 
-def _side_by_side(lengths: Tensor, device: torch.device) -> Sequence[Tensor]:
-    """Return the number of each utterance's t-th frame, the longest utterance first, for all t."""
+def _side_by_side(lengths: Tensor, device: torch.device) -> tuple[Tensor, Sequence[Tensor]]:
+    """Put utterances side by side, the longest first.
+
+    Returns:
+        Their order [U]; and the number of each one's t-th frame, for all t.
+    """
     counts = lengths.cpu().numpy()
     starts = np.cumsum(counts) - counts
     order = np.argsort(-counts, kind="stable")
     going_on = np.searchsorted(-counts[order], -np.arange(int(counts.max())), side="left")
-    return [
+    rows = [
         torch.from_numpy(starts[order[:count]] + t).to(device)
         for t, count in enumerate(going_on.tolist())
     ]
+    return torch.from_numpy(order).to(device), rows
 
 
 def _with_columns(matrix: Tensor, count: int, value: float) -> Tensor:

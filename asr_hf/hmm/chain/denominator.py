@@ -9,12 +9,10 @@ from numpy.typing import NDArray
 
 from asr_hf.data.denominator_graph import ARC, DenominatorGraph
 from asr_hf.hmm.chain.phone_lm import START, History, PhoneLm, longest_known
-from asr_hf.hmm.tree.sampled_states import CHAIN, FIRST
+from asr_hf.hmm.tree.sampled_states import CHAIN, FIRST, STAYS, SampledStates
 from asr_hf.kaldi.tree import ContextDependency
 from asr_hf.runtime.errors import InputError
 
-# A phone goes on, and ends, with this probability after each frame (its topology's).
-STAYS = 0.5
 REST = 1
 # Steps over which the probability of the states before the first frame is the mean.
 _STEPS = 100
@@ -35,7 +33,7 @@ class PhoneStates:
     """
 
     def __init__(self, lm: PhoneLm, tree: ContextDependency) -> None:
-        if tree.width != 1 + max(1, *CHAIN.neighbours):
+        if SampledStates.of(tree) is not CHAIN:
             raise InputError(
                 f"a tree over {tree.width} phones",
                 expected="one that asks about the phone before alone",

@@ -9,11 +9,11 @@ import numpy as np
 
 from asr_hf.data.denominator_graph import DenominatorGraph
 from asr_hf.data.lattice import ARC, FINAL, Lattice
-from asr_hf.hmm.chain.denominator import REST, STAYS, PhoneStates
+from asr_hf.hmm.chain.denominator import REST, PhoneStates
 from asr_hf.hmm.chain.phone_lm import START
 from asr_hf.hmm.graph.transitions import TransitionModel
 from asr_hf.hmm.scores import AlignmentError
-from asr_hf.hmm.tree.sampled_states import FIRST
+from asr_hf.hmm.tree.sampled_states import FIRST, STAYS
 
 # Phone id, first frame and number of frames at the full rate.
 Span = tuple[int, int, int]

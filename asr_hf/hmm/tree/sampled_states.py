@@ -14,6 +14,8 @@ from asr_hf.hmm.graph.topology import sampled_topology_text
 from asr_hf.kaldi.tree import ContextDependency
 
 FIRST = 0
+# Probability that a phone of lattice-free MMI goes on after a frame.
+STAYS = 0.5
 
 
 class SampledStates(ABC):
@@ -95,7 +97,7 @@ class _Chain(SampledStates):
         return [FIRST, *[1] * (frames - 1)][:frames]
 
     def topology(self, phones: SymbolTable) -> str:
-        return sampled_topology_text(phones, [{1: 0.5, 2: 0.5}, {1: 0.5, 2: 0.5}])
+        return sampled_topology_text(phones, [{1: STAYS, 2: 1 - STAYS}] * self.count)
 
 
 EDGES: SampledStates = _Edges()

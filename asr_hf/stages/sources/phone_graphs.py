@@ -54,6 +54,7 @@ class PhoneGraphs:
         self._settings, self._chain = settings, chain
         self._system, self._source = hmms.system, hmms.source
         self._folder = denominator_folder(settings)
+        self._read: dict[str, dict[str, list[Span]]] = {}
 
     def make(self) -> dict[str, Any]:
         """Make the denominator and the numerators of training and held-out data.
@@ -117,8 +118,8 @@ class PhoneGraphs:
                 "features": trained_on.source,
             },
         )
-        spoken = self._spans(name)
-        spoken |= _of_copies(spoken, trained_on, frame_grid(self._settings))
+        recorded = self._spans(name)
+        spoken = recorded | _of_copies(recorded, trained_on, frame_grid(self._settings))
 
         def make(part: Path) -> dict[str, Any]:
             graphs = self._numerators(name, spoken, skips)
@@ -154,8 +155,10 @@ class PhoneGraphs:
 
     def _spans(self, name: str) -> dict[str, list[Span]]:
         """Return the phones of each aligned utterance of a set, in its order."""
+        if name in self._read:
+            return self._read[name]
         shift, phones = self._settings.features.frame_shift / 1000, self._system.phones
-        spoken: dict[str, list[Span]] = {}
+        spoken = self._read[name] = {}
         for segment in read_ctm(self._aligned(name) / "phones.ctm"):
             span = phones.id(segment.word), round(segment.start / shift)
             frames = round(segment.duration / shift)
