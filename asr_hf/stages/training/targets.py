@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -47,37 +48,53 @@ def open_targets(
 def _lattice_targets(
     settings: Settings, stores: Mapping[Split, FrameStore], model: AcousticModel
 ) -> LatticeTargets:
-    lattices, used = {}, {}
-    for split, store in stores.items():
-        folder = lattices_folder(settings, _name(settings, split))
-        lattices[split] = LatticeStore.open(folder)
-        limit, longest = settings.lattices.max_skipped, settings.lattices.max_frames
-        used[split] = usable(
-            store,
-            lattices[split],
-            model.subsampling,
-            SkipList(f"lattices of {folder}", limit, "lattices.max_skipped"),
-            longest,
-        )
-    return LatticeTargets(stores, lattices, used, model)
+    folders = {split: lattices_folder(settings, _name(settings, split)) for split in stores}
+    options = settings.lattices
+    limit = options.max_skipped, "lattices.max_skipped"
+    return _opened("lattices", folders, stores, model, limit, options.max_frames)
 
 
 def _numerator_targets(
     settings: Settings, stores: Mapping[Split, FrameStore], model: AcousticModel
 ) -> LatticeTargets:
-    graphs, used = {}, {}
-    for split, store in stores.items():
-        folder = numerators_folder(settings, _name(settings, split))
+    folders = {split: numerators_folder(settings, _name(settings, split)) for split in stores}
+    for folder in folders.values():
         if not (folder / "lattices.json").is_file():
             raise InputError(
                 f"{folder}: no numerator graphs",
                 expected="what asr-hf align makes with alignment.chain",
                 remedy="asr-hf align with the same overrides makes them",
             )
-        graphs[split] = LatticeStore.open(folder)
-        limit = settings.alignment.max_skipped
-        skips = SkipList(f"numerators of {folder}", limit, "alignment.max_skipped")
-        used[split] = usable(store, graphs[split], model.subsampling, skips, None)
+    limit = settings.alignment.max_skipped, "alignment.max_skipped"
+    return _opened("numerators", folders, stores, model, limit, None)
+
+
+def _opened(
+    what: str,
+    folders: Mapping[Split, Path],
+    stores: Mapping[Split, FrameStore],
+    model: AcousticModel,
+    limit: tuple[float, str],
+    max_frames: int | None,
+) -> LatticeTargets:
+    """Open the lattices or graphs of each part of the data, and find the usable ones.
+
+    Args:
+        what: what they are, for messages.
+        folders: folder of each part's.
+        stores: frame store of each part.
+        model: model that is trained.
+        limit: largest share that may be skipped, and its key.
+        max_frames: see `usable`.
+
+    Returns:
+        The source of targets.
+    """
+    graphs, used = {}, {}
+    for split, store in stores.items():
+        graphs[split] = LatticeStore.open(folders[split])
+        skips = SkipList(f"{what} of {folders[split]}", *limit)
+        used[split] = usable(store, graphs[split], model.subsampling, skips, max_frames)
     return LatticeTargets(stores, graphs, used, model)
 
 
