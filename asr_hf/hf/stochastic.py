@@ -36,11 +36,12 @@ class StochasticHessianFree:
     small sample, and the quadratic model there gives the length α of steps along M⁻¹g (see
     `ModelLength`). Then several gradient samples move θ by
 
-        p ← μ p + M⁻¹ g,    θ ← θ - (1 - μ) α a p,
+        p ← μ p + M⁻¹ g,    θ ← θ - (1 - μ) α a (M⁻¹ g + μ p),
 
-    with the momentum μ in the place of CG's start, and the annealing a(t), which takes the noise
-    of small samples out of θ in the end. No loss is measured and no rate is tuned: α is the length
-    at which the model is least, and 1 - μ makes the sum over steps a mean.
+    with the momentum μ in the place of CG's start, looked ahead along as Nesterov does (Sutskever
+    et al. 2013, appendix), and the annealing a(t), which takes the noise of small samples out of θ
+    in the end. No loss is measured and no rate is tuned: α is the length at which the model is
+    least, and 1 - μ makes the sum over steps a mean.
 
     Args:
         objective: the loss, its gradient and curvature.
@@ -75,11 +76,11 @@ class StochasticHessianFree:
         annealing: Annealing,
         horizon: Horizon,
         damping: float = 5e-3,
-        momentum: float = 0.9,
+        momentum: float = 0.85,
         weight_decay: float = 0.0,
         pull: float = 0.0,
         pull_fisher: float = 0.0,
-        steps: int = 30,
+        steps: int = 15,
         length_decay: float = 0.5,
         averaging: float = 0.0,
         seed: int = 0,
@@ -124,8 +125,8 @@ class StochasticHessianFree:
         return self.horizon.key if self.progress >= 1.0 else ""
 
     def memory(self, size: ProblemSize) -> MemoryNeed:
-        """Return what it will allocate: gradient, direction, product, velocity, θ₀, its parts."""
-        own = size.shards(3) + size.vectors(1 + bool(self.averaging))
+        """Return what it allocates: gradient, direction, product, velocity, step, θ₀, its parts."""
+        own = size.shards(4) + size.vectors(1 + bool(self.averaging))
         if size.shares > 1:
             own += size.vectors(2)
         parts = self.preconditioner.memory(size) + pull_memory(size, self.pull, self.fisher)
@@ -225,8 +226,9 @@ class StochasticHessianFree:
     def _move(self, direction: Tensor, factor: float) -> None:
         """Take one step, given M⁻¹g [n] and the annealing's factor."""
         self.velocity.mul_(self.momentum).add_(direction)
+        step = torch.add(direction, self.velocity, alpha=self.momentum)
         length = (1 - self.momentum) * self.length.value * factor
-        self.theta.add_(self.space.whole(self.velocity), alpha=-length)
+        self.theta.add_(self.space.whole(step), alpha=-length)
 
     def state_dict(self) -> State:
         """Return everything that the next iteration depends on."""

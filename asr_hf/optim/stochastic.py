@@ -23,8 +23,8 @@ class StochasticHessianFree(ModuleOptimiser):
 
     Each `step()` renews the preconditioner M on a small curvature sample, finds there the length α
     at which the damped quadratic model along M⁻¹g is least, and takes several steps
-    p ← μp + M⁻¹g, θ ← θ - (1 - μ) α a p on fresh gradient samples. The annealing a shrinks them to
-    nothing at the end of the run, which `epochs` or `seconds` name.
+    p ← μp + M⁻¹g, θ ← θ - (1 - μ) α a (M⁻¹g + μp) on fresh gradient samples. The annealing a
+    shrinks them to nothing at the end of the run, which `epochs` or `seconds` name.
 
     Args:
         module: as for `HessianFree`. Batch normalisation goes by each gradient sample.
@@ -63,9 +63,9 @@ class StochasticHessianFree(ModuleOptimiser):
         sampling: str | SamplingSchedule | None = None,
         annealing: str | Annealing = "linear",
         damping: float = 5e-3,
-        momentum: float = 0.9,
+        momentum: float = 0.85,
         weight_decay: float = 0.0,
-        steps: int = 30,
+        steps: int = 15,
         averaging: float = 0.0,
         chunk_size: int = 1024,
         precision: str = "fp32",

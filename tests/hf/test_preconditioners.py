@@ -8,6 +8,7 @@ from asr_hf.curvature.kronecker import KroneckerFactor
 from asr_hf.hf.damping import DampedOperator
 from asr_hf.hf.memory import ProblemSize
 from asr_hf.hf.objective import Sample, Split
+from asr_hf.hf.preconditioners import kronecker
 from asr_hf.hf.preconditioners.diagonal import DiagonalPreconditioner
 from asr_hf.hf.preconditioners.identity import IdentityPreconditioner
 from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
@@ -301,6 +302,35 @@ def test_kfac_equals_the_dense_kronecker_inverse(damping):
         exact = torch.linalg.solve(torch.kron(b, a), wb.reshape(-1)).view(fan_out, fan_in + 1)
         torch.testing.assert_close(found[start:split].view(fan_out, fan_in), exact[:, :-1])
         torch.testing.assert_close(found[split:stop], exact[:, -1])
+
+
+@pytest.mark.parametrize(("units", "dtype"), [("AMX", torch.bfloat16), ("", torch.float32)])
+@pytest.mark.parametrize("diagonal", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+def test_products_are_narrow_where_the_device_is_faster_so(
+    units, dtype, diagonal, bias, monkeypatch
+):
+    monkeypatch.setattr(kronecker, "arithmetic_units", lambda device: units)
+    made = random_factor(2, 40, 30, 1)
+    outputs = made.outputs.diagonal() if diagonal else made.outputs
+    inputs = made.inputs if bias else made.inputs[:-1, :-1]
+    factor = KroneckerFactor(2, inputs.float(), outputs.float().contiguous(), bias)
+    r = torch.randn(2 + 31 * 40 + 3, generator=torch.Generator().manual_seed(3))
+    exact, narrow = KFACPreconditioner(), KFACPreconditioner(precision="bf16")
+    for preconditioner in (exact, narrow):
+        preconditioner.prepare(0.1, Factors([factor]))
+    (block,) = narrow._blocks
+    assert (block.inverse_inputs.dtype, block.inverse_outputs.dtype) == (dtype, dtype)
+    expected, found = exact.apply(r), narrow.apply(r)
+    error = torch.linalg.vector_norm(found - expected) / torch.linalg.vector_norm(expected)
+    assert error == 0 if dtype is torch.float32 else 1e-4 < error < 0.01
+    covered = 2 + 30 * 40 + 30 * bias
+    assert torch.equal(found[:2], r[:2]) and torch.equal(found[covered:], r[covered:])
+
+
+def test_no_other_precision_is_known():
+    with pytest.raises(ValueError, match="fp32 or bf16"):
+        KFACPreconditioner(precision="tf32")
 
 
 @pytest.mark.parametrize("diagonal", [False, True])

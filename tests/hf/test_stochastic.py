@@ -110,8 +110,9 @@ def test_a_step_is_its_definition(net, theta):
                 twin.iteration = count - 1
                 sizes = twin.sampling.sizes(twin.iteration, twin.sampler.total)
                 twin._learn_curvature(sizes, gradient, loss.num_frames)
-            velocity = 0.5 * velocity + twin.preconditioner.apply(gradient)
-            by_hand = by_hand - 0.5 * twin.length.value * velocity
+            direction = twin.preconditioner.apply(gradient)
+            velocity = 0.5 * velocity + direction
+            by_hand = by_hand - 0.5 * twin.length.value * (direction + 0.5 * velocity)
     torch.testing.assert_close(hf.theta, by_hand, rtol=1e-12, atol=1e-14)
 
 

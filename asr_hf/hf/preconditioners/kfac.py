@@ -84,6 +84,7 @@ class KFACPreconditioner(KroneckerPreconditioner):
         decay: see `KroneckerPreconditioner`.
         refresh_every: see `KroneckerPreconditioner`.
         invert_every: see `KroneckerPreconditioner`.
+        precision: see `KroneckerPreconditioner`.
         most_classes: number of outputs of the last layer above which its B is taken as diagonal.
             There B = E[diag(p) - pp'] for posteriors p, whose diagonal is most of it, while a
             product with thousands of classes squared costs as much as a gradient. None keeps it
@@ -97,9 +98,10 @@ class KFACPreconditioner(KroneckerPreconditioner):
         decay: float = 0.9,
         refresh_every: int = 1,
         invert_every: int = 1,
+        precision: str = "fp32",
         most_classes: int | None = None,
     ) -> None:
-        super().__init__(decay, refresh_every, invert_every)
+        super().__init__(decay, refresh_every, invert_every, precision)
         self.most_classes = most_classes
 
     def factors(self, statistics: CurvatureStatistics) -> list[KroneckerFactor]:
