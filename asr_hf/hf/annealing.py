@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 
@@ -50,47 +48,22 @@ class Planned:
         """There is no state."""
 
 
-@dataclass(frozen=True)
-class WarmedUp(Planned, ABC):
-    """Steps that grow linearly during a warm-up, while a decay shrinks them to nothing.
-
-    Args:
-        warm_up: share of the run in which they grow.
-    """
-
-    warm_up: float = 0.03
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.warm_up < 1:
-            raise ValueError("annealing.warm_up: needs 0 <= warm_up < 1")
+class Linear(Planned):
+    """Steps that shrink linearly to nothing."""
 
     def factor(self, progress: float) -> float:
         """See `Annealing`."""
-        warmth = min(1.0, progress / self.warm_up) if self.warm_up > 0 else 1.0
-        return warmth * self.decay(progress)
-
-    @abstractmethod
-    def decay(self, progress: float) -> float:
-        """Return the factor without the warm-up, given the share of the run that is over."""
-
-
-class Linear(WarmedUp):
-    """Steps that shrink linearly to nothing, after a warm-up."""
-
-    def decay(self, progress: float) -> float:
-        """See `WarmedUp`."""
         return 1.0 - progress
 
 
-class Cosine(WarmedUp):
-    """Steps that shrink along half a cosine to nothing, after a warm-up."""
+class Cosine(Planned):
+    """Steps that shrink along half a cosine to nothing."""
 
-    def decay(self, progress: float) -> float:
-        """See `WarmedUp`."""
+    def factor(self, progress: float) -> float:
+        """See `Annealing`."""
         return 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
-@dataclass(frozen=True)
 class Constant(Planned):
     """Steps as long as the quadratic model has them, to the end."""
 

@@ -11,25 +11,26 @@ from asr_hf.hf.solvers.base import Operator
 
 
 class ModelLength:
-    """α = Σ g'u / Σ u'Au: the quadratic model is least at -αu along u = M⁻¹g, A = G + λI.
+    """α = g'u / u'Au: the quadratic model is least at -αu along u = M⁻¹g, A = G + λI.
 
-    On one small sample the quotient is noisy; both sums are therefore over the measurements so far,
-    old ones fading.
+    On one small sample the quotient is noisy. 1 / α is therefore the running mean of u'Au / g'u:
+    each measurement weighs alike, however long its gradient was, and the shortest lengths count
+    most.
 
     Args:
-        decay: decay of a measurement's weight with each one after it.
+        decay: share of the old in the running mean.
     """
 
     def __init__(self, decay: float = 0.5) -> None:
         if not 0 <= decay < 1:
             raise ValueError("trainer.length_decay: needs 0 <= length_decay < 1")
         self.decay = decay
-        self._slope = self._curvature = 0.0
+        self._inverse = 0.0
 
     @property
     def value(self) -> float:
         """α; 0 before the first measurement."""
-        return self._slope / self._curvature if self._curvature > 0 else 0.0
+        return 1 / self._inverse if self._inverse > 0 else 0.0
 
     def measure(
         self, operator: Operator, gradient: Tensor, direction: Tensor, space: Space
@@ -48,13 +49,14 @@ class ModelLength:
         )
         curvature += operator.damping * squared
         if slope > 0 and curvature > 0:
-            self._slope = self.decay * self._slope + slope
-            self._curvature = self.decay * self._curvature + curvature
+            found = curvature / slope
+            keep = self.decay if self._inverse > 0 else 0.0
+            self._inverse = keep * self._inverse + (1 - keep) * found
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the two sums."""
-        return {"slope": self._slope, "curvature": self._curvature}
+        """Return 1 / α."""
+        return {"inverse": self._inverse}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore the two sums."""
-        self._slope, self._curvature = state["slope"], state["curvature"]
+        """Restore 1 / α."""
+        self._inverse = state["inverse"]

@@ -27,6 +27,8 @@ from asr_hf.runtime.clock import PhaseClock, Stopwatch
 
 # Iterations whose passes are counted for a run that ends by its seconds: the first are shorter.
 _COUNTED_ITERATIONS = 10
+# Share of a short run after which the warm-up is over, whatever its steps.
+_LONGEST_WARM_UP = 0.1
 
 
 class StochasticHessianFree:
@@ -57,6 +59,8 @@ class StochasticHessianFree:
         pull_fisher: ρ of ½ρ(θ - θ₀)'F(θ - θ₀), likewise; F is the objective's `old_fisher`.
         steps: gradient steps of an iteration; the first iterations, in which the curvature changes
             fast, have 1, 2, 4, ... of them.
+        warm_up: number of gradient steps at the start in which they grow to their length, while
+            factors and α catch up with the curvature; a tenth of the run at most.
         length_decay: decay of the measurements of α (see `ModelLength`).
         averaging: ᾱ; `estimate` is the running mean θ̄ ← ᾱ θ̄ + (1 - ᾱ) θ over iterations. 0
             reports the iterates themselves.
@@ -81,26 +85,30 @@ class StochasticHessianFree:
         pull: float = 0.0,
         pull_fisher: float = 0.0,
         steps: int = 15,
+        warm_up: int = 30,
         length_decay: float = 0.5,
         averaging: float = 0.0,
         seed: int = 0,
     ) -> None:
-        if not (damping > 0 and 0 <= momentum < 1 and steps >= 1 and 0 <= averaging < 1):
+        positive = damping > 0 and steps >= 1 and warm_up >= 0
+        if not (positive and 0 <= momentum < 1 and 0 <= averaging < 1):
             raise ValueError(
-                "trainer: needs damping > 0, 0 <= momentum < 1, steps >= 1, 0 <= averaging < 1"
+                "trainer: needs damping > 0, 0 <= momentum < 1, steps >= 1, warm_up >= 0, "
+                "0 <= averaging < 1"
             )
         self.fisher = strengthened(objective, pull_fisher)
         self.objective = penalised(objective, theta, weight_decay, pull, self.fisher)
         self.theta, self.weight_decay, self.pull = theta.clone(), weight_decay, pull
         self.preconditioner, self.sampling = preconditioner, sampling
         self.annealing, self.horizon, self.length = annealing, horizon, ModelLength(length_decay)
-        self.damping, self.momentum, self.steps = damping, momentum, steps
+        self.damping, self.momentum = damping, momentum
+        self.steps, self.warm_up = steps, warm_up
         self.averaging, self.seed = averaging, seed
         self.sampler = UnitSampler(objective.unit_frames(Split.TRAIN), seed)
         self.space = preconditioner.space = objective.space
         self.velocity = torch.zeros_like(self.space.shard(self.theta))
         self.average = self.theta.clone() if averaging else None
-        self.iteration = 0
+        self.iteration = self.taken = 0
         # What the horizon is measured by.
         self.frames, self.seconds, self.stopwatch = 0, 0.0, Stopwatch()
 
@@ -170,7 +178,7 @@ class StochasticHessianFree:
             if number == 0:
                 with clock.phase("curvature"):
                     direction = self._learn_curvature(sizes, gradient, loss.num_frames)
-            factor = self.annealing.factor(self.progress)
+            factor = self._warmth() * self.annealing.factor(self.progress)
             with clock.phase("step"):
                 if number > 0:
                     direction = self.preconditioner.apply(gradient)
@@ -195,9 +203,15 @@ class StochasticHessianFree:
             "phase_seconds": clock.seconds,
         }
 
+    def _warmth(self) -> float:
+        """Return the factor of the next step's length in the warm-up; 1 after it."""
+        if not self.warm_up:
+            return 1.0
+        return min(1.0, max((self.taken + 1) / self.warm_up, self.progress / _LONGEST_WARM_UP))
+
     def _advance(self, frames: int) -> None:
         """Go on along the horizon; all processes by one clock."""
-        self.frames += frames
+        self.frames, self.taken = self.frames + frames, self.taken + 1
         if self.horizon.seconds is not None:
             self.seconds = self.objective.common(self.stopwatch.seconds)
 
@@ -243,6 +257,7 @@ class StochasticHessianFree:
             "values": {
                 "iteration": self.iteration,
                 "frames": self.frames,
+                "taken": self.taken,
                 "seconds": self.stopwatch.seconds,
                 "position": self.sampler.position,
                 "length": self.length.state_dict(),
@@ -259,7 +274,8 @@ class StochasticHessianFree:
         self.velocity.copy_(self.space.shard(tensors["velocity"]))
         if self.average is not None:
             self.average.copy_(tensors["average"])
-        self.iteration, self.frames = values["iteration"], values["frames"]
+        self.iteration, self.taken = values["iteration"], values["taken"]
+        self.frames = values["frames"]
         self.seconds, self.sampler.position = values["seconds"], values["position"]
         self.stopwatch = Stopwatch(self.seconds)
         self.length.load_state_dict(values["length"])

@@ -27,21 +27,11 @@ def test_the_last_step_is_nothing(kind):
     assert kind().factor(1.0) == pytest.approx(0.0, abs=1e-15)
 
 
-@given(progress=st.floats(0.1, 1.0))
-def test_closed_forms_after_the_warm_up(progress):
-    assert Linear(0.1).factor(progress) == pytest.approx(1 - progress)
-    expected = (1 + math.cos(math.pi * progress)) / 2
-    assert Cosine(0.1).factor(progress) == pytest.approx(expected)
+@given(progress=SHARES)
+def test_closed_forms(progress):
+    assert Linear().factor(progress) == pytest.approx(1 - progress)
+    assert Cosine().factor(progress) == pytest.approx((1 + math.cos(math.pi * progress)) / 2)
     assert Constant().factor(progress) == 1.0
-
-
-@given(share=st.floats(0.01, 1.0))
-def test_the_warm_up_is_linear(share):
-    assert Linear(0.2).factor(0.2 * share) == pytest.approx(share * (1 - 0.2 * share))
-
-
-def test_without_a_warm_up_the_first_step_is_whole():
-    assert Linear(0.0).factor(0.0) == 1.0
 
 
 def test_a_run_goes_by_epochs_or_by_seconds():
@@ -54,12 +44,6 @@ def test_a_run_goes_by_epochs_or_by_seconds():
 def test_a_horizon_lies_ahead(wrong):
     with pytest.raises(ValueError, match=r"trainer\.horizon"):
         Horizon(**wrong)
-
-
-@pytest.mark.parametrize("kind", [Linear, Cosine])
-def test_a_warm_up_ends_before_the_run(kind):
-    with pytest.raises(ValueError, match=r"annealing\.warm_up"):
-        kind(warm_up=1.0)
 
 
 def test_steps_shrink_once_the_loss_hardly_falls_and_then_to_nothing():

@@ -50,6 +50,18 @@ def test_old_measurements_fade():
     assert length.value == pytest.approx(alone.value)
 
 
+def test_measurements_weigh_alike_whatever_the_gradient_s_length():
+    one, two = Quadratic(4, 0.1, seed=1), Quadratic(4, 1.0, seed=2)
+    alone = [ModelLength(), ModelLength()]
+    for length, problem in zip(alone, (one, two), strict=True):
+        length.measure(problem, problem.g, problem.g, UNSHARDED)
+    both = ModelLength(0.25)
+    both.measure(one, 1e6 * one.g, 1e6 * one.g, UNSHARDED)
+    both.measure(two, two.g, two.g, UNSHARDED)
+    first, second = (1 / length.value for length in alone)
+    assert 1 / both.value == pytest.approx(0.25 * first + 0.75 * second)
+
+
 def test_what_is_no_descent_teaches_nothing():
     problem, length = Quadratic(4, 0.1), ModelLength()
     length.measure(problem, problem.g, -problem.g, UNSHARDED)

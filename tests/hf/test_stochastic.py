@@ -96,10 +96,10 @@ def test_a_run_that_anneals_itself_ends_before_its_horizon(net, theta):
 
 
 def test_a_step_is_its_definition(net, theta):
-    hf = trainer(net, theta, momentum=0.5, steps=2, annealing=Constant())
+    hf = trainer(net, theta, momentum=0.5, steps=2, warm_up=2, annealing=Constant())
     assert hf.step()["gradient_frames"] < hf.step()["gradient_frames"], "first one step, then two"
     by_hand, velocity = theta.clone(), torch.zeros_like(theta)
-    twin = trainer(net, theta, momentum=0.5, steps=2, annealing=Constant())
+    twin = trainer(net, theta, momentum=0.5, steps=2, warm_up=2, annealing=Constant())
     for count in (1, 2):
         for number in range(count):
             sample = twin.sampler.draw(32)
@@ -112,8 +112,21 @@ def test_a_step_is_its_definition(net, theta):
                 twin._learn_curvature(sizes, gradient, loss.num_frames)
             direction = twin.preconditioner.apply(gradient)
             velocity = 0.5 * velocity + direction
-            by_hand = by_hand - 0.5 * twin.length.value * (direction + 0.5 * velocity)
+            warmth = 0.5 if count == 1 else 1.0
+            step = 0.5 * twin.length.value * warmth
+            by_hand = by_hand - step * (direction + 0.5 * velocity)
     torch.testing.assert_close(hf.theta, by_hand, rtol=1e-12, atol=1e-14)
+
+
+def test_steps_warm_up_over_their_number_or_a_tenth_of_the_run(net, theta):
+    long = trainer(net, theta, warm_up=10, steps=1, annealing=Constant(), horizon=Horizon(1e6))
+    factors = [long.step()["annealing"] for _ in range(12)]
+    assert factors == pytest.approx([n / 10 for n in range(1, 11)] + [1.0, 1.0], rel=1e-6)
+    short = trainer(net, theta, warm_up=1000, steps=1, annealing=Constant(), horizon=Horizon(10))
+    while short.progress <= 0.1:
+        event = short.step()
+    assert event["annealing"] < 1.0
+    assert short.step()["annealing"] == 1.0
 
 
 def test_passes_are_forecast(net, theta):
@@ -135,7 +148,7 @@ def test_a_run_of_seconds_ends_by_them(net, theta):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"damping": 0.0}, {"momentum": 1.0}, {"steps": 0}, {"averaging": 1.0}],
+    [{"damping": 0.0}, {"momentum": 1.0}, {"steps": 0}, {"averaging": 1.0}, {"warm_up": -1}],
 )
 def test_settings_out_of_range_are_refused(net, theta, wrong):
     with pytest.raises(ValueError, match="trainer: needs"):
