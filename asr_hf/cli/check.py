@@ -23,10 +23,12 @@ CHOICES = {
     "runtime.curvature_path": ("auto", "r_operator", "double_backward"),
 }
 _PROTOCOLS = {
+    "augment": "data.frame_batch.Augmentation",
     "criterion": "criteria.base.Criterion",
     "preconditioner": "hf.preconditioners.base.Preconditioner",
 }
 _METHODS = {
+    "augment": ("hidden",),
     "criterion": ("loss", "gradient", "loss_and_gradient", "curvature", "sampled_gradient"),
     "preconditioner": (
         *("memory", "prepare", "apply", "observe", "finish"),

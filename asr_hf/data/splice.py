@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from asr_hf.data.store import FrameBatch
+from asr_hf.data.frame_batch import FrameBatch
 
 
 def splice(batch: FrameBatch, left: int, right: int, dtype: torch.dtype) -> Tensor:
@@ -32,6 +32,5 @@ def splice_at(
     neighbours = index[:, None] + offsets
     neighbours = torch.maximum(neighbours, batch.starts[index, None])
     neighbours = torch.minimum(neighbours, batch.ends[index, None] - 1)
-    # Whole rows at once: several times faster on a CPU than indexing with a matrix.
-    rows = batch.features.index_select(0, neighbours.flatten())
-    return rows.view(len(index), len(offsets) * rows.shape[1]).to(dtype)
+    rows = batch.rows(neighbours.flatten(), dtype)
+    return rows.view(len(index), len(offsets) * rows.shape[1])

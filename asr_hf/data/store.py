@@ -7,7 +7,6 @@ of an utterance is compared whenever the utterance is read.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +18,7 @@ from torch import Tensor
 
 from asr_hf.data.arrays import RowFile, load_array
 from asr_hf.data.checksums import StoreChecksums, crc32
-from asr_hf.data.frame_draws import FrameDraws
+from asr_hf.data.frame_batch import FrameBatch
 from asr_hf.data.header import Header
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.provenance import digest, file_digest
@@ -30,34 +29,6 @@ _FRAMES, _LABELS = 0, 1
 _STRETCH = 1 << 22
 # Far more than any tree has; the limit keeps a damaged header from filling the memory.
 _MAX_PDFS = 10_000_000
-
-
-@dataclass(frozen=True)
-class FrameBatch:
-    """The frames of some utterances, side by side.
-
-    Args:
-        features: unspliced features [F, D] in the store's dtype.
-        labels: pdf of each frame [F], int64; empty if the store has no labels.
-        starts: first frame of each frame's utterance in the batch [F], int64.
-        ends: last frame (exclusive) of each frame's utterance in the batch [F], int64.
-        draws: random numbers of the frames, which dropout is drawn by; None drops nothing.
-    """
-
-    features: Tensor
-    labels: Tensor
-    starts: Tensor
-    ends: Tensor
-    draws: FrameDraws | None = field(default=None, kw_only=True)
-
-    @property
-    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The features, labels, starts and ends."""
-        return self.features, self.labels, self.starts, self.ends
-
-    def to(self, device: torch.device) -> FrameBatch:
-        """Return the batch on `device`; from page-locked memory it is copied in the background."""
-        return FrameBatch(*(x.to(device, non_blocking=True) for x in self.tensors))
 
 
 class FrameStore:

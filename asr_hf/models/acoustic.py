@@ -12,7 +12,7 @@ from torch import Tensor
 from asr_hf.curvature.affine import AffineLayer
 from asr_hf.curvature.r_operator import Perceptron
 from asr_hf.curvature.semi_orthogonal import SemiOrthogonal
-from asr_hf.data.store import FrameBatch
+from asr_hf.data.frame_batch import FrameBatch
 from asr_hf.models.affine import linear_layers
 from asr_hf.models.description import Description
 from asr_hf.models.flat import FlatModule

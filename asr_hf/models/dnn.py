@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from asr_hf.curvature.r_operator import Perceptron
+from asr_hf.data.frame_batch import FrameBatch
 from asr_hf.data.splice import splice, splice_at
-from asr_hf.data.store import FrameBatch
 from asr_hf.models.description import Description
 from asr_hf.models.dropout import DrawnRows
 from asr_hf.models.feed_forward import FeedForward

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from asr_hf.data.store import FrameBatch
+from asr_hf.data.frame_batch import FrameBatch
 from asr_hf.models.description import Description, shifted
 from asr_hf.models.feed_forward import FeedForward
 from asr_hf.models.normalisation import batch_layers
@@ -112,11 +112,11 @@ class TDNN(FeedForward):
         dense = self.subsampling > 1 and index is not None
         if index is None or (dense and len(index) * self.subsampling >= len(batch.features)):
             picked, rows = padded_utterances(batch, self.left, self.right)
-            features = batch.features[picked].to(self.flat.dtype)
+            features = batch.rows(picked, self.flat.dtype)
             rows = rows if index is None else rows[index]
             return TDNNInputs(features, rows, 0, self._draws(batch, self._rows_above(picked)))
         below, *above = self._times
-        features = batch.features[frames_at(batch, index, below)].to(self.flat.dtype)
+        features = batch.rows(frames_at(batch, index, below), self.flat.dtype)
         frames = (frames_at(batch, index, times) for times in above)
         return TDNNInputs(features, None, len(index), self._draws(batch, frames))
 

@@ -10,8 +10,8 @@ import torch
 from torch import Generator, Tensor, nn
 
 from asr_hf.curvature.semi_orthogonal import SemiOrthogonal
+from asr_hf.data.frame_batch import FrameBatch
 from asr_hf.data.frame_draws import key_of
-from asr_hf.data.store import FrameBatch
 from asr_hf.models.description import Bottleneck, Description
 from asr_hf.models.feed_forward import MAX_FRAMES, FeedForward
 from asr_hf.models.initialisation import orthonormal_maps
@@ -203,7 +203,7 @@ class TDNNF(FeedForward):
         rows: Tensor | None,
     ) -> TDNNFInputs:
         """Return the inputs, given the function from times to frames of the batch."""
-        features = batch.features[frames(spans[0])].to(self.flat.dtype)
+        features = batch.rows(frames(spans[0]), self.flat.dtype)
         draws: tuple[Tensor, ...] = ()
         if batch.draws is not None and self.dropout:
             numbers = (frames(span) for span in spans[1::2])

@@ -57,6 +57,7 @@ class Settings:
         criterion: training criterion.
         trainer: optimiser.
         pretraining: pretraining; None trains from the initial weights at once.
+        augment: what of the training features the network does not see; None shows it all.
         tree: all settings as plain values, nested by the parts of their keys. Records are written
             from it and compared with it; nothing else reads it.
         formulas: settings as `tree` has them, but with the `${...}` that values came from.
@@ -82,6 +83,7 @@ class Settings:
     criterion: Component
     trainer: Component
     pretraining: PretrainingSettings | None = None
+    augment: Component | None = None
     new_output: bool = False
     adapt: AdaptSettings = field(default_factory=AdaptSettings)
     tree: Mapping[str, Any] = field(repr=False)

@@ -58,6 +58,7 @@ from asr_hf.training.model_file import FILE_NAME
 from asr_hf.training.parameter_places import hidden_slices
 from asr_hf.training.planning.memory import parse_bytes
 from asr_hf.training.pretraining import pretrain_layers
+from asr_hf.training.try_augmentation import try_augmentation
 from asr_hf.training.try_out import try_criterion, try_preconditioner
 from asr_hf.training.work_counter import CountedObjective
 
@@ -175,6 +176,8 @@ def make_objective(
     """
     criterion = settings.criterion.build()
     try_criterion(criterion, model, stores[Split.TRAIN])
+    augmentation = None if settings.augment is None else settings.augment.build()
+    try_augmentation(augmentation, model, stores[Split.TRAIN])
     make: Callable[..., FrameObjective] = FrameObjective
     if (constraint := model.constraint()) is not None:
         make = partial(ConstrainedObjective, constraint)
@@ -190,6 +193,7 @@ def make_objective(
         targets=open_targets(settings, stores, model),
         record=recorder(settings, device),
         seed=settings.runtime.seed,
+        augmentation=augmentation,
     )
     if settings.new_output:
         objective.pulled = hidden_slices(model)

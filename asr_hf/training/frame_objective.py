@@ -21,6 +21,7 @@ from asr_hf.curvature.precision import Precision, narrow_layers
 from asr_hf.curvature.space import UNSHARDED, Space
 from asr_hf.curvature.statistic import SamplePasses, Statistic, Sums
 from asr_hf.data.counter_rng import frame_uniforms
+from asr_hf.data.frame_batch import Augmentation
 from asr_hf.data.store import FrameStore
 from asr_hf.hf.objective import Curvature, LossSum, Sample, Split
 from asr_hf.models.acoustic import AcousticModel
@@ -54,7 +55,8 @@ class FrameObjective(WorkCounter):
         frame_stride: stride of the units that samples are drawn in (see `Units`).
         targets: makes the criterion's targets; the frames' labels by default.
         record: makes replays of curvature products; None computes each anew.
-        seed: seed of the model's dropout.
+        seed: seed of the model's dropout and of the augmentation.
+        augmentation: chooses training features that the network does not see; None shows them all.
 
     Raises:
         InputError: a size is out of range, or units are not what the criterion needs.
@@ -77,6 +79,7 @@ class FrameObjective(WorkCounter):
         targets: TargetSource | None = None,
         record: Recorder | None = None,
         seed: int = 0,
+        augmentation: Augmentation | None = None,
     ) -> None:
         super().__init__()
         if chunk_frames < 1:
@@ -88,8 +91,7 @@ class FrameObjective(WorkCounter):
         self.precision, self.gradient_precision = precision, Precision.FP32
         self._record = record
         self._curvature_chunk = ChunkMaker(model, curvature_path)
-        self.num_parameters = model.flat.numel()
-        self.device = model.flat.device
+        self.num_parameters, self.device = model.flat.numel(), model.flat.device
         self.layers = tuple(model.affine_layers().values())
         self.parameters, self.weights = parameter_places(model), weight_slices(model)
         self.pulled: tuple[slice, ...] = (slice(0, self.num_parameters),)
@@ -101,7 +103,8 @@ class FrameObjective(WorkCounter):
         self._shuffled = shuffled(
             self.units[train], self.sources[train], block_frames, self.targets.whole_utterances
         )
-        self._draws = MaskDraws(stores[train], seed, model.dropout > 0)
+        fill = model.input_mean[: stores[train].dim]
+        self._draws = MaskDraws(stores[train], seed, model.dropout > 0, augmentation, fill)
 
     @contextmanager
     def in_one_chunk(self) -> Iterator[None]:
@@ -193,11 +196,9 @@ class FrameObjective(WorkCounter):
 
             return self._curvature_chunk(inputs, at_outputs, precision)
 
-        def count(num_frames: int) -> None:
-            self.frames_by_pass["curvature"] += num_frames
-
+        count, frames = partial(self.count, "curvature"), sum(frame_counts)
         return SampleCurvature(
-            make, len(frame_counts), sum(frame_counts), count, self.precision, kept, self._record
+            make, len(frame_counts), frames, count, self.precision, kept, self._record
         )
 
     def unit_gradients(self, theta: Tensor, sample: Sample) -> Iterator[tuple[int, Tensor]]:
@@ -262,8 +263,7 @@ class FrameObjective(WorkCounter):
         self._load(theta)
         inputs, targets, num_frames = minibatch
         self.model.flat_grad.zero_()
-        narrow = narrow_layers(self.device, self.gradient_precision)
-        with self._statistics.by_minibatch(), narrow:
+        with self._statistics.by_minibatch(), narrow_layers(self.device, self.gradient_precision):
             logits = self.model(inputs)
         loss, at_outputs = self.criterion.loss_and_gradient(logits, targets)
         logits.backward(at_outputs.div_(num_frames))

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import torch
 
-from asr_hf.data.store import FrameBatch, FrameStore
+from asr_hf.data.frame_batch import FrameBatch
+from asr_hf.data.store import FrameStore
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import RunError
 

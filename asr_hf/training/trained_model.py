@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from asr_hf.data.cmvn import CmvnMode, apply_cmvn, cmvn_stats
 from asr_hf.data.fbank import FbankOptions, fbank
+from asr_hf.data.frame_batch import FrameBatch
 from asr_hf.data.online_cmvn import OnlineCmvn
-from asr_hf.data.store import FrameBatch
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
 from asr_hf.settings.features import FeatureSettings

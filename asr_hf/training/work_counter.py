@@ -29,6 +29,10 @@ class WorkCounter:
         """The work done so far, as `work_of` counts it."""
         return work_of(**self.frames_by_pass)
 
+    def count(self, kind: str, num_frames: int) -> None:
+        """Count the frames of a pass of a kind."""
+        self.frames_by_pass[kind] += num_frames
+
     @contextmanager
     def uncounted(self) -> Iterator[None]:
         """Leave the work of the block out of the counts (reports, not training)."""

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asr_hf.data.frame_batch import FrameBatch
 from asr_hf.data.splice import splice, splice_at
-from asr_hf.data.store import FrameBatch
 
 
 def make_batch(lengths: list[int], dim: int) -> FrameBatch:

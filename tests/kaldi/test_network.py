@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from asr_hf.data.store import FrameBatch
+from asr_hf.data.frame_batch import FrameBatch
 from asr_hf.kaldi.network import network_of
 from asr_hf.kaldi.nnet1 import write_nnet1
 from asr_hf.kaldi.nnet3 import nnet3_config, write_nnet3, write_nnet3_acoustic_model

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from asr_hf.curvature.r_operator import Activation
-from asr_hf.data.store import FrameBatch
+from asr_hf.data.frame_batch import FrameBatch
 from asr_hf.kaldi.network import network_of
 from asr_hf.models.dnn import DNN
 from asr_hf.models.pretrain import pretrain

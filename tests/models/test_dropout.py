@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from asr_hf.data.counter_rng import frame_uniforms
+from asr_hf.data.frame_batch import FrameBatch
 from asr_hf.data.frame_draws import FrameDraws, key_of
-from asr_hf.data.store import FrameBatch
 from asr_hf.models.dnn import DNN
 from asr_hf.models.dropout import Dropout
 from asr_hf.models.tdnn import TDNN

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from asr_hf.curvature.normalisation import EPSILON, Normalisation
-from asr_hf.data.store import FrameBatch
+from asr_hf.data.frame_batch import FrameBatch
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.models.dnn import DNN
 from asr_hf.models.normalisation import (

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
-from asr_hf.data.store import FrameBatch
+from asr_hf.data.frame_batch import FrameBatch
 from asr_hf.models.dnn import DNN
 from asr_hf.models.tdnn import TDNN
 from asr_hf.runtime.errors import InputError

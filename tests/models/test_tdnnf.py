@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import Generator, Tensor
 
+from asr_hf.data.frame_batch import FrameBatch
 from asr_hf.data.frame_draws import FrameDraws
-from asr_hf.data.store import FrameBatch
 from asr_hf.models.affine import other_parameters
 from asr_hf.models.normalisation import batch_layers
 from asr_hf.models.tdnnf import TDNNF

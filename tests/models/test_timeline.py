@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_hf.data.store import FrameBatch
+from asr_hf.data.frame_batch import FrameBatch
 from asr_hf.models.timeline import Span, beside, frames_at, padded_utterances
 
 spans = st.builds(Span, st.integers(-20, 20), st.integers(1, 5), st.integers(1, 12))

@@ -14,7 +14,7 @@ import vosk
 
 from asr_hf.cli.main import main
 from asr_hf.data.ark import ArkReader
-from asr_hf.data.store import FrameBatch
+from asr_hf.data.frame_batch import FrameBatch
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.kaldi.graph import read_symbols
 from asr_hf.kaldi.transition_model import read_transition_model

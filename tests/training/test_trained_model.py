@@ -11,8 +11,8 @@ import torch
 
 from asr_hf.data.cmvn import apply_cmvn, cmvn_stats
 from asr_hf.data.fbank import FbankOptions, fbank
+from asr_hf.data.frame_batch import FrameBatch
 from asr_hf.data.online_cmvn import OnlineCmvn, OnlineCmvnOptions
-from asr_hf.data.store import FrameBatch
 from asr_hf.models.dnn import DNN
 from asr_hf.runtime.errors import InputError
 from asr_hf.training.model_file import save_model

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from asr_hf.data.frame_batch import FrameBatch
 from asr_hf.data.kaldi_dir import DataDir
-from asr_hf.data.store import FrameBatch, FrameStore
+from asr_hf.data.store import FrameStore
 from asr_hf.data.store_writer import FeatureSource
 from asr_hf.runtime import artefact
 from asr_hf.runtime.device import choose_device

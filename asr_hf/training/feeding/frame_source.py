@@ -13,7 +13,8 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from asr_hf.data.store import FrameBatch, FrameStore
+from asr_hf.data.frame_batch import FrameBatch
+from asr_hf.data.store import FrameStore
 from asr_hf.hf.objective import Split
 from asr_hf.runtime.device import free_memory
 from asr_hf.runtime.progress import progress

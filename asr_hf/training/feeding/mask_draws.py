@@ -1,4 +1,4 @@
-"""Gives batches of training frames the random numbers that dropout is drawn by."""
+"""Gives batches of training frames the random numbers of dropout and augmentation."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from asr_hf.data.frame_batch import Augmentation, FrameBatch, Hiding
 from asr_hf.data.frame_draws import FrameDraws, key_of
-from asr_hf.data.store import FrameBatch, FrameStore
+from asr_hf.data.store import FrameStore
 from asr_hf.training.feeding.units import UnitBatch
 
 # What keeps the keys of iterations apart from those of minibatches.
@@ -25,11 +27,23 @@ class MaskDraws:
     Args:
         store: the training data.
         seed: seed of all draws.
-        wanted: whether the network drops anything; batches stay as they are where it does not.
+        dropout: whether the network drops anything.
+        augmentation: chooses the features that the network does not see; None shows them all.
+            Without dropout batches then stay as they are.
+        fill: what stands in the place of a hidden feature [D].
     """
 
-    def __init__(self, store: FrameStore, seed: int, wanted: bool) -> None:
-        self._store, self._seed, self._wanted = store, seed, wanted
+    def __init__(
+        self,
+        store: FrameStore,
+        seed: int,
+        dropout: bool,
+        augmentation: Augmentation | None,
+        fill: Tensor,
+    ) -> None:
+        self._store, self._seed = store, seed
+        self._augmentation, self._fill = augmentation, fill
+        self._wanted = dropout or augmentation is not None
         self.begin_iteration(0)
 
     def begin_iteration(self, iteration: int) -> None:
@@ -42,16 +56,22 @@ class MaskDraws:
             return unit.batch
         offsets = self._store.offsets
         if np.array_equal(unit.utterances, np.arange(self._store.num_units)):
-            return replace(unit.batch, draws=FrameDraws(self._key))
+            return self._drawn(unit.batch, FrameDraws(self._key))
         first = offsets[unit.utterances]
         lengths = offsets[unit.utterances + 1] - first
         ends = np.cumsum(lengths)
         numbers = np.arange(int(lengths.sum())) + np.repeat(first - (ends - lengths), lengths)
         placed = torch.from_numpy(numbers).to(unit.batch.features.device, non_blocking=True)
-        return replace(unit.batch, draws=FrameDraws(self._key, placed))
+        return self._drawn(unit.batch, FrameDraws(self._key, placed))
 
     def of_minibatch(self, unit: UnitBatch, *number: int) -> FrameBatch:
         """Return a minibatch with draws of its own, which its number tells from others."""
         if not self._wanted:
             return unit.batch
-        return replace(unit.batch, draws=FrameDraws(key_of(self._seed, _MINIBATCH, *number)))
+        return self._drawn(unit.batch, FrameDraws(key_of(self._seed, _MINIBATCH, *number)))
+
+    def _drawn(self, batch: FrameBatch, draws: FrameDraws) -> FrameBatch:
+        hiding = None
+        if self._augmentation is not None:
+            hiding = Hiding(self._augmentation, draws, self._fill)
+        return replace(batch, draws=draws, hiding=hiding)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from asr_hf.data.store import FrameBatch
+from asr_hf.data.frame_batch import FrameBatch
 from asr_hf.training.feeding.frame_source import FrameSource
 from asr_hf.training.feeding.units import UnitBatch, Units
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from asr_hf.data.store import FrameBatch
+from asr_hf.data.frame_batch import FrameBatch
 from asr_hf.runtime.errors import InputError
 from asr_hf.training.feeding.frame_source import Batches, FrameSource
 

@@ -8,7 +8,7 @@ import torch
 from asr_hf.cli.check import check_targets
 from asr_hf.cli.compose import load_config
 from asr_hf.cli.typed import settings_of
-from asr_hf.data.store import FrameBatch
+from asr_hf.data.frame_batch import FrameBatch
 from asr_hf.training.model_file import build_model, load_model, save_model
 from asr_hf.training.try_out import is_own
 

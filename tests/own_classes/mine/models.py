@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from asr_hf.data.frame_batch import FrameBatch
 from asr_hf.data.splice import splice, splice_at
-from asr_hf.data.store import FrameBatch
 from asr_hf.models.acoustic import AcousticModel
 
 
