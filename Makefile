@@ -18,7 +18,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 	2>/dev/null && echo $$p && break; done)
 
 .PHONY: help setup test demo demo-smbr $(DATA) bench gpu-pack gpu-check study race paper-table \
-	wheel-check faults fuzz clean
+	wheel-check docs faults fuzz clean
 
 help: ## list the targets
 	@echo 'asr-hf: Hessian-free training of DNN-HMM acoustic models'
@@ -116,6 +116,9 @@ gpu-check: ## check and time everything on an NVIDIA GPU, eight minutes (ARGS="-
 
 wheel-check: setup ## run docs/python.md from the installed wheel on Python 3.11 and 3.13, 10 GB (ARGS="--pythons python3.12")
 	$(BIN)/python scripts/check_wheel.py $(ARGS)
+
+docs: setup ## build the documentation as a site in build/site; warnings are errors
+	$(BIN)/python -m scripts.site $(ARGS)
 
 faults: setup ## kill, fill and damage small trainings; none may lose anything (ARGS="--count 100 --seed 0")
 	OMP_NUM_THREADS=1 $(BIN)/python -m scripts.faults $(ARGS)

@@ -1,0 +1,68 @@
+"""Which pages the site has, and in which order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the navigation.
+
+    Args:
+        title: its heading.
+        pages: paths of its pages in the repository, or in the site for those that are made.
+    """
+
+    title: str
+    pages: tuple[str, ...]
+
+
+def _docs(*names: str) -> tuple[str, ...]:
+    return tuple(f"docs/{name}.md" for name in names)
+
+
+SECTIONS = (
+    Section("Start", _docs("your-data", "transcribe", "kaldi", "vosk", "sequence", "lf-mmi")),
+    Section(
+        "How do I …",
+        _docs(
+            *("options", "presets", "settings", "adapt", "alignment", "decoding", "compare"),
+            *("sweeps", "distributed", "large-data", "your-classes", "python"),
+        ),
+    ),
+    Section("Reference", ("reference/settings.md", "reference/commands.md", "reference/python.md")),
+    Section(
+        "Explanations",
+        _docs("optimiser", "models", "baselines", "artefacts", "durability", "architecture"),
+    ),
+    Section(
+        "Results",
+        _docs(
+            *("results", "race", "acceleration", "acceleration-augmented", "sequence-results"),
+            *("paper-table", "speed", "scaling"),
+        ),
+    ),
+    Section("Corpora", tuple(f"recipes/{n}/README.md" for n in (
+        "prompts", "prompts5x", "queen", "fillets", "switchboard"
+    ))),
+    Section("Project", ("CONTRIBUTING.md", "CHANGELOG.md")),
+)  # fmt: skip
+
+
+def place_of(file: str) -> str:
+    """Return where a page of the repository lies in the site."""
+    if file == "README.md":
+        return "index.md"
+    if file.startswith("recipes/"):
+        return f"corpora/{file.split('/')[1]}.md"
+    return file.removeprefix("docs/").lower() if "/" not in file else file.removeprefix("docs/")
+
+
+def contents() -> str:
+    """Return the tables of contents that stand at the end of the first page."""
+    blocks = []
+    for section in SECTIONS:
+        names = "\n".join(place_of(page).removesuffix(".md") for page in section.pages)
+        blocks.append(f"```{{toctree}}\n:hidden:\n:caption: {section.title}\n\n{names}\n```\n")
+    return "\n".join(blocks)
