@@ -2,90 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.sparse import check_sparse_tensor_invariants
 
-from asr_hf.data.denominator_graph import DenominatorGraph
+from asr_hf.criteria.denominator_recursion import DenominatorRecursion
 
 # How far below a frame's largest output another one is told apart: e^-60 leaves float32 room for
 # the weights of arcs.
 _LOWEST = -60.0
-
-
-@dataclass(frozen=True)
-class DenominatorRecursion:
-    """A denominator graph as sparse matrices.
-
-    An entry is a state together with the pdf of the arcs by which it is entered; a frame takes
-    each path from a state to an entry, and so to its state.
-
-    Args:
-        initial: π, probability of each state before the first frame [S, 1].
-        enter: weights of the arcs from states to entries [Q, S], sparse.
-        leave: its transpose [S, Q], sparse.
-        merge: ones from entries to their states [S, Q], sparse.
-        count: ones from entries to their pdfs [C, Q], sparse.
-        pdf: pdf of each entry [Q].
-        state: state of each entry [Q].
-    """
-
-    initial: Tensor
-    enter: Tensor
-    leave: Tensor
-    merge: Tensor
-    count: Tensor
-    pdf: Tensor
-    state: Tensor
-
-    @classmethod
-    def of(
-        cls, graph: DenominatorGraph, dtype: torch.dtype, device: torch.device
-    ) -> DenominatorRecursion:
-        """Bring a graph to a device.
-
-        Args:
-            graph: the graph.
-            dtype: type of all sums, float32 or float64.
-            device: the device.
-
-        Returns:
-            Its matrices.
-        """
-        pairs = graph.arcs["target"].astype(np.int64) * graph.num_pdfs + graph.arcs["pdf"]
-        entries, entered = np.unique(pairs, return_inverse=True)
-        state, pdf = np.divmod(entries, graph.num_pdfs)
-        source = graph.arcs["source"].astype(np.int64)
-        numbers, states = np.arange(len(entries)), graph.num_states
-        ones = np.ones(len(entries))
-
-        def sparse(
-            rows: np.ndarray, columns: np.ndarray, values: np.ndarray, shape: tuple[int, int]
-        ) -> Tensor:
-            places = torch.from_numpy(np.stack([rows, columns]))
-            checked = check_sparse_tensor_invariants()  # type: ignore[no-untyped-call]
-            with warnings.catch_warnings(), checked:
-                # torch calls its compressed rows a beta; the products used here are old.
-                warnings.filterwarnings("ignore", message="Sparse CSR tensor support")
-                matrix = torch.sparse_coo_tensor(places, torch.from_numpy(values).to(dtype), shape)
-                return matrix.coalesce().to_sparse_csr().to(device)
-
-        weights, count = graph.arcs["weight"], len(entries)
-        return cls(
-            initial=torch.from_numpy(graph.initial).to(device, dtype)[:, None],
-            enter=sparse(entered, source, weights, (count, states)),
-            leave=sparse(source, entered, weights, (states, count)),
-            merge=sparse(state, numbers, ones, (states, count)),
-            count=sparse(pdf, numbers, ones, (graph.num_pdfs, count)),
-            pdf=torch.from_numpy(pdf).to(device),
-            state=torch.from_numpy(state).to(device),
-        )
 
 
 class DenominatorPaths:
@@ -108,8 +36,9 @@ class DenominatorPaths:
 
     Attributes:
         rows: number of each utterance's t-th frame, the longest utterance first, for all t.
-        entries: probability of each entry given the frames so far [Q, utterances that go on], for
-            all t; none without `keep`, once the occupancies are known.
+        entries: weight of each entry given the frames so far [M + S, utterances that go on], up to
+            a factor of each utterance, for all t; none without `keep`, once the occupancies are
+            known.
         totals: log of the weight of all paths of each utterance [U], float64.
     """
 
@@ -125,6 +54,7 @@ class DenominatorPaths:
         order, self.rows = _side_by_side(lengths, logits.device)
         tops = logits.amax(dim=1, keepdim=True)
         self._emissions: list[Tensor] = []
+        self._scales: list[Tensor] = []
         self.entries: list[Tensor] = []
         sorted_totals = self._forward(logits, tops, len(lengths))
         self.totals = torch.empty_like(sorted_totals).index_copy_(0, order, sorted_totals)
@@ -141,13 +71,15 @@ class DenominatorPaths:
             below = logits.index_select(0, rows).sub_(top).clamp_min_(_LOWEST).T
             emission = below.contiguous().to(graph.initial.dtype).exp_()
             # α adds up to 1, and with it what leaps.
-            entered = graph.enter @ (alpha[:, : len(rows)] + leap)
+            entered = graph.entered(alpha[:, : len(rows)] + leap)
             entered.mul_(emission.index_select(0, graph.pdf))
-            scale = entered.sum(0)
+            alpha = graph.merged(entered)
+            scale = alpha.sum(0)
             totals[: len(rows)] += scale.double().log() + top.squeeze(1).double()
-            self.entries.append(entered.div_(scale))
+            self.entries.append(entered)
+            self._scales.append(scale)
             self._emissions.append(emission.div_(scale))
-            alpha = graph.merge @ entered
+            alpha.div_(scale)
         return totals
 
     @cached_property
@@ -157,20 +89,29 @@ class DenominatorPaths:
         result = graph.initial.new_empty(self._shape)
         leap = graph.initial.T * self.leak
         beta = graph.initial.new_empty(len(graph.initial), 0)
-        for rows, emission, entered in zip(
-            reversed(self.rows), reversed(self._emissions), reversed(self.entries), strict=True
-        ):
+        for rows, emission, entered, scale in self._backwards():
             beta = _with_columns(beta, len(rows), 1.0)
             if self._keep:
                 self._betas.append(beta)
-            ahead = beta.index_select(0, graph.state)
-            result[rows] = (graph.count @ (entered * ahead)).T
-            beta = graph.leave @ ahead.mul_(emission.index_select(0, graph.pdf))
-            beta = beta.add(leap @ beta)
+                entered = entered.clone()
+            ahead = emission.index_select(0, graph.pdf)
+            for part, through, value in zip(
+                graph.parts(ahead), graph.parts(entered), graph.at_entries(beta), strict=True
+            ):
+                part.mul_(value)
+                through.mul_(value)
+            result[rows] = (graph.count @ entered).div_(scale).T
+            beta = graph.left(ahead)
+            beta.add_(leap @ beta)
         self._betas.reverse()
         if not self._keep:
-            self._emissions, self.entries = [], []
+            self._emissions, self._scales, self.entries = [], [], []
         return result
+
+    def _backwards(self) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+        """Yield rows, outputs, entries and scale of each frame, the last first."""
+        kept = (self.rows, self._emissions, self.entries, self._scales)
+        return zip(*map(reversed, kept), strict=True)
 
     def tangent(self, direction: Tensor) -> Tensor:
         """Return the derivative of the occupancies along a direction of the outputs.
@@ -191,35 +132,37 @@ class DenominatorPaths:
         graph, leap = self.graph, self.graph.initial.T * self.leak
         result = torch.empty_like(along)
         change = graph.initial.new_empty(len(graph.initial), 0)
-        for rows, emission, entered, beta in zip(
-            reversed(self.rows),
-            reversed(self._emissions),
-            reversed(self.entries),
-            reversed(self._betas),
-            strict=True,
+        for (rows, emission, entered, scale), beta in zip(
+            self._backwards(), reversed(self._betas), strict=True
         ):
             change = _with_columns(change, len(rows), 0.0)
-            ahead = beta.index_select(0, graph.state)
-            moved = change.index_select(0, graph.state)
-            result[rows] = (graph.count @ (changes.pop() * ahead).addcmul_(entered, moved)).T
-            own = along.index_select(0, rows).T.index_select(0, graph.pdf)
-            moved.addcmul_(own, ahead).mul_(emission.index_select(0, graph.pdf))
-            change = graph.leave @ moved
-            change = change.add(leap @ change)
+            moved, ahead = changes.pop(), along.index_select(0, rows).T.index_select(0, graph.pdf)
+            for to, part, through, value, by in zip(
+                *map(graph.parts, (moved, ahead, entered)),
+                *map(graph.at_entries, (beta, change)),
+                strict=True,
+            ):
+                to.mul_(value).addcmul_(through, by)
+                part.mul_(value).add_(by)
+            result[rows] = (graph.count @ moved).div_(scale).T
+            change = graph.left(ahead.mul_(emission.index_select(0, graph.pdf)))
+            change.add_(leap @ change)
         return result
 
     def _tangent_forward(self, along: Tensor) -> list[Tensor]:
-        """Return the change of what enters at each frame [Q, utterances that go on]."""
+        """Return the change of what enters at each frame, as `entries` are [M + S, ...]."""
         graph, leap = self.graph, self.graph.initial * self.leak
         change = graph.initial.new_zeros(len(graph.initial), len(self.rows[0]))
         changes = []
-        for rows, emission, entered in zip(self.rows, self._emissions, self.entries, strict=True):
+        for rows, emission, entered, scale in zip(
+            self.rows, self._emissions, self.entries, self._scales, strict=True
+        ):
             change = change[:, : len(rows)]
-            moved = graph.enter @ change.addcmul(leap, change.sum(0, keepdim=True))
-            moved.mul_(emission.index_select(0, graph.pdf))
+            moved = graph.entered(change.addcmul(leap, change.sum(0, keepdim=True)))
+            moved.mul_((emission * scale).index_select(0, graph.pdf))
             own = along.index_select(0, rows).T.index_select(0, graph.pdf)
             changes.append(moved.addcmul_(entered, own))
-            change = graph.merge @ moved
+            change = graph.merged(moved).div_(scale)
         return changes
 
 

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from asr_hf.criteria.base import FrameLoss
 from asr_hf.criteria.cross_entropy import CategoricalCurvature, CrossEntropy
-from asr_hf.criteria.denominator_paths import DenominatorPaths, DenominatorRecursion
+from asr_hf.criteria.denominator_paths import DenominatorPaths
+from asr_hf.criteria.denominator_recursion import DenominatorRecursion
 from asr_hf.criteria.forward_backward import ForwardBackward
 from asr_hf.criteria.needs import CriterionNeeds, Targets
 from asr_hf.criteria.path_draws import draw_paths

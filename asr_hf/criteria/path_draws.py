@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from asr_hf.criteria.denominator_paths import DenominatorPaths
+from asr_hf.criteria.denominator_recursion import DenominatorRecursion
 from asr_hf.criteria.sample_classes import sample_classes
 
 
@@ -24,20 +25,33 @@ def draw_paths(paths: DenominatorPaths, uniforms: Tensor) -> Tensor:
         The pdf that the path takes at each frame [F].
     """
     graph = paths.graph
-    leaps = paths.leak * (graph.enter @ graph.initial).squeeze(1)
+    leaps = paths.leak * graph.entered(graph.initial).squeeze(1)
     pdfs = torch.empty(len(uniforms), dtype=graph.pdf.dtype, device=uniforms.device)
     drawn = graph.pdf.new_empty(0)
     for rows, entered in zip(reversed(paths.rows), reversed(paths.entries), strict=True):
         likely = entered.clone()
-        follows = _rows_of(graph.enter, drawn).index_select(0, graph.state)
-        likely[:, : len(drawn)] *= follows.add_(leaps[drawn])
+        follows = _sources_of(graph, drawn)
+        for part, value in zip(graph.parts(likely), graph.at_entries(follows), strict=True):
+            part[:, : len(drawn)].mul_(value + leaps[drawn])
         drawn = sample_classes(likely.T.contiguous(), uniforms[rows]).squeeze(1)
         pdfs[rows] = graph.pdf[drawn]
     return pdfs
 
 
+def _sources_of(graph: DenominatorRecursion, entries: Tensor) -> Tensor:
+    """Return the weights with which some entries follow each state [S, entries]."""
+    states = len(graph.stay)
+    moves = len(graph.pdf) - states
+    loops = torch.nonzero(entries >= moves).squeeze(1)
+    sources = _rows_of(graph.enter, entries.clamp_max(moves - 1))
+    sources[:, loops] = 0
+    state = entries[loops] - moves
+    sources[state, loops] = graph.stay[state, 0]
+    return sources
+
+
 def _rows_of(matrix: Tensor, numbers: Tensor) -> Tensor:
-    """Return some rows of a sparse matrix [Q, S] as the columns of a dense one [S, rows]."""
+    """Return some rows of a sparse matrix [M, S] as the columns of a dense one [S, rows]."""
     starts = matrix.crow_indices()
     counts = starts[numbers + 1] - starts[numbers]
     column = torch.repeat_interleave(torch.arange(len(numbers), device=numbers.device), counts)

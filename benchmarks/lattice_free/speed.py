@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from asr_hf.criteria.cross_entropy import CrossEntropy
-from asr_hf.criteria.denominator_paths import DenominatorPaths, DenominatorRecursion
+from asr_hf.criteria.denominator_paths import DenominatorPaths
+from asr_hf.criteria.denominator_recursion import DenominatorRecursion
 from asr_hf.criteria.lattice_batch import LatticeBatch
 from asr_hf.criteria.lattice_free import LatticeFreeMMI
 from asr_hf.criteria.sequence import SequenceTargets

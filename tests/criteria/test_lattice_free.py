@@ -10,7 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr_hf.criteria.denominator_paths import DenominatorPaths, DenominatorRecursion
+from asr_hf.criteria.denominator_paths import DenominatorPaths
+from asr_hf.criteria.denominator_recursion import DenominatorRecursion
 from asr_hf.criteria.lattice_batch import LatticeBatch
 from asr_hf.criteria.lattice_free import LatticeFreeMMI
 from asr_hf.criteria.sequence import SequenceTargets
