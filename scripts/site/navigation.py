@@ -38,15 +38,16 @@ SECTIONS = (
     ),
     Section(
         "Results",
-        _docs(
-            *("results", "race", "acceleration", "acceleration-augmented", "sequence-results"),
-            *("paper-table", "speed", "scaling"),
+        (
+            *_docs("results", "race", "acceleration", "acceleration-augmented", "sequence-results"),
+            *_docs("paper-table", "speed", "scaling"),
+            "benchmarks/results/cg-steps.md",
         ),
     ),
     Section("Corpora", tuple(f"recipes/{n}/README.md" for n in (
         "prompts", "prompts5x", "queen", "fillets", "switchboard"
     ))),
-    Section("Project", ("CONTRIBUTING.md", "CHANGELOG.md")),
+    Section("Project", ("CONTRIBUTING.md", "CODE_OF_CONDUCT.md", "CHANGELOG.md")),
 )  # fmt: skip
 
 
@@ -56,7 +57,9 @@ def place_of(file: str) -> str:
         return "index.md"
     if file.startswith("recipes/"):
         return f"corpora/{file.split('/')[1]}.md"
-    return file.removeprefix("docs/").lower() if "/" not in file else file.removeprefix("docs/")
+    if file.startswith("benchmarks/"):
+        return file.rpartition("/")[2]
+    return file.removeprefix("docs/") if "/" in file else file.lower()
 
 
 def contents() -> str:
