@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from scripts.site import commands, options
@@ -19,10 +20,16 @@ _PYTHON = """# The Python API
    :imported-members:
 ```
 """
-_MADE = {
+
+
+def _python() -> str:
+    return _PYTHON
+
+
+_MADE: dict[str, Callable[[], str]] = {
     "reference/settings.md": options.page,
     "reference/commands.md": commands.page,
-    "reference/python.md": lambda: _PYTHON,
+    "reference/python.md": _python,
 }
 
 

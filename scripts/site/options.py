@@ -113,6 +113,11 @@ def page() -> str:
             if path.exists():
                 content = read_option(path, group.replace("/", "."))
                 parts += [f"### {group}={option}", content.about, *_table(content.settings)]
+                # What is set beside one option of another group alone.
+                for part in sorted(path.with_suffix("").glob("*/*.yaml")):
+                    content = read_option(part, "")
+                    beside = f"With `{part.parent.name}={part.stem}` also:"
+                    parts += [beside, content.about, *_table(content.settings)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

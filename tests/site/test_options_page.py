@@ -27,11 +27,12 @@ def page():
 def test_every_key_of_a_command_is_there(page):
     described = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")}
     config = load_config(["+recipe=prompts", "trainer=hf_stochastic", "augment=spec_augment"])
-    # References to other groups, and what the corpus's own files hold.
+    # What the corpus's own files hold, and what follows from the command.
+    elsewhere = {"hydra", "corpus", "command", "run_dir"}
     missing = {
-        key for key in keys(config)
-        if key not in described and key.split(".")[0] not in {"hydra", "corpus"}
-    }  # fmt: skip
+        key for key in keys(config) if key not in described and key.split(".")[0] not in elsewhere
+    }
+    # References to other groups.
     assert {key for key in missing if key.split(".")[-1] not in groups()} == set()
 
 

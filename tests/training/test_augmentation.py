@@ -24,6 +24,7 @@ from asr_hf.training.try_augmentation import try_augmentation
 from .killed import Killed, events, run
 from .optimisers import hessian_free, stochastic
 
+FACTORISED = {"hidden_size": 6, "bottleneck_size": 3, "prefinal_size": 2, "strides": [1, 0]}
 CPU = torch.device("cpu")
 UNITS = np.array([2, 3, 7, 11, 12, 13, 29])
 SAMPLE = Sample(Split.TRAIN, UNITS)
@@ -45,7 +46,7 @@ def make(make_objective, stores):
             context = [[-1, 0, 1], [-3, 2]]
             model = TDNN(**sizes, hidden_sizes=[5, 4], context=context).to(dtype)
         else:
-            model = TDNNF(**sizes, hidden_size=6, bottleneck=3, strides=[1, 0]).to(dtype)
+            model = TDNNF(**sizes, **FACTORISED).to(dtype)
         # A mean that is none of the features' own.
         model.input_mean.copy_(torch.arange(len(model.input_mean)) % store.dim + 0.5)
         objective = FrameObjective(
