@@ -80,7 +80,7 @@ class StochasticHessianFree:
         annealing: Annealing,
         horizon: Horizon,
         damping: float = 5e-3,
-        momentum: float = 0.85,
+        momentum: float = 0.9,
         weight_decay: float = 0.0,
         pull: float = 0.0,
         pull_fisher: float = 0.0,

@@ -63,7 +63,7 @@ class StochasticHessianFree(ModuleOptimiser):
         sampling: str | SamplingSchedule | None = None,
         annealing: str | Annealing = "linear",
         damping: float = 5e-3,
-        momentum: float = 0.85,
+        momentum: float = 0.9,
         weight_decay: float = 0.0,
         steps: int = 15,
         averaging: float = 0.0,
