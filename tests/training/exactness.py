@@ -27,6 +27,17 @@ def assert_gradient_is_exact(objective: FrameObjective, sample: Sample) -> None:
     torch.testing.assert_close(gradient, numeric, rtol=1e-6, atol=1e-7)
 
 
+def assert_iterations_are_functions_of_their_own(objective: FrameObjective, sample: Sample) -> None:
+    """The loss of a sample is the same all through an iteration, and another in the next."""
+    theta = objective.model.flat.clone()
+    losses: dict[int, set[float]] = {}
+    for iteration in (0, 1, 2, 1, 0):
+        objective.begin_iteration(iteration)
+        losses.setdefault(iteration, set()).add(objective.loss(theta, sample).total)
+    assert [len(x) for x in losses.values()] == [1, 1, 1]
+    assert len(set.union(*losses.values())) == 3
+
+
 def assert_memory_is_foretold(objective: FrameObjective, passes: Passes) -> None:
     """Curvature and gradient of all training data take what was predicted from few frames."""
     everything = whole(objective, Split.TRAIN)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pytest
+import torch
 
 from asr_hf.runtime.run_folder import RunFolder
 from asr_hf.training.loop import TrainingLoop
@@ -39,3 +43,16 @@ def events(path: Path) -> list[dict[str, Any]]:
     timing = ("seconds", "phase_seconds")
     lines = (path / "events.jsonl").read_text().splitlines()
     return [{k: v for k, v in json.loads(x).items() if k not in timing} for x in lines]
+
+
+def assert_resumed_to_the_same_bits(trained: Callable[..., TrainingLoop], folder: Path) -> None:
+    """A run that is killed before its third iteration goes on to what an undisturbed one gives.
+
+    `trained(path, kill_at)` trains in a run folder, as `run` does.
+    """
+    undisturbed = trained(folder / "whole")
+    with pytest.raises(Killed):
+        trained(folder / "cut", 2)
+    resumed = trained(folder / "cut")
+    assert events(folder / "whole") == events(folder / "cut")
+    assert torch.equal(undisturbed.best.theta, resumed.best.theta)

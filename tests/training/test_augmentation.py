@@ -21,7 +21,8 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.training.frame_objective import FrameObjective
 from asr_hf.training.try_augmentation import try_augmentation
 
-from .killed import Killed, events, run
+from .exactness import assert_iterations_are_functions_of_their_own
+from .killed import assert_resumed_to_the_same_bits, run
 from .optimisers import hessian_free, stochastic
 
 FACTORISED = {"hidden_size": 6, "bottleneck_size": 3, "prefinal_size": 2, "strides": [1, 0]}
@@ -110,14 +111,7 @@ def test_frames_are_hidden_alike_in_units_of_any_stride_chunk_and_share(make, wh
 
 
 def test_an_iteration_is_one_function_and_the_next_another(make):
-    objective = make()
-    theta = objective.model.flat.clone()
-    losses = {}
-    for iteration in (0, 1, 2, 1, 0):
-        objective.begin_iteration(iteration)
-        losses.setdefault(iteration, set()).add(objective.loss(theta, SAMPLE).total)
-    assert [len(x) for x in losses.values()] == [1, 1, 1]
-    assert len(set.union(*losses.values())) == 3
+    assert_iterations_are_functions_of_their_own(make(), SAMPLE)
 
 
 def test_held_out_data_are_seen_whole(make):
@@ -144,12 +138,7 @@ def test_killed_run_continues_to_the_same_bits(make, tmp_path, make_optimiser):
         objective = make(dtype=torch.float32)
         return run(make_optimiser(objective), objective, path, kill_at)
 
-    undisturbed = trained(tmp_path / "whole")
-    with pytest.raises(Killed):
-        trained(tmp_path / "cut", 2)
-    resumed = trained(tmp_path / "cut")
-    assert events(tmp_path / "whole") == events(tmp_path / "cut")
-    assert torch.equal(undisturbed.best.theta, resumed.best.theta)
+    assert_resumed_to_the_same_bits(trained, tmp_path)
 
 
 @pytest.mark.parametrize("path", [CurvaturePath.R_OPERATOR, CurvaturePath.DOUBLE_BACKWARD])

@@ -21,8 +21,12 @@ from asr_hf.models.tdnn import TDNN
 from asr_hf.training.frame_objective import FrameObjective
 from asr_hf.training.planning.memory import measure_passes
 
-from .exactness import assert_gradient_is_exact, assert_memory_is_foretold
-from .killed import Killed, events, run
+from .exactness import (
+    assert_gradient_is_exact,
+    assert_iterations_are_functions_of_their_own,
+    assert_memory_is_foretold,
+)
+from .killed import assert_resumed_to_the_same_bits, run
 from .optimisers import hessian_free, stochastic
 
 CPU = torch.device("cpu")
@@ -176,14 +180,7 @@ def test_frames_have_their_masks_in_units_of_any_stride(make):
 
 
 def test_an_iteration_is_one_function_and_the_next_another(make):
-    objective = make()
-    theta = objective.model.flat.clone()
-    losses = {}
-    for iteration in (0, 1, 2, 1, 0):
-        objective.begin_iteration(iteration)
-        losses.setdefault(iteration, set()).add(objective.loss(theta, SAMPLE).total)
-    assert [len(x) for x in losses.values()] == [1, 1, 1]
-    assert len(set.union(*losses.values())) == 3
+    assert_iterations_are_functions_of_their_own(make(), SAMPLE)
 
 
 def test_nothing_is_dropped_of_held_out_data_and_in_statistics(make):
@@ -287,12 +284,7 @@ def test_killed_run_continues_to_the_same_bits(make, tmp_path, make_optimiser):
         objective = make(dtype=torch.float32)
         return run(make_optimiser(objective), objective, path, kill_at)
 
-    undisturbed = trained(tmp_path / "whole")
-    with pytest.raises(Killed):
-        trained(tmp_path / "cut", 2)
-    resumed = trained(tmp_path / "cut")
-    assert events(tmp_path / "whole") == events(tmp_path / "cut")
-    assert torch.equal(undisturbed.best.theta, resumed.best.theta)
+    assert_resumed_to_the_same_bits(trained, tmp_path)
 
 
 def test_hf_asks_for_the_draws_of_each_iteration_once(make):

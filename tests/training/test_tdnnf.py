@@ -25,7 +25,7 @@ from asr_hf.training.planning.memory import measure_passes, problem_size
 from asr_hf.training.pretraining import pretrain_layers
 
 from .exactness import assert_gradient_is_exact, assert_memory_is_foretold
-from .killed import Killed, events, run
+from .killed import assert_resumed_to_the_same_bits, run
 from .optimisers import hessian_free, stochastic
 
 CPU = torch.device("cpu")
@@ -276,12 +276,7 @@ def test_killed_run_continues_to_the_same_bits(make, tmp_path, make_optimiser):
         objective = make(dtype=torch.float32, dropout=0.2)
         return run(make_optimiser(objective), objective, path, kill_at)
 
-    undisturbed = trained(tmp_path / "whole")
-    with pytest.raises(Killed):
-        trained(tmp_path / "cut", 2)
-    resumed = trained(tmp_path / "cut")
-    assert events(tmp_path / "whole") == events(tmp_path / "cut")
-    assert torch.equal(undisturbed.best.theta, resumed.best.theta)
+    assert_resumed_to_the_same_bits(trained, tmp_path)
 
 
 def test_checkpoints_from_before_there_were_layers_without_a_bias_are_read(make):

@@ -165,7 +165,8 @@ class KroneckerPreconditioner(Unobserving, ABC):
             # B⁻¹ [W b] A⁻¹
             if a.dtype != residual.dtype:
                 narrow = block.layer.matrix(residual).to(a) @ a
-                product = b @ narrow if b.dim() == 2 else b[:, None] * narrow
+                product = torch.empty_like(narrow)
+                _times(b, narrow, product)
                 weight_out.copy_(product[:, : weight.shape[1]])
                 bias_out.copy_(product[:, weight.shape[1] :].flatten())
                 continue
