@@ -16,7 +16,7 @@ from benchmarks.race.page import write_page
 from benchmarks.race.plan import ROOT, WORKLOADS, Plan, read_plan
 from benchmarks.race.results import Results
 from benchmarks.race.runner import Pool, check_corpora, known_frames, sitting
-from benchmarks.race.summary import summarise
+from benchmarks.race.summary import choose_machines, summarise
 from benchmarks.race.trials import Selection, ordered
 
 log = logging.getLogger("asr_hf.benchmarks")
@@ -39,6 +39,7 @@ def race(
     if tracks:
         pool.train(ordered(plan, selection, tracks))
     if "wer" in parts:
+        choose_machines(plan, results)
         words.count_words(plan, selection.workloads, selection.studies, pool)
     frames = known_frames(plan, results)
     while "steps" in parts and not pool.over:

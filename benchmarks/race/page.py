@@ -147,6 +147,11 @@ def _workload(plan: Plan, results: Results, workload: Workload) -> str:
         for track, key in (("tuned", "tuned"), ("self-tuned", "self_tuned"))
         for each in of_studies[key]
     ]
+    if of_studies["wer_machine"] not in (None, of_studies["machine"]):
+        lines.append(
+            f"- word error rates: the best run of each side, trained again for the same time on "
+            f"{of_studies['wer_machine']}"
+        )
     heads = ("method", "loss of its best run", "time to the target", "runs", "failed")
     return (
         f"## {workload.label}\n\nOn {of_studies['machine']}.\n\n{table(heads, rows)}\n"

@@ -46,9 +46,16 @@ class Results:
 
     def of(self, trial: Trial) -> Record | None:
         """Return the result of a run with just these settings; None where there is none."""
-        machines = [self.machine_of(trial.workload)]
+        return self._found(trial, self.machine_of(trial.workload))
+
+    def here(self, trial: Trial) -> Record | None:
+        """Return the result of a run that need not be done on this machine; None if it must."""
+        return self._found(trial, self._machine)
+
+    def _found(self, trial: Trial, machine: str) -> Record | None:
+        machines = [machine]
         if trial.seconds is None:
-            machines += [machine for machine in self.runs if machine not in machines]
+            machines += [other for other in self.runs if other != machine]
         found = (self.runs.get(machine, {}).get(trial.name) for machine in machines)
         return next((record for record in found if record is not None), None)
 

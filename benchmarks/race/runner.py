@@ -65,8 +65,8 @@ class Pool:
         return self._ends is not None and time.monotonic() >= self._ends
 
     def train(self, trials: Iterable[Trial]) -> None:
-        """Do the runs that have no result yet."""
-        left = [trial for trial in dict.fromkeys(trials) if self.results.of(trial) is None]
+        """Do the runs that have no result of this machine yet."""
+        left = [trial for trial in dict.fromkeys(trials) if self.results.here(trial) is None]
         self.each(self._train, left)
 
     def each(self, work: Callable[[Trial, int], None], trials: Sequence[Trial]) -> None:

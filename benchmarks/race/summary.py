@@ -21,8 +21,7 @@ def summarise(plan: Plan, results: Results) -> None:
     """Compute all figures from the runs there are, and write them beside the runs."""
     results.change({"frames": known_frames(plan, results)})
     frames = results.content["frames"]
-    timed = _names(plan, planned_trials(plan))
-    results.choose_machines(timed)
+    choose_machines(plan, results)
     expected = _names(plan, (*planned_trials(plan), *every_trial(plan, frames)))
     workloads: dict[str, Any] = {}
     counted = 0
@@ -30,9 +29,12 @@ def summarise(plan: Plan, results: Results) -> None:
         again = {t.name for side in sides(plan, workload, results).values() for t in side}
         mine = results.runs.get(results.machine_of(name), {}).keys()
         counted += len(mine & (expected[name] | again))
+        spoken = word_figures(plan, workload, results)
+        if spoken["wer_machine"] not in (None, results.machine_of(name)):
+            counted += len(again & results.runs[spoken["wer_machine"]].keys())
         workloads[name] = {
             **workload_figures(plan, workload, results),
-            **word_figures(plan, workload, results),
+            **spoken,
             "machine": results.machine_of(name),
             "begun": bool(mine & expected[name]),
         }
@@ -44,6 +46,11 @@ def summarise(plan: Plan, results: Results) -> None:
             "runs_counted": counted,
         }
     )
+
+
+def choose_machines(plan: Plan, results: Results) -> None:
+    """Let the machine count, for each workload, that has done most of what is planned."""
+    results.choose_machines(_names(plan, planned_trials(plan)))
 
 
 def _names(plan: Plan, trials: Iterable[Trial]) -> dict[str, set[str]]:

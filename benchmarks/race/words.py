@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
 from asr_hf.runtime.files import read_json
 from benchmarks.race.figures import best_of, finished
 from benchmarks.race.plan import Plan, Workload
-from benchmarks.race.results import Results
+from benchmarks.race.results import DONE, Record, Results
 from benchmarks.race.runner import Pool, failed, run
 from benchmarks.race.trials import Trial, baseline, our_trials, tuned_trials
 
@@ -59,15 +59,21 @@ def _again(plan: Plan, workload: Workload, trial: Trial, seed: int) -> Trial:
 
 
 def count_words(plan: Plan, workloads: Sequence[str], studies: Sequence[int], pool: Pool) -> None:
-    """Train what is missing of some studies, decode and score."""
+    """Train what is missing of some studies, decode and score.
+
+    The machine whose results count chooses the best baseline. Where it is not this one, both sides
+    are trained here again: their words are compared with each other, not with times of elsewhere.
+    """
     for name in workloads:
         chosen = sides(plan, plan.workloads[name], pool.results)
         trials = [t for side in chosen.values() for t in side if t.seed in studies]
         pool.train(trials)
-        pool.each(
-            lambda trial, core: _score(trial, core, pool.results),
-            [t for t, record in finished(pool.results, trials) if "wer" not in record],
-        )
+        left = []
+        for trial in trials:
+            record = pool.results.here(trial)
+            if record is not None and record["state"] == DONE and "wer" not in record:
+                left.append(trial)
+        pool.each(lambda trial, core: _score(trial, core, pool.results), left)
 
 
 def _score(trial: Trial, core: int, results: Results) -> None:
@@ -76,7 +82,7 @@ def _score(trial: Trial, core: int, results: Results) -> None:
         if outcome.code:
             raise failed(verb, trial, outcome.code)
     wer = read_json(trial.folder / "result.json")["wer"]
-    results.add(trial, {**(results.of(trial) or {}), "wer": _sets(wer)})
+    results.add(trial, {**(results.here(trial) or {}), "wer": _sets(wer)})
 
 
 def _sets(wer: dict[str, Any]) -> dict[str, Any]:
@@ -85,14 +91,32 @@ def _sets(wer: dict[str, Any]) -> dict[str, Any]:
 
 
 def word_figures(plan: Plan, workload: Workload, results: Results) -> dict[str, Any]:
-    """Return the median word error rate of each side over seeds, in percent; None if unknown."""
-    figures: dict[str, Any] = {}
-    for side, trials in sides(plan, workload, results).items():
-        rates = [
-            record["wer"][workload.test]["percent"]
-            for _, record in finished(results, trials)
-            if workload.test in record.get("wer", {})
-        ]
-        figures[f"wer_{side}"] = median(rates) if rates else None
-        figures[f"wer_{side}_seeds"] = len(rates)
+    """Return the median word error rate of each side over seeds, in percent; None if unknown.
+
+    Both are of one machine, the one that has decoded most runs of both.
+    """
+    chosen = sides(plan, workload, results)
+    by_machine = {
+        machine: {side: _rates(records, trials, workload) for side, trials in chosen.items()}
+        for machine, records in results.runs.items()
+    }
+    none: dict[str, list[float]] = {side: [] for side in chosen}
+    machine, rates = max(
+        by_machine.items(), key=lambda pair: min(map(len, pair[1].values())), default=("", none)
+    )
+    figures: dict[str, Any] = {"wer_machine": machine if any(rates.values()) else None}
+    for side, found in rates.items():
+        figures[f"wer_{side}"] = median(found) if found else None
+        figures[f"wer_{side}_seeds"] = len(found)
     return figures
+
+
+def _rates(
+    records: Mapping[str, Record], trials: Sequence[Trial], workload: Workload
+) -> list[float]:
+    """Return the word error rates of the decoded runs among those of one machine, in percent."""
+    return [
+        records[trial.name]["wer"][workload.test]["percent"]
+        for trial in trials
+        if workload.test in records.get(trial.name, {}).get("wer", {})
+    ]

@@ -319,6 +319,21 @@ def test_words_are_counted_once_after_what_is_missing_is_trained(root, results, 
     assert figures["wer_ours"] == figures["wer_best"] == 12.5 and figures["wer_best_seeds"] == 3
 
 
+def test_words_of_both_sides_may_be_of_another_machine_than_times(root, results, monkeypatch):
+    fill(results)
+    other = Results(results.path, "another")
+    other.choose_machines({RMS.name: {t.name for t in our_trials(PLAN, RMS, 0)}})
+    runs = Runs()
+    for module in (runner, words):
+        monkeypatch.setattr(module, "run", runs)
+    words.count_words(PLAN, [RMS.name], [0], Pool(other, 1))
+    verbs = [verb for verb, _ in runs.done]
+    assert verbs.count("train") == verbs.count("decode") == 2
+    figures = words.word_figures(PLAN, RMS, other)
+    assert figures["wer_machine"] == "another" and other.machine_of(RMS.name) != "another"
+    assert figures["wer_ours_seeds"] == figures["wer_best_seeds"] == 1
+
+
 def test_the_fewest_steps_that_reach_the_loss_are_found_by_halving(results):
     target = PLAN.steps.target
     rungs = ladder(PLAN, RMS, "adamw", 512, FRAMES["prompts5"])
