@@ -43,7 +43,7 @@ summary. `make race` makes this page.
 - **Tuned track.** Each baseline tries {plan.trials} quasi-random points of one search space in each
   of {studies} studies. The target is the lowest held-out loss that any of them reaches in the
   budget.
-- **HF has no search.** It is the preset `+preset={plan.preset}`, and the tables call it "HF (ours)".
+- **HF has no search.** It is the preset `+preset={plan.preset}`. The tables call it "HF (ours)".
   It runs with several horizons (the seconds after which a run ends): the budget divided by
   {horizons}.
 - **Speed-up.** It is the time at which the best baseline reached the target, divided by the least
