@@ -22,25 +22,51 @@ LABELS = {
 _INTRODUCTION = """\
 # How fast are the products?
 
-Written by `make bench`; every figure is in
+Training by Hessian-free optimisation spends nearly all its time in gradients and Gauss–Newton
+products (products of the curvature matrix with a vector). This page says what these products cost
+in asr-hf and in other libraries, and what a whole iteration costs. It is for readers who want to
+judge or improve the speed. `make bench` makes it, and every figure is in
 [`benchmarks/results/curvature.json`](../benchmarks/results/curvature.json).
 
-Training spends nearly all its time in gradients and Gauss–Newton products, so their cost is
-counted in gradients on the same frames. Everything is timed in rounds: each method once a round, in
-an order that turns, between two readings of the product's own GEMMs done bare. A figure is the
-median over rounds of a ratio within a round, in brackets its quartiles. A round whose GEMM rate
-falls more than 10 % below the run's median is void. Before anything is timed, all products are
-checked against torch.func's jvp and vjp in float64 to 1e-10.
-
 ![cost of a product in gradients](../benchmarks/results/curvature.svg)
+
+## How is it measured?
+
+- The cost of a product is counted in gradients on the same frames.
+- The measurement goes in rounds. A round times each method once, in an order that turns. Before and
+  after, it times the product's own matrix products (GEMMs) alone.
+- A figure is the median over rounds of a ratio within a round. Its quartiles follow in brackets.
+- A round is void if its GEMM rate falls more than 10 % below the run's median.
+- Before anything is timed, all products are checked against torch.func's jvp and vjp in float64 to
+  1e-10.
+"""
+
+_READING = """\
+## How to read it
+
+- **share of the GEMM rate** is the time of the GEMMs that a product cannot do without (four a
+  layer, two for the first), over the time that the product takes. A method that does more of them
+  has a lower share.
+- **memory** is what is in use at the peak of making the method and two products, beyond the
+  network, its inputs and the vector. It counts pages, and on a GPU bytes. Each method runs in a
+  process of its own.
+- **to make ready** is the time of the work that is done once a CG run. For the paths of asr-hf it
+  includes the forward pass.
+- **any-module path** is what runs for networks that are no plain DNN.
+- **bar** is a figure that the project has set a bound for.
+- **overhead** is what an iteration spends on anything but gradients, products and loss passes.
 """
 
 _GPU_CHECK = """\
-`make gpu-check` checks and times asr-hf on a machine with an NVIDIA GPU, in eight minutes: the
-tests in `tests/cuda`, products of both nets in TF32 and bf16, with CUDA graphs and without, and
-training by Hessian-free and by AdamW to one held-out loss. Each step is a process with a bound on
-its time. What fails or is cut is recorded, the next step follows, and `gpu.json` is written after
-each.
+`make gpu-check` checks and times asr-hf on a machine with an NVIDIA GPU, in eight minutes. It does
+these steps:
+
+- It runs the tests in `tests/cuda`.
+- It times products of both nets in TF32 and bf16, with CUDA graphs and without.
+- It trains by Hessian-free optimisation and by AdamW, to one held-out loss.
+
+Each step is a process with a bound on its time. If a step fails or is cut, the check records that
+and goes on with the next step. It writes `gpu.json` after each.
 
 ```
 make gpu-pack                                                   # here: build/gpu-data.tar.gz
@@ -49,29 +75,22 @@ cp out/gpu.json benchmarks/results                              # here again
 make gpu-check ARGS=--page-only                                 # writes docs/gpu.md
 ```
 
-The machine needs no network and no `make setup`: `GPU_PYTHON` is any Python that has torch for
-CUDA, numpy, tqdm, pytest and pytest-timeout. Training imports hydra-core, omegaconf, kaldiio,
-soundfile, safetensors, tensorboard and torchaudio too; a step that lacks one names it and fails
-alone. `--minutes`, `--steps` and `--target` say how long, what, and to which loss; `--commit` names
-the commit where there is no git; `--device cpu --quick` tries the check itself.
-"""
+The machine needs no network and no `make setup`. `GPU_PYTHON` is any Python that has torch for
+CUDA, numpy, tqdm, pytest and pytest-timeout. Training also imports hydra-core, omegaconf, kaldiio,
+soundfile, safetensors, tensorboard and torchaudio. A step that lacks one of them names it, and
+fails alone.
 
-_READING = """\
-## How to read it
-
-- **share of the GEMM rate**: the time of the GEMMs that a product cannot do without (four a layer,
-  two for the first), over the time it takes. A method that does more of them has a lower share.
-- **memory**: pages (on a GPU, bytes) at the peak of making the method and two products, beyond the
-  network, its inputs and the vector; each in a process of its own.
-- **to make ready**: done once a CG run; for the paths of asr-hf it holds the forward pass.
-- **any-module path**: what runs for networks that are no plain DNN.
-- **overhead**: what an iteration spends on anything but gradients, products and loss passes.
+| option | what it does |
+| :-- | :-- |
+| `--minutes`, `--steps`, `--target` | say how long, what, and to which loss |
+| `--commit` | names the commit where there is no git |
+| `--device cpu --quick` | tries the check itself |
 """
 
 
 def document(results: dict[str, Any]) -> str:
     """Write the page docs/speed.md."""
-    return "\n".join([_INTRODUCTION, tables(results), _GPU_CHECK, _READING])
+    return "\n".join([_INTRODUCTION, _READING, tables(results), _GPU_CHECK])
 
 
 def tables(results: dict[str, Any]) -> str:
@@ -85,7 +104,7 @@ def tables(results: dict[str, Any]) -> str:
             parts.append(_bars(cpu_bars(net)))
     parts.append("## GPU\n")
     if results["gpu"] == NO_GPU:
-        parts.append("None was at hand.\n")
+        parts.append("No GPU was at hand.\n")
         return "\n".join(parts)
     parts.append(_machine(results["gpu"]["machine"]))
     for name, precisions in results["gpu"]["nets"].items():
@@ -110,10 +129,11 @@ def _net(title: str, net: dict[str, Any]) -> str:
     counts = net["rounds"]
     head = (
         f"### {title}: {net['layers']}, {net['frames']} frames\n\n"
-        f"{net['parameters'] / 1e6:.1f} M parameters; {counts['valid']} rounds, {counts['void']} "
-        f"void; the product's GEMMs ran at {net['gemm_flops_per_second'] / 1e9:.0f} GFLOP/s, a "
-        f"square one at {net['square_gemm_flops_per_second'] / 1e9:.0f}. By FLOPs alone a product "
-        f"costs {net['flop_bound']:.2f} gradients.\n"
+        f"The net has {net['parameters'] / 1e6:.1f} M parameters. Of the rounds, "
+        f"{counts['valid']} count and {counts['void']} are void. The product's GEMMs ran at "
+        f"{net['gemm_flops_per_second'] / 1e9:.0f} GFLOP/s, a square one at "
+        f"{net['square_gemm_flops_per_second'] / 1e9:.0f}. By FLOPs alone a product costs "
+        f"{net['flop_bound']:.2f} gradients.\n"
     )
     rows = [
         (
@@ -144,11 +164,12 @@ def _vectors(net: dict[str, Any]) -> str:
     ]
     shares = ", ".join(f"{text} {percent(seconds[k] / seconds['whole'])}" for k, text in passes)
     return (
-        f"L-BFGS with {lbfgs['pairs']} pairs: {duration(lbfgs['seconds']['compact']['median'])} in "
-        f"compact form, {duration(lbfgs['seconds']['two_loop']['median'])} by the two-loop "
-        f"recursion; the compact form is {_spread(lbfgs['speedup'])} as fast.\n\n"
-        f"One iteration ({whole['gradient']} gradient frames, {whole['curvature']} curvature "
-        f"frames, CG {'/'.join(map(str, whole['cg_iterations']))}): "
+        f"L-BFGS with {lbfgs['pairs']} pairs takes "
+        f"{duration(lbfgs['seconds']['compact']['median'])} in compact form, and "
+        f"{duration(lbfgs['seconds']['two_loop']['median'])} by the two-loop recursion. The "
+        f"compact form is {_spread(lbfgs['speedup'])} as fast.\n\n"
+        f"One iteration has {whole['gradient']} gradient frames, {whole['curvature']} curvature "
+        f"frames and {'/'.join(map(str, whole['cg_iterations']))} CG steps. It takes "
         f"{duration(seconds['whole'])}: {shares}.\n"
     )
 

@@ -28,7 +28,8 @@ def _head(results: dict[str, Any]) -> str:
     quick = " Sizes are tiny." if results["quick"] else ""
     return (
         "# What does a GPU give?\n\n"
-        "Written by `make gpu-check` ([how to run it](speed.md#gpu)); every figure is in\n"
+        "This page says how fast asr-hf is on an NVIDIA GPU. `make gpu-check` makes it "
+        "([how to run it](speed.md#gpu)),\nand every figure is in "
         "[`benchmarks/results/gpu.json`](../benchmarks/results/gpu.json).\n\n"
         f"{where}{driver}; {machine['cpu']}, {machine['cores']} cores; torch {machine['torch']}, "
         f"CUDA {results['cuda']}; commit {results['commit']}; {results['seconds']:.0f} s in all."
@@ -141,9 +142,9 @@ def _trainings(results: dict[str, Any]) -> str:
     heads = ("run", f"to {results['target']:g}", "best held-out loss", "training", "frames")
     return (
         "## Training\n\n"
-        f"On {results['data']}, one seed. Seconds are those of training, without looks at "
-        "held-out data and without the start.\nA run that was cut has not taken its last, "
-        "shortest steps.\n\n" + table(heads, rows)
+        f"The data are {results['data']}, with one seed. Seconds are those of training, without "
+        "looks at held-out data and without the start.\nA run that was cut has not taken its "
+        "last, shortest steps.\n\n" + table(heads, rows)
     )
 
 

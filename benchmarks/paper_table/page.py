@@ -50,17 +50,28 @@ def write_page(results: dict[str, Any], places: Sequence[dict[str, Any]], out: P
 _INTRODUCTION = """\
 # What the paper's two parts bring
 
-Sainath et al. (2013) train with sMBR by HF from a cross-entropy network, and report 1.5 times less
-time for an L-BFGS preconditioner and growing samples together on 50 hours, over 2.3 on 300. Made by
-`make paper-table` on {cpu}, torch {torch}; `benchmarks/paper_table/settings.py` holds all settings.
-Every run has one thread; two run at once.
+Sainath et al. (2013) train with sMBR by Hessian-free optimisation (HF), from a cross-entropy
+network. They add two parts to plain HF: an L-BFGS preconditioner and growing samples. They report
+that both together take 1.5 times less time on 50 hours of speech, and over 2.3 times less on 300
+hours. This page says what the two parts bring in asr-hf, with all figures. [results.md](results.md)
+has the summary. `make paper-table` made the page on
+{cpu}, torch {torch}.
 
-Each row is told until its held-out loss, the expected share of wrong frames, is the lowest of the
-plain row with the same seed: time and work (a gradient frame is 3, a curvature frame 4, a loss
-frame 1) without looks at all held-out data. Medians over seeds, smallest and largest behind. "≥": a
-run never reached that loss, and its whole cost counts; ratios are then bounds from above ("≤"). WER
-is of the test sets together, at that place and at the run's lowest held-out loss; decoding weights
-are chosen on the development set.
+`benchmarks/paper_table/settings.py` holds all settings. Every run has one thread; two run at once.
+
+## How to read the tables
+
+- A row gives the cost until its held-out loss is as low as the lowest of the plain row with the
+  same seed. The held-out loss is the expected share of wrong frames.
+- Seconds and work leave out the looks at all held-out data. Work counts a gradient frame as 3, a
+  curvature frame as 4 and a loss frame as 1.
+- "Plain over" is the cost of the plain row divided by that of the row. Below 1, the row is slower.
+- The figures are medians over seeds. The smallest and the largest follow in brackets.
+- "≥" means that a run never reached that loss. Then its whole cost counts, and the ratios are
+  bounds from above ("≤").
+- "WER there" is the word error rate of the test sets together, where the loss is reached. "WER at
+  its end" is that at the run's lowest held-out loss. The development set chooses the decoding
+  weights.
 """
 
 
@@ -68,10 +79,10 @@ def _section(name: str, runs: Sequence[Record]) -> str:
     frames = runs[0]["trace"][-1]["gradient_frames"] if runs else 0
     whole = max((e["gradient_frames"] or 0 for run in runs for e in run["trace"]), default=frames)
     start = [run["start"]["wer"]["percent"] for run in runs if run["start"]["wer"]]
-    said = f"sMBR on {whole / 6000:.0f} minutes of speech ({whole} frames)"
+    said = f"sMBR trains on {whole / 6000:.0f} minutes of speech ({whole} frames)."
     if start:
-        said += f"; WER of the cross-entropy networks {_spread(start, '{:.1f}')} %"
-    return f"## {name}\n\n{said}.\n\n{_table(runs)}\n"
+        said += f" The cross-entropy networks have a WER of {_spread(start, '{:.1f}')} %."
+    return f"## {name}\n\n{said}\n\n{_table(runs)}\n"
 
 
 def _reasons(places: Sequence[dict[str, Any]]) -> str:
@@ -94,11 +105,15 @@ def _reasons(places: Sequence[dict[str, Any]]) -> str:
 _REASONS = """\
 ## What pairs are worth
 
-CG steps from zero to CG's own end and, in brackets, to 95 % of the q that it finds without a
-preconditioner, at models that a run kept. Pairs are of the iteration before, as in training, or
-differ from those of this very run in their model or their sample alone. ρ is the fall of the loss
-on the gradient sample over that of q: below a quarter, λ grows. Made by
-`python -m benchmarks.paper_table.reasons`.
+The L-BFGS preconditioner is made from pairs that CG steps leave. This table says how many CG steps
+such pairs save, at models that a run kept. `python -m benchmarks.paper_table.reasons` makes it.
+
+- A cell gives the CG steps from zero to CG's own end. In brackets are the steps to 95 % of the
+  value of the quadratic model q that CG finds without a preconditioner.
+- Pairs of the iteration before are those of training. The other pairs differ from those of this
+  very run in one thing alone, their model or their sample.
+- ρ is the fall of the loss on the gradient sample over that of q. Below a quarter, the damping λ
+  grows.
 """
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from asr_hf.runtime.files import write_text
+from benchmarks.race import wording
 from benchmarks.race.charts import draw_curves, draw_profile, draw_steps
 from benchmarks.race.figures import (
     failures,
@@ -38,7 +39,7 @@ def write_page(plan: Plan, results: Results, out: Path) -> None:
         out: path of the page.
     """
     begun = [w for w in plan.workloads.values() if _any_run(results, w)]
-    parts = [_introduction(plan, results), _summary(plan, results)]
+    parts = [wording.introduction(plan, results.content), _summary(plan, results)]
     if begun:
         picture = out.with_name(f"{out.stem}-curves.svg")
         draw_curves(plan, results, begun, picture)
@@ -47,11 +48,7 @@ def write_page(plan: Plan, results: Results, out: Path) -> None:
     if ratios:
         picture = out.with_name(f"{out.stem}-profile.svg")
         draw_profile(plan, ratios, picture)
-        parts.append(
-            "## Performance profile\n\nThe share of workloads and studies whose target a method "
-            "reaches within a factor of the fastest method's time. The target is the best "
-            f"baseline's, so that one of them always gets there.\n\n![profile]({picture.name})\n"
-        )
+        parts.append(f"## Performance profile\n\n{wording.PROFILE}\n![profile]({picture.name})\n")
     parts += [_workload(plan, results, workload) for workload in begun]
     parts += [_steps(plan, results, out), _gemm(plan, results), _paper(results)]
     parts += [_failures(plan, results), _not_run(plan, results), _runs(plan, results)]
@@ -62,36 +59,9 @@ def _any_run(results: Results, workload: Workload) -> bool:
     return bool(results.content.get("workloads", {}).get(workload.name, {}).get("begun"))
 
 
-def _introduction(plan: Plan, results: Results) -> str:
-    said = results.content.get("plan", {})
-    commit = said.get("commit", "unknown")
-    return (
-        "# Our HF against first-order optimisers of today\n\n"
-        "Made by `make race`; every run has one thread on a core of its own. Workloads, "
-        "budgets and the search space are those of "
-        "[`benchmarks/race/workloads.yaml`](../benchmarks/race/workloads.yaml), "
-        f"which was committed before any run (commit `{commit[:12]}{commit[40:]}`, SHA-256 "
-        f"`{plan.digest[:12]}`); every run is in "
-        "[`benchmarks/results/race.json`](../benchmarks/results/race.json).\n\n"
-        f"**Tuned track.** Each baseline tries {plan.trials} quasi-random points of one search "
-        f"space in each of {len(plan.studies)} studies. The target is the lowest held-out loss "
-        "that any of them reaches in the budget. Ours has no search: the preset "
-        f"`+preset={plan.preset}` at horizons of the budget over "
-        f"{', '.join(f'{divisor:g}' for divisor in plan.horizons)}. The speed-up is the time at "
-        "which the best baseline reached the target, over the least time that ours takes to it; "
-        "the median over studies. **Self-tuned track.** The same against published settings of "
-        "AdamW and Muon alone. Time is the seconds of training, looks at held-out data excluded, "
-        "and held-out losses are over all held-out frames. A speed-up below 1 is a defeat. "
-        "All runs of a workload that are compared are of one machine.\n\n"
-        '`make race` goes on where it was left; of a part: `make race ARGS="--workloads '
-        f'{next(iter(plan.workloads))} --only tuned self --minutes 60"`, and `--methods soap '
-        "shampoo` with the package pytorch_optimizer.\n"
-    )
-
-
 def _summary(plan: Plan, results: Results) -> str:
-    heads = ["workload", "budget", "tuned", "self-tuned", "loss, ours", "loss, best baseline"]
-    heads += ["WER, ours", "WER, best baseline", "trials"]
+    heads = ["workload", "budget", "tuned", "self-tuned", "loss, HF", "loss, best baseline"]
+    heads += ["WER, HF", "WER, best baseline", "trials"]
     rows = []
     for name, workload in plan.workloads.items():
         found = results.content["workloads"][name]
@@ -108,7 +78,7 @@ def _summary(plan: Plan, results: Results) -> str:
                 f"{found['trials_done']} of {found['trials_planned']}",
             )
         )
-    return "## In short\n\n" + table(heads, rows)
+    return f"## In short\n\n{wording.SUMMARY}\n" + table(heads, rows)
 
 
 def _speed(value: float | None) -> str:
@@ -142,7 +112,7 @@ def _workload(plan: Plan, results: Results, workload: Workload) -> str:
     of_studies = results.content["workloads"][workload.name]
     lines = [
         f"- {track}, seed {each['seed']}: target {each['target']:.3f}, reached by "
-        f"{plan.label(each['method'])} in {each['theirs']:.1f} s, by ours "
+        f"{plan.label(each['method'])} in {each['theirs']:.1f} s, by HF "
         + (f"in {each['ours']:.1f} s: {_speed(each['speedup'])}" if each["ours"] else "never")
         for track, key in (("tuned", "tuned"), ("self-tuned", "self_tuned"))
         for each in of_studies[key]
@@ -154,7 +124,7 @@ def _workload(plan: Plan, results: Results, workload: Workload) -> str:
         )
     heads = ("method", "loss of its best run", "time to the target", "runs", "failed")
     return (
-        f"## {workload.label}\n\nOn {of_studies['machine']}.\n\n{table(heads, rows)}\n"
+        f"## {workload.label}\n\nThe machine is {of_studies['machine']}.\n\n{table(heads, rows)}\n"
         + "\n".join(lines)
         + "\n"
     )
@@ -171,19 +141,13 @@ def _steps(plan: Plan, results: Results, out: Path) -> str:
         return ""
     picture = out.with_name(f"{out.stem}-steps.svg")
     draw_steps(plan, measured, picture)
-    text = (
-        f"## Steps against minibatches\n\nSteps (changes of θ) to a held-out loss of "
-        f"{found['target']:g} by frames of a minibatch: of runs of several lengths, annealed to "
-        "their end, the fewest with which one gets there, the baselines at their best rate. In "
-        f"brackets the time that it would take on {plan.steps.workers} workers, by a model: they "
-        "share what grows with the minibatch, all repeat the rest (updates, orthogonalisation, "
-        "inverses), and the sums over workers take "
-        f"{plan.steps.link.bandwidth:.3g} bytes a second and {plan.steps.link.latency:.1g} s a "
-        "message. Fewest steps of a baseline over ours at 8192 frames, on the workload that is "
-        f"worse for us: {_speed(results.content['sequential_steps_speedup_8k'])}; least modelled "
-        f"times likewise: {_speed(results.content['modelled_speedup_64_workers'])}.\n\n"
-        f"![steps to the target over frames of a minibatch]({picture.name})\n"
+    text = wording.steps_introduction(
+        plan,
+        found["target"],
+        _speed(results.content["sequential_steps_speedup_8k"]),
+        _speed(results.content["modelled_speedup_64_workers"]),
     )
+    text += f"\n![steps to the target over frames of a minibatch]({picture.name})\n"
     for name, rows in measured.items():
         heads = ("method", *(str(batch) for batch in plan.steps.batches))
         cells = [
@@ -214,10 +178,8 @@ def _gemm(plan: Plan, results: Results) -> str:
         for name, of in shares.items()
         if name in plan.workloads
     ]
-    return (
-        "## Share of matrix products\n\nOf the time of some seconds of training, by torch's "
-        "profiler, which itself takes time beside small operations.\n\n"
-        + table(("workload", *(plan.label(m) for m in methods)), rows)
+    return f"## Share of matrix products\n\n{wording.SHARES}\n" + table(
+        ("workload", *(plan.label(m) for m in methods)), rows
     )
 
 
@@ -238,8 +200,9 @@ def _paper(results: Results) -> str:
     ]
     ratio = _speed(found.get("both_over_plain_seconds"))
     return (
-        f"## The paper's table\n\nSequence training to a common loss; both over plain: {ratio}.\n\n"
-        + table(("HF", "time", "work", "CG iterations", "WER"), rows)
+        "## The paper's table\n\nThe paper adds two parts to plain HF. Each row trains sequences "
+        "to a common loss ([paper-table.md](paper-table.md)). Speed of both over plain: "
+        f"{ratio}.\n\n" + table(("HF", "time", "work", "CG iterations", "WER"), rows)
     )
 
 
@@ -264,19 +227,25 @@ def _not_run(plan: Plan, results: Results) -> str:
         lines.append("- steps against minibatches, as far as the table above has gaps")
     others = sorted({r["method"] for r in results.records} | set(plan.first_wave))
     lines += [f"- {m.label}: nowhere" for m in plan.methods.values() if m.key not in others]
+    return "\n".join(["## What was not run\n", *(lines or ["Nothing."]), *_notes(results), ""])
+
+
+def _notes(results: Results) -> list[str]:
+    """Say which results do not count, and which were disturbed, each after a blank line."""
+    notes = []
     stale = len(results.records) - results.content["runs_counted"]
     if stale:
-        lines.append(
-            f"- {stale} results of other settings than today's, or of a machine that did less of "
-            "a workload, are kept and not counted"
+        notes.append(
+            f"\n{stale} results are of other settings than today's, or of a machine that did less "
+            "of a workload. They are kept and do not count."
         )
     disturbed = sum(r["core_share"] < _WHOLE_CORE for r in results.records)
     if disturbed:
-        lines.append(
-            f"- undisturbed: {disturbed} runs had less than {100 * _WHOLE_CORE:.0f} % of a core "
-            "(`core_share` in race.json)"
+        notes.append(
+            f"\n{disturbed} runs had less than {100 * _WHOLE_CORE:.0f} % of a core, because other "
+            "work ran beside them (`core_share` in race.json)."
         )
-    return "## What was not run\n\n" + ("\n".join(lines) or "Nothing.") + "\n"
+    return notes
 
 
 def _runs(plan: Plan, results: Results) -> str:
@@ -284,7 +253,7 @@ def _runs(plan: Plan, results: Results) -> str:
         f"On {machine}:\n\n```\n" + "\n".join(map(_line, runs.values())) + "\n```\n"
         for machine, runs in sorted(results.runs.items())
     ]
-    return "\n".join(["## All runs\n", *blocks]) if blocks else ""
+    return "\n".join([f"## All runs\n\n{wording.RUNS}", *blocks]) if blocks else ""
 
 
 def _line(record: Record) -> str:

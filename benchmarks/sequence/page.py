@@ -61,13 +61,14 @@ def race_lines(race: dict[str, Any]) -> str:
     lines = []
     for ways, ends in zip(race["ways"], race["best_loss"], strict=True):
         lines.append(
-            f"- held-out loss in the end: HF {ends['hf']:.4f}, SGD at best {ends['sgd']:.4f}"
+            f"- best held-out loss: HF {ends['hf']:.4f}, "
+            f"SGD with its best settings {ends['sgd']:.4f}"
         )
         for way, ratio in ways.items():
             reached = f"{ratio:.1f} times sooner" if ratio else "never"
             utterances, _, rate = way.removeprefix("sgd-smbr-").partition("x")
             lines.append(
-                f"- HF is at the best loss of SGD with {utterances} utterance(s) an update and "
+                f"- HF reaches the best loss of SGD with {utterances} utterance(s) an update and "
                 f"rate {rate}: {reached}"
             )
     return "\n".join(lines)
@@ -94,14 +95,21 @@ def section(key: str, study: Study, figures: dict[str, Any], out: Path) -> str:
     if there:
         plot_compare(list(there.values()), list(there), picture)
         parts.append(f"![held-out loss against work and seconds]({picture.name})\n")
-    parts += [race_lines(figures["hf_over_sgd"]), "", paired_lines(figures, study.tests), ""]
+    for heading, listed in (
+        ("HF against SGD, by the held-out loss of sMBR:", race_lines(figures["hf_over_sgd"])),
+        (
+            "Changes of the WER against the start, paired over utterances:",
+            paired_lines(figures, study.tests),
+        ),
+    ):
+        parts += [f"{heading}\n", f"{listed}\n"] if listed else []
     lines = [
         shlex.join(["asr-hf", *command]).replace(f"{ROOT}/", "")
         for kind in ("ce", *_RACERS, "hf-mmi", "ce-longer")
         if (folder := chosen(study, kind, seed)) is not None
         for command in commands(study, folder.name.rpartition("-seed")[0], seed)
     ]
-    return "\n".join([*parts, "```", *lines, "```", ""])
+    return "\n".join([*parts, f"The commands of seed {seed}:\n", "```", *lines, "```", ""])
 
 
 def write_page(results: dict[str, Any], out: Path) -> None:
@@ -112,13 +120,28 @@ def write_page(results: dict[str, Any], out: Path) -> None:
         if key in results and results[key]["runs"]["ce"]
     ]
     machine = next(results[key]["machine"] for key in STUDIES if key in results)
-    write_text(
-        out,
-        "# What sequence training brings\n\n"
-        "Made by `python -m benchmarks.sequence` (prompts5x) and `python -m benchmarks.sequence "
-        f"--study clean` (prompts5) on {machine['cpu']}, torch {machine['torch']}, every run with "
-        "one thread. Medians over seeds, smallest and largest behind. Every model is decoded at "
-        "its own acoustic scale and word insertion penalty, chosen on the development set, which "
-        "also chooses the iteration; nothing is tuned on the test sets. The held-out loss of sMBR "
-        "is the expected share of wrong frames.\n\n" + "\n".join(parts),
-    )
+    write_text(out, _introduction(machine) + "\n".join(parts))
+
+
+def _introduction(machine: dict[str, Any]) -> str:
+    return f"""\
+# What sequence training brings
+
+This page says how many word errors sequence training by Hessian-free optimisation (HF) saves, and
+how soon it gets as far as SGD. It is for readers who want all figures. [results.md](results.md) has
+the summary, and [sequence.md](sequence.md) says how to train. Each of these commands makes one part
+of the page:
+
+```
+python -m benchmarks.sequence                 # the part on prompts5x
+python -m benchmarks.sequence --study clean   # the part on prompts5
+```
+
+- The machine is {machine["cpu"]}, with torch {machine["torch"]}. Every run has one thread.
+- The figures are medians over seeds. The smallest and the largest follow in brackets.
+- Every model is decoded at its own acoustic scale and word insertion penalty. The development set
+  chooses these, and also the iteration. Nothing is tuned on the test sets.
+- "The start" is the network that cross-entropy has trained, and that sequence training starts from.
+- The held-out loss of sMBR is the expected share of wrong frames.
+
+"""

@@ -93,6 +93,38 @@ def commands(preset: Preset) -> str:
     return "\n".join(dict.fromkeys(lines))
 
 
+def _introduction(preset: Preset, machine: dict[str, Any], command: str) -> str:
+    return f"""\
+# Acceleration on {preset.recipe}
+
+This page compares ways of Hessian-free optimisation (HF) with SGD and Adam, in the regime of the
+paper (Sainath et al. 2013): which held-out loss each reaches, and how soon. It is for readers who
+want all figures. [results.md](results.md) has the summary. `{command}` made the page on
+{machine["cpu"]} with torch {machine["torch"]}.
+
+**The baselines are those of 2012.** The network has no normalisation, and SGD and Adam halve their
+rates when the held-out loss stalls. [race.md](race.md) measures what people use today: AdamW,
+normalised ReLU networks, and rates that decay to zero.
+
+- All runs share the settings `{preset.overrides}`. Every run has one thread on a core of its own.
+- The figures are medians over seeds. The smallest and the largest follow in brackets.
+- Work counts a gradient frame as 3, a curvature frame as 4 and a loss frame as 1. Time is what the
+  optimiser spent, and includes its own looks at held-out data.
+- Learning rates are chosen by held-out loss from the grids in the commands below. Nothing is tuned
+  on the test set.
+- HF ends after a fixed number of iterations, except for the best HF.
+
+"""
+
+
+_SPEED_UPS = """\
+Each row says how much sooner the faster method reaches the best held-out loss of the slower one.
+Against SGD and Adam, it is the better one's best loss. "≥" means that the slower method never
+reached that loss, so that all its time counts. "Not reached" means that the faster method never
+reached it.
+"""
+
+
 def write_page(preset: Preset, results: dict[str, Any], command: str, out: Path) -> None:
     """Write the page to `out`, and its picture beside it as SVG."""
     shown = shown_runs(preset)
@@ -107,20 +139,10 @@ def write_page(preset: Preset, results: dict[str, Any], command: str, out: Path)
     ]
     write_text(
         out,
-        f"# Acceleration on {preset.recipe}\n\n"
-        f"Made by `{command}` on {machine['cpu']}, torch {machine['torch']}; every run has one "
-        f"thread on a core of its own. Net: `{preset.overrides}`. Median over seeds, smallest and "
-        "largest behind. Work counts a gradient frame as 3, a curvature frame as 4, a loss frame "
-        "as 1; time is what the optimiser spent, its own looks at held-out data included. "
-        "Learning rates are chosen by held-out loss from the grids in the commands below; nothing "
-        "is tuned on the test set. HF but for the best is bounded by iterations. The baselines are "
-        "those of 2012: no normalisation, rates halved when the held-out loss stalls. What people "
-        "use today (AdamW, normalised ReLU networks, rates that decay to zero) is measured "
-        "in race.md.\n\n"
-        f"![held-out loss against work and seconds]({picture.name})\n\n"
+        _introduction(preset, machine, command)
+        + f"![held-out loss against work and seconds]({picture.name})\n\n"
         f"## What each reached\n\n{methods_table(results, preset.tests)}\n\n"
-        "## Speed-ups\n\nTo the best held-out loss of the slower method; against SGD and Adam, to "
-        "the better one's. ≥: the slower one never got there, and all its time counts.\n\n"
+        f"## Speed-ups\n\n{_SPEED_UPS}\n"
         f"{ratios_table(results)}\n\n{''.join(wers)}\n"
         f"## Commands\n\n```\n{commands(preset)}\n```\n",
     )
