@@ -1,20 +1,23 @@
 """Adapt a trained network to other speech: a voice, a channel, new words or a new language.
 
+commonest use: asr-hf adapt exp/first table=mine.tsv
+usual time:    minutes, because it runs all steps from prepare to score
+
 usage: asr-hf adapt exp/RUN table=FILE [name=NAME] [key=value ...]
        asr-hf adapt exp/RUN table=FILE adapt.states=new [alignment=OPTION] [key=value ...]
 
 A few minutes of transcribed speech are enough. The command prepares the table, extracts features
-as those of the run, aligns, trains from the run's network, decodes, and prints word error rates
-before and after, of the new sets and of the run's own test set. What is there already is kept: the
-same command continues what was cut off. The new network is in exp/NAME, by default
-exp/RUN-<corpus>; the run itself is only read, but for its decoded words where there are none yet.
+like those of the run, aligns, trains from the run's network, and decodes. Then it prints word error
+rates before and after, of the new sets and of the run's own test set. It keeps what is there
+already, so the same command continues what was cut off. The new network is in exp/NAME, by default
+in exp/RUN-<corpus>. The command only reads the old run, but decodes it if nobody has done so yet.
 
-adapt.states=same (the default) keeps phones, HMM states and output layer; the run's network aligns
-the new speech. trainer.pull holds the network to what it was, trainer.pull_fisher to what its own
-training set needs of it. Language, dictionary and text of the language model are those of the run's
-corpus unless corpus.languages, corpus.lexicon and corpus.lm_text name others.
+adapt.states=same (the default) keeps phones, HMM states and output layer. The run's network aligns
+the new speech. trainer.pull holds the network to what it was, and trainer.pull_fisher to what its
+own training set needs of it. Language, dictionary and text of the language model are those of the
+run's corpus, unless corpus.languages, corpus.lexicon and corpus.lm_text name others.
 
-adapt.states=new is for other phones, states or another language: the new speech gets an alignment
+adapt.states=new is for other phones, states or another language. The new speech gets an alignment
 of its own, and the network a new output layer above the hidden layers of the old one.
 """
 

@@ -1,13 +1,20 @@
 """Align a corpus and pack its training data; write when words and phones are said.
 
+commonest use: asr-hf align +recipe=prompts
+usual time:    one to two minutes for 24 minutes of recordings on two cores
+
 usage: asr-hf align +recipe=NAME [--format FORMAT] [group=OPTION ...] [key=value ...]
 
-Flat-starts a monophone GMM on the training set, aligns every set by force, and packs features and
-labels into <corpus.dir>/store/<set>. alignment.from_run=<run folder> realigns with a trained model;
-alignment.from_kaldi=<folder with ali.*.gz and final.mdl> and alignment.from_ark=<ark of pdf ids>
-take alignments from outside. What is there already and current is left alone.
+The command trains a monophone GMM on the training set by a flat start, aligns every set by force,
+and packs features and labels into <corpus.dir>/store/<set>. It keeps what is there already and
+still right. These settings take alignments from elsewhere:
 
-  --format FORMAT    write times of words and phones as well:
+  alignment.from_run=exp/RUN    align again with a trained network
+  alignment.from_kaldi=DIR      a Kaldi folder with ali.*.gz and final.mdl
+  alignment.from_ark=FILE       an archive of pdf ids
+
+options:
+  --format FORMAT    write the times of words and phones as well:
 {forms}
   --output DIR       write them into DIR/<set>, in place of <alignment folder>/<set>/times/FORMAT
 """

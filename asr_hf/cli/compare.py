@@ -1,18 +1,22 @@
 """Compare runs: held-out losses, settings that differ, word errors with a paired test.
 
+commonest use: asr-hf compare exp/first exp/second
+usual time:    a second for a few runs
+
 usage: asr-hf compare [exp/RUN ...] [--format text|html|json|csv] [--output FILE]
 
-A folder that holds run folders stands for all of them; without a folder paths.exp does. Runs that
-are not finished, damaged or decoded with another model are listed with what is amiss.
+A folder that holds run folders stands for all of them. Without a folder, the command compares all
+runs in paths.exp. It lists runs that are not finished, damaged or decoded with another model, and
+says what is wrong with them.
 
   text   tables on the terminal, and the page (this is the default)
   html   the page alone: one file without scripts, with the curves
   json   every figure, with the points of the curves
   csv    a line for each run
 
-The page is compare.html in the folder that holds the runs; json and csv go to standard output.
---output FILE names another place. Word errors are compared with those of the first run that the
-command names, or, where it names a folder of runs, of the one with the fewest errors.
+The page is compare.html in the folder that holds the runs. json and csv go to standard output.
+--output FILE names another place. The command compares word errors with those of the first run that
+you name. If you name a folder of runs, it compares them with those of the run with fewest errors.
 """
 
 from __future__ import annotations

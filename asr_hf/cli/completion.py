@@ -1,5 +1,10 @@
 """Print a completion script for bash, zsh or fish.
 
+commonest use: eval "$(asr-hf completion bash)"
+usual time:    half a second
+
+usage: asr-hf completion bash|zsh|fish
+
 bash:  eval "$(asr-hf completion bash)"
 zsh:   eval "$(asr-hf completion zsh)"
 fish:  asr-hf completion fish | source

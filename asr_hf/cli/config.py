@@ -1,6 +1,11 @@
-"""Print the resolved configuration that any verb would run with the same overrides.
+"""Print the configuration that any verb would run with the same overrides.
+
+commonest use: asr-hf config +recipe=prompts
+usual time:    half a second
 
 usage: asr-hf config [exp/RUN] [key=value ...]
+
+All values are resolved: a reference to another setting is replaced by that setting's value.
 """
 
 from __future__ import annotations

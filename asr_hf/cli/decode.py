@@ -1,13 +1,16 @@
 """Decode with a trained model.
 
+commonest use: asr-hf decode exp/first
+usual time:    20 to 30 seconds for four minutes of recordings on one core
+
 usage: asr-hf decode exp/RUN [key=value ...]
 
-The settings are those of the run; what is given beside changes them. Without a folder, name=RUN and
+The settings are those of the run. What you give beside changes them. Without a folder, name=RUN and
 the run's recipe say which run it is.
 
-Sweeps acoustic scale and insertion penalty on decode.tune_on, decodes decode.sets at the best of
-them, and writes hypotheses and ctm into <run folder>/decode/<set>. `asr-hf score exp/RUN`
-counts the errors. What was decoded already is kept.
+The command tries acoustic scales and insertion penalties on decode.tune_on, and decodes decode.sets
+with the best of them. It writes hypotheses and ctm into <run folder>/decode/<set>. It keeps what
+was decoded already. `asr-hf score exp/RUN` counts the errors.
 """
 
 from __future__ import annotations

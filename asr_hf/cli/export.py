@@ -1,10 +1,14 @@
 """Write a trained model, or its scores, in the form of another program.
 
+commonest use: asr-hf export onnx exp/first
+usual time:    5 seconds for a network
+
 usage: asr-hf export FORMAT exp/RUN [key=value ...]
 
-Into <run folder>/export:
+The command writes these formats into <run folder>/export:
 {formats}
-export.sets names the sets, export.text=true writes archives as text.
+
+export.sets names the sets. export.text=true writes archives as text.
 """
 
 from __future__ import annotations

@@ -1,6 +1,11 @@
 """Extract filterbank features of every set of a corpus.
 
-Writes <corpus.dir>/fbank/<set>. What is already there and current is left alone.
+commonest use: asr-hf features +recipe=prompts
+usual time:    10 to 20 seconds for 24 minutes of recordings on two cores
+
+usage: asr-hf features +recipe=NAME [key=value ...]
+
+The command writes <corpus.dir>/fbank/<set>. It keeps what is there already and still right.
 """
 
 from __future__ import annotations

@@ -23,24 +23,25 @@ from asr_hf.runtime.interruption import (
 )
 
 USAGE = """\
-asr-hf - Hessian-free training of DNN-HMM acoustic models
+asr-hf - trains acoustic models for speech recognition by Hessian-free optimisation
 
 usage: asr-hf VERB [+recipe=NAME] [group=OPTION ...] [key=value ...]
 
+a first run, on 24 minutes of English voice prompts (three to four minutes on two cores):
+  asr-hf prepare  +recipe=prompts
+  asr-hf features +recipe=prompts
+  asr-hf align    +recipe=prompts
+  asr-hf train    +recipe=prompts name=first +preset=kfac
+  asr-hf decode   exp/first
+  asr-hf score    exp/first
+
+verbs (asr-hf VERB --help explains each):
 {verbs}
 
 options:
   --help        this page; after a verb, that verb's page
   --version     print the version
   --debug       show tracebacks and debug messages
-
-a first run, on 24 minutes of English voice prompts:
-  asr-hf prepare  +recipe=prompts
-  asr-hf features +recipe=prompts
-  asr-hf align    +recipe=prompts
-  asr-hf train    +recipe=prompts name=first
-  asr-hf decode   +recipe=prompts name=first
-  asr-hf score    +recipe=prompts name=first
 
 a sweep over two groups:
   asr-hf train -m +recipe=prompts preconditioner=identity,lbfgs sampling=fixed,geometric

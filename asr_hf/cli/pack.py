@@ -1,11 +1,14 @@
 """Pack a run for transcription elsewhere.
 
+commonest use: asr-hf pack exp/first first.asrhf
+usual time:    5 seconds
+
 usage: asr-hf pack exp/RUN FILE.asrhf [key=value ...]
 
-The file holds network, graph, words, features and decoding weights, and needs neither the corpus
-nor the run: asr-hf transcribe FILE.asrhf takes it in the place of a run folder, on any machine. A
-name without .asrhf makes a folder with the same content. Settings of the search that are given here
-(decode.beam, decode.max_active) travel along.
+The file holds network, graph, words, features and decoding weights. It needs neither the corpus nor
+the run: on any machine, asr-hf transcribe FILE.asrhf takes it in place of a run folder. If the name
+does not end in .asrhf, the command makes a folder with the same content. The pack also keeps the
+settings of the search that you give here (decode.beam, decode.max_active).
 """
 
 from __future__ import annotations

@@ -1,7 +1,14 @@
 """Make a corpus: data directories, lexicon and language model.
 
-Runs recipes/<corpus.recipe>/prepare.py and validates what it made in <paths.data>/<corpus.name>.
-Set corpus.source=DIR to take the recordings from a folder of yours.
+commonest use: asr-hf prepare +recipe=prompts
+usual time:    20 to 30 seconds for 24 minutes of recordings on two cores, after the download
+
+usage: asr-hf prepare +recipe=NAME [key=value ...]
+       asr-hf prepare table=FILE [key=value ...]
+
+The recipe finds or fetches the recordings, and writes the corpus into <paths.data>/<corpus.name>.
+The command then checks what the recipe has made. corpus.source=DIR takes the recordings from a
+folder of yours.
 """
 
 from __future__ import annotations

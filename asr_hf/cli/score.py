@@ -1,10 +1,13 @@
 """Score the decoded sets of a run.
 
+commonest use: asr-hf score exp/first
+usual time:    2 seconds
+
 usage: asr-hf score exp/RUN [key=value ...]
 
-Prints word error rates with counts and confidence intervals by set and language, enters them in
-result.json, lists the worst utterances word by word in score.txt, renews report.html, and checks
-the counts with sclite where it is installed.
+The command prints word error rates with counts and confidence intervals, by set and language. It
+writes them into result.json, lists the worst utterances word by word in score.txt, and renews
+report.html. If sclite is installed, it checks the counts with it.
 """
 
 from __future__ import annotations

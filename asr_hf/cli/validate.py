@@ -1,16 +1,19 @@
-"""Check Kaldi data directories, stores and runs, and list every offender.
+"""Check Kaldi data directories, stores and runs, and list every fault.
+
+commonest use: asr-hf validate data/mine/train
+usual time:    2 seconds for a data directory of 400 recordings
 
 usage: asr-hf validate DIR [DIR ...] [--fix] [key=value ...]
 
-Of several data directories it says too what utterances they share: a training set and a held-out
-set should have none. Of frame stores (data/<corpus>/store/<set>), lattice stores and run folders
-every byte is read and compared with its checksum.
+If you name several data directories, the command also lists the utterances that they share. A
+training set and a held-out set should share none. Of frame stores (data/<corpus>/store/<set>),
+lattice stores and run folders it reads every byte, and compares it with its checksum.
 
---fix sorts the files of data directories, rebuilds spk2utt and drops utterances that are
-incomplete or have no usable audio; the files as they were are kept in DIR/.backup.
+--fix sorts the files of data directories, rebuilds spk2utt, and drops utterances that are
+incomplete or have no usable audio. The files as they were stay in DIR/.backup.
 
-The model of a run that is of a class of your own is read where the command names that class, by
-model._target_=CLASS or --config-dir DIR model=OPTION.
+If the model of a run is of a class of your own, name that class in the command, by
+model._target_=CLASS or by --config-dir DIR model=OPTION.
 """
 
 from __future__ import annotations

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 VERBS = {
-    "prepare": "make a corpus's data directories, lexicon and language model",
-    "validate": "check data directories, stores and runs; list every offender",
+    "prepare": "make the data directories, lexicon and language model of a corpus",
+    "validate": "check data directories, stores and runs; list every fault",
     "features": "extract filterbank features and CMVN statistics",
-    "align": "flat-start a GMM, align, and pack the training data",
+    "align": "train a GMM from a flat start, align, and pack the training data",
     "train": "train an acoustic model (-m sweeps)",
-    "adapt": "adapt a trained model to other speech; words before and after",
+    "adapt": "adapt a trained model to other speech; print word errors before and after",
     "lattices": "make lattices for sequence training",
     "decode": "tune on dev, decode the test sets",
     "score": "count word errors of what was decoded",

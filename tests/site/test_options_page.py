@@ -38,7 +38,8 @@ def test_every_key_of_a_command_is_there(page):
 
 def test_a_setting_has_its_comment_and_its_default(page):
     assert (
-        "| `sampling.gradient` | `1.0` | Share of the training frames for the gradient. |" in page
+        "| `sampling.gradient` | `1.0` | The gradient is computed on this share of the training "
+        "frames. A number above 1 is a number of frames. |" in page
     )
     assert "### preset=kfac" in page and "| `frame_stride` | `64` |" in page
 
