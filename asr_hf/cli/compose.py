@@ -268,6 +268,8 @@ def explain(overrides: list[str], error: Exception) -> InputError:
     Returns:
         An error whose remedy is the nearest override that would fit.
     """
+    # Those before the culprit have to compose: folders of options come first.
+    overrides = sorted(overrides, key=lambda override: key_of(override) != SEARCH_PATH)
     for number, override in enumerate(overrides):
         try:
             compose_tree(overrides[: number + 1])

@@ -104,6 +104,8 @@ DECLARED: dict[str, Kinds] = {
 
 # Mappings in which the user chooses the names: of sets, languages and subsets.
 OPEN = (
+    "corpus.held_out",
+    "corpus.held_out_scenes",
     "corpus.subsets",
     "corpus.subsets_scored",
     "corpus.augmentation.sets",

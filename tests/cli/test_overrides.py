@@ -107,6 +107,7 @@ def test_values_that_fit_are_taken(asr_hf, override):
             "corpus.augmentation.sets.more.of",
             "dev",
         ),
+        (["+recipe=queen", "+corpus.held_out.hero=[joe]"], "corpus.held_out.hero", ["joe"]),
         (["+recipe=table", "++corpus.lexicon={en: a}"], "corpus.lexicon.en", "a"),
         ([P, "++runtime.seed=3"], "runtime.seed", 3),
         (
@@ -140,6 +141,14 @@ def test_options_of_one_s_own_are_suggested_as_they_are_written(asr_hf, tmp_path
     outcome = asr_hf("config", "--config-dir", "mine", given, "name=x")
     assert outcome.code == 2 and "did you mean corpus=mine?" in outcome.err
     assert "override corpus" not in outcome.err
+
+
+def test_the_culprit_is_found_where_folders_of_one_s_own_come_last(tmp_path):
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "mine.yaml").write_text("name: mine\n")
+    given = ["corpus=mine", "name=x", "decode.beams=3", f"hydra.searchpath=[file://{tmp_path}]"]
+    with pytest.raises(InputError, match=r"decode\.beams=3: there is no such key"):
+        load_config(given)
 
 
 def test_several_folders_of_one_s_own_are_all_searched(asr_hf, tmp_path):
