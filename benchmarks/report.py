@@ -51,7 +51,7 @@ make gpu-check ARGS=--page-only                                 # writes docs/gp
 
 The machine needs no network and no `make setup`: `GPU_PYTHON` is any Python that has torch for
 CUDA, numpy, tqdm, pytest and pytest-timeout. Training imports hydra-core, omegaconf, kaldiio,
-soundfile, safetensors, tensorboard and torchaudio too; a step that lacks one names it and fails
+soundfile, safetensors and tensorboard too; a step that lacks one names it and fails
 alone. `--minutes`, `--steps` and `--target` say how long, what, and to which loss; `--commit` names
 the commit where there is no git; `--device cpu --quick` tries the check itself.
 """
