@@ -35,7 +35,8 @@ ifeq ($(PYTHON),)
 	@exit 1
 else
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	-e '.[dev,torchaudio]'
 	@touch $@
 endif
 

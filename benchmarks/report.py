@@ -77,7 +77,7 @@ make gpu-check ARGS=--page-only                                 # writes docs/gp
 
 The machine needs no network and no `make setup`. `GPU_PYTHON` is any Python that has torch for
 CUDA, numpy, tqdm, pytest and pytest-timeout. Training also imports hydra-core, omegaconf, kaldiio,
-soundfile, safetensors, tensorboard and torchaudio. A step that lacks one of them names it, and
+soundfile, safetensors and tensorboard. A step that lacks one of them names it, and
 fails alone.
 
 | option | what it does |

@@ -25,10 +25,10 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
-import torchaudio
 from num2words import num2words
 from numpy.typing import NDArray
 
+from asr_hf.data.resampling import resample
 from asr_hf.runtime.files import atomic_path
 from asr_hf.runtime.resources import load_recipe
 
@@ -172,7 +172,7 @@ def _with_digits(text: str, language: str) -> str:
 
 
 def _resampled(samples: NDArray[Any], rate: int, target: int) -> NDArray[Any]:
-    resampled = torchaudio.functional.resample(torch.from_numpy(samples), rate, target)
+    resampled = resample(torch.from_numpy(samples), rate, target)
     return np.asarray(resampled.clamp(-1.0, 1.0))
 
 

@@ -202,6 +202,13 @@ def test_hydra_is_met_in_the_command_alone():
     assert {path: names for path, names in met.items() if names} == {}
 
 
+def test_torchaudio_is_imported_in_one_module_alone():
+    folders = (PACKAGE, "benchmarks", "recipes", "scripts", "tests")
+    paths = {path for folder in folders for path in (ROOT / folder).rglob("*.py")}
+    met = {str(p.relative_to(ROOT)) for p in paths if "torchaudio" in libraries(p)}
+    assert met == {"asr_hf/data/backend.py"}
+
+
 def test_a_late_import_of_hydra_is_found(tmp_path):
     path = tmp_path / "late.py"
     for text in (

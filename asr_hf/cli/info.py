@@ -28,7 +28,7 @@ from asr_hf.runtime.resources import conf_dir
 # Files that show that a folder below paths.data is a corpus, and how many levels below it they are.
 _SIGNS = (("*/corpus.json", 0), ("*/fbank/*/fbank.json", 2), ("*/store*/*/store.json", 2))
 
-_PACKAGES = ("torch", "torchaudio", "hydra-core", "kaldifst", "kaldi-hmm-gmm")
+_PACKAGES = ("torch", "hydra-core", "kaldifst", "kaldi-hmm-gmm")
 
 
 def run(arguments: list[str]) -> None:
@@ -73,8 +73,11 @@ def _sets(folder: Path, pattern: str) -> str:
 def _print_system(recipes: list[str]) -> None:
     import torch
 
+    from asr_hf.data.backend import in_use
+
     print(f"asr-hf {__version__}, Python {platform.python_version()}, {platform.platform()}")
     print(", ".join(f"{name} {metadata.version(name)}" for name in _PACKAGES))
+    print(in_use())
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     print(f"devices: {', '.join([f'CPU with {torch.get_num_threads()} threads', *gpus])}")
     print(f"configuration: {conf_dir()}; recipes: {', '.join(recipes)}")

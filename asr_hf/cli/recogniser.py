@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torchaudio
 from torch import Tensor
 
 from asr_hf.cli.speech import speech_config
 from asr_hf.cli.typed import settings_of
+from asr_hf.data.resampling import resample
 from asr_hf.hmm.search.batches import batches
 from asr_hf.hmm.search.hear import Listener
 from asr_hf.runtime.errors import InputError
@@ -85,7 +85,7 @@ class Recogniser:
         name, scaled = "the recording", full_scale(torch.as_tensor(samples))
         seconds = len(scaled) / sample_rate
         if sample_rate != self.sample_rate:
-            scaled = torchaudio.functional.resample(scaled, sample_rate, self.sample_rate)
+            scaled = resample(scaled, sample_rate, self.sample_rate)
         found = Transcription(name, seconds, self.language)
         stretches = self._transcriber.stretches(name, scaled.numpy())
         jobs = (self._transcriber.job(name, stretch) for stretch in stretches)

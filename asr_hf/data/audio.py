@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import torchaudio
 from torch import Tensor
 
 from asr_hf.data.audio_file import AudioFile, Sound, Unreadable
 from asr_hf.data.containers.container import CONVERT, FETCH
+from asr_hf.data.resampling import resample as resampled
 from asr_hf.runtime.children import run_command
 from asr_hf.runtime.errors import InputError
 
@@ -86,7 +86,7 @@ class Recording:
                     remedy=FETCH,
                 )
         if rate != sample_rate:
-            samples = torchaudio.functional.resample(samples, rate, sample_rate)
+            samples = resampled(samples, rate, sample_rate)
         return samples.mul_(_SCALE)
 
     @contextmanager

@@ -5,13 +5,22 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import torch
-import torchaudio.compliance.kaldi as kaldi
+from numpy.typing import NDArray
 from torch import Tensor
 
+from asr_hf.data import backend
 from asr_hf.runtime.errors import InputError
 
+# Those that both libraries know.
 WINDOWS = ("hamming", "hanning", "povey", "blackman", "rectangular")
+# Samples that kaldi-native-fbank takes at once; it makes Python numbers of them.
+_PIECE = 1 << 16
+# The spectrum of larger samples overflows float32, and kaldi-native-fbank raises an error.
+_LOUDEST = 1e12
+# Weights of filters are computed in float32: one that small may come out as none.
+_SMALLEST_WEIGHT = 1e-4
 
 
 @dataclass(frozen=True)
@@ -50,9 +59,7 @@ class FbankOptions:
                 0 <= self.low_freq < upper <= self.sample_rate / 2
             ),
             f"features.frame_length={self.frame_length:g}": self.window_samples >= 2,
-            f"features.frame_shift={self.frame_shift:g}": (
-                int(self.sample_rate * self.frame_shift / 1000) > 0
-            ),
+            f"features.frame_shift={self.frame_shift:g}": self.shift_samples > 0,
             f"features.preemphasis={self.preemphasis:g}": 0 <= self.preemphasis <= 1,
             f"features.window={self.window}": self.window in WINDOWS,
         }
@@ -76,6 +83,11 @@ class FbankOptions:
         """The number of samples of one window."""
         return int(self.sample_rate * self.frame_length * 0.001)
 
+    @property
+    def shift_samples(self) -> int:
+        """The number of samples from one window to the next."""
+        return int(self.sample_rate * self.frame_shift * 0.001)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the options as fbank.json holds them."""
         return asdict(self)
@@ -84,9 +96,11 @@ class FbankOptions:
 def fbank(waveform: Tensor, options: FbankOptions) -> Tensor:
     """Compute log-mel energies, without dither.
 
-    The values differ from Kaldi's by less than 1e-3, with one exception: in filters with next to no
-    energy beside loud ones (one value in 10^5 of real recordings, with Povey or Hann windows) by up
-    to 4e-3, because the rounding of both float32 transforms grows with the loudest filter.
+    torchaudio computes them where there is torchaudio, otherwise kaldi-native-fbank. The values
+    differ from one another and from Kaldi's by less than 1e-3, with one exception: in filters with
+    next to no energy beside loud ones (one value in 10^5 of real recordings, with Povey or Hann
+    windows) by up to 4e-3, because the rounding of the float32 transforms grows with the loudest
+    filter.
 
     Args:
         waveform: samples [N] in the range of 16-bit integers.
@@ -94,11 +108,17 @@ def fbank(waveform: Tensor, options: FbankOptions) -> Tensor:
 
     Returns:
         Log-mel energies [F, num_mel_bins], float32; F is 0 if the waveform is shorter than a
-        window.
+        window. They are not finite where samples are not.
+
+    Raises:
+        InputError: there is none of the two libraries.
     """
     if len(waveform) < options.window_samples:
         return torch.empty(0, options.num_mel_bins)
-    features: Tensor = kaldi.fbank(
+    library = backend.torchaudio()
+    if library is None:
+        return _by_kaldi_native_fbank(waveform, options)
+    return library.fbank(
         waveform[None],
         sample_frequency=float(options.sample_rate),
         num_mel_bins=options.num_mel_bins,
@@ -110,21 +130,54 @@ def fbank(waveform: Tensor, options: FbankOptions) -> Tensor:
         preemphasis_coefficient=options.preemphasis,
         dither=0.0,
     )
-    return features
+
+
+def _by_kaldi_native_fbank(waveform: Tensor, options: FbankOptions) -> Tensor:
+    """Compute log-mel energies of at least one window; see `fbank`."""
+    try:
+        from kaldi_native_fbank import FbankOptions as Wanted
+        from kaldi_native_fbank import OnlineFbank
+    except ImportError as error:
+        raise InputError(
+            f"features=fbank: {backend.loaded()}, and kaldi-native-fbank does not load: {error}",
+            expected="one of the two, to compute filterbanks",
+            remedy="pip install kaldi-native-fbank, or a torch with its torchaudio",
+        ) from error
+    rate = options.sample_rate
+    wanted = Wanted()
+    wanted.frame_opts.samp_freq = rate
+    wanted.frame_opts.dither = 0.0
+    wanted.frame_opts.window_type = options.window
+    wanted.frame_opts.preemph_coeff = options.preemphasis
+    # It rounds samples down, in float32: half of one more keeps it from losing a whole one.
+    wanted.frame_opts.frame_length_ms = 1000 * (options.window_samples + 0.5) / rate
+    wanted.frame_opts.frame_shift_ms = 1000 * (options.shift_samples + 0.5) / rate
+    wanted.mel_opts.num_bins = options.num_mel_bins
+    wanted.mel_opts.low_freq = options.low_freq
+    wanted.mel_opts.high_freq = options.high_freq
+    if not bool((waveform.abs() < _LOUDEST).all()):
+        frames = 1 + (len(waveform) - options.window_samples) // options.shift_samples
+        return torch.full((frames, options.num_mel_bins), torch.nan)
+    computer = OnlineFbank(wanted)
+    for piece in torch.split(waveform, _PIECE):
+        computer.accept_waveform(rate, piece.tolist())
+    computer.input_finished()
+    rows = [computer.get_frame(i) for i in range(computer.num_frames_ready)]
+    return torch.from_numpy(np.stack(rows))
 
 
 def _filters_hold_bins(options: FbankOptions, upper: float) -> bool:
+    """Return whether each filter has a bin of the spectrum in it, and there are enough filters."""
     if options.num_mel_bins <= 3:
         return False
     padded = 1 << (options.window_samples - 1).bit_length()
-    banks, _ = kaldi.get_mel_banks(
-        options.num_mel_bins,
-        padded,
-        float(options.sample_rate),
-        options.low_freq,
-        upper,
-        vtln_low=100.0,
-        vtln_high=-500.0,
-        vtln_warp_factor=1.0,
-    )
-    return bool((banks.sum(1) > 0).all())
+    bins = _mel(np.arange(padded // 2, dtype=np.float64) * (options.sample_rate / padded))
+    edges = np.linspace(_mel(options.low_freq), _mel(upper), options.num_mel_bins + 2)
+    width = edges[1] - edges[0]
+    weights = 1 - np.abs(bins - edges[1:-1, None]) / width
+    return bool((weights.max(axis=1) > _SMALLEST_WEIGHT).all())
+
+
+def _mel(hertz: float | NDArray[np.float64]) -> NDArray[np.float64]:
+    mel: NDArray[np.float64] = 1127.0 * np.log1p(np.asarray(hertz) / 700.0)
+    return mel

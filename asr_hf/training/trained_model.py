@@ -99,7 +99,7 @@ class TrainedModel(nn.Module):
             raise InputError(
                 f"a recording of {sample_rate} Hz",
                 expected=f"{settings.sample_rate} Hz, as in the training",
-                remedy="resample it, e.g. by torchaudio.functional.resample",
+                remedy="resample it, e.g. by asr_hf.data.resampling.resample",
             )
         given = {f.name: vars(settings)[f.name] for f in fields(FbankOptions)}
         options = FbankOptions(**given)

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
-import torchaudio
 from numpy.typing import NDArray
 
 from asr_hf.data.augment.codec import through_codec
 from asr_hf.data.augment.level import set_level
 from asr_hf.data.augment.mixing import at_snr
 from asr_hf.data.augment.noise import Noise, noise
+from asr_hf.data.resampling import resample
 from asr_hf.runtime.files import write_text
 from benchmarks.boundaries.festival import Spoken
 
@@ -65,7 +65,7 @@ def make(folder: Path, spoken: Sequence[Spoken], held_out: int) -> Path:
 def _samples(path: Path) -> NDArray[np.float64]:
     """Read samples [N] in the range of 16-bit integers."""
     samples, rate = soundfile.read(path, dtype="float32")
-    resampled = torchaudio.functional.resample(torch.from_numpy(samples), rate, _RATE)
+    resampled = resample(torch.from_numpy(samples), rate, _RATE)
     scaled: NDArray[np.float64] = resampled.double().numpy() * 32768
     return scaled
 
@@ -77,11 +77,9 @@ def _condition(samples: NDArray[np.float64], condition: str, name: str) -> NDArr
         hiss = noise(drawn, len(samples), _RATE)
         return set_level(samples + at_snr(hiss, samples, drawn.snr_db), 0.0)
     if condition == "codec":
-        narrow = torchaudio.functional.resample(torch.from_numpy(samples), _RATE, _TELEPHONE)
+        narrow = resample(torch.from_numpy(samples), _RATE, _TELEPHONE)
         heard = through_codec(set_level(narrow.numpy(), 0.0), "gsm", _TELEPHONE)
-        wide = torchaudio.functional.resample(
-            torch.from_numpy(heard.astype(np.float64)), _TELEPHONE, _RATE
-        )
+        wide = resample(torch.from_numpy(heard.astype(np.float64)), _TELEPHONE, _RATE)
         return set_level(wide.numpy()[: len(samples)], 0.0)
     return set_level(samples, 0.0)
 

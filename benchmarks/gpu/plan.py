@@ -23,7 +23,6 @@ TRAINING_NEEDS = (
     "soundfile",
     "safetensors",
     "tensorboard",
-    "torchaudio",
 )
 _RUN = "run"
 # The network of docs/optimiser.md's first look, and one that fills a GPU.

@@ -13,6 +13,7 @@ from asr_hf import __version__
 from asr_hf.cli.groups import groups
 from asr_hf.cli.help import USED
 from asr_hf.cli.verbs import VERBS
+from asr_hf.data.backend import in_use
 from asr_hf.training.export_formats import FORMATS
 
 
@@ -116,6 +117,7 @@ def test_info_lists_runs_and_says_what_is_no_run(asr_hf, tmp_path):
     )
     outcome = asr_hf("info")
     assert outcome.code == 0 and "unfinished, held-out loss 2.5000" in outcome.out
+    assert in_use() in outcome.out
     assert asr_hf("info", "exp/half").code == 0
     assert asr_hf("info", "exp/none").code == 2
 

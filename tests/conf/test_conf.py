@@ -13,6 +13,7 @@ from asr_hf.cli.groups import groups, plus
 from asr_hf.cli.typed import settings_of
 from asr_hf.curvature.chunks import CurvaturePath
 from asr_hf.data.cmvn import CmvnMode
+from asr_hf.data.fbank import WINDOWS
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.resources import conf_dir
 from asr_hf.training.model_file import build_model
@@ -64,14 +65,8 @@ def test_the_choices_of_the_command_line_are_those_of_the_code():
     assert set(CHOICES["runtime.curvature_path"]) == {path.value for path in CurvaturePath}
 
 
-def test_every_window_of_the_choices_is_one_of_torchaudio():
-    import torch
-    from torchaudio.compliance.kaldi import fbank
-
-    for window in CHOICES["features.window"]:
-        assert (
-            fbank(torch.randn(1, 800), sample_frequency=8000.0, window_type=window).isfinite().all()
-        )
+def test_every_window_of_the_choices_is_one_of_the_code():
+    assert set(CHOICES["features.window"]) == set(WINDOWS)
 
 
 @pytest.mark.parametrize("path", sorted(conf_dir().rglob("*.yaml")), ids=lambda p: p.stem)

@@ -166,8 +166,8 @@ def test_he_weights_have_the_variance_of_the_paper() -> None:
         initialisation="he",
     )
     lower, upper, _ = model.linear_layers()
-    assert float(lower.weight.var()) == pytest.approx(2 / 400, rel=0.03)
-    assert float(upper.weight.var()) == pytest.approx(2 / 300, rel=0.03)
+    assert float(lower.weight.detach().var()) == pytest.approx(2 / 400, rel=0.03)
+    assert float(upper.weight.detach().var()) == pytest.approx(2 / 300, rel=0.03)
 
 
 def test_a_shallower_network_has_the_statistics_of_its_layers(make_dnn: MakeDNN) -> None:

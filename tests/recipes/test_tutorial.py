@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import soundfile
 import torch
-import torchaudio
+
+from asr_hf.data.resampling import resample
 
 VERBS = ["prepare", "features", "align", "train", "decode", "score"]
 # What is appended to the page's commands, so that they take seconds.
@@ -99,7 +100,7 @@ def own(table, empty_folder) -> Path:
 
 def at_16_khz(wav: Path, folder: Path) -> Path:
     samples, rate = soundfile.read(wav, dtype="float32")
-    made = torchaudio.functional.resample(torch.from_numpy(samples), rate, 16000)
+    made = resample(torch.from_numpy(samples), rate, 16000)
     soundfile.write(folder / wav.name, made.numpy(), 16000)
     return folder / wav.name
 
