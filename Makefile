@@ -17,7 +17,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 	$$p -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 	2>/dev/null && echo $$p && break; done)
 
-.PHONY: help setup test demo demo-smbr $(DATA) bench gpu-pack gpu-check study race paper-table \
+.PHONY: help setup test browser demo demo-smbr $(DATA) bench gpu-pack gpu-check study race paper-table \
 	wheel-check docs faults fuzz clean
 
 help: ## list the targets
@@ -40,11 +40,18 @@ else
 	@touch $@
 endif
 
-test: setup ## check style and types, run the tests
+test: setup $(if $(CI),browser) ## check style and types, run the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal $(ARGS)
+
+# Continuous integration must have one; elsewhere tests of pages are skipped without.
+BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
+AS_ROOT = $(if $(filter-out 0,$(shell id -u)),sudo)
+browser: ## install a browser for the tests of pages, by apt-get
+	@command -v $(BROWSERS) >/dev/null || { $(AS_ROOT) apt-get update -qq && $(AS_ROOT) \
+	env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium; }
 
 # States tied in context; the flat start's alignments are those of data-prompts.
 DEMO := +recipe=prompts +preset=kfac_cg alignment=triphone alignment.tree.states=500 \

@@ -5,29 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from asr_hf.runtime.files import atomic_path
+from asr_hf.report.picture_style import COLOURS, house_style, save_picture
 from benchmarks.methods import OURS
 from benchmarks.report import LABELS
 
-_OURS, _THEIRS = "#0072b2", "#8a8a8a"
+_OURS, _BOUND, *_, _SPREAD, _THEIRS = COLOURS
 
 
 def draw(results: dict[str, Any], out: Path) -> None:
     """Draw each net's methods by cost and by memory into an SVG file."""
     nets = _nets(results)
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "asr-hf"}):
+    with house_style():
         figure = Figure(figsize=(10, 2.9 * len(nets)), layout="constrained")
         rows = figure.subplots(len(nets), 2, squeeze=False)
         for (time, memory), (title, net) in zip(rows, nets.items(), strict=True):
             names = [name for name in reversed(LABELS) if name in net["methods"]]
             _cost(time, title, net, names)
             _memory(memory, net, names)
-        with atomic_path(out) as temporary:
-            figure.savefig(temporary, format="svg", metadata={"Date": None})
+        save_picture(figure, out)
 
 
 def _nets(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -43,18 +41,17 @@ def _cost(axes: Axes, title: str, net: dict[str, Any], names: list[str]) -> None
     medians = [s["median"] for s in spreads]
     below = [s["median"] - s["q1"] for s in spreads]
     above = [s["q3"] - s["median"] for s in spreads]
-    axes.barh(_labels(names), medians, xerr=(below, above), color=_colours(names), ecolor="#222222")
-    axes.axvline(net["flop_bound"], color="#d55e00", linestyle="--", linewidth=1)
+    axes.barh(_labels(names), medians, xerr=(below, above), color=_colours(names), ecolor=_SPREAD)
+    axes.axvline(net["flop_bound"], color=_BOUND, linestyle="--", linewidth=1)
     axes.annotate(
         "FLOPs alone",
         (net["flop_bound"], 1.0),
         xycoords=("data", "axes fraction"),
         xytext=(3, -10),
         textcoords="offset points",
-        color="#d55e00",
         fontsize=8,
     )
-    axes.set_title(f"{title}: {net['layers']}, {net['frames']} frames", fontsize=10, loc="left")
+    axes.set_title(f"{title}: {net['layers']}, {net['frames']} frames")
     axes.set_xlabel("time of a product / time of a gradient")
 
 

@@ -15,7 +15,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import torch
 from matplotlib.figure import Figure
@@ -23,7 +22,9 @@ from matplotlib.figure import Figure
 from asr_hf.curvature.precision import Precision
 from asr_hf.hf.objective import Sample, Split
 from asr_hf.hf.solvers.stopping import stored_iterations
-from asr_hf.runtime.files import atomic_path, read_json, write_json
+from asr_hf.report.picture_style import house_style, save_picture
+from asr_hf.report.scale import si
+from asr_hf.runtime.files import read_json, write_json
 from asr_hf.runtime.launch import run_processes
 from asr_hf.runtime.process_group import process_group_from_environment
 from benchmarks.distributed import FULL, message_seconds
@@ -179,7 +180,7 @@ def predict() -> dict[str, Any]:
 
 def draw(table: dict[str, Any], out: Path) -> None:
     """Draw the seconds of an iteration over the number of workers into an SVG file."""
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "asr-hf"}):
+    with house_style():
         figure = Figure(figsize=(10, 7), layout="constrained")
         for axes, name in zip(figure.subplots(2, 2).flat, cases(), strict=True):
             for kind, style in (("whole", "-"), ("sharded", "--")):
@@ -189,9 +190,10 @@ def draw(table: dict[str, Any], out: Path) -> None:
             for part in ("compute", "messages", "vectors"):
                 axes.loglog(WORKERS[1:], [row[part] for row in rows[1:]], ":", label=part)
             axes.set(title=name, xlabel="workers", ylabel="seconds an iteration")
+            axes.xaxis.set_major_formatter(lambda value, _: si(value))
+            axes.yaxis.set_major_formatter(lambda value, _: si(value))
             axes.legend(fontsize=7)
-        with atomic_path(out) as temporary:
-            figure.savefig(temporary, format="svg", metadata={"Date": None})
+        save_picture(figure, out)
 
 
 def main(given: list[str]) -> int:

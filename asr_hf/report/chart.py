@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 
-from asr_hf.report.scale import Scale, fit, si
+from asr_hf.report.scale import Scale, fit, si, tick_labels
 
-WIDTH, HEIGHT = 480, 250
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 12, 24, 38
-_MARKED_POINTS = 80
+WIDTH, HEIGHT = 480, 254
+# Margins of the plot, with room for labels as large as in a narrow window.
+RIGHT, TOP, BOTTOM = 26, 28, 38
+# Curves of more points have none marked, and of many more a finer line.
+_MARKED_POINTS, _FINE_POINTS = 80, 200
+_MOST_TICKS = 7
+# Room for a character of a label where labels are largest, and half the size of a cross.
+_CHARACTER, _CROSS = 9.6, 3.2
 
 
 @dataclass(frozen=True)
@@ -29,21 +35,6 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Layer:
-    """One layer of stacked bars.
-
-    Args:
-        name: name in the legend.
-        colour: class in the style sheet.
-        heights: height in each bar; 0 in bars that lack the layer.
-    """
-
-    name: str
-    colour: str
-    heights: Sequence[float]
-
-
-@dataclass(frozen=True)
 class Axes:
     """The axes of a chart.
 
@@ -52,8 +43,9 @@ class Axes:
         y_label: label of the vertical axis, with the unit.
         log_x: whether the horizontal axis is logarithmic; it starts at zero where not.
         log_y: whether the vertical axis is logarithmic.
+        whole: whether the horizontal axis counts, so that ticks are whole numbers.
         from_zero: whether the vertical axis starts at zero.
-        guides: value and text of each horizontal reference line.
+        guides: value and short text of each horizontal reference line.
         top: largest value shown, above which curves are cut off; None for no limit.
     """
 
@@ -61,6 +53,7 @@ class Axes:
     y_label: str
     log_x: bool = False
     log_y: bool = False
+    whole: bool = False
     from_zero: bool = False
     guides: Sequence[tuple[float, str]] = field(default=())
     top: float | None = None
@@ -91,18 +84,15 @@ def line_chart(
     ys += [value for value, _ in axes.guides]
     if axes.top is not None:
         ys = [min(y, axes.top) for y in ys]
+    up = fit(ys, HEIGHT - BOTTOM, TOP, logarithmic=axes.log_y, from_zero=axes.from_zero)
+    left = left_margin(up)
     if axes.log_x:
-        across = fit(xs, _LEFT, WIDTH - _RIGHT, logarithmic=True)
+        across = fit(xs, left, WIDTH - RIGHT, logarithmic=True)
     else:
-        across = fit([0.0, *xs], _LEFT, WIDTH - _RIGHT, from_zero=True)
-    up = fit(ys, HEIGHT - _BOTTOM, _TOP, logarithmic=axes.log_y, from_zero=axes.from_zero)
-    parts = _frame(axes, across, up)
+        across = fit([0.0, *xs], left, WIDTH - RIGHT, from_zero=True)
+    parts = frame(axes, across, up)
     parts += _clipped([part for line in lines for part in _draw_line(line, across, up)])
-    parts += [_cross(across(x), HEIGHT - _BOTTOM - 6) for x in crosses]
-    parts += [
-        f'<text class="guide" x="{WIDTH - _RIGHT}" y="{up(value) - 4:.1f}">{escape(text)}</text>'
-        for value, text in axes.guides
-    ]
+    parts += draw_crosses([(across(x), HEIGHT - BOTTOM - 6.0) for x in crosses])
     if highlight is not None:
         x, y = across(highlight[0]), up(highlight[1])
         side = "end" if x > WIDTH * 0.6 else "start"
@@ -111,53 +101,11 @@ def line_chart(
             f'<text class="value" x="{x:.1f}" y="{y - 11:.1f}" text-anchor="{side}">'
             f"{highlight[1]:.4g}</text>"
         )
-    return _svg(title, parts)
+    return svg(title, parts)
 
 
-def bar_chart(
-    title: str,
-    bars: Sequence[float],
-    layers: Sequence[Layer],
-    axes: Axes,
-    *,
-    crosses: Sequence[float] = (),
-) -> str:
-    """Draw stacked bars.
-
-    Args:
-        title: title for screen readers.
-        bars: x of each bar, rising.
-        layers: layers of the bars, from the bottom up.
-        axes: axes of the chart; the vertical one starts at zero.
-        crosses: x of each bar with a mark above it (rejected steps).
-
-    Returns:
-        The chart as SVG.
-    """
-    totals = [sum(layer.heights[i] for layer in layers) for i in range(len(bars))]
-    first, last = (min(bars), max(bars)) if bars else (0.0, 1.0)
-    across = Scale(first - 0.7, last + 0.7, _LEFT, WIDTH - _RIGHT)
-    up = fit([0.0, *totals], HEIGHT - _BOTTOM, _TOP + 4, from_zero=True)
-    width = max(0.5, 0.8 * (across(1.0) - across(0.0)))
-    parts = _frame(axes, across, up, whole=True)
-    base = [0.0] * len(bars)
-    for layer in layers:
-        for i, (x, height) in enumerate(zip(bars, layer.heights, strict=True)):
-            if height <= 0:
-                continue
-            bottom, top = up(base[i]), up(base[i] + height)
-            base[i] += height
-            parts.append(
-                f'<rect class="{layer.colour}" x="{across(x) - width / 2:.1f}" y="{top:.1f}" '
-                f'width="{width:.1f}" height="{bottom - top:.1f}">'
-                f"<title>{escape(layer.name)}: {si(height)} ({x:g})</title></rect>"
-            )
-    heights = dict(zip(bars, totals, strict=True))
-    parts += [_cross(across(x), up(heights[x]) - 6) for x in crosses]
-    return _svg(title, parts)
-
-
-def _svg(title: str, parts: Sequence[str]) -> str:
+def svg(title: str, parts: Sequence[str]) -> str:
+    """Join the parts of a chart."""
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">'
         + "".join(parts)
@@ -165,24 +113,28 @@ def _svg(title: str, parts: Sequence[str]) -> str:
     )
 
 
-def _frame(axes: Axes, across: Scale, up: Scale, *, whole: bool = False) -> list[str]:
+def left_margin(up: Scale) -> float:
+    """Return how far from the left edge a plot begins, so that its vertical labels have room."""
+    return 8 + _CHARACTER * max(4, *map(len, tick_labels(up.ticks())))
+
+
+def frame(axes: Axes, across: Scale, up: Scale) -> list[str]:
     """Draw grid, ticks, labels and guide lines."""
     parts = []
-    right, bottom = WIDTH - _RIGHT, HEIGHT - _BOTTOM
-    for value in up.ticks():
+    left, right, bottom = f"{across.start:.1f}", WIDTH - RIGHT, HEIGHT - BOTTOM
+    levels = up.ticks()
+    for value, text in zip(levels, tick_labels(levels), strict=True):
         y = up(value)
-        parts.append(f'<path class="grid" d="M{_LEFT} {y:.1f}H{right}"/>')
-        parts.append(f'<text class="y" x="{_LEFT - 6}" y="{y + 4:.1f}">{_tick(value)}</text>')
-    for value in across.ticks(6):
-        if whole and value != round(value):
-            continue
-        parts.append(
-            f'<text class="x" x="{across(value):.1f}" y="{bottom + 16}">{_tick(value)}</text>'
-        )
-    parts.append(f'<path class="axis" d="M{_LEFT} {bottom}H{right}"/>')
-    for value, _ in axes.guides:
-        parts.append(f'<path class="guide" d="M{_LEFT} {up(value):.1f}H{right}"/>')
-    parts.append(f'<text class="label" x="4" y="12">{escape(axes.y_label)}</text>')
+        parts.append(f'<path class="grid" d="M{left} {y:.1f}H{right}"/>')
+        parts.append(f'<text class="y" x="{across.start - 6:.1f}" y="{y + 4:.1f}">{text}</text>')
+    for value, text in _ticks_that_fit(across, whole=axes.whole):
+        parts.append(f'<text class="x" x="{across(value):.1f}" y="{bottom + 16}">{text}</text>')
+    parts.append(f'<path class="axis" d="M{left} {bottom}H{right}"/>')
+    for value, text in axes.guides:
+        y = up(value)
+        parts.append(f'<path class="guide" d="M{left} {y:.1f}H{right}"/>')
+        parts.append(f'<text class="guide" x="{right + 4}" y="{y + 4:.1f}">{escape(text)}</text>')
+    parts.append(f'<text class="label" x="4" y="15">{escape(axes.y_label)}</text>')
     parts.append(
         f'<text class="label end" x="{right}" y="{HEIGHT - 5}">{escape(axes.x_label)}</text>'
     )
@@ -191,16 +143,35 @@ def _frame(axes: Axes, across: Scale, up: Scale, *, whole: bool = False) -> list
 
 def _clipped(parts: Sequence[str]) -> list[str]:
     """Cut off what lies above the plot, by a nested drawing, which hides what leaves it."""
-    height = HEIGHT - _TOP - _BOTTOM
+    height = HEIGHT - TOP - BOTTOM
     return [
-        f'<svg y="{_TOP}" width="{WIDTH}" height="{height}" viewBox="0 {_TOP} {WIDTH} {height}">',
+        f'<svg y="{TOP}" width="{WIDTH}" height="{height}" viewBox="0 {TOP} {WIDTH} {height}">',
         *parts,
         "</svg>",
     ]
 
 
-def _tick(value: float) -> str:
-    return "0" if abs(value) < 1e-12 else si(round(value, 10))
+def _ticks_that_fit(across: Scale, *, whole: bool) -> list[tuple[float, str]]:
+    """Return ticks with their labels, as many as have room beside one another."""
+    placed: list[tuple[float, str]] = []
+    for count in range(_MOST_TICKS, 0, -1):
+        values = across.ticks(count, whole=whole)
+        placed = list(zip(values, tick_labels(values), strict=True))
+        if _apart(placed, across) == placed:
+            return placed
+    return _apart(placed, across)
+
+
+def _apart(ticks: Sequence[tuple[float, str]], across: Scale) -> list[tuple[float, str]]:
+    """Return the ticks whose labels do not touch the one before."""
+    kept: list[tuple[float, str]] = []
+    end = -math.inf
+    for value, text in ticks:
+        half = _CHARACTER * len(text) / 2
+        if across(value) - half >= end:
+            kept.append((value, text))
+            end = across(value) + half + _CHARACTER
+    return kept
 
 
 def _draw_line(line: Line, across: Scale, up: Scale) -> list[str]:
@@ -217,7 +188,8 @@ def _draw_line(line: Line, across: Scale, up: Scale) -> list[str]:
             continue
         commands.append(f"{'L' if pen_down else 'M'}{across(x):.1f} {up(y):.1f}")
         pen_down = True
-    parts = [f'<path class="line {line.colour}" d="{"".join(commands)}"/>']
+    kind = f"line{' fine' if len(placed) > _FINE_POINTS else ''} {line.colour}"
+    parts = [f'<path class="{kind}" d="{"".join(commands)}"/>']
     if len(placed) <= _MARKED_POINTS:
         parts += [
             f'<circle class="{line.colour}" cx="{px:.1f}" cy="{py:.1f}" r="2.4">'
@@ -227,8 +199,26 @@ def _draw_line(line: Line, across: Scale, up: Scale) -> list[str]:
     return parts
 
 
-def _cross(x: float, y: float) -> str:
-    return (
-        f'<path class="cross" d="M{x - 3.2:.1f} {y - 3.2:.1f}l6.4 6.4m0 -6.4l-6.4 6.4">'
-        "<title>step rejected</title></path>"
-    )
+def draw_crosses(places: Sequence[tuple[float, float]]) -> list[str]:
+    """Draw marks of rejected steps; one stands for all that would run into one another.
+
+    Args:
+        places: position (x, y) of each rejected step, from the left.
+
+    Returns:
+        The marks as SVG.
+    """
+    marks: list[tuple[float, float, int]] = []
+    for x, y in places:
+        if marks and x - marks[-1][0] < 2.5 * _CROSS:
+            left, higher, count = marks[-1]
+            marks[-1] = (left, min(y, higher), count + 1)
+        else:
+            marks.append((x, y, 1))
+    size = 2 * _CROSS
+    return [
+        f'<path class="cross" d="M{x - _CROSS:.1f} {y - _CROSS:.1f}'
+        f'l{size} {size}m0 -{size}l-{size} {size}">'
+        f"<title>{f'{count} steps' if count > 1 else 'step'} rejected</title></path>"
+        for x, y, count in marks
+    ]

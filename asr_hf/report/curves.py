@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from asr_hf.report.chart import Axes, Layer, Line, bar_chart, line_chart
+from asr_hf.report.bars import Layer, bar_chart, values_a_bar
+from asr_hf.report.chart import Axes, Line, line_chart
+from asr_hf.report.losses import loss_of
 from asr_hf.report.run_data import Event, RunData, number
-from asr_hf.report.scale import readable_top, time_unit
+from asr_hf.report.scale import time_unit, top_of_start
 
 WORK = "work (gradient frame 3, curvature frame 4, loss frame 1)"
 ITERATION = "outer iteration"
@@ -81,7 +83,8 @@ def _loss(run: RunData, against: str) -> Figure:
         ring = (float(best[against]) / scale, float(best["heldout_loss"]))
     title = "Loss against " + ("work" if against == "work" else "time")
     top, cut_note = _top(lines)
-    svg = line_chart(title, lines, Axes(label, "nats a frame", top=top), highlight=ring)
+    axes = Axes(label, loss_of(run.config).axis, top=top)
+    svg = line_chart(title, lines, axes, highlight=ring)
     note = "The ring marks the parameters that were kept: the lowest held-out loss."
     if against == "seconds":
         note = "Time spent on training itself; computing these held-out losses is not in it."
@@ -115,15 +118,19 @@ def _cg(steps: list[Event]) -> Figure:
         layers.append(Layer(name, colour, heights))
     rejected = _rejected(steps)
     title = "CG iterations"
-    axes = Axes(ITERATION, "CG iterations")
+    axes = Axes(ITERATION, "CG iterations", whole=True)
     svg = bar_chart(title, _iterations(steps), layers, axes, crosses=rejected)
-    note = "One bar an outer iteration, coloured by why CG stopped." + _rejection_note(rejected)
+    note = "One bar an outer iteration, coloured by why CG stopped."
+    if (each := values_a_bar(len(steps))) > 1:
+        note = f"A bar is the mean of {each} outer iterations. "
+        note += "The part of a colour comes from those where CG stopped for that reason."
+    note += _rejection_note(rejected)
     return Figure(title, note, svg, [(layer.colour, layer.name) for layer in layers])
 
 
 def _damping(steps: list[Event]) -> Figure:
     line = Line("λ", "c4", _points(steps, "iteration", "lambda"))
-    svg = line_chart("Damping", [line], Axes(ITERATION, "λ", log_y=True))
+    svg = line_chart("Damping", [line], Axes(ITERATION, "λ", log_y=True, whole=True))
     note = "λ falls while the quadratic model predicts well, and rises when it does not."
     return Figure("Damping", note, svg)
 
@@ -131,10 +138,10 @@ def _damping(steps: list[Event]) -> Figure:
 def _ratio(steps: list[Event]) -> Figure:
     line = Line("ρ", "c3", _points(steps, "iteration", "rho"))
     rejected = _rejected(steps)
-    guides = ((0.25, "¼: λ rises below"), (0.75, "¾: λ falls above"))
-    axes = Axes(ITERATION, "ρ", guides=guides)
+    axes = Axes(ITERATION, "ρ", whole=True, guides=((0.25, "¼"), (0.75, "¾")))
     svg = line_chart("Reduction ratio", [line], axes, crosses=rejected)
-    note = "Fall of the loss over the fall that the quadratic model promised."
+    note = "Fall of the loss over the fall that the quadratic model promised. "
+    note += "λ rises where this is below ¼, and falls where it is above ¾."
     return Figure("Reduction ratio", note + _rejection_note(rejected), svg)
 
 
@@ -143,7 +150,8 @@ def _samples(steps: list[Event]) -> Figure:
         Line("gradient", "c1", _points(steps, "iteration", "gradient_frames")),
         Line("curvature", "c2", _points(steps, "iteration", "curvature_frames")),
     ]
-    svg = line_chart("Sample sizes", lines, Axes(ITERATION, "frames", log_y=True))
+    axes = Axes(ITERATION, "frames", log_y=True, whole=True)
+    svg = line_chart("Sample sizes", lines, axes)
     note = "Frames whose gradient was taken, and frames behind each curvature product."
     return Figure("Sample sizes", note, svg, _legend(lines))
 
@@ -151,7 +159,7 @@ def _samples(steps: list[Event]) -> Figure:
 def _learning_rate(steps: list[Event]) -> Figure:
     line = Line("learning rate", "c4", _points(steps, "iteration", "learning_rate"))
     rejected = _rejected(steps)
-    axes = Axes("iteration", "learning rate", log_y=True)
+    axes = Axes("iteration", "learning rate", log_y=True, whole=True)
     svg = line_chart("Learning rate", [line], axes, crosses=rejected)
     note = "The rate in use at each held-out test." + _rejection_note(rejected, "iteration")
     return Figure("Learning rate", note, svg)
@@ -166,19 +174,23 @@ def _phases(steps: list[Event]) -> Figure:
         name, colour = _PHASES.get(key, (key.replace("_", " "), _SPARE))
         heights = [number(event.get("phase_seconds") or {}, key) or 0.0 for event in steps]
         layers.append(Layer(name, colour, heights))
-    axes = Axes(ITERATION if any("lambda" in e for e in steps) else "iteration", "seconds")
+    counted = ITERATION if any("lambda" in e for e in steps) else "iteration"
+    axes = Axes(counted, "seconds an iteration", whole=True)
     svg = bar_chart("Seconds by phase", _iterations(steps), layers, axes)
     note = "Where the time of each iteration went."
+    if (each := values_a_bar(len(steps))) > 1:
+        note += f" A bar is the mean of {each} iterations."
     return Figure("Seconds by phase", note, svg, [(layer.colour, layer.name) for layer in layers])
 
 
 def _top(lines: Sequence[Line]) -> tuple[float | None, str]:
     """Return the value above which a steep start is cut off (None for no cut), and a note on it."""
-    values = [y for line in lines for _, y in line.points if y is not None]
-    top = readable_top(values)
+    curves = [[y for _, y in line.points if y is not None] for line in lines]
+    top = top_of_start(curves)
     if top is None:
         return None, ""
-    return top, f" The start, at {max(values):.4g}, lies above the frame."
+    highest = max(max(values) for values in curves if values)
+    return top, f" The start, at {highest:.4g}, lies above the frame."
 
 
 def _points(

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from asr_hf.report.curves import Figure, figures
-from asr_hf.report.ending import describe_ending
+from asr_hf.report.losses import loss_of
+from asr_hf.report.notes import notes
 from asr_hf.report.run_data import OPTIMISERS, RunData
 from asr_hf.report.scale import duration, si
 from asr_hf.report.settings import parts_chosen, settings_html
@@ -59,8 +60,7 @@ def page(run: RunData) -> str:
     drawn = figures(run)
     if drawn:
         body.append("<h2>Training</h2>")
-        if note := describe_ending(run.result):
-            body.append(f"<p>{escape(note[0].upper() + note[1:])}.</p>")
+        body += [f'<p class="note">{escape(note)}</p>' for note in notes(run)]
         body.append(f'<div class="figures">{"".join(map(figure_html, drawn))}</div>')
         body.append(iterations_table(run))
     else:
@@ -118,8 +118,12 @@ def _cards(run: RunData) -> str:
     loss = run.figure("heldout_loss")
     best = run.best
     if loss is not None:
+        kind = loss_of(run.config)
         after = f"best, after iteration {best['iteration']}" if best else "best"
-        cards.append(_card("Held-out loss", f"{loss:.4f}", "nats", after, main=not wer))
+        counted = "a frame" if kind.unit else kind.name
+        cards.append(
+            _card("Held-out loss", f"{loss:.4f}", kind.unit, f"{counted}; {after}", main=not wer)
+        )
     error = run.figure("heldout_frame_error")
     if error is not None:
         cards.append(_card("Frame error", f"{100 * error:.1f}", "%", "held out"))

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from asr_hf.report.comparison.comparison import curve
 from asr_hf.report.comparison.runs import ComparedRun, read_runs
-from asr_hf.report.scale import shared_top, si
+from asr_hf.report.losses import UNKNOWN, loss_of
+from asr_hf.report.picture_style import (
+    COLOURS,
+    STYLES,
+    house_style,
+    label_log_axis,
+    save_picture,
+)
+from asr_hf.report.scale import shared_top
 from asr_hf.runtime.errors import InputError
-from asr_hf.runtime.files import atomic_path
-
-# The palette of Okabe & Ito, which people with colour blindness can tell apart.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#222222", "#8a8a8a")
-STYLES = ("-", "--", ":", "-.")
 
 
 def plot_compare(
@@ -49,7 +50,7 @@ def plot_compare(
     kind = out.suffix.lower().removeprefix(".")
     if kind not in ("svg", "png", "pdf"):
         raise InputError(f"{out}: cannot draw {kind or 'without suffix'}", expected=".svg or .png")
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "asr-hf"}):
+    with house_style():
         figure = Figure(figsize=(10, 4.4), layout="constrained")
         left, right = figure.subplots(1, 2, sharey=True)
         _panel(left, runs, "work", "work (gradient frame 3, curvature frame 4, loss frame 1)")
@@ -59,15 +60,13 @@ def plot_compare(
         if (top := shared_top(losses)) is not None:
             lowest = min(min(one, default=top) for one in losses)
             left.set_ylim(lowest - 0.05 * (top - lowest), top)
-        left.set_ylabel("held-out loss (nats a frame)")
+        kinds = {loss_of(run.data.config) for run in runs}
+        left.set_ylabel(f"held-out {(kinds.pop() if len(kinds) == 1 else UNKNOWN).axis}")
         handles, names = left.get_legend_handles_labels()
         figure.legend(handles, names, loc="outside lower center", ncols=4, frameon=False)
         if title:
             figure.suptitle(title, fontweight="bold")
-        # Without a date in the file, the same runs give the same bytes.
-        metadata = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
-        with atomic_path(out) as temporary:
-            figure.savefig(temporary, format=kind, dpi=160, metadata=metadata)
+        save_picture(figure, out)
     return out
 
 
@@ -85,10 +84,5 @@ def _panel(axes: Axes, runs: Sequence[ComparedRun], against: str, x_label: str) 
             markersize=3,
         )
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.xaxis.set_major_formatter(lambda value, _: si(value))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    label_log_axis(axes.xaxis)
     axes.set_xlabel(x_label)
-    axes.grid(color="#e4e4e0", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)

@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
+
+_SUFFIXES = {"k": 1e3, "M": 1e6, "G": 1e9}
+_MOST_DIGITS = 9
 
 
 @dataclass(frozen=True)
@@ -33,19 +37,28 @@ class Scale:
             low, high, value = math.log10(low), math.log10(high), math.log10(value)
         return self.start + (value - low) / (high - low) * (self.end - self.start)
 
-    def ticks(self, count: int = 5) -> list[float]:
-        """Return round values inside the range, about `count` of them."""
+    def ticks(self, count: int = 5, *, whole: bool = False) -> list[float]:
+        """Return round values inside the range.
+
+        Args:
+            count: about how many there are.
+            whole: whether they are whole numbers; for linear scales.
+
+        Returns:
+            The values, rising.
+        """
         if not self.logarithmic:
-            return _round_values(self.low, self.high, count)
+            return _round_values(self.low, self.high, count, whole=whole)
         decades = [
             10.0**k
             for k in range(math.ceil(math.log10(self.low)), math.floor(math.log10(self.high)) + 1)
         ]
-        if len(decades) < 3:
-            finer = [m * 10.0**k for k in _decades(self.low, self.high) for m in (1, 2, 5)]
-            return [value for value in finer if self.low <= value <= self.high]
-        stride = math.ceil(len(decades) / count)
-        return decades[::stride]
+        if len(decades) >= 3:
+            return decades[:: math.ceil(len(decades) / count)]
+        finer = [m * 10.0**k for k in _decades(self.low, self.high) for m in (1, 2, 5)]
+        finer = [value for value in finer if self.low <= value <= self.high]
+        # Inside a short range lie none of these, or one.
+        return finer if len(finer) > 1 else _round_values(self.low, self.high, count)
 
 
 def fit(
@@ -87,6 +100,23 @@ def readable_top(values: Sequence[float]) -> float | None:
     return top if lowest < top < max(values) else None
 
 
+def top_of_start(curves: Sequence[Sequence[float]]) -> float | None:
+    """Return where to cut off the steep starts of curves, but nothing that comes after them.
+
+    Args:
+        curves: values of each curve in their order; what follows the lowest one is no start.
+
+    Returns:
+        The value above which only starts lie; None for no cut.
+    """
+    curves = [values for values in curves if values]
+    top = readable_top([value for values in curves for value in values])
+    if top is None:
+        return None
+    top = max(top, *(max(values[values.index(min(values)) :]) for values in curves))
+    return top if top < max(map(max, curves)) else None
+
+
 def shared_top(curves: Sequence[Sequence[float]]) -> float | None:
     """Return where to cut off the steep starts of several falling curves, but never a whole one.
 
@@ -104,20 +134,45 @@ def shared_top(curves: Sequence[Sequence[float]]) -> float | None:
     return max(top, worst + 0.3 * (worst - lowest))
 
 
-def si(value: float) -> str:
+def si(value: float, digits: int = 3) -> str:
     """Return a number as text of about four characters.
+
+    Args:
+        value: the number.
+        digits: significant digits, two fewer below a thousandth.
+
+    Returns:
+        The text.
 
     >>> si(0.25), si(3400), si(120e6)
     ('0.25', '3.4k', '120M')
     """
     size = abs(value)
-    for limit, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if size >= limit:
-            return f"{value / limit:.3g}{suffix}"
+    for suffix, limit in reversed(_SUFFIXES.items()):
+        # What rounds to a thousand of the smaller unit is one of the larger.
+        if float(f"{size:.{digits}g}") >= limit:
+            return f"{value / limit:.{digits}g}{suffix}"
     if size and size < 1e-3:
-        mantissa, exponent = f"{value:.0e}".split("e")
-        return f"{mantissa}e{int(exponent)}"
-    return f"{value:.3g}"
+        mantissa, exponent = f"{value:.{max(0, digits - 3)}e}".split("e")
+        return f"{float(mantissa):g}e{int(exponent)}"
+    return f"{value:.{digits}g}"
+
+
+def tick_labels(values: Sequence[float]) -> list[str]:
+    """Return the texts of ticks, with as many digits as their distances ask for.
+
+    >>> tick_labels([0.5, 1.0, 1.5]), tick_labels([1.2345, 1.235, 1.2355])
+    (['0.5', '1', '1.5'], ['1.2345', '1.235', '1.2355'])
+    """
+    least = min((b - a for a, b in pairwise(values)), default=math.inf)
+    for digits in range(3, _MOST_DIGITS):
+        texts = [si(value, digits) for value in values]
+        if all(
+            abs(_number(text) - value) <= 0.01 * min(least, abs(value))
+            for text, value in zip(texts, values, strict=True)
+        ):
+            return texts
+    return [si(value, _MOST_DIGITS) for value in values]
 
 
 def duration(seconds: float) -> str:
@@ -142,10 +197,20 @@ def time_unit(seconds: float) -> tuple[float, str]:
     return 1.0, "seconds"
 
 
-def _round_values(low: float, high: float, count: int) -> list[float]:
+def _number(text: str) -> float:
+    """Return the number that `si` has written."""
+    if text[-1] in _SUFFIXES:
+        return float(text[:-1]) * _SUFFIXES[text[-1]]
+    return float(text)
+
+
+def _round_values(low: float, high: float, count: int, *, whole: bool = False) -> list[float]:
     rough = (high - low) / count
     power = 10.0 ** math.floor(math.log10(rough))
-    step = min((m * power for m in (1, 2, 2.5, 5, 10)), key=lambda s: abs(s - rough))
+    steps = [m * power for m in (1, 2, 2.5, 5, 10)]
+    if whole:
+        steps = [step for step in steps if step >= 1 and step == round(step)] or [1.0]
+    step = min(steps, key=lambda s: abs(s - rough))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [k * step for k in range(first, last + 1)]
 

@@ -10,12 +10,14 @@ STYLE = """
   --page: #fbfbf9; --card: #ffffff; --ink: #1d2126; --soft: #626a73; --line: #e3e4e0;
   --grid: #ecece8; --c1: #0072b2; --c2: #d55e00; --c3: #e0a100; --c4: #9a5cab; --c5: #b3261e;
   --c6: #8a929a; --c7: #009e73; --good: #0b7a5c; --bad-ground: #fbe9e2;
+  --shade: #0003;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --page: #14171a; --card: #1b1f23; --ink: #e8eaec; --soft: #9aa3ab; --line: #2e343a;
     --grid: #282d32; --c1: #56b4e9; --c2: #f08a4b; --c3: #f0c648; --c4: #cf9bdd; --c5: #ff7b6e;
     --c6: #78818a; --c7: #2fc39a; --good: #45c9a0; --bad-ground: #41281f;
+    --shade: #000a;
   }
 }
 * { box-sizing: border-box; }
@@ -25,11 +27,12 @@ body {
 }
 main { max-width: 1180px; margin: 0 auto; padding: 40px 24px 64px; }
 header h1 { margin: 0; font-size: 1.9rem; line-height: 1.2; letter-spacing: -0.01em;
-  overflow-wrap: anywhere; }
+  overflow-wrap: anywhere; display: flex; flex-wrap: wrap; align-items: center; gap: 6px 12px; }
 header p { margin: 6px 0 0; color: var(--soft); }
-.state { display: inline-block; font-size: .8rem; font-weight: 600; margin-left: 10px;
-  padding: 2px 10px; border-radius: 99px; vertical-align: .35em; letter-spacing: 0;
-  color: var(--good); border: 1px solid currentColor; }
+.state { display: inline-block; font-size: .8rem; font-weight: 600; padding: 2px 10px;
+  border-radius: 99px; letter-spacing: 0; color: var(--good); border: 1px solid currentColor; }
+th .state { margin-left: 10px; }
+.note { border-left: 3px solid var(--c2); margin: 0 0 12px; padding: 2px 0 2px 12px; }
 .state.unfinished { color: var(--c2); }
 h2 { font-size: 1.15rem; margin: 44px 0 14px; }
 .cards { display: grid; gap: 12px; margin-top: 26px;
@@ -55,17 +58,18 @@ figcaption p { margin: 2px 0 6px; color: var(--soft); font-size: .86rem; line-he
   margin-right: 6px; vertical-align: -1px; background: currentColor; }
 figure > svg { display: block; width: 100%; height: auto; }
 svg text { font-size: 12px; fill: var(--soft); font-variant-numeric: tabular-nums; }
-svg text.y, svg text.guide, svg text.end { text-anchor: end; }
+svg text.y, svg text.end { text-anchor: end; }
 svg text.x { text-anchor: middle; }
-svg text.guide { font-size: 11px; paint-order: stroke; stroke: var(--card); stroke-width: 4px;
-  stroke-dasharray: none; }
 svg text.value { fill: var(--ink); font-weight: 650; font-size: 13px;
   paint-order: stroke; stroke: var(--card); stroke-width: 4px; }
 svg .grid { stroke: var(--grid); }
 svg .axis { stroke: var(--c6); }
 svg path.guide { stroke: var(--c6); stroke-dasharray: 3 4; }
-svg .line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linejoin: round; }
+svg .line { fill: none; stroke: currentColor; stroke-width: 2; stroke-linejoin: round;
+  vector-effect: non-scaling-stroke; }
+svg .fine { stroke-width: 1.2; }
 svg circle, svg rect { fill: currentColor; }
+svg .close { shape-rendering: crispEdges; }
 svg .ring { fill: none; stroke: var(--ink); stroke-width: 1.6; }
 svg .cross { stroke: var(--c5); stroke-width: 1.8; fill: none; }
 .c1 { color: var(--c1); } .c2 { color: var(--c2); } .c3 { color: var(--c3); }
@@ -82,7 +86,12 @@ a { color: inherit; text-decoration-color: var(--c6); }
 .amiss dl { margin: 8px 0; display: grid; grid-template-columns: auto 1fr; gap: 4px 18px; }
 .amiss dt { font-weight: 600; } .amiss dd { margin: 0; overflow-wrap: anywhere; }
 .legend span { color: var(--ink); }
-.panel { padding: 4px 16px; overflow-x: auto; }
+/* What a table hides casts a shadow on the edge towards it. */
+.panel { padding: 4px 16px; overflow-x: auto; background:
+  linear-gradient(90deg, var(--card) 30%, #0000) left / 40px 100% no-repeat local,
+  linear-gradient(270deg, var(--card) 30%, #0000) right / 40px 100% no-repeat local,
+  linear-gradient(90deg, var(--shade), #0000) left / 14px 100% no-repeat,
+  linear-gradient(270deg, var(--shade), #0000) right / 14px 100% no-repeat, var(--card); }
 table { border-collapse: collapse; width: 100%; font-size: .92rem;
   font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: 7px 10px; border-bottom: 1px solid var(--line);
@@ -121,7 +130,8 @@ footer { margin-top: 44px; color: var(--soft); font-size: .84rem; }
   .card { padding: 10px 12px; }
   .card .figure { font-size: 1.25rem; }
   figure { padding: 12px 10px 8px; }
-  svg text, svg text.guide { font-size: 15px; }
+  svg text { font-size: 15px; }
+  table { font-size: .84rem; } th, td { padding: 6px 8px; }
 }
 @media print { figure, .card, .utterance { break-inside: avoid; } }
 """

@@ -7,19 +7,20 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from asr_hf.runtime.files import atomic_path, write_text
+from asr_hf.report.picture_style import COLOURS, house_style, save_picture
+from asr_hf.report.scale import si
+from asr_hf.runtime.files import write_text
 from benchmarks.paper_table.figures import Record, ratios_to_plain
 from benchmarks.paper_table.settings import CORPORA, ROWS
 
 _COLOURS = {
-    "plain": "#222222",
-    "preconditioner": "#d55e00",
-    "sampling": "#009e73",
-    "both": "#0072b2",
+    "plain": COLOURS[6],
+    "preconditioner": COLOURS[1],
+    "sampling": COLOURS[2],
+    "both": COLOURS[0],
 }
 
 
@@ -156,18 +157,17 @@ def _spread(values: Sequence[float], form: str) -> str:
 
 def draw(runs: Sequence[Record], corpora: Sequence[str], out: Path) -> None:
     """Draw held-out loss against work and seconds, a row of panels for each corpus."""
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "asr-hf"}):
+    with house_style():
         figure = Figure(figsize=(10, 3.6 * len(corpora)), layout="constrained")
         panels = figure.subplots(len(corpora), 2, squeeze=False, sharey="row")
         for name, (left, right) in zip(corpora, panels, strict=True):
             own = [run for run in runs if run["corpus"] == name]
-            _panel(left, own, "work", "work")
+            _panel(left, own, "work", "work (gradient frame 3, curvature frame 4, loss frame 1)")
             _panel(right, own, "seconds", "training time (seconds)")
-            left.set_title(name, loc="left", fontsize=10)
-            left.set_ylabel("held-out share of wrong frames")
-        left.legend(frameon=False, fontsize=8)
-        with atomic_path(out) as temporary:
-            figure.savefig(temporary, format="svg", metadata={"Date": None})
+            left.set_title(name)
+            left.set_ylabel("held-out expected share of wrong frames")
+        left.legend()
+        save_picture(figure, out)
 
 
 def _panel(axes: Axes, runs: Sequence[Record], cost: str, label: str) -> None:
@@ -181,4 +181,5 @@ def _panel(axes: Axes, runs: Sequence[Record], cost: str, label: str) -> None:
             linewidth=1.2,
             label=labels.pop(run["row"], None),
         )
+    axes.xaxis.set_major_formatter(lambda value, _: si(value))
     axes.set_xlabel(label)

@@ -6,13 +6,12 @@ import math
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import NullFormatter
 
-from asr_hf.report.picture import COLOURS
-from asr_hf.runtime.files import atomic_path
+from asr_hf.report.losses import CROSS_ENTROPY
+from asr_hf.report.picture_style import COLOURS, house_style, label_log_axis, save_picture
 from benchmarks.race.figures import best_of, finished, trials_of
 from benchmarks.race.plan import OURS, Plan, Workload
 from benchmarks.race.results import Record, Results
@@ -20,6 +19,7 @@ from benchmarks.race.results import Record, Results
 _COLUMNS = 3
 
 
+@house_style()
 def draw_curves(plan: Plan, results: Results, workloads: list[Workload], out: Path) -> None:
     """Draw held-out losses over seconds: ours at every horizon, the best trial of each baseline."""
     rows = math.ceil(len(workloads) / _COLUMNS)
@@ -29,15 +29,14 @@ def draw_curves(plan: Plan, results: Results, workloads: list[Workload], out: Pa
     for axes, workload in zip(panels, workloads, strict=False):
         losses = _curves(axes, plan, results, workload)
         seen |= {line.get_label(): line for line in axes.get_lines()}
-        axes.set(title=workload.label, xlabel="seconds of training", ylabel="held-out loss")
+        axes.set(title=workload.label, xlabel="seconds of training", ylabel=CROSS_ENTROPY.axis)
         if losses:
             axes.set_ylim(min(losses) * 0.97, min(max(losses), min(losses) * 1.6))
-        _tidy(axes)
     for axes in panels[len(workloads) :]:
         axes.set_axis_off()
     lines = {label: line for label, line in seen.items() if not str(label).startswith("_")}
     figure.legend(lines.values(), lines, loc="outside lower center", ncols=5, frameon=False)
-    _save(figure, out)
+    save_picture(figure, out)
 
 
 def _curves(axes: Axes, plan: Plan, results: Results, workload: Workload) -> list[float]:
@@ -63,6 +62,7 @@ def _curve(axes: Axes, record: Record, label: str, colour: str, workload: Worklo
     return [loss for seconds, loss in looks if seconds > 0.1 * workload.seconds]
 
 
+@house_style()
 def draw_profile(plan: Plan, ratios: dict[str, list[float]], out: Path) -> None:
     """Draw the share of workloads and studies that a method solves within a factor of time."""
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
@@ -91,11 +91,11 @@ def draw_profile(plan: Plan, ratios: dict[str, list[float]], out: Path) -> None:
     )
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.xaxis.set_minor_formatter(lambda value, _: f"{value:g}")
-    axes.legend(frameon=False, fontsize=8)
-    _tidy(axes)
-    _save(figure, out)
+    axes.legend()
+    save_picture(figure, out)
 
 
+@house_style()
 def draw_steps(plan: Plan, table: dict[str, Any], out: Path) -> None:
     """Draw steps to the target over frames of a minibatch."""
     figure = Figure(figsize=(4.6 * len(table), 3.8), layout="constrained")
@@ -117,26 +117,13 @@ def draw_steps(plan: Plan, table: dict[str, Any], out: Path) -> None:
             ylabel="steps to the target",
         )
         axes.set_xticks([int(batch) for batch in next(iter(rows.values()))])
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(lambda value, _: f"{value:g}")
-            axis.set_minor_formatter(NullFormatter())
-        axes.legend(frameon=False, fontsize=8)
-        _tidy(axes)
-    _save(figure, out)
-
-
-def _tidy(axes: Axes) -> None:
-    axes.title.set_fontsize(10)
-    axes.grid(color="#e4e4e0", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _save(figure: Figure, out: Path) -> None:
-    # Without a date in the file, the same results give the same bytes.
-    with (
-        matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "asr-hf"}),
-        atomic_path(out) as temporary,
-    ):
-        figure.savefig(temporary, format="svg", metadata={"Date": None})
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        if any(len(line.get_ydata()) for line in axes.get_lines()):
+            label_log_axis(axes.yaxis)
+        else:
+            axes.set_yticks([])
+            axes.set_yticks([], minor=True)
+            axes.text(0.5, 0.5, "no run reached the target", transform=axes.transAxes, ha="center")
+        axes.legend()
+    save_picture(figure, out)

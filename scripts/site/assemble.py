@@ -64,7 +64,8 @@ def assemble(root: Path, out: Path) -> None:
         _write(out / page, make())
     for other in sorted(others):
         _copy(root / other, out / "files" / other)
-    shutil.copy(Path(__file__).with_name("sphinx_conf.py"), out / "conf.py")
+    _copy(Path(__file__).with_name("sphinx_conf.py"), out / "conf.py")
+    _copy(Path(__file__).with_name("site.css"), out / "static/site.css")
 
 
 def _write(path: Path, text: str) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ..chromium import browser as browser
+
 Event = dict[str, Any]
 
 

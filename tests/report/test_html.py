@@ -137,10 +137,46 @@ def test_bars_are_as_high_as_the_counts(make_run: MakeRun) -> None:
     assert [h for _, h in heights] == pytest.approx([unit * c for c in counts], abs=0.2)
 
 
+def test_of_many_values_a_bar_has_the_mean_of_some(make_run: MakeRun) -> None:
+    events = hf_events(400)
+    page = report(make_run("demo", events))
+    assert "A bar is the mean of 4 outer iterations." in page
+    drawn = drawings(page)[3]
+    bars: dict[float, float] = {}
+    for bar in drawn.iter("rect"):
+        x = float(bar.get("x", "0"))
+        bars[x] = bars.get(x, 0.0) + float(bar.get("height", "0"))
+    counts = [event["cg_iterations"] for event in events[1:]]
+    means = [sum(counts[n : n + 4]) / 4 for n in range(0, 400, 4)]
+    heights = [bars[x] for x in sorted(bars)]
+    unit = heights[-1] / means[-1]
+    assert heights == pytest.approx([unit * mean for mean in means], abs=0.4)
+
+
 def test_rejected_steps_are_crossed(make_run: MakeRun) -> None:
     drawn = drawings(report(make_run("demo", hf_events(25))))[3]
     crosses = [path for path in drawn.iter("path") if path.get("class") == "cross"]
     assert len(crosses) == 2
+
+
+def test_marks_that_would_run_into_one_another_are_one(make_run: MakeRun) -> None:
+    events = [event | {"accepted": False} for event in hf_events(400)]
+    drawn = drawings(report(make_run("demo", events)))[5]
+    crosses = [path for path in drawn.iter("path") if path.get("class") == "cross"]
+    said = [cross.findtext("title") or "" for cross in crosses]
+    assert sum(int(text.split()[0]) if text[0].isdigit() else 1 for text in said) == 400
+    assert 20 < len(crosses) < 60
+
+
+def test_what_a_loss_counts_is_said(make_run: MakeRun) -> None:
+    folder = make_run("demo", hf_events(3), wer=False)
+    page = report(folder)
+    assert "cross-entropy (nats a frame)" in page and "<small>nats</small>" in page
+    config = (folder / "config.yaml").read_text()
+    target = "mbr.MinimumBayesRisk, level: pdf"
+    (folder / "config.yaml").write_text(config.replace("cross_entropy.CrossEntropy", target))
+    page = report(folder)
+    assert "expected share of wrong frames" in page and "nats" not in page
 
 
 def test_words_and_names_are_escaped(make_run: MakeRun) -> None:

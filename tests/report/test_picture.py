@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +36,15 @@ def test_the_picture_is_the_same_each_time(make_run: MakeRun, tmp_path: Path, su
     ]
     assert pictures[0] == pictures[1]
     assert len(pictures[0]) > 5000
+
+
+def test_a_picture_has_other_colours_for_dark_pages(make_run: MakeRun, tmp_path: Path) -> None:
+    picture = plot_compare([make_run("hf", hf_events(6))], None, tmp_path / "picture.svg")
+    text = picture.read_text(encoding="utf-8")
+    assert "@media (prefers-color-scheme: dark)" in text
+    assert "held-out cross-entropy (nats a frame)" in text
+    drawn = set(re.findall(r"(?:fill|stroke): (#[0-9a-f]{6})[;\"]", text))
+    assert all(f'[style*="stroke: {colour}"]' in text for colour in drawn)
 
 
 def test_an_unknown_picture_format_is_refused(make_run: MakeRun, tmp_path: Path) -> None:

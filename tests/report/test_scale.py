@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_hf.report.scale import duration, fit, readable_top, si, time_unit
+from asr_hf.report.scale import (
+    duration,
+    fit,
+    readable_top,
+    si,
+    tick_labels,
+    time_unit,
+    top_of_start,
+)
 
 finite = st.floats(-1e12, 1e12, allow_subnormal=False)
 positive = st.floats(1e-9, 1e12)
@@ -46,7 +54,7 @@ def test_ticks_lie_inside_evenly_and_are_few(values: list[float], from_zero: boo
 def test_logarithmic_ticks_lie_inside(values: list[float]) -> None:
     scale = fit(values, 0.0, 100.0, logarithmic=True)
     ticks = scale.ticks()
-    assert len(ticks) <= 10
+    assert 2 <= len(ticks) <= 10
     assert all(scale.low <= tick <= scale.high for tick in ticks)
 
 
@@ -70,6 +78,34 @@ def test_a_steep_start_is_cut_and_a_gentle_one_is_not() -> None:
     assert readable_top([]) is None
 
 
+def test_only_the_start_of_a_curve_is_cut() -> None:
+    falling = [10.0, 3.0, 2.0, 1.5, 1.4, 1.3, 1.2, 1.1, 1.0]
+    assert top_of_start([falling]) == readable_top(falling)
+    # It rises again to where a fall alone would be cut.
+    assert top_of_start([[*falling, 4.0]]) == 4.0
+    assert top_of_start([falling, [9.0, 8.0, 11.0]]) is None
+    assert top_of_start([[], [2.0]]) is None
+
+
+@given(st.lists(finite, min_size=1, max_size=20), st.booleans())
+def test_whole_ticks_are_whole(values: list[float], from_zero: bool) -> None:
+    ticks = fit([*values, min(values) + 3], 0.0, 100.0, from_zero=from_zero).ticks(6, whole=True)
+    assert ticks and all(tick == round(tick) for tick in ticks)
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1.0, 1e6))
+def test_labels_tell_ticks_apart(low: float, span: float) -> None:
+    ticks = fit([low, low + span], 0.0, 100.0).ticks()
+    labels = tick_labels(ticks)
+    assert len(set(labels)) == len(ticks)
+
+
+def test_small_ticks_are_no_zeros() -> None:
+    assert tick_labels([1e-30, 1e-20, 1e-10]) == ["1e-30", "1e-20", "1e-10"]
+    assert tick_labels([0.0, 0.00025, 0.0005]) == ["0", "2.5e-4", "5e-4"]
+    assert tick_labels([0.19, 0.1905, 0.191]) == ["0.19", "0.1905", "0.191"]
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -80,6 +116,7 @@ def test_a_steep_start_is_cut_and_a_gentle_one_is_not() -> None:
         (-120e6, "-120M"),
         (2.5e9, "2.5G"),
         (0.00002, "2e-5"),
+        (999_600.0, "1M"),
     ],
 )
 def test_numbers_are_short(value: float, text: str) -> None:

@@ -14,6 +14,9 @@ import pytest
 from scripts.site.assemble import assemble
 from scripts.site.navigation import SECTIONS, place_of
 
+from ..chromium import LOOKS, Chromium
+from ..chromium import browser as browser
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -65,6 +68,13 @@ def test_no_link_leads_nowhere(site):
             if not goal.exists() or (place and place not in known):
                 dead.append(f"{path.relative_to(site)}: {link}")
     assert not dead
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_pages_show_all_they_hold(site, browser: Chromium, look: str) -> None:
+    for page in ("index", "race", "architecture", "reference/settings"):
+        browser.open(site / f"{page}.html", look)
+        assert browser.faults() == [], page
 
 
 def test_a_page_in_no_section_is_named(tmp_path):

@@ -24,6 +24,7 @@ from asr_hf.report.comparison.words import SetComparison
 from asr_hf.report.curves import Figure
 from asr_hf.report.html import FILE_NAME as REPORT
 from asr_hf.report.html import document, figure_html
+from asr_hf.report.losses import loss_of
 from asr_hf.report.run_data import OPTIMISERS
 from asr_hf.report.scale import duration, shared_top, si, time_unit
 
@@ -149,12 +150,15 @@ def _figure(
     log_x = bool(ends) and max(ends) > _WIDE * min(ends)
     # Of the start, which all share, nothing is seen.
     losses = [[y for _, y in line.points[1:] if y is not None] for line in lines]
-    axes = Axes(label, "nats a frame", log_x=log_x, top=shared_top(losses))
+    top = shared_top(losses)
+    axes = Axes(label, loss_of(group.runs[0].data.config).axis, log_x=log_x, top=top)
     heading = f"Held-out loss over {cost}"
     svg = line_chart(heading, lines, axes)
     note = "Time spent on training itself; looks at the held-out loss are not in it."
     if cost == "frames":
         note = "Frames of all passes together: gradients, curvature products and losses."
+    if top is not None:
+        note += f" Losses above {top:.3g} are outside the frame."
     return Figure(heading, note, svg, [(line.colour, line.name) for line in lines])
 
 
