@@ -81,7 +81,7 @@ DECLARED: dict[str, Kinds] = {
     "features.perturb.level": frozenset({LIST, NOTHING}),
     "preconditioner.most_classes": _COUNT,
     "alignment.max_utterances": _COUNT,
-    "alignment.tree": frozenset({GROUP, NOTHING}),
+    **dict.fromkeys((f"alignment.{k}" for k in ("tree", "flat")), frozenset({GROUP, NOTHING})),
     "alignment.tree.max_utterances": _COUNT,
     "alignment.from_kaldi": _PATHS,
     "alignment.from_ark": _PATH,

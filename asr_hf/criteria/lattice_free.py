@@ -14,11 +14,11 @@ from asr_hf.criteria.base import FrameLoss
 from asr_hf.criteria.cross_entropy import CategoricalCurvature, CrossEntropy
 from asr_hf.criteria.denominator_paths import DenominatorPaths
 from asr_hf.criteria.denominator_recursion import DenominatorRecursion
-from asr_hf.criteria.forward_backward import ForwardBackward
 from asr_hf.criteria.needs import CriterionNeeds, Targets
+from asr_hf.criteria.numerators import NumeratorTargets, Said, labels_of, lengths_of, said
 from asr_hf.criteria.path_draws import draw_paths
 from asr_hf.criteria.sample_classes import sample_classes
-from asr_hf.criteria.sequence import SequenceTargets, occupancies, places
+from asr_hf.criteria.sequence import SequenceTargets
 from asr_hf.curvature.gauss_newton import OutputCurvature
 from asr_hf.data.denominator_graph import DenominatorGraph
 from asr_hf.runtime.errors import InputError
@@ -107,71 +107,61 @@ class LatticeFreeMMI:
         return DenominatorGraph.load(self._folder, remedy)
 
     def denominator(
-        self, scores: Tensor, targets: SequenceTargets, keep: bool = False
+        self, scores: Tensor, targets: NumeratorTargets, keep: bool = False
     ) -> DenominatorPaths:
         """Return the distribution over the denominator's paths at scores [F, C]."""
         at = (torch.promote_types(scores.dtype, torch.float32), scores.device)
         if at not in self._recursions:
             self._recursions[at] = DenominatorRecursion.of(self.graph, *at)
-        lengths = targets.lattices.lengths
+        lengths = lengths_of(targets)
         return DenominatorPaths(self._recursions[at], scores, lengths, self.leak, keep)
 
-    def loss(self, logits: Tensor, targets: SequenceTargets) -> FrameLoss:
+    def loss(self, logits: Tensor, targets: NumeratorTargets) -> FrameLoss:
         """Return the loss; `per_frame` shares each utterance's evenly among its frames."""
         return self._evaluate(logits, targets)[0]
 
-    def gradient(self, logits: Tensor, targets: SequenceTargets) -> Tensor:
+    def gradient(self, logits: Tensor, targets: NumeratorTargets) -> Tensor:
         """Return the derivative of the summed loss by the logits, in their dtype and shape."""
         return self.loss_and_gradient(logits, targets)[1]
 
     @torch.no_grad()
     def loss_and_gradient(
-        self, logits: Tensor, targets: SequenceTargets
+        self, logits: Tensor, targets: NumeratorTargets
     ) -> tuple[FrameLoss, Tensor]:
         """Return the loss and the derivative of its sum by the logits, from one pass."""
-        loss, everything, said = self._evaluate(logits, targets)
+        loss, everything, spoken = self._evaluate(logits, targets)
         scores, at_labels = self._parted(logits)
-        met = occupancies(targets.lattices, said.posteriors, scores)
-        at_scores = everything.occupancies.sub_(met)
+        at_scores = everything.occupancies.sub_(spoken.occupancies)
         at_scores.add_(scores, alpha=self.output_decay)
         if at_labels is None:
             return loss, at_scores.to(logits.dtype)
-        own = self._frames.gradient(at_labels, targets.labels).mul_(self.cross_entropy)
+        own = self._frames.gradient(at_labels, _labels(targets)).mul_(self.cross_entropy)
         return loss, torch.cat([at_scores.to(logits.dtype), own], dim=1)
 
     @torch.no_grad()
     def _evaluate(
-        self, logits: Tensor, targets: SequenceTargets
-    ) -> tuple[FrameLoss, DenominatorPaths, ForwardBackward]:
+        self, logits: Tensor, targets: NumeratorTargets
+    ) -> tuple[FrameLoss, DenominatorPaths, Said]:
         """Return the loss, and the paths of everything and of what was said."""
         scores, at_labels = self._parted(logits)
-        arcs = targets.lattices
-        everything = self.denominator(scores, targets)
-        said = ForwardBackward(arcs, self.scores(scores, targets))
-        totals = everything.totals - said.totals
+        everything, spoken = self.denominator(scores, targets), said(targets, scores)
+        lengths, totals = lengths_of(targets), everything.totals - spoken.totals
         if self.output_decay:
             squares = scores.double().square().sum(1)
-            sizes = torch.segment_reduce(squares, "sum", lengths=arcs.lengths)
+            sizes = torch.segment_reduce(squares, "sum", lengths=lengths)
             totals += 0.5 * self.output_decay * sizes
-        per_frame = torch.repeat_interleave(totals / arcs.lengths, arcs.lengths)
+        per_frame = torch.repeat_interleave(totals / lengths, lengths)
         total = totals.sum()
-        errors = (scores.argmax(dim=1) != targets.labels).sum()
-        if at_labels is not None:
-            frames = self._frames.loss(at_labels, targets.labels)
-            total, errors = total + self.cross_entropy * frames.total, frames.errors
-            per_frame = per_frame + self.cross_entropy * frames.per_frame
-        return FrameLoss(total, errors, per_frame), everything, said
-
-    def scores(self, scores: Tensor, targets: SequenceTargets) -> Tensor:
-        """Return the scores of the numerator's arcs [A] at scores [F, C], float64."""
-        arcs = targets.lattices
-        total = arcs.graph.clone()
-        where = places(arcs, scores.shape[1])
-        total[: len(where)].add_(scores.reshape(-1).index_select(0, where).double())
-        return total
+        if at_labels is None:
+            errors = (scores.argmax(dim=1) != labels_of(targets, spoken)).sum()
+            return FrameLoss(total, errors, per_frame), everything, spoken
+        frames = self._frames.loss(at_labels, _labels(targets))
+        total = total + self.cross_entropy * frames.total
+        per_frame = per_frame + self.cross_entropy * frames.per_frame
+        return FrameLoss(total, frames.errors, per_frame), everything, spoken
 
     @torch.no_grad()
-    def curvature(self, logits: Tensor, targets: SequenceTargets) -> OutputCurvature:
+    def curvature(self, logits: Tensor, targets: NumeratorTargets) -> OutputCurvature:
         """Return the curvature of the summed loss at the logits, for many products."""
         scores, at_labels = self._parted(logits)
         whole = self.curvature_kind is DenominatorCurvature.PATHS
@@ -182,7 +172,7 @@ class LatticeFreeMMI:
 
     @torch.no_grad()
     def sampled_gradient(
-        self, logits: Tensor, targets: SequenceTargets, uniforms: Tensor
+        self, logits: Tensor, targets: NumeratorTargets, uniforms: Tensor
     ) -> Tensor:
         """Return γ_f - e_k with k drawn from γ_f, each frame by itself or as paths have them.
 
@@ -192,7 +182,7 @@ class LatticeFreeMMI:
 
         Args:
             logits: outputs of the model.
-            targets: numerators and labels.
+            targets: numerators, and labels where there is a second output layer.
             uniforms: numbers in [0, 1) that fix the draws [F, 2].
 
         Returns:
@@ -209,7 +199,7 @@ class LatticeFreeMMI:
         gradient.scatter_add_(1, drawn, gradient.new_full(drawn.shape, -1.0))
         if at_labels is None:
             return gradient.to(logits.dtype)
-        other = self._frames.sampled_gradient(at_labels, targets.labels, uniforms[:, 1:])
+        other = self._frames.sampled_gradient(at_labels, _labels(targets), uniforms[:, 1:])
         return torch.cat([gradient.to(logits.dtype), other.mul_(self.cross_entropy**0.5)], dim=1)
 
     def _parted(self, logits: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -218,6 +208,12 @@ class LatticeFreeMMI:
             return logits, None
         scores, at_labels = logits.tensor_split(2, dim=1)
         return scores.contiguous(), at_labels.contiguous()
+
+
+def _labels(targets: NumeratorTargets) -> Tensor:
+    """Return the labels of the frames [F], which transcripts have none of."""
+    assert isinstance(targets, SequenceTargets), "a second output layer needs labels"
+    return targets.labels
 
 
 class PathFisher:

@@ -42,7 +42,8 @@ class FrameStore:
         folder: folder of the store.
         about: content of store.json.
         dim: number of dimensions of a frame.
-        num_pdfs: number of pdfs; 0 without labels.
+        labelled: whether frames have labels.
+        num_pdfs: number of pdfs; 0 in a store that is only decoded.
         dtype: type of the features.
         frame_bytes: size of a frame's features (bytes).
         offsets: first frame of each utterance, and the number of frames last [U+1], int64.
@@ -63,9 +64,10 @@ class FrameStore:
         self._frames = RowFile(
             folder / "frames.bin", self.dtype, (self.num_frames, self.dim), _REMEDY
         )
+        self.labelled = header.flag("labelled")
         self._labels = (
             RowFile(folder / "labels.bin", np.dtype(np.int32), (self.num_frames,), _REMEDY)
-            if header.flag("labelled")
+            if self.labelled
             else None
         )
         # The columns are those of frames and of labels.

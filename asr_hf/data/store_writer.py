@@ -112,6 +112,7 @@ def build_store(
     transform: Transform | None = None,
     allow_pipes: bool = False,
     logged: Collection[str] = (),
+    num_pdfs: int = 0,
 ) -> dict[str, Any]:
     """Pack the normalised features of a data directory, and their alignments, into a frame store.
 
@@ -122,12 +123,13 @@ def build_store(
         folder: folder of the store, which is replaced as a whole.
         data: data directory with the utterances and their speakers.
         feature_folder: folder that `extract_features` has written.
-        alignments: pdf of every frame; None for a store that is only decoded.
+        alignments: pdf of every frame; None for a store without labels.
         dtype: type of the features, "float16" or "float32".
         max_skipped: largest share of utterances that may be left out.
         transform: further transformation of the normalised features; None for none.
         allow_pipes: whether commands in the feature folder's scp files are run in a shell.
         logged: skipped utterances that the log has named already.
+        num_pdfs: number of pdfs, where a store without labels is trained on.
 
     Returns:
         The content of store.json.
@@ -150,7 +152,7 @@ def build_store(
                 f"{data.path}: no utterance to pack", remedy="check the data directory"
             )
         _write_utterances(part, packed)
-        about = _description(packed, dtype, alignments) | {
+        about = _description(packed, dtype, alignments, num_pdfs) | {
             "skipped": skips.reasons,
             "features": read_json(feature_folder / "fbank.json"),
         }
@@ -161,13 +163,15 @@ def build_store(
     return about
 
 
-def _description(packed: _Packed, dtype: str, alignments: Alignments | None) -> dict[str, Any]:
+def _description(
+    packed: _Packed, dtype: str, alignments: Alignments | None, num_pdfs: int
+) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "dim": packed.dim,
         "dtype": dtype,
         "labelled": alignments is not None,
-        "num_pdfs": 0 if alignments is None else alignments.num_pdfs,
+        "num_pdfs": num_pdfs if alignments is None else alignments.num_pdfs,
         "frames": sum(packed.lengths),
         "utterances": len(packed.utterances),
         "trimmed": packed.trimmed,

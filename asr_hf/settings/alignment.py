@@ -44,6 +44,24 @@ class ChainSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FlatSettings:
+    """Settings of lattice-free MMI from transcripts alone.
+
+    Attributes:
+        context: what the pdfs of a phone depend on: mono or left.
+        least_count: with left, how often a phone must follow another one to have pdfs of its own
+            there.
+        pause_between: probability of a pause between two words.
+        pause_at_ends: probability of one before the first word, and of one behind the last.
+    """
+
+    context: str
+    least_count: float
+    pause_between: float
+    pause_at_ends: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class AlignmentSettings:
     """Settings of the flat start and of forced alignment.
 
@@ -60,6 +78,7 @@ class AlignmentSettings:
         max_skipped: largest share of utterances that may be skipped.
         tree: settings of tied states; None keeps monophones.
         chain: settings of lattice-free MMI; None makes nothing for it.
+        flat: settings of lattice-free MMI without an alignment; None aligns.
         system: folder of the HMM system and its graphs, in that of the corpus.
         from_kaldi: folders of Kaldi's alignments, which take the place of the flat start.
         from_ark: archive of pdf alignments, which takes the place of the flat start.
@@ -80,6 +99,7 @@ class AlignmentSettings:
     max_skipped: float
     tree: TreeSettings | None
     chain: ChainSettings | None = None
+    flat: FlatSettings | None = None
     system: str
     from_kaldi: tuple[Path, ...] | None = field(default=None, metadata=ONE_OR_MORE)
     from_ark: Path | None

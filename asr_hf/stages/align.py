@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,8 @@ from typing import Any
 from asr_hf.data.alignment import Alignments
 from asr_hf.data.ark import ArkReader
 from asr_hf.data.kaldi_dir import DataDir
-from asr_hf.hmm.alignment.align import AlignedSet, align_set, fit_outliers
+from asr_hf.hmm.alignment.align import align_set
 from asr_hf.hmm.alignment.corpus import speaker_features, transcripts_of
-from asr_hf.hmm.alignment.segments import ctm_lines
 from asr_hf.hmm.alignment.spoken_path import AlignOptions, Transcript
 from asr_hf.hmm.graph.language import check_languages
 from asr_hf.hmm.scores import Scores
@@ -28,13 +26,16 @@ from asr_hf.runtime.skips import SkipList
 from asr_hf.settings.settings import Settings
 from asr_hf.stages.recognition.score_sources import ScoreSource, network_scores, rate_of
 from asr_hf.stages.recognition.select_checkpoint import MODEL_FILE
+from asr_hf.stages.sources.alignment_files import write_ctm, write_fits
 from asr_hf.stages.sources.expected import features_source
 from asr_hf.stages.sources.external import alignments_from_outside, pack_external
+from asr_hf.stages.sources.flat import flat_options
 from asr_hf.stages.sources.hmms import CorpusHmms, corpus_hmms, transcripts_source
 from asr_hf.stages.sources.layout import alignment_folder, features_folder, system_folder
 from asr_hf.stages.sources.packing import pack
 from asr_hf.stages.sources.perturbed import TrainedOn, frame_grid
 from asr_hf.stages.sources.phone_graphs import PhoneGraphs
+from asr_hf.stages.sources.transcript_graphs import TranscriptSets
 from asr_hf.stages.sources.transfer_alignments import (
     carried_alignments,
     carried_ctm,
@@ -43,13 +44,9 @@ from asr_hf.stages.sources.transfer_alignments import (
 )
 from asr_hf.stages.timing.timed_sets import TimedSets, TimesWanted
 
-log = logging.getLogger(__name__)
-
 # Starting a process takes as long as aligning this many utterances.
 _WORTH_A_PROCESS = 100
 _KIND, _LIMIT = "alignments", "alignment.max_skipped"
-# Utterances that a message names.
-_MAX_NAMED = 3
 
 
 def run(
@@ -62,8 +59,9 @@ def run(
     and `alignment.from_kaldi` and `alignment.from_ark` take alignments made elsewhere. A corpus of
     copies (`corpus.clean`) has the HMM system and alignments of its clean recordings. Altered
     copies of the training set (`features.perturb`) are in its store alone, with the labels of the
-    utterances that they are copies of. `alignment.chain` adds the graphs of lattice-free MMI. Files
-    that are current, made from the same input, are kept.
+    utterances that they are copies of. `alignment.chain` adds the graphs of lattice-free MMI; with
+    `alignment.flat` nothing is aligned, and they are made of the transcripts. Files that are
+    current, made from the same input, are kept.
 
     Args:
         settings: settings of the command.
@@ -78,40 +76,57 @@ def run(
     Raises:
         InputError: data are missing or damaged, or too many utterances cannot be aligned.
     """
+    _check(settings, times)
     if alignments_from_outside(settings):
-        if times is not None:
-            raise InputError(
-                "alignments made elsewhere have no times of words and phones",
-                expected="an alignment of our own, or by a network: alignment.from_run",
-                remedy="leave out --format, or alignment.from_kaldi and alignment.from_ark",
-            )
         return pack_external(settings)
-    if settings.features.transforms is not None:
-        raise InputError(
-            "features.transforms: only with alignments made elsewhere",
-            expected="alignment.from_kaldi or alignment.from_ark beside it",
-            remedy="leave it out, or name the alignments of the system it belongs to",
-        )
     corpus = settings.corpus.dir
     data = {name: DataDir.read(corpus / name) for name in settings.corpus.sets}
     languages = list(settings.corpus.languages)
     transcripts = {name: transcripts_of(d, languages) for name, d in data.items()}
     check_languages(corpus / "lang", languages)
     hmms = corpus_hmms(settings, data, transcripts)
-    aligner = _Aligner(settings, hmms, transcripts, scores)
-    sets = {name: aligner.set(directory) for name, directory in data.items()}
+    if settings.alignment.flat is not None:
+        aligner, sets = None, TranscriptSets(settings, hmms, data, transcripts).make()
+    else:
+        aligner = _Aligner(settings, hmms, transcripts, scores)
+        sets = {name: aligner.set(directory) for name, directory in data.items()}
     hmms.system.make_graphs(
         system_folder(settings), {name: corpus / "lang" / name / "lm.arpa" for name in languages}
     )
-    if settings.alignment.chain is not None:
+    if aligner is not None and settings.alignment.chain is not None:
         PhoneGraphs(settings, hmms, data).make()
     gmm = (hmms.mixtures or hmms.system).gmm
     return {
         "pdfs": hmms.system.transitions.num_pdfs,
         "gaussians": None if gmm is None else gmm.num_gaussians,
         "sets": sets,
-        "times": aligner.times(data, times) if times is not None else {},
+        "times": {} if times is None or aligner is None else aligner.times(data, times),
     }
+
+
+def _check(settings: Settings, times: TimesWanted | None) -> None:
+    """Refuse settings that do not fit one another.
+
+    Raises:
+        InputError: times are wanted of what is not aligned here; or see `flat_options`.
+    """
+    flat, outside = settings.alignment.flat is not None, alignments_from_outside(settings)
+    if flat:
+        flat_options(settings)
+    if times is not None and (flat or outside):
+        raise InputError(
+            ("alignment=none has" if flat else "alignments made elsewhere have")
+            + " no times of words and phones",
+            expected="an alignment of our own, or by a network: alignment.from_run",
+            remedy="leave out --format, or alignment=none, alignment.from_kaldi and "
+            "alignment.from_ark",
+        )
+    if settings.features.transforms is not None and not outside:
+        raise InputError(
+            "features.transforms: only with alignments made elsewhere",
+            expected="alignment.from_kaldi or alignment.from_ark beside it",
+            remedy="leave it out, or name the alignments of the system it belongs to",
+        )
 
 
 class _Aligner:
@@ -198,8 +213,8 @@ class _Aligner:
             features = ArkReader(fbank / "feats.scp")
             label_frames(aligned, target, self._rate, lambda name: len(features[name]))
         Alignments(aligned.pdfs, target.transitions.num_pdfs).write(folder)
-        _write_ctm(self._settings, folder, aligned)
-        _write_fits(folder, name, aligned.fits)
+        write_ctm(self._settings, folder, aligned)
+        write_fits(folder, name, aligned.fits)
         return {"unknown_words": aligned.unknown, "skipped": skips.reasons}
 
     def _matrices(self, data: DataDir) -> Iterator[tuple[str, Scores]]:
@@ -244,29 +259,6 @@ class _Aligner:
             write_text(folder / f"{kind}.ctm", carried_ctm(self._settings, data, kind))
         unknown = clean_alignment(self._settings, data.path.name).about["unknown_words"]
         return {"unknown_words": unknown, "skipped": skips.reasons}
-
-
-def _write_ctm(settings: Settings, folder: Path, aligned: AlignedSet) -> None:
-    shift = settings.features.frame_shift / 1000
-    for name, segments in (("phones", aligned.phones), ("words", aligned.words)):
-        lines = (ctm_lines(utterance, spans, shift) for utterance, spans in segments.items())
-        write_text(folder / f"{name}.ctm", "".join(lines))
-
-
-def _write_fits(folder: Path, name: str, fits: dict[str, float]) -> None:
-    """List utterances by how well they fit their transcripts, the worst first; name the worst."""
-    ordered = sorted(fits, key=fits.__getitem__)
-    write_text(folder / "fit.txt", "".join(f"{u} {fits[u]:.2f}\n" for u in ordered))
-    if worst := fit_outliers(fits):
-        log.warning(
-            "alignment of %s: %d of %d utterances fit their transcripts far worse than the others "
-            "do; perhaps these are wrong (%s lists all, the worst first): %s",
-            name,
-            len(worst),
-            len(fits),
-            folder / "fit.txt",
-            ", ".join(worst[:_MAX_NAMED]) + (", ..." if len(worst) > _MAX_NAMED else ""),
-        )
 
 
 def _network_scores(settings: Settings, run_dir: Path) -> ScoreSource:

@@ -253,7 +253,7 @@ class FrameObjective(WorkCounter):
         for number, unit in enumerate(self._shuffled.epoch(seed, epoch, batch_frames)):
             targets = self.targets.of(Split.TRAIN, unit)
             batch = self._draws.of_minibatch(unit, seed, epoch, number)
-            yield self.model.inputs(batch, unit.index), targets, len(unit.labels)
+            yield self.model.inputs(batch, unit.index), targets, int(unit.lengths.sum())
 
     def minibatch_gradient(self, theta: Tensor, minibatch: Minibatch) -> tuple[Tensor, Tensor]:
         """Return the mean loss, not waited for, and its gradient [n], a tensor that is reused.

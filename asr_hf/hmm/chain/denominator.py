@@ -16,6 +16,9 @@ from asr_hf.runtime.errors import InputError
 REST = 1
 # Steps over which the probability of the states before the first frame is the mean.
 _STEPS = 100
+# Weight of a phone that the language model never saw where it is: about what a leap of the leaky
+# HMM costs.
+_UNSEEN = 1e-5
 
 
 class PhoneStates:
@@ -68,6 +71,10 @@ class PhoneStates:
         """Return the probability of a phone's first frame after a frame in a state."""
         probability = self.lm.follows[state].get(phone, 0.0)
         return probability if self.lm.states[state][-1] == START else (1 - STAYS) * probability
+
+    def saying(self, state: int, phone: int) -> float:
+        """Return the same for a phone that was said there, whether or not it was ever seen."""
+        return self.leaving(state, phone) or _UNSEEN
 
     def _pdf(self, before: int, phone: int, state: int) -> int:
         pdf = self._tree.pdf((before, phone), state)

@@ -17,9 +17,6 @@ from asr_hf.hmm.tree.sampled_states import FIRST, STAYS
 
 # Phone id, first frame and number of frames at the full rate.
 Span = tuple[int, int, int]
-# Weight of a phone that the language model never saw where it is: about what a leap of the
-# denominator's leaky HMM costs.
-_UNSEEN = 1e-5
 
 
 class NumeratorMaker:
@@ -98,7 +95,7 @@ class NumeratorMaker:
         stays: dict[int, tuple[int, float]] = {-1: (0, 0.0)}
         history: tuple[int, ...] = (START,)
         for number, (phone, _, _) in enumerate(spans):
-            weight = math.log(states.leaving(state, phone) or _UNSEEN)
+            weight = math.log(states.saying(state, phone))
             first = self._labels[phone, FIRST, states.first_pdf(before, phone)]
             rest = self._labels[phone, REST, states.rest_pdf(before, phone)]
             begins.append((first, weight + self._start * (number == 0)))

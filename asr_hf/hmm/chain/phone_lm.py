@@ -52,16 +52,26 @@ def train_phone_lm(sentences: Iterable[Sequence[int]], order: int, more_states: 
     Raises:
         ValueError: there is no sentence, or the order is too small.
     """
+    return phone_lm(_counted(sentences, order), order, more_states)
+
+
+def phone_lm(counts: Mapping[History, Counter[int]], order: int, more_states: int) -> PhoneLm:
+    """Make the model of counts; see `train_phone_lm`.
+
+    Args:
+        counts: counts of each phone after the up to `order` - 1 phones before it. The two phones
+            that were said last somewhere have an entry, if an empty one.
+        order: phones of an n-gram, 3 or more.
+        more_states: largest number of states for histories longer than two phones.
+
+    Returns:
+        The model.
+
+    Raises:
+        ValueError: nothing was counted, or the order is too small.
+    """
     if order <= LEAST_HISTORY:
         raise ValueError(f"a phone language model of order {order}; needs 3 or more")
-    counts: dict[History, Counter[int]] = defaultdict(Counter)
-    for sentence in sentences:
-        padded = [START, *sentence]
-        for place in range(1, len(padded)):
-            counts[tuple(padded[max(0, place + 1 - order) : place])][padded[place]] += 1
-        if sentence:
-            # What is said last has a state, from which nothing follows.
-            counts.setdefault(tuple(padded[-LEAST_HISTORY:]), Counter())
     if not counts:
         raise ValueError("no sentence to count phones in")
     kept = _chosen(counts, order, more_states)
@@ -71,6 +81,18 @@ def train_phone_lm(sentences: Iterable[Sequence[int]], order: int, more_states: 
         {phone: n / total.total() for phone, n in sorted(total.items())} for total in totals
     )
     return PhoneLm(tuple(states), follows)
+
+
+def _counted(sentences: Iterable[Sequence[int]], order: int) -> dict[History, Counter[int]]:
+    counts: dict[History, Counter[int]] = defaultdict(Counter)
+    for sentence in sentences:
+        padded = [START, *sentence]
+        for place in range(1, len(padded)):
+            counts[tuple(padded[max(0, place + 1 - order) : place])][padded[place]] += 1
+        if sentence:
+            # What is said last has a state, from which nothing follows.
+            counts.setdefault(tuple(padded[-LEAST_HISTORY:]), Counter())
+    return counts
 
 
 def longest_known(history: Sequence[int], numbers: Mapping[History, int]) -> int | None:

@@ -244,6 +244,6 @@ def _store(settings: Settings, name: str) -> FrameStore:
         InputError: the store is missing, or holds no labels.
     """
     store = FrameStore.open(store_folder(settings, name))
-    if not store.about["labelled"]:
+    if not store.labelled:
         raise InputError(f"{store.folder}: this store has no labels", remedy="run asr-hf align")
     return store

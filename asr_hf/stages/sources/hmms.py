@@ -13,16 +13,19 @@ from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.hmm.alignment.corpus import lexicons_of, train_system
 from asr_hf.hmm.alignment.flat_start import FlatStartOptions
 from asr_hf.hmm.alignment.spoken_path import Transcript
+from asr_hf.hmm.chain.flat_system import flat_system
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.hmm.tree.sampled import SamplingOptions, train_sampled
 from asr_hf.hmm.tree.sampled_states import CHAIN, EDGES
 from asr_hf.hmm.tree.triphones import TyingOptions, train_triphones
+from asr_hf.hmm.tree.untied import FlatContext
 from asr_hf.runtime.artefact import current, make_anew
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.provenance import Artefact, ArtefactSpec, Source
 from asr_hf.runtime.skips import SkipList
 from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.expected import features_source
+from asr_hf.stages.sources.flat import flat_options
 from asr_hf.stages.sources.inherited_states import inherited_states
 from asr_hf.stages.sources.layout import (
     features_folder,
@@ -84,8 +87,8 @@ def corpus_hmms(
     """Train the HMM system, or load the one that is current.
 
     The HMM system of a corpus of copies is that of its clean corpus. With `alignment.states_from`
-    it has the states of another corpus's. With `model.subsampling`, HMMs that emit every k-th frame
-    are made from those that emit every one.
+    it has the states of another corpus's, and with `alignment.flat` states that need no audio. With
+    `model.subsampling`, HMMs that emit every k-th frame are made from those that emit every one.
 
     Args:
         settings: settings of the command.
@@ -110,11 +113,32 @@ def corpus_hmms(
         spec = ArtefactSpec(_KIND, {}, sources)
         system, known = _kept(system_folder(settings), spec, system_of)
         return CorpusHmms(system, None, known.source)
+    if settings.alignment.flat is not None:
+        system, known = _flat(settings, train, train_transcripts)
+        return CorpusHmms(system, None, known.source)
     mixtures, known = _full_rate(settings, train, train_transcripts)
     if subsampling(settings) == 1:
         return CorpusHmms(mixtures, mixtures, known.source)
     system, known = _sampled(settings, train, train_transcripts, mixtures, known.source)
     return CorpusHmms(system, mixtures, known.source)
+
+
+def _flat(
+    settings: Settings, train: DataDir, transcripts: dict[str, Transcript]
+) -> tuple[HmmSystem, Artefact]:
+    """Make HMMs that emit every k-th frame from lexicons and transcripts."""
+    flat, every = flat_options(settings), subsampling(settings)
+    folder, languages = settings.corpus.dir / "lang", list(settings.corpus.languages)
+    lexicons = lexicons_of(folder, languages, transcripts)
+    recorded = {"model.subsampling": every, "alignment.flat.context": str(flat.context)}
+    sources = {"lexicons": Source.of_values([lexicon.text() for lexicon in lexicons])}
+    if flat.context is FlatContext.LEFT:
+        recorded |= {f"alignment.flat.{key}": value for key, value in asdict(flat).items()}
+        sources["transcripts"] = transcripts_source(train)
+    spec = ArtefactSpec(_KIND, recorded, sources)
+    return _kept(
+        system_folder(settings), spec, lambda: flat_system(lexicons, transcripts, flat, every)
+    )
 
 
 def _sampled(

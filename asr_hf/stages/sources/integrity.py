@@ -1,4 +1,4 @@
-"""Verifies the checksums of frame stores, lattice stores and runs."""
+"""Verifies the checksums of the stores of frames, lattices and graphs, and of runs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from tqdm import tqdm
 
 from asr_hf.data.lattice_store import LatticeStore
 from asr_hf.data.store import FrameStore
+from asr_hf.data.transcript_store import HEADER as GRAPHS
+from asr_hf.data.transcript_store import TranscriptStore
 from asr_hf.runtime.checkpoint import checkpoints, load_checkpoint
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.events import FILE_NAME as EVENTS
@@ -19,7 +21,7 @@ from asr_hf.training.model_file import load_model
 
 
 def check_folder(folder: Path, named: str | None = None) -> tuple[str, list[str]] | None:
-    """Check a frame store, a lattice store or a run.
+    """Check a store of frames, lattices or graphs of transcripts, or a run.
 
     Args:
         folder: folder that is checked.
@@ -28,7 +30,7 @@ def check_folder(folder: Path, named: str | None = None) -> tuple[str, list[str]
     Returns:
         A summary of one line, and the problems; None for a folder of another kind.
     """
-    for name, check in (("store.json", _frames), ("lattices.json", _lattices)):
+    for name, check in (("store.json", _frames), ("lattices.json", _lattices), (GRAPHS, _graphs)):
         if (folder / name).exists():
             return check(folder)
     return _run(folder, named) if (folder / EVENTS).exists() else None
@@ -51,6 +53,16 @@ def _lattices(folder: Path) -> tuple[str, list[str]]:
     except InputError as error:
         return "damaged", [str(error)]
     return _summary(f"{len(names)} lattices", store.has_checksums), []
+
+
+def _graphs(folder: Path) -> tuple[str, list[str]]:
+    try:
+        store = TranscriptStore.open(folder)
+        names = store.utterances
+        _count(store.check(), folder, sum(map(store.num_frames, names)))
+    except InputError as error:
+        return "damaged", [str(error)]
+    return _summary(f"{len(names)} graphs of transcripts", store.has_checksums), []
 
 
 def _run(folder: Path, named: str | None) -> tuple[str, list[str]]:

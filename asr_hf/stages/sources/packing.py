@@ -26,6 +26,7 @@ def pack(
     transform: Transform | None = None,
     only_decoded: bool = False,
     logged: Collection[str] = (),
+    num_pdfs: int = 0,
 ) -> dict[str, Any]:
     """Pack the frame store of a set, unless the store is current.
 
@@ -34,12 +35,13 @@ def pack(
         name: name of the set.
         data: data directory of the set.
         features: folder of its features.
-        alignments: reads the alignments of the set; None for a set that is only decoded.
+        alignments: reads the alignments of the set; None for a store without labels.
         sources: sources of the store, by their role.
         transform: further transformation of the normalised features; None for none.
         only_decoded: whether the set is only decoded; then `decode.max_skipped` limits how many
             utterances may be left out, else `alignment.max_skipped`.
         logged: skipped utterances that the log has named already.
+        num_pdfs: number of pdfs, where a store without labels is trained on.
 
     Returns:
         The numbers of utterances, frames and pdfs, and the skipped utterances.
@@ -62,6 +64,7 @@ def pack(
             transform=transform,
             allow_pipes=settings.features.allow_pipes,
             logged=logged,
+            num_pdfs=num_pdfs,
         )
         return {key: about[key] for key in ("utterances", "frames", "num_pdfs", "skipped")}
 

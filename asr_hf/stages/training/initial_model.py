@@ -19,6 +19,7 @@ from asr_hf.stages.training.branch import has_branch, with_branch
 from asr_hf.stages.training.declared import criterion_needs
 from asr_hf.stages.training.new_output import with_new_output
 from asr_hf.stages.training.old_fisher import fisher_strength
+from asr_hf.stages.training.stores import pdf_counts
 from asr_hf.training.model_file import FILE_NAME, build_model, load_model, model_config
 from asr_hf.training.try_out import try_model
 
@@ -193,7 +194,7 @@ def make_model(settings: Settings, train: FrameStore) -> AcousticModel:
     """Build the model and give it the training data's input statistics and priors."""
     model = build_model(settings.model.tree, train.dim, train.num_pdfs, settings.runtime.seed)
     model.set_input_statistics(*input_statistics(train, settings.runtime.seed))
-    model.set_log_priors(torch.from_numpy(train.label_counts()))
+    model.set_log_priors(torch.from_numpy(pdf_counts(train)))
     model.start_at_priors()
     return model
 

@@ -10,6 +10,7 @@ from asr_hf.data.store import FrameStore
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
 from asr_hf.settings.settings import Settings
+from asr_hf.stages.training.stores import pdf_counts
 from asr_hf.training.model_file import build_model
 from asr_hf.training.parameter_places import output_parameters
 
@@ -52,7 +53,7 @@ def with_new_output(
     for name, buffer in model.named_buffers():
         if name != _PRIORS:
             buffer.copy_(old.get_buffer(name))
-    model.set_log_priors(torch.from_numpy(train.label_counts()))
+    model.set_log_priors(torch.from_numpy(pdf_counts(train)))
     for name in output:
         parameter = parameters[name]
         if parameter.shape == model.log_priors.shape:

@@ -13,6 +13,7 @@ import asr_hf
 from asr_hf.criteria.needs import Targets
 from asr_hf.data.lattice_store import LatticeStore
 from asr_hf.data.store import FrameStore
+from asr_hf.data.transcript_store import HEADER, TranscriptStore
 from asr_hf.hf.objective import Split
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.provenance import digest, file_digest
@@ -71,7 +72,8 @@ def _of_targets(settings: Settings, targets: Targets) -> dict[str, str]:
         folder = folder_of(settings, name)
         if folder.is_dir():
             require(folder, remedy)
-            found |= _named(f"{_NAMES[split]} {what}:", LatticeStore.open(folder).digests())
+            kind = TranscriptStore if (folder / HEADER).is_file() else LatticeStore
+            found |= _named(f"{_NAMES[split]} {what}:", kind.open(folder).digests())
     if targets is Targets.NUMERATORS:
         folder = Path(str(settings.criterion.get("denominator")))
         require(folder, _ALIGN)

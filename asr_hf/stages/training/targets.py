@@ -10,6 +10,7 @@ import numpy as np
 from asr_hf.criteria.needs import Targets
 from asr_hf.data.lattice_store import LatticeStore
 from asr_hf.data.store import FrameStore
+from asr_hf.data.transcript_store import HEADER, TranscriptStore
 from asr_hf.hf.objective import Split
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
@@ -17,7 +18,12 @@ from asr_hf.runtime.skips import SkipList
 from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.layout import lattices_folder, numerators_folder
 from asr_hf.stages.training.declared import criterion_needs
-from asr_hf.training.feeding.targets import LabelTargets, LatticeTargets, TargetSource
+from asr_hf.training.feeding.targets import (
+    GraphTargets,
+    LabelTargets,
+    LatticeTargets,
+    TargetSource,
+)
 
 
 def open_targets(
@@ -56,8 +62,10 @@ def _lattice_targets(
 
 def _numerator_targets(
     settings: Settings, stores: Mapping[Split, FrameStore], model: AcousticModel
-) -> LatticeTargets:
+) -> LatticeTargets | GraphTargets:
     folders = {split: numerators_folder(settings, _name(settings, split)) for split in stores}
+    if all((folder / HEADER).is_file() for folder in folders.values()):
+        return _transcript_targets(settings, folders, stores, model.subsampling)
     for folder in folders.values():
         if not (folder / "lattices.json").is_file():
             raise InputError(
@@ -67,6 +75,21 @@ def _numerator_targets(
             )
     limit = settings.alignment.max_skipped, "alignment.max_skipped"
     return _opened("numerators", folders, stores, model, limit, None)
+
+
+def _transcript_targets(
+    settings: Settings,
+    folders: Mapping[Split, Path],
+    stores: Mapping[Split, FrameStore],
+    every: int,
+) -> GraphTargets:
+    graphs, used = {}, {}
+    limit = settings.alignment.max_skipped, "alignment.max_skipped"
+    for split, store in stores.items():
+        opened = graphs[split] = TranscriptStore.open(folders[split])
+        _check_pdfs(opened.folder, opened.num_pdfs, store, "asr-hf align")
+        used[split] = usable(store, opened, every, SkipList(f"graphs of {opened.folder}", *limit))
+    return GraphTargets(stores, graphs, used, every)
 
 
 def _opened(
@@ -93,6 +116,9 @@ def _opened(
     graphs, used = {}, {}
     for split, store in stores.items():
         graphs[split] = LatticeStore.open(folders[split])
+        _check_pdfs(
+            folders[split], 1 + int(graphs[split].pdf_of[1:].max()), store, "asr-hf lattices"
+        )
         skips = SkipList(f"{what} of {folders[split]}", *limit)
         used[split] = usable(store, graphs[split], model.subsampling, skips, max_frames)
     return LatticeTargets(stores, graphs, used, model)
@@ -103,31 +129,43 @@ def _name(settings: Settings, split: Split) -> str:
     return corpus.train_set if split is Split.TRAIN else corpus.heldout_set
 
 
+def _check_pdfs(folder: Path, num_pdfs: int, store: FrameStore, verb: str) -> None:
+    """Refuse lattices or graphs with more pdfs than the store of their utterances has.
+
+    Raises:
+        InputError: they have more.
+    """
+    if num_pdfs > store.num_pdfs:
+        raise InputError(
+            f"{folder}: {num_pdfs} pdfs",
+            expected=f"{store.num_pdfs}, as in {store.folder}",
+            remedy=f"make them again with: {verb}",
+        )
+
+
 def usable(
-    store: FrameStore, lattices: LatticeStore, every: int, skips: SkipList, max_frames: int | None
+    store: FrameStore,
+    lattices: LatticeStore | TranscriptStore,
+    every: int,
+    skips: SkipList,
+    max_frames: int | None = None,
 ) -> np.ndarray:
-    """Return the numbers of the utterances whose lattices can be trained on.
+    """Return the numbers of the utterances whose lattices or graphs can be trained on.
 
     Such a lattice has as many frames as the model emits for the utterance, and at most
     `max_frames`. Utterances that `lattices.utterances` left out are not counted as skipped.
 
     Args:
         store: frame store of the utterances.
-        lattices: lattices of the utterances.
+        lattices: lattices or graphs of the utterances.
         every: k, where the model emits every k-th frame.
         skips: list that the other utterances are added to.
         max_frames: largest number of frames; longer utterances would not fit into memory. None
             takes any.
 
     Raises:
-        InputError: too many utterances are skipped, or the lattices have other pdfs.
+        InputError: too many utterances are skipped.
     """
-    if int(lattices.pdf_of[1:].max()) >= store.num_pdfs:
-        raise InputError(
-            f"{lattices.folder}: lattices over {int(lattices.pdf_of[1:].max()) + 1} pdfs",
-            expected=f"{store.num_pdfs}, as in {store.folder}",
-            remedy="make them again with: asr-hf lattices",
-        )
     lengths = -(-np.diff(store.offsets) // every)
     kept: list[int] = []
     skipped, drawn = lattices.about.get("skipped", {}), lattices.about.get("drawn", len(lengths))

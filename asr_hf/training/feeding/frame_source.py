@@ -149,19 +149,21 @@ def _in_thread(work: Callable[[], T]) -> Future[T]:
 
 
 class _Resident:
-    """All features [N, D] and labels [N] of a labelled store, on the device."""
+    """All features [N, D] of a store on the device, and labels [N] if it has any."""
 
     def __init__(self, store: FrameStore, device: torch.device) -> None:
         self._offsets = store.offsets
         size, dtype = store.num_frames, getattr(torch, store.dtype.name)
         self._features = torch.empty((size, store.dim), dtype=dtype, device=device)
-        self._labels = torch.empty(size, dtype=torch.int32, device=device)
+        self._labels = torch.empty(size * store.labelled, dtype=torch.int32, device=device)
         cuts = np.searchsorted(store.offsets, np.arange(0, size, _COPIED_AT_ONCE))
         edges = np.unique(np.append(cuts, store.num_units)).tolist()
         for first, last in progress(list(pairwise(edges)), desc=f"copying {store.folder.name}"):
             batch = store.gather(np.arange(first, last), device)
             place = slice(int(store.offsets[first]), int(store.offsets[last]))
-            self._features[place], self._labels[place] = batch.features, batch.labels
+            self._features[place] = batch.features
+            if store.labelled:
+                self._labels[place] = batch.labels
 
     def gather(self, units: np.ndarray) -> FrameBatch:
         """Return utterances side by side; the host says where they lie and waits for nothing."""
@@ -180,7 +182,8 @@ class _Resident:
         rows = torch.arange(total, device=table.device) + (first - start)
         # Whole rows at once: several times faster on a CPU than indexing.
         features = self._features.index_select(0, rows)
-        return FrameBatch(features, self._labels.index_select(0, rows).long(), start, end)
+        labels = self._labels.index_select(0, rows) if len(self._labels) else self._labels
+        return FrameBatch(features, labels.long(), start, end)
 
 
 def resident_size(store: FrameStore) -> int:

@@ -10,9 +10,12 @@ import torch
 from torch import Tensor
 
 from asr_hf.criteria.lattice_batch import LatticeBatch
+from asr_hf.criteria.numerators import TranscriptTargets
 from asr_hf.criteria.sequence import SequenceTargets
+from asr_hf.criteria.transcript_batch import TranscriptBatch
 from asr_hf.data.lattice_store import LatticeStore
 from asr_hf.data.store import FrameStore
+from asr_hf.data.transcript_store import TranscriptStore
 from asr_hf.hf.objective import Split
 from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
@@ -98,6 +101,38 @@ class LatticeTargets:
         else:
             phones = self._phone_of_pdf[split].to(labels.device)[labels]
         return SequenceTargets(labels, packed, self._model.log_priors, phones, store.silence_phones)
+
+
+class GraphTargets:
+    """Graphs of the transcripts of whole utterances.
+
+    Args:
+        stores: the frames.
+        graphs: the graphs of some or all of the stores' utterances.
+        used: numbers of each store's utterances whose graph is used, rising.
+        every: k, where the model emits every k-th frame.
+    """
+
+    whole_utterances = True
+
+    def __init__(
+        self,
+        stores: Mapping[Split, FrameStore],
+        graphs: Mapping[Split, TranscriptStore],
+        used: Mapping[Split, np.ndarray],
+        every: int,
+    ) -> None:
+        self._stores, self._graphs, self._used, self.every = stores, graphs, used, every
+
+    def utterances(self, split: Split) -> np.ndarray | None:
+        """See `TargetSource`."""
+        return self._used[split]
+
+    def of(self, split: Split, batch: UnitBatch) -> TranscriptTargets:
+        """See `TargetSource`."""
+        graphs, names = self._graphs[split], self._stores[split].utterances
+        packed = [graphs.graph(names[u]) for u in batch.utterances]
+        return TranscriptTargets(TranscriptBatch.pack(packed, batch.batch.features.device))
 
 
 def cut_units(

@@ -32,7 +32,7 @@ class UnitBatch:
 
     @property
     def labels(self) -> Tensor:
-        """Labels [F]."""
+        """Labels [F] of frames that have some."""
         return self.batch.labels if self.index is None else self.batch.labels[self.index]
 
 
