@@ -60,6 +60,7 @@ class DenominatorPaths:
         self.totals = torch.empty_like(sorted_totals).index_copy_(0, order, sorted_totals)
         self._shape, self._keep = logits.shape, keep
         self._betas: list[Tensor] = []
+        self._weights: list[Tensor] = []
 
     def _forward(self, logits: Tensor, tops: Tensor, utterances: int) -> Tensor:
         """Keep what each frame adds; return the totals, the longest utterance first [U]."""
@@ -89,7 +90,7 @@ class DenominatorPaths:
         result = graph.initial.new_empty(self._shape)
         leap = graph.initial.T * self.leak
         beta = graph.initial.new_empty(len(graph.initial), 0)
-        for rows, emission, entered, scale in self._backwards():
+        for rows, emission, entered, _ in self._backwards():
             beta = _with_columns(beta, len(rows), 1.0)
             if self._keep:
                 self._betas.append(beta)
@@ -100,7 +101,13 @@ class DenominatorPaths:
             ):
                 part.mul_(value)
                 through.mul_(value)
-            result[rows] = (graph.count @ entered).div_(scale).T
+            met = graph.count @ entered
+            # The frame's scale, but for the rounding that has added up in β over the frames, as a
+            # factor that all states share.
+            weight = met.sum(0)
+            if self._keep:
+                self._weights.append(weight)
+            result[rows] = met.div_(weight).T
             beta = graph.left(ahead)
             beta.add_(leap @ beta)
         self._betas.reverse()
@@ -132,8 +139,8 @@ class DenominatorPaths:
         graph, leap = self.graph, self.graph.initial.T * self.leak
         result = torch.empty_like(along)
         change = graph.initial.new_empty(len(graph.initial), 0)
-        for (rows, emission, entered, scale), beta in zip(
-            self._backwards(), reversed(self._betas), strict=True
+        for (rows, emission, entered, _), beta, weight in zip(
+            self._backwards(), reversed(self._betas), self._weights, strict=True
         ):
             change = _with_columns(change, len(rows), 0.0)
             moved, ahead = changes.pop(), along.index_select(0, rows).T.index_select(0, graph.pdf)
@@ -144,7 +151,7 @@ class DenominatorPaths:
             ):
                 to.mul_(value).addcmul_(through, by)
                 part.mul_(value).add_(by)
-            result[rows] = (graph.count @ moved).div_(scale).T
+            result[rows] = (graph.count @ moved).div_(weight).T
             change = graph.left(ahead.mul_(emission.index_select(0, graph.pdf)))
             change.add_(leap @ change)
         return result

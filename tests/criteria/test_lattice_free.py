@@ -145,6 +145,15 @@ def test_sums_in_float32_stay_close_over_long_utterances():
     assert (along - expected).norm() < 1e-3 * expected.norm()
 
 
+def test_rounding_does_not_add_up_where_few_of_many_states_matter():
+    graph, frames = some_graph(2, states=4000, arcs=16000), 400
+    logits, direction = random_logits(frames, 4, 10.0).float(), random_logits(frames, 5)
+    exact, rounded = (paths_of(graph, z, [frames]) for z in (logits.double(), logits))
+    torch.testing.assert_close(rounded.occupancies.double(), exact.occupancies, rtol=0, atol=5e-6)
+    along, expected = rounded.tangent(direction.float()).double(), exact.tangent(direction)
+    assert (along - expected).norm() < 1e-4 * expected.norm()
+
+
 @pytest.fixture
 def criterion_of(tmp_path):
     """Makes a criterion over a graph."""
