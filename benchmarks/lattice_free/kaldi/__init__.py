@@ -1,0 +1,1 @@
+"""Kaldi's own chain objective, and lattice-free MMI held against it."""
