@@ -1,4 +1,4 @@
-"""The same overrides are composed once by each of pytest's processes, and each file read once."""
+"""Options are composed once by each of pytest's processes, and each file of ours is read once."""
 
 from __future__ import annotations
 
@@ -6,27 +6,55 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from asr_hf.cli import compose
-from asr_hf.cli.groups import SEARCH_PATH
+from asr_hf.cli.groups import config_dirs, key_of
 from asr_hf.runtime.resources import conf_dir
 
 _compose, _load = compose._compose, OmegaConf.load
-_trees: dict[tuple[Path, str, ...], bytes] = {}
+_trees: dict[tuple[Any, ...], bytes] = {}
 _files: dict[str, bytes] = {}
 
 
 def composed(overrides: list[str]) -> DictConfig:
-    """Compose overrides, or copy the tree that they gave before.
+    """Compose overrides as Hydra does: the options first, then the values that change them.
 
-    Folders of one's own may change between two tests, the built-in one does not.
+    The options are composed only where none of the same files were before.
     """
-    if any(SEARCH_PATH in override for override in overrides):
+    folders = config_dirs(overrides)
+    files = (conf_dir(), *(file for folder in folders[1:] for file in _contents(folder)))
+    values = [o for o in overrides if not _chooses(o, folders)]
+    options = [o for o in overrides if o not in values]
+    try:
+        parsed = OverridesParser.create().parse_overrides(values)
+    except HydraException:
         return _compose(overrides)
-    key = (conf_dir(), *overrides)
+    if any(override.is_sweep_override() for override in parsed):
+        return _compose(overrides)
+    tree = _kept((files, *options), options)
+    ConfigLoaderImpl._apply_overrides_to_config(parsed, tree)
+    return tree
+
+
+def _contents(folder: Path) -> list[tuple[Path, bytes]]:
+    """The files of a folder of one's own, which may change between two tests."""
+    return [(path, path.read_bytes()) for path in sorted(folder.rglob("*.yaml"))]
+
+
+def _chooses(override: str, folders: list[Path]) -> bool:
+    """Whether an override may choose an option, or is about Hydra itself."""
+    key = key_of(override)
+    return key.startswith("hydra") or any((folder / key).is_dir() for folder in folders)
+
+
+def _kept(key: tuple[Any, ...], options: list[str]) -> DictConfig:
+    """Copy the tree that options gave before, or compose it."""
     if key not in _trees:
-        _trees[key] = pickle.dumps(_compose(overrides))
+        _trees[key] = pickle.dumps(_compose(options))
     tree: DictConfig = pickle.loads(_trees[key])
     return tree
 

@@ -28,6 +28,8 @@ SMALL = [
     "trainer.stopping.max_iterations=15",
     "decode.acoustic_scales=[0.1,0.3]",
     "decode.insertion_penalties=[0.0]",
+    # Words of tones are told apart well within these.
+    *("decode.beam=10.0", "decode.lattice_beam=6.0"),
     "lattices.acoustic_scale=0.3",
 ]
 MINE = ["model=residual", "preconditioner=running", "criterion=smoothed", "priors=posteriors"]

@@ -30,8 +30,8 @@ MORE = {
     "align": [*_LANGUAGES, *_ALIGNMENT],
     "train": [*_LANGUAGES, *_ALIGNMENT, *_NET, "runtime.checkpoint_seconds=0"],
     "decode": [
-        *("decode.beam=10.0", "decode.acoustic_scales=[0.1,0.2]"),
-        "decode.insertion_penalties=[0.0]",
+        *("decode.beam=10.0", "decode.lattice_beam=7.0"),
+        *("decode.acoustic_scales=[0.1,0.2]", "decode.insertion_penalties=[0.0]"),
     ],
     "score": [],
 }

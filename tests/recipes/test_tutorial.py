@@ -33,8 +33,8 @@ SHORTER = {
     "align": _ALIGNMENT,
     "train": [*_ALIGNMENT, *_NET],
     "decode": [
-        *("decode.beam=10.0", "decode.acoustic_scales=[0.1,0.2]"),
-        "decode.insertion_penalties=[0.0]",
+        *("decode.beam=10.0", "decode.lattice_beam=7.0"),
+        *("decode.acoustic_scales=[0.1,0.2]", "decode.insertion_penalties=[0.0]"),
     ],
 }
 

@@ -101,6 +101,6 @@ def test_work_on_an_hour_holds_a_block_of_it(one_hour, tmp_path):
 
     frames = (one_hour.folder / "frames.bin").stat().st_size
     # What the allocator keeps for itself only adds, and differs from run to run.
-    assert min(grown(32_768) for _ in range(3)) < frames / 2
+    assert any(grown(32_768) < frames / 2 for _ in range(3))
     # The measure sees what it should.
     assert grown(10**9) > frames

@@ -35,6 +35,8 @@ TONES = [
     "trainer.stopping.max_iterations=2",
     "decode.acoustic_scales=[0.3]",
     "decode.insertion_penalties=[0.0]",
+    # Words of tones are told apart well within these.
+    *("decode.beam=10.0", "decode.lattice_beam=6.0"),
     "lattices.acoustic_scale=0.3",
     "lattices.sets=[dev]",
     "export.sets=[dev]",

@@ -27,6 +27,8 @@ TONES = [
     "runtime.checkpoint_seconds=0",
     "decode.acoustic_scales=[0.3]",
     "decode.insertion_penalties=[0.0]",
+    # Words of tones are told apart well within these.
+    *("decode.beam=10.0", "decode.lattice_beam=6.0"),
     "lattices.acoustic_scale=0.3",
 ]
 
