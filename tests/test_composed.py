@@ -47,7 +47,8 @@ def test_files_of_one_s_own_are_read_as_they_are_now(tmp_path, hydras):
     (tmp_path / "sampling").mkdir()
     given = ["--config-dir", str(tmp_path), P, "sampling=mine", "sampling.curvature=0.1"]
     for share in (0.2, 0.3):
-        text = f"_target_: asr_hf.hf.sampling.fixed.FixedSampling\ngradient: {share}\ncurvature: 1\n"
+        text = f"gradient: {share}\ncurvature: 1\n"
+        text = f"_target_: asr_hf.hf.sampling.fixed.FixedSampling\n{text}"
         (tmp_path / "sampling" / "mine.yaml").write_text(text)
         config = load_config(given)
         assert (config.sampling.gradient, config.sampling.curvature) == (share, 0.1)

@@ -159,7 +159,8 @@ class Tutorial:
     def words(folder: Path, line: str, more: Sequence[str] = ()) -> list[str]:
         """What a shell makes of a command in a folder, with more at its end."""
         script = f"printf '%s\\0' {line} {shlex.join(more)}"
-        done = subprocess.run(["bash", "-c", script], cwd=folder, stdout=subprocess.PIPE, check=True)
+        bash = ["bash", "-c", script]
+        done = subprocess.run(bash, cwd=folder, stdout=subprocess.PIPE, check=True)
         return done.stdout.decode().split("\0")[:-1]
 
     def run(self, folder: Path, line: str, more: Sequence[str] = ()) -> str:
