@@ -113,14 +113,14 @@ CHANGES = {
             "asr_hf/training/feeding/targets.py": [
                 Line(
                     "    return np.asarray(phones, np.int64)\n",
-                    "\n\nclass GraphTargets(LabelTargets):\n    pass\n",
+                    "\n\nclass ArcTargets(LabelTargets):\n    pass\n",
                 ),
             ],
             "asr_hf/stages/training/targets.py": [
-                Line("from asr_hf.training.feeding.targets import ", "GraphTargets, "),
+                Line("from asr_hf.training.feeding.targets import (\n", "    ArcTargets,\n"),
                 Line(
                     "            return _lattice_targets(settings, stores, model)\n",
-                    "        case Targets.GRAPHS:\n            return GraphTargets()\n",
+                    "        case Targets.GRAPHS:\n            return ArcTargets()\n",
                 ),
             ],
             "asr_hf/stages/training/run_inputs.py": [

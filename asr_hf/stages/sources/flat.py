@@ -29,8 +29,15 @@ def flat_options(settings: Settings) -> FlatOptions:
             expected="+stage=lfmmi beside it",
             remedy="give that, or another alignment",
         )
-    for key in ("from_run", "from_kaldi", "from_ark", "states_from", "tree"):
-        if getattr(alignment, key) is not None:
+    others = {
+        "from_run": alignment.from_run,
+        "from_kaldi": alignment.from_kaldi,
+        "from_ark": alignment.from_ark,
+        "states_from": alignment.states_from,
+        "tree": alignment.tree,
+    }
+    for key, value in others.items():
+        if value is not None:
             raise InputError(
                 f"alignment.{key} beside alignment.flat, which aligns nothing",
                 expected="one of the two",
@@ -42,11 +49,10 @@ def flat_options(settings: Settings) -> FlatOptions:
             f"alignment.flat.context={flat.context}",
             expected=f"one of {', '.join(FlatContext)}",
         )
-    for key in ("pause_between", "pause_at_ends"):
-        if not 0 <= getattr(flat, key) <= 1:
-            raise InputError(
-                f"alignment.flat.{key}={getattr(flat, key)}", expected="a probability, 0 to 1"
-            )
+    pauses = {"pause_between": flat.pause_between, "pause_at_ends": flat.pause_at_ends}
+    for key, share in pauses.items():
+        if not 0 <= share <= 1:
+            raise InputError(f"alignment.flat.{key}={share}", expected="a probability, 0 to 1")
     return FlatOptions(
         FlatContext(flat.context), flat.least_count, flat.pause_between, flat.pause_at_ends
     )
