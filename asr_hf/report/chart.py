@@ -44,6 +44,7 @@ class Axes:
         log_x: whether the horizontal axis is logarithmic; it starts at zero where not.
         log_y: whether the vertical axis is logarithmic.
         whole: whether the horizontal axis counts, so that ticks are whole numbers.
+        whole_y: whether the vertical one does.
         from_zero: whether the vertical axis starts at zero.
         guides: value and short text of each horizontal reference line.
         top: largest value shown, above which curves are cut off; None for no limit.
@@ -54,6 +55,7 @@ class Axes:
     log_x: bool = False
     log_y: bool = False
     whole: bool = False
+    whole_y: bool = False
     from_zero: bool = False
     guides: Sequence[tuple[float, str]] = field(default=())
     top: float | None = None
@@ -122,7 +124,7 @@ def frame(axes: Axes, across: Scale, up: Scale) -> list[str]:
     """Draw grid, ticks, labels and guide lines."""
     parts = []
     left, right, bottom = f"{across.start:.1f}", WIDTH - RIGHT, HEIGHT - BOTTOM
-    levels = up.ticks()
+    levels = up.ticks(whole=axes.whole_y)
     for value, text in zip(levels, tick_labels(levels), strict=True):
         y = up(value)
         parts.append(f'<path class="grid" d="M{left} {y:.1f}H{right}"/>')

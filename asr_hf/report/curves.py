@@ -118,7 +118,7 @@ def _cg(steps: list[Event]) -> Figure:
         layers.append(Layer(name, colour, heights))
     rejected = _rejected(steps)
     title = "CG iterations"
-    axes = Axes(ITERATION, "CG iterations", whole=True)
+    axes = Axes(ITERATION, "CG iterations", whole=True, whole_y=True)
     svg = bar_chart(title, _iterations(steps), layers, axes, crosses=rejected)
     note = "One bar an outer iteration, coloured by why CG stopped."
     if (each := values_a_bar(len(steps))) > 1:
@@ -196,11 +196,12 @@ def _top(lines: Sequence[Line]) -> tuple[float | None, str]:
 def _points(
     events: list[Event], x: str, y: str, scale: float = 1.0
 ) -> list[tuple[float, float | None]]:
-    """Return the point (x / scale, y) of each event that has x."""
+    """Return the point (x / scale, y) of each event that has x, and y even if it is no number."""
     return [
         (place / scale, number(event, y))
         for event in events
-        if (place := number(event, x)) is not None
+        # Between two looks at the held-out loss lie events without one.
+        if y in event and (place := number(event, x)) is not None
     ]
 
 

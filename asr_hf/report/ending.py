@@ -17,8 +17,9 @@ def ending(events: Sequence[Mapping[str, Any]], limit: str) -> dict[str, Any]:
     """Return the entries of result.json on the end of a run.
 
     The loss was still falling if the mean of the last held-out losses is lower by a thousandth than
-    the mean of as many before them. The fall in each iteration (or epoch, for optimisers that count
-    epochs) is the difference of the means over their distance.
+    the mean of as many before them, and if it fell among the last ones too: looks may be many
+    iterations apart. The fall in each iteration (or epoch, for optimisers that count epochs) is the
+    difference between the means of the halves of the last ones, over their distance.
 
     Args:
         events: events of the run, with the one before training.
@@ -32,12 +33,21 @@ def ending(events: Sequence[Mapping[str, Any]], limit: str) -> dict[str, Any]:
     if not count:
         return entries
     before, last = losses[-2 * count : -count], losses[-count:]
-    fall = fmean(loss for _, loss in before) - fmean(loss for _, loss in last)
+    if _fall(before, last) <= _MIN_FALL * abs(fmean(loss for _, loss in before)):
+        return entries
+    if half := count // 2:
+        before, last = last[:half], last[-half:]
+    fall = _fall(before, last)
     distance = fmean(place for place, _ in last) - fmean(place for place, _ in before)
-    if distance > 0 and fall > _MIN_FALL * abs(fmean(loss for _, loss in before)):
+    if distance > 0 and fall > 0:
         entries["still_falling"] = fall / distance
         entries["still_falling_each"] = "epoch" if "epoch" in events[-1] else "iteration"
     return entries
+
+
+def _fall(before: Sequence[tuple[float, float]], after: Sequence[tuple[float, float]]) -> float:
+    """Return by how much the mean loss fell between two parts of the looks (place, loss)."""
+    return fmean(loss for _, loss in before) - fmean(loss for _, loss in after)
 
 
 def _place(event: Mapping[str, Any]) -> float:

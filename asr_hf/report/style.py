@@ -42,7 +42,7 @@ h2 { font-size: 1.15rem; margin: 44px 0 14px; }
 .card { padding: 14px 16px; }
 .card .name { font-size: .84rem; color: var(--soft); }
 .card .figure { font-size: 1.45rem; font-weight: 650; line-height: 1.25;
-  font-variant-numeric: tabular-nums; white-space: nowrap; }
+  font-variant-numeric: tabular-nums; }
 .card .figure small { font-size: .95rem; font-weight: 500; color: var(--soft); }
 .card .more { font-size: .84rem; color: var(--soft); }
 .card.main { border-color: var(--c1); box-shadow: inset 3px 0 0 var(--c1); }

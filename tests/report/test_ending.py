@@ -47,7 +47,14 @@ def test_a_fall_long_ago_counts_no_more_and_one_bad_look_hides_nothing():
     assert "still_falling" not in ending(events([9 - n for n in range(5)] + [4.0] * 20), LIMIT)
     falling = [5.0 - 0.05 * n for n in range(30)]
     falling[-1] += 0.2
-    assert ending(events(falling), LIMIT)["still_falling"] == pytest.approx(0.048)
+    assert ending(events(falling), LIMIT)["still_falling"] == pytest.approx(0.042)
+
+
+def test_the_fall_before_the_last_looks_is_no_fall_of_these():
+    """What a run gave whose looks were four iterations apart: it had begun to rise."""
+    losses = [1.361, 1.309, 1.270, 1.247, 1.228, 1.214, 1.201, 1.193, 1.190, 1.187, 1.186, 1.186]
+    losses += [1.188, 1.190, 1.193, 1.195]
+    assert "still_falling" not in ending(events(losses), LIMIT)
 
 
 def test_a_run_that_ended_by_itself_is_never_said_to_have_been_cut_off():

@@ -126,6 +126,15 @@ def test_drawn_points_are_the_events(make_run: MakeRun) -> None:
     assert shown == pytest.approx([event["heldout_loss"] for event in events], rel=1e-3)
 
 
+def test_a_line_goes_on_between_two_looks(make_run: MakeRun) -> None:
+    events = hf_events(12)
+    for event in events[1::2]:
+        del event["heldout_loss"], event["heldout_frame_error"]
+    drawn = drawings(report(make_run("demo", events, finished=False, wer=False)))[0]
+    (line,) = [path for path in drawn.iter("path") if path.get("class") == "line c1"]
+    assert (line.get("d") or "").count("L") == 6
+
+
 def test_bars_are_as_high_as_the_counts(make_run: MakeRun) -> None:
     events = hf_events(12)
     drawn = drawings(report(make_run("demo", events)))[3]

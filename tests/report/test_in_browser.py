@@ -32,6 +32,8 @@ def long_events(count: int = 400) -> list[Event]:
             "cg_reason": str(rng.choice(reasons)),
             "accepted": i % 10 > 0,
             "lambda": 10 ** float(rng.normal(-6, 2)),
+            # Half a day.
+            "seconds": 110.0 * i,
             "heldout_loss": 1.2 + 3.6 * math.exp(-i / 60),
         }
         for i in range(count + 1)
