@@ -108,8 +108,9 @@ def _chosen(
 ) -> dict[History, Counter[int]]:
     """Choose the histories that have states.
 
-    From the shortest histories up, each level is split as far as it pays; a history can be kept
-    only below one that is.
+    From the shortest histories up, each level is split as far as it pays. A history can be kept
+    only below one that is, and only behind one that is: a graph whose states are these histories
+    then comes to it from there, and else would look for its phones where they are not counted.
 
     Returns:
         The histories, and the counts of what follows where no longer one is known.
@@ -123,8 +124,9 @@ def _chosen(
     for length in range(LEAST_HISTORY + 1, order):
         own: dict[History, Counter[int]] = defaultdict(Counter)
         for history, following in counts.items():
-            if len(history) >= length and history[-length + 1 :] in kept:
-                own[history[-length:]] += following
+            longer = history[-length:]
+            if len(longer) == length and longer[1:] in kept and longer[:-1] in kept:
+                own[longer] += following
         left -= _split(kept, own, left)
     return kept
 

@@ -44,6 +44,17 @@ def test_without_long_histories_it_is_a_trigram_of_counts(sentences):
     assert set(lm.states) == counts.keys() | ends
 
 
+@given(SENTENCES, st.integers(3, 6), st.integers(0, 8))
+@settings(max_examples=60)
+def test_from_state_to_state_every_sentence_can_be_said(sentences, order, more):
+    lm = train_phone_lm(sentences, order, more)
+    for sentence in sentences:
+        state: int | None = 0
+        for phone in sentence:
+            assert state is not None and phone in lm.follows[state]
+            state = longest_known((*lm.states[state], phone), lm.numbers)
+
+
 @given(SENTENCES, st.integers(3, 5), st.integers(0, 6))
 @settings(max_examples=60)
 def test_every_state_is_a_distribution_and_more_states_never_fit_worse(sentences, order, more):
