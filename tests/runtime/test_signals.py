@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr_hf.cli.main import VERBS, main
+from asr_hf.cli.main import VERBS
 from asr_hf.runtime import interruption
 from asr_hf.runtime.children import run_command
 from asr_hf.runtime.interruption import SIGNALS, Interrupted, Interruption
@@ -147,7 +147,8 @@ def test_neither_workers_nor_their_commands_are_left(waiting, mark, number, jobs
     assert none_left(mark)
     # The same command continues.
     (waiting / "gate").touch()
-    assert main([*FEATURES, "features.jobs=1"]) == 0
+    again = start(*FEATURES, f"features.jobs={jobs}")
+    assert again.communicate(timeout=60) and again.returncode == 0
     rubbish = [p for p in (waiting / "data").rglob(".*") if p.name != ".lock"]
     assert not rubbish
 
