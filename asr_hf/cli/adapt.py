@@ -13,9 +13,10 @@ already, so the same command continues what was cut off. The new network is in e
 in exp/RUN-<corpus>. The command only reads the old run, but decodes it if nobody has done so yet.
 
 adapt.states=same (the default) keeps phones, HMM states and output layer. The run's network aligns
-the new speech. trainer.pull holds the network to what it was, and trainer.pull_fisher to what its
-own training set needs of it. Language, dictionary and text of the language model are those of the
-run's corpus, unless corpus.languages, corpus.lexicon and corpus.lm_text name others.
+the new speech. trainer.pull_fisher holds the network to what its own training set needs of it. If
+the frames of that set are gone, trainer.pull holds all parameters alike. Language, dictionary and
+text of the language model are those of the run's corpus, unless corpus.languages, corpus.lexicon
+and corpus.lm_text name others.
 
 adapt.states=new is for other phones, states or another language. The new speech gets an alignment
 of its own, and the network a new output layer above the hidden layers of the old one.
@@ -25,7 +26,7 @@ from __future__ import annotations
 
 from omegaconf import OmegaConf
 
-from asr_hf.cli.adaptation import adaptation
+from asr_hf.cli.adaptation import PULL_FISHER, adaptation
 from asr_hf.cli.one_run import say_where, train
 from asr_hf.cli.stage import run_stage
 from asr_hf.cli.typed import settings_of
@@ -39,7 +40,7 @@ def run(arguments: list[str]) -> None:
     """
     task = adaptation(arguments)
     # Late, so that errors in overrides do not wait for torch.
-    from asr_hf.stages.adaptation.fisher import keep_fisher
+    from asr_hf.stages.adaptation.fisher import can_measure, keep_fisher
     from asr_hf.stages.adaptation.start import check_old_sets, check_rate, check_start
     from asr_hf.stages.adaptation.words import (
         decoding_weights,
@@ -50,6 +51,8 @@ def run(arguments: list[str]) -> None:
 
     settings, old = settings_of(task.new), settings_of(task.old)
     check_start(settings, old)
+    if not can_measure(settings, old, asked=PULL_FISHER in task.given):
+        task.leave_fisher()
     if task.same:
         check_old_sets(settings, old)
         for key, value in recorded_search(old.run_dir).items():

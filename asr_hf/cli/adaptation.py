@@ -23,7 +23,9 @@ _STAGE = "+stage=adapt"
 _NOT_INHERITED = ("jobs", "max_skipped", "allow_pipes", "perturb", "resample")
 # Overrides that hold for commands on the old run, too: where and how to compute.
 _FOR_BOTH = ("runtime.", "decode.jobs", "features.allow_pipes", "model")
-_PULL = "trainer.pull"
+PULL, PULL_FISHER = "trainer.pull", "trainer.pull_fisher"
+# The pull that holds the network without a Fisher matrix, where there is little speech.
+_ALONE = 0.03
 _WEIGHTS = ("acoustic_scale", "lm_scale", "insertion_penalty")
 # Outer iterations from an output layer that knows nothing.
 _NEW_OUTPUT_ITERATIONS = 40
@@ -37,24 +39,30 @@ class Adaptation:
         old: configuration of the run that is adapted.
         new: configuration of the adapted run.
         same: whether the network keeps its states.
-        pulled: whether the command says how strong the pull is.
+        given: keys of the overrides of the command.
     """
 
     old: DictConfig
     new: DictConfig
     same: bool
-    pulled: bool
+    given: frozenset[str]
+
+    def leave_fisher(self) -> None:
+        """Hold all parameters alike, because no Fisher matrix can be measured."""
+        OmegaConf.update(self.new, PULL_FISHER, 0.0)
 
     def take_pull(self, frames: int) -> None:
-        """Weaken the pull where there is more speech to learn from, unless it is given.
+        """Choose the pull that holds the network without a Fisher matrix, unless it is given.
+
+        It is weaker where there is more speech to learn from.
 
         Args:
             frames: number of training frames.
         """
-        usual = OmegaConf.select(self.new, _PULL)
-        if not self.pulled and usual is not None:
-            pull = min(usual, float(f"{self.new.adapt.weight / frames:.2g}"))
-            OmegaConf.update(self.new, _PULL, pull)
+        alone = OmegaConf.select(self.new, PULL_FISHER) == 0
+        if alone and PULL not in self.given:
+            pull = min(_ALONE, float(f"{self.new.adapt.weight / frames:.2g}"))
+            OmegaConf.update(self.new, PULL, pull)
 
     def take_weights(self, best: dict[str, float]) -> None:
         """Decode with the weights that the old run was tuned to.
@@ -88,11 +96,11 @@ def adaptation(arguments: Sequence[str]) -> Adaptation:
     # Late, so that errors in overrides do not wait for torch.
     from asr_hf.cli.typed import settings_of
 
-    settings = settings_of(old)
-    defaults = _defaults(old, settings, chosen, {key_of(o) for o in given}, same)
+    settings, keys = settings_of(old), frozenset(map(key_of, given))
+    defaults = _defaults(old, settings, chosen, keys, same)
     new = load_config([*overrides, *defaults])
     _inherit_features(old, settings, new, given)
-    return Adaptation(old, new, same, _PULL in {key_of(o) for o in given})
+    return Adaptation(old, new, same, keys)
 
 
 def _parted(arguments: Sequence[str]) -> tuple[str, list[str], list[str]]:
@@ -138,7 +146,7 @@ def _check_given(given: Sequence[str], same: bool) -> None:
 
 
 def _defaults(
-    old: DictConfig, settings: Settings, chosen: DictConfig, given: set[str], same: bool
+    old: DictConfig, settings: Settings, chosen: DictConfig, given: frozenset[str], same: bool
 ) -> list[str]:
     """Return the overrides that follow from the old run, but for those that are given."""
     run = Path(old.run_dir)
@@ -159,6 +167,9 @@ def _defaults(
         defaults["new_output"] = "true"
         if OmegaConf.select(chosen, "trainer.stopping.max_iterations") is not None:
             defaults["trainer.stopping.max_iterations"] = str(_NEW_OUTPUT_ITERATIONS)
+        if OmegaConf.select(chosen, PULL_FISHER) is not None:
+            # The outputs that the old speech needed are gone.
+            defaults[PULL_FISHER] = "0.0"
     return [f"{key}={value}" for key, value in defaults.items() if key not in given]
 
 
@@ -166,7 +177,7 @@ def _run_name(run: Path, chosen: DictConfig) -> str:
     return f"{run.name}-{chosen.corpus.name}"
 
 
-def _words_of_old(old: DictConfig, chosen: DictConfig, given: set[str]) -> dict[str, str]:
+def _words_of_old(old: DictConfig, chosen: DictConfig, given: frozenset[str]) -> dict[str, str]:
     """Return where a table takes language, pronunciations and text from: the old corpus.
 
     A dictionary is left out where the old corpus spelled its words, as tables do without one.

@@ -29,7 +29,7 @@ _OFTEN = {
     "features": "features.sample_rate=16000 features.jobs=4",
     "align": "alignment=triphone alignment.tree.states=500 alignment.jobs=4 --format textgrid",
     "train": "model.hidden_sizes=[512,512,512] runtime.threads=2 runtime.seed=0",
-    "adapt": "table=FILE trainer.pull=0.03 corpus.lexicon=FILE adapt.states=new",
+    "adapt": "table=FILE trainer.pull_fisher=3 corpus.lexicon=FILE adapt.states=new",
     "lattices": "lattices.from_run=exp/NAME lattices.jobs=4",
     "decode": "decode.sets=[test] decode.jobs=4",
     "score": "decode.sets=[test]",

@@ -45,13 +45,8 @@ def measure_fisher(
         InputError: the store is damaged, or the network has no such layer or uses one otherwise
             than once.
     """
+    check_layers(model)
     layers = model.affine_layers()
-    if not layers:
-        raise InputError(
-            f"trainer.pull_fisher: a {type(model).__name__} has no fully connected layer",
-            expected="a network with layers of torch.nn.Linear",
-            remedy="trainer.pull_fisher=0; trainer.pull holds any network",
-        )
     stride = min(_FARTHEST, max(1, round(store.num_frames / num_frames)))
     # Of held-out data nothing is dropped.
     split, stores = Split.HELDOUT, dict.fromkeys(Split, store)
@@ -65,6 +60,20 @@ def measure_fisher(
     totals = objective.accumulate(model.flat.detach(), sample, statistic)
     found = zip(layers, statistic.finish(totals, taken), strict=True)
     return {name: _symmetric(factor) for name, factor in found}, taken
+
+
+def check_layers(model: AcousticModel) -> None:
+    """Refuse a network without an affine layer.
+
+    Raises:
+        InputError: it has none.
+    """
+    if not model.affine_layers():
+        raise InputError(
+            f"trainer.pull_fisher: a {type(model).__name__} has no fully connected layer",
+            expected="a network with layers of torch.nn.Linear",
+            remedy="trainer.pull_fisher=0; trainer.pull holds any network",
+        )
 
 
 def _spread(store: FrameStore, num_frames: int, stride: int, seed: int) -> np.ndarray:

@@ -39,6 +39,8 @@ NEW = [
     # Tones differ more than voices do.
     "adapt.weight=20",
 ]
+# Here the pull holds all parameters alike; test_adapt_fisher.py has the other one.
+ALIKE = "trainer.pull_fisher=0"
 
 
 def spoken(words: list[str], random: np.random.Generator) -> np.ndarray:
@@ -75,6 +77,10 @@ def make(root: Path) -> None:
 
 
 def arguments(root: Path, *given: str) -> list[str]:
+    return [*usual_arguments(root), ALIKE, *given]
+
+
+def usual_arguments(root: Path, *given: str) -> list[str]:
     return [f"{root}/exp/first", f"table={root}/voice/voice.tsv", *NEW, *paths(root), *given]
 
 
@@ -249,7 +255,10 @@ REFUSED = {
     "old set": (["adapt.old_sets=[eval]"], "no set 'eval'"),
     "pull": (["trainer.pull=-1", "name=x"], "trainer.pull=-1"),
     "Fisher pull": (["trainer.pull_fisher=-1", "name=x"], "trainer.pull_fisher=-1"),
-    "trainer": (["trainer=adamw", "+trainer.pull=1", "name=x"], "trainer.pull"),
+    "trainer": (
+        ["{}/exp/first", "table={}/voice/voice.tsv", *NEW, "trainer=adamw", "+trainer.pull=1"],
+        "trainer.pull",
+    ),
 }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from asr_hf.cli.adaptation import adaptation
 from asr_hf.cli.main import main
@@ -16,11 +17,11 @@ from asr_hf.runtime import artefact
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.events import read_events
 from asr_hf.runtime.provenance import file_digest
-from asr_hf.stages.adaptation.fisher import keep_fisher
+from asr_hf.stages.adaptation.fisher import can_measure, keep_fisher
 from asr_hf.stages.training.old_fisher import fisher_origin
 from asr_hf.training.model_file import load_model, save_model
 
-from .test_adapt import adapted, arguments, refused, root, rows_of
+from .test_adapt import adapted, arguments, refused, root, rows_of, usual_arguments
 
 __all__ = ["adapted", "refused", "root"]
 
@@ -85,10 +86,47 @@ def test_a_run_goes_on_without_the_old_frames_once_they_were_measured(root, pull
     said = refused(*arguments(root, *FISHER, "name=late"))
     assert f"{root}/data/tones/store/train: the frames that {root}/exp/first" in said
     assert "asr-hf prepare, features and align with +recipe=tones" in said
-    assert "trainer.pull_fisher=0 trainer.pull=0.03" in said
-    plain = ["trainer.pull_fisher=0", "trainer.pull=0.03", "name=plain", few]
-    assert main(["adapt", *arguments(root, *plain)]) == 0
-    assert not (root / "exp/plain/fisher").exists()
+    assert "trainer.pull_fisher=0" in said
+
+
+def trainer_of(run: Path) -> dict:
+    return yaml.safe_load((run / "config.yaml").read_text())["trainer"]
+
+
+def test_it_holds_the_network_by_default(root):
+    assert main(["adapt", *usual_arguments(root, "name=usual", LAST)]) == 0
+    run = root / "exp/usual"
+    trainer = trainer_of(run)
+    assert trainer["pull_fisher"] > 0 and 0 < trainer["pull"] < 0.03
+    assert record(run).about["layers"] == 2
+    short = adaptation(usual_arguments(root, "trainer=hf_stochastic")).new.trainer
+    assert [short.pull_fisher, short.pull] == [trainer["pull_fisher"], trainer["pull"]]
+
+
+def test_without_the_old_frames_all_parameters_are_held_alike_and_the_log_says_so(root, capfd):
+    shutil.rmtree(root / "data/tones/store/train")
+    assert main(["adapt", *usual_arguments(root, "name=alike", LAST)]) == 0
+    said = "".join(capfd.readouterr())
+    assert "trainer.pull_fisher=0: the pull holds all parameters alike" in said
+    assert f"{root}/data/tones/store/train: the frames that {root}/exp/first" in said
+    run = root / "exp/alike"
+    usual = trainer_of(root / "exp/first-voice")
+    assert trainer_of(run)["pull_fisher"] == 0 and trainer_of(run)["pull"] == usual["pull"] > 0
+    assert not (run / "fisher").exists()
+
+
+def test_a_network_without_affine_layers_is_held_alike(root, monkeypatch):
+    monkeypatch.setattr("asr_hf.models.acoustic.AcousticModel.affine_layers", lambda model: {})
+    task = adaptation(usual_arguments(root))
+    settings, old = settings_of(task.new), settings_of(task.old)
+    assert not can_measure(settings, old, asked=False)
+    with pytest.raises(InputError, match="no fully connected layer"):
+        can_measure(settings, old, asked=True)
+
+
+def test_hidden_layers_under_new_states_are_held_alike(root):
+    new = adaptation(usual_arguments(root, "adapt.states=new")).new
+    assert new.trainer.pull_fisher == 0
 
 
 def shrink(root: Path) -> Path:

@@ -17,7 +17,7 @@ from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.expected import features_fit, store_source
 from asr_hf.stages.sources.layout import chosen_by, store_folder
 from asr_hf.stages.training.old_fisher import NETWORK, fisher_folder, fisher_strength
-from asr_hf.training.fisher import measure_fisher
+from asr_hf.training.fisher import check_layers, measure_fisher
 from asr_hf.training.fisher_file import FILE_NAME, save_fisher
 from asr_hf.training.model_file import FILE_NAME as MODEL
 from asr_hf.training.model_file import load_model
@@ -38,7 +38,7 @@ def keep_fisher(settings: Settings, old: Settings) -> None:
         old: settings of the run that is adapted.
 
     Raises:
-        InputError: see `check_fisher`; or the network has no layer that it can be measured of.
+        InputError: see `can_measure`; or the network uses a layer otherwise than once.
     """
     if not fisher_strength(settings):
         return
@@ -49,24 +49,43 @@ def keep_fisher(settings: Settings, old: Settings) -> None:
         )
 
 
-def check_fisher(settings: Settings, old: Settings) -> None:
-    """Refuse an adaptation whose pull asks for frames that are not there any more.
+def can_measure(settings: Settings, old: Settings, asked: bool) -> bool:
+    """Return whether the Fisher matrix can be measured that the pull takes.
+
+    It cannot where the old training set's frame store is missing, damaged, or has other features
+    than the network was trained on, or where the network has no affine layer. The log says so.
 
     Args:
         settings: settings of the adapted run.
         old: settings of the run that is adapted.
+        asked: whether the command itself asks for such a pull.
+
+    Returns:
+        Whether it can be measured; true where none is wanted.
 
     Raises:
-        InputError: the old training set's frame store is missing, damaged, or has other features
-            than the network was trained on; or the number of frames is none.
+        InputError: the command asks for it, and it cannot be measured; or the number of frames is
+            none.
     """
     if not fisher_strength(settings):
-        return
+        return True
     if settings.adapt.fisher_frames < 1:
         raise InputError(
             f"adapt.fisher_frames={settings.adapt.fisher_frames}", expected="1 or more"
         )
-    _spec(settings, old)
+    try:
+        check_layers(load_model(old.run_dir / MODEL, old.model.target)[0])
+        _spec(settings, old)
+    except InputError as error:
+        if asked:
+            raise
+        log.warning(
+            "trainer.pull_fisher=0: the pull holds all parameters alike, and more of the old "
+            "speech is forgotten: %s",
+            error,
+        )
+        return False
+    return True
 
 
 def _spec(settings: Settings, old: Settings) -> ArtefactSpec:
@@ -101,7 +120,7 @@ def _store(settings: Settings, old: Settings, network: Source) -> Source:
         expected="its frame store, which tells what adaptation must keep "
         f"(trainer.pull_fisher={fisher_strength(settings)})",
         remedy=f"asr-hf prepare, features and align with {chosen_by(old)} and that run's "
-        "overrides; or trainer.pull_fisher=0 trainer.pull=0.03, which needs no old speech",
+        "overrides; or trainer.pull_fisher=0, which needs no old speech",
     )
 
 

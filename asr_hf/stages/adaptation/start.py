@@ -5,7 +5,6 @@ from __future__ import annotations
 from asr_hf.data.cmvn import CmvnMode
 from asr_hf.runtime.errors import InputError
 from asr_hf.settings.settings import Settings
-from asr_hf.stages.adaptation.fisher import check_fisher
 from asr_hf.stages.features import fbank_options
 from asr_hf.stages.sources.external import alignments_from_outside
 from asr_hf.stages.sources.layout import prepared_corpus, system_folder
@@ -60,7 +59,6 @@ def check_start(settings: Settings, old: Settings) -> None:
             )
     if keeps_states(settings):
         _check_states(old)
-    check_fisher(settings, old)
 
 
 def _check_states(old: Settings) -> None:
