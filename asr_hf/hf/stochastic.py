@@ -108,7 +108,7 @@ class StochasticHessianFree:
         self.space = preconditioner.space = objective.space
         self.velocity = torch.zeros_like(self.space.shard(self.theta))
         self.average = self.theta.clone() if averaging else None
-        self.iteration = self.taken = 0
+        self.iteration = 0
         # What the horizon is measured by.
         self.frames, self.seconds, self.stopwatch = 0, 0.0, Stopwatch()
 
@@ -178,7 +178,7 @@ class StochasticHessianFree:
             if number == 0:
                 with clock.phase("curvature"):
                     direction = self._learn_curvature(sizes, gradient, loss.num_frames)
-            factor = self._warmth() * self.annealing.factor(self.progress)
+            factor = self._warmth(number) * self.annealing.factor(self.progress)
             with clock.phase("step"):
                 if number > 0:
                     direction = self.preconditioner.apply(gradient)
@@ -203,20 +203,26 @@ class StochasticHessianFree:
             "phase_seconds": clock.seconds,
         }
 
-    def _warmth(self) -> float:
-        """Return the factor of the next step's length in the warm-up; 1 after it."""
+    def _warmth(self, number: int) -> float:
+        """Return the factor of the length of an iteration's step in the warm-up; 1 after it."""
         if not self.warm_up:
             return 1.0
-        return min(1.0, max((self.taken + 1) / self.warm_up, self.progress / _LONGEST_WARM_UP))
+        taken = self._steps_before(self.iteration) + number
+        return min(1.0, max((taken + 1) / self.warm_up, self.progress / _LONGEST_WARM_UP))
 
     def _advance(self, frames: int) -> None:
         """Go on along the horizon; all processes by one clock."""
-        self.frames, self.taken = self.frames + frames, self.taken + 1
+        self.frames += frames
         if self.horizon.seconds is not None:
             self.seconds = self.objective.common(self.stopwatch.seconds)
 
     def _steps(self, iteration: int) -> int:
         return min(self.steps, 1 << min(iteration, 30))
+
+    def _steps_before(self, iteration: int) -> int:
+        """Return the number of gradient steps of all iterations before one."""
+        shorter = min(iteration, (self.steps - 1).bit_length())
+        return (1 << shorter) - 1 + self.steps * (iteration - shorter)
 
     def _learn_curvature(self, sizes: SampleSizes, gradient: Tensor, num_frames: int) -> Tensor:
         """Renew M and measure the length of steps on a sample of their own; return M⁻¹g [n]."""
@@ -257,7 +263,6 @@ class StochasticHessianFree:
             "values": {
                 "iteration": self.iteration,
                 "frames": self.frames,
-                "taken": self.taken,
                 "seconds": self.stopwatch.seconds,
                 "position": self.sampler.position,
                 "length": self.length.state_dict(),
@@ -274,8 +279,7 @@ class StochasticHessianFree:
         self.velocity.copy_(self.space.shard(tensors["velocity"]))
         if self.average is not None:
             self.average.copy_(tensors["average"])
-        self.iteration, self.taken = values["iteration"], values["taken"]
-        self.frames = values["frames"]
+        self.iteration, self.frames = values["iteration"], values["frames"]
         self.seconds, self.sampler.position = values["seconds"], values["position"]
         self.stopwatch = Stopwatch(self.seconds)
         self.length.load_state_dict(values["length"])

@@ -122,6 +122,11 @@ def test_steps_warm_up_over_their_number_or_a_tenth_of_the_run(net, theta):
     long = trainer(net, theta, warm_up=10, steps=1, annealing=Constant(), horizon=Horizon(1e6))
     factors = [long.step()["annealing"] for _ in range(12)]
     assert factors == pytest.approx([n / 10 for n in range(1, 11)] + [1.0, 1.0], rel=1e-6)
+    # Iterations have 1, 2, 4, 5, 5, ... steps; an event has the factor of the last one.
+    many = trainer(net, theta, warm_up=16, steps=5, annealing=Constant(), horizon=Horizon(1e6))
+    taken = [1, 3, 7, 12, 17]
+    factors = [many.step()["annealing"] for _ in taken]
+    assert factors == pytest.approx([min(1.0, n / 16) for n in taken], rel=1e-6)
     short = trainer(net, theta, warm_up=1000, steps=1, annealing=Constant(), horizon=Horizon(10))
     while short.progress <= 0.1:
         event = short.step()
