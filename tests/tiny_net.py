@@ -19,10 +19,28 @@ from asr_hf.curvature.statistic import SamplePasses, Statistic, Sums
 from asr_hf.hf.objective import LossSum, Sample, Split
 
 
-class TinyNet:
+class PlainObjective:
+    """What an objective has in one process, without dropout and batch normalisation."""
+
+    space, statistics = UNSHARDED, {}
+
+    def common(self, value: float) -> float:
+        return value
+
+    def statistics_of_samples(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def begin_iteration(self, iteration: int) -> None:
+        pass
+
+    def renew_statistics(self, theta: Tensor, sample: Sample, total: Any = None) -> int:
+        return 0
+
+
+class TinyNet(PlainObjective):
     """Softmax over tanh units on Gaussian clusters; θ = (W1, b1, W2, b2) in one vector."""
 
-    space, statistics, old_fisher = UNSHARDED, {}, ()
+    old_fisher = ()
 
     def __init__(
         self, dtype: torch.dtype = torch.float64, inputs: int = 4, hidden: int = 5
@@ -71,18 +89,6 @@ class TinyNet:
         x, y = self.batch(sample)
         logits = self.logits(self.parts(theta), x)
         return torch.nn.functional.cross_entropy(logits, y, reduction="none")
-
-    def common(self, value: float) -> float:
-        return value
-
-    def statistics_of_samples(self) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def begin_iteration(self, iteration: int) -> None:
-        pass
-
-    def renew_statistics(self, theta: Tensor, sample: Sample, total: Any = None) -> int:
-        return 0
 
     def loss(self, theta: Tensor, sample: Sample) -> LossSum:
         losses = self.losses(theta, sample).detach()

@@ -53,6 +53,29 @@ def times_inputs(weight: Tensor, bias: Tensor, a: Tensor, out: Tensor) -> Tensor
     return torch.addmv(bias * a[-1, -1], weight, a[:-1, -1])
 
 
+class WeightScratch:
+    """Scratch in the shape of a layer's weights, one piece of memory for all layers.
+
+    Args:
+        layers: the layers.
+    """
+
+    def __init__(self, layers: Iterable[AffineLayer]) -> None:
+        self._layers = tuple(layers)
+        self._held: Tensor | None = None
+
+    def like(self, weight: Tensor) -> Tensor:
+        """Return scratch in the shape of W [out, in] of a layer; the next call takes it back."""
+        if self._held is None:
+            self._held = weight.new_empty(largest_weights(self._layers))
+        return self._held[: weight.numel()].view(weight.shape)
+
+
+def largest_weights(layers: Iterable[AffineLayer]) -> int:
+    """Return the number of weights of the largest layer."""
+    return max(layer.inputs * layer.outputs for layer in layers)
+
+
 def joined(
     factors: Iterable[KroneckerFactor], others: Iterable[KroneckerFactor]
 ) -> list[KroneckerFactor]:

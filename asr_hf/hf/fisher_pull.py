@@ -8,7 +8,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from asr_hf.curvature.kronecker import KroneckerFactor, times_inputs
+from asr_hf.curvature.kronecker import (
+    KroneckerFactor,
+    WeightScratch,
+    largest_weights,
+    times_inputs,
+)
 from asr_hf.curvature.precision import Precision, matrix_arithmetic
 from asr_hf.curvature.space import UNSHARDED, Space
 from asr_hf.curvature.vectors import dot
@@ -36,7 +41,7 @@ class FisherQuadratic:
         self, factors: Sequence[KroneckerFactor], centre: Tensor, space: Space = UNSHARDED
     ) -> None:
         self.factors, self.centre, self._space = tuple(factors), centre, space
-        self._scratch: Tensor | None = None
+        self._scratch = WeightScratch(factor.layer for factor in self.factors)
 
     def value(self, theta: Tensor) -> float:
         """Return the value at θ [n]; vectors must be whole."""
@@ -74,7 +79,7 @@ class FisherQuadratic:
     ) -> None:
         weight, bias = factor.layer.views(vector)
         to_weight, to_bias = factor.layer.views(target)
-        inner, b = self._scratch_for(weight), factor.outputs
+        inner, b = self._scratch.like(weight), factor.outputs
         inner_bias = times_inputs(weight, bias, factor.inputs, inner)
         if b.dim() == 1:
             to_weight.addcmul_(b[:, None], inner, value=frames)
@@ -86,12 +91,6 @@ class FisherQuadratic:
             to_bias.addcmul_(b, inner_bias, value=frames)
         else:
             to_bias.addmv_(b, inner_bias, alpha=frames)
-
-    def _scratch_for(self, weight: Tensor) -> Tensor:
-        """Return scratch in the shape of a layer's weights, shared by all layers."""
-        if self._scratch is None:
-            self._scratch = weight.new_empty(_largest(self.factors))
-        return self._scratch[: weight.numel()].view(weight.shape)
 
 
 def strengthened(objective: Objective, strength: float) -> tuple[KroneckerFactor, ...]:
@@ -130,9 +129,5 @@ def pull_memory(size: ProblemSize, pull: float, fisher: Sequence[KroneckerFactor
         return size.vectors(bool(pull))
     matrices = sum(f.inputs.numel() + f.outputs.numel() for f in fisher)
     # θ₀, the distance from it, and a product.
-    return size.vectors(3) + size.itemsize * (matrices + _largest(fisher))
-
-
-def _largest(factors: Sequence[KroneckerFactor]) -> int:
-    """Return the number of weights of the largest layer."""
-    return max(factor.layer.inputs * factor.layer.outputs for factor in factors)
+    scratch = largest_weights(factor.layer for factor in fisher)
+    return size.vectors(3) + size.itemsize * (matrices + scratch)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -20,20 +19,20 @@ from asr_hf.baselines.muon import Muon
 from asr_hf.baselines.parameters import ParameterPlace
 from asr_hf.baselines.schedules import Newbob
 from asr_hf.baselines.sgd import SGD
-from asr_hf.curvature.space import UNSHARDED
 from asr_hf.hf.horizon import Horizon
 from asr_hf.hf.objective import LossSum, Sample, Split
+
+from ..tiny_net import PlainObjective
 
 CLASSES, INPUTS, HIDDEN = 3, 4, 6
 
 
-class SoftmaxRegression:
+class SoftmaxRegression(PlainObjective):
     """Overlapping Gaussian clusters; θ is the matrix [classes, inputs + 1] in one vector.
 
     Held-out data are the training data, so that the minimum is the same on both.
     """
 
-    space, statistics = UNSHARDED, {}
     parameters: tuple[ParameterPlace, ...] = (ParameterPlace(0, (CLASSES, INPUTS + 1), True),)
 
     def __init__(self, dtype: torch.dtype = torch.float64) -> None:
@@ -62,18 +61,6 @@ class SoftmaxRegression:
 
     def _frames(self, sample: Sample) -> Tensor:
         return torch.isin(self.unit, torch.tensor(sample.units)).nonzero().squeeze(1)
-
-    def common(self, value: float) -> float:
-        return value
-
-    def statistics_of_samples(self) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def begin_iteration(self, iteration: int) -> None:
-        pass
-
-    def renew_statistics(self, theta: Tensor, sample: Sample, total: Any = None) -> int:
-        return 0
 
     def loss(self, theta: Tensor, sample: Sample) -> LossSum:
         losses = self._losses(theta, self._frames(sample))

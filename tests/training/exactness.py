@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -25,6 +26,21 @@ def assert_gradient_is_exact(objective: FrameObjective, sample: Sample) -> None:
         above, below = (objective.loss(theta + s, sample).total for s in (step, -step))
         numeric[i] = (above - below) / 2e-5
     torch.testing.assert_close(gradient, numeric, rtol=1e-6, atol=1e-7)
+
+
+def assert_sums_hang_on_no_chunk_and_no_share(one: FrameObjective, two: FrameObjective) -> None:
+    """Two objectives of the same model, in chunks of other sizes, sum up the same.
+
+    What the first finds of a sample, the second finds of its halves together.
+    """
+    theta, sample = one.model.flat.clone(), Sample(Split.TRAIN, np.arange(20))
+    v = torch.randn(len(theta), generator=torch.Generator().manual_seed(0)).double()
+    gradient, product = one.gradient(theta, sample)[1], one.curvature(theta, sample).product(v)
+    halves = [Sample(Split.TRAIN, u) for u in (sample.units[::2], sample.units[1::2])]
+    found = sum(two.gradient(theta, half)[1] for half in halves)
+    torch.testing.assert_close(found, gradient, rtol=1e-10, atol=1e-11)
+    products = sum(two.curvature(theta, half).product(v) for half in halves)
+    torch.testing.assert_close(products, product, rtol=1e-10, atol=1e-11)
 
 
 def assert_iterations_are_functions_of_their_own(objective: FrameObjective, sample: Sample) -> None:

@@ -15,7 +15,6 @@ from asr_hf.curvature.chunks import CurvaturePath
 from asr_hf.curvature.unit_moments import UnitMoments
 from asr_hf.hf.objective import Sample, Split
 from asr_hf.hf.penalty import penalised
-from asr_hf.hf.preconditioners.shampoo import ShampooPreconditioner
 from asr_hf.hf.statistics import SampleStatistics
 from asr_hf.runtime.errors import InputError
 from asr_hf.training.constrained_objective import ConstrainedObjective
@@ -24,7 +23,11 @@ from asr_hf.training.model_file import build_model
 from asr_hf.training.planning.memory import measure_passes, problem_size
 from asr_hf.training.pretraining import pretrain_layers
 
-from .exactness import assert_gradient_is_exact, assert_memory_is_foretold
+from .exactness import (
+    assert_gradient_is_exact,
+    assert_memory_is_foretold,
+    assert_sums_hang_on_no_chunk_and_no_share,
+)
 from .killed import assert_resumed_to_the_same_bits, run
 from .optimisers import hessian_free, stochastic
 
@@ -153,15 +156,9 @@ def test_held_out_data_have_no_constraint(make):
 @pytest.mark.parametrize("stride", [1, 3])
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 def test_sums_hang_on_no_chunk_and_no_share(make, stride, dropout):
-    one, two = (make(chunk, stride=stride, dropout=dropout) for chunk in (40, 7))
-    theta, sample = one.model.flat.clone(), Sample(Split.TRAIN, np.arange(20))
-    v = torch.randn(len(theta), generator=torch.Generator().manual_seed(0)).double()
-    gradient, product = one.gradient(theta, sample)[1], one.curvature(theta, sample).product(v)
-    halves = [Sample(Split.TRAIN, u) for u in (sample.units[::2], sample.units[1::2])]
-    found = sum(two.gradient(theta, half)[1] for half in halves)
-    torch.testing.assert_close(found, gradient, rtol=1e-10, atol=1e-11)
-    products = sum(two.curvature(theta, half).product(v) for half in halves)
-    torch.testing.assert_close(products, product, rtol=1e-10, atol=1e-11)
+    assert_sums_hang_on_no_chunk_and_no_share(
+        *(make(chunk, stride=stride, dropout=dropout) for chunk in (40, 7))
+    )
 
 
 def test_minibatches_have_it_beside_the_mean_loss(make):
@@ -277,19 +274,6 @@ def test_killed_run_continues_to_the_same_bits(make, tmp_path, make_optimiser):
         return run(make_optimiser(objective), objective, path, kill_at)
 
     assert_resumed_to_the_same_bits(trained, tmp_path)
-
-
-def test_checkpoints_from_before_there_were_layers_without_a_bias_are_read(make):
-    """Of a network whose layers all have one."""
-    objective = make(constrained=False)
-    statistics = SampleStatistics(objective, objective.model.flat, SAMPLE, objective.model.flat, 1)
-    written, read = ShampooPreconditioner(), ShampooPreconditioner()
-    written.prepare(0.1, statistics)
-    state = written.state_dict()
-    assert state["values"]["biases"] == [False] * 4 + [True] * 5
-    del state["values"]["biases"]
-    read.load_state_dict(state)
-    assert read.state_dict()["values"]["biases"] == [True] * 9
 
 
 def test_the_r_operator_and_pretraining_refuse_it(make):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from asr_hf.curvature.affine import AffineLayer
-from asr_hf.curvature.kronecker import KroneckerFactor, diagonal_of, times_inputs
+from asr_hf.curvature.kronecker import KroneckerFactor, WeightScratch, diagonal_of, times_inputs
 from asr_hf.curvature.precision import Precision, arithmetic_units
 from asr_hf.curvature.space import UNSHARDED
 from asr_hf.curvature.statistic import CurvatureStatistics
@@ -83,7 +83,7 @@ class KroneckerPreconditioner(Unobserving, ABC):
         self.decay, self.refresh_every, self.invert_every = decay, refresh_every, invert_every
         self.precision = Precision(precision)
         self._blocks: list[_Block] = []
-        self._scratch: Tensor | None = None
+        self._scratch: WeightScratch | None = None
         self._named = False
         self._estimates = self._runs = 0
 
@@ -157,6 +157,8 @@ class KroneckerPreconditioner(Unobserving, ABC):
 
     def _apply(self, residual: Tensor, out: Tensor | None) -> Tensor:
         result = residual.clone() if out is None else out.copy_(residual)
+        if self._scratch is None:
+            self._scratch = WeightScratch(block.layer for block in self._blocks)
         for block in self._blocks:
             a, b = block.inverse_inputs, block.inverse_outputs
             assert a is not None and b is not None, "prepare() comes first"
@@ -170,19 +172,12 @@ class KroneckerPreconditioner(Unobserving, ABC):
                 weight_out.copy_(product[:, : weight.shape[1]])
                 bias_out.copy_(product[:, weight.shape[1] :].flatten())
                 continue
-            inner = self._scratch_for(weight)
+            inner = self._scratch.like(weight)
             inner_bias = times_inputs(weight, bias, a, inner)
             if inner_bias is not None:
                 _times(b, inner_bias, bias_out)
             _times(b, inner, weight_out)
         return result
-
-    def _scratch_for(self, weight: Tensor) -> Tensor:
-        """Return scratch in the shape of a layer's weights, shared by all layers."""
-        if self._scratch is None:
-            largest = max(len(b.outputs) * b.layer.inputs for b in self._blocks)
-            self._scratch = weight.new_empty(largest)
-        return self._scratch[: weight.numel()].view(weight.shape)
 
     def state_dict(self) -> State:
         """Return the running factors, and inverses that are of earlier ones."""
@@ -207,8 +202,6 @@ class KroneckerPreconditioner(Unobserving, ABC):
         """Restore what `state_dict` returned."""
         tensors, values = state["tensors"], state["values"]
         self._estimates, self._runs = values["estimates"], values["runs"]
-        # Checkpoints from before there were layers without a bias do not say.
-        biases = values.get("biases", [True] * len(values["starts"]))
         self._blocks = [
             _Block(
                 start,
@@ -219,7 +212,9 @@ class KroneckerPreconditioner(Unobserving, ABC):
                 tensors.get(f"inverse_outputs.{number}"),
                 values["damping"] if f"inverse_inputs.{number}" in tensors else None,
             )
-            for number, (start, bias) in enumerate(zip(values["starts"], biases, strict=True))
+            for number, (start, bias) in enumerate(
+                zip(values["starts"], values["biases"], strict=True)
+            )
         ]
 
 
