@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,6 +17,7 @@ from asr_hf.curvature.statistic import SamplePasses, Statistic, Sums
 from asr_hf.curvature.vectors import dot
 from asr_hf.hf.fisher_pull import FisherQuadratic
 from asr_hf.hf.objective import Curvature, LossSum, Objective, Sample, Split
+from asr_hf.hf.objective_decorator import ObjectiveDecorator
 
 
 class Term(Protocol):
@@ -125,7 +125,7 @@ def penalised(
     return Penalised(objective, terms) if terms else objective
 
 
-class Penalised:
+class Penalised(ObjectiveDecorator):
     """L(θ) and quadratics per frame of training data; the loss of held-out data stays as it is.
 
     Weight decay is over the weights, without biases; a pull is over all parameters, but those of a
@@ -143,26 +143,10 @@ class Penalised:
     """
 
     def __init__(self, inner: Objective, terms: Sequence[Term]) -> None:
-        self._inner, self._terms = inner, tuple(terms)
-        self.num_parameters, self.device = inner.num_parameters, inner.device
-        self.space, self.layers = inner.space, inner.layers
-        self.weights, self.pulled = inner.weights, inner.pulled
-        self.old_fisher = inner.old_fisher
+        super().__init__(inner)
+        self._terms = tuple(terms)
         self._held = [term.held(self.space) for term in self._terms]
         self._pulls = any(term.centre is not None for term in self._terms)
-
-    def unit_frames(self, split: Split) -> np.ndarray:
-        """See `Objective`."""
-        return self._inner.unit_frames(split)
-
-    def begin_iteration(self, iteration: int) -> None:
-        """See `Objective`."""
-        self._inner.begin_iteration(iteration)
-
-    @property
-    def statistics(self) -> dict[str, Tensor]:
-        """See `Objective`."""
-        return self._inner.statistics
 
     def renew_statistics(
         self, theta: Tensor, sample: Sample, total: Callable[[Tensor], Tensor] | None = None

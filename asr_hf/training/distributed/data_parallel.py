@@ -6,21 +6,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from asr_hf.curvature.precision import Precision
-from asr_hf.curvature.space import Space
 from asr_hf.curvature.statistic import Statistic, Sums
-from asr_hf.hf.objective import Curvature, LossSum, Objective, Sample, Split
+from asr_hf.hf.objective import Curvature, LossSum, Objective, Sample
+from asr_hf.hf.objective_decorator import ObjectiveDecorator
 from asr_hf.runtime.process_group import ProcessGroup
 from asr_hf.training.distributed.partition_units import partition_units
 from asr_hf.training.distributed.sharded import Sharded
 from asr_hf.training.work_counter import WorkCounter
 
 
-class DataParallel(WorkCounter):
+class DataParallel(WorkCounter, ObjectiveDecorator):
     """L(θ) = Σ over ranks of the inner objective on the units that each rank is dealt.
 
     Every rank asks the same questions and gets the same answers, bit for bit: an optimiser on top
@@ -40,27 +39,12 @@ class DataParallel(WorkCounter):
         frames_by_pass: dict[str, int],
         sharded: bool = False,
     ) -> None:
-        super().__init__()
+        WorkCounter.__init__(self)
+        ObjectiveDecorator.__init__(self, inner)
+        self._group = group
         self._sharded = Sharded(group, inner.num_parameters) if sharded else None
-        self.space: Space = self._sharded or inner.space
+        self.space = self._sharded or inner.space
         self.frames_by_pass.update(frames_by_pass)
-        self._inner, self._group = inner, group
-        self.num_parameters, self.device = inner.num_parameters, inner.device
-        self.layers, self.weights, self.pulled = inner.layers, inner.weights, inner.pulled
-        self.old_fisher = inner.old_fisher
-
-    def unit_frames(self, split: Split) -> np.ndarray:
-        """Return the number of frames of each unit of `split` [U], int64, whoever has it."""
-        return self._inner.unit_frames(split)
-
-    def begin_iteration(self, iteration: int) -> None:
-        """See `Objective`."""
-        self._inner.begin_iteration(iteration)
-
-    @property
-    def statistics(self) -> dict[str, Tensor]:
-        """See `Objective`; the same on every rank."""
-        return self._inner.statistics
 
     def renew_statistics(
         self, theta: Tensor, sample: Sample, total: Callable[[Tensor], Tensor] | None = None
