@@ -20,16 +20,12 @@ from asr_hf.runtime.provenance import digest, file_digest
 from asr_hf.runtime.run_folder import flattened
 from asr_hf.settings.settings import Settings
 from asr_hf.stages.sources.expected import require
-from asr_hf.stages.sources.layout import lattices_folder, numerators_folder
 from asr_hf.stages.training.declared import criterion_needs
 from asr_hf.stages.training.old_fisher import fisher_origin
+from asr_hf.stages.training.target_folders import TARGET_FOLDERS
 from asr_hf.training.model_file import FILE_NAME
 
 _NAMES = {Split.TRAIN: "training", Split.HELDOUT: "held-out"}
-_LATTICES, _ALIGN = (
-    "asr-hf lattices with the same overrides",
-    "asr-hf align with the same overrides",
-)
 # What rounding may change in statistics that two machines compute.
 _TOLERANCE = 1e-4
 
@@ -59,24 +55,20 @@ def inputs_of(settings: Settings, stores: Mapping[Split, FrameStore]) -> dict[st
 
 def _of_targets(settings: Settings, targets: Targets) -> dict[str, str]:
     """Return the digests of the lattices or numerators that a criterion needs, and its graph's."""
-    corpus = settings.corpus
     found: dict[str, str] = {}
-    kinds = {
-        Targets.LATTICES: (lattices_folder, "lattices", _LATTICES),
-        Targets.NUMERATORS: (numerators_folder, "numerators", _ALIGN),
-    }
-    if targets not in kinds:
+    folders = TARGET_FOLDERS.get(targets)
+    if folders is None:
         return found
-    folder_of, what, remedy = kinds[targets]
-    for name, split in ((corpus.train_set, Split.TRAIN), (corpus.heldout_set, Split.HELDOUT)):
-        folder = folder_of(settings, name)
+    remedy = f"{folders.verb} with the same overrides"
+    for split in Split:
+        folder = folders.of(settings, split)
         if folder.is_dir():
             require(folder, remedy)
             kind = TranscriptStore if (folder / HEADER).is_file() else LatticeStore
-            found |= _named(f"{_NAMES[split]} {what}:", kind.open(folder).digests())
+            found |= _named(f"{_NAMES[split]} {folders.what}:", kind.open(folder).digests())
     if targets is Targets.NUMERATORS:
         folder = Path(str(settings.criterion.get("denominator")))
-        require(folder, _ALIGN)
+        require(folder, remedy)
         arrays = {path.name: file_digest(path) for path in sorted(folder.glob("*.npy"))}
         found |= _named("denominator", arrays)
     return found

@@ -16,8 +16,8 @@ from asr_hf.models.acoustic import AcousticModel
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.skips import SkipList
 from asr_hf.settings.settings import Settings
-from asr_hf.stages.sources.layout import lattices_folder, numerators_folder
 from asr_hf.stages.training.declared import criterion_needs
+from asr_hf.stages.training.target_folders import TARGET_FOLDERS, TargetFolders
 from asr_hf.training.feeding.targets import (
     GraphTargets,
     LabelTargets,
@@ -54,16 +54,17 @@ def open_targets(
 def _lattice_targets(
     settings: Settings, stores: Mapping[Split, FrameStore], model: AcousticModel
 ) -> LatticeTargets:
-    folders = {split: lattices_folder(settings, _name(settings, split)) for split in stores}
-    options = settings.lattices
+    kind, options = TARGET_FOLDERS[Targets.LATTICES], settings.lattices
     limit = options.max_skipped, "lattices.max_skipped"
-    return _opened("lattices", folders, stores, model, limit, options.max_frames)
+    folders = {split: kind.of(settings, split) for split in stores}
+    return _opened(kind, folders, stores, model, limit, options.max_frames)
 
 
 def _numerator_targets(
     settings: Settings, stores: Mapping[Split, FrameStore], model: AcousticModel
 ) -> LatticeTargets | GraphTargets:
-    folders = {split: numerators_folder(settings, _name(settings, split)) for split in stores}
+    kind = TARGET_FOLDERS[Targets.NUMERATORS]
+    folders = {split: kind.of(settings, split) for split in stores}
     if all((folder / HEADER).is_file() for folder in folders.values()):
         return _transcript_targets(settings, folders, stores, model.subsampling)
     for folder in folders.values():
@@ -71,10 +72,10 @@ def _numerator_targets(
             raise InputError(
                 f"{folder}: no numerator graphs",
                 expected="what asr-hf align makes with alignment.chain",
-                remedy="asr-hf align with the same overrides makes them",
+                remedy=f"{kind.verb} with the same overrides makes them",
             )
     limit = settings.alignment.max_skipped, "alignment.max_skipped"
-    return _opened("numerators", folders, stores, model, limit, None)
+    return _opened(kind, folders, stores, model, limit, None)
 
 
 def _transcript_targets(
@@ -93,7 +94,7 @@ def _transcript_targets(
 
 
 def _opened(
-    what: str,
+    kind: TargetFolders,
     folders: Mapping[Split, Path],
     stores: Mapping[Split, FrameStore],
     model: AcousticModel,
@@ -103,7 +104,7 @@ def _opened(
     """Open the lattices or graphs of each part of the data, and find the usable ones.
 
     Args:
-        what: what they are, for messages.
+        kind: what they are.
         folders: folder of each part's.
         stores: frame store of each part.
         model: model that is trained.
@@ -116,17 +117,10 @@ def _opened(
     graphs, used = {}, {}
     for split, store in stores.items():
         graphs[split] = LatticeStore.open(folders[split])
-        _check_pdfs(
-            folders[split], 1 + int(graphs[split].pdf_of[1:].max()), store, "asr-hf lattices"
-        )
-        skips = SkipList(f"{what} of {folders[split]}", *limit)
+        _check_pdfs(folders[split], 1 + int(graphs[split].pdf_of[1:].max()), store, kind.verb)
+        skips = SkipList(f"{kind.what} of {folders[split]}", *limit)
         used[split] = usable(store, graphs[split], model.subsampling, skips, max_frames)
     return LatticeTargets(stores, graphs, used, model)
-
-
-def _name(settings: Settings, split: Split) -> str:
-    corpus = settings.corpus
-    return corpus.train_set if split is Split.TRAIN else corpus.heldout_set
 
 
 def _check_pdfs(folder: Path, num_pdfs: int, store: FrameStore, verb: str) -> None:
