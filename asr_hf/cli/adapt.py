@@ -30,6 +30,7 @@ from asr_hf.cli.adaptation import PULL_FISHER, adaptation
 from asr_hf.cli.one_run import say_where, train
 from asr_hf.cli.stage import run_stage
 from asr_hf.cli.typed import settings_of
+from asr_hf.report.adaptation import terminal_table
 
 
 def run(arguments: list[str]) -> None:
@@ -42,12 +43,7 @@ def run(arguments: list[str]) -> None:
     # Late, so that errors in overrides do not wait for torch.
     from asr_hf.stages.adaptation.fisher import can_measure, keep_fisher
     from asr_hf.stages.adaptation.start import check_old_sets, check_rate, check_start
-    from asr_hf.stages.adaptation.words import (
-        decoding_weights,
-        not_decoded,
-        recorded_search,
-        table,
-    )
+    from asr_hf.stages.adaptation.words import decoding_weights, not_decoded, recorded_search
 
     settings, old = settings_of(task.new), settings_of(task.old)
     check_start(settings, old)
@@ -75,5 +71,5 @@ def run(arguments: list[str]) -> None:
     train(task.new)
     for verb in ("decode", "score"):
         run_stage(verb, task.new)
-    print(table(run_stage("adapt", task.new, old=settings_of(task.old))["rows"]))
+    print(terminal_table(run_stage("adapt", task.new, old=settings_of(task.old))["rows"]))
     say_where(task.new.run_dir)

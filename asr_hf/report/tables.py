@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from html import escape
 from typing import Any
 
+from asr_hf.report.adaptation import TITLES, cells
 from asr_hf.report.run_data import Event, RunData, number
 from asr_hf.report.scale import si
 
@@ -60,7 +61,6 @@ def wer_table(wer: dict[str, Any]) -> str:
         wer: entry "wer" of result.json.
     """
     titles = ("set", "WER", "95 % interval", "errors", "words", "sub", "del", "ins", "utterances")
-    head = "".join(f'<th scope="col">{title}</th>' for title in titles)
     rows = []
     for name, figures in wer["sets"].items():
         rows.append(_wer_row(name + " (ours)" * ("hub5" in figures), figures))
@@ -69,10 +69,7 @@ def wer_table(wer: dict[str, Any]) -> str:
         languages = figures.get("languages") or {}
         if len(languages) > 1:
             rows += [_wer_row(language, part, part=True) for language, part in languages.items()]
-    return (
-        f'<div class="panel"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-    )
+    return _panel(titles, rows)
 
 
 def adaptation_table(adapted: dict[str, Any]) -> str:
@@ -81,26 +78,8 @@ def adaptation_table(adapted: dict[str, Any]) -> str:
     Args:
         adapted: entry "adaptation" of result.json.
     """
-    titles = ("set", "words", "before", "after", "change", "95 % interval, points")
-    head = "".join(f'<th scope="col">{title}</th>' for title in titles)
-    rows = []
-    for one in adapted["rows"]:
-        before, after = one["before"], one["after"]
-        cells = [str(after["words"]), "–", f"{after['percent']:.2f} %", "–", "–"]
-        if before is not None:
-            cells[1] = f"{before['percent']:.2f} %"
-            cells[3] = "–" if one["relative"] is None else f"{one['relative']:+.1f} %"
-            cells[4] = "{:+.1f} to {:+.1f}".format(*one["interval"])
-        name = f"{one['corpus']} {one['set']}"
-        rows.append(
-            f'<tr><th scope="row">{escape(name)}</th>'
-            + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
-            + "</tr>"
-        )
-    return (
-        f'<div class="panel"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-    )
+    rows = [_row(name, others) for name, *others in map(cells, adapted["rows"])]
+    return _panel(TITLES, rows)
 
 
 def worst_html(run: RunData) -> str:
@@ -123,15 +102,29 @@ def _cell(event: Event, key: str, write: Callable[[float], str]) -> str:
 
 
 def _wer_row(name: str, figures: dict[str, Any], *, part: bool = False) -> str:
-    cells = [f"{figures['percent']:.2f} %"]
-    cells.append("{:.1f} to {:.1f}".format(*figures["interval"]) if "interval" in figures else "–")
+    found = [f"{figures['percent']:.2f} %"]
+    found.append("{:.1f} to {:.1f}".format(*figures["interval"]) if "interval" in figures else "–")
     counts = ("errors", "words", "substitutions", "deletions", "insertions", "utterances")
-    cells += [str(figures.get(key, "–")) for key in counts]
+    found += [str(figures.get(key, "–")) for key in counts]
+    return _row(name, found, part=part)
+
+
+def _row(name: str, others: Iterable[str], *, part: bool = False) -> str:
+    """Return a row with its first cell as heading."""
     kind = ' class="part"' if part else ""
     return (
         f'<tr{kind}><th scope="row">{escape(name)}</th>'
-        + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+        + "".join(f"<td>{escape(cell)}</td>" for cell in others)
         + "</tr>"
+    )
+
+
+def _panel(titles: Iterable[str], rows: Iterable[str]) -> str:
+    """Return a table of rows below titles, on a panel."""
+    head = "".join(f'<th scope="col">{escape(title)}</th>' for title in titles)
+    return (
+        f'<div class="panel"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from asr_hf.report.columns import in_columns
 from asr_hf.report.html import write_report
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import read_json, write_json, write_text
@@ -201,14 +202,7 @@ def format_table(scores: list[_SetScore]) -> str:
             rows += [_row(f"{name} {language}", wer) for language, wer in scored.languages.items()]
         rows.append(_row(name if hub5 is None else f"{name} (ours)", scored.result))
         rows += [_hub5_row(f"{key} (hubscr)", counts) for key, counts in (hub5 or {}).items()]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        first, *others = (
-            cell.ljust(w) if i == 0 else cell.rjust(w)
-            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        )
-        lines.append("  ".join([first, *others]))
+    lines = ["  ".join(row) for row in in_columns(rows)]
     if any(scored.hub5 is not None for scored in scores):
         lines.append(_NOT_COMPARABLE)
     return "\n".join(lines) + "\n"

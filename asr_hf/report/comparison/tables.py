@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from asr_hf.report.columns import in_columns
 from asr_hf.report.comparison.comparison import COSTS, Comparison, curve
 from asr_hf.report.comparison.settings import shown_setting
 from asr_hf.report.comparison.words import SetComparison
@@ -226,12 +227,5 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]], *, left: int) -
     lines = [[cell.replace("|", "\\|") for cell in row] for row in (head, *rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     rule = [":" + "-" * (w - 1) if i < left else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
-    return "\n".join(
-        "| "
-        + " | ".join(
-            cell.ljust(w) if i < left else cell.rjust(w)
-            for i, (cell, w) in enumerate(zip(line, widths, strict=True))
-        )
-        + " |"
-        for line in (lines[0], rule, *lines[1:])
-    )
+    padded = in_columns([lines[0], rule, *lines[1:]], left)
+    return "\n".join(f"| {' | '.join(line)} |" for line in padded)

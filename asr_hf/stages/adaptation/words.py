@@ -94,26 +94,3 @@ def row(settings: Settings, name: str, before: Path | None, after: Path) -> dict
 def _scored(folder: Path) -> WerResult:
     refs, hyps = read_table(folder / "ref.txt"), read_table(folder / "hyp.txt")
     return score(refs, hyps, missing_as_deleted=True)
-
-
-def table(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Lay out rows for the terminal."""
-    lines: list[tuple[str, ...]] = [("set", "words", "before", "after", "change", "95 % interval")]
-    for one in rows:
-        before, after = one["before"], one["after"]
-        cells = ["–", f"{after['percent']:.1f} %", "", ""]
-        if before is not None:
-            low, high = one["interval"]
-            relative = one["relative"]
-            cells[0] = f"{before['percent']:.1f} %"
-            cells[2] = "–" if relative is None else f"{relative:+.1f} %"
-            cells[3] = f"{low:+.1f} to {high:+.1f} points"
-        lines.append((f"{one['corpus']} {one['set']}", str(after["words"]), *cells))
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
