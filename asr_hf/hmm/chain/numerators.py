@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from asr_hf.data.denominator_graph import DenominatorGraph
 from asr_hf.data.lattice import ARC, FINAL, Lattice
 from asr_hf.hmm.chain.denominator import REST, PhoneStates
 from asr_hf.hmm.chain.phone_lm import START
@@ -24,7 +23,7 @@ class NumeratorMaker:
 
     Args:
         states: the states of the denominator.
-        graph: the denominator.
+        start: probability of the denominator's first state before the first frame.
         transitions: transition model, whose transition ids are the labels.
         every: k; every k-th frame is emitted.
         tolerance: frames at the full rate by which a phone may begin earlier or end later than it
@@ -34,13 +33,13 @@ class NumeratorMaker:
     def __init__(
         self,
         states: PhoneStates,
-        graph: DenominatorGraph,
+        start: float,
         transitions: TransitionModel,
         every: int,
         tolerance: int,
     ) -> None:
         self._states, self._every, self._tolerance = states, every, tolerance
-        self._start = math.log(graph.initial[0])
+        self._start = math.log(start)
         self._labels = {key: min(ids.values()) for key, ids in transitions.numbers.items()}
 
     def make(self, utterance: str, spans: Sequence[Span]) -> Lattice:

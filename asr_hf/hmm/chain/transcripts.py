@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from asr_hf.data.denominator_graph import DenominatorGraph
 from asr_hf.data.transcript_graph import ARC, STATE, TranscriptGraph
 from asr_hf.hmm.chain.denominator import PhoneStates
 from asr_hf.hmm.chain.phone_lm import START
@@ -22,13 +21,12 @@ class TranscriptNumerators:
 
     Args:
         states: the states of the denominator.
-        graph: the denominator.
+        start: probability of the denominator's first state before the first frame.
         every: k; every k-th frame is emitted.
     """
 
-    def __init__(self, states: PhoneStates, graph: DenominatorGraph, every: int) -> None:
-        self._states, self._every = states, every
-        self._start = float(graph.initial[0])
+    def __init__(self, states: PhoneStates, start: float, every: int) -> None:
+        self._states, self._start, self._every = states, start, every
 
     def make(self, utterance: str, spoken: SpokenPhones, frames: int) -> TranscriptGraph:
         """Make the graph of an utterance.

@@ -9,8 +9,8 @@ from tqdm import tqdm
 
 from asr_hf.data.lattice_store import LatticeStore
 from asr_hf.data.store import FrameStore
-from asr_hf.data.transcript_store import HEADER as GRAPHS
 from asr_hf.data.transcript_store import TranscriptStore
+from asr_hf.data.utterance_store import UtteranceStore
 from asr_hf.runtime.checkpoint import checkpoints, load_checkpoint
 from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.events import FILE_NAME as EVENTS
@@ -30,9 +30,12 @@ def check_folder(folder: Path, named: str | None = None) -> tuple[str, list[str]
     Returns:
         A summary of one line, and the problems; None for a folder of another kind.
     """
-    for name, check in (("store.json", _frames), ("lattices.json", _lattices), (GRAPHS, _graphs)):
-        if (folder / name).exists():
-            return check(folder)
+    if (folder / "store.json").exists():
+        return _frames(folder)
+    kinds: tuple[type[UtteranceStore], ...] = (LatticeStore, TranscriptStore)
+    for kind in kinds:
+        if (folder / kind.form.header).exists():
+            return _items(kind, folder)
     return _run(folder, named) if (folder / EVENTS).exists() else None
 
 
@@ -45,24 +48,14 @@ def _frames(folder: Path) -> tuple[str, list[str]]:
     return _summary(f"{store.num_units} utterances", store.has_checksums), []
 
 
-def _lattices(folder: Path) -> tuple[str, list[str]]:
+def _items(kind: type[UtteranceStore], folder: Path) -> tuple[str, list[str]]:
     try:
-        store = LatticeStore.open(folder)
+        store = kind.open(folder)
         names = store.utterances
         _count(store.check(), folder, sum(map(store.num_frames, names)))
     except InputError as error:
         return "damaged", [str(error)]
-    return _summary(f"{len(names)} lattices", store.has_checksums), []
-
-
-def _graphs(folder: Path) -> tuple[str, list[str]]:
-    try:
-        store = TranscriptStore.open(folder)
-        names = store.utterances
-        _count(store.check(), folder, sum(map(store.num_frames, names)))
-    except InputError as error:
-        return "damaged", [str(error)]
-    return _summary(f"{len(names)} graphs of transcripts", store.has_checksums), []
+    return _summary(f"{len(names)} {kind.form.items}", store.has_checksums), []
 
 
 def _run(folder: Path, named: str | None) -> tuple[str, list[str]]:

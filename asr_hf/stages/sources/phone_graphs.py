@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,33 +10,23 @@ import numpy as np
 
 from asr_hf.data.ark import ArkReader
 from asr_hf.data.augment.carry import FrameGrid
-from asr_hf.data.denominator_graph import DenominatorGraph
 from asr_hf.data.kaldi_dir import DataDir
-from asr_hf.data.lattice import Lattice
 from asr_hf.data.lattice_writer import write_lattices
-from asr_hf.hmm.chain.denominator import PhoneStates, denominator_graph
 from asr_hf.hmm.chain.numerators import NumeratorMaker, Span
-from asr_hf.hmm.chain.phone_lm import train_phone_lm
+from asr_hf.hmm.chain.phone_lm import PhoneLm, train_phone_lm
 from asr_hf.hmm.lattice.lattices import label_map
-from asr_hf.hmm.scores import AlignmentError
 from asr_hf.runtime import artefact
-from asr_hf.runtime.artefact import current_or_make
 from asr_hf.runtime.errors import InputError
-from asr_hf.runtime.progress import progress
-from asr_hf.runtime.provenance import ArtefactSpec
 from asr_hf.runtime.skips import SkipList
 from asr_hf.scoring.ctm import read_ctm
 from asr_hf.settings.settings import Settings
+from asr_hf.stages.sources.chain_graphs import REMEDY, ChainGraphs
 from asr_hf.stages.sources.hmms import CorpusHmms
-from asr_hf.stages.sources.layout import alignment_folder, denominator_folder, numerators_folder
+from asr_hf.stages.sources.layout import alignment_folder
 from asr_hf.stages.sources.perturbed import TrainedOn, frame_grid
 
-log = logging.getLogger(__name__)
 
-_REMEDY = "asr-hf align with the same overrides makes it"
-
-
-class PhoneGraphs:
+class PhoneGraphs(ChainGraphs):
     """Makes the graphs from the phones that the sets were aligned with.
 
     Args:
@@ -48,12 +36,7 @@ class PhoneGraphs:
     """
 
     def __init__(self, settings: Settings, hmms: CorpusHmms, data: Mapping[str, DataDir]) -> None:
-        chain = settings.alignment.chain
-        assert chain is not None
-        self._data = data
-        self._settings, self._chain = settings, chain
-        self._system, self._source = hmms.system, hmms.source
-        self._folder = denominator_folder(settings)
+        super().__init__(settings, hmms, data)
         self._read: dict[str, dict[str, list[Span]]] = {}
 
     def make(self) -> dict[str, Any]:
@@ -65,90 +48,38 @@ class PhoneGraphs:
         Raises:
             InputError: too many utterances have no numerator.
         """
-        corpus, chain = self._settings.corpus, self._chain
-        spec = ArtefactSpec(
-            "denominator graph",
-            {
-                "alignment.chain.lm_order": chain.lm_order,
-                "alignment.chain.lm_states": chain.lm_states,
-            },
-            {
-                "system": self._source,
-                "alignments": artefact.read(self._aligned(corpus.train_set), _REMEDY).source,
-            },
-        )
-        about = current_or_make(self._folder, spec, self._denominator, whole=True).about
+        corpus = self._settings.corpus
+        aligned = artefact.read(self._aligned(corpus.train_set), REMEDY).source
+        about = self._make_denominator({}, {"alignments": aligned}).about
         sets = {name: self._set(name) for name in (corpus.train_set, corpus.heldout_set)}
         return {**about, "sets": sets}
 
-    @cached_property
-    def _states(self) -> PhoneStates:
-        tree = self._system.transitions.tree
-        assert tree is not None
+    def _phone_lm(self, order: int, more_states: int) -> PhoneLm:
         spoken = self._spans(self._settings.corpus.train_set)
         sentences = ([phone for phone, *_ in spans] for spans in spoken.values())
-        try:
-            lm = train_phone_lm(sentences, self._chain.lm_order, self._chain.lm_states)
-        except ValueError as error:
-            raise InputError(f"alignment.chain.lm_order: {error}") from error
-        return PhoneStates(lm, tree)
-
-    def _denominator(self, part: Path) -> dict[str, Any]:
-        graph = denominator_graph(self._states, self._system.transitions.num_pdfs)
-        graph.save(part)
-        log.info(
-            "denominator: %d states and %d arcs over %d pdfs",
-            graph.num_states,
-            len(graph.arcs),
-            graph.num_pdfs,
-        )
-        return {"states": graph.num_states, "arcs": len(graph.arcs)}
+        return train_phone_lm(sentences, order, more_states)
 
     def _set(self, name: str) -> dict[str, Any]:
         """Make the numerators of a set, unless they are current; return their record."""
-        limit, key = self._settings.alignment.max_skipped, "alignment.max_skipped"
-        skips = SkipList(f"numerators of {name}", limit, key)
         trained_on = TrainedOn.of(self._settings, name, self._data[name])
-        spec = ArtefactSpec(
-            "numerator graphs",
-            {"alignment.chain.tolerance": self._chain.tolerance},
-            {
-                "denominator": artefact.read(self._folder, _REMEDY).source,
-                "alignments": artefact.read(self._aligned(name), _REMEDY).source,
-                "features": trained_on.source,
-            },
-        )
         recorded = self._spans(name)
         spoken = recorded | _of_copies(recorded, trained_on, frame_grid(self._settings))
 
-        def make(part: Path) -> dict[str, Any]:
-            graphs = self._numerators(name, spoken, skips)
-            about = {"drawn": len(spoken), "skipped": skips.reasons}
-            made = write_lattices(part, graphs, label_map(self._system), about)
-            skips.check(len(spoken))
-            return {"utterances": made["utterances"], "skipped": skips.reasons}
+        def write(part: Path, skips: SkipList, about: dict[str, Any]) -> dict[str, Any]:
+            graphs = self._each(spoken.items(), len(spoken), self._maker().make, skips)
+            return write_lattices(part, graphs, label_map(self._system), about)
 
-        folder, total = numerators_folder(self._settings, name), len(spoken)
-        return current_or_make(folder, spec, make, whole=True, skips=(skips, total)).about
+        settings = {"alignment.chain.tolerance": self._chain.tolerance}
+        aligned = artefact.read(self._aligned(name), REMEDY).source
+        sources = {"alignments": aligned, "features": trained_on.source}
+        return self._make_numerators(name, settings, sources, len(spoken), write).about
 
-    def _numerators(
-        self, name: str, spoken: dict[str, list[Span]], skips: SkipList
-    ) -> Iterator[Lattice]:
+    def _maker(self) -> NumeratorMaker:
+        tolerance = round(self._chain.tolerance / self._settings.features.frame_shift)
         system = self._system
-        maker = NumeratorMaker(
-            self._states,
-            DenominatorGraph.load(self._folder, _REMEDY),
-            system.transitions,
-            system.subsampling,
-            round(self._chain.tolerance / self._settings.features.frame_shift),
+        return NumeratorMaker(
+            self._states, self._start, system.transitions, system.subsampling, tolerance
         )
-        for utterance, spans in progress(
-            spoken.items(), desc=f"numerators of {name}", total=len(spoken), unit="utt"
-        ):
-            try:
-                yield maker.make(utterance, spans)
-            except AlignmentError as error:
-                skips.add(utterance, error.problem)
 
     def _aligned(self, name: str) -> Path:
         return alignment_folder(self._settings, name)

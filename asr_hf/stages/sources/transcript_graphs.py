@@ -2,47 +2,34 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from asr_hf.data.denominator_graph import DenominatorGraph
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.data.store import FrameStore
 from asr_hf.data.transcript_graph import TranscriptGraph
 from asr_hf.data.transcript_store import write_transcripts
 from asr_hf.hmm.alignment.corpus import transcripts_of
 from asr_hf.hmm.alignment.spoken_path import Transcript
-from asr_hf.hmm.chain.denominator import PhoneStates, denominator_graph
 from asr_hf.hmm.chain.flat_system import TranscriptPhones
-from asr_hf.hmm.chain.phone_lm import phone_lm
+from asr_hf.hmm.chain.phone_lm import PhoneLm, phone_lm
 from asr_hf.hmm.chain.spoken_phones import expected_counts
 from asr_hf.hmm.chain.transcripts import TranscriptNumerators
-from asr_hf.hmm.scores import AlignmentError
 from asr_hf.runtime import artefact
-from asr_hf.runtime.artefact import current_or_make
-from asr_hf.runtime.errors import InputError
-from asr_hf.runtime.progress import progress
-from asr_hf.runtime.provenance import ArtefactSpec
 from asr_hf.runtime.skips import SkipList
 from asr_hf.settings.settings import Settings
+from asr_hf.stages.sources.chain_graphs import REMEDY, ChainGraphs
 from asr_hf.stages.sources.flat import flat_options
 from asr_hf.stages.sources.hmms import CorpusHmms, transcripts_source
-from asr_hf.stages.sources.layout import denominator_folder, numerators_folder, store_folder
+from asr_hf.stages.sources.layout import store_folder
 from asr_hf.stages.sources.packing import pack
 from asr_hf.stages.sources.perturbed import TrainedOn
 
-log = logging.getLogger(__name__)
 
-_REMEDY = "asr-hf align with the same overrides makes it"
-_LIMIT = "alignment.max_skipped"
-
-
-class TranscriptSets:
+class TranscriptSets(ChainGraphs):
     """Packs sets whose frames have no labels, and makes the graphs of what was said.
 
     Args:
@@ -59,13 +46,9 @@ class TranscriptSets:
         data: Mapping[str, DataDir],
         transcripts: Mapping[str, Mapping[str, Transcript]],
     ) -> None:
-        chain = settings.alignment.chain
-        assert chain is not None
-        self._settings, self._chain, self._system = settings, chain, hmms.system
-        self._source, self._data, self._transcripts = hmms.source, data, transcripts
-        self._options = flat_options(settings)
+        super().__init__(settings, hmms, data)
+        self._transcripts, self._options = transcripts, flat_options(settings)
         self._phones = TranscriptPhones(hmms.system, self._options)
-        self._folder = denominator_folder(settings)
 
     def make(self) -> dict[str, Any]:
         """Pack all sets; make the denominator, and the numerators of training and held-out data.
@@ -78,20 +61,12 @@ class TranscriptSets:
         """
         corpus = self._settings.corpus
         sets = {name: self._packed(name) for name in self._data}
-        spec = ArtefactSpec(
-            "denominator graph",
-            {
-                "alignment.chain.lm_order": self._chain.lm_order,
-                "alignment.chain.lm_states": self._chain.lm_states,
-                "alignment.flat.pause_between": self._options.pause_between,
-                "alignment.flat.pause_at_ends": self._options.pause_at_ends,
-            },
-            {
-                "system": self._source,
-                "transcripts": transcripts_source(self._data[corpus.train_set]),
-            },
-        )
-        current_or_make(self._folder, spec, self._denominator, whole=True)
+        pauses = {
+            "alignment.flat.pause_between": self._options.pause_between,
+            "alignment.flat.pause_at_ends": self._options.pause_at_ends,
+        }
+        said = {"transcripts": transcripts_source(self._data[corpus.train_set])}
+        self._make_denominator(pauses, said)
         for name in (corpus.train_set, corpus.heldout_set):
             sets[name]["skipped"] |= self._numerators(name)
         return sets
@@ -107,70 +82,35 @@ class TranscriptSets:
         )
         return {key: packed[key] for key in ("utterances", "frames", "skipped")}
 
-    @cached_property
-    def _states(self) -> PhoneStates:
-        tree, order = self._system.transitions.tree, self._chain.lm_order
-        assert tree is not None
+    def _phone_lm(self, order: int, more_states: int) -> PhoneLm:
         spoken = self._phones.known(self._transcripts[self._settings.corpus.train_set])
-        try:
-            lm = phone_lm(expected_counts(spoken, order), order, self._chain.lm_states)
-        except ValueError as error:
-            raise InputError(f"alignment.chain.lm_order: {error}") from error
-        return PhoneStates(lm, tree)
-
-    def _denominator(self, part: Path) -> dict[str, Any]:
-        graph = denominator_graph(self._states, self._system.transitions.num_pdfs)
-        graph.save(part)
-        log.info(
-            "denominator: %d states and %d arcs over %d pdfs",
-            graph.num_states,
-            len(graph.arcs),
-            graph.num_pdfs,
-        )
-        return {"states": graph.num_states, "arcs": len(graph.arcs)}
+        return phone_lm(expected_counts(spoken, order), order, more_states)
 
     def _numerators(self, name: str) -> dict[str, str]:
         """Make the numerators of a set, unless they are current; return what was skipped."""
-        trained_on = TrainedOn.of(self._settings, name, self._data[name])
+        data = TrainedOn.of(self._settings, name, self._data[name]).data
         store = FrameStore.open(store_folder(self._settings, name))
-        skips = SkipList(f"numerators of {name}", self._settings.alignment.max_skipped, _LIMIT)
-        spec = ArtefactSpec(
-            "numerator graphs",
-            {},
-            {
-                "denominator": artefact.read(self._folder, _REMEDY).source,
-                "transcripts": transcripts_source(trained_on.data),
-                "store": artefact.read(store.folder, _REMEDY).source,
-            },
-        )
 
-        def make(part: Path) -> dict[str, Any]:
-            graphs = self._graphs(trained_on.data, store, skips)
-            about = {"drawn": store.num_units, "skipped": skips.reasons}
-            num_pdfs = self._system.transitions.num_pdfs
-            made = write_transcripts(part, graphs, num_pdfs, about)
-            skips.check(store.num_units)
-            return {"utterances": made["utterances"], "skipped": skips.reasons}
+        def write(part: Path, skips: SkipList, about: dict[str, Any]) -> dict[str, Any]:
+            graphs = self._graphs(data, store, skips)
+            return write_transcripts(part, graphs, self._system.transitions.num_pdfs, about)
 
-        folder, checked = numerators_folder(self._settings, name), (skips, store.num_units)
-        made = current_or_make(folder, spec, make, whole=True, skips=checked)
+        sources = {
+            "transcripts": transcripts_source(data),
+            "store": artefact.read(store.folder, REMEDY).source,
+        }
+        made = self._make_numerators(name, {}, sources, store.num_units, write)
         return dict(made.about["skipped"])
 
     def _graphs(
         self, data: DataDir, store: FrameStore, skips: SkipList
     ) -> Iterator[TranscriptGraph]:
-        denominator = DenominatorGraph.load(self._folder, _REMEDY)
-        maker = TranscriptNumerators(self._states, denominator, self._system.subsampling)
+        maker = TranscriptNumerators(self._states, self._start, self._system.subsampling)
         transcripts = transcripts_of(data, list(self._settings.corpus.languages))
-        lengths = np.diff(store.offsets).tolist()
-        for utterance, frames in progress(
-            zip(store.utterances, lengths, strict=True),
-            desc=skips.stage,
-            total=len(lengths),
-            unit="utt",
-        ):
-            try:
-                spoken = self._phones.of(utterance, transcripts[utterance])
-                yield maker.make(utterance, spoken, frames)
-            except AlignmentError as error:
-                skips.add(utterance, error.problem)
+
+        def make(utterance: str, frames: int) -> TranscriptGraph:
+            spoken = self._phones.of(utterance, transcripts[utterance])
+            return maker.make(utterance, spoken, frames)
+
+        lengths = zip(store.utterances, np.diff(store.offsets).tolist(), strict=True)
+        return self._each(lengths, store.num_units, make, skips)

@@ -62,7 +62,7 @@ def made_up(seed: int, phones: int) -> Graphs:
     graph = denominator_graph(states, tree.num_pdfs)
     names = SymbolTable(("<eps>", *(f"p{phone}" for phone in range(1, phones + 1))))
     transitions = TransitionModel(CHAIN.topology(names), tree=tree)
-    maker = NumeratorMaker(states, graph, transitions, 1, _TOLERANCE)
+    maker = NumeratorMaker(states, graph.initial[0], transitions, 1, _TOLERANCE)
 
     def numerators(count: int, frames: int) -> list[Lattice]:
         chosen = random.choice(len(sentences), count, replace=False)

@@ -122,7 +122,7 @@ def maker_of(system, states, tree, graph):
     transitions = TransitionModel(CHAIN.topology(system.phones), tree=tree)
 
     def make(every: int = 1, tolerance: int = 0) -> tuple[NumeratorMaker, TransitionModel]:
-        return NumeratorMaker(states, graph, transitions, every, tolerance), transitions
+        return NumeratorMaker(states, graph.initial[0], transitions, every, tolerance), transitions
 
     return make
 

@@ -155,7 +155,9 @@ def expected_paths(words: list, states: PhoneStates, frames: int) -> Counter[tup
 @pytest.mark.parametrize("frames", [5, 7])
 def test_a_graph_holds_each_way_once_with_the_denominators_weight(states, spoken, number, frames):
     graph = denominator_graph(states, number_of_pdfs(states))
-    made = TranscriptNumerators(states, graph, every=3).make("u", spoken[number], 3 * frames - 1)
+    made = TranscriptNumerators(states, graph.initial[0], every=3).make(
+        "u", spoken[number], 3 * frames - 1
+    )
     made.check(number_of_pdfs(states))
     assert made.num_frames == frames
     found, expected = walked(made), expected_paths(SAID[number], states, frames)
@@ -182,21 +184,23 @@ def said_by(graph, frames: int) -> dict[tuple[int, ...], float]:
 @pytest.mark.parametrize("number", range(len(SAID)))
 def test_what_was_said_is_never_likelier_than_everything(states, spoken, number):
     graph = denominator_graph(states, number_of_pdfs(states))
-    made = TranscriptNumerators(states, graph, every=1).make("u", spoken[number], 5)
+    made = TranscriptNumerators(states, graph.initial[0], every=1).make("u", spoken[number], 5)
     everything = said_by(graph, 5)
     for pdfs, weight in walked(made).items():
         assert weight <= everything[pdfs] * (1 + 1e-9)
 
 
 def test_utterances_with_fewer_frames_than_phones_are_refused(states, spoken):
-    maker = TranscriptNumerators(states, denominator_graph(states, number_of_pdfs(states)), 3)
+    start = denominator_graph(states, number_of_pdfs(states)).initial[0]
+    maker = TranscriptNumerators(states, start, 3)
     assert maker.make("u", spoken[1], 7).num_frames == 3
     with pytest.raises(AlignmentError, match="3 phones in 2 frames"):
         maker.make("u", spoken[1], 6)
 
 
 def test_phones_that_were_never_said_after_one_another_cost_but_do_not_fail(states, spoken):
-    maker = TranscriptNumerators(states, denominator_graph(states, number_of_pdfs(states)), 1)
+    start = denominator_graph(states, number_of_pdfs(states)).initial[0]
+    maker = TranscriptNumerators(states, start, 1)
     unheard = maker.make("u", SpokenPhones.of([[[B, B, B]]], PAUSES), 9)
     assert unheard.arcs["weight"].min() < 1e-4
     unheard.check(number_of_pdfs(states))
