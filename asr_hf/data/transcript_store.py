@@ -54,9 +54,10 @@ class TranscriptStore(UtteranceStore):
         Raises:
             InputError: the utterance has no graph, or a damaged one.
         """
-        arcs, states = self._read(name)
+        (number,) = self._numbers(name)
+        arcs, states = self._read(name, number)
         graph = TranscriptGraph(name, arcs, states, self.num_frames(name))
-        self._check_once(name, lambda: graph.check(self.num_pdfs))
+        self._check_once(number, lambda: graph.check(self.num_pdfs))
         return graph
 
     def _touch(self, name: str) -> None:

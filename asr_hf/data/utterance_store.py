@@ -1,4 +1,7 @@
-"""A store of one item an utterance, packed into a few files, whose checksums are compared."""
+"""A store of items of utterances, packed into a few files, whose checksums are compared.
+
+An utterance has one item, or one a piece where the description says that it is cut into pieces.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -80,7 +84,7 @@ class UtteranceStore(ABC):
         for (name, dtype), bounds in zip(self.form.files.items(), offsets.T, strict=True):
             self._open_rows(name, dtype, bounds)
         self._sums = self._seal.of_utterances((self._count,))
-        self._checked: set[str] = set()
+        self._checked: set[int] = set()
 
     @classmethod
     def open(cls, folder: Path | str) -> Self:
@@ -121,26 +125,30 @@ class UtteranceStore(ABC):
         Raises:
             InputError: utterances.txt does not fit the store.
         """
+        return list(self._places)
+
+    @cached_property
+    def _places(self) -> dict[str, range]:
+        """The numbers of each utterance's items."""
         path = self.folder / UTTERANCES
         self._seal.check(UTTERANCES)
         try:
             lines = path.read_text(encoding="utf-8").split("\n")[:-1]
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: cannot be read: {error}", remedy=self.form.remedy) from error
-        if len(set(lines)) != self._count or len(lines) != self._count:
+        begins = [n for n, name in enumerate(lines) if not n or name != lines[n - 1]]
+        wanted = len(begins) if self.about.get("pieces") else len(lines)
+        if len(lines) != self._count or len(set(lines)) != wanted:
             raise InputError(
                 f"{path}: {len(lines)} lines, {len(set(lines))} of them different",
                 expected=f"{self._count} utterances",
                 remedy=self.form.remedy,
             )
-        return lines
-
-    @cached_property
-    def _place(self) -> dict[str, int]:
-        return {name: number for number, name in enumerate(self.utterances)}
+        bounds = pairwise([*begins, len(lines)])
+        return {lines[first]: range(first, end) for first, end in bounds}
 
     def __contains__(self, name: object) -> bool:
-        return name in self._place
+        return name in self._places
 
     @property
     def has_checksums(self) -> bool:
@@ -160,7 +168,8 @@ class UtteranceStore(ABC):
         Raises:
             InputError: the utterance is not in the store.
         """
-        return int(self._frames[self._number(name)])
+        numbers = self._numbers(name)
+        return int(self._frames[numbers.start : numbers.stop].sum())
 
     def check(self) -> Iterator[int]:
         """Check every item.
@@ -179,33 +188,37 @@ class UtteranceStore(ABC):
     def _touch(self, name: str) -> None:
         """Read the item of an utterance, and check it."""
 
-    def _check_once(self, name: str, check: Callable[[], None]) -> None:
+    def _check_once(self, number: int, check: Callable[[], None]) -> None:
         """Check the form of an item, unless it was found good before."""
-        if name not in self._checked:
+        if number not in self._checked:
             check()
-            self._checked.add(name)
+            self._checked.add(number)
 
-    def _read(self, name: str) -> list[NDArray[Any]]:
-        """Return an utterance's rows of each file, which cannot be written to.
+    def _read(self, name: str, number: int) -> list[NDArray[Any]]:
+        """Return the rows of each file of an utterance's item, which cannot be written to.
 
         Raises:
-            InputError: the utterance is not in the store, or its checksum is wrong.
+            InputError: the checksum is wrong.
         """
-        number = self._number(name)
-        pieces = []
+        found = []
         for rows, bounds in self._rows.values():
-            piece = rows.read([(int(bounds[number]), int(bounds[number + 1]))])
-            piece.flags.writeable = False
-            pieces.append(piece)
-        if self._sums is not None and crc32(*pieces) != self._sums[number]:
+            some = rows.read([(int(bounds[number]), int(bounds[number + 1]))])
+            some.flags.writeable = False
+            found.append(some)
+        if self._sums is not None and crc32(*found) != self._sums[number]:
             raise self._seal.damaged(" or ".join(self._rows), name)
-        return pieces
+        return found
 
-    def _number(self, name: str) -> int:
-        if name not in self._place:
+    def _numbers(self, name: str) -> range:
+        """Return the numbers of an utterance's items.
+
+        Raises:
+            InputError: the utterance is not in the store.
+        """
+        if name not in self._places:
             raise InputError(
                 f"{self.folder}: no {self.form.item} of {name}",
                 expected="an utterance that was not skipped",
                 remedy=self.form.remedy,
             )
-        return self._place[name]
+        return self._places[name]

@@ -12,7 +12,7 @@ from asr_hf.data.frame_batch import FrameBatch
 from asr_hf.models.description import Description, shifted
 from asr_hf.models.feed_forward import FeedForward
 from asr_hf.models.normalisation import batch_layers
-from asr_hf.models.timeline import frames_at, padded_utterances
+from asr_hf.models.timeline import frames_at, has_every, padded_utterances
 from asr_hf.runtime.errors import InputError
 
 
@@ -109,8 +109,8 @@ class TDNN(FeedForward):
     def inputs(self, batch: FrameBatch, index: Tensor | None = None) -> TDNNInputs:
         """Return the padded utterances of `batch`, or what the frames at `index` [F] need."""
         # Every k-th frame of whole utterances: their windows have most in common.
-        dense = self.subsampling > 1 and index is not None
-        if index is None or (dense and len(index) * self.subsampling >= len(batch.features)):
+        every = self.subsampling
+        if index is None or (every > 1 and has_every(batch, index, every)):
             picked, rows = padded_utterances(batch, self.left, self.right)
             features = batch.rows(picked, self.flat.dtype)
             rows = rows if index is None else rows[index]

@@ -17,7 +17,7 @@ from asr_hf.models.feed_forward import MAX_FRAMES, FeedForward
 from asr_hf.models.initialisation import orthonormal_maps
 from asr_hf.models.normalisation import batch_layers
 from asr_hf.models.tdnn import checked_context
-from asr_hf.models.timeline import Span, beside, frames_at, padded_utterances
+from asr_hf.models.timeline import Span, beside, frames_at, padded_utterances, steps_of
 from asr_hf.runtime.errors import InputError
 
 _CONTEXT = (-1, 0, 1)
@@ -162,22 +162,21 @@ class TDNNF(FeedForward):
 
     def inputs(self, batch: FrameBatch, index: Tensor | None = None) -> TDNNFInputs:
         """Return the padded utterances of `batch`, or what the frames at `index` [F] need."""
-        every = self.subsampling
-        if index is None:
-            return self._of_utterances(batch, None, 1)
         # Every k-th frame of whole utterances: their windows have most in common.
-        if every > 1 and len(index) * every >= len(batch.features):
-            in_phase = not bool(((index - batch.starts[index]) % every).any())
-            return self._of_utterances(batch, index, every if in_phase else 1)
+        steps = steps_of(batch, index, self.subsampling)
+        if steps is not None or index is None:
+            return self._of_utterances(batch, index, *(steps or (1, None)))
 
         def frames(span: Span) -> Tensor:
             return frames_at(batch, index, span.times)
 
         return self._taken(batch, self._spans(Span(0, 1, 1)), frames, len(index), None)
 
-    def _of_utterances(self, batch: FrameBatch, index: Tensor | None, step: int) -> TDNNFInputs:
+    def _of_utterances(
+        self, batch: FrameBatch, index: Tensor | None, step: int, first: Tensor | None
+    ) -> TDNNFInputs:
         """Return what every `step`-th frame of all utterances needs, given those in use [F]."""
-        picked, rows = padded_utterances(batch, self.left, self.right, step)
+        picked, rows = padded_utterances(batch, self.left, self.right, step, first)
         whole = Span(0, 1, len(picked))
         count = (len(picked) - self.left - self.right - 1) // step + 1
 

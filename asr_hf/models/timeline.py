@@ -94,8 +94,40 @@ def frames_at(batch: FrameBatch, index: Tensor, times: Sequence[int]) -> Tensor:
     return numbers.flatten()
 
 
+def has_every(batch: FrameBatch, index: Tensor, step: int) -> bool:
+    """Say whether about every `step`-th frame of all utterances is at `index` [K], or more."""
+    numbers = torch.arange(len(batch.starts), device=index.device)
+    utterances = int((batch.starts == numbers).sum())
+    return (len(index) + utterances) * step >= len(numbers)
+
+
+def steps_of(
+    batch: FrameBatch, index: Tensor | None, every: int
+) -> tuple[int, Tensor | None] | None:
+    """Say how whole utterances hold frames whose logits are computed.
+
+    Args:
+        batch: the frames with their utterance bounds.
+        index: numbers of those frames [K]; None for all.
+        every: k, where the model emits every k-th frame.
+
+    Returns:
+        The distance of two of an utterance's frames, and the number of its first one, less than
+        that [U or more], with None for 0; None where the frames are too few to compute utterances.
+    """
+    if index is None:
+        return 1, None
+    if every == 1 or not has_every(batch, index, every):
+        return None
+    numbers = torch.arange(len(batch.starts), device=index.device)
+    utterance = (batch.starts == numbers).cumsum(0)[index] - 1
+    phase = (index - batch.starts[index]) % every
+    first = phase.new_zeros(len(numbers)).scatter_(0, utterance, phase)
+    return (every, first) if bool((first[utterance] == phase).all()) else (1, None)
+
+
 def padded_utterances(
-    batch: FrameBatch, left: int, right: int, step: int = 1
+    batch: FrameBatch, left: int, right: int, step: int = 1, first: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Lay utterances one behind the other, each with its edge frames repeated.
 
@@ -104,19 +136,23 @@ def padded_utterances(
         left: how many times the first frame of an utterance stands before it.
         right: how many times the last one stands after it, at least.
         step: each utterance takes a multiple of so many rows.
+        first: number of each utterance's frame that stands in its row number `left` [U or more];
+            None for 0.
 
     Returns:
         The number of each row's frame [T]; and the place of each frame [F] among the rows number
         left, left + step, left + 2 step, ..., where it is one of these.
     """
     index = torch.arange(len(batch.starts), device=batch.starts.device)
-    first = batch.starts == index
-    starts, ends = batch.starts[first], batch.ends[first]
+    begins = batch.starts == index
+    starts, ends = batch.starts[begins], batch.ends[begins]
     lengths = ends - starts + (left + right)
     lengths = lengths + (-lengths) % step
     # The distance from a row's number to its frame's is the same all through an utterance.
     distance = starts - left - (lengths.cumsum(0) - lengths)
-    rows = (index - left - distance[first.cumsum(0) - 1]) // step
+    if first is not None:
+        distance += first[: len(starts)]
+    rows = (index - left - distance[begins.cumsum(0) - 1]) // step
     total = int(lengths.sum())
     bounds = torch.stack([distance, starts, ends - 1])
     distance, starts, last = bounds.repeat_interleave(lengths, dim=1, output_size=total)

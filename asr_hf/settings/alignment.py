@@ -35,12 +35,15 @@ class ChainSettings:
         lm_order: order of the phone language model.
         lm_states: largest number of its states for histories longer than two phones.
         tolerance: time by which phones may begin earlier or end later than they are aligned (ms).
+        piece: about how long the pieces are that training utterances are cut into (ms); None
+            leaves them whole.
     """
 
     states: int
     lm_order: int
     lm_states: int
     tolerance: float
+    piece: float | None
 
 
 @dataclass(frozen=True, kw_only=True)

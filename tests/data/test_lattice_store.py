@@ -92,6 +92,25 @@ def test_every_lattice_comes_back_in_the_order_written(folder, lattices):
     assert store.about["arcs"] == sum(len(x.arcs) for x in lattices)
 
 
+def test_pieces_of_utterances_come_back_in_their_order(tmp_path):
+    given = [ladder("a", 3, 0), ladder("a", 4, 1), ladder("b", 2, 2), ladder("c", 1, 3)]
+    write_lattices(tmp_path / "train", given, LABELS, {"pieces": True})
+    store = LatticeStore.open(tmp_path / "train")
+    assert store.utterances == ["a", "b", "c"]
+    assert [store.num_frames(name) for name in store.utterances] == [7, 2, 1]
+    found = [lattice for name in store.utterances for lattice in store.pieces(name)]
+    assert all(map(same, found, given)) and len(found) == 4
+    assert list(store.check()) == [7, 2, 1]
+
+
+@pytest.mark.parametrize(("names", "about"), [("aab", {}), ("aba", {"pieces": True})])
+def test_lattices_of_one_utterance_stand_together_and_are_called_pieces(tmp_path, names, about):
+    given = [ladder(name, 2, seed) for seed, name in enumerate(names)]
+    write_lattices(tmp_path / "train", given, LABELS, about)
+    with pytest.raises(InputError, match="3 lines, 2 of them different"):
+        touch(LatticeStore.open(tmp_path / "train"))
+
+
 def test_lattices_cannot_be_written(folder):
     lattice = LatticeStore.open(folder).lattice("b-long")
     for array in (lattice.arcs, lattice.frame_of, lattice.finals):

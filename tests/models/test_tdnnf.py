@@ -154,8 +154,13 @@ def test_batched_by_index_or_at_every_third_frame_logits_follow_the_definition(
         found = model(model.inputs(batch))
         torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-11)
         some = data.draw(st.lists(st.integers(0, sum(lengths) - 1), max_size=8))
-        emitted = [f for f in range(sum(lengths)) if (f - int(batch.starts[f])) % every == 0]
-        for frames in (some, emitted, emitted[::-1]):
+        starts = torch.tensor(lengths).cumsum(0).tolist()
+        first = {start: data.draw(st.integers(0, every - 1)) for start in [0, *starts]}
+        emitted, shifted = (
+            [f for f in range(sum(lengths)) if (f - s(int(batch.starts[f]))) % every == 0]
+            for s in (lambda start: start, lambda start: start + first[start])
+        )
+        for frames in (some, emitted, emitted[::-1], shifted):
             index = torch.tensor(frames, dtype=torch.int64)
             found = model(model.inputs(batch, index))
             torch.testing.assert_close(found, expected[index], rtol=1e-11, atol=1e-11)

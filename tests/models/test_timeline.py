@@ -54,16 +54,18 @@ def test_no_more_rows_than_needed_where_strides_are_multiples() -> None:
 @given(st.lists(st.integers(1, 7), min_size=1, max_size=4), st.integers(0, 4), st.integers(1, 3))
 def test_utterances_are_padded_with_their_edges(lengths: list[int], left: int, step: int) -> None:
     right = 2
-    picked, rows = padded_utterances(batch_of(lengths), left, right, step)
+    first = torch.arange(len(lengths)) % step
+    picked, rows = padded_utterances(batch_of(lengths), left, right, step, first)
     start, place = 0, 0
-    for length in lengths:
+    for length, begin in zip(lengths, first.tolist(), strict=True):
         size = left + length + right
         size += -size % step
-        frames = [min(max(time, 0), length - 1) for time in range(-left, size - left)]
+        times = range(begin - left, begin + size - left)
+        frames = [min(max(time, 0), length - 1) for time in times]
         assert picked[place : place + size].tolist() == [start + frame for frame in frames]
-        for frame in range(0, length, step):
+        for frame in range(begin, length, step):
             at = left + step * int(rows[start + frame])
-            assert at == place + left + frame
+            assert at == place + left + frame - begin
         start, place = start + length, place + size
     assert place == len(picked)
 

@@ -11,7 +11,7 @@ import pytest
 
 from asr_hf.cli.main import main
 from asr_hf.data.denominator_graph import DenominatorGraph
-from asr_hf.data.lattice_store import LatticeStore
+from asr_hf.data.lattice_store import LatticeStore, of_phase
 from asr_hf.data.store import FrameStore
 from asr_hf.hmm.system import HmmSystem
 from asr_hf.training.model_file import load_model
@@ -21,7 +21,7 @@ from .conftest import TONES, paths
 
 CHAIN = ["+stage=lfmmi", "features.cmvn=none", "corpus.utterances.train=64"]
 CHAIN += ["model.hidden_sizes=[32]", "trainer.horizon.epochs=40", "sampling.gradient=512"]
-CHAIN += ["alignment.chain.states=40", "runtime.look_share=null"]
+CHAIN += ["alignment.chain.states=40", "alignment.chain.piece=400", "runtime.look_share=null"]
 CHAIN += ["decode.acoustic_scales=[1.0]"]
 # The tones' recipe has settings for trainers that end by iterations.
 BASE = [o for o in TONES if "stopping" not in o]
@@ -65,7 +65,15 @@ def test_graphs_are_over_the_states_of_the_system(corpus):
     assert graph.num_pdfs == system.transitions.num_pdfs
     numerators = LatticeStore.open(corpus / "graphs-chain3" / "train")
     assert len(numerators.utterances) > 60
+    assert max(len(numerators.pieces(name)) for name in numerators.utterances) > 1
+    heldout = LatticeStore.open(corpus / "graphs-chain3" / "dev")
+    assert all(len(heldout.pieces(name)) == 1 for name in heldout.utterances)
     assert set(np.unique(graph.arcs["pdf"])) <= set(range(graph.num_pdfs))
+
+
+def test_pieces_need_a_length(tones, capsys):
+    assert call(tones, "align", "name=chain", "alignment.chain.piece=-1") == 2
+    assert "alignment.chain.piece=-1" in capsys.readouterr().err
 
 
 def test_the_trained_model_has_no_priors(tones):
@@ -140,5 +148,7 @@ def test_altered_copies_have_numerators_at_their_speed(tones, corpus, tmp_path):
     store = FrameStore.open(tmp_path / "tones" / "store-chain3" / "train")
     assert len(made.utterances) == 2 * len(before.utterances)
     lengths = dict(zip(store.utterances, np.diff(store.offsets).tolist(), strict=True))
-    for name in made.utterances:
-        assert made.num_frames(name) == -(-lengths[name] // 3)
+    assert len(made.utterances) == 3 * len(lengths)
+    for name, frames in lengths.items():
+        for phase in range(3):
+            assert made.num_frames(of_phase(name, phase)) == -(-(frames - phase) // 3)

@@ -9,6 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from asr_hf.data.denominator_graph import DenominatorGraph
 from asr_hf.data.kaldi_dir import DataDir
 from asr_hf.hmm.chain.denominator import PhoneStates, denominator_graph
@@ -29,8 +32,8 @@ log = logging.getLogger(__name__)
 Said = TypeVar("Said")
 Graph = TypeVar("Graph")
 # Writes the numerators of a set into a folder, with what their description is to say of them, and
-# notes the utterances without one. Returns the content of the description.
-Writer = Callable[[Path, SkipList, dict[str, Any]], dict[str, Any]]
+# notes the utterances without one.
+Writer = Callable[[Path, SkipList, dict[str, Any]], object]
 
 REMEDY = "asr-hf align with the same overrides makes it"
 
@@ -73,9 +76,9 @@ class ChainGraphs(ABC):
         return PhoneStates(lm, tree)
 
     @property
-    def _start(self) -> float:
-        """The probability of the denominator's first state before the first frame."""
-        return float(DenominatorGraph.load(self._folder, REMEDY).initial[0])
+    def _initial(self) -> NDArray[np.float64]:
+        """The probability of each of the denominator's states before the first frame [S]."""
+        return DenominatorGraph.load(self._folder, REMEDY).initial
 
     def _make_denominator(
         self, settings: Mapping[str, Any], said: Mapping[str, Source]
@@ -138,9 +141,9 @@ class ChainGraphs(ABC):
         spec = ArtefactSpec("numerator graphs", settings, {"denominator": denominator, **sources})
 
         def make(part: Path) -> dict[str, Any]:
-            made = write(part, skips, {"drawn": total, "skipped": skips.reasons})
+            write(part, skips, {"drawn": total, "skipped": skips.reasons})
             skips.check(total)
-            return {"utterances": made["utterances"], "skipped": skips.reasons}
+            return {"utterances": total - len(skips.reasons), "skipped": skips.reasons}
 
         folder = numerators_folder(self._settings, name)
         return current_or_make(folder, spec, make, whole=True, skips=(skips, total))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy as np
 from asr_hf.data.ark import ArkReader
 from asr_hf.data.augment.carry import FrameGrid
 from asr_hf.data.kaldi_dir import DataDir
+from asr_hf.data.lattice import Lattice
+from asr_hf.data.lattice_store import of_phase
 from asr_hf.data.lattice_writer import write_lattices
 from asr_hf.hmm.chain.numerators import NumeratorMaker, Span
 from asr_hf.hmm.chain.phone_lm import PhoneLm, train_phone_lm
@@ -65,21 +68,55 @@ class PhoneGraphs(ChainGraphs):
         recorded = self._spans(name)
         spoken = recorded | _of_copies(recorded, trained_on, frame_grid(self._settings))
 
-        def write(part: Path, skips: SkipList, about: dict[str, Any]) -> dict[str, Any]:
-            graphs = self._each(spoken.items(), len(spoken), self._maker().make, skips)
-            return write_lattices(part, graphs, label_map(self._system), about)
+        phases = self._phases(name)
 
-        settings = {"alignment.chain.tolerance": self._chain.tolerance}
+        def write(part: Path, skips: SkipList, about: dict[str, Any]) -> None:
+            maker = self._maker(name)
+
+            def make(utterance: str, spans: list[Span]) -> list[Lattice]:
+                frames = spans[-1][1] + spans[-1][2]
+                return [
+                    piece
+                    for phase in range(min(frames, phases))
+                    for piece in maker.make(of_phase(utterance, phase), spans, phase)
+                ]
+
+            graphs = chain.from_iterable(self._each(spoken.items(), len(spoken), make, skips))
+            about |= {"pieces": True, "phases": phases}
+            write_lattices(part, graphs, label_map(self._system), about)
+
+        settings = {
+            "alignment.chain.tolerance": self._chain.tolerance,
+            "alignment.chain.piece": self._piece(name),
+        }
         aligned = artefact.read(self._aligned(name), REMEDY).source
         sources = {"alignments": aligned, "features": trained_on.source}
         return self._make_numerators(name, settings, sources, len(spoken), write).about
 
-    def _maker(self) -> NumeratorMaker:
-        tolerance = round(self._chain.tolerance / self._settings.features.frame_shift)
-        system = self._system
+    def _maker(self, name: str) -> NumeratorMaker:
+        system, shift, piece = self._system, self._settings.features.frame_shift, self._piece(name)
         return NumeratorMaker(
-            self._states, self._start, system.transitions, system.subsampling, tolerance
+            self._states,
+            self._initial,
+            system.transitions,
+            system.subsampling,
+            round(self._chain.tolerance / shift),
+            None if piece is None else max(1, round(piece / shift / system.subsampling)),
         )
+
+    def _phases(self, name: str) -> int:
+        """Return how many first frames a set has numerators for: held-out utterances have one."""
+        return self._system.subsampling if name == self._settings.corpus.train_set else 1
+
+    def _piece(self, name: str) -> float | None:
+        """Return the length of pieces (ms); held-out utterances stay whole."""
+        piece = self._chain.piece
+        if piece is not None and piece <= 0:
+            raise InputError(
+                f"alignment.chain.piece={piece:g}",
+                expected="a length in ms, or null for whole utterances",
+            )
+        return piece if name == self._settings.corpus.train_set else None
 
     def _aligned(self, name: str) -> Path:
         return alignment_folder(self._settings, name)

@@ -105,7 +105,7 @@ class TranscriptSets(ChainGraphs):
     def _graphs(
         self, data: DataDir, store: FrameStore, skips: SkipList
     ) -> Iterator[TranscriptGraph]:
-        maker = TranscriptNumerators(self._states, self._start, self._system.subsampling)
+        maker = TranscriptNumerators(self._states, self._initial[0], self._system.subsampling)
         transcripts = transcripts_of(data, list(self._settings.corpus.languages))
 
         def make(utterance: str, frames: int) -> TranscriptGraph:

@@ -13,7 +13,7 @@ from asr_hf.criteria.lattice_batch import LatticeBatch
 from asr_hf.criteria.numerators import TranscriptTargets
 from asr_hf.criteria.sequence import SequenceTargets
 from asr_hf.criteria.transcript_batch import TranscriptBatch
-from asr_hf.data.lattice_store import LatticeStore
+from asr_hf.data.lattice_store import LatticeStore, of_phase
 from asr_hf.data.store import FrameStore
 from asr_hf.data.transcript_store import TranscriptStore
 from asr_hf.hf.objective import Split
@@ -28,7 +28,7 @@ class TargetSource(Protocol):
 
     Attributes:
         whole_utterances: whether targets belong to whole utterances, which then stay uncut.
-        every: k, where each utterance has targets for every k-th frame only.
+        every: k, where targets belong to every k-th frame of an utterance.
     """
 
     whole_utterances: bool
@@ -36,6 +36,10 @@ class TargetSource(Protocol):
 
     def utterances(self, split: Split) -> np.ndarray | None:
         """Return the numbers of the store's utterances with targets, rising; None for all."""
+        ...
+
+    def phases(self, split: Split) -> int:
+        """Return how many of the `every` first frames may be the first that has a target."""
         ...
 
     def of(self, split: Split, batch: UnitBatch) -> Any:
@@ -51,6 +55,10 @@ class LabelTargets:
     def utterances(self, split: Split) -> np.ndarray | None:
         """See `TargetSource`."""
         return None
+
+    def phases(self, split: Split) -> int:
+        """See `TargetSource`."""
+        return 1
 
     def of(self, split: Split, batch: UnitBatch) -> Tensor:
         """See `TargetSource`."""
@@ -88,12 +96,24 @@ class LatticeTargets:
         """See `TargetSource`."""
         return self._used[split]
 
+    def phases(self, split: Split) -> int:
+        """See `TargetSource`."""
+        return self._lattices[split].phases
+
     def of(self, split: Split, batch: UnitBatch) -> SequenceTargets:
         """See `TargetSource`."""
         store, utterances = self._lattices[split], self._stores[split].utterances
         labels, names = batch.labels, [utterances[u] for u in batch.utterances]
+        phases = [0] * len(names) if batch.phases is None else batch.phases.tolist()
         packed = LatticeBatch.pack(
-            [store.lattice(name) for name in names], store.pdf_of, store.phone_of, labels.device
+            [
+                piece
+                for name, phase in zip(names, phases, strict=True)
+                for piece in store.pieces(of_phase(name, phase))
+            ],
+            store.pdf_of,
+            store.phone_of,
+            labels.device,
         )
         if store.has_phones:
             spoken = np.concatenate([store.phones(name) for name in names]).astype(np.int64)
@@ -128,6 +148,10 @@ class GraphTargets:
         """See `TargetSource`."""
         return self._used[split]
 
+    def phases(self, split: Split) -> int:
+        """See `TargetSource`."""
+        return 1
+
     def of(self, split: Split, batch: UnitBatch) -> TranscriptTargets:
         """See `TargetSource`."""
         graphs, names = self._graphs[split], self._stores[split].utterances
@@ -157,7 +181,13 @@ def cut_units(
             expected="frame_stride=1",
         )
     return {
-        split: Units(source, stride, targets.utterances(split), every=targets.every)
+        split: Units(
+            source,
+            stride,
+            targets.utterances(split),
+            every=targets.every,
+            phases=targets.phases(split),
+        )
         for split, source in sources.items()
     }
 

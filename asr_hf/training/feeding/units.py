@@ -23,12 +23,15 @@ class UnitBatch:
         index: numbers of the units' frames in `batch` [F], unit by unit; None for all.
         lengths: number of frames of each unit [U], int64.
         utterances: numbers of the store's utterances in `batch`, in its order.
+        phases: number of each utterance's first frame that is used [utterances], where units are
+            of every k-th frame; None for 0.
     """
 
     batch: FrameBatch
     index: Tensor | None
     lengths: np.ndarray
     utterances: np.ndarray
+    phases: np.ndarray | None = None
 
     @property
     def labels(self) -> Tensor:
@@ -47,8 +50,9 @@ class Units:
         source: brings utterances to the device.
         stride: stride k; 1 makes every utterance a unit.
         utterances: numbers of the store's utterances that are used, rising; None for all.
-        every: with a stride of 1, how many frames lie from one frame of a unit to the next; those
-            between are in no unit.
+        every: with a stride of 1, how many frames lie from one frame of a unit to the next.
+        phases: how many of the `every` first frames a unit begins at; the frames between are in no
+            unit if it is less. Utterance u gives the units phases u ... phases (u + 1) - 1.
 
     Attributes:
         frame_counts: number of frames of each unit [U], int64; 0 for some of short utterances.
@@ -64,18 +68,20 @@ class Units:
         utterances: np.ndarray | None = None,
         *,
         every: int = 1,
+        phases: int = 1,
     ) -> None:
         if stride < 1:
             raise InputError(f"frame_stride={stride}", expected="1 or more")
         self._source, self._stride, self._every = source, stride, every * stride
+        self._phases = phases
         # Frames far apart are then taken from where they lie, and the utterances not copied.
         self._whole = source.whole if stride > 1 and source.resident else None
         everything = np.arange(source.store.num_units)
         self._utterances = everything if utterances is None else utterances
         lengths = np.diff(source.store.offsets)[self._utterances]
-        phases = np.arange(stride)
+        first = np.arange(stride * phases)
         self.frame_counts: np.ndarray = np.maximum(
-            0, (lengths[:, None] - phases + self._every - 1) // self._every
+            0, (lengths[:, None] - first + self._every - 1) // self._every
         ).reshape(-1)
 
     def frame_numbers(self, units: np.ndarray) -> np.ndarray:
@@ -99,10 +105,12 @@ class Units:
         """Return one batch for each group of units."""
         lengths = [self.frame_counts[group] for group in groups]
         if self._stride == 1:
-            utterances = [self._utterances[group] for group in groups]
+            parted = [np.divmod(group, self._phases) for group in groups]
+            utterances = [self._utterances[places] for places, _ in parted]
+            phases = [phase for _, phase in parted]
+            used = [self._emitted(*x) for x in zip(utterances, phases, lengths, strict=True)]
             batches = self._source.batches(utterances)
-            used = [self._emitted(*x) for x in zip(utterances, lengths, strict=True)]
-            return UnitBatches(batches, utterances, lengths, used)
+            return UnitBatches(batches, utterances, lengths, used, phases)
         if self._whole is not None:
             everything = np.arange(self._source.store.num_units)
             return UnitBatches(
@@ -116,13 +124,15 @@ class Units:
         utterances = [self._utterances[places] for places in whole]
         return UnitBatches(self._source.batches(utterances), utterances, lengths, indices)
 
-    def _emitted(self, utterances: np.ndarray, lengths: np.ndarray) -> Tensor | None:
+    def _emitted(
+        self, utterances: np.ndarray, phases: np.ndarray, lengths: np.ndarray
+    ) -> Tensor | None:
         """Return where the frames of whole `utterances` that are used [F] lie in their batch."""
         if self._every == 1:
             return None
         offsets = self._source.store.offsets
         sizes = offsets[utterances + 1] - offsets[utterances]
-        return self._steps(np.cumsum(sizes) - sizes, lengths)
+        return self._steps(np.cumsum(sizes) - sizes + phases, lengths)
 
     def _index(self, group: np.ndarray, whole: np.ndarray, lengths: np.ndarray) -> Tensor:
         """Return where the frames of `group` [F] lie in a batch of the utterances at `whole`."""
@@ -152,6 +162,7 @@ class UnitBatches:
         utterances: numbers of each batch's utterances in the store.
         lengths: number of frames of each batch's units.
         indices: numbers of each batch's frames that are used; None for all.
+        phases: see `UnitBatch`, of each batch; None for 0.
 
     Attributes:
         frame_counts: number of frames of each batch.
@@ -163,8 +174,9 @@ class UnitBatches:
         utterances: list[np.ndarray],
         lengths: list[np.ndarray],
         indices: Sequence[Tensor | None],
+        phases: Sequence[np.ndarray] | None = None,
     ) -> None:
-        self._batches, self._utterances = batches, utterances
+        self._batches, self._utterances, self._phases = batches, utterances, phases
         self._lengths, self._indices = lengths, indices
         self.frame_counts = [int(x.sum()) for x in lengths]
 
@@ -175,7 +187,8 @@ class UnitBatches:
         batch, index = self._batches[place], self._indices[place]
         if index is not None:
             index = index.to(batch.features.device, non_blocking=True)
-        return UnitBatch(batch, index, self._lengths[place], self._utterances[place])
+        phases = None if self._phases is None else self._phases[place]
+        return UnitBatch(batch, index, self._lengths[place], self._utterances[place], phases)
 
 
 def chunk_bounds(lengths: np.ndarray, max_frames: int) -> Iterator[tuple[int, int]]:

@@ -62,16 +62,14 @@ def made_up(seed: int, phones: int) -> Graphs:
     graph = denominator_graph(states, tree.num_pdfs)
     names = SymbolTable(("<eps>", *(f"p{phone}" for phone in range(1, phones + 1))))
     transitions = TransitionModel(CHAIN.topology(names), tree=tree)
-    maker = NumeratorMaker(states, graph.initial[0], transitions, 1, _TOLERANCE)
+    maker = NumeratorMaker(states, graph.initial, transitions, 1, _TOLERANCE)
 
     def numerators(count: int, frames: int) -> list[Lattice]:
         chosen = random.choice(len(sentences), count, replace=False)
         return [
-            _with_pdfs(
-                maker.make(f"sentence-{number}", _spans(random, sentences[number], frames)),
-                transitions.pdf_of,
-            )
+            _with_pdfs(whole, transitions.pdf_of)
             for number in chosen.tolist()
+            for whole in maker.make(f"sentence-{number}", _spans(random, sentences[number], frames))
         ]
 
     return Graphs(f"{phones} made-up phones", graph, numerators)
@@ -91,12 +89,13 @@ def of_corpus(folder: Path, of_set: str) -> Graphs:
         InputError: they are missing or damaged.
     """
     store = LatticeStore.open(folder / of_set)
-    by_length: dict[int, list[str]] = {}
+    by_length: dict[int, list[Lattice]] = {}
     for name in store.utterances:
-        by_length.setdefault(store.num_frames(name), []).append(name)
+        for piece in store.pieces(name):
+            by_length.setdefault(piece.num_frames, []).append(piece)
 
     def numerators(count: int, frames: int) -> list[Lattice]:
-        enough = [length for length, names in by_length.items() if len(names) >= count]
+        enough = [length for length, pieces in by_length.items() if len(pieces) >= count]
         if not enough:
             raise InputError(
                 f"{store.folder}: no {count} numerators of one length",
@@ -104,8 +103,7 @@ def of_corpus(folder: Path, of_set: str) -> Graphs:
                 remedy="name a larger set: --set NAME",
             )
         length = min(enough, key=lambda one: abs(one - frames))
-        chosen = by_length[length][:count]
-        return [_with_pdfs(store.lattice(name), store.pdf_of) for name in chosen]
+        return [_with_pdfs(piece, store.pdf_of) for piece in by_length[length][:count]]
 
     denominator = DenominatorGraph.load(folder / "denominator", _REMEDY)
     return Graphs(folder.parent.name, denominator, numerators)

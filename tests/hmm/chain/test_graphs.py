@@ -48,9 +48,13 @@ def graph(states) -> DenominatorGraph:
     return denominator_graph(states, 8)
 
 
-def walked(graph: DenominatorGraph, frames: int) -> dict[tuple[int, ...], float]:
-    """The probability of each sequence of pdfs from the start of a sentence."""
+def walked(
+    graph: DenominatorGraph, frames: int, anywhere: bool = False
+) -> dict[tuple[int, ...], float]:
+    """The probability of each sequence of pdfs from the start of a sentence, or from anywhere."""
     paths = {((), 0): 1.0}
+    if anywhere:
+        paths = {((), state): float(weight) for state, weight in enumerate(graph.initial)}
     for _ in range(frames):
         ahead: dict[tuple[tuple[int, ...], int], float] = {}
         for (pdfs, state), weight in paths.items():
@@ -121,8 +125,11 @@ def test_trees_that_look_ahead_are_refused(states):
 def maker_of(system, states, tree, graph):
     transitions = TransitionModel(CHAIN.topology(system.phones), tree=tree)
 
-    def make(every: int = 1, tolerance: int = 0) -> tuple[NumeratorMaker, TransitionModel]:
-        return NumeratorMaker(states, graph.initial[0], transitions, every, tolerance), transitions
+    def make(
+        every: int = 1, tolerance: int = 0, piece: int | None = None
+    ) -> tuple[NumeratorMaker, TransitionModel]:
+        maker = NumeratorMaker(states, graph.initial, transitions, every, tolerance, piece)
+        return maker, transitions
 
     return make
 
@@ -133,7 +140,7 @@ def ways(lattice, transitions: TransitionModel) -> dict[tuple[int, ...], float]:
     stack: list[tuple[int, tuple[int, ...], float]] = [(0, (), 0.0)]
     while stack:
         state, pdfs, weight = stack.pop()
-        if state == lattice.num_states - 1:
+        if state in lattice.finals["state"]:
             found[pdfs] = np.logaddexp(found.get(pdfs, -np.inf), weight)
         for arc in lattice.arcs[lattice.arcs["source"] == state]:
             pdf = int(transitions.pdf_of[arc["label"]])
@@ -146,21 +153,24 @@ SPOKEN = st.lists(
 )
 
 
-@given(SPOKEN, st.integers(1, 3), st.integers(0, 4))
+@given(SPOKEN, st.integers(1, 3), st.integers(0, 4), st.integers(0, 2))
 @SETTINGS
-def test_numerators_hold_just_what_the_tolerance_allows(maker_of, tree, spoken, every, tolerance):
+def test_numerators_hold_just_what_the_tolerance_allows(
+    maker_of, tree, spoken, every, tolerance, phase
+):
     maker, transitions = maker_of(every, tolerance)
     starts = np.cumsum([0, *(frames for _, frames in spoken)])
     spans = [(p, int(s), n) for (p, n), s in zip(spoken, starts, strict=False)]
-    emitted = -(-int(starts[-1]) // every)
+    phase = min(phase, every - 1, int(starts[-1]) - 1)
+    emitted = -(-(int(starts[-1]) - phase) // every)
     expected = set()
     for way in product(range(len(spoken)), repeat=emitted):
         steps = np.diff([-1, *way, len(spoken)])
         if way[0] != 0 or way[-1] != len(spoken) - 1 or not set(steps.tolist()) <= {0, 1}:
             continue
         near = all(
-            (starts[k] - tolerance <= every * t or k == 0)
-            and (every * t < starts[k + 1] + tolerance or k == len(spoken) - 1)
+            (starts[k] - tolerance <= every * t + phase or k == 0)
+            and (every * t + phase < starts[k + 1] + tolerance or k == len(spoken) - 1)
             for t, k in enumerate(way)
         )
         if near:
@@ -173,9 +183,9 @@ def test_numerators_hold_just_what_the_tolerance_allows(maker_of, tree, spoken, 
             )
     if not expected:
         with pytest.raises(AlignmentError, match="too fast"):
-            maker.make("u", spans)
+            maker.make("u", spans, phase)
         return
-    lattice = maker.make("u", spans)
+    (lattice,) = maker.make("u", spans, phase)
     lattice.check(transitions.num_transition_ids)
     assert lattice.num_frames == emitted
     assert set(ways(lattice, transitions)) == expected
@@ -188,11 +198,11 @@ def test_what_was_said_is_at_most_as_likely_as_everything(maker_of, graph):
         [(SIL, 0, 1), (A, 1, 2), (X, 3, 1), (SIL, 4, 1)],
         [(A, 0, 2), (X, 2, 2), (X, 4, 1)],
     ):
-        lattice = maker.make("u", spans)
+        (lattice,) = maker.make("u", spans)
         assert math.exp(log_paths(lattice)) == pytest.approx(1.0)
         for pdfs, weight in ways(lattice, transitions).items():
             assert weight - math.log(graph.initial[0]) <= math.log(everything[pdfs]) + 1e-6
-    exact = maker.make("u", [(A, 0, 2), (A, 2, 1), (X, 3, 2)])
+    (exact,) = maker.make("u", [(A, 0, 2), (A, 2, 1), (X, 3, 2)])
     (weight,) = ways(exact, transitions).values()
     (pdfs,) = ways(exact, transitions)
     assert weight - math.log(graph.initial[0]) == pytest.approx(
@@ -202,7 +212,59 @@ def test_what_was_said_is_at_most_as_likely_as_everything(maker_of, graph):
 
 def test_phones_that_the_language_model_never_saw_together_cost_but_do_not_fail(maker_of):
     maker, _ = maker_of()
-    known = maker.make("u", [(SIL, 0, 2), (A, 2, 2)])
-    unknown = maker.make("u", [(SIL, 0, 2), (SIL, 2, 2), (A, 4, 1)])
+    (known,) = maker.make("u", [(SIL, 0, 2), (A, 2, 2)])
+    (unknown,) = maker.make("u", [(SIL, 0, 2), (SIL, 2, 2), (A, 4, 1)])
     assert unknown.arcs["graph"].min() < math.log(2e-5) < known.arcs["graph"].min()
     assert np.isfinite(unknown.arcs["graph"]).all()
+
+
+@given(SPOKEN, st.integers(1, 3), st.integers(0, 4), st.integers(1, 4))
+@SETTINGS
+def test_pieces_hold_the_parts_of_what_whole_utterances_hold(
+    maker_of, graph, spoken, every, tolerance, piece
+):
+    (whole_maker, transitions), (maker, _) = (
+        maker_of(every, tolerance),
+        maker_of(every, tolerance, piece),
+    )
+    starts = np.cumsum([0, *(frames for _, frames in spoken)])
+    spans = [(p, int(s), n) for (p, n), s in zip(spoken, starts, strict=False)]
+    try:
+        (whole,) = whole_maker.make("u", spans)
+    except AlignmentError:
+        return
+    allowed, begin = ways(whole, transitions), 0
+    pieces = maker.make("u", spans)
+    lengths = [lattice.num_frames for lattice in pieces]
+    assert max(lengths) - min(lengths) <= 1
+    assert len(pieces) == max(1, round(whole.num_frames / piece))
+    for lattice in pieces:
+        lattice.check(transitions.num_transition_ids)
+        end = begin + lattice.num_frames
+        found = ways(lattice, transitions)
+        assert found.keys() == {pdfs[begin:end] for pdfs in allowed}
+        everything = walked(graph, lattice.num_frames, anywhere=True)
+        for pdfs, weight in found.items():
+            # Where the language model lacks what was said, the numerator has it all the same.
+            assert weight <= math.log(max(everything.get(pdfs, 0.0), 2e-5)) + 1e-5
+        begin = end
+    assert begin == whole.num_frames
+
+
+def test_a_piece_begins_in_a_phone_with_the_probability_that_it_has_before_the_first_frame(
+    maker_of, states, graph
+):
+    maker, transitions = maker_of(piece=2)
+    spans = [(A, 0, 2), (A, 2, 1), (X, 3, 3)]
+    (whole,) = maker_of()[0].make("u", spans)
+    first, second, third = maker.make("u", spans)
+    arcs = whole.arcs["graph"].astype(np.float64)
+    inside = [states.after((START,), A), states.after((START, A, A), X)]
+    before = np.log(graph.initial[inside])
+    for lattice, expected in (
+        (first, arcs[:2].sum()),
+        (second, arcs[2:4].sum() + before[0]),
+        (third, arcs[4:].sum() + before[1]),
+    ):
+        (weight,) = ways(lattice, transitions).values()
+        assert weight == pytest.approx(expected, abs=1e-5)

@@ -85,12 +85,18 @@ def test_whole_utterances_come_in_the_order_asked_for():
 
 
 @given(LENGTHS, st.integers(2, 5), st.data())
-def test_every_kth_frame_of_whole_utterances_and_none_between(lengths, every, data):
-    chosen = np.array(data.draw(st.permutations(range(len(lengths)))))
-    units = Units(Source(lengths), every=every)
+def test_every_kth_frame_of_whole_utterances_from_one_of_the_first(lengths, every, data):
+    phases = data.draw(st.integers(1, every))
+    chosen = np.array(data.draw(st.permutations(range(len(lengths) * phases))))
+    units = Units(Source(lengths), every=every, phases=phases)
     starts = np.concatenate([[0], np.cumsum(lengths)])
-    wanted = [range(starts[u], starts[u + 1], every) for u in chosen]
+    utterances, firsts = np.divmod(chosen, phases)
+    wanted = [
+        range(starts[u] + first, starts[u + 1], every)
+        for u, first in zip(utterances, firsts, strict=True)
+    ]
     chunks = list(units.batches(chosen, 30))
     assert torch.cat([chunk.labels for chunk in chunks]).tolist() == [f for r in wanted for f in r]
-    assert np.concatenate([c.utterances for c in chunks]).tolist() == chosen.tolist()
+    assert np.concatenate([c.utterances for c in chunks]).tolist() == utterances.tolist()
+    assert np.concatenate([c.phases for c in chunks]).tolist() == firsts.tolist()
     assert np.concatenate([c.lengths for c in chunks]).tolist() == [len(r) for r in wanted]
