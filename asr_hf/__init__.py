@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from asr_hf.cli.recogniser import Recogniser
     from asr_hf.optim import HessianFree, StochasticHessianFree
+    from asr_hf.runtime.version import __version__
     from asr_hf.scoring.transcription import Transcription
     from asr_hf.training.trained_model import TrainedModel, load_model
-
-__version__ = "0.1.0"
 
 __all__ = [
     "HessianFree",
@@ -34,6 +33,7 @@ _PLACES = {
     "StochasticHessianFree": "asr_hf.optim",
     "TrainedModel": "asr_hf.training.trained_model",
     "Transcription": "asr_hf.scoring.transcription",
+    "__version__": "asr_hf.runtime.version",
     "load_model": "asr_hf.training.trained_model",
 }
 
