@@ -16,6 +16,7 @@ VERBS = {
     "transcribe": "write down what is said in recordings of any kind",
     "compare": "compare runs: curves, settings, word errors with a paired test",
     "export": "write a trained model, or its scores, for other programs",
+    "example": "make a folder of recordings with a table, to try asr-hf on",
     "config": "print the resolved configuration of any command",
     "info": "print versions, devices, and what data and runs there are",
     "completion": "print a completion script for bash, zsh or fish",
