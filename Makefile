@@ -18,7 +18,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 	2>/dev/null && echo $$p && break; done)
 
 .PHONY: help setup test browser demo demo-smbr $(DATA) bench gpu-pack gpu-check study race paper-table \
-	wheel-check docs faults fuzz clean
+	coverage wheel-check release docs faults fuzz clean
 
 help: ## list the targets
 	@echo 'asr-hf: Hessian-free training of DNN-HMM acoustic models'
@@ -45,6 +45,10 @@ test: setup $(if $(CI),browser) ## check style and types, run the tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal $(ARGS)
+
+coverage: setup ## run the tests and say which lines they reach, by build/coverage/index.html (ARGS="tests/hf")
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal --cov --cov-report=term:skip-covered \
+	--cov-report=html $(ARGS)
 
 # Continuous integration must have one; elsewhere tests of pages are skipped without.
 BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
@@ -122,8 +126,16 @@ GPU_PYTHON ?= $(BIN)/python
 gpu-check: ## check and time everything on an NVIDIA GPU, eight minutes (ARGS="--device cpu --quick": a trial)
 	PYTHONPATH=.$${PYTHONPATH:+:$$PYTHONPATH} $(GPU_PYTHON) -m benchmarks.gpu $(ARGS)
 
-wheel-check: setup ## run docs/python.md from the installed wheel on Python 3.11 and 3.13, 10 GB (ARGS="--pythons python3.12")
+wheel-check: setup ## follow the pages from the wheel on Python 3.11 and 3.13, 5 GB (ARGS="--pythons python3.12")
 	$(BIN)/python scripts/check_wheel.py $(ARGS)
+
+release: $(VENV)/.release ## build the last commit's wheel and sdist into build/dist, check them (ARGS="--build-only")
+	$(BIN)/python -m scripts.release $(ARGS)
+
+$(VENV)/.release: $(VENV)/.ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	-e '.[dev,release]'
+	@touch $@
 
 docs: setup ## build the documentation as a site in build/site; warnings are errors
 	$(BIN)/python -m scripts.site $(ARGS)

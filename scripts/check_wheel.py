@@ -1,14 +1,16 @@
-"""Install the wheel into fresh environments and run the examples of docs/python.md there.
+"""Install the wheel into empty environments and follow the pages for newcomers there.
 
-usage: python scripts/check_wheel.py [--pythons python3.11 python3.13] [--folder build/wheel-check]
+usage: python scripts/check_wheel.py [--pythons python3.11 python3.13]
 
-Each interpreter gets an environment of its own below the folder, which takes 5 GB and some minutes.
-The examples run in an empty folder outside the checkout; types are checked as a user's program.
+Each interpreter gets an environment of its own outside the checkout, which takes 5 GB and is
+removed afterwards. There the commands of docs/your-data.md lead from recordings to a word error
+rate, the examples of docs/python.md run, and types are checked as a user's program.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -28,40 +30,50 @@ def step(module: nn.Module, x: Tensor) -> float:
     return optimiser.step().loss
 
 model: TrainedModel = load_model("exp/first")
+version: str = asr_hf.__version__
 """
+_STEPS = ("1. A table", "2. From the table to a test set")
 
 
 def main() -> int:
     """Check the wheel with each interpreter."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--pythons", nargs="+", default=["python3.11", "python3.13"])
-    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "wheel-check")
     options = parser.parse_args()
-    folder = options.folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("asr_hf-*.whl"):
-        old.unlink()
-    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", folder, ROOT)
-    (wheel,) = folder.glob("asr_hf-*.whl")
-    for python in options.pythons:
-        check(python, wheel, folder / python)
+    with tempfile.TemporaryDirectory() as folder:
+        run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", folder, ROOT)
+        (wheel,) = Path(folder).glob("asr_hf-*.whl")
+        for python in options.pythons:
+            check(python, wheel)
     return 0
 
 
-def check(python: str, wheel: Path, environment: Path) -> None:
-    """Install the wheel for one interpreter and run the examples."""
-    inside = environment / "bin" / "python"
-    if not inside.exists():
+def check(python: str, wheel: Path) -> None:
+    """Install a wheel for one interpreter, and follow the pages.
+
+    Args:
+        python: the interpreter.
+        wheel: the wheel.
+    """
+    with tempfile.TemporaryDirectory(prefix="asr-hf-wheel-") as outside:
+        environment, work = Path(outside) / "environment", Path(outside) / "work"
+        work.mkdir()
         run(python, "-m", "venv", environment)
-    pip = (inside, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-    run(*pip, "-c", ROOT / "constraints.txt", wheel, "mypy")
-    run(*pip, "--no-deps", "--force-reinstall", wheel)
-    with tempfile.TemporaryDirectory() as empty:
-        script, page = ROOT / "scripts" / "run_page.py", ROOT / "docs" / "python.md"
-        run(inside, "-P", script, page, cwd=empty)
-        (Path(empty) / "typed.py").write_text(_TYPED, encoding="utf-8")
-        run(inside, "-m", "mypy", "--strict", "typed.py", cwd=empty)
-    print(f"{python}: the examples run, and a user's program is typed")
+        inside = environment / "bin" / "python"
+        pip = (inside, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+        constraints = ("-c", ROOT / "constraints.txt")
+        run(*pip, *constraints, wheel)
+        run(environment / "bin" / "asr-hf", "info", cwd=work)
+        commands, examples = ROOT / "scripts" / "run_commands.py", ROOT / "scripts" / "run_page.py"
+        run(inside, "-P", commands, ROOT / "docs" / "your-data.md", *_STEPS, cwd=work)
+        result = json.loads((work / "exp" / "first" / "result.json").read_text(encoding="utf-8"))
+        print(f"{python}: own recordings end at {result['wer']['percent']:.1f} % WER")
+        (work / "python").mkdir()
+        run(inside, "-P", examples, ROOT / "docs" / "python.md", cwd=work / "python")
+        run(*pip, *constraints, "mypy")
+        (work / "typed.py").write_text(_TYPED, encoding="utf-8")
+        run(inside, "-m", "mypy", "--strict", "typed.py", cwd=work)
+    print(f"{python}: the pages can be followed, and a user's program is typed")
 
 
 def run(*command: str | Path, cwd: str | Path | None = None) -> None:

@@ -14,15 +14,11 @@ import pytest
 
 from asr_hf import __version__
 from asr_hf.runtime.version import version
+from scripts.release.notes import notes
 
-ROOT = Path(__file__).resolve().parents[2]
+from .repositories import ROOT, commit_all, git
+
 RELEASE = re.compile(r"^## \[(\d\S*)\] - (\d{4}-\d\d-\d\d)$", re.MULTILINE)
-
-
-def git(folder: Path, *arguments: str) -> str:
-    who = ("-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "safe.directory=*")
-    command = ["git", *who, "-C", folder, *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def newest_release() -> tuple[str, str]:
@@ -75,8 +71,7 @@ def repository(tmp_path) -> Path:
     for name in (".git_archival.txt", ".gitattributes"):
         shutil.copy(ROOT / name, tmp_path)
     git(tmp_path, "init", "--quiet", "--initial-branch=main")
-    git(tmp_path, "add", ".")
-    git(tmp_path, "commit", "--quiet", "-m", "First")
+    commit_all(tmp_path)
     return tmp_path
 
 
@@ -119,3 +114,12 @@ def test_an_archive_knows_its_tag(repository, tmp_path_factory):
     git(repository, "archive", "-o", str(archive), "HEAD")
     shutil.unpack_archive(archive, folder)
     assert built_version(folder) == "7.8.9"
+
+
+def test_notes_of_a_release_are_its_part_of_the_changelog():
+    text = (
+        "# C\n\n## [Unreleased]\n\n- a\n\n## [1.1.0] - 2026-02-01\n\n- b\n\n## [1.0.0] - x\n\n- c\n"
+    )
+    assert (notes(text, "1.1.0"), notes(text, "1.0.0")) == ("- b\n", "- c\n")
+    with pytest.raises(SystemExit, match=r"no release 1\.1$"):
+        notes(text, "1.1")
