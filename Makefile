@@ -17,6 +17,11 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 	$$p -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 	2>/dev/null && echo $$p && break; done)
 
+# make setup CONSTRAINTS=constraints-newest.txt takes the newest versions, which have no torchaudio.
+CONSTRAINTS ?= constraints.txt
+COMMA := ,
+EXTRAS := dev$(if $(filter constraints.txt,$(CONSTRAINTS)),$(COMMA)torchaudio)
+
 .PHONY: help setup test browser demo demo-smbr $(DATA) bench gpu-pack gpu-check study race paper-table \
 	coverage wheel-check release docs faults fuzz clean
 
@@ -27,7 +32,7 @@ help: ## list the targets
 
 setup: $(VENV)/.ready ## make the environment .venv with everything in it
 
-$(VENV)/.ready: pyproject.toml setup.py constraints.txt
+$(VENV)/.ready: pyproject.toml setup.py $(CONSTRAINTS)
 ifeq ($(PYTHON),)
 	@echo 'asr-hf needs Python 3.11, 3.12 or 3.13 with its venv module, and found none.' >&2
 	@echo '  Debian, Ubuntu:  sudo apt-get install python3-venv' >&2
@@ -35,8 +40,8 @@ ifeq ($(PYTHON),)
 	@exit 1
 else
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
-	-e '.[dev,torchaudio]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) \
+	-e '.[$(EXTRAS)]'
 	@touch $@
 endif
 
@@ -84,7 +89,6 @@ data-switchboard: ## Switchboard (licensed; says what it needs)
 
 # make data-switchboard SWBD=DIR MSU=DIR [EVAL2000=DIR HUB5_REFS=DIR] [RT03=DIR] [FISHER=DIR,DIR]
 # [CONV_TAB=FILE]
-COMMA := ,
 given = $(if $($(1)),'corpus.$(2)="$($(1))"')
 TEST_SETS = $(if $(EVAL2000),$(COMMA)eval2000)$(if $(RT03),$(COMMA)rt03)
 data-switchboard: CORPORA = $(if $(SWBD)$(MSU),corpus.sets=[train$(COMMA)dev$(TEST_SETS)]) \
@@ -114,7 +118,7 @@ bench: $(VENV)/.bench ## measure speed beside peers, 15 minutes (ARGS="--quick":
 	$(BIN)/python -m benchmarks.run $(ARGS)
 
 $(VENV)/.bench: $(VENV)/.ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) \
 	-e '.[dev,bench]'
 	@touch $@
 
@@ -133,7 +137,7 @@ release: $(VENV)/.release ## build the last commit's wheel and sdist into build/
 	$(BIN)/python -m scripts.release $(ARGS)
 
 $(VENV)/.release: $(VENV)/.ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) \
 	-e '.[dev,release]'
 	@touch $@
 

@@ -32,7 +32,7 @@ def build(repository: Path, commit: str, folder: Path) -> tuple[Path, Path]:
         source = Path(empty) / "source"
         git(repository, "clone", "--quiet", "--no-checkout", str(repository), str(source))
         git(source, "checkout", "--quiet", "--detach", commit)
-        command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, source]
+        command = [sys.executable, "-m", "build", "--no-isolation", "-o", str(folder), str(source)]
         environment = {**os.environ, "SOURCE_DATE_EPOCH": str(seconds), "LC_ALL": "C.UTF-8"}
         done = subprocess.run(
             command, env=environment, cwd=empty, umask=0o022, capture_output=True, text=True

@@ -1,4 +1,4 @@
-"""The commands of docs/your-data.md, word for word, on the recordings of its example."""
+"""The commands of docs/your-data.md, word for word, on the recordings that its script makes."""
 
 from __future__ import annotations
 
