@@ -63,4 +63,5 @@ def seed_everything(seed: int) -> None:
     torch.backends.cudnn.benchmark = False
     # Without it cuBLAS may choose another order of summation on each call.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # As use_deterministic_algorithms(True, warn_only=True), which would load torch's compiler, 1 s.
+    torch.set_deterministic_debug_mode("warn")

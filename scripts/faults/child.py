@@ -27,7 +27,6 @@ _LATE = (
     "asr_hf.stages.train",
     "hydra.plugins",
     "tensorboard.plugins",
-    "torch._dynamo",
     "torch.utils.tensorboard",
 )
 for _module in _LATE:

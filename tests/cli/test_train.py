@@ -78,6 +78,15 @@ def test_ctrl_c_ends_with_130_and_a_hint(start):
     assert "the same command continues" in err and "Traceback" not in err
 
 
+def test_training_does_not_wait_for_torch_s_compiler(command, corpus):
+    """It takes a second to load, and nothing of ours is compiled by it."""
+    telling = os.environ | {"PYTHONPROFILEIMPORTTIME": "1"}
+    done = command("train", *corpus, STEPS.format(1), env=telling)
+    assert done.returncode == 0
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "torch" in loaded and "torch._dynamo" not in loaded
+
+
 def test_a_finished_run_goes_on_when_its_end_is_moved(asr_hf, corpus, tmp_path):
     assert asr_hf("train", *corpus, STEPS.format(2)).code == 0
     assert asr_hf("train", *corpus, STEPS.format(4)).code == 0

@@ -51,4 +51,6 @@ def test_a_seed_fixes_every_generator():
     assert draws[0] == draws[1]
     seed_everything(4)
     assert torch.rand(3).tolist() != draws[0][0]
+    assert torch.are_deterministic_algorithms_enabled()
+    assert torch.is_deterministic_algorithms_warn_only_enabled()
     torch.use_deterministic_algorithms(False)

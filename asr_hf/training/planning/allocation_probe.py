@@ -60,6 +60,11 @@ class _Followed(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.live = self.peak = 0
         self._known: dict[int, weakref.finalize[Any, Any]] = {}
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Return False: torch would load its compiler, 1 s, only to turn it off here."""
+        return False
+
     def __torch_dispatch__(
         self,
         func: Callable[..., Any],
