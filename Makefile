@@ -22,8 +22,8 @@ CONSTRAINTS ?= constraints.txt
 COMMA := ,
 EXTRAS := dev$(if $(filter constraints.txt,$(CONSTRAINTS)),$(COMMA)torchaudio)
 
-.PHONY: help setup test browser demo demo-smbr $(DATA) bench gpu-pack gpu-check study race paper-table \
-	coverage wheel-check release docs faults fuzz clean
+.PHONY: help setup test types pytest browser demo demo-smbr $(DATA) bench gpu-pack gpu-check study race \
+	paper-table coverage wheel-check release docs faults fuzz clean
 
 help: ## list the targets
 	@echo 'asr-hf: Hessian-free training of DNN-HMM acoustic models'
@@ -40,15 +40,22 @@ ifeq ($(PYTHON),)
 	@exit 1
 else
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c $(CONSTRAINTS) \
 	-e '.[$(EXTRAS)]'
+	@# As pip would, but on all cores; some packages hold files of other versions of Python.
+	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	@touch $@
 endif
 
 test: setup $(if $(CI),browser) ## check style and types, run the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	@$(MAKE) --no-print-directory --jobs=2 types pytest
+
+# Side by side, so that no core waits for the types; where they are wrong, both are told.
+types:
 	$(BIN)/mypy
+pytest:
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal $(ARGS)
 
 coverage: setup ## run the tests and say which lines they reach, by build/coverage/index.html (ARGS="tests/hf")
