@@ -1,4 +1,7 @@
-"""Options are composed once by each of pytest's processes, and each file of ours is read once."""
+"""Options are composed once by each of pytest's processes, and each file of ours is read once.
+
+What Hydra makes of a file, and then throws away, is kept too.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,13 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+from hydra._internal import defaults_list
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import ConfigRepository
+from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
+from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf
 
 from asr_hf.cli import compose
@@ -16,8 +23,11 @@ from asr_hf.cli.groups import config_dirs, key_of
 from asr_hf.runtime.resources import conf_dir
 
 _compose, _load = compose._compose, OmegaConf.load
+_parse = ConfigRepository.load_config
+_choices_for_references = defaults_list._create_interpolation_map
 _trees: dict[tuple[Any, ...], bytes] = {}
 _files: dict[str, bytes] = {}
+_parsed: dict[str, bytes] = {}
 
 
 def composed(overrides: list[str]) -> DictConfig:
@@ -69,7 +79,27 @@ def loaded(file: Any) -> Any:
     return pickle.loads(_files[name])
 
 
+def parsed(repository: ConfigRepository, config_path: str) -> ConfigResult | None:
+    """Make a file of the built-in tree ready for Hydra, or copy what it was made into before."""
+    source = repository._find_object_source(config_path, ObjectType.CONFIG)
+    if source is None or source.path != str(conf_dir()):
+        return _parse(repository, config_path)
+    if config_path not in _parsed:
+        _parsed[config_path] = pickle.dumps(_parse(repository, config_path))
+    found: ConfigResult = pickle.loads(_parsed[config_path])
+    return found
+
+
+def choices(overrides: Any, defaults: list[Any], self_added: bool) -> DictConfig:
+    """Collect what references in a list of defaults may name; mostly there are none."""
+    if any(not one.is_self() and one.is_interpolation() for one in defaults):
+        return _choices_for_references(overrides, defaults, self_added)
+    return OmegaConf.create()
+
+
 def use() -> None:
     """Have commands that run in this process compose so."""
     compose._compose = composed
     OmegaConf.load = staticmethod(loaded)
+    ConfigRepository.load_config = parsed
+    defaults_list._create_interpolation_map = choices

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hydra._internal import defaults_list
+from hydra._internal.config_repository import ConfigRepository
 from omegaconf import OmegaConf
 
 from asr_hf.cli import compose
@@ -21,6 +23,7 @@ CASES = {
     "merged": ["+recipe=table", "++corpus.lexicon={en: a}", "++corpus.lexicon={fr: b}"],
     "removed": [P, "~decode.max_active"],
     "an option without its group": [P, "~annealing"],
+    "a stage with parts": ["+recipe=switchboard", "+preset=paper_50h", "+stage=smbr"],
 }
 
 
@@ -30,10 +33,19 @@ def hydras(monkeypatch):
 
     def load(arguments):
         with monkeypatch.context() as patched:
-            patched.setattr(compose, "_compose", composed._compose)
+            by_hydra(patched)
             return load_config(arguments)
 
     return load
+
+
+def by_hydra(patched):
+    """Undo what composed.use has done."""
+    patched.setattr(compose, "_compose", composed._compose)
+    patched.setattr(OmegaConf, "load", staticmethod(composed._load))
+    patched.setattr(ConfigRepository, "load_config", composed._parse)
+    name = "_create_interpolation_map"
+    patched.setattr(defaults_list, name, composed._choices_for_references)
 
 
 @pytest.mark.parametrize("arguments", CASES.values(), ids=CASES.keys())
@@ -55,13 +67,26 @@ def test_files_of_one_s_own_are_read_as_they_are_now(tmp_path, hydras):
         assert config == hydras(given)
 
 
+def test_a_default_that_refers_to_another_follows_it(tmp_path, hydras):
+    head = "# @package _global_\ndefaults:\n"
+    for name, text in {
+        "debug/mine.yaml": f"{head}  - /preset@_global_: of_${{debug}}\n  - _self_\n",
+        "preset/of_mine.yaml": "name: chosen\n",
+    }.items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(text)
+    given = ["--config-dir", str(tmp_path), P, "+debug=mine"]
+    assert load_config(given) == hydras(given) and load_config(given).name == "chosen"
+
+
 @pytest.mark.parametrize(
     "override", ["runtime.sed=1", "sampling=zzz", "+name=x", "~nothing", "name=a,b", "name=[1"]
 )
-def test_what_does_not_compose_is_hydra_s_error(override):
+def test_what_does_not_compose_is_hydra_s_error(override, monkeypatch):
     errors = []
     for way in (composed.composed, composed._compose):
         with pytest.raises(compose.COMPOSITION_ERRORS) as caught:
             way([P, override])
         errors.append(str(caught.value))
+        by_hydra(monkeypatch)
     assert errors[0] == errors[1]
