@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from . import composed
+from . import composed, unsynced
 from .command import asr_hf, command, corpus
 from .kaldi.experiments import real, s5
 
@@ -21,6 +21,8 @@ settings.register_profile("asr-hf", deadline=None, derandomize=True)
 settings.load_profile("asr-hf")
 # Hydra takes a tenth of a second, and there are thousands.
 composed.use()
+# A disk takes ten milliseconds, and a command waits twenty times.
+unsynced.use()
 
 
 # What trains on real speech, minutes each: begun last, these would keep one of two workers waiting.

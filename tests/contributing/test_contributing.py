@@ -24,6 +24,7 @@ PARTS = (
     *("setup.py", "constraints.txt"),
     # With what the first of them imports.
     *("tests/conftest.py", "tests/command.py", "tests/composed.py", "tests/toy_store.py"),
+    "tests/unsynced.py",
     *("tests/kaldi", *WATCHING),
 )
 
