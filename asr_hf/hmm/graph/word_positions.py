@@ -54,8 +54,11 @@ class MarkedPhones:
         """
         lexicons = {name: _marked(language.lexicon) for name, language in languages.items()}
         used = set[str]().union(*(lexicon.phones for lexicon in lexicons.values()))
-        marked = SymbolTable(("<eps>", SILENCE, *sorted(used)))
-        names = [SILENCE, *(name.rpartition("_")[0] for name in sorted(used))]
+        # The network has outputs for phones of no word too, as after adaptation to few words.
+        idle = {*phones.symbols[1:]} - {_unmarked(name) for name in used} - {SILENCE}
+        forms = sorted(used | {f"{phone}_S" for phone in idle})
+        marked = SymbolTable(("<eps>", SILENCE, *forms))
+        names = [SILENCE, *map(_unmarked, forms)]
         origin = (0, *phones.ids(names))
         return cls(
             marked,
@@ -71,6 +74,10 @@ class MarkedPhones:
             marker = name.rpartition("_")[2]
             lines.append(f"{number} {'nonword' if name == SILENCE else _MARKERS[marker]}\n")
         return "".join(lines)
+
+
+def _unmarked(name: str) -> str:
+    return name.rpartition("_")[0]
 
 
 def _marked(lexicon: Lexicon) -> Lexicon:

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from asr_hf.hmm.graph.kaldi_transitions import kaldi_transitions
+from asr_hf.hmm.graph.language import Language
+from asr_hf.hmm.graph.lexicon import Lexicon
 from asr_hf.hmm.graph.transitions import TransitionModel
 from asr_hf.hmm.graph.word_positions import MarkedPhones
 from asr_hf.hmm.system import HmmSystem
-from asr_hf.hmm.tree.sampled_states import EDGES
+from asr_hf.hmm.tree.sampled_states import CHAIN, EDGES
 from asr_hf.kaldi.reader import KaldiReader
 from asr_hf.kaldi.transition_model import KaldiTransitionModel
 from asr_hf.kaldi.tree import PDF_CLASS, ContextDependency, Leaf, Split, Table
@@ -32,9 +34,23 @@ def every_third(system: HmmSystem) -> HmmSystem:
     return HmmSystem(system.phones, transitions, system.languages, subsampling=3)
 
 
-@pytest.fixture(params=["monophones", "every third frame"])
+def chain(system: HmmSystem) -> HmmSystem:
+    """States of lattice-free MMI, tied by the phone before."""
+    a = Table(
+        PDF_CLASS, (Split(0, (3,), Leaf(5), Leaf(2)), Table(0, tuple(map(Leaf, (1, 6, 1, 4)))))
+    )
+    kinds = (Table(PDF_CLASS, (Leaf(0), Leaf(7))), a, Table(PDF_CLASS, (Leaf(3), Leaf(8))))
+    tree = ContextDependency(2, 1, Table(1, (None, *kinds)))
+    transitions = TransitionModel(CHAIN.topology(system.phones), tree=tree)
+    return HmmSystem(system.phones, transitions, system.languages, subsampling=3)
+
+
+MADE = {"monophones": lambda system: system, "every third frame": every_third, "chain": chain}
+
+
+@pytest.fixture(params=MADE)
 def known(system, request) -> HmmSystem:
-    made = system if request.param == "monophones" else every_third(system)
+    made = MADE[request.param](system)
     counts = np.random.default_rng(1).integers(1, 99, made.transitions.num_transition_ids + 1)
     made.transitions.update(counts)
     return made
@@ -95,3 +111,11 @@ def test_kaldis_file_has_the_same_numbers(marked, binary):
         expected = getattr(marked.transitions, name)
         np.testing.assert_array_equal(getattr(read, name)[1:], expected[1:], err_msg=name)
     np.testing.assert_allclose(read.log_probs, marked.transitions.log_probs, rtol=1e-6)
+
+
+def test_phones_of_no_word_keep_their_states(known):
+    lexicon = Lexicon("en", {"a": (("en_a",),)})
+    few = {"en": Language(lexicon, known.phones)}
+    marked = MarkedPhones.of(known.phones, known.transitions, few)
+    assert marked.transitions.num_pdfs == known.transitions.num_pdfs
+    assert {marked.origin[n] for n in range(len(marked.phones))} == set(range(len(known.phones)))
