@@ -148,9 +148,9 @@ def compared(run: Path, data: Path, aligned: Path | None) -> dict[str, Any]:
     ours, references = words_of(decoded / "words.ctm"), read_table(decoded / "ref.txt")
     (folder,) = run.glob("export/vosk-*")
     recogniser, wavs = Recogniser(folder), DataDir.read(data).wavs
-    began = time.perf_counter()
+    began = time.process_time()
     best = {name: recogniser.hear(Path(wav), 1) for name, wav in wavs.items()}
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     least_risk = {name: recogniser.hear(Path(wav), 0) for name, wav in wavs.items()}
     found = {
         "recordings": len(wavs),
@@ -160,7 +160,7 @@ def compared(run: Path, data: Path, aligned: Path | None) -> dict[str, Any]:
         "errors_of_vosk_by_least_risk": errors(references, least_risk),
         "best_path": agreement(ours, best),
         "least_risk": agreement(ours, least_risk),
-        "seconds": seconds,
+        "processor_seconds": seconds,
     }
     if aligned is not None:
         found["to_the_alignment"] = agreement(words_of(aligned / "words.ctm"), best)
