@@ -110,8 +110,8 @@ def agreement(ours: Words, theirs: Words) -> dict[str, Any]:
         "same_words": same,
         "times": len(distances),
         "near_times": sum(d <= NEAR for d in distances),
-        "median_distance": float(np.median(distances)) if distances else None,
-        "largest_distance": max(distances, default=None),
+        "median_distance": round(float(np.median(distances)), 4) if distances else None,
+        "largest_distance": round(max(distances), 4) if distances else None,
     }
 
 
@@ -160,7 +160,7 @@ def compared(run: Path, data: Path, aligned: Path | None) -> dict[str, Any]:
         "errors_of_vosk_by_least_risk": errors(references, least_risk),
         "best_path": agreement(ours, best),
         "least_risk": agreement(ours, least_risk),
-        "processor_seconds": seconds,
+        "processor_seconds": round(seconds, 1),
     }
     if aligned is not None:
         found["to_the_alignment"] = agreement(words_of(aligned / "words.ctm"), best)
