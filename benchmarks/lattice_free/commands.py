@@ -30,7 +30,7 @@ def commands(corpus: CorpusSettings, criterion: str, seed: int) -> list[Command]
     """List the commands that train and decode by a criterion.
 
     sMBR starts from the cross-entropy run of its seed, on lattices of the first seed's. LF-MMI has
-    a third of its time for a start of its own, by cross-entropy on its states.
+    a quarter of its time for a start of its own, by cross-entropy on its states.
 
     Args:
         corpus: the corpus.
@@ -50,10 +50,10 @@ def commands(corpus: CorpusSettings, criterion: str, seed: int) -> list[Command]
     if criterion == LATTICE_FREE:
         states = [*shared, "+stage=lfmmi", *network, sets]
         start = f"{name}-start"
-        quick = f"trainer.horizon.seconds={corpus.seconds // 3}"
+        quick = f"trainer.horizon.seconds={corpus.seconds // 4}"
         first = [*states, "criterion=cross_entropy", "+preset=kfac", quick, start]
         from_start = f"init_from={folder_of(corpus, criterion, seed)}-start"
-        rest = f"trainer.horizon.seconds={corpus.seconds - corpus.seconds // 3}"
+        rest = f"trainer.horizon.seconds={corpus.seconds - corpus.seconds // 4}"
         return [["train", *first], *_run([*states, from_start, rest, name])]
     before = folder_of(corpus, CROSS_ENTROPY, seed)
     words = [*shared, "+stage=smbr", f"init_from={before}", sets, name, "lattices.tag=lattice-free"]

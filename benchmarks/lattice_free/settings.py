@@ -26,24 +26,27 @@ class CorpusSettings:
     tests: tuple[str, ...] = ("test",)
 
 
-_RELU = "model.activation=relu model.initialisation=he"
+_RELU = "model.activation=relu model.initialisation=he augment=spec_augment"
+# An eighth of a second on each side: the outputs are 30 ms apart.
+_WIDE = "model.left=12 model.right=12"
 
 CORPORA = {
     "prompts5": CorpusSettings(
         "prompts5",
-        f"model=dnn model.hidden_sizes=[256,256,256,256,256] {_RELU} model.normalisation=rms",
-        180,
+        f"model=dnn model.hidden_sizes=[256,256,256,256,256] {_RELU} {_WIDE} "
+        "model.normalisation=rms",
+        240,
     ),
     "queen": CorpusSettings(
         "queen",
-        f"model=dnn model.hidden_sizes=[512,512,512,512] {_RELU} model.normalisation=batch",
-        240,
+        f"model=dnn model.hidden_sizes=[512,512,512,512] {_RELU} {_WIDE} model.normalisation=batch",
+        360,
     ),
     "fillets": CorpusSettings(
         "fillets",
-        "model=tdnn model.context=[[-2,-1,0,1,2],[-1,2],[-3,3],[0]] model.hidden_sizes=[256] "
+        "model=tdnn model.context=[[-2,-1,0,1,2],[-1,2],[-3,3],[-6,6]] model.hidden_sizes=[256] "
         f"{_RELU} model.normalisation=rms",
-        240,
+        360,
         ("voices",),
     ),
 }
