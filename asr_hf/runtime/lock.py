@@ -95,13 +95,16 @@ def _taken(folder: Path, what: str, resources: ExitStack) -> _Lock:
     directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     resources.callback(os.close, directory)
     alone = _flock(directory)
+    if alone is False:
+        # No file is made: the holder of a removed one would take it for another's, and stop.
+        raise _in_use(folder, holder_of(folder))
     while True:
         file = _open(path)
         with ExitStack() as closing:
             closing.callback(os.close, file)
             locked = _flock(file)
             other = Holder.read(file)
-            if alone is False or locked is False:
+            if locked is False:
                 raise _in_use(folder, other)
             if not _is_at(file, path):
                 continue

@@ -88,6 +88,15 @@ def test_removing_the_file_of_a_held_lock_lets_nobody_in(tmp_path, file):
         assert "in use by" in refused(folder)
 
 
+def test_one_that_is_refused_leaves_the_place_of_a_removed_file_to_its_holder(tmp_path):
+    """Which would take a file that it finds there for another's, and stop."""
+    with holder(tmp_path) as other:
+        other.send_signal(signal.SIGSTOP)
+        (tmp_path / ".lock").unlink()
+        assert "in use by another process" in refused(tmp_path)
+        assert not (tmp_path / ".lock").exists()
+
+
 def test_a_file_that_was_only_removed_comes_back(tmp_path, quick):
     with hold_folder(tmp_path, "asr-hf align"):
         before = (tmp_path / ".lock").read_bytes()
