@@ -65,11 +65,13 @@ def test_the_new_voice_is_learnt_and_less_of_the_old_is_lost(root, pulled):
     assert "Fisher matrix" in json.loads((run / "inputs.json").read_text())
 
 
-def test_a_killed_adaptation_goes_on_to_the_same_model(root, pulled):
+def test_a_killed_adaptation_goes_on_to_the_same_model_without_the_old_frames(root, pulled):
+    """Once their Fisher matrix was measured, nobody needs them."""
     patient = "trainer.stopping.patience=0"
     whole = pulled("whole", patient, "trainer.stopping.max_iterations=4")
     parts = pulled("parts", patient, LAST)
     kept = (parts / "fisher/artefact.json").stat().st_mtime_ns
+    shutil.rmtree(root / "data/tones/store/train")
     pulled("parts", patient, "trainer.stopping.max_iterations=4")
     assert (parts / "fisher/artefact.json").stat().st_mtime_ns == kept
     models = [(run / "model.safetensors").read_bytes() for run in (whole, parts)]
@@ -77,12 +79,8 @@ def test_a_killed_adaptation_goes_on_to_the_same_model(root, pulled):
     assert len(read_events(parts / "events.jsonl")) == 5
 
 
-def test_a_run_goes_on_without_the_old_frames_once_they_were_measured(root, pulled, refused):
-    few = "trainer.stopping.max_iterations=1"
-    run = pulled("begun", few)
+def test_an_adaptation_that_begins_without_the_old_frames_is_told_what_to_do(root, refused):
     shutil.rmtree(root / "data/tones/store/train")
-    pulled("begun", LAST)
-    assert len(read_events(run / "events.jsonl")) == 3
     said = refused(*arguments(root, *FISHER, "name=late"))
     assert f"{root}/data/tones/store/train: the frames that {root}/exp/first" in said
     assert "asr-hf prepare, features and align with +recipe=tones" in said

@@ -15,9 +15,9 @@ from asr_hf.cli.main import main
 
 from ..once import once
 from .conftest import TONES, paths
-from .test_transcribe import decoded, run, tones, wavs
+from .test_transcribe import adapted, decoded, run, tones, wavs
 
-__all__ = ["run", "tones", "wavs"]
+__all__ = ["adapted", "run", "tones", "wavs"]
 
 
 def make(root: Path, run: Path, data: Path) -> None:

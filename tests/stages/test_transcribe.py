@@ -18,23 +18,18 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.scoring.ctm import read_ctm
 from asr_hf.stages.transcription.transcriber import Transcriber
 
-from ..once import once
-from .conftest import TONES, paths
+from .conftest import TONES
+from .test_adapt import adapted
+
+__all__ = ["adapted"]
 
 RATE = 8000
 
 
-def make(root: Path) -> None:
-    """A run whose features are normalised over each utterance, as those of a recording are."""
-    net = ["model.hidden_sizes=[32]", "trainer.stopping.max_iterations=15"]
-    more = ["name=first", "features.cmvn=utterance", "corpus.utterances.train=48", *net]
-    for verb in ("prepare", "features", "align", "train", "decode"):
-        assert main([verb, *TONES, *paths(root), *more]) == 0, verb
-
-
 @pytest.fixture(scope="session")
-def tones(importable, tmp_path_factory) -> Path:
-    return once(tmp_path_factory, "transcribe", make)
+def tones(adapted) -> Path:
+    """A run whose features are normalised over each utterance, as those of a recording are."""
+    return adapted
 
 
 @pytest.fixture
