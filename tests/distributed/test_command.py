@@ -9,12 +9,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from asr_hf.cli.compose import load_config
 from asr_hf.cli.main import main
+from asr_hf.cli.typed import settings_of
+from asr_hf.runtime.errors import InputError
+from asr_hf.stages.train import share
 from asr_hf.training.model_file import FILE_NAME
 
 SETTINGS = [
@@ -41,9 +46,22 @@ def corpus(tmp_path, write_store, monkeypatch):
     return SETTINGS
 
 
+started: list[subprocess.Popen[str]] = []
+
+
+@pytest.fixture(autouse=True)
+def ended():
+    """What a test that failed has left would train for ever."""
+    yield
+    while started:
+        started.pop().kill()
+
+
 def start(*arguments: str) -> subprocess.Popen[str]:
     line = [sys.executable, "-m", "asr_hf", "train", *arguments]
-    return subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    run = subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    started.append(run)
+    return run
 
 
 def events(name: str) -> list[dict]:
@@ -101,27 +119,20 @@ def test_a_killed_rank_ends_the_run_by_name(corpus):
     assert not Path(f"/proc/{first}").exists()
 
 
-def test_under_torchrun_the_ranks_give_one_run_and_one_answer(corpus, tmp_path):
-    line = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    line += ["-m", "asr_hf", "train", *corpus, STEPS.format(2), "name=run"]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=200)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("frame error") == 1
-    assert [e["iteration"] for e in events("run")] == [0, 1, 2]
-    assert torch.isfinite(load_file(tmp_path / "exp" / "run" / FILE_NAME)["flat"]).all()
-
-
-def test_torchrun_starts_a_killed_run_again_from_its_newest_checkpoint(corpus):
+def test_torchrun_starts_a_killed_run_again_which_gives_one_run_and_one_answer(corpus, tmp_path):
+    """It goes on from its newest checkpoint."""
     line = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     line += ["--max-restarts=1", "--monitor-interval=0.2", "-m", "asr_hf", "train", *corpus]
     line += [STEPS.format(60), "runtime.checkpoint_seconds=0", "name=again"]
     run = subprocess.Popen(line, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     wait_for_events("again", 4, run)
     os.kill(ranks_of(run)[-1], signal.SIGKILL)
-    _, err = run.communicate(timeout=200)
+    out, err = run.communicate(timeout=200)
     assert run.returncode == 0, err
+    assert out.count("frame error") == 1
     assert [e["iteration"] for e in events("again")] == list(range(61))
     assert "continuing after iteration" in err
+    assert torch.isfinite(load_file(tmp_path / "exp" / "again" / FILE_NAME)["flat"]).all()
 
 
 def test_an_error_that_every_rank_meets_is_told_once(corpus):
@@ -138,8 +149,10 @@ def test_no_processes_are_refused(corpus, capsys):
     assert "runtime.processes=0" in capsys.readouterr().err
 
 
-def test_vectors_are_divided_for_hf_alone(corpus):
-    corpus = [one for one in corpus if not one.startswith("trainer.")]
-    given = ["trainer=lbfgs", "runtime.processes=2", "runtime.sharded=true", "name=baseline"]
-    _, err = (run := start(*corpus, *given)).communicate(timeout=60)
-    assert run.returncode == 2 and err.count("needs whole vectors") == 1
+def test_vectors_are_divided_for_hf_alone():
+    """Told once as well, since every rank meets it."""
+    given = ["+recipe=prompts", "trainer=lbfgs", "runtime.processes=2", "runtime.sharded=true"]
+    objective = SimpleNamespace(model=SimpleNamespace(state_tensors=dict))
+    with pytest.raises(InputError, match="needs whole vectors") as refused:
+        share(settings_of(load_config(given)), objective, SimpleNamespace(count=2))
+    assert refused.value.remedy == "runtime.sharded=false"

@@ -1,7 +1,7 @@
-"""Trains toy problems as one of several ranks: worker.py FOLDER RANK COUNTS CASES.
+"""Trains toy problems as one of several ranks: worker.py FOLDER RANK COUNT:CASES...
 
-For each number of ranks in COUNTS that this one belongs to, each of CASES is trained for ten
-iterations; rank 0 writes FOLDER/<case>-<count>.json.
+For each COUNT of ranks that this one belongs to, each of its CASES is trained for ten iterations;
+rank 0 writes FOLDER/<case>-<count>.json.
 """
 
 from __future__ import annotations
@@ -236,18 +236,16 @@ def hessian_free(case, objective, theta, ranks, in_cg):
     )
 
 
-def main(folder, rank, counts, cases):
+def main(folder, rank, cases_of):
     torch.set_num_threads(1)
     stores = {p: FrameStore.open(folder / p.value) for p in Split}
-    for count in counts:
+    for count, cases in cases_of.items():
         if rank >= count:
             continue
         store = dist.FileStore(str(folder / f"rendezvous-{count}"), count)
         ranks = CountingRanks(rank, count, rank, count, FailureBoard(store, rank, count), store)
         ranks.connect(torch.device("cpu"), 1800.0)
         for case in cases:
-            if "-" in case and count < max(counts):
-                continue
             found = train(case, stores, ranks)
             if ranks.first:
                 (folder / f"{case}-{count}.json").write_text(json.dumps(found))
@@ -274,5 +272,6 @@ def hang(folder, rank):
 
 
 if __name__ == "__main__":
-    _, where, number, many, names = sys.argv
-    main(Path(where), int(number), [int(c) for c in many.split(",")], names.split(","))
+    _, where, number, *chosen = sys.argv
+    names = dict(one.split(":") for one in chosen)
+    main(Path(where), int(number), {int(n): cases.split(",") for n, cases in names.items()})
