@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +15,23 @@ from asr_hf.criteria.denominator_recursion import DenominatorRecursion
 # How far below a frame's largest output another one is told apart: e^-60 leaves float32 room for
 # the weights of arcs.
 _LOWEST = -60.0
+
+
+class FrameSums(NamedTuple):
+    """What the forward pass adds up at one frame, utterances side by side.
+
+    Args:
+        rows: number of the frame in each utterance that has one, the longest utterance first.
+        emission: probabilities of the outputs, divided by `scale` [C, rows].
+        scale: what the sums over all states add up to [rows].
+        entered: weight of each entry given the frames so far, up to a factor of each utterance
+            [M + S, rows].
+    """
+
+    rows: Tensor
+    emission: Tensor
+    scale: Tensor
+    entered: Tensor
 
 
 class DenominatorPaths:
@@ -27,18 +45,19 @@ class DenominatorPaths:
     Frame by frame the utterances stand side by side, the longest first, so that those that go on
     are always the first columns.
 
+    The frames are cut into pieces. Forward sums are kept where a piece begins, and within the last
+    piece. The backward pass computes those of the other pieces again, one piece at a time (Chen et
+    al. 2016). The operations and their order are the same, so nothing is approximated.
+
     Args:
         graph: the graph as matrices.
         logits: outputs, log likelihoods of the frames up to a constant each [F, C].
         lengths: number of frames of each utterance [U], in the order of their frames.
         leak: η.
-        keep: whether `tangent` or `draw_paths` will be called.
+        keep: whether a single piece keeps its sums, for many tangents; several pieces never do.
+        piece: number of frames of a piece; the first one may be shorter. None makes one piece.
 
     Attributes:
-        rows: number of each utterance's t-th frame, the longest utterance first, for all t.
-        entries: weight of each entry given the frames so far [M + S, utterances that go on], up to
-            a factor of each utterance, for all t; none without `keep`, once the occupancies are
-            known.
         totals: log of the weight of all paths of each utterance [U], float64.
     """
 
@@ -49,76 +68,98 @@ class DenominatorPaths:
         lengths: Tensor,
         leak: float,
         keep: bool = False,
+        piece: int | None = None,
     ) -> None:
         self.graph, self.leak = graph, leak
-        order, self.rows = _side_by_side(lengths, logits.device)
-        tops = logits.amax(dim=1, keepdim=True)
-        self._emissions: list[Tensor] = []
-        self._scales: list[Tensor] = []
-        self.entries: list[Tensor] = []
-        sorted_totals = self._forward(logits, tops, len(lengths))
+        order, self._rows = _side_by_side(lengths, logits.device)
+        self._logits, self._tops = logits, logits.amax(dim=1, keepdim=True)
+        self._pieces = _cut(len(self._rows), piece or len(self._rows))
+        self._keep = keep and len(self._pieces) == 1
+        # α where each piece begins; the frames of the last piece, until a backward pass takes them.
+        self._borders: list[Tensor] = []
+        self._last: list[FrameSums] = []
+        sorted_totals = self._forward(len(lengths))
         self.totals = torch.empty_like(sorted_totals).index_copy_(0, order, sorted_totals)
-        self._shape, self._keep = logits.shape, keep
         self._betas: list[Tensor] = []
         self._weights: list[Tensor] = []
 
-    def _forward(self, logits: Tensor, tops: Tensor, utterances: int) -> Tensor:
-        """Keep what each frame adds; return the totals, the longest utterance first [U]."""
-        graph, leap = self.graph, self.graph.initial * self.leak
-        totals = torch.zeros(utterances, dtype=torch.float64, device=logits.device)
-        alpha = graph.initial.expand(-1, utterances)
-        for rows in self.rows:
-            top = tops.index_select(0, rows)
-            below = logits.index_select(0, rows).sub_(top).clamp_min_(_LOWEST).T
-            emission = below.contiguous().to(graph.initial.dtype).exp_()
-            # α adds up to 1, and with it what leaps.
-            entered = graph.entered(alpha[:, : len(rows)] + leap)
-            entered.mul_(emission.index_select(0, graph.pdf))
-            alpha = graph.merged(entered)
-            scale = alpha.sum(0)
-            totals[: len(rows)] += scale.double().log() + top.squeeze(1).double()
-            self.entries.append(entered)
-            self._scales.append(scale)
-            self._emissions.append(emission.div_(scale))
-            alpha.div_(scale)
+    def _forward(self, utterances: int) -> Tensor:
+        """Keep what backward passes need; return the totals, the longest utterance first [U]."""
+        totals = torch.zeros(utterances, dtype=torch.float64, device=self._logits.device)
+        alpha = self.graph.initial.expand(-1, utterances)
+        for piece in self._pieces:
+            self._borders.append(alpha)
+            for number in piece:
+                frame, alpha = self._step(number, alpha)
+                top = self._tops.index_select(0, frame.rows).squeeze(1)
+                totals[: len(top)] += frame.scale.double().log() + top.double()
+                if piece is self._pieces[-1]:
+                    self._last.append(frame)
         return totals
+
+    def _step(self, number: int, alpha: Tensor) -> tuple[FrameSums, Tensor]:
+        """Take α over a frame: return what enters there, and the next α [S, rows]."""
+        graph, rows = self.graph, self._rows[number]
+        top = self._tops.index_select(0, rows)
+        below = self._logits.index_select(0, rows).sub_(top).clamp_min_(_LOWEST).T
+        emission = below.contiguous().to(graph.initial.dtype).exp_()
+        # α adds up to 1, and with it what leaps.
+        entered = graph.entered(alpha[:, : len(rows)] + graph.initial * self.leak)
+        entered.mul_(emission.index_select(0, graph.pdf))
+        alpha = graph.merged(entered)
+        scale = alpha.sum(0)
+        return FrameSums(rows, emission.div_(scale), scale, entered), alpha.div_(scale)
+
+    def _frames(self, place: int) -> Iterator[FrameSums]:
+        """Yield the frames of a piece, forwards; the caller may overwrite what is not kept."""
+        last = place == len(self._pieces) - 1
+        if last and self._last:
+            frames = self._last
+            if not self._keep:
+                self._last = []
+            yield from frames
+            return
+        alpha = self._borders[place]
+        for number in self._pieces[place]:
+            frame, alpha = self._step(number, alpha)
+            yield frame
+
+    def backwards(self) -> Iterator[FrameSums]:
+        """Yield the sums of each frame, the last first."""
+        for place in reversed(range(len(self._pieces))):
+            frames = list(self._frames(place))
+            while frames:
+                yield frames.pop()
 
     @cached_property
     def occupancies(self) -> Tensor:
         """Expected number of times that a frame takes a pdf [F, C]; a frame's add up to 1."""
         graph = self.graph
-        result = graph.initial.new_empty(self._shape)
-        leap = graph.initial.T * self.leak
+        result = graph.initial.new_empty(self._logits.shape)
         beta = graph.initial.new_empty(len(graph.initial), 0)
-        for rows, emission, entered, _ in self._backwards():
+        for rows, emission, _, entered in self.backwards():
             beta = _with_columns(beta, len(rows), 1.0)
             if self._keep:
                 self._betas.append(beta)
                 entered = entered.clone()
-            ahead = emission.index_select(0, graph.pdf)
-            for part, through, value in zip(
-                graph.parts(ahead), graph.parts(entered), graph.at_entries(beta), strict=True
-            ):
-                part.mul_(value)
+            for through, value in zip(graph.parts(entered), graph.at_entries(beta), strict=True):
                 through.mul_(value)
             met = graph.count @ entered
             # The frame's scale, but for the rounding that has added up in β over the frames, as a
             # factor that all states share.
             weight = met.sum(0)
-            if self._keep:
-                self._weights.append(weight)
+            self._weights.append(weight)
             result[rows] = met.div_(weight).T
-            beta = graph.left(ahead)
-            beta.add_(leap @ beta)
-        self._betas.reverse()
-        if not self._keep:
-            self._emissions, self._scales, self.entries = [], [], []
+            beta = self._before(emission.index_select(0, graph.pdf), beta)
         return result
 
-    def _backwards(self) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-        """Yield rows, outputs, entries and scale of each frame, the last first."""
-        kept = (self.rows, self._emissions, self.entries, self._scales)
-        return zip(*map(reversed, kept), strict=True)
+    def _before(self, outputs: Tensor, beta: Tensor) -> Tensor:
+        """Take β [S, rows] back over a frame; overwrite its outputs at entries."""
+        graph = self.graph
+        for part, value in zip(graph.parts(outputs), graph.at_entries(beta), strict=True):
+            part.mul_(value)
+        beta = graph.left(outputs)
+        return beta.add_((graph.initial.T * self.leak) @ beta)
 
     def tangent(self, direction: Tensor) -> Tensor:
         """Return the derivative of the occupancies along a direction of the outputs.
@@ -135,15 +176,15 @@ class DenominatorPaths:
         """
         wide = direction.to(self.occupancies.dtype)
         along = wide - (self.occupancies * wide).sum(1, keepdim=True)
-        changes = self._tangent_forward(along)
         graph, leap = self.graph, self.graph.initial.T * self.leak
         result = torch.empty_like(along)
-        change = graph.initial.new_empty(len(graph.initial), 0)
-        for (rows, emission, entered, _), beta, weight in zip(
-            self._backwards(), reversed(self._betas), self._weights, strict=True
-        ):
+        change = beta = graph.initial.new_empty(len(graph.initial), 0)
+        for place, (frame, moved) in enumerate(self._changes_backwards(along)):
+            rows, entered = frame.rows, frame.entered
             change = _with_columns(change, len(rows), 0.0)
-            moved, ahead = changes.pop(), along.index_select(0, rows).T.index_select(0, graph.pdf)
+            beta = self._betas[place] if self._keep else _with_columns(beta, len(rows), 1.0)
+            outputs = frame.emission.index_select(0, graph.pdf)
+            ahead = along.index_select(0, rows).T.index_select(0, graph.pdf)
             for to, part, through, value, by in zip(
                 *map(graph.parts, (moved, ahead, entered)),
                 *map(graph.at_entries, (beta, change)),
@@ -151,26 +192,44 @@ class DenominatorPaths:
             ):
                 to.mul_(value).addcmul_(through, by)
                 part.mul_(value).add_(by)
-            result[rows] = (graph.count @ moved).div_(weight).T
-            change = graph.left(ahead.mul_(emission.index_select(0, graph.pdf)))
+            result[rows] = (graph.count @ moved).div_(self._weights[place]).T
+            change = graph.left(ahead.mul_(outputs))
             change.add_(leap @ change)
+            if not self._keep:
+                beta = self._before(outputs, beta)
         return result
 
-    def _tangent_forward(self, along: Tensor) -> list[Tensor]:
-        """Return the change of what enters at each frame, as `entries` are [M + S, ...]."""
-        graph, leap = self.graph, self.graph.initial * self.leak
-        change = graph.initial.new_zeros(len(graph.initial), len(self.rows[0]))
-        changes = []
-        for rows, emission, entered, scale in zip(
-            self.rows, self._emissions, self.entries, self._scales, strict=True
-        ):
-            change = change[:, : len(rows)]
-            moved = graph.entered(change.addcmul(leap, change.sum(0, keepdim=True)))
-            moved.mul_((emission * scale).index_select(0, graph.pdf))
-            own = along.index_select(0, rows).T.index_select(0, graph.pdf)
-            changes.append(moved.addcmul_(entered, own))
-            change = graph.merged(moved).div_(scale)
-        return changes
+    def _changes_backwards(self, along: Tensor) -> Iterator[tuple[FrameSums, Tensor]]:
+        """Yield the sums of each frame and the change of what enters there, the last first."""
+        borders = [self.graph.initial.new_zeros(len(self.graph.initial), len(self._rows[0]))]
+        for place in range(len(self._pieces) - 1):
+            change = borders[-1]
+            for frame in self._frames(place):
+                change = self._change(frame, change, along)[1]
+            borders.append(change)
+        for place in reversed(range(len(self._pieces))):
+            change, pairs = borders.pop(), []
+            for frame in self._frames(place):
+                moved, change = self._change(frame, change, along)
+                pairs.append((frame, moved))
+            while pairs:
+                yield pairs.pop()
+
+    def _change(self, frame: FrameSums, change: Tensor, along: Tensor) -> tuple[Tensor, Tensor]:
+        """Take the change of α over a frame: return that of `entered`, and of the next α."""
+        graph, (rows, emission, scale, entered) = self.graph, frame
+        change = change[:, : len(rows)]
+        leaps = change.sum(0, keepdim=True)
+        moved = graph.entered(change.addcmul(graph.initial * self.leak, leaps))
+        moved.mul_((emission * scale).index_select(0, graph.pdf))
+        own = along.index_select(0, rows).T.index_select(0, graph.pdf)
+        moved.addcmul_(entered, own)
+        return moved, graph.merged(moved).div_(scale)
+
+
+def _cut(frames: int, piece: int) -> list[range]:
+    """Cut frames into pieces, of which the first may be shorter."""
+    return [range(max(0, end - piece), end) for end in range(frames, 0, -piece)][::-1]
 
 
 def _side_by_side(lengths: Tensor, device: torch.device) -> tuple[Tensor, Sequence[Tensor]]:

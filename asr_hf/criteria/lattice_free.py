@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +13,10 @@ from torch import Tensor
 
 from asr_hf.criteria.base import FrameLoss
 from asr_hf.criteria.cross_entropy import CategoricalCurvature, CrossEntropy
+from asr_hf.criteria.denominator_groups import Group, frames_held, paths_in_groups
 from asr_hf.criteria.denominator_paths import DenominatorPaths
 from asr_hf.criteria.denominator_recursion import DenominatorRecursion
+from asr_hf.criteria.held_sums import SUMS_BYTES
 from asr_hf.criteria.needs import CriterionNeeds, Targets
 from asr_hf.criteria.numerators import NumeratorTargets, Said, labels_of, lengths_of, said
 from asr_hf.criteria.path_draws import draw_paths
@@ -64,6 +67,9 @@ class LatticeFreeMMI:
         curvature: name of a `DenominatorCurvature`.
         draws: name of one of `Draws`.
 
+    Attributes:
+        sums_bytes: bound on the bytes of the denominator's forward sums that are held at once.
+
     Raises:
         ValueError: a setting is out of range.
     """
@@ -86,6 +92,7 @@ class LatticeFreeMMI:
             )
         self.leak, self.output_decay, self.cross_entropy = leak, output_decay, cross_entropy
         self.curvature_kind, self.draws = DenominatorCurvature(curvature), Draws(draws)
+        self.sums_bytes = SUMS_BYTES
         self._folder = None if denominator is None else Path(denominator)
         self._frames = CrossEntropy()
         self._recursions: dict[tuple[torch.dtype, torch.device], DenominatorRecursion] = {}
@@ -106,19 +113,27 @@ class LatticeFreeMMI:
             )
         return DenominatorGraph.load(self._folder, remedy)
 
-    def denominator(
-        self, scores: Tensor, targets: NumeratorTargets, keep: bool = False
-    ) -> DenominatorPaths:
-        """Return the distribution over the denominator's paths at scores [F, C]."""
-        at = (torch.promote_types(scores.dtype, torch.float32), scores.device)
+    def recursion(self, dtype: torch.dtype, device: torch.device) -> DenominatorRecursion:
+        """Return the denominator graph as matrices, for outputs of a dtype on a device."""
+        at = (torch.promote_types(dtype, torch.float32), device)
         if at not in self._recursions:
             self._recursions[at] = DenominatorRecursion.of(self.graph, *at)
-        lengths = lengths_of(targets)
-        return DenominatorPaths(self._recursions[at], scores, lengths, self.leak, keep)
+        return self._recursions[at]
+
+    def frames_held(self, dtype: torch.dtype, device: torch.device) -> int:
+        """See `HoldsSums`."""
+        return frames_held(self.recursion(dtype, device), self.sums_bytes)
+
+    def denominator(
+        self, scores: Tensor, targets: NumeratorTargets, keep: bool = False
+    ) -> Iterator[tuple[Group, DenominatorPaths]]:
+        """Yield the distribution over the denominator's paths at scores [F, C], group by group."""
+        graph, lengths = self.recursion(scores.dtype, scores.device), lengths_of(targets)
+        return paths_in_groups(graph, scores, lengths, self.leak, self.sums_bytes, keep)
 
     def loss(self, logits: Tensor, targets: NumeratorTargets) -> FrameLoss:
         """Return the loss; `per_frame` shares each utterance's evenly among its frames."""
-        return self._evaluate(logits, targets)[0]
+        return self._evaluate(logits, targets, None)[0]
 
     def gradient(self, logits: Tensor, targets: NumeratorTargets) -> Tensor:
         """Return the derivative of the summed loss by the logits, in their dtype and shape."""
@@ -129,10 +144,10 @@ class LatticeFreeMMI:
         self, logits: Tensor, targets: NumeratorTargets
     ) -> tuple[FrameLoss, Tensor]:
         """Return the loss and the derivative of its sum by the logits, from one pass."""
-        loss, everything, spoken = self._evaluate(logits, targets)
         scores, at_labels = self._parted(logits)
-        at_scores = everything.occupancies.sub_(spoken.occupancies)
-        at_scores.add_(scores, alpha=self.output_decay)
+        at_scores = _like_sums(scores)
+        loss, spoken = self._evaluate(logits, targets, at_scores)
+        at_scores.sub_(spoken.occupancies).add_(scores, alpha=self.output_decay)
         if at_labels is None:
             return loss, at_scores.to(logits.dtype)
         own = self._frames.gradient(at_labels, _labels(targets)).mul_(self.cross_entropy)
@@ -140,12 +155,18 @@ class LatticeFreeMMI:
 
     @torch.no_grad()
     def _evaluate(
-        self, logits: Tensor, targets: NumeratorTargets
-    ) -> tuple[FrameLoss, DenominatorPaths, Said]:
-        """Return the loss, and the paths of everything and of what was said."""
+        self, logits: Tensor, targets: NumeratorTargets, occupancies: Tensor | None
+    ) -> tuple[FrameLoss, Said]:
+        """Return the loss and the paths of what was said; fill in `occupancies` of everything."""
         scores, at_labels = self._parted(logits)
-        everything, spoken = self.denominator(scores, targets), said(targets, scores)
-        lengths, totals = lengths_of(targets), everything.totals - spoken.totals
+        of_groups = []
+        for group, paths in self.denominator(scores, targets):
+            of_groups.append(paths.totals)
+            if occupancies is not None:
+                occupancies[group.frames] = paths.occupancies
+            del paths  # before the next group's sums take the room
+        spoken = said(targets, scores)
+        lengths, totals = lengths_of(targets), torch.cat(of_groups) - spoken.totals
         if self.output_decay:
             squares = scores.double().square().sum(1)
             sizes = torch.segment_reduce(squares, "sum", lengths=lengths)
@@ -154,20 +175,25 @@ class LatticeFreeMMI:
         total = totals.sum()
         if at_labels is None:
             errors = (scores.argmax(dim=1) != labels_of(targets, spoken)).sum()
-            return FrameLoss(total, errors, per_frame), everything, spoken
+            return FrameLoss(total, errors, per_frame), spoken
         frames = self._frames.loss(at_labels, _labels(targets))
         total = total + self.cross_entropy * frames.total
         per_frame = per_frame + self.cross_entropy * frames.per_frame
-        return FrameLoss(total, frames.errors, per_frame), everything, spoken
+        return FrameLoss(total, frames.errors, per_frame), spoken
 
     @torch.no_grad()
     def curvature(self, logits: Tensor, targets: NumeratorTargets) -> OutputCurvature:
         """Return the curvature of the summed loss at the logits, for many products."""
         scores, at_labels = self._parted(logits)
         whole = self.curvature_kind is DenominatorCurvature.PATHS
-        paths = self.denominator(scores, targets, keep=whole)
+        occupancies, groups = _like_sums(scores), []
+        for group, paths in self.denominator(scores, targets, keep=whole):
+            occupancies[group.frames] = paths.occupancies
+            if whole:
+                groups.append((group, paths))
+            del paths
+        own = PathFisher(groups) if whole else CategoricalCurvature(occupancies)
         branch = None if at_labels is None else self._frames.curvature(at_labels)
-        own = PathFisher(paths) if whole else CategoricalCurvature(paths.occupancies)
         return _Curvature(self, own, branch)
 
     @torch.no_grad()
@@ -190,12 +216,16 @@ class LatticeFreeMMI:
         """
         scores, at_labels = self._parted(logits)
         whole = self.draws is Draws.PATHS
-        paths = self.denominator(scores, targets, keep=whole)
-        gradient = paths.occupancies
-        if whole:
-            drawn = draw_paths(paths, uniforms[:, 0]).unsqueeze(1)
-        else:
-            drawn = sample_classes(gradient, uniforms[:, 0])
+        gradient = _like_sums(scores)
+        drawn = torch.empty(len(scores), 1, dtype=torch.int64, device=scores.device)
+        for group, paths in self.denominator(scores, targets, keep=whole):
+            at, of_group = group.frames, gradient[group.frames]
+            of_group.copy_(paths.occupancies)
+            if whole:
+                drawn[at, 0] = draw_paths(paths, uniforms[at, 0])
+            else:
+                drawn[at] = sample_classes(of_group, uniforms[at, 0])
+            del paths
         gradient.scatter_add_(1, drawn, gradient.new_full(drawn.shape, -1.0))
         if at_labels is None:
             return gradient.to(logits.dtype)
@@ -216,21 +246,28 @@ def _labels(targets: NumeratorTargets) -> Tensor:
     return targets.labels
 
 
+def _like_sums(scores: Tensor) -> Tensor:
+    """Return a tensor for occupancies of scores [F, C], in the dtype of sums."""
+    return torch.empty_like(scores, dtype=torch.promote_types(scores.dtype, torch.float32))
+
+
 class PathFisher:
-    """u -> Cov(occupancies) u over the denominator's paths.
+    """u -> Cov(occupancies) u over the denominator's paths of some utterances.
 
     Args:
-        paths: distribution over the paths, kept for tangents.
+        groups: groups of utterances, with the distribution over their paths.
     """
 
-    def __init__(self, paths: DenominatorPaths) -> None:
-        self._paths = paths
+    def __init__(self, groups: Sequence[tuple[Group, DenominatorPaths]]) -> None:
+        self._groups = groups
 
     @torch.no_grad()
     def __call__(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
         """Return H u [F, C] of u [F, C], in `out` if given; `out` may be `vector` itself."""
-        product = self._paths.tangent(vector)
-        return product.to(vector.dtype) if out is None else out.copy_(product)
+        out = torch.empty_like(vector) if out is None else out
+        for group, paths in self._groups:
+            out[group.frames] = paths.tangent(vector[group.frames])
+        return out
 
 
 class _Curvature:

@@ -18,7 +18,7 @@ def draw_paths(paths: DenominatorPaths, uniforms: Tensor) -> Tensor:
     so far, times the weight with which the entry drawn after it follows, by an arc or by a leap.
 
     Args:
-        paths: distribution over the paths, kept whole.
+        paths: distribution over the paths.
         uniforms: number in [0, 1) of each frame [F], which fixes its draw.
 
     Returns:
@@ -28,13 +28,13 @@ def draw_paths(paths: DenominatorPaths, uniforms: Tensor) -> Tensor:
     leaps = paths.leak * graph.entered(graph.initial).squeeze(1)
     pdfs = torch.empty(len(uniforms), dtype=graph.pdf.dtype, device=uniforms.device)
     drawn = graph.pdf.new_empty(0)
-    for rows, entered in zip(reversed(paths.rows), reversed(paths.entries), strict=True):
-        likely = entered.clone()
+    for frame in paths.backwards():
+        likely = frame.entered.clone()
         follows = _sources_of(graph, drawn)
         for part, value in zip(graph.parts(likely), graph.at_entries(follows), strict=True):
             part[:, : len(drawn)].mul_(value + leaps[drawn])
-        drawn = sample_classes(likely.T.contiguous(), uniforms[rows]).squeeze(1)
-        pdfs[rows] = graph.pdf[drawn]
+        drawn = sample_classes(likely.T.contiguous(), uniforms[frame.rows]).squeeze(1)
+        pdfs[frame.rows] = graph.pdf[drawn]
     return pdfs
 
 

@@ -10,7 +10,7 @@ from asr_hf.baselines.objective import whole
 from asr_hf.hf.objective import Sample, Split
 from asr_hf.training.frame_objective import FrameObjective
 from asr_hf.training.planning.allocation_probe import measured
-from asr_hf.training.planning.memory import Passes
+from asr_hf.training.planning.pass_memory import Passes
 
 CPU = torch.device("cpu")
 

@@ -19,7 +19,7 @@ from asr_hf.data.frame_draws import FrameDraws, key_of
 from asr_hf.hf.objective import Sample, Split
 from asr_hf.models.tdnn import TDNN
 from asr_hf.training.frame_objective import FrameObjective
-from asr_hf.training.planning.memory import measure_passes
+from asr_hf.training.planning.pass_memory import measure_passes
 
 from .exactness import (
     assert_gradient_is_exact,

@@ -22,7 +22,7 @@ from asr_hf.models.tdnn import TDNN
 from asr_hf.training.batch_statistics import measure_at_start
 from asr_hf.training.frame_objective import FrameObjective
 from asr_hf.training.planning.allocation_probe import measured
-from asr_hf.training.planning.memory import measure_passes
+from asr_hf.training.planning.pass_memory import measure_passes
 from asr_hf.training.pretraining import pretrain_layers
 
 from .exactness import assert_gradient_is_exact, assert_memory_is_foretold

@@ -20,7 +20,8 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.training.constrained_objective import ConstrainedObjective
 from asr_hf.training.frame_objective import FrameObjective
 from asr_hf.training.model_file import build_model
-from asr_hf.training.planning.memory import measure_passes, problem_size
+from asr_hf.training.planning.memory import problem_size
+from asr_hf.training.planning.pass_memory import measure_passes
 from asr_hf.training.pretraining import pretrain_layers
 
 from .exactness import (

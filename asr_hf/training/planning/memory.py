@@ -1,72 +1,35 @@
 """Foretells how much memory a run takes, and cuts up frames to stay within a budget.
 
-Passes through the network are measured on a few utterances and drawn on as straight lines; what
-the optimiser keeps is known from its parts. Chunk size depends on nothing that changes from run
-to run, because sums of other chunks differ in their last bits.
+Passes are measured (see `pass_memory`); what the optimiser keeps is known from its parts. Chunk
+size depends on nothing that changes from run to run, because sums of other chunks differ in their
+last bits.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
+from asr_hf.criteria.held_sums import SUMS_BYTES, HoldsSums
 from asr_hf.hf.memory import MemoryNeed, ProblemSize
-from asr_hf.hf.objective import Sample, Split
+from asr_hf.hf.objective import Split
 from asr_hf.models.affine import other_parameters
 from asr_hf.runtime.errors import InputError
 from asr_hf.training.frame_objective import FrameObjective
-from asr_hf.training.planning.allocation_probe import Usage, measured
+from asr_hf.training.planning.pass_memory import Line, Passes, measure_passes
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_PROBES = (256, 1024)
 _FEWEST_CHUNK_FRAMES = 128
+# Beside forward sums, a product holds about as many others twice; all take half of what is free.
+_SHARE_OF_SUMS = 8
 # The interpreter with torch loaded, for choices that must not follow the true figure.
 _USUAL_BASE = 500 * 10**6
-
-
-@dataclass(frozen=True)
-class Line:
-    """Bytes as a linear function of the number of frames."""
-
-    fixed: float
-    per_frame: float
-
-    def at(self, frames: float) -> float:
-        """Return the bytes of so many frames."""
-        return self.fixed + self.per_frame * frames
-
-
-@dataclass(frozen=True)
-class Passes:
-    """Bytes of the passes through the network.
-
-    Args:
-        gradient: peak of a gradient.
-        loss: peak of a loss.
-        kept: what a curvature keeps between products.
-        product: peak of a product beside what is kept.
-    """
-
-    gradient: Line
-    loss: Line
-    kept: Line
-    product: Line
-
-    def sums(self, frames: float, need: MemoryNeed) -> float:
-        """Return the peak of a gradient or loss over chunks of `frames` frames."""
-        gradient = min(frames, need.gradient_frames or frames)
-        return max(self.gradient.at(gradient), self.loss.at(frames))
-
-    def products(self, frames: float) -> float:
-        """Return the peak of a product over chunks of `frames` frames that are made anew."""
-        return self.kept.at(frames) + self.product.at(frames)
 
 
 @dataclass(frozen=True)
@@ -168,64 +131,6 @@ def problem_size(objective: FrameObjective) -> ProblemSize:
     )
 
 
-def measure_passes(objective: FrameObjective, curvature: bool) -> Passes:
-    """Measure each pass on two small samples; leaves the work counters as they were."""
-    theta = objective.model.flat.detach().clone()
-    points: dict[str, list[tuple[int, int]]] = {}
-    with objective.uncounted(), objective.in_one_chunk():
-        _ = objective.model.flat_grad
-        for probe_frames in _PROBES:
-            sample = _first_units(objective, probe_frames)
-            num_frames = int(objective.unit_frames(Split.TRAIN)[sample.units].sum())
-            for name, size in _probe(objective, theta, sample, curvature).items():
-                points.setdefault(name, []).append((num_frames, size))
-    lines = {name: _line(measured_at) for name, measured_at in points.items()}
-    none = Line(0.0, 0.0)
-    return Passes(
-        lines["gradient"], lines["loss"], lines.get("kept", none), lines.get("product", none)
-    )
-
-
-def _probe(
-    objective: FrameObjective, theta: torch.Tensor, sample: Sample, curvature: bool
-) -> dict[str, int]:
-    device = objective.device
-
-    def peak(work: Callable[[], Any]) -> Usage:
-        with measured(device) as usage:
-            result = work()
-        # Only now may what the work returned go.
-        del result
-        return usage
-
-    sizes = {
-        "gradient": peak(lambda: objective.gradient(theta, sample)).peak,
-        "loss": peak(lambda: objective.loss(theta, sample)).peak,
-    }
-    if not curvature:
-        return sizes
-    with measured(device) as usage:
-        held = objective.curvature(theta, sample)
-    out = torch.empty_like(theta)
-    sizes["kept"] = usage.held
-    during = peak(lambda: held.product(theta, out)).peak
-    sizes["product"] = max(during, usage.peak - usage.held)
-    return sizes
-
-
-def _first_units(objective: FrameObjective, num_frames: int) -> Sample:
-    ends = np.cumsum(objective.unit_frames(Split.TRAIN))
-    return Sample(Split.TRAIN, np.arange(int(np.searchsorted(ends, num_frames)) + 1)[: len(ends)])
-
-
-def _line(points: list[tuple[int, int]]) -> Line:
-    (few, low), (many, high) = points
-    if few == many:
-        return Line(0.0, low / max(1, few))
-    slope = max(0.0, (high - low) / (many - few))
-    return Line(max(0.0, low - slope * few), slope)
-
-
 def _chunk_within(free: float, passes: Passes, need: MemoryNeed, max_frames: int) -> int:
     """Halve the chunk until a pass takes half of what is free: the rest keeps activations."""
     chunk = max_frames
@@ -255,13 +160,16 @@ def plan_memory(
     """
     if need.gradient_frames:
         need = replace(need, bytes=need.bytes + objective.minibatch_bytes)
+    features = sum(source.resident_bytes for source in objective.sources.values())
+    usual = 0 if objective.device.type == "cuda" else _USUAL_BASE + features
+    if budget is not None and isinstance(objective.criterion, HoldsSums):
+        room = max(0, budget - usual - need.bytes)
+        objective.criterion.sums_bytes = min(SUMS_BYTES, room // _SHARE_OF_SUMS)
     passes = measure_passes(objective, bool(need.curvature_frames))
     longest = int(max(objective.unit_frames(split).max() for split in Split))
     base = held_now(objective.device)
-    features = sum(source.resident_bytes for source in objective.sources.values())
     chunk = max_frames
     if budget is not None:
-        usual = 0 if objective.device.type == "cuda" else _USUAL_BASE + features
         chunk = _chunk_within(budget - usual - need.bytes, passes, need, max_frames)
     largest = max(chunk, longest)
     chunks = math.ceil(need.curvature_frames / largest)

@@ -21,13 +21,8 @@ from asr_hf.runtime.errors import InputError
 from asr_hf.runtime.files import write_json
 from asr_hf.training.feeding.frame_source import FrameSource, resident_size
 from asr_hf.training.planning.allocation_probe import measured
-from asr_hf.training.planning.memory import (
-    Line,
-    MemoryPlan,
-    measure_passes,
-    parse_bytes,
-    plan_memory,
-)
+from asr_hf.training.planning.memory import MemoryPlan, parse_bytes, plan_memory
+from asr_hf.training.planning.pass_memory import Line, measure_passes
 
 from ..exactness import assert_memory_is_foretold
 
