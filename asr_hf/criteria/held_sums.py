@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 import torch
 
 # The bound where `runtime.memory` sets none.
-SUMS_BYTES = 1 << 30
+SUMS_BYTES = 1 << 29
 
 
 @runtime_checkable

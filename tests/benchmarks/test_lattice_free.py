@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from asr_hf.data.denominator_graph import ARC, DenominatorGraph
-from benchmarks.lattice_free import commands
+from benchmarks.lattice_free import commands, pieces
 from benchmarks.lattice_free.__main__ import figures
 from benchmarks.lattice_free.settings import CORPORA
 from benchmarks.lattice_free.speed import main
@@ -45,3 +45,13 @@ def test_speed_is_measured_on_any_graph(tmp_path, capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["arcs"] == 3
     assert found["2 utterances"]["denominator_times_real_time"] > 0
+
+
+def test_bounded_sums_are_measured_in_processes_of_their_own(monkeypatch, capsys):
+    monkeypatch.setattr(pieces, "_PHONES", 3)
+    assert pieces.main(["--bounds", "1GB", "1KB", "--seconds", "0.3"]) == 0
+    machine, *rows = map(json.loads, capsys.readouterr().out.splitlines())
+    assert machine["pdfs"] == 12
+    assert rows[0]["groups"] == [None]
+    assert rows[1]["groups"][0] is not None
+    assert all(row["gradient_seconds"] > 0 and row["product_seconds"] > 0 for row in rows)
