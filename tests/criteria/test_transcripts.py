@@ -184,7 +184,7 @@ def test_loss_and_gradient_are_those_of_both_graphs(criterion_of):
     logits = random_logits(15, 4)
     targets = TranscriptTargets(TranscriptBatch.pack(graphs, CPU))
     loss, gradient = criterion.loss_and_gradient(logits, targets)
-    denominator = criterion.denominator(logits, targets)
+    ((_, denominator),) = criterion.denominator(logits, targets)
     numerators = paths_of(graphs, logits)
     totals = denominator.totals - numerators.totals
     assert (totals > 0).all()
