@@ -141,6 +141,12 @@ def _chunk_within(free: float, passes: Passes, need: MemoryNeed, max_frames: int
     return chunk
 
 
+def _bound_sums(objective: FrameObjective, free: int) -> None:
+    """Let the criterion hold as many bytes of sums as go well with what is free."""
+    if isinstance(objective.criterion, HoldsSums):
+        objective.criterion.sums_bytes = min(SUMS_BYTES, max(0, free) // _SHARE_OF_SUMS)
+
+
 def plan_memory(
     objective: FrameObjective, need: MemoryNeed, max_frames: int, budget: int | None
 ) -> MemoryPlan:
@@ -162,9 +168,8 @@ def plan_memory(
         need = replace(need, bytes=need.bytes + objective.minibatch_bytes)
     features = sum(source.resident_bytes for source in objective.sources.values())
     usual = 0 if objective.device.type == "cuda" else _USUAL_BASE + features
-    if budget is not None and isinstance(objective.criterion, HoldsSums):
-        room = max(0, budget - usual - need.bytes)
-        objective.criterion.sums_bytes = min(SUMS_BYTES, room // _SHARE_OF_SUMS)
+    if budget is not None:
+        _bound_sums(objective, budget - usual - need.bytes)
     passes = measure_passes(objective, bool(need.curvature_frames))
     longest = int(max(objective.unit_frames(split).max() for split in Split))
     base = held_now(objective.device)
