@@ -21,12 +21,12 @@ class Group(NamedTuple):
     Args:
         utterances: which of the chunk.
         frames: their frames among those of the chunk.
-        piece: number of frames of a piece (see `DenominatorPaths`); None for one piece.
+        block: number of frames of a block (see `DenominatorPaths`); None for one block.
     """
 
     utterances: slice
     frames: slice
-    piece: int | None
+    block: int | None
 
 
 def frames_held(graph: DenominatorRecursion, sums_bytes: int) -> int:
@@ -38,8 +38,8 @@ def groups_of(lengths: list[int], graph: DenominatorRecursion, most: int) -> Ite
     """Put as many utterances side by side as have `most` frames together.
 
     There are always `_ABREAST` of them, if the chunk has so many. Where these have more frames,
-    they go in pieces. A piece has `most` frames, or more if memory would only grow below that: the
-    sums at the borders of pieces are held, too.
+    they go in blocks. A block has `most` frames, or more if memory would only grow below that: the
+    sums at the borders of blocks are held, too.
 
     Args:
         lengths: number of frames of each utterance.
@@ -55,11 +55,11 @@ def groups_of(lengths: list[int], graph: DenominatorRecursion, most: int) -> Ite
         while stop < len(lengths) and (stop - start < _ABREAST or frames + lengths[stop] <= most):
             frames += lengths[stop]
             stop += 1
-        piece, longest = None, max(lengths[start:stop])
+        block, longest = None, max(lengths[start:stop])
         if frames > most:
             shortest = math.isqrt(longest * len(graph.stay) // len(graph.pdf))
-            piece = max(1, shortest, most // (stop - start))
-        yield Group(slice(start, stop), slice(first, first + frames), piece)
+            block = max(1, shortest, most // (stop - start))
+        yield Group(slice(start, stop), slice(first, first + frames), block)
         start, first = stop, first + frames
 
 
@@ -79,11 +79,11 @@ def paths_in_groups(
         lengths: number of frames of each utterance [U].
         leak: η.
         sums_bytes: bound on the bytes of forward sums that are held at once.
-        keep: whether tangents will be computed; sums that need no pieces are then kept.
+        keep: whether tangents will be computed; sums that need no blocks are then kept.
 
     Yields:
         Each group with its paths.
     """
     for group in groups_of(lengths.tolist(), graph, frames_held(graph, sums_bytes)):
         of_group = (logits[group.frames], lengths[group.utterances])
-        yield group, DenominatorPaths(graph, *of_group, leak, keep, group.piece)
+        yield group, DenominatorPaths(graph, *of_group, leak, keep, group.block)

@@ -45,8 +45,8 @@ class DenominatorPaths:
     Frame by frame the utterances stand side by side, the longest first, so that those that go on
     are always the first columns.
 
-    The frames are cut into pieces. Forward sums are kept where a piece begins, and within the last
-    piece. The backward pass computes those of the other pieces again, one piece at a time (Chen et
+    The frames are cut into blocks. Forward sums are kept where a block begins, and within the last
+    block. The backward pass computes those of the other blocks again, one block at a time (Chen et
     al. 2016). The operations and their order are the same, so nothing is approximated.
 
     Args:
@@ -54,8 +54,8 @@ class DenominatorPaths:
         logits: outputs, log likelihoods of the frames up to a constant each [F, C].
         lengths: number of frames of each utterance [U], in the order of their frames.
         leak: η.
-        keep: whether a single piece keeps its sums, for many tangents; several pieces never do.
-        piece: number of frames of a piece; the first one may be shorter. None makes one piece.
+        keep: whether a single block keeps its sums, for many tangents; several blocks never do.
+        block: number of frames of a block; the first one may be shorter. None makes one block.
 
     Attributes:
         totals: log of the weight of all paths of each utterance [U], float64.
@@ -68,14 +68,14 @@ class DenominatorPaths:
         lengths: Tensor,
         leak: float,
         keep: bool = False,
-        piece: int | None = None,
+        block: int | None = None,
     ) -> None:
         self.graph, self.leak = graph, leak
         order, self._rows = _side_by_side(lengths, logits.device)
         self._logits, self._tops = logits, logits.amax(dim=1, keepdim=True)
-        self._pieces = _cut(len(self._rows), piece or len(self._rows))
-        self._keep = keep and len(self._pieces) == 1
-        # α where each piece begins; the frames of the last piece, until a backward pass takes them.
+        self._blocks = _cut(len(self._rows), block or len(self._rows))
+        self._keep = keep and len(self._blocks) == 1
+        # α where each block begins; the frames of the last block, until a backward pass takes them.
         self._borders: list[Tensor] = []
         self._last: list[FrameSums] = []
         sorted_totals = self._forward(len(lengths))
@@ -87,13 +87,13 @@ class DenominatorPaths:
         """Keep what backward passes need; return the totals, the longest utterance first [U]."""
         totals = torch.zeros(utterances, dtype=torch.float64, device=self._logits.device)
         alpha = self.graph.initial.expand(-1, utterances)
-        for piece in self._pieces:
+        for block in self._blocks:
             self._borders.append(alpha)
-            for number in piece:
+            for number in block:
                 frame, alpha = self._step(number, alpha)
                 top = self._tops.index_select(0, frame.rows).squeeze(1)
                 totals[: len(top)] += frame.scale.double().log() + top.double()
-                if piece is self._pieces[-1]:
+                if block is self._blocks[-1]:
                     self._last.append(frame)
         return totals
 
@@ -111,8 +111,8 @@ class DenominatorPaths:
         return FrameSums(rows, emission.div_(scale), scale, entered), alpha.div_(scale)
 
     def _frames(self, place: int) -> Iterator[FrameSums]:
-        """Yield the frames of a piece, forwards; the caller may overwrite what is not kept."""
-        last = place == len(self._pieces) - 1
+        """Yield the frames of a block, forwards; the caller may overwrite what is not kept."""
+        last = place == len(self._blocks) - 1
         if last and self._last:
             frames = self._last
             if not self._keep:
@@ -120,13 +120,13 @@ class DenominatorPaths:
             yield from frames
             return
         alpha = self._borders[place]
-        for number in self._pieces[place]:
+        for number in self._blocks[place]:
             frame, alpha = self._step(number, alpha)
             yield frame
 
     def backwards(self) -> Iterator[FrameSums]:
         """Yield the sums of each frame, the last first."""
-        for place in reversed(range(len(self._pieces))):
+        for place in reversed(range(len(self._blocks))):
             frames = list(self._frames(place))
             while frames:
                 yield frames.pop()
@@ -202,12 +202,12 @@ class DenominatorPaths:
     def _changes_backwards(self, along: Tensor) -> Iterator[tuple[FrameSums, Tensor]]:
         """Yield the sums of each frame and the change of what enters there, the last first."""
         borders = [self.graph.initial.new_zeros(len(self.graph.initial), len(self._rows[0]))]
-        for place in range(len(self._pieces) - 1):
+        for place in range(len(self._blocks) - 1):
             change = borders[-1]
             for frame in self._frames(place):
                 change = self._change(frame, change, along)[1]
             borders.append(change)
-        for place in reversed(range(len(self._pieces))):
+        for place in reversed(range(len(self._blocks))):
             change, pairs = borders.pop(), []
             for frame in self._frames(place):
                 moved, change = self._change(frame, change, along)
@@ -227,9 +227,9 @@ class DenominatorPaths:
         return moved, graph.merged(moved).div_(scale)
 
 
-def _cut(frames: int, piece: int) -> list[range]:
-    """Cut frames into pieces, of which the first may be shorter."""
-    return [range(max(0, end - piece), end) for end in range(frames, 0, -piece)][::-1]
+def _cut(frames: int, block: int) -> list[range]:
+    """Cut frames into blocks, of which the first may be shorter."""
+    return [range(max(0, end - block), end) for end in range(frames, 0, -block)][::-1]
 
 
 def _side_by_side(lengths: Tensor, device: torch.device) -> tuple[Tensor, Sequence[Tensor]]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from asr_hf.data.denominator_graph import ARC, DenominatorGraph
-from benchmarks.lattice_free import commands, pieces
+from benchmarks.lattice_free import blocks, commands
 from benchmarks.lattice_free.__main__ import figures
 from benchmarks.lattice_free.settings import CORPORA
 from benchmarks.lattice_free.speed import main
@@ -48,8 +48,8 @@ def test_speed_is_measured_on_any_graph(tmp_path, capsys):
 
 
 def test_bounded_sums_are_measured_in_processes_of_their_own(monkeypatch, capsys):
-    monkeypatch.setattr(pieces, "_PHONES", 3)
-    assert pieces.main(["--bounds", "1GB", "1KB", "--seconds", "0.3"]) == 0
+    monkeypatch.setattr(blocks, "_PHONES", 3)
+    assert blocks.main(["--bounds", "1GB", "1KB", "--seconds", "0.3"]) == 0
     machine, *rows = map(json.loads, capsys.readouterr().out.splitlines())
     assert machine["pdfs"] == 12
     assert rows[0]["groups"] == [None]

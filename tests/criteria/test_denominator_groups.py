@@ -1,4 +1,4 @@
-"""Sums in pieces and in groups are those of all frames and utterances at once, in less memory."""
+"""Sums in blocks and in groups are those of all frames and utterances at once, in less memory."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ def everything_of(paths: DenominatorPaths, seed: int) -> list[torch.Tensor]:
 
 @given(
     lengths=st.lists(st.integers(1, 23), min_size=1, max_size=5),
-    piece=st.integers(1, 25),
+    block=st.integers(1, 25),
     seed=st.integers(0, 100),
 )
 @settings(max_examples=30, deadline=None)
-def test_pieces_change_no_bit(lengths, piece, seed):
+def test_blocks_change_no_bit(lengths, block, seed):
     graph, logits = recursion(), random_logits(sum(lengths), seed)
-    whole, pieces = (
+    whole, blocks = (
         DenominatorPaths(graph, logits, torch.tensor(lengths), LEAK, True, size)
-        for size in (None, piece)
+        for size in (None, block)
     )
     for found, expected in zip(
-        everything_of(pieces, seed), everything_of(whole, seed), strict=True
+        everything_of(blocks, seed), everything_of(whole, seed), strict=True
     ):
         assert torch.equal(found, expected)
 
@@ -68,9 +68,9 @@ def test_groups_are_as_wide_as_their_bound_allows(lengths, most):
         assert (group.utterances.start, group.frames.start) == (count, frames)
         count, frames = group.utterances.stop, group.frames.stop
         assert frames - group.frames.start == sum(own)
-        assert (group.piece is not None) == (sum(own) > most)
+        assert (group.block is not None) == (sum(own) > most)
         if sum(own) > most:
-            assert len(own) <= ABREAST and group.piece * len(own) > most - len(own)
+            assert len(own) <= ABREAST and group.block * len(own) > most - len(own)
         if count < len(lengths):
             assert len(own) >= ABREAST and sum(own) + lengths[count] > most
     assert (count, frames) == (len(lengths), sum(lengths))
@@ -87,7 +87,7 @@ def test_a_bound_changes_no_result(tmp_path, draws, curvature):
     logits, direction = (random_logits(len(targets.labels), seed) for seed in (1, 2))
     uniforms = torch.rand(len(logits), 2, generator=torch.Generator().manual_seed(3)).double()
     results = []
-    # In one group; in two of one piece each; in two of several pieces.
+    # In one group; in two of one block each; in two of several blocks.
     for sums_bytes in (1 << 30, 12 * 8 * 130, 0):
         criterion = LatticeFreeMMI(tmp_path, LEAK, 0.1, 0.0, curvature, draws)
         criterion.sums_bytes = sums_bytes
@@ -107,15 +107,15 @@ def test_a_bound_changes_no_result(tmp_path, draws, curvature):
             torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
 
-def peaks(frames: int, piece: int | None) -> tuple[int, int, int]:
+def peaks(frames: int, block: int | None) -> tuple[int, int, int]:
     """Bytes of one utterance's occupancies, of what a curvature keeps, and of its product."""
     graph, logits = recursion(100, torch.float32), random_logits(frames).float()
     lengths = torch.tensor([frames])
     with measured(CPU) as gradient:
-        occupancies = DenominatorPaths(graph, logits, lengths, LEAK, False, piece).occupancies
+        occupancies = DenominatorPaths(graph, logits, lengths, LEAK, False, block).occupancies
     assert occupancies.isfinite().all()
     with measured(CPU) as kept:
-        paths = DenominatorPaths(graph, logits, lengths, LEAK, True, piece)
+        paths = DenominatorPaths(graph, logits, lengths, LEAK, True, block)
         occupancies = paths.occupancies
     with measured(CPU) as product:
         assert paths.tangent(logits).isfinite().all()
@@ -124,17 +124,17 @@ def peaks(frames: int, piece: int | None) -> tuple[int, int, int]:
 
 def test_memory_hardly_grows_with_the_length():
     frames = 200
-    whole, pieces = peaks(frames, None), peaks(frames, 10)
+    whole, blocks = peaks(frames, None), peaks(frames, 10)
     graph = recursion(100, torch.float32)
     entries, states = 4 * len(graph.pdf), 4 * len(graph.stay)
-    # Sums of all frames or those of a piece and of borders, and some of single frames.
+    # Sums of all frames or those of a block and of borders, and some of single frames.
     outputs, few = 10 * 4 * PDFS * frames, 20 * entries
     assert whole[0] > frames * entries
-    assert pieces[0] < 10 * entries + frames // 10 * states + outputs + few
+    assert blocks[0] < 10 * entries + frames // 10 * states + outputs + few
     assert whole[1] > frames * (entries + states)
-    assert pieces[1] < frames // 10 * states + outputs + few
+    assert blocks[1] < frames // 10 * states + outputs + few
     assert whole[2] > frames * entries
-    assert pieces[2] < 20 * entries + frames // 10 * states + outputs + few
+    assert blocks[2] < 20 * entries + frames // 10 * states + outputs + few
 
 
 EXTREMES = {

@@ -42,6 +42,9 @@ class MadeUpNumerators:
     def utterances(self, split: Split) -> None:
         return None
 
+    def phases(self, split: Split) -> int:
+        return 1
+
     def of(self, split: Split, batch: UnitBatch) -> SequenceTargets:
         pdf_of = np.arange(-1, PDFS, dtype=np.int32)
         graphs = [numerator(int(frames), [0, 2]) for frames in batch.lengths]

@@ -1,6 +1,6 @@
 """Measures time and memory of the denominator's sums with bounds on what is held at once.
 
-python -m benchmarks.lattice_free.pieces [--bounds 1TB 64MB] [--seconds 2 10 60 300] [options]
+python -m benchmarks.lattice_free.blocks [--bounds 1TB 64MB] [--seconds 2 10 60 300] [options]
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def row_of(graph: DenominatorRecursion, seconds: float, bound: int) -> dict[str,
         "seconds": seconds,
         "utterances": len(lengths),
         "bound": bound,
-        "groups": [group.piece for group in groups_of(lengths.tolist(), graph, most)],
+        "groups": [group.block for group in groups_of(lengths.tolist(), graph, most)],
         "gradient_seconds": gradient_seconds,
         "gradient_bytes": gradient_bytes,
         "product_seconds": product_seconds,
@@ -115,7 +115,7 @@ def row_of(graph: DenominatorRecursion, seconds: float, bound: int) -> dict[str,
 def main(given: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.lattice_free.pieces", description=__doc__
+        prog="python -m benchmarks.lattice_free.blocks", description=__doc__
     )
     parser.add_argument("--bounds", nargs="+", default=["1TB", "64MB"])
     parser.add_argument("--seconds", type=float, nargs="+", default=[2, 10, 60, 300])
