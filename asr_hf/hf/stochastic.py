@@ -263,7 +263,8 @@ class StochasticHessianFree:
             "values": {
                 "iteration": self.iteration,
                 "frames": self.frames,
-                "seconds": self.stopwatch.seconds,
+                # Those that all processes have in common, not what this one's clock says.
+                "seconds": self.seconds,
                 "position": self.sampler.position,
                 "length": self.length.state_dict(),
                 "annealing": self.annealing.state_dict(),

@@ -12,6 +12,7 @@ from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
 from asr_hf.hf.sampling.fixed import FixedSampling
 from asr_hf.hf.self_starting import SelfStarting
 from asr_hf.hf.stochastic import StochasticHessianFree
+from asr_hf.training.distributed.replica_consistency import checksums
 
 from .options import make, options
 
@@ -58,6 +59,14 @@ def test_loss_falls_with_every_annealing_and_sampling(net, theta, option, sampli
     )
     run(hf)
     assert heldout(net, hf.estimate) < 0.75 * heldout(net, theta)
+
+
+def test_the_state_has_nothing_of_the_process_s_own_clock(net, theta):
+    first, second = trainer(net, theta), trainer(net, theta)
+    for hf in (first, second):
+        hf.step()
+    assert first.stopwatch.seconds != second.stopwatch.seconds
+    assert checksums(first.state_dict()) == checksums(second.state_dict())
 
 
 @pytest.mark.parametrize("invert_every", [1, 3])
