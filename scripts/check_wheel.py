@@ -3,8 +3,8 @@
 usage: python scripts/check_wheel.py [--pythons python3.11 python3.13]
 
 Each interpreter gets an environment of its own outside the checkout, which takes 5 GB and is
-removed afterwards. There the commands of docs/your-data.md lead from recordings to a word error
-rate, the examples of docs/python.md run, and types are checked as a user's program.
+removed afterwards. There the commands of docs/tutorials/own-recordings.md lead from recordings to
+a word error rate, the examples of docs/python.md run, and types are checked as a user's program.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def step(module: nn.Module, x: Tensor) -> float:
 model: TrainedModel = load_model("exp/first")
 version: str = asr_hf.__version__
 """
-_STEPS = ("1. A table", "2. From the table to a test set")
+_TUTORIAL = ROOT / "docs" / "tutorials" / "own-recordings.md"
 
 
 def main() -> int:
@@ -65,7 +65,7 @@ def check(python: str, wheel: Path) -> None:
         run(*pip, *constraints, wheel)
         run(environment / "bin" / "asr-hf", "info", cwd=work)
         commands, examples = ROOT / "scripts" / "run_commands.py", ROOT / "scripts" / "run_page.py"
-        run(inside, "-P", commands, ROOT / "docs" / "your-data.md", *_STEPS, cwd=work)
+        run(inside, "-P", commands, _TUTORIAL, cwd=work)
         result = json.loads((work / "exp" / "first" / "result.json").read_text(encoding="utf-8"))
         print(f"{python}: own recordings end at {result['wer']['percent']:.1f} % WER")
         (work / "python").mkdir()

@@ -1,9 +1,9 @@
 """Run the commands of a page in Markdown, word for word, in the working folder.
 
-usage: python scripts/run_commands.py docs/your-data.md ["1. A table" ...]
+usage: python scripts/run_commands.py docs/tutorials/own-recordings.md
 
-Those under the headings that are named, or else all, run in order, each in a shell that finds the
-programs of this interpreter's environment first. It prints how long each took.
+They run in order, each in a shell that finds the programs of this interpreter's environment first.
+It prints how long each took.
 """
 
 from __future__ import annotations
@@ -21,21 +21,12 @@ def main() -> int:
     page = Path(sys.argv[1]).read_text(encoding="utf-8")
     programs = Path(sys.executable).parent
     environment = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
-    parts = [under(page, title) for title in sys.argv[2:]] or [page]
-    for line in (line for part in parts for line in commands(part)):
+    for line in commands(page):
         print(f"$ {line}", flush=True)
         begun = time.monotonic()
         subprocess.run(["bash", "-c", line], check=True, env=environment)
         print(f"({time.monotonic() - begun:.0f} s)", flush=True)
     return 0
-
-
-def under(page: str, title: str) -> str:
-    """Return the part of a page under a heading of the second level."""
-    part = re.search(rf"^## {re.escape(title)}$.*?(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
-    if part is None:
-        sys.exit(f"the page has no heading {title!r}")
-    return part[0]
 
 
 def commands(text: str) -> list[str]:

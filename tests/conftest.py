@@ -26,7 +26,7 @@ unsynced.use()
 
 
 # What trains on real speech, minutes each: begun last, these would keep one of two workers waiting.
-_LONG = ("test_real_speech.py", "test_messy_corpus.py", "test_tutorial.py")
+_LONG = ("test_real_speech.py", "test_messy_corpus.py", "test_pages.py", "test_data_directories.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -46,7 +46,8 @@ def assemble(root: Path, out: Path) -> None:
     """
     shutil.rmtree(out, ignore_errors=True)
     listed = [page for section in SECTIONS for page in section.pages if page not in _MADE]
-    forgotten = {f"docs/{p.name}" for p in (root / "docs").glob("*.md")} - {*listed}
+    pages = {path.relative_to(root).as_posix() for path in (root / "docs").rglob("*.md")}
+    forgotten = pages - {*listed}
     if forgotten:
         message = f"scripts/site/navigation.py: nowhere: {', '.join(sorted(forgotten))}"
         raise ValueError(message)

@@ -23,12 +23,19 @@ def _docs(*names: str) -> tuple[str, ...]:
 
 
 SECTIONS = (
-    Section("Start", _docs("your-data", "transcribe", "kaldi", "vosk", "sequence", "lf-mmi")),
+    Section(
+        "Tutorials",
+        _docs(
+            *("tutorials/first-model", "tutorials/own-recordings", "tutorials/from-kaldi"),
+            *("tutorials/to-vosk", "tutorials/sequence-training", "tutorials/cluster"),
+        ),
+    ),
     Section(
         "How do I …",
         _docs(
-            *("options", "presets", "settings", "adapt", "alignment", "decoding", "compare"),
-            *("sweeps", "distributed", "large-data", "your-classes", "python"),
+            *("your-data", "options", "presets", "settings", "transcribe", "adapt", "alignment"),
+            *("decoding", "compare", "sequence", "lf-mmi", "kaldi", "vosk", "sweeps"),
+            *("distributed", "large-data", "your-classes", "python"),
         ),
     ),
     Section("Reference", ("reference/settings.md", "reference/commands.md", "reference/python.md")),

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-TITLE = "2. From the table to a test set"
+from ..pages import Page, Shell, as_clone
+
 _LANGUAGES = ["corpus.languages=[en,es]"]
 _ALIGNMENT = [
     *("alignment.iterations=15", "alignment.gaussians=500", "alignment.jobs=1"),
@@ -35,6 +36,8 @@ MORE = {
     ],
     "score": [],
 }
+PAGE = Page("docs/tutorials/own-recordings.md").commands()
+COMMANDS = {verb: PAGE[verb] for verb in MORE}
 # What prepare says of each kind of row that cannot be used.
 CAUSES = {
     "missing": "no such audio file",
@@ -65,9 +68,9 @@ MIDDLE: dict[str, Callable[[Path], bool]] = {
 
 
 @pytest.fixture(scope="module")
-def messy(tutorial, empty_folder) -> Path:
-    folder = empty_folder("messy")
-    tutorial.run(folder, "python scripts/make_messy_table.py mine", ["--each", "40"])
+def messy(tmp_path_factory) -> Path:
+    folder = as_clone(tmp_path_factory.mktemp("messy"))
+    Shell(folder).run("python scripts/make_messy_table.py mine", ["--each", "40"])
     return folder
 
 
@@ -93,14 +96,14 @@ def stamps(folder: Path, *names: str) -> dict[str, tuple[int, int]]:
 
 
 @pytest.fixture(scope="module")
-def done(tutorial, messy) -> dict[str, str]:
+def done(messy) -> dict[str, str]:
     """What each command said that was killed and given again."""
     said = {}
-    for verb, line in tutorial.commands(TITLE).items():
+    for verb, line in COMMANDS.items():
         if verb in MIDDLE:
-            process = tutorial.start(messy, line, MORE[verb])
+            process = Shell(messy).start(line, MORE[verb])
             kill_in_the_middle(process, lambda verb=verb: MIDDLE[verb](messy))
-        said[verb] = tutorial.run(messy, line, MORE[verb])
+        said[verb] = Shell(messy).run(line, MORE[verb])
     return said
 
 
@@ -166,15 +169,12 @@ def number_of(text: str) -> tuple[str, int]:
     return found[1], int(found[2])
 
 
-def test_commands_given_again_make_nothing_anew(tutorial, messy, done):
+def test_commands_given_again_make_nothing_anew(messy, done):
     run_dir = messy / "exp/first"
     result = json.loads((run_dir / "result.json").read_text())
     kept = ("data", "exp/first/decode", "exp/first/checkpoints")
     before, model = stamps(messy, *kept), (run_dir / "model.safetensors").read_bytes()
-    said = {
-        verb: tutorial.run(messy, line, MORE[verb])
-        for verb, line in tutorial.commands(TITLE).items()
-    }
+    said = {verb: Shell(messy).run(line, MORE[verb]) for verb, line in COMMANDS.items()}
     assert stamps(messy, *kept) == before
     assert (run_dir / "model.safetensors").read_bytes() == model
     assert json.loads((run_dir / "result.json").read_text())["wer"] == result["wer"]
