@@ -91,6 +91,12 @@ class Page:
         return found
 
 
+def _ours() -> dict[str, str]:
+    """The environment without what `make test` gives its own recipes: flags, jobs and ARGS."""
+    of_make = {"ARGS", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES"}
+    return {key: value for key, value in os.environ.items() if key not in of_make}
+
+
 class Shell:
     """A shell in a folder. It knows the variables that it was given, and follows `cd`.
 
@@ -114,7 +120,7 @@ class Shell:
         return subprocess.Popen(
             ["bash", "-c", self._script(f"exec {line} {shlex.join(more)}")],
             cwd=self.folder,
-            env={**os.environ, "PATH": self._path, "OMP_NUM_THREADS": "1"},
+            env={**_ours(), "PATH": self._path, "OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -59,7 +59,10 @@ def test_filterbanks_of_speech_and_noise_are_those_of_torchaudio(options, speech
         ours, theirs = without(fbank, waveform, options), fbank(waveform, options)
         assert ours.dtype == theirs.dtype == torch.float32
         assert ours.shape == theirs.shape
-        assert (ours - theirs).abs().max() < 5e-4
+        # In float64, because its own float32 is off by as much on some processors.
+        exact = fbank(waveform.double(), options)
+        assert exact.dtype == torch.float64
+        assert (ours - exact).abs().max() < 5e-4
 
 
 @needs_torchaudio

@@ -70,6 +70,7 @@ class Sausages:
     folder = Path("lattices")
     silence_phones = (1,)
     has_phones = False
+    phases = 1
 
     def __init__(self, store):
         pdfs = store.num_pdfs
@@ -91,6 +92,9 @@ class Sausages:
         states = np.append(0, np.repeat(np.arange(1, frames + 1), 2)).astype(np.int32)
         ends = [(2 * frames - 1, 0.0), (2 * frames, -0.5)]
         return Lattice(name, np.array(rows, ARC), states, np.array(ends, FINAL))
+
+    def pieces(self, name):
+        return [self.lattice(name)]
 
     def lattice(self, name):
         return self._made[name]

@@ -40,6 +40,7 @@ class Lattices:
     phone_of = np.array([0, 1, 2, 2, 3], np.int32)
     silence_phones = (1,)
     has_phones = False
+    phases = 1
 
     def __init__(self, store):
         rng = np.random.default_rng(0)
@@ -63,6 +64,9 @@ class Lattices:
         lattice = Lattice(name, np.array(rows, ARC), states, np.array(ends, FINAL))
         lattice.check(4)
         return lattice
+
+    def pieces(self, name):
+        return [self.lattice(name)]
 
     def lattice(self, name):
         return self._made[name]
