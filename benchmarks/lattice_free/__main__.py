@@ -22,6 +22,7 @@ from asr_hf.runtime.logs import configure_logging
 from benchmarks.lattice_free.commands import (
     CRITERIA,
     CROSS_ENTROPY,
+    FLAT,
     LATTICE_FREE,
     ROOT,
     SMBR,
@@ -104,7 +105,7 @@ def main(given: Sequence[str] | None = None) -> None:
     options = parser.parse_args(given)
     configure_logging(debug=False)
     runner = Runner(ROOT, options.minutes)
-    wanted = [c for c in (CROSS_ENTROPY, LATTICE_FREE, SMBR) if c in options.criteria]
+    wanted = [c for c in (CROSS_ENTROPY, LATTICE_FREE, FLAT, SMBR) if c in options.criteria]
     try:
         for seed in options.seeds:
             for corpus in (CORPORA[name] for name in options.corpora):

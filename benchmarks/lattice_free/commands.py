@@ -8,7 +8,8 @@ from benchmarks.lattice_free.settings import COMMON, CorpusSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 Command = list[str]
-CROSS_ENTROPY, SMBR, LATTICE_FREE = CRITERIA = ("cross_entropy", "smbr", "lfmmi")
+CRITERIA = ("cross_entropy", "smbr", "lfmmi", "flat")
+CROSS_ENTROPY, SMBR, LATTICE_FREE, FLAT = CRITERIA
 
 
 def name_of(corpus: CorpusSettings, criterion: str, seed: int) -> str:
@@ -30,7 +31,8 @@ def commands(corpus: CorpusSettings, criterion: str, seed: int) -> list[Command]
     """List the commands that train and decode by a criterion.
 
     sMBR starts from the cross-entropy run of its seed, on lattices of the first seed's. LF-MMI has
-    a quarter of its time for a start of its own, by cross-entropy on its states.
+    a quarter of its time for a start of its own, by cross-entropy on its states. The flat start has
+    transcripts alone, and all the time.
 
     Args:
         corpus: the corpus.
@@ -55,6 +57,11 @@ def commands(corpus: CorpusSettings, criterion: str, seed: int) -> list[Command]
         from_start = f"init_from={folder_of(corpus, criterion, seed)}-start"
         rest = f"trainer.horizon.seconds={corpus.seconds - corpus.seconds // 4}"
         return [["train", *first], *_run([*states, from_start, rest, name])]
+    if criterion == FLAT:
+        flat = ["+stage=lfmmi", "alignment=none", "criterion.cross_entropy=0"]
+        words = [*shared, *flat, *network, sets, name]
+        train, *rest = _run(words)
+        return [["align", *words], [*train, horizon], *rest]
     before = folder_of(corpus, CROSS_ENTROPY, seed)
     words = [*shared, "+stage=smbr", f"init_from={before}", sets, name, "lattices.tag=lattice-free"]
     words.append(f"lattices.from_run={folder_of(corpus, CROSS_ENTROPY, 0)}")

@@ -37,6 +37,14 @@ def test_smbr_starts_from_the_run_of_its_seed_on_lattices_of_the_first():
     assert f"lattices.from_run={commands.folder_of(corpus, commands.CROSS_ENTROPY, 0)}" in second[0]
 
 
+def test_the_flat_start_has_its_own_alignment_and_no_other_start():
+    found = commands.commands(CORPORA["queen"], commands.FLAT, 0)
+    assert [command[0] for command in found] == ["align", "train", "decode", "score"]
+    assert all("alignment=none" in command for command in found)
+    assert "trainer.horizon.seconds=360" in found[1]
+    assert not any(word.startswith("init_from") for word in found[1])
+
+
 def test_speed_is_measured_on_any_graph(tmp_path, capsys):
     arcs = np.array([(0, 0, 0, 1, 0.5), (0, 1, 1, 2, 0.5), (1, 0, 2, 1, 1.0)], ARC)
     DenominatorGraph(arcs, np.array([0.5, 0.5]), 3).save(tmp_path)
