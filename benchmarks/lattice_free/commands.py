@@ -60,8 +60,8 @@ def commands(corpus: CorpusSettings, criterion: str, seed: int) -> list[Command]
     if criterion == FLAT:
         flat = ["+stage=lfmmi", "alignment=none", "criterion.cross_entropy=0"]
         words = [*shared, *flat, *network, sets, name]
-        train, *rest = _run(words)
-        return [["align", *words], [*train, horizon], *rest]
+        first, *others = _run(words)
+        return [["align", *words], [*first, horizon], *others]
     before = folder_of(corpus, CROSS_ENTROPY, seed)
     words = [*shared, "+stage=smbr", f"init_from={before}", sets, name, "lattices.tag=lattice-free"]
     words.append(f"lattices.from_run={folder_of(corpus, CROSS_ENTROPY, 0)}")
