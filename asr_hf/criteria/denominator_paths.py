@@ -71,6 +71,8 @@ class DenominatorPaths:
         block: int | None = None,
     ) -> None:
         self.graph, self.leak = graph, leak
+        # What leaps to each state where α adds up to 1 [S, 1].
+        self._leap = graph.initial * leak
         order, self._rows = _side_by_side(lengths, logits.device)
         self._logits, self._tops = logits, logits.amax(dim=1, keepdim=True)
         self._blocks = _cut(len(self._rows), block or len(self._rows))
@@ -104,7 +106,7 @@ class DenominatorPaths:
         below = self._logits.index_select(0, rows).sub_(top).clamp_min_(_LOWEST).T
         emission = below.contiguous().to(graph.initial.dtype).exp_()
         # α adds up to 1, and with it what leaps.
-        entered = graph.entered(alpha[:, : len(rows)] + graph.initial * self.leak)
+        entered = graph.entered(alpha[:, : len(rows)] + self._leap)
         entered.mul_(emission.index_select(0, graph.pdf))
         alpha = graph.merged(entered)
         scale = alpha.sum(0)
@@ -159,7 +161,7 @@ class DenominatorPaths:
         for part, value in zip(graph.parts(outputs), graph.at_entries(beta), strict=True):
             part.mul_(value)
         beta = graph.left(outputs)
-        return beta.add_((graph.initial.T * self.leak) @ beta)
+        return beta.add_(self._leap.T @ beta)
 
     def tangent(self, direction: Tensor) -> Tensor:
         """Return the derivative of the occupancies along a direction of the outputs.
@@ -176,7 +178,7 @@ class DenominatorPaths:
         """
         wide = direction.to(self.occupancies.dtype)
         along = wide - (self.occupancies * wide).sum(1, keepdim=True)
-        graph, leap = self.graph, self.graph.initial.T * self.leak
+        graph = self.graph
         result = torch.empty_like(along)
         change = beta = graph.initial.new_empty(len(graph.initial), 0)
         for place, (frame, moved) in enumerate(self._changes_backwards(along)):
@@ -194,7 +196,7 @@ class DenominatorPaths:
                 part.mul_(value).add_(by)
             result[rows] = (graph.count @ moved).div_(self._weights[place]).T
             change = graph.left(ahead.mul_(outputs))
-            change.add_(leap @ change)
+            change.add_(self._leap.T @ change)
             if not self._keep:
                 beta = self._before(outputs, beta)
         return result
@@ -220,7 +222,7 @@ class DenominatorPaths:
         graph, (rows, emission, scale, entered) = self.graph, frame
         change = change[:, : len(rows)]
         leaps = change.sum(0, keepdim=True)
-        moved = graph.entered(change.addcmul(graph.initial * self.leak, leaps))
+        moved = graph.entered(change.addcmul(self._leap, leaps))
         moved.mul_((emission * scale).index_select(0, graph.pdf))
         own = along.index_select(0, rows).T.index_select(0, graph.pdf)
         moved.addcmul_(entered, own)

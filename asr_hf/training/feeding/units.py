@@ -73,13 +73,14 @@ class Units:
         if stride < 1:
             raise InputError(f"frame_stride={stride}", expected="1 or more")
         self._source, self._stride, self._every = source, stride, every * stride
-        self._phases = phases
+        # Utterance u gives the units k u ... k u + k - 1, which begin at its first k frames.
+        self._beginnings = stride * phases
         # Frames far apart are then taken from where they lie, and the utterances not copied.
         self._whole = source.whole if stride > 1 and source.resident else None
         everything = np.arange(source.store.num_units)
         self._utterances = everything if utterances is None else utterances
         lengths = np.diff(source.store.offsets)[self._utterances]
-        first = np.arange(stride * phases)
+        first = np.arange(self._beginnings)
         self.frame_counts: np.ndarray = np.maximum(
             0, (lengths[:, None] - first + self._every - 1) // self._every
         ).reshape(-1)
@@ -105,7 +106,7 @@ class Units:
         """Return one batch for each group of units."""
         lengths = [self.frame_counts[group] for group in groups]
         if self._stride == 1:
-            parted = [np.divmod(group, self._phases) for group in groups]
+            parted = [self._parted(group) for group in groups]
             utterances = [self._utterances[places] for places, _ in parted]
             phases = [phase for _, phase in parted]
             used = [self._emitted(*x) for x in zip(utterances, phases, lengths, strict=True)]
@@ -119,10 +120,14 @@ class Units:
                 lengths,
                 [self._rows(*x) for x in zip(groups, lengths, strict=True)],
             )
-        whole = [np.unique(group // self._stride) for group in groups]
+        whole = [np.unique(self._parted(group)[0]) for group in groups]
         indices = [self._index(*x) for x in zip(groups, whole, lengths, strict=True)]
         utterances = [self._utterances[places] for places in whole]
         return UnitBatches(self._source.batches(utterances), utterances, lengths, indices)
+
+    def _parted(self, group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the places of the units' utterances, and the units' first frames in them."""
+        return np.divmod(group, self._beginnings)
 
     def _emitted(
         self, utterances: np.ndarray, phases: np.ndarray, lengths: np.ndarray
@@ -139,12 +144,12 @@ class Units:
         offsets, utterances = self._source.store.offsets, self._utterances[whole]
         sizes = offsets[utterances + 1] - offsets[utterances]
         starts = np.concatenate([[0], np.cumsum(sizes)])
-        place, phase = np.divmod(group, self._stride)
+        place, phase = self._parted(group)
         return self._steps(starts[np.searchsorted(whole, place)] + phase, lengths)
 
     def _rows(self, group: np.ndarray, lengths: np.ndarray) -> Tensor:
         """Return where the frames of `group` [F] lie in the whole store."""
-        place, phase = np.divmod(group, self._stride)
+        place, phase = self._parted(group)
         return self._steps(self._source.store.offsets[self._utterances[place]] + phase, lengths)
 
     def _steps(self, first: np.ndarray, lengths: np.ndarray) -> Tensor:
