@@ -63,6 +63,26 @@ def _of_ctm(word: CtmWord) -> Word:
     return Word(word.word, word.start, word.start + word.duration)
 
 
+def result_of(model: vosk.Model, path: Path, alternatives: int) -> dict[str, Any]:
+    """Return what Vosk says of a recording.
+
+    Args:
+        model: a model of Vosk's.
+        path: recording of one channel, of 16 bits.
+        alternatives: 1 for the best path, 0 for the words of least expected errors.
+
+    Returns:
+        Vosk's record, with the words and their times.
+    """
+    samples, rate = soundfile.read(path, dtype="int16")
+    recogniser = vosk.KaldiRecognizer(model, rate)
+    recogniser.SetWords(True)
+    recogniser.SetMaxAlternatives(alternatives)
+    recogniser.AcceptWaveform(samples.tobytes())
+    result: dict[str, Any] = json.loads(recogniser.FinalResult())
+    return result["alternatives"][0] if alternatives else result
+
+
 class Recogniser:
     """Vosk with the model of a run.
 
@@ -75,20 +95,9 @@ class Recogniser:
         self._model = vosk.Model(str(folder))
 
     def hear(self, path: Path, alternatives: int) -> list[Word]:
-        """Return the words of a recording.
-
-        Args:
-            path: recording of one channel, of 16 bits.
-            alternatives: 1 for the best path, 0 for the words of least expected errors.
-        """
-        samples, rate = soundfile.read(path, dtype="int16")
-        recogniser = vosk.KaldiRecognizer(self._model, rate)
-        recogniser.SetWords(True)
-        recogniser.SetMaxAlternatives(alternatives)
-        recogniser.AcceptWaveform(samples.tobytes())
-        result = json.loads(recogniser.FinalResult())
-        found = result["alternatives"][0] if alternatives else result
-        return [Word(w["word"], w["start"], w["end"]) for w in found.get("result", [])]
+        """Return the words of a recording; see `result_of`."""
+        found = result_of(self._model, path, alternatives).get("result", [])
+        return [Word(w["word"], w["start"], w["end"]) for w in found]
 
 
 def agreement(ours: Words, theirs: Words) -> dict[str, Any]:

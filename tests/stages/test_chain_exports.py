@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-import soundfile
 import torch
 import vosk
 
@@ -91,8 +89,8 @@ def test_vosk_finds_the_words_times_and_scores_of_decode(run, system):
     model = vosk.Model(str(folder / "export" / "vosk-xx"))
     for name, scores in scores_of(folder, corpus):
         path = kaldi_decoders.best_path(hmms.transitions, graph, scores)
-        theirs = score_of_vosk(model, corpus / "wav" / f"{name}.wav")
-        assert theirs == pytest.approx(GRAPH_SCALE * path.score, rel=1e-4)
+        theirs = held_against.result_of(model, corpus / "wav" / f"{name}.wav", 1)
+        assert theirs["confidence"] == pytest.approx(GRAPH_SCALE * path.score, rel=1e-4)
 
 
 @torch.no_grad()
@@ -107,14 +105,6 @@ def scores_of(run: Path, corpus: Path) -> Iterator[tuple[str, np.ndarray]]:
         batch = FrameBatch(frames, ids, ids, torch.full((count,), count))
         index = torch.arange(0, count, 3)
         yield name, model.log_likelihoods(model.inputs(batch, index)).numpy()
-
-
-def score_of_vosk(model, wav: Path) -> float:
-    samples, rate = soundfile.read(wav, dtype="int16")
-    recogniser = vosk.KaldiRecognizer(model, rate)
-    recogniser.SetMaxAlternatives(1)
-    recogniser.AcceptWaveform(samples.tobytes())
-    return json.loads(recogniser.FinalResult())["alternatives"][0]["confidence"]
 
 
 def test_words_are_where_the_alignment_has_them(tones, factorised):

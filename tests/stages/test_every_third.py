@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-import soundfile
 import torch
 import vosk
 
@@ -20,6 +19,7 @@ from asr_hf.kaldi.graph import read_symbols
 from asr_hf.kaldi.transition_model import read_transition_model
 from asr_hf.scoring.ctm import read_ctm
 from asr_hf.training.model_file import load_model
+from benchmarks.vosk import result_of
 
 from ..once import once
 from .conftest import TONES, paths
@@ -151,13 +151,7 @@ def vosk_model(tones):
 
 def heard(model, wav: Path, alternatives: int = 1) -> list[dict]:
     """What Vosk recognises: the best path, or with no alternatives the least risk."""
-    samples, rate = soundfile.read(wav, dtype="int16")
-    recogniser = vosk.KaldiRecognizer(model, rate)
-    recogniser.SetWords(True)
-    recogniser.SetMaxAlternatives(alternatives)
-    recogniser.AcceptWaveform(samples.tobytes())
-    result = json.loads(recogniser.FinalResult())
-    return (result["alternatives"][0] if alternatives else result).get("result", [])
+    return result_of(model, wav, alternatives).get("result", [])
 
 
 def test_vosk_hears_what_decode_hears_at_the_same_times(tones, run, vosk_model):
