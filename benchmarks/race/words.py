@@ -77,7 +77,8 @@ def count_words(plan: Plan, workloads: Sequence[str], studies: Sequence[int], po
 
 
 def _score(trial: Trial, core: int, results: Results) -> None:
-    for verb in ("decode", "score"):
+    # Results outlive run folders: one that is gone is made again, one that is there is left.
+    for verb in ("train", "decode", "score"):
         outcome = run(verb, trial, core)
         if outcome.code:
             raise failed(verb, trial, outcome.code)
