@@ -21,7 +21,7 @@ WATCHING = ("tests/test_architecture.py", "tests/conf/test_conf.py", "tests/conf
 # What a copy consists of.
 PARTS = (
     *("asr_hf", "conf", "recipes", "Makefile", "pyproject.toml", "docs/architecture.md"),
-    *("setup.py", "constraints.txt"),
+    *("setup.py", "constraints.txt", "constraints-newest.txt"),
     # With what the first of them imports.
     *("tests/conftest.py", "tests/command.py", "tests/composed.py", "tests/toy_store.py"),
     "tests/unsynced.py",
