@@ -10,6 +10,7 @@ from torch import Tensor
 from asr_hf.hf.annealing import Annealing
 from asr_hf.hf.averaging import add_to_mean
 from asr_hf.hf.damping import DampedOperator
+from asr_hf.hf.divergence import Divergence
 from asr_hf.hf.fisher_pull import pull_memory, strengthened
 from asr_hf.hf.gradient import mean_gradient
 from asr_hf.hf.horizon import Horizon
@@ -20,15 +21,14 @@ from asr_hf.hf.pass_cost import PassCost
 from asr_hf.hf.penalty import penalised
 from asr_hf.hf.preconditioners.base import Preconditioner
 from asr_hf.hf.sampling.base import SampleSizes, SamplingSchedule, UnitSampler
-from asr_hf.hf.state import State, nest, nested
+from asr_hf.hf.state import State, copied, nest, nested, restore
 from asr_hf.hf.statistics import SampleStatistics
 from asr_hf.hf.step_length import ModelLength
+from asr_hf.hf.warm_up import WarmUp
 from asr_hf.runtime.clock import PhaseClock, Stopwatch
 
 # Iterations whose passes are counted for a run that ends by its seconds: the first are shorter.
 _COUNTED_ITERATIONS = 10
-# Share of a short run after which the warm-up is over, whatever its steps.
-_LONGEST_WARM_UP = 0.1
 
 
 class StochasticHessianFree:
@@ -43,7 +43,8 @@ class StochasticHessianFree:
     with the momentum μ in the place of CG's start, looked ahead along as Nesterov does (Sutskever
     et al. 2013, appendix), and the annealing a(t), which takes the noise of small samples out of θ
     in the end. No loss is measured and no rate is tuned: α is the length at which the model is
-    least, and 1 - μ makes the sum over steps a mean.
+    least, and 1 - μ makes the sum over steps a mean. If the losses of the samples say that the run
+    diverges, the steps since the look at the curvature are taken back, and later ones are shorter.
 
     Args:
         objective: the loss, its gradient and curvature.
@@ -57,10 +58,8 @@ class StochasticHessianFree:
         weight_decay: ρ; the loss has ½ρ‖W‖² beside it per frame (see `Penalised`).
         pull: ρ of ½ρ‖θ - θ₀‖², which the loss has likewise; θ₀ is `theta`.
         pull_fisher: ρ of ½ρ(θ - θ₀)'F(θ - θ₀), likewise; F is the objective's `old_fisher`.
-        steps: gradient steps of an iteration; the first iterations, in which the curvature changes
-            fast, have 1, 2, 4, ... of them.
-        warm_up: number of gradient steps at the start in which they grow to their length, while
-            factors and α catch up with the curvature; a tenth of the run at most.
+        steps: gradient steps of an iteration (see `WarmUp`).
+        warm_up: number of gradient steps at the start in which they grow to their length.
         length_decay: decay of the measurements of α (see `ModelLength`).
         averaging: ᾱ; `estimate` is the running mean θ̄ ← ᾱ θ̄ + (1 - ᾱ) θ over iterations. 0
             reports the iterates themselves.
@@ -102,7 +101,10 @@ class StochasticHessianFree:
         self.preconditioner, self.sampling = preconditioner, sampling
         self.annealing, self.horizon, self.length = annealing, horizon, ModelLength(length_decay)
         self.damping, self.momentum = damping, momentum
-        self.steps, self.warm_up = steps, warm_up
+        self.warm_up, self.divergence = WarmUp(steps, warm_up), Divergence()
+        # The parameters, with the statistics of normalisation; and the last at which all was well.
+        self.place = {"theta": self.theta, **nest("statistics", objective.statistics)}
+        self.sound = copied(self.place)
         self.averaging, self.seed = averaging, seed
         self.sampler = UnitSampler(objective.unit_frames(Split.TRAIN), seed)
         self.space = preconditioner.space = objective.space
@@ -133,8 +135,8 @@ class StochasticHessianFree:
         return self.horizon.key if self.progress >= 1.0 else ""
 
     def memory(self, size: ProblemSize) -> MemoryNeed:
-        """Return what it allocates: gradient, direction, product, velocity, step, θ₀, its parts."""
-        own = size.shards(4) + size.vectors(1 + bool(self.averaging))
+        """Return what it allocates: g, M⁻¹g, product, velocity, step, θ twice, θ₀, its parts."""
+        own = size.shards(4) + size.vectors(2 + bool(self.averaging))
         if size.shares > 1:
             own += size.vectors(2)
         parts = self.preconditioner.memory(size) + pull_memory(size, self.pull, self.fisher)
@@ -151,7 +153,7 @@ class StochasticHessianFree:
         frames = 0
         while len(costs) < _COUNTED_ITERATIONS or self.horizon.seconds is None:
             sizes = self.sampling.sizes(len(costs), self.sampler.total)
-            gradients = sizes.gradient * self._steps(len(costs))
+            gradients = sizes.gradient * self.warm_up.steps(len(costs))
             costs.append(PassCost(gradients + sizes.curvature, 0, sizes.curvature, (1, 1)))
             frames += gradients
             if self.horizon.progress(frames / max(1, self.sampler.total), 0.0) >= 1.0:
@@ -167,18 +169,26 @@ class StochasticHessianFree:
         clock = PhaseClock(self.objective.device)
         self.objective.begin_iteration(self.iteration)
         sizes = self.sampling.sizes(self.iteration, self.sampler.total)
-        total = frames = 0.0
-        for number in range(self._steps(self.iteration)):
+        total = frames = factor = 0.0
+        for number in range(self.warm_up.steps(self.iteration)):
             with clock.phase("gradient"), self.objective.statistics_of_samples():
                 sample = self.sampler.draw(sizes.gradient)
                 loss, gradient = mean_gradient(
                     self.objective, self.theta, sample, self.iteration + 1
                 )
             total, frames = total + loss.data_mean * loss.num_frames, frames + loss.num_frames
+            diverged = self.divergence.observe(loss.data_mean)
+            if diverged:
+                self._take_back()
+                self._advance(loss.num_frames)
+                break
             if number == 0:
+                if not self.divergence.suspected:
+                    restore(self.sound, self.place)
                 with clock.phase("curvature"):
                     direction = self._learn_curvature(sizes, gradient, loss.num_frames)
-            factor = self._warmth(number) * self.annealing.factor(self.progress)
+            warmth = self.warm_up.factor(self.iteration, number, self.progress)
+            factor = warmth * self.annealing.factor(self.progress)
             with clock.phase("step"):
                 if number > 0:
                     direction = self.preconditioner.apply(gradient)
@@ -189,7 +199,8 @@ class StochasticHessianFree:
         self.iteration += 1
         if self.average is not None:
             add_to_mean(self.average, self.theta, self.averaging, self.iteration)
-        self.annealing.observe(self.progress, total / frames)
+        if not diverged:
+            self.annealing.observe(self.progress, total / frames)
         return {
             "iteration": self.iteration,
             "optimiser": self.name,
@@ -197,32 +208,18 @@ class StochasticHessianFree:
             "lambda": self.damping,
             "length": self.length.value,
             "annealing": factor,
+            "diverged": diverged,
             "gradient_frames": int(frames),
             "curvature_frames": sizes.curvature,
             "gradient_norm": self.space.norm(gradient),
             "phase_seconds": clock.seconds,
         }
 
-    def _warmth(self, number: int) -> float:
-        """Return the factor of the length of an iteration's step in the warm-up; 1 after it."""
-        if not self.warm_up:
-            return 1.0
-        taken = self._steps_before(self.iteration) + number
-        return min(1.0, max((taken + 1) / self.warm_up, self.progress / _LONGEST_WARM_UP))
-
     def _advance(self, frames: int) -> None:
         """Go on along the horizon; all processes by one clock."""
         self.frames += frames
         if self.horizon.seconds is not None:
             self.seconds = self.objective.common(self.stopwatch.seconds)
-
-    def _steps(self, iteration: int) -> int:
-        return min(self.steps, 1 << min(iteration, 30))
-
-    def _steps_before(self, iteration: int) -> int:
-        """Return the number of gradient steps of all iterations before one."""
-        shorter = min(iteration, (self.steps - 1).bit_length())
-        return (1 << shorter) - 1 + self.steps * (iteration - shorter)
 
     def _learn_curvature(self, sizes: SampleSizes, gradient: Tensor, num_frames: int) -> Tensor:
         """Renew M and measure the length of steps on a sample of their own; return M⁻¹g [n]."""
@@ -250,6 +247,13 @@ class StochasticHessianFree:
         length = (1 - self.momentum) * self.length.value * factor
         self.theta.add_(self.space.whole(step), alpha=-length)
 
+    def _take_back(self) -> None:
+        """Go on from the last sound place, at rest and by shorter steps."""
+        restore(self.place, self.sound)
+        self.velocity.zero_()
+        self.length.shorten()
+        self.divergence.settle()
+
     def state_dict(self) -> State:
         """Return everything that the next iteration depends on."""
         inner = self.preconditioner.state_dict()
@@ -258,6 +262,7 @@ class StochasticHessianFree:
                 "theta": self.theta,
                 "velocity": self.space.whole(self.velocity),
                 **({} if self.average is None else {"average": self.average}),
+                **nest("sound", self.sound),
                 **nest("preconditioner", inner["tensors"]),
             },
             "values": {
@@ -267,6 +272,7 @@ class StochasticHessianFree:
                 "seconds": self.seconds,
                 "position": self.sampler.position,
                 "length": self.length.state_dict(),
+                "divergence": self.divergence.state_dict(),
                 "annealing": self.annealing.state_dict(),
                 "sampling": self.sampling.state_dict(),
                 "preconditioner": inner["values"],
@@ -284,8 +290,10 @@ class StochasticHessianFree:
         self.seconds, self.sampler.position = values["seconds"], values["position"]
         self.stopwatch = Stopwatch(self.seconds)
         self.length.load_state_dict(values["length"])
+        self.divergence.load_state_dict(values["divergence"])
         self.annealing.load_state_dict(values["annealing"])
         self.sampling.load_state_dict(values["sampling"])
+        restore(self.sound, nested("sound", tensors))
         device = self.theta.device
         inner = {k: v.to(device) for k, v in nested("preconditioner", tensors).items()}
         self.preconditioner.load_state_dict({"tensors": inner, "values": values["preconditioner"]})

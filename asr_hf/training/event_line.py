@@ -18,4 +18,6 @@ def describe(event: dict[str, Any]) -> str:
         parts.append(f"step {event['step']:.2g}" if event["accepted"] else "rejected")
     if event.get("learning_rate") is not None:
         parts.append(f"rate {event['learning_rate']:.3g}")
+    if event.get("diverged"):
+        parts.append("diverged: steps taken back, shorter ones follow")
     return ", ".join([*parts, f"{event['seconds']:.1f} s"])

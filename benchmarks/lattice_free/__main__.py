@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
-import torch
-
 from asr_hf.report.run_data import RunData
 from asr_hf.runtime.ending import with_exit_code
 from asr_hf.runtime.files import read_json, write_json
@@ -31,7 +29,7 @@ from benchmarks.lattice_free.commands import (
     folder_of,
 )
 from benchmarks.lattice_free.settings import CORPORA, SEEDS, CorpusSettings
-from benchmarks.machine import describe
+from benchmarks.machine import cpu
 from benchmarks.paper_table.runs import OutOfTime, Runner
 
 log = logging.getLogger("asr_hf.benchmarks")
@@ -57,6 +55,7 @@ def record(corpus: CorpusSettings, criterion: str, seed: int) -> dict[str, Any] 
         "diverged": not all(map(math.isfinite, losses)) or losses[-1] > losses[0],
         "seconds": run.figure("seconds"),
         "iterations": run.figure("iterations"),
+        "machine": cpu(),
     }
 
 
@@ -74,7 +73,25 @@ def figures(runs: dict[str, dict[str, Any]], corpus: CorpusSettings) -> dict[str
     found["wer_relative_to_cross_entropy"] = ours / theirs - 1 if ours and theirs else None
     found["test_words"] = max((run["words"] for run in runs.values()), default=0)
     found["diverged"] = sum(r["diverged"] for k, r in runs.items() if k.startswith(LATTICE_FREE))
-    return {**found, "network": corpus.network, "seconds": corpus.seconds, "runs": runs}
+    return {**found, **settings_of(corpus), "runs": runs}
+
+
+def settings_of(corpus: CorpusSettings) -> dict[str, Any]:
+    """Return what runs of a corpus have to share to stand in one table."""
+    own = {CROSS_ENTROPY: corpus.cross_entropy, LATTICE_FREE: corpus.lattice_free}
+    return {
+        "network": " ".join(sorted(corpus.network.split())),
+        "own": own,
+        "seconds": corpus.seconds,
+        "tests": list(corpus.tests),
+    }
+
+
+def still_valid(known: dict[str, Any], corpus: CorpusSettings) -> dict[str, dict[str, Any]]:
+    """Return the runs of former sittings and other machines, if their settings were these."""
+    settings = settings_of(corpus)
+    same = all(known.get(key) == value for key, value in settings.items())
+    return known["runs"] if same else {}
 
 
 def write(names: Sequence[str]) -> None:
@@ -90,8 +107,9 @@ def write(names: Sequence[str]) -> None:
             if (found := record(corpus, criterion, seed)) is not None
         }
         if runs:
-            corpora[name] = figures(runs, corpus)
-    write_json(RESULTS, {"machine": describe(torch.device("cpu")), "corpora": corpora})
+            former = still_valid(corpora.get(name, {}), corpus)
+            corpora[name] = figures({**former, **runs}, corpus)
+    write_json(RESULTS, {"corpora": corpora})
 
 
 @with_exit_code

@@ -47,10 +47,11 @@ def commands(corpus: CorpusSettings, criterion: str, seed: int) -> list[Command]
     horizon = f"trainer.horizon.seconds={corpus.seconds}"
     sets = f"decode.sets=[dev,{','.join(corpus.tests)}]"
     if criterion == CROSS_ENTROPY:
-        words = [*shared, *network, "+preset=kfac", horizon, sets, name]
+        own = corpus.cross_entropy.split()
+        words = [*shared, *network, *own, "+preset=kfac", horizon, sets, name]
         return _run(words)
     if criterion == LATTICE_FREE:
-        states = [*shared, "+stage=lfmmi", *network, sets]
+        states = [*shared, "+stage=lfmmi", *network, *corpus.lattice_free.split(), sets]
         start = f"{name}-start"
         quick = f"trainer.horizon.seconds={corpus.seconds // 4}"
         first = [*states, "criterion=cross_entropy", "+preset=kfac", quick, start]
@@ -59,7 +60,7 @@ def commands(corpus: CorpusSettings, criterion: str, seed: int) -> list[Command]
         return [["train", *first], *_run([*states, from_start, rest, name])]
     if criterion == FLAT:
         flat = ["+stage=lfmmi", "alignment=none", "criterion.cross_entropy=0"]
-        words = [*shared, *flat, *network, sets, name]
+        words = [*shared, *flat, *network, *corpus.lattice_free.split(), sets, name]
         first, *others = _run(words)
         return [["align", *words], [*first, horizon], *others]
     before = folder_of(corpus, CROSS_ENTROPY, seed)

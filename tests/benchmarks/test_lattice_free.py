@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from asr_hf.data.denominator_graph import ARC, DenominatorGraph
 from benchmarks.lattice_free import blocks, commands
-from benchmarks.lattice_free.__main__ import figures
+from benchmarks.lattice_free.__main__ import figures, still_valid
 from benchmarks.lattice_free.settings import CORPORA
 from benchmarks.lattice_free.speed import main
 
@@ -26,6 +27,26 @@ def test_figures_are_medians_over_seeds():
     assert found["wer_smbr"] is None
     assert found["wer_relative_to_cross_entropy"] == pytest.approx(12 / 18 - 1)
     assert (found["test_words"], found["diverged"]) == (100, 1)
+
+
+def test_runs_of_other_settings_do_not_stand_beside_new_ones():
+    corpus = CORPORA["prompts5"]
+    known = figures({"lfmmi/seed0": run(9.0)}, corpus)
+    assert still_valid(known, corpus) == {"lfmmi/seed0": run(9.0)}
+    assert still_valid(known, replace(corpus, seconds=1)) == {}
+    assert still_valid(known, replace(corpus, lattice_free="model.dropout=0.5")) == {}
+    assert still_valid({}, corpus) == {}
+
+
+def test_each_criterion_has_its_own_overrides():
+    corpus = replace(CORPORA["prompts5"], cross_entropy="a=1", lattice_free="b=2")
+    for criterion, own, other in (
+        (commands.CROSS_ENTROPY, "a=1", "b=2"),
+        (commands.LATTICE_FREE, "b=2", "a=1"),
+        (commands.FLAT, "b=2", "a=1"),
+    ):
+        found = commands.commands(corpus, criterion, 0)
+        assert all(own in command and other not in command for command in found)
 
 
 def test_smbr_starts_from_the_run_of_its_seed_on_lattices_of_the_first():
