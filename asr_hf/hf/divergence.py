@@ -17,7 +17,7 @@ _ROW, _DEVIATIONS, _SHARE = 3, 6.0, 0.5
 
 @dataclass
 class _Seen:
-    """What is known of the losses: running mean and variance, and those where the mean was least."""
+    """The running mean and variance of losses, and those of the time when the mean was least."""
 
     count: int = 0
     mean: float = 0.0
@@ -66,10 +66,10 @@ class Divergence:
 
     def state_dict(self) -> dict[str, Any]:
         """Return what is known of the losses; None for a mean that is not known."""
-        known = asdict(self._seen)
-        return {key: value if math.isfinite(value) else None for key, value in known.items()}
+        least = self._seen.least_mean
+        return {**asdict(self._seen), "least_mean": least if math.isfinite(least) else None}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` returned."""
-        known = {key: math.inf if value is None else value for key, value in state.items()}
-        self._seen = _Seen(**known)
+        least = state["least_mean"]
+        self._seen = _Seen(**{**state, "least_mean": math.inf if least is None else least})

@@ -11,6 +11,8 @@ from asr_hf.report.run_data import RunData, number
 
 # The largest number of losses in a mean, and the fewest that notes are made from.
 _MOST, _FEWEST = 10, 6
+# The most iterations that a note names.
+_LISTED = 5
 # What is worth a note: the relative rise of the held-out loss over its lowest, the gap's share of
 # the held-out loss, and the gap's growth.
 _RISE, _GAP, _GROWTH = 0.01, 0.1, 1.25
@@ -28,10 +30,11 @@ class _Look:
 def notes(run: RunData) -> list[str]:
     """Return what a user may want to act on, a sentence or two each.
 
-    There are three cases. A run was stopped while its loss was still falling. The held-out loss
-    rose again: the mean of the last looks is a hundredth above the lowest mean of as many. The gap
-    between held-out and training loss grew: from the middle of the run to its last looks by a
-    quarter, and to a tenth of the held-out loss.
+    There are four cases. A run was stopped while its loss was still falling. A run diverged in some
+    iterations and took their steps back. The held-out loss rose again: the mean of the last looks
+    is a hundredth above the lowest mean of as many. The gap between held-out and training loss
+    grew: from the middle of the run to its last looks by a quarter, and to a tenth of the held-out
+    loss.
 
     Args:
         run: the run, finished or not.
@@ -42,10 +45,21 @@ def notes(run: RunData) -> list[str]:
     found = []
     if ending := describe_ending(run.result):
         found.append(f"{ending[0].upper()}{ending[1:]}.")
+    if diverged := [int(event["iteration"]) for event in run.steps if event.get("diverged")]:
+        found.append(_diverged(diverged))
     looks = _looks(run)
     if len(looks) >= _FEWEST and (gap := _rise(looks) or _gap(looks)):
         found.append(gap)
     return found
+
+
+def _diverged(iterations: Sequence[int]) -> str:
+    listed = ", ".join(map(str, iterations[:_LISTED]))
+    more = f" and {len(iterations) - _LISTED} others" if len(iterations) > _LISTED else ""
+    return (
+        f"Steps were too long in iteration {listed}{more}. They were taken back, and shorter ones "
+        "followed. If it happens often, raise trainer.damping."
+    )
 
 
 def _looks(run: RunData) -> list[_Look]:

@@ -42,7 +42,7 @@ CORPORA = {
         f"model=dnn model.hidden_sizes=[256,256,256,256,256] {_RELU} {_WIDE} "
         "model.normalisation=rms",
         240,
-        lattice_free="model.dropout=0.1",
+        lattice_free="model.dropout=0.2",
     ),
     "queen": CorpusSettings(
         "queen",

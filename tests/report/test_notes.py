@@ -60,6 +60,17 @@ def test_noise_is_no_rise() -> None:
     assert notes(run_of(heldout, heldout)) == []
 
 
+@pytest.mark.parametrize(
+    ("diverged", "told"), [([5], "iteration 5."), ([2, 4, 6, 8, 10, 12, 14], "10 and 2 others")]
+)
+def test_iterations_that_diverged_are_named(diverged: list[int], told: str) -> None:
+    run = run_of(falling(20, 1.0), falling(20, 1.1))
+    for event in run.events:
+        event["diverged"] = event["iteration"] in diverged
+    (note,) = notes(run)
+    assert told in note and "trainer.damping" in note
+
+
 def test_how_the_run_ended_comes_first() -> None:
     limit = "trainer.stopping.max_iterations"
     ended = {"ended_by": limit, "still_falling": 0.1, "still_falling_each": "iteration"}
