@@ -44,7 +44,7 @@ class StochasticHessianFree:
     et al. 2013, appendix), and the annealing a(t), which takes the noise of small samples out of θ
     in the end. No loss is measured and no rate is tuned: α is the length at which the model is
     least, and 1 - μ makes the sum over steps a mean. If the losses of the samples say that the run
-    diverges, the steps since the look at the curvature are taken back, and later ones are shorter.
+    diverges, it goes back to the last look at which all was well, and later steps are shorter.
 
     Args:
         objective: the loss, its gradient and curvature.
