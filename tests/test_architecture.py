@@ -209,6 +209,12 @@ def test_torchaudio_is_imported_in_one_module_alone():
     assert met == {"asr_hf/data/backend.py"}
 
 
+def test_numba_is_imported_where_loops_are_compiled_alone():
+    met = {str(p.relative_to(ROOT)) for p in sources(ROOT).values() if "numba" in libraries(p)}
+    kernels = {path for path in met if path.startswith("asr_hf/criteria/kernels/")}
+    assert kernels and met - kernels == {"asr_hf/criteria/compiled.py"}
+
+
 def test_a_late_import_of_hydra_is_found(tmp_path):
     path = tmp_path / "late.py"
     for text in (

@@ -73,11 +73,13 @@ def _sets(folder: Path, pattern: str) -> str:
 def _print_system(recipes: list[str]) -> None:
     import torch
 
-    from asr_hf.data.backend import in_use
+    from asr_hf.criteria import compiled
+    from asr_hf.data import backend
 
     print(f"asr-hf {__version__}, Python {platform.python_version()}, {platform.platform()}")
     print(", ".join(f"{name} {metadata.version(name)}" for name in _PACKAGES))
-    print(in_use())
+    print(backend.in_use())
+    print(compiled.in_use())
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     print(f"devices: {', '.join([f'CPU with {torch.get_num_threads()} threads', *gpus])}")
     print(f"configuration: {conf_dir()}; recipes: {', '.join(recipes)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
@@ -13,6 +13,24 @@ from asr_hf.criteria.denominator_recursion import DenominatorRecursion
 
 # With fewer utterances side by side, a frame takes longer than computing its sums a second time.
 _ABREAST = 16
+
+
+class PathSums(Protocol):
+    """The distribution over the paths of some utterances (see `DenominatorPaths`)."""
+
+    @property
+    def totals(self) -> Tensor:
+        """Log of the weight of all paths of each utterance [U], float64."""
+        ...
+
+    @property
+    def occupancies(self) -> Tensor:
+        """Expected number of times that a frame takes a pdf [F, C]."""
+        ...
+
+    def tangent(self, direction: Tensor) -> Tensor:
+        """Return the change of the occupancies along a direction of the outputs [F, C]."""
+        ...
 
 
 class Group(NamedTuple):

@@ -14,7 +14,7 @@ from asr_hf.criteria.denominator_recursion import DenominatorRecursion
 
 # How far below a frame's largest output another one is told apart: e^-60 leaves float32 room for
 # the weights of arcs.
-_LOWEST = -60.0
+LOWEST = -60.0
 
 
 class FrameSums(NamedTuple):
@@ -75,7 +75,7 @@ class DenominatorPaths:
         self._leap = graph.initial * leak
         order, self._rows = _side_by_side(lengths, logits.device)
         self._logits, self._tops = logits, logits.amax(dim=1, keepdim=True)
-        self._blocks = _cut(len(self._rows), block or len(self._rows))
+        self._blocks = cut(len(self._rows), block or len(self._rows))
         self._keep = keep and len(self._blocks) == 1
         # α where each block begins; the frames of the last block, until a backward pass takes them.
         self._borders: list[Tensor] = []
@@ -103,7 +103,7 @@ class DenominatorPaths:
         """Take α over a frame: return what enters there, and the next α [S, rows]."""
         graph, rows = self.graph, self._rows[number]
         top = self._tops.index_select(0, rows)
-        below = self._logits.index_select(0, rows).sub_(top).clamp_min_(_LOWEST).T
+        below = self._logits.index_select(0, rows).sub_(top).clamp_min_(LOWEST).T
         emission = below.contiguous().to(graph.initial.dtype).exp_()
         # α adds up to 1, and with it what leaps.
         entered = graph.entered(alpha[:, : len(rows)] + self._leap)
@@ -229,7 +229,7 @@ class DenominatorPaths:
         return moved, graph.merged(moved).div_(scale)
 
 
-def _cut(frames: int, block: int) -> list[range]:
+def cut(frames: int, block: int) -> list[range]:
     """Cut frames into blocks, of which the first may be shorter."""
     return [range(max(0, end - block), end) for end in range(frames, 0, -block)][::-1]
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.sparse import check_sparse_tensor_invariants
 
+from asr_hf.criteria.denominator_entries import entries_of
 from asr_hf.data.denominator_graph import DenominatorGraph
 
 
@@ -20,10 +21,9 @@ class DenominatorRecursion:
     """A denominator graph as sparse matrices.
 
     An entry is a state together with the pdf of the arcs by which it is entered; a frame takes
-    each path from a state to an entry, and so to its state. In a phone's HMM a state is entered
-    once from others and stays by a loop. So entry s is one of state s, entries M + s are those of
-    the loops, and those between are what further entries a state has: merging the entries of states
-    is then an addition, and loops need no sparse product.
+    each path from a state to an entry, and so to its state. The first M entries are numbered as in
+    `entries_of`, and entries M + s are those of the loops: merging the entries of states is then an
+    addition, and loops need no sparse product.
 
     Args:
         initial: π, probability of each state before the first frame [S, 1].
@@ -57,15 +57,8 @@ class DenominatorRecursion:
         Returns:
             Its matrices.
         """
-        states, arcs = graph.num_states, graph.arcs
-        loops = np.flatnonzero(arcs["source"] == arcs["target"])
-        # Further loops of a state, with other pdfs, are entries like others.
-        looped, which = np.unique(arcs["source"][loops], return_index=True)
-        loops = loops[which]
-        stay, stay_pdf = np.zeros(states), np.zeros(states, np.int64)
-        stay[looped], stay_pdf[looped] = arcs["weight"][loops], arcs["pdf"][loops]
-        moves = np.delete(arcs, loops)
-        state, pdf, entered = _entries(moves, graph)
+        states = graph.num_states
+        stay, stay_pdf, moves, entered, state, pdf = entries_of(graph)
         pdfs = np.concatenate([pdf, stay_pdf])
         shape, weights = (len(state), states), moves["weight"]
         source = moves["source"].astype(np.int64)
@@ -117,29 +110,6 @@ class DenominatorRecursion:
         """Return the values of states [S, U] for each of the `parts` of their entries."""
         whole = (states, states)
         return (*whole, states.index_select(0, self.further)) if len(self.further) else whole
-
-
-def _entries(
-    moves: NDArray[Any], graph: DenominatorGraph
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Number the entries of arcs so that entry s is one of state s.
-
-    Returns:
-        The state and the pdf of each entry [M], and the entry of each arc [A]. A state that no arc
-        enters has one as well.
-    """
-    pairs = moves["target"].astype(np.int64) * graph.num_pdfs + moves["pdf"]
-    found, entered = np.unique(pairs, return_inverse=True)
-    state, pdf = np.divmod(found, graph.num_pdfs)
-    reached, first = np.unique(state, return_index=True)
-    number = np.full(len(found), -1)
-    number[first] = reached
-    further = np.flatnonzero(number < 0)
-    number[further] = graph.num_states + np.arange(len(further))
-    count = graph.num_states + len(further)
-    states, pdfs = np.arange(count), np.zeros(count, np.int64)
-    states[number], pdfs[number] = state, pdf
-    return states, pdfs, number[entered]
 
 
 def _sparse(

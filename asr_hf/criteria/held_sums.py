@@ -20,6 +20,9 @@ class HoldsSums(Protocol):
 
     sums_bytes: int
 
-    def frames_held(self, dtype: torch.dtype, device: torch.device) -> int:
-        """Return the number of frames whose sums fit, for outputs of a dtype on a device."""
+    def frames_held(self, dtype: torch.dtype, device: torch.device) -> int | None:
+        """Return the number of frames whose sums fit, for outputs of a dtype on a device.
+
+        None says that no pass keeps sums of all frames.
+        """
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -11,15 +11,23 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from asr_hf.criteria import compiled
 from asr_hf.criteria.base import FrameLoss
 from asr_hf.criteria.cross_entropy import CategoricalCurvature, CrossEntropy
-from asr_hf.criteria.denominator_groups import Group, frames_held, paths_in_groups
+from asr_hf.criteria.denominator_groups import (
+    Group,
+    PathSums,
+    frames_held,
+    paths_in_groups,
+)
 from asr_hf.criteria.denominator_paths import DenominatorPaths
 from asr_hf.criteria.denominator_recursion import DenominatorRecursion
 from asr_hf.criteria.held_sums import SUMS_BYTES
+from asr_hf.criteria.kernels.arc_rows import ArcRows, arc_rows
 from asr_hf.criteria.needs import CriterionNeeds, Targets
 from asr_hf.criteria.numerators import NumeratorTargets, Said, labels_of, lengths_of, said
 from asr_hf.criteria.path_draws import draw_paths
+from asr_hf.criteria.path_fisher import LatticeFreeCurvature, PathFisher
 from asr_hf.criteria.sample_classes import sample_classes
 from asr_hf.criteria.sequence import SequenceTargets
 from asr_hf.curvature.gauss_newton import OutputCurvature
@@ -96,6 +104,7 @@ class LatticeFreeMMI:
         self._folder = None if denominator is None else Path(denominator)
         self._frames = CrossEntropy()
         self._recursions: dict[tuple[torch.dtype, torch.device], DenominatorRecursion] = {}
+        self._rows: dict[torch.dtype, ArcRows] = {}
 
     @cached_property
     def graph(self) -> DenominatorGraph:
@@ -120,16 +129,37 @@ class LatticeFreeMMI:
             self._recursions[at] = DenominatorRecursion.of(self.graph, *at)
         return self._recursions[at]
 
-    def frames_held(self, dtype: torch.dtype, device: torch.device) -> int:
+    def frames_held(self, dtype: torch.dtype, device: torch.device) -> int | None:
         """See `HoldsSums`."""
+        if self._in_tiles(device):
+            return None
         return frames_held(self.recursion(dtype, device), self.sums_bytes)
+
+    def _in_tiles(self, device: torch.device) -> bool:
+        """Return whether compiled loops take the sums; only torch draws paths."""
+        return self.draws is Draws.FRAMES and compiled.pays(self.graph.num_states, device)
 
     def denominator(
         self, scores: Tensor, targets: NumeratorTargets, keep: bool = False
-    ) -> Iterator[tuple[Group, DenominatorPaths]]:
+    ) -> Iterator[tuple[Group, PathSums]]:
         """Yield the distribution over the denominator's paths at scores [F, C], group by group."""
-        graph, lengths = self.recursion(scores.dtype, scores.device), lengths_of(targets)
-        return paths_in_groups(graph, scores, lengths, self.leak, self.sums_bytes, keep)
+        lengths = lengths_of(targets)
+        if self._in_tiles(scores.device):
+            everything = Group(slice(0, len(lengths)), slice(0, len(scores)), None)
+            yield everything, self._tiles(scores, lengths)
+        else:
+            graph = self.recursion(scores.dtype, scores.device)
+            yield from paths_in_groups(graph, scores, lengths, self.leak, self.sums_bytes, keep)
+
+    def _tiles(self, scores: Tensor, lengths: Tensor) -> PathSums:
+        """Return the distribution over the denominator's paths, by compiled loops."""
+        # numba takes half a second to import, and nothing else needs it.
+        from asr_hf.criteria.denominator_tiles import DenominatorTiles
+
+        dtype = torch.promote_types(scores.dtype, torch.float32)
+        if dtype not in self._rows:
+            self._rows[dtype] = arc_rows(self.graph, self.leak, str(dtype).removeprefix("torch."))
+        return DenominatorTiles(self._rows[dtype], scores, lengths)
 
     def loss(self, logits: Tensor, targets: NumeratorTargets) -> FrameLoss:
         """Return the loss; `per_frame` shares each utterance's evenly among its frames."""
@@ -161,9 +191,9 @@ class LatticeFreeMMI:
         scores, at_labels = self._parted(logits)
         of_groups = []
         for group, paths in self.denominator(scores, targets):
-            of_groups.append(paths.totals)
             if occupancies is not None:
                 occupancies[group.frames] = paths.occupancies
+            of_groups.append(paths.totals)
             del paths  # before the next group's sums take the room
         spoken = said(targets, scores)
         lengths, totals = lengths_of(targets), torch.cat(of_groups) - spoken.totals
@@ -194,7 +224,7 @@ class LatticeFreeMMI:
             del paths
         own = PathFisher(groups) if whole else CategoricalCurvature(occupancies)
         branch = None if at_labels is None else self._frames.curvature(at_labels)
-        return _Curvature(self, own, branch)
+        return LatticeFreeCurvature(self.output_decay, self.cross_entropy, own, branch)
 
     @torch.no_grad()
     def sampled_gradient(
@@ -222,6 +252,7 @@ class LatticeFreeMMI:
             at, of_group = group.frames, gradient[group.frames]
             of_group.copy_(paths.occupancies)
             if whole:
+                assert isinstance(paths, DenominatorPaths), "only torch's sums draw paths"
                 drawn[at, 0] = draw_paths(paths, uniforms[at, 0])
             else:
                 drawn[at] = sample_classes(of_group, uniforms[at, 0])
@@ -249,51 +280,3 @@ def _labels(targets: NumeratorTargets) -> Tensor:
 def _like_sums(scores: Tensor) -> Tensor:
     """Return a tensor for occupancies of scores [F, C], in the dtype of sums."""
     return torch.empty_like(scores, dtype=torch.promote_types(scores.dtype, torch.float32))
-
-
-class PathFisher:
-    """u -> Cov(occupancies) u over the denominator's paths of some utterances.
-
-    Args:
-        groups: groups of utterances, with the distribution over their paths.
-    """
-
-    def __init__(self, groups: Sequence[tuple[Group, DenominatorPaths]]) -> None:
-        self._groups = groups
-
-    @torch.no_grad()
-    def __call__(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
-        """Return H u [F, C] of u [F, C], in `out` if given; `out` may be `vector` itself."""
-        out = torch.empty_like(vector) if out is None else out
-        for group, paths in self._groups:
-            out[group.frames] = paths.tangent(vector[group.frames])
-        return out
-
-
-class _Curvature:
-    """u -> H u of both output layers.
-
-    Args:
-        criterion: the criterion.
-        paths: u -> H u of what scores paths.
-        branch: u -> H u of the second output layer; None where there is none.
-    """
-
-    def __init__(
-        self,
-        criterion: LatticeFreeMMI,
-        paths: OutputCurvature,
-        branch: OutputCurvature | None,
-    ) -> None:
-        self._decay, self._share = criterion.output_decay, criterion.cross_entropy
-        self._paths, self._branch = paths, branch
-
-    @torch.no_grad()
-    def __call__(self, vector: Tensor, out: Tensor | None = None) -> Tensor:
-        """Return H u of u, in `out` if given; `out` may be `vector` itself."""
-        parts = [vector] if self._branch is None else vector.tensor_split(2, dim=1)
-        products = [self._paths(parts[0]).add_(parts[0], alpha=self._decay)]
-        if self._branch is not None:
-            products.append(self._branch(parts[1]).mul_(self._share))
-        total = products[0] if len(products) == 1 else torch.cat(products, dim=1)
-        return total if out is None else out.copy_(total)

@@ -1,4 +1,4 @@
-"""Measures time and memory of the denominator's sums with bounds on what is held at once.
+"""Measures time and memory of the denominator's sums, with bounds on what torch holds at once.
 
 python -m benchmarks.lattice_free.blocks [--bounds 1TB 64MB] [--seconds 2 10 60 300] [options]
 """
@@ -9,14 +9,22 @@ import argparse
 import json
 import multiprocessing
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from asr_hf.criteria.denominator_groups import frames_held, groups_of, paths_in_groups
+from asr_hf.criteria.denominator_groups import (
+    Group,
+    PathSums,
+    frames_held,
+    groups_of,
+    paths_in_groups,
+)
 from asr_hf.criteria.denominator_recursion import DenominatorRecursion
+from asr_hf.criteria.denominator_tiles import DenominatorTiles
+from asr_hf.criteria.kernels.arc_rows import ArcRows, arc_rows
 from asr_hf.runtime.allocator import return_large_blocks
 from asr_hf.runtime.ending import with_exit_code
 from asr_hf.training.planning.memory import parse_bytes
@@ -65,13 +73,16 @@ def _status(key: str) -> int:
     return 1024 * int(value)
 
 
-def row_of(graph: DenominatorRecursion, seconds: float, bound: int) -> dict[str, Any]:
+def row_of(
+    graph: DenominatorRecursion, rows: ArcRows, seconds: float, bound: int | None
+) -> dict[str, Any]:
     """Measure a gradient and a product for utterances of a length.
 
     Args:
         graph: the graph.
+        rows: the same graph, for compiled loops.
         seconds: seconds of an utterance.
-        bound: bytes of sums that are held at once.
+        bound: bytes of sums that are held at once by torch; None lets compiled loops do it.
 
     Returns:
         The figures.
@@ -82,28 +93,36 @@ def row_of(graph: DenominatorRecursion, seconds: float, bound: int) -> dict[str,
     shape = (int(lengths.sum()), int(graph.pdf.max()) + 1)
     logits, direction = (torch.randn(shape, generator=generator) for _ in range(2))
 
+    def sums(keep: bool = False) -> Iterator[tuple[Group, PathSums]]:
+        if bound is not None:
+            return paths_in_groups(graph, logits, lengths, _LEAK, bound, keep)
+        everything = Group(slice(0, len(lengths)), slice(0, len(logits)), None)
+        return iter([(everything, DenominatorTiles(rows, logits, lengths))])
+
     def gradient() -> float:
         start = time.process_time()
-        groups = paths_in_groups(graph, logits, lengths, _LEAK, bound)
-        made = [paths.occupancies for _, paths in groups]
+        made = [paths.occupancies for _, paths in sums()]
         return time.process_time() - start if made else 0.0
 
     def product() -> float:
-        groups = list(paths_in_groups(graph, logits, lengths, _LEAK, bound, keep=True))
+        groups = list(sums(keep=True))
         assert all(paths.occupancies.isfinite().all() for _, paths in groups)
         start = time.process_time()
         made = [paths.tangent(direction[group.frames]) for group, paths in groups]
         return time.process_time() - start if made else 0.0
 
+    if bound is None:
+        # Compiling belongs to no row.
+        gradient(), product()
     (gradient_seconds, gradient_bytes), (product_seconds, product_bytes) = map(
         alone, (gradient, product)
     )
-    most = frames_held(graph, bound)
+    groups = [] if bound is None else groups_of(lengths.tolist(), graph, frames_held(graph, bound))
     return {
         "seconds": seconds,
         "utterances": len(lengths),
         "bound": bound,
-        "groups": [group.block for group in groups_of(lengths.tolist(), graph, most)],
+        "groups": [group.block for group in groups],
         "gradient_seconds": gradient_seconds,
         "gradient_bytes": gradient_bytes,
         "product_seconds": product_seconds,
@@ -124,6 +143,7 @@ def main(given: Sequence[str] | None = None) -> None:
     return_large_blocks()
     graph = made_up(0, _PHONES).denominator
     recursion = DenominatorRecursion.of(graph, torch.float32, torch.device("cpu"))
+    rows = arc_rows(graph, _LEAK, "float32")
     print(
         json.dumps(
             {
@@ -136,10 +156,8 @@ def main(given: Sequence[str] | None = None) -> None:
         )
     )
     for seconds in options.seconds:
-        for bound in options.bounds:
-            size = parse_bytes(bound, "--bounds")
-            assert size is not None
-            print(json.dumps(row_of(recursion, seconds, size)), flush=True)
+        for bound in [*(parse_bytes(bound, "--bounds") for bound in options.bounds), None]:
+            print(json.dumps(row_of(recursion, rows, seconds, bound)), flush=True)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from asr_hf.criteria.cross_entropy import CrossEntropy
 from asr_hf.criteria.denominator_paths import DenominatorPaths
 from asr_hf.criteria.denominator_recursion import DenominatorRecursion
+from asr_hf.criteria.denominator_tiles import DenominatorTiles
+from asr_hf.criteria.kernels.arc_rows import arc_rows
 from asr_hf.criteria.lattice_batch import LatticeBatch
 from asr_hf.criteria.lattice_free import LatticeFreeMMI
 from asr_hf.criteria.sequence import SequenceTargets
@@ -67,6 +69,7 @@ def tasks_of(folder: Path, utterances: int, frames: int, hidden: Sequence[int]) 
     """
     graph, device = DenominatorGraph.load(folder, ""), torch.device("cpu")
     recursion = DenominatorRecursion.of(graph, torch.float32, device)
+    rows = arc_rows(graph, _LEAK, "float32")
     random, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
     total, pdfs = utterances * frames, graph.num_pdfs
     logits = torch.randn(total, pdfs, generator=generator)
@@ -77,6 +80,7 @@ def tasks_of(folder: Path, utterances: int, frames: int, hidden: Sequence[int]) 
     batch = LatticeBatch.pack(lattices, pdf_of, pdf_of, device)
     targets = SequenceTargets(labels, batch, torch.zeros(pdfs), labels, [])
     kept = DenominatorPaths(recursion, logits, lengths, _LEAK, keep=True)
+    tiles = DenominatorTiles(rows, logits, lengths)
     direction = torch.randn(total, pdfs, generator=generator)
     net = network(hidden, 440, pdfs)
     inputs = torch.randn(total, 440, generator=generator)
@@ -87,10 +91,16 @@ def tasks_of(folder: Path, utterances: int, frames: int, hidden: Sequence[int]) 
         outputs = net(inputs)
         outputs.backward(criterion.gradient(outputs.detach(), to))
 
-    assert kept.occupancies.isfinite().all()
+    torch.testing.assert_close(kept.occupancies, tiles.occupancies, rtol=0, atol=1e-4)
     return {
-        "denominator": lambda: DenominatorPaths(recursion, logits, lengths, _LEAK).occupancies,
-        "tangent": lambda: kept.tangent(direction),
+        "denominator": lambda: DenominatorTiles(rows, logits, lengths).occupancies,
+        "denominator by torch": lambda: (
+            DenominatorPaths(recursion, logits, lengths, _LEAK).occupancies
+        ),
+        "totals": lambda: DenominatorTiles(rows, logits, lengths).totals,
+        "totals by torch": lambda: DenominatorPaths(recursion, logits, lengths, _LEAK).totals,
+        "tangent": lambda: tiles.tangent(direction),
+        "tangent by torch": lambda: kept.tangent(direction),
         "gradient of cross-entropy": lambda: gradient(frame, labels),
         "gradient of LF-MMI": lambda: gradient(lattice_free, targets),
     }
@@ -98,13 +108,15 @@ def tasks_of(folder: Path, utterances: int, frames: int, hidden: Sequence[int]) 
 
 def figures(rounds: Rounds, speech: float) -> dict[str, Any]:
     """Compute the figures of some rounds over `speech` seconds of speech."""
-    return {
-        "denominator_times_real_time": speech / rounds.seconds("denominator").median,
-        "tangent_times_real_time": speech / rounds.seconds("tangent").median,
-        "gradient_over_cross_entropy": asdict(
-            rounds.ratio("gradient of LF-MMI", "gradient of cross-entropy")
-        ),
+    found: dict[str, Any] = {
+        f"{task.replace(' ', '_')}_times_real_time": speech / rounds.seconds(task).median
+        for task in rounds.all[0].seconds
+        if not task.startswith("gradient")
     }
+    found["gradient_over_cross_entropy"] = asdict(
+        rounds.ratio("gradient of LF-MMI", "gradient of cross-entropy")
+    )
+    return found
 
 
 @with_exit_code

@@ -73,14 +73,17 @@ def test_speed_is_measured_on_any_graph(tmp_path, capsys):
     assert main(given) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["arcs"] == 3
-    assert found["2 utterances"]["denominator_times_real_time"] > 0
+    for task in ("denominator", "denominator_by_torch", "totals", "tangent", "tangent_by_torch"):
+        assert found["2 utterances"][f"{task}_times_real_time"] > 0
 
 
 def test_bounded_sums_are_measured_in_processes_of_their_own(monkeypatch, capsys):
     monkeypatch.setattr(blocks, "_PHONES", 3)
     assert blocks.main(["--bounds", "1GB", "1KB", "--seconds", "0.3"]) == 0
-    machine, *rows = map(json.loads, capsys.readouterr().out.splitlines())
+    machine, *rows, by_loops = map(json.loads, capsys.readouterr().out.splitlines())
     assert machine["pdfs"] == 12
     assert rows[0]["groups"] == [None]
     assert rows[1]["groups"][0] is not None
-    assert all(row["gradient_seconds"] > 0 and row["product_seconds"] > 0 for row in rows)
+    assert by_loops["bound"] is None
+    for row in (*rows, by_loops):
+        assert row["gradient_seconds"] > 0 and row["product_seconds"] > 0

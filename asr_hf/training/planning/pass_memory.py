@@ -73,6 +73,8 @@ def measure_passes(objective: FrameObjective, curvature: bool) -> Passes:
     if not isinstance(criterion, HoldsSums):
         return _measure(objective, curvature)
     held = criterion.frames_held(objective.model.flat.dtype, objective.device)
+    if held is None:
+        return _measure(objective, curvature)
     # The lines are drawn up to the larger probe.
     held = max(held, _PROBES[-1])
     passes = _measure(objective, curvature)

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from asr_hf.criteria.denominator_paths import DenominatorPaths
 from asr_hf.criteria.lattice_batch import LatticeBatch
 from asr_hf.criteria.lattice_free import LatticeFreeMMI
 from asr_hf.criteria.sequence import SequenceTargets
@@ -170,8 +169,7 @@ def by_asr_hf(case: Case, dtype: torch.dtype) -> Chain:
     with tempfile.TemporaryDirectory(prefix="asr-hf-") as folder:
         case.graph.save(Path(folder))
         criterion = LatticeFreeMMI(folder, case.leak, case.output_decay)
-        graph = criterion.recursion(outputs.dtype, outputs.device)
-        everything = DenominatorPaths(graph, outputs, torch.tensor(lengths), case.leak)
+        ((_, everything),) = criterion.denominator(outputs, targets)
         loss, gradient = criterion.loss_and_gradient(outputs, targets)
     assert batch.lengths.tolist() == lengths
     behind = case.sequences * math.log1p(case.leak)

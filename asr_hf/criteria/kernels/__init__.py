@@ -1,0 +1,1 @@
+"""Inner loops of criteria, compiled for the CPU at hand by numba."""
