@@ -1,4 +1,4 @@
-"""The signals by which schedulers stop a process: SIGTERM and SIGUSR1.
+"""The signals that stop a process: SIGTERM and SIGUSR1 of schedulers, and Ctrl-C.
 
 A signal can come at any moment. `Interrupted` is no `Exception`, so that no `except Exception`
 takes it for an error of the work.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 from asr_hf.runtime.errors import AsrHfError
 
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
-# Seconds after which `Interrupted` is raised again, where something has swallowed it.
+# Seconds after which an exception is raised again, where something has swallowed it.
 _REPEAT_SECONDS = 5.0
 
 
@@ -29,6 +29,8 @@ class Interrupted(BaseException):
 
 class Interruption:
     """Turns SIGTERM and SIGUSR1 into `Interrupted`; use as a context manager.
+
+    Ctrl-C raises KeyboardInterrupt, as ever, unless the program has another handler for it.
 
     While signals are deferred, the first one is only noted, so that the step under way can end and
     be kept; a second one is raised at once. In threads other than the main one, where Python takes
@@ -52,6 +54,8 @@ class Interruption:
         if threading.current_thread() is threading.main_thread():
             Interruption.raised = None
             self._before = {number: signal.signal(number, self._take) for number in SIGNALS}
+            if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                self._before[signal.SIGINT] = signal.signal(signal.SIGINT, self._ctrl_c)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -79,17 +83,23 @@ class Interruption:
             return
         self._raise(name)
 
+    def _ctrl_c(self, number: int, frame: FrameType | None) -> None:
+        self._raise_until_it_ends(KeyboardInterrupt)
+
     def _raise(self, name: str) -> None:
-        """Raise `Interrupted` now, and again later where it has no effect (in `__del__`, say)."""
+        Interruption.raised = name
+        self._raise_until_it_ends(lambda: interrupted(name))
+
+    def _raise_until_it_ends(self, error: Callable[[], BaseException]) -> None:
+        """Raise an error now, and again later where it has no effect (in `__del__`, say)."""
 
         def repeat(number: int, frame: FrameType | None) -> None:
-            raise interrupted(name)
+            raise error()
 
-        Interruption.raised = name
         before = signal.signal(signal.SIGALRM, repeat)
         self._before.setdefault(signal.SIGALRM, before)
         signal.setitimer(signal.ITIMER_REAL, _REPEAT_SECONDS, _REPEAT_SECONDS)
-        raise interrupted(name)
+        raise error()
 
 
 def stop_this_process(error: BaseException) -> None:

@@ -181,15 +181,30 @@ def test_a_signal_to_a_rank_that_helps_ends_all_of_them(waiting, mark):
     assert none_left(mark)
 
 
-def test_a_signal_that_something_swallows_comes_again(monkeypatch):
+@pytest.mark.parametrize(
+    ("number", "error"), [(signal.SIGTERM, Interrupted), (signal.SIGINT, KeyboardInterrupt)]
+)
+def test_a_signal_that_something_swallows_comes_again(number, error, monkeypatch):
     monkeypatch.setattr(interruption, "_REPEAT_SECONDS", 0.2)
-    with pytest.raises(Interrupted), Interruption():
+    with pytest.raises(error), Interruption():
         try:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), number)
             time.sleep(5)
         except BaseException:
             pass
         time.sleep(20)
+
+
+def test_a_program_keeps_its_own_handler_of_ctrl_c():
+    taken = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: taken.append(number))
+    try:
+        with Interruption():
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.05)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert taken == [signal.SIGINT]
 
 
 def test_handlers_of_errors_do_not_take_a_signal_for_one():
@@ -201,12 +216,14 @@ def test_handlers_of_errors_do_not_take_a_signal_for_one():
             raise AssertionError from None
 
 
-def test_what_was_there_is_there_again():
-    before = [signal.getsignal(number) for number in (*SIGNALS, signal.SIGALRM)]
-    with pytest.raises(Interrupted), Interruption():
-        os.kill(os.getpid(), signal.SIGTERM)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_was_there_is_there_again(number):
+    touched = (*SIGNALS, signal.SIGINT, signal.SIGALRM)
+    before = [signal.getsignal(one) for one in touched]
+    with pytest.raises((Interrupted, KeyboardInterrupt)), Interruption():
+        os.kill(os.getpid(), number)
         time.sleep(5)
-    assert [signal.getsignal(number) for number in (*SIGNALS, signal.SIGALRM)] == before
+    assert [signal.getsignal(one) for one in touched] == before
     assert signal.getitimer(signal.ITIMER_REAL)[1] == 0
 
 
@@ -216,7 +233,7 @@ from asr_hf.cli import main as command
 
 class Odd:
     def __del__(self):
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.NUMBER)
         time.sleep(0.01)
 
 def run(arguments):
@@ -231,11 +248,17 @@ sys.exit(command.main())
 """
 
 
-def test_where_python_cannot_raise_nothing_is_printed(mark):
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_where_python_cannot_raise_nothing_is_printed(name, mark):
+    script = SWALLOWED.replace("NUMBER", name)
     done = subprocess.run(
-        [sys.executable, "-c", SWALLOWED], capture_output=True, text=True, check=False
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
-    said_well(done.returncode, done.stderr, signal.SIGTERM)
+    if name == "SIGTERM":
+        said_well(done.returncode, done.stderr, signal.SIGTERM)
+    else:
+        said = "asr-hf: interrupted; the same command continues\n"
+        assert (done.returncode, done.stderr) == (130, said)
 
 
 AT_THE_END = """

@@ -121,7 +121,7 @@ def _first(*names: str) -> list[str]:
 
 _ACTIVATE = Instead("the tests run in that environment")
 _WITHOUT_MAKE = (
-    "python3 -m venv .venv && .venv/bin/pip install -c constraints.txt -e '.[torchaudio]'"
+    "python3 -m venv .venv && .venv/bin/pip install -c constraints.txt -e '.[numba,torchaudio]'"
 )
 _FIRST = "docs/tutorials/first-model.md"
 WAYS = {
