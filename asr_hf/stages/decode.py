@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from asr_hf.hmm.alignment.segments import ctm_lines
-from asr_hf.hmm.search.decode import weight_grid, weights_at_edge
 from asr_hf.hmm.search.rescore import SearchWeights
+from asr_hf.hmm.search.weight_choice import expected_errors, weight_grid, weights_at_edge
 from asr_hf.runtime.artefact import Maker, current_or_make, make_anew
 from asr_hf.runtime.files import write_json, write_text
 from asr_hf.runtime.provenance import ArtefactSpec, Source
@@ -190,18 +190,23 @@ class _Decoding:
         return current_or_make(folder, ArtefactSpec(kind, recorded, sources | network), make).about
 
     def tune(self) -> dict[str, Any]:
-        """Find the weights with the fewest word errors on the tuning set; of equals, the first."""
+        """Find the weights with the fewest word errors to be expected; of equals, the first."""
         options = self.settings.decode
         weights = weight_grid(
             options.acoustic_scales, options.lm_scales, options.insertion_penalties
         )
         errors = self.errors(weights)
-        best = weights[errors.index(min(errors))]
+        expected = expected_errors(weights, errors)
+        chosen = expected.index(min(expected))
+        best = weights[chosen]
         best_weights = ", ".join(f"{key} {value:g}" for key, value in asdict(best).items())
-        log.info("best on %s: %d errors with %s", options.tune_on, min(errors), best_weights)
+        log.info("best on %s: %d errors with %s", options.tune_on, errors[chosen], best_weights)
         for weight in weights_at_edge(best, weights):
             log.warning("the best %s stands at the edge of %s: try more", weight, _TRIED[weight])
-        rows = [asdict(s) | {"errors": e} for s, e in zip(weights, errors, strict=True)]
+        rows = [
+            asdict(one) | {"errors": count, "expected": round(smooth, 2)}
+            for one, count, smooth in zip(weights, errors, expected, strict=True)
+        ]
         return {"tuned_on": options.tune_on, "best": asdict(best), "tried": rows}
 
     def errors(self, weights: Sequence[SearchWeights]) -> list[int]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 
 from asr_hf.data.lattice import Lattice
@@ -18,7 +16,7 @@ from asr_hf.hmm.search.limits import SearchLimits
 from asr_hf.hmm.search.rescore import SearchWeights, best_paths
 from asr_hf.hmm.search.search import BestPath
 from asr_hf.hmm.search.search_graph import SearchGraph
-from asr_hf.runtime.errors import InputError, RunError
+from asr_hf.runtime.errors import RunError
 from asr_hf.runtime.worker_pool import worker_pool
 from asr_hf.runtime.workers import Task
 
@@ -198,42 +196,3 @@ DECODING = Task(
     (_Decoders.decode,),
     (DecoderSource, PdfColumns, SearchOptions, SearchWeights, DecodingJob, Decoded, BestPath),
 )
-
-
-def weight_grid(
-    scales: Sequence[float], lm_scales: Sequence[float], penalties: Sequence[float]
-) -> list[SearchWeights]:
-    """Combine all values of the weights; the last list varies fastest.
-
-    Returns:
-        Every combination.
-
-    Raises:
-        InputError: a list is empty, or a scale is not positive.
-    """
-    for name, values, lower_bound in (
-        ("acoustic_scales", scales, 0.0),
-        ("lm_scales", lm_scales, 0.0),
-        ("insertion_penalties", penalties, -math.inf),
-    ):
-        numbers = [v for v in values if isinstance(v, int | float) and lower_bound < v < math.inf]
-        if not values or len(numbers) < len(values):
-            raise InputError(
-                f"decode.{name}={list(values)}: no search can be weighted so",
-                expected="one number or more" + (", all above 0" if lower_bound == 0 else ""),
-                remedy=f"give decode.{name} such a list",
-            )
-    return [
-        SearchWeights(scale, penalty, lm_scale)
-        for scale, lm_scale, penalty in product(scales, lm_scales, penalties)
-    ]
-
-
-def weights_at_edge(best: SearchWeights, tried: Sequence[SearchWeights]) -> list[str]:
-    """Name those of the best weights that are the smallest or the largest of the values tried."""
-    names = []
-    for name in ("acoustic_scale", "insertion_penalty", "lm_scale"):
-        values = sorted({getattr(weights, name) for weights in tried})
-        if len(values) > 2 and getattr(best, name) in (values[0], values[-1]):
-            names.append(name)
-    return names

@@ -18,12 +18,10 @@ from asr_hf.hmm.search.decode import (
     DecodingJob,
     SearchOptions,
     decode_all,
-    weight_grid,
-    weights_at_edge,
 )
 from asr_hf.hmm.search.rescore import SearchWeights
 from asr_hf.hmm.search.search_graph import SearchGraph
-from asr_hf.runtime.errors import InputError
+from asr_hf.hmm.search.weight_choice import weight_grid
 
 from .. import kaldi_decoders
 from ..conftest import BACKOFFS, BIGRAMS, PRONUNCIATIONS, UNIGRAMS, random_scores
@@ -217,33 +215,3 @@ def test_batches_have_a_limit_in_number_and_in_memory(monkeypatch):
     monkeypatch.setattr(batches, "_MAX_FRAMES", 5)
     assert sizes([4, 4, 1, 11, 1]) == [1, 2, 1, 1]
     assert sizes([]) == []
-
-
-def test_the_grid_has_every_combination_and_its_edges_are_named():
-    weights = weight_grid([0.1, 0.2, 0.3], [1.0], [0.0, -1.0, 1.0])
-    assert len(set(weights)) == 9
-    assert weights[:3] == [
-        SearchWeights(0.1, 0.0),
-        SearchWeights(0.1, -1.0),
-        SearchWeights(0.1, 1.0),
-    ]
-    assert weights_at_edge(SearchWeights(0.2, 0.0), weights) == []
-    assert weights_at_edge(SearchWeights(0.3, -1.0), weights) == [
-        "acoustic_scale",
-        "insertion_penalty",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("scales", "lm_scales", "penalties", "named"),
-    [
-        ([], [1.0], [0.0], r"decode.acoustic_scales=\[\]"),
-        ([0.1, -0.2], [1.0], [0.0], r"decode.acoustic_scales=\[0.1, -0.2\]"),
-        ([0.1], [0.0], [0.0], r"decode.lm_scales=\[0.0\]"),
-        ([0.1], [1.0], [math.nan], r"decode.insertion_penalties=\[nan\]"),
-        ([0.1], [1.0], ["little"], r"decode.insertion_penalties=\['little'\]"),
-    ],
-)
-def test_weights_that_no_search_can_have_are_named(scales, lm_scales, penalties, named):
-    with pytest.raises(InputError, match=named):
-        weight_grid(scales, lm_scales, penalties)
