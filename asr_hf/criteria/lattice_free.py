@@ -198,7 +198,7 @@ class LatticeFreeMMI:
         spoken = said(targets, scores)
         lengths, totals = lengths_of(targets), torch.cat(of_groups) - spoken.totals
         if self.output_decay:
-            squares = scores.double().square().sum(1)
+            squares = torch.linalg.vecdot(scores, scores).double()
             sizes = torch.segment_reduce(squares, "sum", lengths=lengths)
             totals += 0.5 * self.output_decay * sizes
         per_frame = torch.repeat_interleave(totals / lengths, lengths)
