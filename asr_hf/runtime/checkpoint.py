@@ -7,6 +7,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,27 @@ def checkpoints(folder: Path) -> list[Path]:
     """Return the checkpoints in `folder`, oldest first."""
     named = [(m, p) for p in folder.glob("*.ckpt") if (m := _NAME.fullmatch(p.name))]
     return [p for _, p in sorted(named, key=lambda item: int(item[0].group(2)))]
+
+
+@contextmanager
+def all_there(path: Path) -> Iterator[None]:
+    """Say of a checkpoint that something is missing in it, where the block does not find it.
+
+    Args:
+        path: the checkpoint whose content the block takes.
+
+    Raises:
+        InputError: the block raised a KeyError.
+    """
+    try:
+        yield
+    except KeyError as error:
+        raise InputError(
+            f"{path}: has no {error}",
+            expected="a checkpoint of this version of asr-hf",
+            remedy="continue the run with the version that began it, or train under another name "
+            "(name=...)",
+        ) from error
 
 
 def latest_checkpoint(folder: Path) -> tuple[Path, dict[str, Tensor], dict[str, Any]] | None:

@@ -16,7 +16,7 @@ from asr_hf.hf.memory import MemoryNeed, ProblemSize
 from asr_hf.hf.objective import LossSum, Split
 from asr_hf.hf.pass_cost import PassCost
 from asr_hf.hf.state import copied, nest, nested, restore
-from asr_hf.runtime.checkpoint import latest_checkpoint, save_checkpoint
+from asr_hf.runtime.checkpoint import all_there, latest_checkpoint, save_checkpoint
 from asr_hf.runtime.events import EventLog
 from asr_hf.runtime.interruption import Interruption, interrupted
 from asr_hf.runtime.process_group import SINGLE_PROCESS, ProcessGroup
@@ -280,11 +280,12 @@ class TrainingLoop:
             )
             return
         path, tensors, values = checkpoint
-        self.best = self.best.restored(tensors, values["best"])
-        restore(self.objective.statistics, nested("statistics", tensors))
-        self.optimiser.load_state_dict({"tensors": tensors, "values": values["optimiser"]})
-        self.seconds, self._looked_at = values["seconds"], values["looked_at"]
-        self.objective.frames_by_pass.update(values["frames"])
+        with all_there(path):
+            self.best = self.best.restored(tensors, values["best"])
+            restore(self.objective.statistics, nested("statistics", tensors))
+            self.optimiser.load_state_dict({"tensors": tensors, "values": values["optimiser"]})
+            self.seconds, self._looked_at = values["seconds"], values["looked_at"]
+            self.objective.frames_by_pass.update(values["frames"])
         self._cut_events(self.optimiser.iteration)
         log.info("continuing after iteration %d from %s", self.optimiser.iteration, path)
 

@@ -83,7 +83,7 @@ def test_all_sums_are_those_of_torch(states, arcs, lengths, seed):
 @pytest.mark.parametrize("block", [1, 7, 64, 65, 1000])
 def test_blocks_change_no_bit(block, monkeypatch):
     graph, lengths = some_graph(1, 30, 120), [130, 64, 65, 1, 128, 129]
-    logits = random_logits(sum(lengths), 2).float()
+    logits = random_logits(sum(lengths), 2)
     whole = everything_of(tiles_of(graph, logits, lengths), 3)
     monkeypatch.setattr("asr_hf.criteria.denominator_tiles._BLOCK", block)
     for found, expected in zip(
@@ -95,7 +95,7 @@ def test_blocks_change_no_bit(block, monkeypatch):
 @pytest.mark.parametrize("threads", [2, 3])
 def test_threads_change_no_bit(threads):
     graph, lengths = some_graph(1, 30, 120), [3 + n % 20 for n in range(70)]
-    logits = random_logits(sum(lengths), 2).float()
+    logits = random_logits(sum(lengths), 2)
     before = torch.get_num_threads()
     results = []
     try:
@@ -110,7 +110,7 @@ def test_threads_change_no_bit(threads):
 
 def test_an_utterance_has_the_same_bits_beside_others_as_alone():
     graph, lengths = some_graph(1, 30, 120), [5 + n % 20 for n in range(40)]
-    logits = random_logits(sum(lengths), 2).float()
+    logits = random_logits(sum(lengths), 2)
     together = tiles_of(graph, logits, lengths)
     for number, piece in enumerate(logits.split(lengths)):
         alone = tiles_of(graph, piece, [len(piece)])

@@ -13,6 +13,7 @@ from asr_hf.hf.preconditioners.kfac import KFACPreconditioner
 from asr_hf.hf.preconditioners.lbfgs import LBFGSPreconditioner
 from asr_hf.hf.sampling.geometric import GeometricSampling
 from asr_hf.hf.solvers.flexible_cg import FlexibleConjugateGradient
+from asr_hf.runtime.checkpoint import latest_checkpoint, save_checkpoint
 from asr_hf.runtime.errors import InputError
 from asr_hf.training.model_file import load_model, save_model
 from asr_hf.training.pretraining import pretrain_layers
@@ -54,6 +55,17 @@ def test_killed_run_continues_to_the_same_bits(make_objective, tmp_path, precond
     assert whole.best.loss == resumed.best.loss
     assert events(tmp_path / "whole") == events(tmp_path / "cut")
     assert whole.objective.frames_by_pass == resumed.objective.frames_by_pass
+
+
+def test_a_checkpoint_of_another_version_is_named_with_what_it_lacks(make_objective, tmp_path):
+    with pytest.raises(Killed):
+        train(make_objective, tmp_path, "lbfgs", kill_at=2)
+    path, tensors, values = latest_checkpoint(tmp_path / "checkpoints")
+    del values["optimiser"]["sampling"]
+    save_checkpoint(path.parent, 3, tensors, values, keep_last=2, best=False)
+    with pytest.raises(InputError, match=r"step-000003\.ckpt: has no 'sampling'") as caught:
+        train(make_objective, tmp_path, "lbfgs")
+    assert "name=" in caught.value.remedy
 
 
 def test_looks_take_their_share_of_the_work_and_no_more(make_objective, stores, tmp_path):
