@@ -36,9 +36,18 @@ class DenominatorTiles:
         graph: the graph.
         logits: outputs, log likelihoods of the frames up to a constant each, on the CPU [F, C].
         lengths: number of frames of each utterance [U], in the order of their frames.
+
+    Raises:
+        ValueError: outputs are fewer than the graph's pdfs, or frames than the utterances have.
+            Compiled loops would not notice.
     """
 
     def __init__(self, graph: ArcRows, logits: Tensor, lengths: Tensor) -> None:
+        frames, pdfs = int(lengths.sum()), 1 + max(graph.pdf.max(), graph.own_pdf.max())
+        if logits.shape[0] != frames or logits.shape[1] < pdfs:
+            raise ValueError(
+                f"needs outputs [{frames}, {pdfs} or more], found {list(logits.shape)}"
+            )
         self._rows = graph
         self._tops = logits.amax(dim=1)
         below = (logits - self._tops[:, None]).clamp_min_(LOWEST)
@@ -86,7 +95,14 @@ class DenominatorTiles:
 
         Returns:
             Change of the occupancies [F, C].
+
+        Raises:
+            ValueError: the direction is not of the outputs' shape.
         """
+        if direction.shape != self.occupancies.shape:
+            raise ValueError(
+                f"needs a direction {list(self.occupancies.shape)}, found {list(direction.shape)}"
+            )
         wide = direction.to(self.occupancies.dtype)
         along = wide - (self.occupancies * wide).sum(1, keepdim=True)
         result = torch.empty_like(along)

@@ -138,6 +138,15 @@ def test_rounding_does_not_add_up_where_few_of_many_states_matter():
     assert (along - expected).norm() < 1e-4 * expected.norm()
 
 
+@pytest.mark.parametrize(("frames", "pdfs"), [(9, PDFS), (11, PDFS), (10, PDFS - 1)])
+def test_outputs_of_another_shape_are_refused_before_the_loops(frames, pdfs):
+    graph = some_graph(2, states=20, arcs=100)
+    with pytest.raises(ValueError, match=rf"needs outputs \[10, {PDFS} or more\]"):
+        tiles_of(graph, torch.zeros(frames, pdfs), [4, 6])
+    with pytest.raises(ValueError, match=r"needs a direction \[10, 4\], found \[10, 1\]"):
+        tiles_of(graph, torch.zeros(10, PDFS).double(), [4, 6]).tangent(torch.zeros(10, 1))
+
+
 def results_of(criterion: LatticeFreeMMI) -> list[torch.Tensor]:
     targets = targets_of(SAID)
     logits, direction = (random_logits(len(targets.labels), seed) for seed in (1, 2))
