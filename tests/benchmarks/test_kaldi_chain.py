@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from asr_hf.criteria import compiled
+from asr_hf.data.lattice import FINAL, Lattice
 from asr_hf.runtime.errors import InputError, RunError
 from benchmarks.lattice_free.kaldi.case import Case, differences
 from benchmarks.lattice_free.kaldi.graphs import made_up
@@ -54,6 +55,27 @@ def test_other_settings_are_told_apart(cases, change):
     case, kaldi = cases[0]
     found = differences(by_asr_hf(replace(case, **change), torch.float64), kaldi)
     assert found["objective"] > TOLERANCE
+
+
+def with_two_ends(lattice: Lattice) -> Lattice:
+    """The same paths, each of which ends in two ways, as pieces of utterances do."""
+    last = lattice.num_states - 1
+    again = lattice.arcs[lattice.arcs["target"] == last]
+    again["target"] = last + 1
+    arcs = np.concatenate([lattice.arcs, again])
+    arcs = arcs[np.argsort(arcs["source"], kind="stable")]
+    finals = np.array([(last, -0.3), (last + 1, -1.5)], FINAL)
+    times = np.append(lattice.frame_of, lattice.frame_of[-1])
+    return replace(lattice, arcs=arcs, frame_of=times, finals=finals)
+
+
+@needs_kaldi
+def test_numerators_with_several_weighted_ends_are_kaldis_too():
+    case = some_case(2, 30, 1.0, 0.1)
+    case = replace(case, numerators=[with_two_ends(one) for one in case.numerators])
+    (kaldi,) = by_kaldi(LIBRARY, [case])
+    found = differences(by_asr_hf(case, torch.float64), kaldi)
+    assert max(found.values()) < TOLERANCE, found
 
 
 @needs_kaldi

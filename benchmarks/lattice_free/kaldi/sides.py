@@ -134,19 +134,20 @@ def denominator_fst(graph: DenominatorGraph) -> fsts.Fst:
 def numerator_fst(numerators: Sequence[Lattice]) -> fsts.Fst:
     """Write numerators one behind the other, as Kaldi's supervisions are.
 
+    Ends are merged into one, and their weights go to the arcs that lead to them.
+
     Returns:
         The transducer.
-
-    Raises:
-        ValueError: a numerator has several ends, or one with a weight.
     """
     rows, first = [], 0
     for lattice in numerators:
-        last = lattice.num_states - 1
-        if lattice.finals.tolist() != [(last, 0.0)]:
-            raise ValueError(f"{lattice.utterance}: expected one end, without a weight")
+        ends = dict(lattice.finals.tolist())
+        last = lattice.num_states - len(ends)
+        if min(ends) < last:
+            raise ValueError(f"{lattice.utterance}: its ends are not its last states")
         for source, target, label, _, score, _ in lattice.arcs.tolist():
-            rows.append((first + source, first + target, label, label, math.exp(score)))
+            weight = math.exp(score + ends.get(target, 0.0))
+            rows.append((first + source, first + min(target, last), label, label, weight))
         first += last
     return fsts.build(rows, [first], first + 1)
 
