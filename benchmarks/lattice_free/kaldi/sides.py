@@ -138,6 +138,9 @@ def numerator_fst(numerators: Sequence[Lattice]) -> fsts.Fst:
 
     Returns:
         The transducer.
+
+    Raises:
+        ValueError: a numerator has other states behind an end.
     """
     rows, first = [], 0
     for lattice in numerators:
