@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -64,7 +65,9 @@ class RowNormalisation(NormalisationLayer):
 
     def forward(self, outputs: Tensor, used: Tensor | None = None) -> Tensor:
         """See `NormalisationLayer`."""
-        rows: Tensor = NormaliseRows.apply(outputs, self.centred)[0]  # type: ignore[no-untyped-call]
+        # Typed in newer releases of torch only.
+        apply: Callable[..., Any] = NormaliseRows.apply
+        rows: Tensor = apply(outputs, self.centred)[0]
         return rows
 
     def linearised(self, outputs: Tensor) -> ProjectedRows:
