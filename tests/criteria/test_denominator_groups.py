@@ -79,29 +79,32 @@ def test_groups_are_as_wide_as_their_bound_allows(lengths, most):
 SAID = [(n, [n % PDFS, (n + 2) % PDFS]) for n in (7, 3, 12, 5, 2, 9)] * 4
 
 
+def results_of(criterion: LatticeFreeMMI) -> list[torch.Tensor]:
+    """Loss, gradient, product and sampled gradient of a criterion for `SAID`."""
+    targets = targets_of(SAID)
+    logits, direction = (random_logits(len(targets.labels), seed) for seed in (1, 2))
+    uniforms = torch.rand(len(logits), 2, generator=torch.Generator().manual_seed(3)).double()
+    loss, gradient = criterion.loss_and_gradient(logits, targets)
+    return [
+        loss.total,
+        loss.per_frame,
+        criterion.loss(logits, targets).total,
+        gradient,
+        criterion.curvature(logits, targets)(direction),
+        criterion.sampled_gradient(logits, targets, uniforms),
+    ]
+
+
 @pytest.mark.parametrize("draws", ["frames", "paths"])
 @pytest.mark.parametrize("curvature", ["frame", "paths"])
 def test_a_bound_changes_no_result(tmp_path, draws, curvature):
     some_graph(5, 6, 30).save(tmp_path)
-    targets = targets_of(SAID)
-    logits, direction = (random_logits(len(targets.labels), seed) for seed in (1, 2))
-    uniforms = torch.rand(len(logits), 2, generator=torch.Generator().manual_seed(3)).double()
     results = []
     # In one group; in two of one block each; in two of several blocks.
     for sums_bytes in (1 << 30, 12 * 8 * 130, 0):
         criterion = LatticeFreeMMI(tmp_path, LEAK, 0.1, 0.0, curvature, draws)
         criterion.sums_bytes = sums_bytes
-        loss, gradient = criterion.loss_and_gradient(logits, targets)
-        results.append(
-            (
-                loss.total,
-                loss.per_frame,
-                criterion.loss(logits, targets).total,
-                gradient,
-                criterion.curvature(logits, targets)(direction),
-                criterion.sampled_gradient(logits, targets, uniforms),
-            )
-        )
+        results.append(results_of(criterion))
     for bounded in results[1:]:
         for found, expected in zip(bounded, results[0], strict=True):
             torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)

@@ -17,20 +17,19 @@ from asr_hf.criteria.kernels.arc_rows import arc_rows
 from asr_hf.criteria.lattice_free import LatticeFreeMMI
 from asr_hf.data.denominator_graph import DenominatorGraph
 
+from .test_denominator_groups import results_of
 from .test_lattice_free import (
     CPU,
     EXACT,
     LEAK,
     PDFS,
+    assert_autograd,
     random_logits,
     some_graph,
-    summed,
-    targets_of,
 )
 
 # As many states as compiled loops begin to pay at.
 MANY = 500
-SAID = [(n, [n % PDFS, (n + 2) % PDFS]) for n in (7, 3, 12, 5, 2, 9)] * 4
 
 
 def tiles_of(graph: DenominatorGraph, logits: torch.Tensor, lengths: list[int]) -> DenominatorTiles:
@@ -49,17 +48,7 @@ def everything_of(paths: DenominatorPaths | DenominatorTiles, seed: int) -> list
 @given(seed=st.integers(0, 1000), lengths=st.lists(st.integers(1, 7), min_size=1, max_size=4))
 @settings(max_examples=30, deadline=None)
 def test_all_sums_are_those_of_autograd(seed, lengths):
-    graph = some_graph(seed, states=4, arcs=12)
-    logits = random_logits(sum(lengths), seed).requires_grad_()
-    totals = torch.stack([summed(graph, piece) for piece in logits.split(lengths)])
-    (gradient,) = torch.autograd.grad(totals.sum(), logits, create_graph=True)
-    direction = random_logits(sum(lengths), seed + 1)
-    (product,) = torch.autograd.grad((gradient * direction).sum(), logits)
-    found = tiles_of(graph, logits.detach(), lengths)
-    torch.testing.assert_close(found.totals, totals.detach(), **EXACT)
-    torch.testing.assert_close(found.occupancies, gradient.detach(), **EXACT)
-    torch.testing.assert_close(found.totals, totals.detach(), **EXACT)
-    torch.testing.assert_close(found.tangent(direction), product, **EXACT)
+    assert_autograd(tiles_of, seed, lengths)
 
 
 @given(
@@ -145,21 +134,6 @@ def test_outputs_of_another_shape_are_refused_before_the_loops(frames, pdfs):
         tiles_of(graph, torch.zeros(frames, pdfs), [4, 6])
     with pytest.raises(ValueError, match=r"needs a direction \[10, 4\], found \[10, 1\]"):
         tiles_of(graph, torch.zeros(10, PDFS).double(), [4, 6]).tangent(torch.zeros(10, 1))
-
-
-def results_of(criterion: LatticeFreeMMI) -> list[torch.Tensor]:
-    targets = targets_of(SAID)
-    logits, direction = (random_logits(len(targets.labels), seed) for seed in (1, 2))
-    uniforms = torch.rand(len(logits), 2, generator=torch.Generator().manual_seed(3)).double()
-    loss, gradient = criterion.loss_and_gradient(logits, targets)
-    return [
-        loss.total,
-        loss.per_frame,
-        criterion.loss(logits, targets).total,
-        gradient,
-        criterion.curvature(logits, targets)(direction),
-        criterion.sampled_gradient(logits, targets, uniforms),
-    ]
 
 
 @pytest.mark.parametrize("curvature", ["frame", "paths"])

@@ -94,22 +94,29 @@ def test_totals_are_sums_over_all_paths(seed):
     torch.testing.assert_close(summed(graph, logits), expected, **EXACT)
 
 
-@given(seed=st.integers(0, 1000), lengths=st.lists(st.integers(1, 7), min_size=1, max_size=4))
-@settings(max_examples=30, deadline=None)
-def test_occupancies_and_tangents_are_those_of_autograd(seed, lengths):
+def assert_autograd(make, seed: int, lengths: list[int]) -> None:
+    """Sums of paths that `make` makes of a graph, outputs and lengths are those of autograd."""
     graph = some_graph(seed, states=4, arcs=12)
     logits = random_logits(sum(lengths), seed).requires_grad_()
     totals = torch.stack([summed(graph, piece) for piece in logits.split(lengths)])
     (gradient,) = torch.autograd.grad(totals.sum(), logits, create_graph=True)
     direction = random_logits(sum(lengths), seed + 1)
     (product_,) = torch.autograd.grad((gradient * direction).sum(), logits)
-    found = paths_of(graph, logits.detach(), lengths)
+    found = make(graph, logits.detach(), lengths)
     torch.testing.assert_close(found.totals, totals.detach(), **EXACT)
     torch.testing.assert_close(found.occupancies, gradient.detach(), **EXACT)
+    # Some make them anew beside the occupancies.
+    torch.testing.assert_close(found.totals, totals.detach(), **EXACT)
     torch.testing.assert_close(found.tangent(direction), product_, **EXACT)
     torch.testing.assert_close(
         found.occupancies.sum(1), torch.ones(sum(lengths), dtype=torch.float64), **EXACT
     )
+
+
+@given(seed=st.integers(0, 1000), lengths=st.lists(st.integers(1, 7), min_size=1, max_size=4))
+@settings(max_examples=30, deadline=None)
+def test_occupancies_and_tangents_are_those_of_autograd(seed, lengths):
+    assert_autograd(paths_of, seed, lengths)
 
 
 def test_the_fisher_product_is_symmetric_and_positive():
